@@ -1,0 +1,60 @@
+# amqp1: `make` alone lists what there is.
+
+CARGO ?= cargo
+.DEFAULT_GOAL := help
+.PHONY: help deps build install uninstall demo test test-rust test-php lint fmt bench \
+	brokers-up brokers-down brokers-status clean distclean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## Install what is missing: compiler, PHP headers, test tools, mmdebstrap (Debian, Ubuntu)
+	@scripts/deps build test rabbitmq
+
+build: ## Build the extension (target/release/libamqp1.so) and the small broker (amqp1-broker)
+	@scripts/deps build
+	$(CARGO) build --release -p amqp1 -p amqp1-broker
+
+install: ## Install the built extension into PHP and enable it (run make build first; needs root)
+	@scripts/install
+
+uninstall: ## Take it out of PHP again
+	@scripts/install --uninstall
+
+demo: ## Two PHP processes work off ten jobs; BROKER=rabbitmq or AMQP1_DSN=amqp://… for another broker
+	@scripts/demo
+
+test: ## Everything that is checked: build, lint, Rust tests, PHP tests on RabbitMQ 4.0, 4.3 and the own broker
+	@scripts/test
+
+test-rust: ## Only the Rust tests
+	@scripts/test $(if $(FILTER),--filter '$(FILTER)') rust
+
+test-php: ## Only the PHP tests; FILTER=NameOfTest for some of them
+	@scripts/test $(if $(FILTER),--filter '$(FILTER)') php
+
+lint: ## Formatting, clippy, shellcheck
+	@scripts/test lint
+
+fmt: ## Format the Rust code
+	$(CARGO) fmt --all
+
+bench: build ## Measure against php-amqp (see bench/)
+	@bench/run
+
+brokers-up: ## Start RabbitMQ 4.0 and 4.3 for tests (scripts/brokers help: one of them, stop, kill, rabbitmqctl)
+	@scripts/brokers up
+
+brokers-down: ## Stop them and forget their queues
+	@scripts/brokers down
+
+brokers-status: ## What runs, and where
+	@scripts/brokers status
+
+clean: ## Delete what was built; the unpacked RabbitMQ stays
+	$(CARGO) clean
+	rm -rf build/php build/php-* build/test
+
+distclean: clean ## Delete the test brokers too
+	@[ ! -d build/brokers ] || scripts/brokers clean
+	rm -rf build

@@ -1,0 +1,152 @@
+//! The program's command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use amqp1_broker::Options;
+use lexopt::prelude::{Long, Short, ValueExt};
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+amqp1-broker: a small AMQP 1.0 broker, for development and tests. Messages are kept in memory.
+
+Usage: amqp1-broker --listen ADDRESS:PORT [OPTIONS]
+
+  --listen ADDRESS:PORT     where to accept connections; port 0 takes a free one
+  --user NAME:PASSWORD      who may connect, by SASL PLAIN; may be repeated (default: anybody)
+  --max-message-size N      octets of the largest message (default 134217728)
+  --idle-timeout MS         idle-time-out told to peers, milliseconds; 0 is none (default 60000)
+  --ready-file PATH         a file to write the address to once connections are accepted
+  --help                    print this
+  --version                 print the version
+
+When it accepts connections it prints 'amqp1-broker VERSION listening on ADDRESS' on one line.
+SIGTERM and SIGINT end it.
+";
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Help,
+    Version,
+    Listen(Box<Listen>),
+}
+
+/// How to run.
+#[derive(Debug)]
+pub(crate) struct Listen {
+    pub(crate) address: SocketAddr,
+    pub(crate) options: Options,
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// Reads the arguments (without the program's name). The error is a sentence.
+pub(crate) fn parse<I>(args: I) -> Result<Command, String>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut options = Options::default();
+    let mut address = None;
+    let mut ready_file = None;
+    while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
+        match arg {
+            Long("help") | Short('h') => return Ok(Command::Help),
+            Long("version") | Short('V') => return Ok(Command::Version),
+            Long("listen") => {
+                let value = value(&mut parser)?;
+                address = Some(value.parse().map_err(|_| {
+                    format!("--listen: '{value}' is no ADDRESS:PORT, such as 127.0.0.1:5672")
+                })?);
+            }
+            Long("user") => {
+                let value = value(&mut parser)?;
+                // The value may hold a password: it is not repeated in the message.
+                let (name, password) = value
+                    .split_once(':')
+                    .filter(|(name, _)| !name.is_empty())
+                    .ok_or("--user: the value is not NAME:PASSWORD")?;
+                options
+                    .users
+                    .get_or_insert_default()
+                    .push((name.to_owned(), password.to_owned()));
+            }
+            Long("max-message-size") => {
+                options.max_message_size = number(&mut parser, "--max-message-size")?;
+                if options.max_message_size == 0 {
+                    return Err("--max-message-size: must be more than 0".into());
+                }
+            }
+            Long("idle-timeout") => {
+                let ms: u32 = number(&mut parser, "--idle-timeout")?;
+                options.idle_timeout = Duration::from_millis(ms.into());
+            }
+            Long("ready-file") => {
+                ready_file = Some(parser.value().map_err(|e| e.to_string())?.into());
+            }
+            other => return Err(other.unexpected().to_string()),
+        }
+    }
+    let address = address.ok_or("--listen ADDRESS:PORT is missing")?;
+    Ok(Command::Listen(Box::new(Listen {
+        address,
+        options,
+        ready_file,
+    })))
+}
+
+fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
+    let value = parser.value().map_err(|e| e.to_string())?;
+    value.string().map_err(|e| e.to_string())
+}
+
+fn number<T: std::str::FromStr>(parser: &mut lexopt::Parser, name: &str) -> Result<T, String> {
+    let value = value(parser)?;
+    value
+        .parse()
+        .map_err(|_| format!("{name}: '{value}' is no number it can be"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn all_options_are_read() {
+        let Ok(Command::Listen(listen)) = parse([
+            "--listen=127.0.0.1:0",
+            "--user",
+            "guest:se:cret",
+            "--user",
+            "b:",
+            "--max-message-size",
+            "1000",
+            "--idle-timeout",
+            "250",
+            "--ready-file",
+            "/tmp/r",
+        ]) else {
+            panic!("not understood");
+        };
+        let users = [("guest", "se:cret"), ("b", "")].map(|(n, p)| (n.to_owned(), p.to_owned()));
+        assert_eq!(listen.options.users.unwrap(), users);
+        assert_eq!(listen.options.max_message_size, 1000);
+        assert_eq!(listen.options.idle_timeout, Duration::from_millis(250));
+        assert_eq!(listen.ready_file.unwrap(), PathBuf::from("/tmp/r"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_password() {
+        let error = |args: &[&str]| parse(args.iter().copied()).unwrap_err();
+        assert!(error(&[]).contains("--listen"));
+        assert!(error(&["--listen", "nowhere"]).contains("nowhere"));
+        assert!(error(&["--listen", "127.0.0.1:0", "--idle-timeout", "-1"]).contains("-1"));
+        assert!(error(&["--what"]).contains("--what"));
+        assert!(!error(&["--user", ":s3cret"]).contains("s3cret"));
+    }
+}

@@ -1,0 +1,234 @@
+//! The broker: its state behind one lock, and what can be asked of it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::connection::Connection;
+use crate::model::queue::QueueCounts;
+use crate::model::store::{ConnectionId, Policy, Store};
+use crate::{Error, Options};
+
+/// A small AMQP 1.0 broker. Clones are the same broker; its messages live in memory and end with
+/// the last clone.
+///
+/// It runs no task of its own: each connection lives in the future of [`Broker::serve`], and what
+/// is scheduled is done by these, or at the next call.
+#[derive(Clone)]
+pub struct Broker {
+    shared: Arc<Shared>,
+}
+
+/// What all clones and connections share.
+pub(crate) struct Shared {
+    pub(crate) container_id: String,
+    pub(crate) options: Options,
+    is_shut_down: AtomicBool,
+    state: Mutex<State>,
+}
+
+/// What the lock guards.
+pub(crate) struct State {
+    pub(crate) store: Store,
+    wakers: HashMap<ConnectionId, Arc<Notify>>,
+}
+
+impl State {
+    /// Registers a connection with what wakes its task.
+    pub(crate) fn connect(&mut self, waker: Arc<Notify>) -> ConnectionId {
+        let id = self.store.connect();
+        self.wakers.insert(id, waker);
+        id
+    }
+
+    pub(crate) fn disconnect(&mut self, id: ConnectionId, now: u64) {
+        self.wakers.remove(&id);
+        self.store.disconnect(id, now);
+    }
+
+    /// Gives out messages, and wakes the other connections that have something to do now.
+    pub(crate) fn dispatch(&mut self, now: u64, own: Option<ConnectionId>) {
+        self.store.dispatch(now);
+        for id in self.store.take_woken() {
+            if own != Some(id) {
+                if let Some(waker) = self.wakers.get(&id) {
+                    waker.notify_one();
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// A panic elsewhere while the lock was held does not make the state worse than it is.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.is_shut_down.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("container_id", &self.container_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Unix milliseconds.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Broker {
+    /// A broker with default options; its container-id is `amqp1-broker/<name>`.
+    pub fn new(name: &str) -> Self {
+        Self::with_options(name, Options::default())
+    }
+
+    /// A broker with these options.
+    pub fn with_options(name: &str, options: Options) -> Self {
+        let policy = Policy {
+            create_on_use: options.create_on_use,
+            delivery_limit: options.max_delivery_count,
+        };
+        let state = State {
+            store: Store::new(policy),
+            wakers: HashMap::new(),
+        };
+        Self {
+            shared: Arc::new(Shared {
+                container_id: format!("amqp1-broker/{name}"),
+                options,
+                is_shut_down: AtomicBool::new(false),
+                state: Mutex::new(state),
+            }),
+        }
+    }
+
+    /// Serves one connection until it ends. Dropping the future ends it at once; what its
+    /// consumers held returns to the queues either way.
+    ///
+    /// # Errors
+    /// [`Error`] when the connection ended without an orderly close.
+    pub async fn serve<S>(&self, stream: S) -> Result<(), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Connection::new(self.shared.clone()).run(stream).await
+    }
+
+    /// Accepts connections for ever and serves each in a task of its own. These tasks end when
+    /// the future is dropped; after [`Broker::shutdown`] it waits for them and returns.
+    ///
+    /// # Errors
+    /// When the listener itself fails; connections' errors are theirs.
+    pub async fn listen(&self, listener: TcpListener) -> Result<(), Error> {
+        let mut connections = JoinSet::new();
+        let waker = Arc::new(Notify::new());
+        // Registered like a connection, so that a shutdown wakes it.
+        let registration = Registration::new(self.shared.clone(), waker.clone());
+        while !self.shared.is_shut_down() {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        // Deliveries and settlements are small: they must not wait for more.
+                        let _ = stream.set_nodelay(true);
+                        let broker = self.clone();
+                        connections.spawn(async move { broker.serve(stream).await });
+                    }
+                    // Out of file descriptors, or the peer was gone already: neither is forever.
+                    Err(e) if is_transient(&e) => {
+                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    }
+                    Err(e) => return Err(e.into()),
+                },
+                Some(_) = connections.join_next() => {}
+                () = waker.notified() => {}
+            }
+        }
+        drop(registration);
+        drop(listener);
+        while connections.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// Closes all connections with `amqp:connection:forced`, and every later one.
+    pub fn shutdown(&self) {
+        self.shared.is_shut_down.store(true, Ordering::Release);
+        for waker in self.shared.lock().wakers.values() {
+            waker.notify_one();
+        }
+    }
+
+    /// Numbers of a queue's messages and consumers; `None` where there is no such queue.
+    pub fn queue_counts(&self, queue: &str) -> Option<QueueCounts> {
+        let mut state = self.shared.lock();
+        state.dispatch(now(), None);
+        state.store.queue(queue).map(|queue| queue.counts())
+    }
+
+    /// The names of all queues, sorted.
+    pub fn queue_names(&self) -> Vec<String> {
+        let state = self.shared.lock();
+        state.store.queue_names().map(str::to_owned).collect()
+    }
+
+    /// Connections that are being served.
+    pub fn connection_count(&self) -> usize {
+        self.shared.lock().store.connection_count()
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker")
+            .field("container_id", &self.shared.container_id)
+            .field("options", &self.shared.options)
+            .finish()
+    }
+}
+
+fn is_transient(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    // EMFILE and ENFILE have no kind of their own.
+    matches!(e.raw_os_error(), Some(23 | 24))
+        || matches!(
+            e.kind(),
+            ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+        )
+}
+
+/// A waker that is forgotten when this is dropped.
+struct Registration {
+    shared: Arc<Shared>,
+    key: ConnectionId,
+}
+
+impl Registration {
+    fn new(shared: Arc<Shared>, waker: Arc<Notify>) -> Self {
+        let mut state = shared.lock();
+        let key = state.store.reserve_connection_id();
+        state.wakers.insert(key, waker);
+        drop(state);
+        Self { shared, key }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.shared.lock().wakers.remove(&self.key);
+    }
+}

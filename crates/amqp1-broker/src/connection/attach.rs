@@ -1,0 +1,246 @@
+//! Attaching links (AMQP 1.0 section 2.6.3), and refusing to.
+
+use std::collections::VecDeque;
+
+use fe2o3_amqp_types::definitions::{
+    AmqpError, Error, Fields, Handle, ReceiverSettleMode, Role, SenderSettleMode, SessionError,
+};
+use fe2o3_amqp_types::messaging::{Source as SourceTerminus, TargetArchetype};
+use fe2o3_amqp_types::performatives::{Attach, Detach};
+use serde_amqp::primitives::{Array, Symbol};
+use serde_amqp::Value;
+
+use super::link::{Incoming, Kind, Link, Outgoing, Source, Target};
+use super::session::{Context, Fault, Session};
+use crate::model::address::Address;
+use crate::model::consumers::LinkId;
+use crate::model::errors;
+use crate::model::outcome::Outcome;
+
+/// Link property with a consumer's priority
+/// (<https://www.rabbitmq.com/docs/consumer-priority>); an AMQP int.
+const PRIORITY: &str = "rabbitmq:priority";
+
+/// The outcomes a consumer may settle with.
+const OUTCOMES: [&str; 4] = [
+    "amqp:accepted:list",
+    "amqp:rejected:list",
+    "amqp:released:list",
+    "amqp:modified:list",
+];
+
+impl Session {
+    pub(super) fn on_attach(
+        &mut self,
+        attach: Attach,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let handle = attach.handle.0;
+        if handle >= context.shared.options.max_links {
+            let e = errors::error(
+                AmqpError::ResourceLimitExceeded,
+                format!("handle {handle} is beyond handle-max"),
+            );
+            return Err(Fault::Connection(e));
+        }
+        if self.links.contains_key(&handle) {
+            let e = errors::error(
+                SessionError::HandleInUse,
+                format!("handle {handle} is in use"),
+            );
+            return Err(Fault::Session(e));
+        }
+        let made = match attach.role {
+            Role::Sender => publisher(&attach, context),
+            Role::Receiver => consumer(&attach, context),
+        };
+        match made {
+            Ok((id, kind)) => self.accept(attach, id, kind, context),
+            Err(error) => self.refuse(attach, error, context),
+        }
+    }
+
+    fn accept(
+        &mut self,
+        attach: Attach,
+        id: LinkId,
+        kind: Kind,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let handle = attach.handle.0;
+        let name = attach.name.clone();
+        let is_incoming = matches!(kind, Kind::Incoming(_));
+        self.links.insert(handle, Link { name, id, kind });
+        context.routes.insert(id, (self.channel, handle));
+        let answer = accepted(attach, context);
+        context.put(self.channel, &answer)?;
+        if is_incoming {
+            let flow = self.link_flow(handle, 0, false);
+            context.put(self.channel, &flow)?;
+        }
+        Ok(())
+    }
+
+    /// Answers with an attach without termini and a closing detach with the error, as section
+    /// 2.6.3 has it. Neighbours on the session are none the worse.
+    fn refuse(
+        &mut self,
+        attach: Attach,
+        error: Error,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let handle = attach.handle.0;
+        let link = Link {
+            name: attach.name.clone(),
+            id: context.store.attach_other(context.connection),
+            kind: Kind::Detached,
+        };
+        context.store.detach(
+            link.id,
+            crate::model::outcome::Loss::Detached,
+            context.now,
+        );
+        self.links.insert(handle, link);
+        let mut answer = accepted(attach, context);
+        answer.source = None;
+        answer.target = None;
+        context.put(self.channel, &answer)?;
+        let detach = Detach {
+            handle: Handle(handle),
+            closed: true,
+            error: Some(error),
+        };
+        context.put(self.channel, &detach)
+    }
+}
+
+/// A link whose peer sends.
+fn publisher(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind), Error> {
+    let Some(TargetArchetype::Target(target)) = attach.target.as_deref() else {
+        return Err(errors::invalid_field("an attaching sender needs a target"));
+    };
+    if target.dynamic {
+        return Err(errors::error(
+            AmqpError::NotImplemented,
+            "dynamic targets are not supported",
+        ));
+    }
+    let address = target.address.as_deref().map(Address::parse).transpose();
+    let address = address.map_err(errors::invalid_field)?;
+    let (id, target) = if address == Some(Address::Management) {
+        let id = context.store.attach_other(context.connection);
+        (id, Target::Management)
+    } else {
+        let (id, route) = context
+            .store
+            .attach_publisher(context.connection, address)?;
+        (id, Target::Node(route))
+    };
+    let incoming = Incoming {
+        target,
+        delivery_count: attach.initial_delivery_count.unwrap_or(0),
+        credit: context.shared.options.publisher_credit.max(1),
+        partial: None,
+    };
+    Ok((id, Kind::Incoming(incoming)))
+}
+
+/// A link whose peer receives.
+fn consumer(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind), Error> {
+    let Some(source) = attach.source.as_deref() else {
+        return Err(errors::invalid_field("an attaching receiver needs a source"));
+    };
+    if source.dynamic {
+        return Err(errors::error(
+            AmqpError::NotImplemented,
+            "dynamic sources are not supported",
+        ));
+    }
+    let address = source.address.as_deref().unwrap_or_default();
+    let (id, from) = match Address::parse(address).map_err(errors::invalid_field)? {
+        Address::Management => {
+            let id = context.store.attach_other(context.connection);
+            (id, Source::Management(VecDeque::new()))
+        }
+        Address::Exchange { .. } => {
+            return Err(errors::invalid_field(format!(
+                "source '{address}' is an exchange; messages are received from queues only"
+            )));
+        }
+        Address::Queue(name) => {
+            let priority = priority(attach.properties.as_ref())?;
+            let pre_settled = attach.snd_settle_mode == SenderSettleMode::Settled;
+            let id =
+                context
+                    .store
+                    .attach_consumer(context.connection, &name, priority, pre_settled)?;
+            (id, Source::Queue)
+        }
+    };
+    let default_outcome = source
+        .default_outcome
+        .as_ref()
+        .and_then(Outcome::from_default)
+        .unwrap_or(Outcome::Released);
+    let outgoing = Outgoing::new(from, default_outcome);
+    Ok((id, Kind::Outgoing(outgoing)))
+}
+
+fn priority(properties: Option<&Fields>) -> Result<i32, Error> {
+    match properties.and_then(|properties| properties.get(PRIORITY)) {
+        None => Ok(0),
+        Some(Value::Int(priority)) => Ok(*priority),
+        Some(_) => Err(errors::invalid_field(format!(
+            "link property {PRIORITY} must be an int"
+        ))),
+    }
+}
+
+/// The answering attach: what was asked for, with what the broker does not do left out.
+fn accepted(attach: Attach, context: &Context<'_>) -> Attach {
+    let role = match attach.role {
+        Role::Sender => Role::Receiver,
+        Role::Receiver => Role::Sender,
+    };
+    let is_sender = role == Role::Sender;
+    let source = attach.source.map(|mut source| {
+        if is_sender {
+            describe(&mut source);
+        }
+        source
+    });
+    Attach {
+        name: attach.name,
+        handle: attach.handle,
+        snd_settle_mode: attach.snd_settle_mode,
+        // What comes in is settled as soon as it is stored.
+        rcv_settle_mode: if is_sender {
+            attach.rcv_settle_mode
+        } else {
+            ReceiverSettleMode::First
+        },
+        role,
+        // Links that only one terminus matters to may come without the other (section 2.6.3);
+        // an answer without one would be a refusal.
+        source: Some(source.unwrap_or_default()),
+        target: Some(
+            attach
+                .target
+                .unwrap_or_else(|| Box::new(TargetArchetype::Target(Default::default()))),
+        ),
+        unsettled: None,
+        incomplete_unsettled: false,
+        initial_delivery_count: is_sender.then_some(0),
+        max_message_size: Some(context.shared.options.max_message_size),
+        offered_capabilities: None,
+        desired_capabilities: None,
+        properties: attach.properties,
+    }
+}
+
+/// Fills in what a source of this broker is.
+fn describe(source: &mut SourceTerminus) {
+    // A filter that is not in the answer is not applied.
+    source.filter = None;
+    source.outcomes = Some(Array::from(OUTCOMES.map(Symbol::from).to_vec()));
+}

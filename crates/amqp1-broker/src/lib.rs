@@ -1,0 +1,36 @@
+//! A small AMQP 1.0 broker: the embedded default of the amqp1 PHP extension (`embedded://`), its
+//! test double, and a program of its own.
+//!
+//! It speaks to any AMQP 1.0 client, by the rules and with the addresses of RabbitMQ 4 where the
+//! standard leaves a choice, and keeps all messages in memory. It is for a first try and for tests;
+//! production is what RabbitMQ and Azure Service Bus are for.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let broker = amqp1_broker::Broker::new("example");
+//! let (client, server) = tokio::io::duplex(64 * 1024);
+//! let serving = tokio::spawn({
+//!     let broker = broker.clone();
+//!     async move { broker.serve(server).await }
+//! });
+//! // … an AMQP 1.0 client speaks over `client` …
+//! drop(client);
+//! assert!(serving.await.is_ok());
+//! assert_eq!(broker.queue_names(), Vec::<String>::new());
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod broker;
+mod connection;
+mod error;
+mod management;
+mod model;
+mod options;
+mod wire;
+
+pub use broker::Broker;
+pub use error::Error;
+pub use model::queue::QueueCounts;
+pub use options::Options;

@@ -1,0 +1,89 @@
+//! The program `amqp1-broker`: the broker on a TCP port.
+
+mod args;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use amqp1_broker::Broker;
+use args::{Command, Listen};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{signal, SignalKind};
+
+/// How long connections may take to close once the broker is told to end.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let listen = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Listen(listen)) => *listen,
+        Ok(Command::Help) => return print(args::HELP),
+        Ok(Command::Version) => {
+            return print(concat!("amqp1-broker ", env!("CARGO_PKG_VERSION"), "\n"))
+        }
+        Err(e) => {
+            eprintln!("amqp1-broker: {e}\nTry 'amqp1-broker --help'.");
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(format!("no runtime: {e}")),
+    };
+    match runtime.block_on(run(listen)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => fail(e),
+    }
+}
+
+async fn run(listen: Listen) -> Result<(), String> {
+    // Before the ready line: whoever reads it may send a signal at once.
+    let signals = signal(SignalKind::terminate()).and_then(|term| {
+        let int = signal(SignalKind::interrupt())?;
+        Ok((term, int))
+    });
+    let (mut term, mut int) = signals.map_err(|e| format!("no signal handler: {e}"))?;
+    let listener = TcpListener::bind(listen.address)
+        .await
+        .map_err(|e| format!("cannot listen on {}: {e}", listen.address))?;
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    let broker = Broker::with_options(&address.to_string(), listen.options);
+    if let Some(path) = listen.ready_file {
+        std::fs::write(&path, format!("{address}\n"))
+            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
+    let ready = format!(
+        "amqp1-broker {} listening on {address}\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    // Nobody may be reading; that is no reason to stop.
+    print(&ready);
+    let serving = broker.listen(listener);
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended.map_err(|e| e.to_string()),
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    broker.shutdown();
+    // Connections that do not close in time are cut off with the runtime.
+    let _ = tokio::time::timeout(SHUTDOWN, serving).await;
+    Ok(())
+}
+
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(e: String) -> ExitCode {
+    eprintln!("amqp1-broker: {e}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,98 @@
+//! The program: its line, its port, its end.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use fe2o3_amqp::sasl_profile::SaslProfile;
+use fe2o3_amqp::Connection;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_amqp1-broker");
+
+async fn start(arguments: &[&str]) -> (Child, String) {
+    let mut child = Command::new(PROGRAM)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let reading = tokio::time::timeout(Duration::from_secs(10), out.read_line(&mut line));
+    reading.await.expect("a line").unwrap();
+    let prefix = format!("amqp1-broker {} listening on ", env!("CARGO_PKG_VERSION"));
+    let address = line.strip_prefix(&prefix).expect(&line).trim().to_owned();
+    (child, address)
+}
+
+async fn signal(child: &mut Child, name: &str) -> std::process::ExitStatus {
+    let id = child.id().unwrap().to_string();
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {id}")])
+        .status();
+    assert!(sent.await.unwrap().success());
+    let ended = tokio::time::timeout(Duration::from_secs(10), child.wait());
+    ended.await.expect("an end").unwrap()
+}
+
+#[tokio::test]
+async fn it_serves_until_it_is_told_to_end() {
+    let ready = std::env::temp_dir().join(format!("amqp1-broker-{}", std::process::id()));
+    let (mut child, address) = start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--user",
+        "guest:secret",
+        "--ready-file",
+        ready.to_str().unwrap(),
+    ])
+    .await;
+    assert_eq!(std::fs::read_to_string(&ready).unwrap().trim(), address);
+    std::fs::remove_file(&ready).unwrap();
+    let open = async |password: &str| {
+        let stream = TcpStream::connect(&address).await.unwrap();
+        let profile = SaslProfile::Plain {
+            username: "guest".into(),
+            password: password.into(),
+        };
+        let builder = Connection::builder().container_id("c").sasl_profile(profile);
+        builder.open_with_stream(stream).await
+    };
+    assert!(open("wrong").await.is_err());
+    let mut connection = open("secret").await.unwrap();
+    assert_eq!(signal(&mut child, "TERM").await.code(), Some(0));
+    let closed = connection.on_close().await.unwrap_err();
+    assert!(format!("{closed:?}").contains("ConnectionForced"), "{closed:?}");
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_it_as_well() {
+    let (mut child, _) = start(&["--listen", "127.0.0.1:0"]).await;
+    assert_eq!(signal(&mut child, "INT").await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_said_and_exit_2() {
+    for arguments in [&[][..], &["--listen", "here"], &["--nonsense"]] {
+        let output = Command::new(PROGRAM).args(arguments).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("--help"), "{said}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = Command::new(PROGRAM).args(["--listen", &address]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn help_and_version_are_printed() {
+    for (argument, expected) in [("--help", "--ready-file"), ("--version", "amqp1-broker 0.")] {
+        let output = Command::new(PROGRAM).arg(argument).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8(output.stdout).unwrap().contains(expected));
+    }
+}

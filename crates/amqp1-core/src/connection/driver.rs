@@ -1,0 +1,273 @@
+//! Moves bytes between the socket and the state, sends heartbeats, notices silence.
+//!
+//! One task a connection. Reading never waits for writing, or two peers that
+//! both wait for the other to read would wait for ever.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::Shared;
+use crate::error::Error;
+use crate::wire::frame;
+
+/// The largest frame we take, in bytes; announced in `open`.
+pub(crate) const MAX_FRAME_SIZE: u32 = 128 * 1024;
+
+/// Read at a time.
+const READ_SIZE: usize = 64 * 1024;
+
+/// Any stream that is not plain TCP: TLS, or the embedded broker's pipe.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// The socket. Plain TCP is shared, so that PHP's thread writes to it without a hop.
+pub(crate) enum Io {
+    Tcp(Arc<TcpStream>),
+    Other(Box<dyn Stream>),
+}
+
+impl Io {
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Io::Tcp(tcp) => loop {
+                match tcp.try_write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        match tcp.poll_write_ready(cx)? {
+                            Poll::Ready(()) => continue,
+                            Poll::Pending => return Poll::Pending,
+                        }
+                    }
+                    done => return Poll::Ready(done),
+                }
+            },
+            Io::Other(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Io::Tcp(_) => Poll::Ready(Ok(())),
+            Io::Other(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    /// Reads what is there into the buffer's spare room; `Ok(0)` at the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
+        into.reserve(READ_SIZE);
+        match self {
+            Io::Tcp(tcp) => loop {
+                match tcp.try_read_buf(into) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        match tcp.poll_read_ready(cx)? {
+                            Poll::Ready(()) => continue,
+                            Poll::Pending => return Poll::Pending,
+                        }
+                    }
+                    done => return Poll::Ready(done),
+                }
+            },
+            Io::Other(stream) => {
+                // Zeroed once: `ReadBuf` over uninitialised memory would need unsafe.
+                let start = into.len();
+                into.resize(start + READ_SIZE, 0);
+                let mut buffer = ReadBuf::new(&mut into[start..]);
+                let result = Pin::new(stream).poll_read(cx, &mut buffer);
+                let read = buffer.filled().len();
+                into.truncate(start + read);
+                result.map_ok(|()| read)
+            }
+        }
+    }
+
+    async fn shutdown(&mut self) {
+        // The other end may be gone already; there is nobody left to tell.
+        match self {
+            Io::Tcp(tcp) => {
+                let _ = shutdown_both(tcp);
+            }
+            Io::Other(stream) => {
+                let _ = tokio::io::AsyncWriteExt::shutdown(stream).await;
+            }
+        }
+    }
+}
+
+/// Ends both directions, also for a forked child that still holds the socket.
+fn shutdown_both(tcp: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(tcp).shutdown(std::net::Shutdown::Both)
+}
+
+/// Drives the connection until it ends.
+pub(crate) async fn drive(shared: Arc<Shared>, mut io: Io, mut input: BytesMut) {
+    // Also when this task panics or is aborted, nobody waits for it.
+    let guard = LostOnDrop(Arc::clone(&shared));
+    let ended = run(&shared, &mut io, &mut input).await;
+    let error = match ended {
+        Ok(()) => Error::connection(format!("the connection to {} is closed", shared.label)),
+        Err(error) => error,
+    };
+    shared.state.lock().fail(&error);
+    drop(guard);
+    let _ = tokio::time::timeout(Duration::from_millis(200), io.shutdown()).await;
+}
+
+struct LostOnDrop(Arc<Shared>);
+
+impl Drop for LostOnDrop {
+    fn drop(&mut self) {
+        let label = &self.0.label;
+        self.0.state.lock().fail(&Error::connection(format!(
+            "the connection to {label} ended"
+        )));
+    }
+}
+
+async fn run(shared: &Shared, io: &mut Io, input: &mut BytesMut) -> Result<(), Error> {
+    // What came together with the broker's open.
+    if process(shared, input)? {
+        return Ok(());
+    }
+    loop {
+        let wake_at = next_timer(shared);
+        tokio::select! {
+            progress = poll_fn(|cx| exchange(shared, io, input, cx)) => {
+                if progress? {
+                    flush_rest(shared, io).await;
+                    return Ok(());
+                }
+            }
+            () = shared.wake.notified() => {}
+            () = tokio::time::sleep_until(wake_at.into()) => on_timer(shared)?,
+        }
+    }
+}
+
+/// Writes and reads until neither goes on. Ready with true at the connection's end.
+fn exchange(
+    shared: &Shared,
+    io: &mut Io,
+    input: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<Result<bool, Error>> {
+    let lost = |error: io::Error| {
+        Error::connection(format!("the connection to {} broke: {error}", shared.label))
+    };
+    loop {
+        write_out(shared, io, cx).map_err(lost)?;
+        let before = input.len();
+        match io.poll_read(cx, input) {
+            Poll::Ready(Ok(0)) => {
+                return Poll::Ready(Err(Error::connection(format!(
+                    "{} closed the connection without a word (end of stream)",
+                    shared.label
+                ))));
+            }
+            Poll::Ready(Ok(_)) => {
+                debug_assert!(input.len() > before);
+                if process(shared, input)? {
+                    return Poll::Ready(Ok(true));
+                }
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error))),
+            Poll::Pending => {
+                // Processing may have written answers after the last write.
+                if shared.state.lock().out.is_empty() {
+                    return Poll::Pending;
+                }
+                if write_out(shared, io, cx).map_err(lost)? {
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+/// Writes what is to be written; true when the socket takes no more for now.
+fn write_out(shared: &Shared, io: &mut Io, cx: &mut Context<'_>) -> io::Result<bool> {
+    let mut state = shared.state.lock();
+    let mut wrote = false;
+    while !state.out.is_empty() {
+        match io.poll_write(cx, state.out.pending()) {
+            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(count)) => {
+                state.out.advance(count);
+                state.last_sent = Instant::now();
+                wrote = true;
+                if state.out.is_empty() {
+                    state.pump_all();
+                }
+            }
+            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Pending => return Ok(true),
+        }
+    }
+    drop(state);
+    if wrote {
+        if let Poll::Ready(result) = io.poll_flush(cx) {
+            result?;
+        }
+    }
+    Ok(false)
+}
+
+/// Takes whole frames from the input. True when the connection ended in good order.
+fn process(shared: &Shared, input: &mut BytesMut) -> Result<bool, Error> {
+    let mut state = shared.state.lock();
+    state.last_received = Instant::now();
+    let malformed = |error: crate::wire::DecodeError| {
+        Error::connection(format!("{} sent {error}", shared.label))
+    };
+    while let Some((channel, frame)) = frame::decode(input, MAX_FRAME_SIZE).map_err(malformed)? {
+        if state.on_frame(channel, frame).map_err(malformed)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn next_timer(shared: &Shared) -> Instant {
+    let state = shared.state.lock();
+    let heartbeat = state.last_sent + shared.heartbeat_every();
+    let silence = state.last_received + shared.silence_limit();
+    let soonest = heartbeat.min(silence);
+    state.flush_at.map_or(soonest, |at| at.min(soonest))
+}
+
+fn on_timer(shared: &Shared) -> Result<(), Error> {
+    let now = Instant::now();
+    let mut state = shared.state.lock();
+    if now >= state.last_received + shared.silence_limit() {
+        return Err(Error::connection(format!(
+            "{} has been silent for {} s, longer than its heartbeat allows",
+            shared.label,
+            shared.silence_limit().as_secs()
+        )));
+    }
+    if state.flush_at.is_some_and(|at| now >= at) {
+        state
+            .flush_all()
+            .map_err(|error| Error::connection(error.to_string()))?;
+    }
+    if now >= state.last_sent + shared.heartbeat_every() && state.out.is_empty() {
+        frame::encode_empty(&mut state.out.bytes);
+        state.last_sent = now;
+    }
+    Ok(())
+}
+
+/// After the broker's close: our own close still has to go out.
+async fn flush_rest(shared: &Shared, io: &mut Io) {
+    let rest = poll_fn(|cx| match write_out(shared, io, cx) {
+        Ok(true) => Poll::Pending,
+        Ok(false) | Err(_) => Poll::Ready(()),
+    });
+    let _ = tokio::time::timeout(Duration::from_millis(500), rest).await;
+}

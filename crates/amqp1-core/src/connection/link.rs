@@ -1,0 +1,409 @@
+//! Links as the rest of the client holds them: a connection and a key.
+
+use bytes::Bytes;
+use fe2o3_amqp_types::definitions::{Fields, Handle, ReceiverSettleMode, Role, SenderSettleMode};
+use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
+use fe2o3_amqp_types::performatives::Attach;
+use serde_amqp::primitives::Symbol;
+use serde_amqp::Value;
+
+use super::receiver::{self, Incoming, Receiver, MAX_MESSAGE_SIZE};
+use super::sender::{self, Phase, Sender};
+use super::state::{internal, LinkKey, State};
+use super::tracker::Tracked;
+use super::Connection;
+use crate::error::{Error, Result};
+use crate::id;
+use crate::wait::{Signal, Wait};
+use crate::wire::frame;
+
+fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {
+    let sender = role == Role::Sender;
+    Attach {
+        name: name.to_owned(),
+        handle: Handle(if sender {
+            sender::HANDLE
+        } else {
+            receiver::HANDLE
+        }),
+        role,
+        snd_settle_mode: SenderSettleMode::Mixed,
+        rcv_settle_mode: ReceiverSettleMode::First,
+        source: Some(Box::new(source)),
+        target: Some(Box::new(TargetArchetype::Target(target))),
+        unsettled: None,
+        incomplete_unsettled: false,
+        initial_delivery_count: sender.then_some(0),
+        max_message_size: (!sender).then_some(MAX_MESSAGE_SIZE),
+        offered_capabilities: None,
+        desired_capabilities: None,
+        properties: None,
+    }
+}
+
+fn source(address: &str) -> Source {
+    Source {
+        address: Some(address.to_owned()),
+        ..Source::default()
+    }
+}
+
+fn target(address: Option<&str>) -> Target {
+    Target {
+        address: address.map(str::to_owned),
+        ..Target::default()
+    }
+}
+
+fn phase_of_sender(state: &mut State, key: LinkKey) -> Phase {
+    match state
+        .session(key)
+        .and_then(|session| session.sender.as_ref())
+    {
+        Some(sender) => sender.phase.clone(),
+        None => Phase::Detached(state.gone(key)),
+    }
+}
+
+/// Our end of a link to a target.
+#[derive(Debug, Clone)]
+pub(crate) struct SenderLink {
+    connection: Connection,
+    key: LinkKey,
+    signal: Signal,
+}
+
+impl SenderLink {
+    /// Attaches to `address`, or to the anonymous terminus. Does not wait:
+    /// messages sent meanwhile are queued. `None` when the connection has no
+    /// free channel.
+    pub fn open(connection: &Connection, address: Option<&str>) -> Result<Option<Self>> {
+        let signal = Signal::new();
+        let mut state = connection.lock();
+        let Some(key) = state.open_session(signal.clone())? else {
+            return Ok(None);
+        };
+        let name = format!("amqp1-push-{}", id::short());
+        let mut attach = attach(&name, Role::Sender, source("amqp1"), target(address));
+        attach.snd_settle_mode = SenderSettleMode::Unsettled;
+        if let Some((session, out)) = state.session_and_out(key) {
+            frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
+            session.sender = Some(Sender::new(name));
+        }
+        connection.kick(state);
+        Ok(Some(Self {
+            connection: connection.clone(),
+            key,
+            signal,
+        }))
+    }
+
+    /// Why the link is over, if it is.
+    pub fn failed(&self) -> Option<Error> {
+        match phase_of_sender(&mut self.connection.lock(), self.key) {
+            Phase::Detached(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Waits until the broker has answered the attach; returns the largest
+    /// message it takes, in bytes (zero: no limit).
+    pub fn ready(&self, wait: &Wait<'_>) -> Result<u64> {
+        let ready = wait.until(&self.signal, || {
+            let mut state = self.connection.lock();
+            let Some(sender) = state.session(self.key).and_then(|s| s.sender.as_ref()) else {
+                return Err(state.gone(self.key));
+            };
+            match &sender.phase {
+                Phase::Attaching => Ok(None),
+                Phase::Attached => Ok(Some(sender.max_message_size)),
+                Phase::Detached(error) => Err(error.clone()),
+            }
+        })?;
+        ready.ok_or_else(|| {
+            Error::timeout(format!(
+                "{} did not answer the attach in time",
+                self.connection.label()
+            ))
+        })
+    }
+
+    /// Nothing is on its way over this link.
+    pub fn is_idle(&self) -> bool {
+        let mut state = self.connection.lock();
+        let session = state.session(self.key);
+        session
+            .and_then(|session| session.sender.as_ref())
+            .is_none_or(Sender::is_idle)
+    }
+
+    /// Sends one message; `at_once`, or within milliseconds with others.
+    pub fn send(&self, payload: Bytes, tracked: Tracked, at_once: bool) -> Result<()> {
+        let mut state = self.connection.lock();
+        state.send(self.key, payload, Some(tracked))?;
+        if at_once {
+            self.connection.kick(state);
+        } else {
+            self.connection.kick_soon(state);
+        }
+        Ok(())
+    }
+
+    /// Detaches, and ends the session that it had for itself.
+    pub fn close(&self) {
+        let mut state = self.connection.lock();
+        state.end_session(self.key);
+        self.connection.kick(state);
+    }
+}
+
+/// How a receiver attaches.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReceiverOptions {
+    /// Deliveries that may be unsettled at once.
+    pub prefetch: u32,
+    /// Link properties, as symbol and value.
+    pub properties: Vec<(String, Value)>,
+}
+
+/// Our end of a link from a source.
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiverLink {
+    connection: Connection,
+    key: LinkKey,
+}
+
+impl ReceiverLink {
+    /// Attaches to `address`; `signal` is raised when deliveries come or the
+    /// link is over. `None` when the connection has no free channel.
+    pub fn open(
+        connection: &Connection,
+        address: &str,
+        options: &ReceiverOptions,
+        signal: Signal,
+    ) -> Result<Option<Self>> {
+        let mut state = connection.lock();
+        let Some(key) = state.open_session(signal.clone())? else {
+            return Ok(None);
+        };
+        let name = format!("amqp1-consume-{}", id::short());
+        let mut attach = attach(
+            &name,
+            Role::Receiver,
+            source(address),
+            target(Some("amqp1")),
+        );
+        if !options.properties.is_empty() {
+            let properties = options.properties.iter().cloned();
+            attach.properties = Some(properties.map(|(k, v)| (Symbol::new(k), v)).collect());
+        }
+        if let Some((session, out)) = state.session_and_out(key) {
+            frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
+            session.receiver = Some(Receiver::new(name, options.prefetch, signal));
+        }
+        connection.kick(state);
+        Ok(Some(Self {
+            connection: connection.clone(),
+            key,
+        }))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Receiver) -> Result<T>) -> Result<T> {
+        let mut state = self.connection.lock();
+        match state.session(self.key).and_then(|s| s.receiver.as_mut()) {
+            Some(receiver) => work(receiver),
+            None => Err(state.gone(self.key)),
+        }
+    }
+
+    /// The next delivery; `None` when there is none yet.
+    pub fn take(&self) -> Result<Option<Incoming>> {
+        self.with(|receiver| match receiver.take() {
+            Some(incoming) => Ok(Some(incoming)),
+            None => match &receiver.phase {
+                Phase::Detached(error) => Err(error.clone()),
+                _ => Ok(None),
+            },
+        })
+    }
+
+    /// True once the broker has answered the attach; what refused it otherwise.
+    pub fn attached(&self) -> Result<bool> {
+        self.with(|receiver| match &receiver.phase {
+            Phase::Attaching => Ok(false),
+            Phase::Attached => Ok(true),
+            Phase::Detached(error) => Err(error.clone()),
+        })
+    }
+
+    /// Accepts a delivery; told to the broker with others, within milliseconds.
+    pub fn accept(&self, delivery_id: u32) -> Result<()> {
+        let mut state = self.connection.lock();
+        let Some((session, out)) = state.session_and_out(self.key) else {
+            return Err(state.gone(self.key));
+        };
+        let receiver = match &mut session.receiver {
+            Some(receiver) if receiver.phase == Phase::Attached => receiver,
+            _ => return Err(state.gone(self.key)),
+        };
+        let waiting = receiver.accept(delivery_id);
+        if waiting < receiver.flush_at() && receiver.has_buffered() {
+            self.connection.kick_soon(state);
+        } else {
+            session.flush(out).map_err(internal)?;
+            self.connection.kick(state);
+        }
+        Ok(())
+    }
+
+    /// Settles a delivery with another state, at once.
+    pub fn settle(&self, delivery_id: u32, delivery_state: &[u8]) -> Result<()> {
+        let mut state = self.connection.lock();
+        let Some((session, out)) = state.session_and_out(self.key) else {
+            return Err(state.gone(self.key));
+        };
+        match &mut session.receiver {
+            Some(receiver) if receiver.phase == Phase::Attached => {
+                receiver.settle(out, self.key.channel, delivery_id, delivery_state);
+            }
+            _ => return Err(state.gone(self.key)),
+        }
+        session.grant_credit(out).map_err(internal)?;
+        self.connection.kick(state);
+        Ok(())
+    }
+
+    /// How many deliveries may be unsettled at once; with zero, what is
+    /// buffered goes back to the broker and nothing more is asked for.
+    pub fn set_prefetch(&self, prefetch: u32) -> Result<()> {
+        let mut state = self.connection.lock();
+        let Some((session, out)) = state.session_and_out(self.key) else {
+            return Err(state.gone(self.key));
+        };
+        let attached = match &mut session.receiver {
+            Some(receiver) => {
+                if !receiver.set_prefetch(prefetch) {
+                    return Ok(());
+                }
+                if prefetch == 0 {
+                    receiver.release_buffered(out, self.key.channel);
+                }
+                receiver.phase == Phase::Attached
+            }
+            None => return Err(state.gone(self.key)),
+        };
+        if attached && prefetch == 0 {
+            session.send_credit(0, out).map_err(internal)?;
+        }
+        session.grant_credit(out).map_err(internal)?;
+        self.connection.kick(state);
+        Ok(())
+    }
+
+    /// Gives back what is buffered, flushes, detaches and ends the session.
+    pub fn close(&self) {
+        let mut state = self.connection.lock();
+        state.end_session(self.key);
+        self.connection.kick(state);
+    }
+}
+
+/// A sender and a receiver of one name: requests and their answers.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkPair {
+    sender: SenderLink,
+    receiver: ReceiverLink,
+}
+
+impl LinkPair {
+    /// Attaches both to `node`, paired as RabbitMQ's management wants it.
+    pub fn open(connection: &Connection, node: &str, signal: Signal) -> Result<Option<Self>> {
+        let mut state = connection.lock();
+        let Some(key) = state.open_session(signal.clone())? else {
+            return Ok(None);
+        };
+        let name = format!("amqp1-management-{}", id::short());
+        let paired: Fields = [(Symbol::from("paired"), Value::from(true))]
+            .into_iter()
+            .collect();
+        if let Some((session, out)) = state.session_and_out(key) {
+            for role in [Role::Sender, Role::Receiver] {
+                let mut attach = attach(&name, role.clone(), source(node), target(Some(node)));
+                attach.snd_settle_mode = SenderSettleMode::Settled;
+                attach.properties = Some(paired.clone());
+                frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
+            }
+            session.sender = Some(Sender::new(name.clone()));
+            session.receiver = Some(Receiver::new(name, 16, signal.clone()));
+        }
+        connection.kick(state);
+        Ok(Some(Self {
+            sender: SenderLink {
+                connection: connection.clone(),
+                key,
+                signal,
+            },
+            receiver: ReceiverLink {
+                connection: connection.clone(),
+                key,
+            },
+        }))
+    }
+
+    /// Sends a request, settled.
+    pub fn send(&self, payload: Bytes) -> Result<()> {
+        let connection = &self.sender.connection;
+        let mut state = connection.lock();
+        state.send(self.sender.key, payload, None)?;
+        connection.kick(state);
+        Ok(())
+    }
+
+    /// The next answer.
+    pub fn take(&self) -> Result<Option<Bytes>> {
+        let Some(incoming) = self.receiver.take()? else {
+            return Ok(None);
+        };
+        if !incoming.settled {
+            self.receiver.accept(incoming.delivery_id)?;
+        }
+        // Settled answers use up credit without a settlement that would renew it.
+        let connection = &self.receiver.connection;
+        let mut state = connection.lock();
+        if let Some((session, out)) = state.session_and_out(self.receiver.key) {
+            session.grant_credit(out).map_err(internal)?;
+        }
+        connection.kick(state);
+        Ok(Some(incoming.payload))
+    }
+
+    /// Why the pair is over, if it is.
+    pub fn failed(&self) -> Option<Error> {
+        self.sender.failed()
+    }
+}
+
+/// One round trip: a session is opened and ended.
+pub(crate) fn probe(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
+    let signal = connection.lock().signal.clone();
+    let mut state = connection.lock();
+    let Some(key) = state.open_session(signal.clone())? else {
+        return Err(Error::connection(format!(
+            "{}: all of the connection's sessions are in use",
+            connection.label()
+        )));
+    };
+    connection.kick(state);
+    let answered = wait.until(&signal, || {
+        let mut state = connection.lock();
+        match state.session(key) {
+            Some(session) => Ok(session.remote_channel.map(|_| ())),
+            None => Err(state.gone(key)),
+        }
+    });
+    let mut state = connection.lock();
+    state.end_session(key);
+    connection.kick(state);
+    answered?
+        .ok_or_else(|| Error::timeout(format!("{} did not answer in time", connection.label())))
+}

@@ -1,0 +1,329 @@
+//! A session with at most one sender and one receiver.
+//!
+//! One link (or one link pair) a session, because RabbitMQ 4.0 answers a
+//! refused attach by ending the whole session: so it ends nobody else's.
+
+use fe2o3_amqp_types::definitions::{Handle, Role};
+use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End, Flow};
+
+use super::receiver::{self, Receiver};
+use super::sender::{self, Phase, Sender};
+use crate::error::Error;
+use crate::wait::Signal;
+use crate::wire::frame::{self, Transfer};
+use crate::wire::{frame as frames, DecodeError};
+use bytes::Bytes;
+
+/// Transfer frames that the broker may send before it needs our flow.
+const INCOMING_WINDOW: u32 = 4096;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Tells this session from later ones on the same channel.
+    pub epoch: u64,
+    pub channel: u16,
+    pub remote_channel: Option<u16>,
+    /// Our `end` is sent; the slot is free when the broker's has come.
+    pub ending: bool,
+    pub sender: Option<Sender>,
+    pub receiver: Option<Receiver>,
+    /// Raised when an attach is answered or the session is over.
+    pub signal: Signal,
+    next_outgoing_id: u32,
+    remote_incoming_window: u32,
+    next_incoming_id: u32,
+    incoming_window: u32,
+    max_frame_size: usize,
+}
+
+impl Session {
+    pub fn new(epoch: u64, channel: u16, max_frame_size: usize, signal: Signal) -> Self {
+        Self {
+            epoch,
+            channel,
+            remote_channel: None,
+            ending: false,
+            sender: None,
+            receiver: None,
+            signal,
+            next_outgoing_id: 0,
+            remote_incoming_window: 0,
+            next_incoming_id: 0,
+            incoming_window: INCOMING_WINDOW,
+            max_frame_size,
+        }
+    }
+
+    /// Writes our `begin`.
+    pub fn begin(&self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let begin = Begin {
+            remote_channel: None,
+            next_outgoing_id: self.next_outgoing_id,
+            incoming_window: self.incoming_window,
+            outgoing_window: u32::MAX >> 1,
+            handle_max: Handle(7),
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: None,
+        };
+        frames::encode_performative(out, self.channel, &begin)
+    }
+
+    /// The broker's `begin`.
+    pub fn on_begin(&mut self, remote_channel: u16, begin: &Begin) {
+        self.remote_channel = Some(remote_channel);
+        self.next_incoming_id = begin.next_outgoing_id;
+        self.remote_incoming_window = begin.incoming_window;
+        self.signal.raise();
+    }
+
+    /// The broker's `attach`: of our sender's other end or our receiver's.
+    pub fn on_attach(&mut self, attach: &Attach, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        // A refusal has no terminus: its reason follows in a detach.
+        match attach.role {
+            Role::Receiver => {
+                let refused = attach.target.is_none();
+                let sender = self.sender.as_mut().filter(|s| s.name == attach.name);
+                let sender = sender.ok_or(UNKNOWN_LINK)?;
+                sender.remote_handle = Some(attach.handle.0);
+                sender.max_message_size = attach.max_message_size.unwrap_or(0);
+                if !refused && sender.phase == Phase::Attaching {
+                    sender.phase = Phase::Attached;
+                }
+            }
+            Role::Sender => {
+                let refused = attach.source.is_none();
+                let receiver = self.receiver.as_mut().filter(|r| r.name == attach.name);
+                let receiver = receiver.ok_or(UNKNOWN_LINK)?;
+                receiver.remote_handle = Some(attach.handle.0);
+                receiver.on_attach(attach.initial_delivery_count.unwrap_or(0));
+                if !refused && receiver.phase == Phase::Attaching {
+                    receiver.phase = Phase::Attached;
+                    receiver.signal.raise();
+                }
+            }
+        }
+        self.signal.raise();
+        self.grant_credit(out)
+    }
+
+    /// The broker's `detach`: the link is over, and why.
+    pub fn on_detach(
+        &mut self,
+        detach: &Detach,
+        out: &mut Vec<u8>,
+        explain: impl Fn(Option<&fe2o3_amqp_types::definitions::Error>) -> Error,
+    ) -> Result<(), DecodeError> {
+        let remote = Some(detach.handle.0);
+        let error = explain(detach.error.as_ref());
+        let mut ours = None;
+        if let Some(sender) = self.sender.as_mut().filter(|s| s.remote_handle == remote) {
+            sender.fail(&error);
+            ours = Some(sender::HANDLE);
+        } else if let Some(receiver) = self.receiver.as_mut() {
+            if receiver.remote_handle == remote {
+                receiver.fail(&error);
+                ours = Some(receiver::HANDLE);
+            }
+        }
+        self.signal.raise();
+        match ours {
+            // Answered in kind unless we asked for it.
+            Some(handle) if !self.ending => self.detach(handle, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn detach(&self, handle: u32, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let detach = Detach {
+            handle: Handle(handle),
+            closed: true,
+            error: None,
+        };
+        frames::encode_performative(out, self.channel, &detach)
+    }
+
+    /// The broker's `flow`.
+    pub fn on_flow(&mut self, flow: &Flow, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let base = flow.next_incoming_id.unwrap_or(0);
+        let sent = self.next_outgoing_id.wrapping_sub(base);
+        self.remote_incoming_window = flow.incoming_window.saturating_sub(sent);
+        let handle = flow.handle.as_ref().map(|handle| handle.0);
+        let mut drained = None;
+        if let Some(sender) = &mut self.sender {
+            if handle.is_some() && handle == sender.remote_handle {
+                sender.on_flow(flow.delivery_count, flow.link_credit.unwrap_or(0));
+                if flow.drain {
+                    drained = Some(sender.drain());
+                }
+            }
+        }
+        self.pump(out);
+        if let Some(delivery_count) = drained {
+            let mut answer = self.flow();
+            answer.handle = Some(Handle(sender::HANDLE));
+            answer.delivery_count = Some(delivery_count);
+            answer.link_credit = Some(0);
+            answer.drain = true;
+            return frames::encode_performative(out, self.channel, &answer);
+        }
+        if flow.echo {
+            return frames::encode_performative(out, self.channel, &self.flow());
+        }
+        Ok(())
+    }
+
+    fn flow(&self) -> Flow {
+        Flow {
+            next_incoming_id: self.remote_channel.map(|_| self.next_incoming_id),
+            incoming_window: self.incoming_window,
+            next_outgoing_id: self.next_outgoing_id,
+            outgoing_window: u32::MAX >> 1,
+            handle: None,
+            delivery_count: None,
+            link_credit: None,
+            available: None,
+            drain: false,
+            echo: false,
+            properties: None,
+        }
+    }
+
+    /// One transfer frame from the broker.
+    pub fn on_transfer(
+        &mut self,
+        transfer: Transfer,
+        payload: Bytes,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecodeError> {
+        self.next_incoming_id = self.next_incoming_id.wrapping_add(1);
+        self.incoming_window = self.incoming_window.saturating_sub(1);
+        let handle = Some(transfer.handle);
+        let receiver = self.receiver.as_mut().filter(|r| r.remote_handle == handle);
+        receiver
+            .ok_or(UNKNOWN_LINK)?
+            .on_transfer(transfer, payload)?;
+        if self.incoming_window < INCOMING_WINDOW / 2 {
+            self.incoming_window = INCOMING_WINDOW;
+            frames::encode_performative(out, self.channel, &self.flow())?;
+        }
+        Ok(())
+    }
+
+    /// A disposition from the broker.
+    pub fn on_disposition(
+        &mut self,
+        disposition: &frame::Disposition,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecodeError> {
+        if !disposition.from_receiver {
+            return Ok(());
+        }
+        let terminal = !matches!(disposition.state, None | Some(frame::State::Other));
+        let Some(sender) = &mut self.sender else {
+            return Ok(());
+        };
+        if !disposition.settled && !terminal {
+            return Ok(());
+        }
+        sender.on_disposition(
+            disposition.first,
+            disposition.last,
+            disposition.state.as_ref(),
+        );
+        if !disposition.settled {
+            // The receiver settles second: it waits for us to forget the deliveries.
+            let answer = Disposition {
+                role: Role::Sender,
+                first: disposition.first,
+                last: Some(disposition.last),
+                settled: true,
+                state: None,
+                batchable: false,
+            };
+            frames::encode_performative(out, self.channel, &answer)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what can be sent.
+    pub fn pump(&mut self, out: &mut Vec<u8>) {
+        if let Some(sender) = &mut self.sender {
+            let frames = sender.pump(
+                out,
+                self.channel,
+                &mut self.remote_incoming_window,
+                self.max_frame_size,
+            );
+            self.next_outgoing_id = self.next_outgoing_id.wrapping_add(frames);
+        }
+    }
+
+    /// Grants the receiver the credit it has earned.
+    pub fn grant_credit(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let Some(receiver) = &mut self.receiver else {
+            return Ok(());
+        };
+        match receiver.wanted_credit() {
+            Some(credit) => self.send_credit(credit, out),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the broker the receiver's credit.
+    pub fn send_credit(&self, credit: u32, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let Some(receiver) = &self.receiver else {
+            return Ok(());
+        };
+        let mut flow = self.flow();
+        flow.handle = Some(Handle(receiver::HANDLE));
+        flow.delivery_count = Some(receiver.delivery_count());
+        flow.link_credit = Some(credit);
+        frames::encode_performative(out, self.channel, &flow)
+    }
+
+    /// Tells the broker what was accepted, and grants credit for it.
+    pub fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.flush(out, self.channel);
+        }
+        self.grant_credit(out)
+    }
+
+    /// Detaches the links and ends the session; what is buffered goes back.
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        if self.ending {
+            return Ok(());
+        }
+        self.ending = true;
+        let closed = Error::connection("the link was closed");
+        if let Some(receiver) = &mut self.receiver {
+            if receiver.phase == Phase::Attached {
+                receiver.release_buffered(out, self.channel);
+                receiver.fail(&closed);
+                self.detach(receiver::HANDLE, out)?;
+            }
+        }
+        if let Some(sender) = &mut self.sender {
+            let attached = sender.phase == Phase::Attached;
+            sender.fail(&closed);
+            if attached {
+                self.detach(sender::HANDLE, out)?;
+            }
+        }
+        frames::encode_performative(out, self.channel, &End { error: None })
+    }
+
+    /// The session is over: its links are told.
+    pub fn fail(&mut self, error: &Error) {
+        if let Some(sender) = &mut self.sender {
+            sender.fail(error);
+        }
+        if let Some(receiver) = &mut self.receiver {
+            receiver.fail(error);
+        }
+        self.signal.raise();
+    }
+}
+
+const UNKNOWN_LINK: DecodeError = DecodeError("a frame for a link that does not exist");

@@ -1,0 +1,335 @@
+//! A connection's protocol state, under one lock. No I/O: bytes come in by
+//! [`State::on_frame`] and go out through [`Output`].
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fe2o3_amqp::frames::amqp::FrameBody;
+use fe2o3_amqp_types::performatives::{Close, End};
+
+use super::condition::explain;
+use super::sender::Phase;
+use super::session::Session;
+use super::tracker::Tracked;
+use crate::error::{Error, Result};
+use crate::wait::Signal;
+use crate::wire::frame::{self, Frame};
+use crate::wire::DecodeError;
+
+/// How long an acknowledgement or a queued transfer may wait for company.
+const GATHER: Duration = Duration::from_millis(3);
+
+/// Ended sessions whose reason is remembered for those who still hold their key.
+const REMEMBERED: usize = 64;
+
+/// Bytes on their way to the socket.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    pub bytes: Vec<u8>,
+    pub written: usize,
+}
+
+impl Output {
+    pub fn pending(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.written == self.bytes.len()
+    }
+
+    pub fn advance(&mut self, count: usize) {
+        self.written += count;
+        if self.is_empty() {
+            self.bytes.clear();
+            self.written = 0;
+            // A large message must not keep its memory for the connection's life.
+            if self.bytes.capacity() > 4 * 1024 * 1024 {
+                self.bytes.shrink_to(256 * 1024);
+            }
+        }
+    }
+}
+
+/// Names a session, and so its links, for as long as it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct LinkKey {
+    pub channel: u16,
+    pub epoch: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub out: Output,
+    pub last_sent: Instant,
+    pub last_received: Instant,
+    /// When gathered work has to go out.
+    pub flush_at: Option<Instant>,
+    /// The connection is over, and why.
+    pub lost: Option<Error>,
+    /// Our `close` is sent.
+    pub closing: bool,
+    /// Raised when the connection is over.
+    pub signal: Signal,
+    label: String,
+    sessions: Vec<Option<Session>>,
+    by_remote: HashMap<u16, u16>,
+    channel_max: u16,
+    max_frame_size: usize,
+    next_epoch: u64,
+    /// Why sessions ended whose slot may be another's by now.
+    ended: VecDeque<(u64, Error)>,
+}
+
+impl State {
+    pub fn new(label: &str, max_frame_size: u32, channel_max: u16) -> Self {
+        Self {
+            out: Output::default(),
+            last_sent: Instant::now(),
+            last_received: Instant::now(),
+            flush_at: None,
+            lost: None,
+            closing: false,
+            signal: Signal::new(),
+            label: label.to_owned(),
+            sessions: Vec::new(),
+            by_remote: HashMap::new(),
+            channel_max,
+            max_frame_size: max_frame_size as usize,
+            next_epoch: 0,
+            ended: VecDeque::new(),
+        }
+    }
+
+    /// Opens a session; `None` when the broker's channels are used up.
+    pub fn open_session(&mut self, signal: Signal) -> Result<Option<LinkKey>> {
+        if let Some(error) = &self.lost {
+            return Err(error.clone());
+        }
+        let free = self.sessions.iter().position(Option::is_none);
+        let channel = free.unwrap_or(self.sessions.len());
+        if channel > usize::from(self.channel_max) {
+            return Ok(None);
+        }
+        if free.is_none() {
+            self.sessions.push(None);
+        }
+        let channel = channel as u16;
+        self.next_epoch += 1;
+        let key = LinkKey {
+            channel,
+            epoch: self.next_epoch,
+        };
+        let session = Session::new(key.epoch, channel, self.max_frame_size, signal);
+        session.begin(&mut self.out.bytes).map_err(internal)?;
+        self.sessions[usize::from(channel)] = Some(session);
+        Ok(Some(key))
+    }
+
+    /// The session of a key, if it is still the same one.
+    pub fn session(&mut self, key: LinkKey) -> Option<&mut Session> {
+        self.session_and_out(key).map(|(session, _)| session)
+    }
+
+    /// The session of a key and the buffer it writes to.
+    pub fn session_and_out(&mut self, key: LinkKey) -> Option<(&mut Session, &mut Vec<u8>)> {
+        let session = self.sessions.get_mut(usize::from(key.channel))?.as_mut()?;
+        (session.epoch == key.epoch).then_some((session, &mut self.out.bytes))
+    }
+
+    /// Why the session of a key is not there any more.
+    pub fn gone(&self, key: LinkKey) -> Error {
+        if let Some(error) = &self.lost {
+            return error.clone();
+        }
+        let ended = self.ended.iter().find(|(epoch, _)| *epoch == key.epoch);
+        ended.map_or_else(
+            || Error::connection("the link is closed"),
+            |(_, error)| error.clone(),
+        )
+    }
+
+    /// Sessions in use.
+    pub fn session_count(&self) -> usize {
+        self.sessions.iter().flatten().count()
+    }
+
+    /// Sends a message over a session's sender.
+    pub fn send(&mut self, key: LinkKey, payload: Bytes, tracked: Option<Tracked>) -> Result<()> {
+        if self.session(key).is_none() {
+            return Err(self.gone(key));
+        }
+        let Some((session, out)) = self.session_and_out(key) else {
+            return Ok(());
+        };
+        let Some(sender) = &mut session.sender else {
+            return Err(Error::connection("the link is closed"));
+        };
+        if let Phase::Detached(error) = &sender.phase {
+            return Err(error.clone());
+        }
+        sender.push(payload, tracked);
+        session.pump(out);
+        Ok(())
+    }
+
+    /// Ends a session; the slot is free when the broker has answered.
+    pub fn end_session(&mut self, key: LinkKey) {
+        if let Some((session, out)) = self.session_and_out(key) {
+            // A performative of ours that cannot be written: nothing to tell the broker then.
+            let _ = session.end(out);
+        }
+    }
+
+    /// Work that waits for company goes out soon. True when the driver has to know.
+    pub fn flush_soon(&mut self) -> bool {
+        if self.flush_at.is_some() {
+            return false;
+        }
+        self.flush_at = Some(Instant::now() + GATHER);
+        true
+    }
+
+    /// Tells the broker everything that was gathered.
+    pub fn flush_all(&mut self) -> Result<(), DecodeError> {
+        self.flush_at = None;
+        for session in self.sessions.iter_mut().flatten() {
+            if !session.ending {
+                session.flush(&mut self.out.bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After bytes have left, transfers that waited for room may follow.
+    pub fn pump_all(&mut self) {
+        for session in self.sessions.iter_mut().flatten() {
+            if !session.ending {
+                session.pump(&mut self.out.bytes);
+            }
+        }
+    }
+
+    /// One frame from the broker. `Ok(true)` when the connection is over in good order.
+    pub fn on_frame(&mut self, channel: u16, frame: Frame) -> Result<bool, DecodeError> {
+        match frame {
+            Frame::Empty => {}
+            Frame::Transfer(transfer, payload) => {
+                let (session, out) = self.remote(channel)?;
+                session.on_transfer(transfer, payload, out)?;
+                if session.receiver.as_ref().is_some_and(|r| r.is_paused()) {
+                    let channel = session.channel;
+                    if let Some(receiver) = &mut session.receiver {
+                        receiver.release_buffered(out, channel);
+                    }
+                }
+            }
+            Frame::Disposition(disposition) => {
+                let (session, out) = self.remote(channel)?;
+                session.on_disposition(&disposition, out)?;
+            }
+            Frame::Other(body) => return self.on_performative(channel, *body),
+        }
+        Ok(false)
+    }
+
+    fn on_performative(&mut self, channel: u16, body: FrameBody) -> Result<bool, DecodeError> {
+        match body {
+            FrameBody::Begin(begin) => {
+                let ours = begin.remote_channel.ok_or(UNKNOWN_SESSION)?;
+                let session = self.sessions.get_mut(usize::from(ours));
+                let session = session.and_then(Option::as_mut).ok_or(UNKNOWN_SESSION)?;
+                session.on_begin(channel, &begin);
+                self.by_remote.insert(channel, ours);
+            }
+            FrameBody::Attach(attach) => {
+                let (session, out) = self.remote(channel)?;
+                session.on_attach(&attach, out)?;
+            }
+            FrameBody::Flow(flow) => {
+                let (session, out) = self.remote(channel)?;
+                session.on_flow(&flow, out)?;
+            }
+            FrameBody::Detach(detach) => {
+                let label = self.label.clone();
+                let (session, out) = self.remote(channel)?;
+                session.on_detach(&detach, out, |error| {
+                    explain(&format!("{label} ended the link"), error)
+                })?;
+            }
+            FrameBody::End(end) => self.on_end(channel, &end)?,
+            FrameBody::Close(close) => {
+                if !self.closing {
+                    frame::encode_performative(&mut self.out.bytes, 0, &Close { error: None })?;
+                    self.closing = true;
+                    let error = explain(
+                        &format!("{} closed the connection", self.label),
+                        close.error.as_ref(),
+                    );
+                    self.fail(&error);
+                }
+                return Ok(true);
+            }
+            FrameBody::Open(_) => return Err(DecodeError("a second open")),
+            FrameBody::Transfer { .. } | FrameBody::Disposition(_) | FrameBody::Empty => {}
+        }
+        Ok(false)
+    }
+
+    fn on_end(&mut self, channel: u16, end: &End) -> Result<(), DecodeError> {
+        let ours = self.by_remote.remove(&channel).ok_or(UNKNOWN_SESSION)?;
+        let slot = &mut self.sessions[usize::from(ours)];
+        if let Some(mut session) = slot.take() {
+            let what = format!("{} ended the session", self.label);
+            let error = explain(&what, end.error.as_ref());
+            session.fail(&error);
+            if self.ended.len() >= REMEMBERED {
+                self.ended.pop_front();
+            }
+            self.ended.push_back((session.epoch, error));
+            if !session.ending {
+                let end = End { error: None };
+                frame::encode_performative(&mut self.out.bytes, ours, &end)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remote(&mut self, channel: u16) -> Result<(&mut Session, &mut Vec<u8>), DecodeError> {
+        let ours = self.by_remote.get(&channel).ok_or(UNKNOWN_SESSION)?;
+        let session = self.sessions.get_mut(usize::from(*ours));
+        let session = session.and_then(Option::as_mut).ok_or(UNKNOWN_SESSION)?;
+        Ok((session, &mut self.out.bytes))
+    }
+
+    /// The connection is over: every link is told.
+    pub fn fail(&mut self, error: &Error) {
+        if self.lost.is_some() {
+            return;
+        }
+        self.lost = Some(error.clone());
+        for session in self.sessions.iter_mut().flatten() {
+            session.fail(error);
+        }
+        self.signal.raise();
+    }
+
+    /// Ends everything in good order: links, sessions, connection.
+    pub fn close(&mut self) -> Result<(), DecodeError> {
+        if self.closing || self.lost.is_some() {
+            return Ok(());
+        }
+        self.closing = true;
+        for session in self.sessions.iter_mut().flatten() {
+            session.end(&mut self.out.bytes)?;
+        }
+        frame::encode_performative(&mut self.out.bytes, 0, &Close { error: None })
+    }
+}
+
+const UNKNOWN_SESSION: DecodeError = DecodeError("a frame for a session that does not exist");
+
+pub(crate) fn internal(error: DecodeError) -> Error {
+    Error::connection(error.to_string())
+}

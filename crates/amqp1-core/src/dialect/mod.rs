@@ -1,0 +1,66 @@
+//! What brokers do differently: one file a broker, found from its `open`.
+
+mod embedded;
+mod generic;
+mod rabbitmq4;
+
+use crate::connection::Remote;
+use crate::error::{Error, Result};
+
+/// How a broker delays a first delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DelaySupport {
+    /// It cannot.
+    Unsupported,
+    /// By the annotation `x-opt-scheduled-enqueue-time`.
+    EnqueueTime,
+    /// By queues that expire into the target, declared through management.
+    DelayQueues,
+}
+
+/// What brokers do differently.
+pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
+    /// Its name in `getBroker()`.
+    fn name(&self) -> &'static str;
+
+    /// The address of a queue, to send to and to receive from.
+    fn queue_address(&self, queue: &str) -> String;
+
+    /// The address of an exchange with a routing key.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] where there are no exchanges.
+    fn exchange_address(&self, exchange: &str, routing_key: &str) -> Result<String>;
+
+    /// It has RabbitMQ's management node.
+    fn has_management(&self) -> bool;
+
+    /// How it delays a first delivery.
+    fn delay(&self) -> DelaySupport;
+
+    /// `modified` with `x-opt-delivery-time` delays a redelivery of any queue's message.
+    fn delays_redelivery(&self) -> bool {
+        false
+    }
+
+    /// The link property of consumer priority.
+    fn priority_property(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The dialect of the broker at the other end.
+///
+/// # Errors
+/// [`crate::ErrorKind::Unsupported`] for a broker that is known not to work.
+pub(crate) fn detect(remote: &Remote, label: &str) -> Result<&'static dyn Dialect> {
+    match remote.product.as_str() {
+        "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => Ok(&rabbitmq4::RabbitMq4),
+        "RabbitMQ" => Err(Error::unsupported(format!(
+            "{label}: RabbitMQ {} has no native AMQP 1.0; RabbitMQ 4.0 or later is needed",
+            remote.version
+        ))),
+        "amqp1-broker" => Ok(&embedded::Embedded),
+        _ => Ok(&generic::Generic),
+    }
+}

@@ -1,0 +1,41 @@
+//! The brokers inside this process, by name.
+
+use std::collections::HashMap;
+
+use amqp1_broker::Broker;
+use once_cell::sync::Lazy;
+use parking_lot::Mutex;
+use tokio::io::DuplexStream;
+
+use crate::fork;
+
+/// Brokers of this process. A forked child starts with none: its parent's jobs
+/// are its parent's.
+static BROKERS: Lazy<Mutex<Brokers>> = Lazy::new(Mutex::default);
+
+#[derive(Default)]
+struct Brokers {
+    generation: u64,
+    by_name: HashMap<String, Broker>,
+}
+
+/// Serves one connection of the broker `name`, made at its first use.
+pub(crate) fn serve(name: &str, stream: DuplexStream) {
+    let broker = {
+        let mut brokers = BROKERS.lock();
+        if brokers.generation != fork::generation() {
+            brokers.generation = fork::generation();
+            // Not dropped: their tasks belong to the parent's runtime.
+            std::mem::forget(std::mem::take(&mut brokers.by_name));
+        }
+        brokers
+            .by_name
+            .entry(name.to_owned())
+            .or_insert_with(|| Broker::new(name))
+            .clone()
+    };
+    tokio::spawn(async move {
+        // A connection that ends badly is told to the client by its own end.
+        let _ = broker.serve(stream).await;
+    });
+}

@@ -1,0 +1,302 @@
+//! The DSN: which broker, as whom, how.
+
+use std::fmt;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Error, Result};
+use crate::input::Input;
+use crate::options::{QueueOptions, TlsOptions};
+use crate::suggest;
+
+/// What is dialled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The broker inside this process, by name.
+    Embedded(String),
+    /// Hosts that are tried in turn.
+    Network {
+        /// Host and port of each.
+        hosts: Vec<(String, u16)>,
+        /// `amqps`: TLS before anything else.
+        tls: bool,
+    },
+}
+
+/// Everything that makes one pooled connection different from another.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// What is dialled.
+    pub target: Target,
+    /// User and password for SASL PLAIN.
+    pub credentials: Option<(String, String)>,
+    /// RabbitMQ's virtual host; the default one when `None`.
+    pub vhost: Option<String>,
+    /// TLS files.
+    pub tls: TlsOptions,
+    /// Prefix of the container-id.
+    pub container_id: Option<String>,
+    /// The idle time-out we announce.
+    pub heartbeat: Duration,
+    label: String,
+}
+
+impl fmt::Debug for Endpoint {
+    /// The label only: it has no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.label)
+    }
+}
+
+const SCHEMES: [&str; 3] = ["amqp", "amqps", "embedded"];
+
+/// Splits a DSN into what precedes its query, and the query as options.
+///
+/// # Errors
+/// [`crate::ErrorKind::Config`] on a query that is not `name=value&…`.
+pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
+    let Some((address, query)) = dsn.split_once('?') else {
+        return Ok((dsn, Input::Map(Vec::new())));
+    };
+    let mut entries: Vec<(String, Input)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
+        let (name, value) = (decode("DSN", name)?, decode("DSN", value)?);
+        match name.split_once('.') {
+            Some((outer, inner)) => {
+                let inner = (inner.to_owned(), Input::Text(value));
+                match entries.iter_mut().find(|(name, _)| name == outer) {
+                    Some((_, Input::Map(map))) => map.push(inner),
+                    _ => entries.push((outer.to_owned(), Input::Map(vec![inner]))),
+                }
+            }
+            None => entries.push((name, Input::Text(value))),
+        }
+    }
+    Ok((address, Input::Map(entries)))
+}
+
+fn decode(what: &str, text: &str) -> Result<String> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(|text| text.into_owned())
+        .map_err(|_| Error::config(format!("{what}: percent-encoded text that is not UTF-8")))
+}
+
+impl Endpoint {
+    /// Reads `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]` or `embedded://[name]`.
+    ///
+    /// No message repeats the DSN: it has the password.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] that says which part is wrong.
+    pub fn parse(address: &str, options: &QueueOptions) -> Result<Self> {
+        let Some((scheme, rest)) = address.trim().split_once("://") else {
+            return Err(Error::config(
+                "DSN: expected amqp://user:password@host:5672/vhost, amqps://… or embedded://",
+            ));
+        };
+        let scheme = scheme.to_ascii_lowercase();
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        match scheme.as_str() {
+            "embedded" => Self::embedded(authority, path, options),
+            "amqp" | "amqps" => Self::network(&scheme, authority, path, options),
+            other => Err(Error::config(match suggest::nearest(other, &SCHEMES) {
+                Some(near) => {
+                    format!("DSN: unknown scheme '{other}://', did you mean '{near}://'?")
+                }
+                None => format!(
+                    "DSN: unknown scheme '{other}://'; expected amqp://, amqps:// or embedded://"
+                ),
+            })),
+        }
+    }
+
+    fn embedded(authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
+        if !path.is_empty() || authority.contains(['@', ':']) {
+            return Err(Error::config(
+                "DSN: embedded:// takes a name only, as in embedded://tests",
+            ));
+        }
+        let name = match decode("DSN: name", authority)? {
+            name if name.is_empty() => "default".to_owned(),
+            name => name,
+        };
+        let label = format!("embedded://{name}");
+        Ok(Self::with(
+            Target::Embedded(name),
+            None,
+            None,
+            label,
+            options,
+        ))
+    }
+
+    fn network(scheme: &str, authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
+        let (userinfo, hosts) = match authority.rsplit_once('@') {
+            Some((userinfo, hosts)) => (Some(userinfo), hosts),
+            None => (None, authority),
+        };
+        let credentials = userinfo
+            .map(|userinfo| {
+                let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+                Ok((
+                    decode("DSN: user", user)?,
+                    decode("DSN: password", password)?,
+                ))
+            })
+            .transpose()?
+            .filter(|(user, _)| !user.is_empty());
+        let vhost = Some(decode("DSN: vhost", path)?).filter(|vhost| !vhost.is_empty());
+        let tls = scheme == "amqps";
+        let hosts = hosts
+            .split(',')
+            .map(|host| host_and_port(scheme, host))
+            .collect::<Result<Vec<_>>>()?;
+        let names: Vec<String> = hosts.iter().map(|(host, port)| join(host, *port)).collect();
+        let user = credentials.as_ref().map(|(user, _)| format!("{user}@"));
+        let label = format!(
+            "{scheme}://{}{}{}",
+            user.unwrap_or_default(),
+            names.join(","),
+            vhost.as_ref().map(|v| format!("/{v}")).unwrap_or_default()
+        );
+        let target = Target::Network { hosts, tls };
+        Ok(Self::with(target, credentials, vhost, label, options))
+    }
+
+    fn with(
+        target: Target,
+        credentials: Option<(String, String)>,
+        vhost: Option<String>,
+        label: String,
+        options: &QueueOptions,
+    ) -> Self {
+        Self {
+            target,
+            credentials,
+            vhost,
+            tls: options.tls.clone(),
+            container_id: options.container_id.clone(),
+            heartbeat: options.heartbeat,
+            label,
+        }
+    }
+
+    /// For people: the DSN without its password.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+pub(crate) fn join(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+fn host_and_port(scheme: &str, text: &str) -> Result<(String, u16)> {
+    let wrong = |why: &str| Error::config(format!("DSN: host '{text}': {why}"));
+    if text.is_empty() {
+        return Err(Error::config("DSN: a host is missing"));
+    }
+    // An `http` URL, because the url crate checks hosts of special schemes only.
+    let url = url::Url::parse(&format!("http://{text}")).map_err(|e| wrong(&e.to_string()))?;
+    if url.path() != "/" || !url.username().is_empty() {
+        return Err(wrong("expected host or host:port"));
+    }
+    let host = match url.host() {
+        Some(url::Host::Ipv6(address)) => address.to_string(),
+        Some(host) => host.to_string(),
+        None => return Err(wrong("it has no name")),
+    };
+    let named = text
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse().ok())
+        .filter(|_| !text.ends_with(']'));
+    let port = url.port().or(named);
+    if port == Some(0) {
+        return Err(wrong("port 0 cannot be dialled"));
+    }
+    Ok((
+        host,
+        port.unwrap_or(if scheme == "amqps" { 5671 } else { 5672 }),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn parse(dsn: &str) -> Result<Endpoint> {
+        Endpoint::parse(dsn, &QueueOptions::default())
+    }
+
+    #[test]
+    fn a_dsn_with_everything() {
+        let endpoint = parse("amqps://me:p%40ss:w@one.example:5999,[::1]/a%2Fb").unwrap();
+        let Target::Network { hosts, tls } = &endpoint.target else {
+            panic!("not a network endpoint");
+        };
+        assert!(tls);
+        assert_eq!(hosts[0], ("one.example".to_owned(), 5999));
+        assert_eq!(hosts[1], ("::1".to_owned(), 5671));
+        let (user, password) = endpoint.credentials.as_ref().unwrap();
+        assert_eq!((user.as_str(), password.as_str()), ("me", "p@ss:w"));
+        assert_eq!(endpoint.vhost.as_deref(), Some("a/b"));
+        assert_eq!(
+            endpoint.label(),
+            "amqps://me@one.example:5999,[::1]:5671/a/b"
+        );
+    }
+
+    #[test]
+    fn port_80_is_kept() {
+        let endpoint = parse("amqp://host:80").unwrap();
+        assert_eq!(endpoint.label(), "amqp://host:80");
+    }
+
+    #[test]
+    fn wrong_dsns_are_named_and_never_repeated() {
+        for dsn in [
+            "",
+            "localhost",
+            "ampq://u:s3cret@h",
+            "amqp://u:s3cret@",
+            "amqp://u:s3cret@h:99999",
+            "amqp://u:s3cret@h:0",
+            "amqp://u:s3cret@h ost",
+            "embedded://u:s3cret@x",
+        ] {
+            let error = parse(dsn).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Config, "{dsn}");
+            assert!(!error.message().contains("s3cret"), "{error}");
+        }
+        let error = parse("ampq://h").unwrap_err();
+        assert!(
+            error.message().contains("did you mean 'amqp://'"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn debug_has_no_password() {
+        let endpoint = parse("amqp://u:s3cret@h").unwrap();
+        assert!(!format!("{endpoint:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn the_query_becomes_options() {
+        let (address, options) = split_query("amqp://h?timeout=5&tls.root_ca=%2Fca.pem").unwrap();
+        assert_eq!(address, "amqp://h");
+        let options = QueueOptions::default().apply("DSN", &options).unwrap();
+        assert_eq!(options.timeout, Duration::from_secs(5));
+        assert_eq!(options.tls.root_ca, Some("/ca.pem".into()));
+    }
+}

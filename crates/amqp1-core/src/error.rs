@@ -1,0 +1,172 @@
+//! The one table of what can go wrong.
+//!
+//! Every failure of the client is an [`Error`] of one [`ErrorKind`]. The PHP
+//! layer maps the kind to an exception class and adds nothing to the message:
+//! it names the queue, the endpoint (never a secret) and what to do next.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What went wrong, as a PHP developer would tell the cases apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// A wrong option, DSN or configuration; found before anything is sent.
+    Config,
+    /// The broker cannot be reached, or the connection was lost.
+    Connection,
+    /// The broker refused the credentials or the access.
+    Authentication,
+    /// The deadline passed; the outcome is unknown.
+    Timeout,
+    /// The broker refused the job (`rejected`, queue full, too large).
+    Rejected,
+    /// No queue is bound for the routing key (`released`).
+    Unroutable,
+    /// The queue or exchange does not exist.
+    QueueNotFound,
+    /// The delivery died with its connection or lock: it will be delivered again.
+    TaskLost,
+    /// The broker cannot do what was asked for.
+    Unsupported,
+    /// A payload that cannot be written or read.
+    Serialization,
+    /// The interrupt check asked the call to return (a signal handler threw).
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [ErrorKind; 11] = [
+        ErrorKind::Config,
+        ErrorKind::Connection,
+        ErrorKind::Authentication,
+        ErrorKind::Timeout,
+        ErrorKind::Rejected,
+        ErrorKind::Unroutable,
+        ErrorKind::QueueNotFound,
+        ErrorKind::TaskLost,
+        ErrorKind::Unsupported,
+        ErrorKind::Serialization,
+        ErrorKind::Interrupted,
+    ];
+
+    /// A short lower-case name, as used in batch failures and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Config => "config",
+            ErrorKind::Connection => "connection",
+            ErrorKind::Authentication => "authentication",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Rejected => "rejected",
+            ErrorKind::Unroutable => "unroutable",
+            ErrorKind::QueueNotFound => "queue-not-found",
+            ErrorKind::TaskLost => "task-lost",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Serialization => "serialization",
+            ErrorKind::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A failure: its kind and a message for the person who reads the log.
+///
+/// Cheap to clone, because one lost connection fails many waiting jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    message: Arc<str>,
+    condition: Option<Arc<str>>,
+}
+
+impl Error {
+    /// An error of `kind` with a message that names its subject.
+    pub fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
+        Self {
+            kind,
+            message: Arc::from(message.as_ref()),
+            condition: None,
+        }
+    }
+
+    /// The same error with the AMQP condition (for instance `amqp:not-found`) it came from.
+    #[must_use]
+    pub fn with_condition(mut self, condition: &str) -> Self {
+        self.condition = Some(Arc::from(condition));
+        self
+    }
+
+    /// The same error with `prefix: ` before its message.
+    #[must_use]
+    pub fn context(self, prefix: impl fmt::Display) -> Self {
+        Self {
+            message: Arc::from(format!("{prefix}: {}", self.message)),
+            ..self
+        }
+    }
+
+    /// Which row of the table this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The whole message.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The AMQP error condition the broker gave, when it gave one.
+    #[must_use]
+    pub fn condition(&self) -> Option<&str> {
+        self.condition.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident => $kind:ident;)*) => {
+        impl Error {
+            $($(#[$doc])*
+            pub fn $name(message: impl AsRef<str>) -> Self {
+                Self::new(ErrorKind::$kind, message)
+            })*
+        }
+    };
+}
+
+constructors! {
+    /// [`ErrorKind::Config`].
+    config => Config;
+    /// [`ErrorKind::Connection`].
+    connection => Connection;
+    /// [`ErrorKind::Authentication`].
+    authentication => Authentication;
+    /// [`ErrorKind::Timeout`].
+    timeout => Timeout;
+    /// [`ErrorKind::Rejected`].
+    rejected => Rejected;
+    /// [`ErrorKind::Unroutable`].
+    unroutable => Unroutable;
+    /// [`ErrorKind::QueueNotFound`].
+    queue_not_found => QueueNotFound;
+    /// [`ErrorKind::TaskLost`].
+    task_lost => TaskLost;
+    /// [`ErrorKind::Unsupported`].
+    unsupported => Unsupported;
+    /// [`ErrorKind::Serialization`].
+    serialization => Serialization;
+    /// [`ErrorKind::Interrupted`].
+    interrupted => Interrupted;
+}
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,95 @@
+//! A message's body as bytes, whatever section it came in.
+
+use bytes::{Bytes, BytesMut};
+use serde_json::{Map, Number, Value as Json};
+
+use crate::wire::message::{Body, Message};
+use crate::wire::read::{Reader, Value};
+use crate::wire::DecodeError;
+
+/// Values nested deeper are not converted.
+const MAX_DEPTH: usize = 64;
+
+/// The body and whether it had to be turned into JSON: `data` sections as they
+/// are, strings and binaries of an `amqp-value` as they are, other values as JSON.
+pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
+    match message.body() {
+        Body::Data(range) => Ok((message.slice(range), false)),
+        Body::DataMany(ranges) => {
+            let mut whole = BytesMut::new();
+            for range in ranges {
+                whole.extend_from_slice(&message.slice(range));
+            }
+            Ok((whole.freeze(), false))
+        }
+        Body::Value(range) => {
+            let bytes = message.slice(range);
+            match Reader::new(&bytes).value()? {
+                Value::Null => Ok((Bytes::new(), false)),
+                Value::Binary(content) => Ok((bytes.slice_ref(content), false)),
+                Value::Text(text) => Ok((bytes.slice_ref(text.as_bytes()), false)),
+                other => Ok((json(other, 0)?.to_string().into(), true)),
+            }
+        }
+        Body::Sequence(ranges) => {
+            let mut lists = Vec::new();
+            for range in ranges {
+                lists.push(json(Reader::new(&message.slice(range)).value()?, 0)?);
+            }
+            Ok((Json::Array(lists).to_string().into(), true))
+        }
+    }
+}
+
+/// An AMQP value as JSON; what JSON has no word for becomes text.
+pub(crate) fn json(value: Value<'_>, depth: usize) -> Result<Json, DecodeError> {
+    if depth > MAX_DEPTH {
+        return Err(DecodeError("values nested too deeply"));
+    }
+    Ok(match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(value),
+        Value::Unsigned(value) => Json::from(value),
+        Value::Signed(value) | Value::Timestamp(value) => Json::from(value),
+        Value::Float(value) => Number::from_f64(value).map_or(Json::Null, Json::Number),
+        Value::List(items) | Value::Array(items) => {
+            let items = items.map(|item| json(item?, depth + 1));
+            Json::Array(items.collect::<Result<_, _>>()?)
+        }
+        Value::Map(mut items) => {
+            let mut map = Map::new();
+            while let Some((key, value)) = items.entry()? {
+                map.insert(text(key), json(value, depth + 1)?);
+            }
+            Json::Object(map)
+        }
+        Value::Described(_, bytes) => json(Reader::new(bytes).value()?, depth + 1)?,
+        other => Json::String(text(other)),
+    })
+}
+
+/// A scalar as text: what a header or an id of any type reads as.
+pub(crate) fn text(value: Value<'_>) -> String {
+    match value {
+        Value::Text(text) | Value::Symbol(text) => text.to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Unsigned(value) => value.to_string(),
+        Value::Signed(value) | Value::Timestamp(value) => value.to_string(),
+        Value::Float(value) => float(value),
+        Value::Char(value) => value.to_string(),
+        Value::Uuid(bytes) => uuid::Uuid::from_bytes(bytes).to_string(),
+        Value::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::Decimal(bytes) => format!("0x{}", hex(bytes)),
+        Value::Null => String::new(),
+        compound => json(compound, 0).map_or_else(|_| String::new(), |json| json.to_string()),
+    }
+}
+
+/// A double as PHP and JSON write it: `1.5`, `1.0`, `1e+100` as its shortest form.
+pub(crate) fn float(value: f64) -> String {
+    Number::from_f64(value).map_or_else(|| value.to_string(), |number| number.to_string())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

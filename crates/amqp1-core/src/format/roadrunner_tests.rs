@@ -1,0 +1,165 @@
+#![allow(clippy::unwrap_used)]
+
+use std::borrow::Cow;
+
+use super::*;
+use crate::job::{JobOptions, Payload};
+
+fn envelope() -> Envelope<'static> {
+    Envelope {
+        id: "the-id",
+        pipeline: "orders",
+        durable: true,
+        priority: Some(7),
+        ttl: None,
+        expires_at: None,
+        delay: Duration::ZERO,
+        delay_mark: DelayMark::None,
+        to: None,
+        attempts: 0,
+        failure: &[],
+    }
+}
+
+fn job(bytes: &[u8], headers: Vec<(&'static str, HeaderValue<'static>)>) -> Job<'static> {
+    Job {
+        name: Cow::Borrowed("ProcessOrder"),
+        payload: Payload {
+            bytes: Cow::Owned(bytes.to_vec()),
+            json: false,
+        },
+        options: JobOptions {
+            headers: headers
+                .into_iter()
+                .map(|(name, value)| (Cow::Borrowed(name), value))
+                .collect(),
+            trace_id: Some(Cow::Borrowed("trace-1")),
+            ..JobOptions::default()
+        },
+    }
+}
+
+#[test]
+fn a_job_survives_the_way() {
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let headers = vec![
+        ("tenant", HeaderValue::Text("a \"b\" ü".into())),
+        ("n", HeaderValue::Int(5)),
+        ("f", HeaderValue::Float(1.0)),
+        ("b", HeaderValue::Bool(false)),
+        (
+            "list",
+            HeaderValue::List(vec![HeaderValue::Int(1), HeaderValue::Text("x".into())]),
+        ),
+        ("rr_id", HeaderValue::Text("forged".into())),
+        (ROUTING_KEY_HEADER, HeaderValue::Text("rk".into())),
+    ];
+    let decoded = decode(encode(&job(&every_byte, headers), &envelope())).unwrap();
+    assert_eq!(decoded.id, "the-id");
+    assert_eq!(decoded.name, "ProcessOrder");
+    assert_eq!(decoded.pipeline.as_deref(), Some("orders"));
+    assert_eq!(&decoded.body[..], &every_byte[..]);
+    assert_eq!(decoded.trace_id.as_deref(), Some("trace-1"));
+    assert_eq!(decoded.priority, Some(7));
+    assert!(!decoded.json);
+    let of = |values: &[&str]| values.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        headers_of(&decoded),
+        [
+            ("tenant".to_owned(), of(&["a \"b\" ü"])),
+            ("n".to_owned(), of(&["5"])),
+            ("f".to_owned(), of(&["1.0"])),
+            ("b".to_owned(), of(&["false"])),
+            ("list".to_owned(), of(&["1", "x"])),
+            ("rr_id".to_owned(), of(&["forged"])),
+        ]
+    );
+}
+
+fn headers_of(decoded: &Decoded) -> Headers {
+    headers(&decoded.message)
+}
+
+/// fe2o3-amqp's own decoder is the judge of the types.
+#[test]
+fn the_types_are_those_of_the_format() {
+    use fe2o3_amqp_types::messaging::message::__private::Deserializable;
+    use fe2o3_amqp_types::messaging::{Body, Message};
+    use fe2o3_amqp_types::primitives::SimpleValue;
+    let headers = vec![
+        ("s", HeaderValue::Text("x".into())),
+        ("i", HeaderValue::Int(1 << 40)),
+        ("f", HeaderValue::Float(2.5)),
+        ("b", HeaderValue::Bool(true)),
+    ];
+    let mut envelope = envelope();
+    envelope.delay = Duration::from_millis(1500);
+    envelope.delay_mark = DelayMark::XDelay;
+    let bytes = encode(&job(b"payload", headers), &envelope);
+    let decoded: Deserializable<Message<Body<serde_amqp::Value>>> =
+        serde_amqp::from_slice(&bytes).unwrap();
+    let message = decoded.0;
+    let header = message.header.unwrap();
+    assert!(header.durable);
+    assert_eq!(header.priority.0, 7);
+    let properties = message.properties.unwrap();
+    assert_eq!(properties.subject.as_deref(), Some("ProcessOrder"));
+    assert_eq!(
+        properties.content_type.unwrap().as_str(),
+        "application/octet-stream"
+    );
+    let map = message.application_properties.unwrap();
+    let get = |name: &str| map.get(name).cloned().unwrap();
+    assert_eq!(get("rr_id"), SimpleValue::String("the-id".into()));
+    assert_eq!(get("rr_delay"), SimpleValue::Int(1));
+    assert_eq!(get("rr_priority"), SimpleValue::Long(7));
+    assert_eq!(get("rr_auto_ack"), SimpleValue::Bool(false));
+    assert_eq!(get("x-delay"), SimpleValue::Long(1500));
+    assert!(matches!(get("rr_headers"), SimpleValue::Binary(_)));
+    assert_eq!(get("i"), SimpleValue::Long(1 << 40));
+    assert_eq!(get("b"), SimpleValue::Bool(true));
+    assert!(matches!(get("f"), SimpleValue::Double(_)));
+    assert!(message.message_annotations.is_some());
+}
+
+#[test]
+fn a_foreign_message_is_a_job() {
+    let mut out = Vec::new();
+    write::descriptor(&mut out, section::PROPERTIES);
+    write::list(&mut out, |out| {
+        write::ulong(out, 42);
+        write::null(out);
+        write::null(out);
+        write::string(out, "Subject");
+        4
+    });
+    write::descriptor(&mut out, section::VALUE);
+    write::map(&mut out, |out| {
+        write::string(out, "a");
+        write::ulong(out, 1);
+        2
+    });
+    let decoded = decode(out.into()).unwrap();
+    assert_eq!(
+        (decoded.id.as_str(), decoded.name.as_str()),
+        ("42", "Subject")
+    );
+    assert!(decoded.json);
+    assert_eq!(&decoded.body[..], br#"{"a":1}"#);
+    assert_eq!(decode(Bytes::new()).unwrap().name, DEDUCED);
+}
+
+#[test]
+fn broken_headers_do_not_break_the_job() {
+    let mut headers = Headers::new();
+    from_json(br#"{"a":["1"],"b":7,"c":"#, &mut headers);
+    assert_eq!(headers.len(), 2);
+}
+
+#[test]
+fn attempts_of_a_copy_are_counted_on() {
+    let mut envelope = envelope();
+    envelope.attempts = 3;
+    let decoded = decode(encode(&job(b"", vec![]), &envelope)).unwrap();
+    assert_eq!(decoded.earlier_attempts, 3);
+}

@@ -1,0 +1,131 @@
+//! Configuration values before they are checked, whatever they came from
+//! (a PHP array, YAML or JSON), and the coercions PHP users expect of them.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// An unchecked configuration value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// PHP's null; means "as if not given".
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A double.
+    Float(f64),
+    /// UTF-8 text.
+    Text(String),
+    /// A list.
+    List(Vec<Input>),
+    /// A map in its source's order.
+    Map(Vec<(String, Input)>),
+}
+
+impl Input {
+    /// What it is called in a message.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Input::Null => "null",
+            Input::Bool(_) => "bool",
+            Input::Int(_) => "int",
+            Input::Float(_) => "float",
+            Input::Text(_) => "string",
+            Input::List(_) => "list",
+            Input::Map(_) => "array",
+        }
+    }
+
+    fn mismatch(&self, path: &str, expected: &str) -> Error {
+        let given = match self {
+            Input::Text(text) => format!("string '{}'", text.chars().take(40).collect::<String>()),
+            Input::Int(number) => format!("int {number}"),
+            Input::Float(number) => format!("float {number}"),
+            other => other.type_name().to_owned(),
+        };
+        Error::config(format!("{path}: expected {expected}, got {given}"))
+    }
+
+    /// Text; numbers become their decimal form, as in PHP.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] naming `path` for anything else.
+    pub fn text(&self, path: &str) -> Result<String> {
+        match self {
+            Input::Text(text) => Ok(text.clone()),
+            Input::Int(number) => Ok(number.to_string()),
+            Input::Float(number) => Ok(number.to_string()),
+            other => Err(other.mismatch(path, "a string")),
+        }
+    }
+
+    /// An integer within `range`; numeric strings and whole floats count.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] naming `path` and the range.
+    pub fn int(&self, path: &str, range: std::ops::RangeInclusive<i64>) -> Result<i64> {
+        let expected = || format!("an int from {} to {}", range.start(), range.end());
+        let number = match self {
+            Input::Int(number) => Some(*number),
+            Input::Float(number) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
+                Some(*number as i64)
+            }
+            Input::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if range.contains(&number) => Ok(number),
+            _ => Err(self.mismatch(path, &expected())),
+        }
+    }
+
+    /// A boolean; `1`, `0`, `"true"`, `"false"`, `"on"`, `"off"`, `"yes"`, `"no"`, `""` count.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] naming `path`.
+    pub fn bool(&self, path: &str) -> Result<bool> {
+        match self {
+            Input::Bool(value) => Ok(*value),
+            Input::Int(0) => Ok(false),
+            Input::Int(1) => Ok(true),
+            Input::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "1" | "true" | "on" | "yes" => Ok(true),
+                "0" | "false" | "off" | "no" | "" => Ok(false),
+                _ => Err(self.mismatch(path, "a bool")),
+            },
+            other => Err(other.mismatch(path, "a bool")),
+        }
+    }
+
+    /// Seconds, whole or fractional, not negative.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] naming `path`.
+    pub fn seconds(&self, path: &str) -> Result<Duration> {
+        let seconds = match self {
+            Input::Int(number) => Some(*number as f64),
+            Input::Float(number) => Some(*number),
+            Input::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        seconds
+            .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .ok_or_else(|| self.mismatch(path, "a number of seconds, zero or more"))
+    }
+
+    /// The entries of a map; an empty list is an empty map, as in PHP.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] naming `path`.
+    pub fn map(&self, path: &str) -> Result<&[(String, Input)]> {
+        match self {
+            Input::Map(entries) => Ok(entries),
+            Input::List(items) if items.is_empty() => Ok(&[]),
+            other => Err(other.mismatch(path, "an array of name => value")),
+        }
+    }
+}

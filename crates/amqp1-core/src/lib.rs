@@ -1,0 +1,44 @@
+//! The job-queue client behind the amqp1 PHP extension. It knows no PHP.
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod batch;
+mod connection;
+pub mod consumer;
+pub mod delay;
+pub mod delivery;
+mod dialect;
+mod embedded;
+pub mod endpoint;
+pub mod error;
+pub mod fork;
+mod format;
+pub mod id;
+pub mod input;
+pub mod job;
+mod live;
+mod management;
+pub mod options;
+mod pool;
+mod publisher;
+pub mod queue;
+mod runtime;
+mod source;
+pub mod suggest;
+mod topology;
+pub mod wait;
+pub mod wire;
+
+pub use batch::{Batch, BatchReport};
+pub use consumer::Consumer;
+pub use delivery::{Delivery, Failure};
+pub use error::{Error, ErrorKind, Result};
+pub use input::Input;
+pub use job::{HeaderValue, Job, JobOptions, Payload};
+pub use options::{ConsumerOptions, QueueOptions};
+pub use pool::{pool_info, shutdown, ConnectionInfo, PoolInfo};
+pub use queue::{BrokerInfo, Queue, QueueStats};
+pub use wait::{Interrupt, Wait};
+
+/// Versions of the libraries underneath, for `--ri`.
+pub const LIBRARY_VERSIONS: &[(&str, &str)] = &[("fe2o3-amqp", "0.18.4")];

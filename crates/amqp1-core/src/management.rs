@@ -1,0 +1,211 @@
+//! Requests to the broker's management node over a link pair
+//! (RabbitMQ: "AMQP 1.0 management", HTTP semantics over AMQP).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::connection::{Connection, LinkPair};
+use crate::error::{Error, Result};
+use crate::wait::{Signal, Wait};
+use crate::wire::message::{section, Body, Message};
+use crate::wire::read::{Items, Reader, Value};
+use crate::wire::write;
+
+/// The management node.
+const NODE: &str = "/management";
+
+/// Requests on their way at once: fewer than the credit for their answers.
+const GET_WINDOW: usize = 16;
+
+/// A link pair to the management node.
+#[derive(Debug, Clone)]
+pub(crate) struct Management {
+    pair: LinkPair,
+    signal: Signal,
+    last_id: Arc<AtomicU64>,
+    awaited: Arc<Mutex<HashMap<u64, Option<Response>>>>,
+    label: String,
+}
+
+/// An answer: its HTTP status and its body.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub status: u16,
+    body: Bytes,
+}
+
+impl Response {
+    /// A number of the body's map.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.find(name, |value| value.as_uint())
+    }
+
+    /// A text of the body's map.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.find(name, |value| value.as_text().map(str::to_owned))
+    }
+
+    /// How many items the body's list has.
+    pub fn list_len(&self) -> usize {
+        match Reader::new(&self.body).value() {
+            Ok(Value::List(items)) => items.count() as usize,
+            _ => 0,
+        }
+    }
+
+    /// What the broker says went wrong: the body's text.
+    pub fn reason(&self) -> String {
+        match Reader::new(&self.body).value() {
+            Ok(value) => value.as_text().unwrap_or("no reason given").to_owned(),
+            Err(_) => "no reason given".to_owned(),
+        }
+    }
+
+    fn find<T>(&self, name: &str, read: impl Fn(&Value<'_>) -> Option<T>) -> Option<T> {
+        let Ok(Value::Map(mut items)) = Reader::new(&self.body).value() else {
+            return None;
+        };
+        find(&mut items, name, read)
+    }
+}
+
+fn find<T>(items: &mut Items<'_>, name: &str, read: impl Fn(&Value<'_>) -> Option<T>) -> Option<T> {
+    while let Ok(Some((key, value))) = items.entry() {
+        if key.as_text() == Some(name) {
+            return read(&value);
+        }
+    }
+    None
+}
+
+impl Management {
+    /// Attaches the pair. Does not wait.
+    pub fn open(connection: &Connection) -> Result<Self> {
+        let signal = Signal::new();
+        let pair = LinkPair::open(connection, NODE, signal.clone())?.ok_or_else(|| {
+            Error::connection(format!(
+                "{}: all of the connection's sessions are in use",
+                connection.label()
+            ))
+        })?;
+        Ok(Self {
+            pair,
+            signal,
+            last_id: Arc::new(AtomicU64::new(0)),
+            awaited: Arc::default(),
+            label: connection.label().to_owned(),
+        })
+    }
+
+    /// Why the pair is over, if it is.
+    pub fn failed(&self) -> Option<Error> {
+        self.pair.failed()
+    }
+
+    /// One request and its answer, whatever its status. `body` writes one AMQP
+    /// value; GET and DELETE carry null, without which RabbitMQ ends the session.
+    ///
+    /// # Errors
+    /// Timeout, and what ended the link.
+    pub fn request(
+        &self,
+        verb: &str,
+        path: &str,
+        body: impl FnOnce(&mut Vec<u8>),
+        wait: &Wait<'_>,
+    ) -> Result<Response> {
+        let id = self.send(verb, path, body)?;
+        let mut answers = self.answers(&[id], &format!("{verb} {path}"), wait)?;
+        answers.pop().ok_or_else(|| Error::timeout("no answer"))
+    }
+
+    /// GETs many paths, a window at a time; the answers in the paths' order.
+    pub fn get_all(&self, paths: &[String], wait: &Wait<'_>) -> Result<Vec<Response>> {
+        let mut answers = Vec::with_capacity(paths.len());
+        for window in paths.chunks(GET_WINDOW) {
+            let ids = window
+                .iter()
+                .map(|path| self.send("GET", path, write::null))
+                .collect::<Result<Vec<u64>>>()?;
+            answers.extend(self.answers(&ids, &format!("GET {}", window[0]), wait)?);
+        }
+        Ok(answers)
+    }
+
+    fn send(&self, verb: &str, path: &str, body: impl FnOnce(&mut Vec<u8>)) -> Result<u64> {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        self.awaited.lock().insert(id, None);
+        self.pair.send(request(id, verb, path, body))?;
+        Ok(id)
+    }
+
+    /// The answers to `ids`. Threads share the pair: whoever takes another's
+    /// answer leaves it where that one looks.
+    fn answers(&self, ids: &[u64], what: &str, wait: &Wait<'_>) -> Result<Vec<Response>> {
+        let answered = wait.until(&self.signal, || {
+            let mut awaited = self.awaited.lock();
+            let mut others = false;
+            while let Some(payload) = self.pair.take()? {
+                // An answer to a request that timed out earlier is nobody's any more.
+                if let Some((id, response)) = response(payload) {
+                    if let Some(slot) = awaited.get_mut(&id) {
+                        *slot = Some(response);
+                        others |= !ids.contains(&id);
+                    }
+                }
+            }
+            let complete = ids
+                .iter()
+                .all(|id| matches!(awaited.get(id), Some(Some(_))));
+            drop(awaited);
+            if others {
+                self.signal.raise();
+            }
+            Ok(complete.then_some(()))
+        });
+        let mut awaited = self.awaited.lock();
+        let answers: Vec<Response> = ids
+            .iter()
+            .filter_map(|id| awaited.remove(id).flatten())
+            .collect();
+        match answered? {
+            Some(()) => Ok(answers),
+            None => Err(Error::timeout(format!(
+                "{}: the broker did not answer {what} in time; whether it was done is unknown",
+                self.label
+            ))),
+        }
+    }
+}
+
+fn request(id: u64, verb: &str, path: &str, body: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(256);
+    write::descriptor(&mut out, section::PROPERTIES);
+    write::list(&mut out, |out| {
+        write::ulong(out, id);
+        write::null(out);
+        write::string(out, path);
+        write::string(out, verb);
+        write::string(out, "$me");
+        5
+    });
+    write::descriptor(&mut out, section::VALUE);
+    body(&mut out);
+    out.into()
+}
+
+fn response(payload: Bytes) -> Option<(u64, Response)> {
+    let message = Message::parse(payload).ok()?;
+    let properties = message.properties().ok()?;
+    let id = properties.correlation_id?.as_uint()?;
+    let status = properties.subject?.parse().ok()?;
+    let body = match message.body() {
+        Body::Value(range) => message.slice(range),
+        _ => Bytes::new(),
+    };
+    Some((id, Response { status, body }))
+}

@@ -1,0 +1,273 @@
+//! The options of queues and consumers: names, defaults, checks.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::input::Input;
+use crate::suggest::unknown_option;
+
+/// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The type a queue is declared with (RabbitMQ).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueueType {
+    /// Replicated and counted: the default.
+    #[default]
+    Quorum,
+    /// A classic queue.
+    Classic,
+}
+
+impl QueueType {
+    /// The value of `x-queue-type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            QueueType::Quorum => "quorum",
+            QueueType::Classic => "classic",
+        }
+    }
+}
+
+/// TLS files and switches. Paths are read when a connection is dialled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct TlsOptions {
+    /// PEM file with the client certificate chain.
+    pub cert: Option<PathBuf>,
+    /// PEM file with the client's private key.
+    pub key: Option<PathBuf>,
+    /// PEM file with the CA certificates to trust instead of the system's.
+    pub root_ca: Option<PathBuf>,
+    /// Trust any certificate: for experiments only.
+    pub insecure_skip_verify: bool,
+}
+
+/// What an `AmqpQueue` can be told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueOptions {
+    /// The pipeline's name; the queue's name by default.
+    pub name: Option<String>,
+    /// Deadline of each blocking call. Default 30 s, or `amqp1.timeout`.
+    pub timeout: Duration,
+    /// How long a lost connection is dialled again before the call fails. Default 60 s.
+    pub redial_timeout: Duration,
+    /// The idle time-out we announce to the broker. Default 60 s.
+    pub heartbeat: Duration,
+    /// Prefix of the AMQP container-id. Default `amqp1-php`.
+    pub container_id: Option<String>,
+    /// Publish to this exchange instead of directly to the queue (RabbitMQ).
+    pub exchange: Option<String>,
+    /// The exchange's type for `setup()`, and `x-delayed-message`. Default `direct`.
+    pub exchange_type: String,
+    /// Routing key for the exchange; the queue's name by default.
+    pub routing_key: Option<String>,
+    /// Declare what is missing before the first use, where the broker can. Default true.
+    pub declare: bool,
+    /// Type a queue is declared with. Default quorum.
+    pub queue_type: QueueType,
+    /// Queue arguments for declaring, besides the type.
+    pub arguments: Vec<(String, Input)>,
+    /// Jobs survive a broker restart unless they say otherwise. Default true.
+    pub durable: bool,
+    /// Declare the queue for this connection alone. Default false.
+    pub exclusive: bool,
+    /// Jobs in flight to one consumer. Default 10.
+    pub prefetch: u32,
+    /// Priority of jobs that name none. Default: AMQP's 4.
+    pub priority: Option<u8>,
+    /// Delay of jobs that name none.
+    pub delay: Option<Duration>,
+    /// Time to live of jobs that name none.
+    pub ttl: Option<Duration>,
+    /// TLS files.
+    pub tls: TlsOptions,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self {
+            name: None,
+            timeout: DEFAULT_TIMEOUT,
+            redial_timeout: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(60),
+            container_id: None,
+            exchange: None,
+            exchange_type: "direct".to_owned(),
+            routing_key: None,
+            declare: true,
+            queue_type: QueueType::Quorum,
+            arguments: Vec::new(),
+            durable: true,
+            exclusive: false,
+            prefetch: 10,
+            priority: None,
+            delay: None,
+            ttl: None,
+            tls: TlsOptions::default(),
+        }
+    }
+}
+
+impl QueueOptions {
+    /// The names, as PHP writes them.
+    pub const NAMES: [&'static str; 19] = [
+        "name",
+        "timeout",
+        "redial_timeout",
+        "heartbeat",
+        "container_id",
+        "exchange",
+        "exchange_type",
+        "routing_key",
+        "declare",
+        "queue_type",
+        "arguments",
+        "durable",
+        "exclusive",
+        "prefetch",
+        "priority",
+        "delay",
+        "ttl",
+        "format",
+        "tls",
+    ];
+
+    /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`]: an unknown name (with the nearest known one) or a wrong value.
+    pub fn apply(mut self, what: &str, input: &Input) -> Result<Self> {
+        for (key, value) in input.map(what)? {
+            let path = &format!("{what}: option '{key}'");
+            if !Self::NAMES.contains(&key.as_str()) {
+                return Err(Error::config(unknown_option(what, key, &Self::NAMES)));
+            }
+            if *value == Input::Null {
+                continue;
+            }
+            match key.as_str() {
+                "name" => self.name = Some(not_empty(value.text(path)?, path)?),
+                "timeout" => self.timeout = value.seconds(path)?,
+                "redial_timeout" => self.redial_timeout = value.seconds(path)?,
+                "heartbeat" => {
+                    self.heartbeat = value.seconds(path)?;
+                    if self.heartbeat < Duration::from_secs(1) {
+                        return Err(Error::config(format!("{path}: at least 1 second")));
+                    }
+                }
+                "container_id" => self.container_id = Some(not_empty(value.text(path)?, path)?),
+                "exchange" => self.exchange = Some(value.text(path)?).filter(|x| !x.is_empty()),
+                "exchange_type" => self.exchange_type = not_empty(value.text(path)?, path)?,
+                "routing_key" => self.routing_key = Some(value.text(path)?),
+                "declare" => self.declare = value.bool(path)?,
+                "queue_type" => self.queue_type = queue_type(&value.text(path)?, path)?,
+                "arguments" => self.arguments = value.map(path)?.to_vec(),
+                "durable" => self.durable = value.bool(path)?,
+                "exclusive" => self.exclusive = value.bool(path)?,
+                "prefetch" => self.prefetch = value.int(path, 1..=65_535)? as u32,
+                "priority" => self.priority = Some(value.int(path, 0..=255)? as u8),
+                "delay" => self.delay = Some(value.seconds(path)?),
+                "ttl" => self.ttl = Some(value.seconds(path)?),
+                "format" => format_name(&value.text(path)?, path)?,
+                "tls" => self.tls = tls(value, path)?,
+                _ => {}
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn not_empty(text: String, path: &str) -> Result<String> {
+    if text.is_empty() {
+        return Err(Error::config(format!("{path}: must not be empty")));
+    }
+    Ok(text)
+}
+
+fn queue_type(text: &str, path: &str) -> Result<QueueType> {
+    match text {
+        "quorum" => Ok(QueueType::Quorum),
+        "classic" => Ok(QueueType::Classic),
+        other => Err(Error::config(format!(
+            "{path}: expected 'quorum' or 'classic', got '{other}'"
+        ))),
+    }
+}
+
+fn format_name(text: &str, path: &str) -> Result<()> {
+    if text == "roadrunner" {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "{path}: expected 'roadrunner', got '{text}'"
+    )))
+}
+
+fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
+    const NAMES: [&str; 4] = ["cert", "key", "root_ca", "insecure_skip_verify"];
+    let mut tls = TlsOptions::default();
+    for (key, value) in value.map(path)? {
+        let path = &format!("{path}.{key}");
+        match (key.as_str(), value) {
+            (_, Input::Null) => {}
+            ("cert", value) => tls.cert = Some(value.text(path)?.into()),
+            ("key", value) => tls.key = Some(value.text(path)?.into()),
+            ("root_ca", value) => tls.root_ca = Some(value.text(path)?.into()),
+            ("insecure_skip_verify", value) => tls.insecure_skip_verify = value.bool(path)?,
+            _ => return Err(Error::config(unknown_option(path, key, &NAMES))),
+        }
+    }
+    if tls.cert.is_some() != tls.key.is_some() {
+        return Err(Error::config(format!(
+            "{path}: 'cert' and 'key' are needed together"
+        )));
+    }
+    Ok(tls)
+}
+
+/// What a `Consumer` can be told; `None` leaves it to each queue.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConsumerOptions {
+    /// Jobs in flight, for each queue.
+    pub prefetch: Option<u32>,
+    /// How long `waitTask()` without an argument waits; for ever by default.
+    pub timeout: Option<Duration>,
+    /// Consumer priority, higher is served first (RabbitMQ, embedded).
+    pub priority: Option<i32>,
+    /// Settle each job when it is handed out. Default false.
+    pub auto_ack: bool,
+    /// The session to take (Service Bus).
+    pub session: Option<String>,
+}
+
+impl ConsumerOptions {
+    /// The names, as PHP writes them.
+    pub const NAMES: [&'static str; 5] = ["prefetch", "timeout", "priority", "auto_ack", "session"];
+
+    /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`]: an unknown name (with the nearest known one) or a wrong value.
+    pub fn apply(mut self, what: &str, input: &Input) -> Result<Self> {
+        for (key, value) in input.map(what)? {
+            let path = &format!("{what}: option '{key}'");
+            match (key.as_str(), value) {
+                (key, _) if !Self::NAMES.contains(&key) => {
+                    return Err(Error::config(unknown_option(what, key, &Self::NAMES)))
+                }
+                (_, Input::Null) => {}
+                ("prefetch", value) => self.prefetch = Some(value.int(path, 1..=65_535)? as u32),
+                ("timeout", value) => self.timeout = Some(value.seconds(path)?),
+                ("priority", value) => {
+                    let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
+                    self.priority = Some(value.int(path, range)? as i32);
+                }
+                ("auto_ack", value) => self.auto_ack = value.bool(path)?,
+                (_, value) => self.session = Some(value.text(path)?),
+            }
+        }
+        Ok(self)
+    }
+}

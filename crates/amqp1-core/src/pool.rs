@@ -1,0 +1,377 @@
+//! Connections that outlive requests, and the links cached on them.
+//!
+//! Keyed by endpoint and role: publishing and consuming do not share a
+//! connection, because a broker that blocks publishers stops reading from it.
+//! Only PHP's thread locks the pool, so a fork never happens while it is locked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::connection::{dial, Connection, SenderLink};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fork;
+use crate::management::Management;
+use crate::runtime;
+use crate::wait::{Signal, Wait};
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Publish,
+    Consume,
+}
+
+impl Role {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Publish => "push",
+            Role::Consume => "consume",
+        }
+    }
+}
+
+/// Senders kept open on one connection. RabbitMQ allows 64 sessions, one link each.
+const MAX_SENDERS: usize = 48;
+
+/// Declarations remembered for one connection; forgotten ones are only made again.
+const MAX_DECLARED: usize = 4096;
+
+static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+
+struct Pool {
+    generation: u64,
+    entries: HashMap<(Arc<Endpoint>, Role), Entry>,
+}
+
+struct Entry {
+    connection: Connection,
+    senders: HashMap<Option<String>, (SenderLink, Instant)>,
+    management: Option<Management>,
+    /// What was declared (or found) over this connection.
+    declared: HashMap<String, Instant>,
+}
+
+fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
+    let mut pool = POOL.lock();
+    if pool
+        .as_ref()
+        .is_some_and(|pool| pool.generation != fork::generation())
+    {
+        // The parent's connections: neither written to nor shut down from here.
+        std::mem::forget(pool.take());
+    }
+    let pool = pool.get_or_insert_with(|| Pool {
+        generation: fork::generation(),
+        entries: HashMap::new(),
+    });
+    work(pool)
+}
+
+fn with_entry<T>(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    connection: &Connection,
+    work: impl FnOnce(&mut Entry) -> T,
+) -> Option<T> {
+    with_pool(|pool| {
+        let entry = pool.entries.get_mut(&(Arc::clone(endpoint), role))?;
+        entry.connection.is(connection).then(|| work(entry))
+    })
+}
+
+/// The pooled connection of an endpoint, dialled when there is none.
+///
+/// A broker never reached before fails at once. One whose connection was lost is
+/// dialled again, with exponential backoff and full jitter, for `redial` or
+/// until the deadline.
+///
+/// # Errors
+/// Connection and authentication errors of the last attempt; timeout.
+pub(crate) fn connection(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    redial: Duration,
+    wait: &Wait<'_>,
+) -> Result<Connection> {
+    let key = (Arc::clone(endpoint), role);
+    let lost = match with_pool(|pool| pool.entries.get(&key).map(|e| e.connection.clone())) {
+        Some(connection) => match connection.lost() {
+            None => return Ok(connection),
+            Some(error) => Some(error),
+        },
+        None => None,
+    };
+    let connection = match dial_until(endpoint, role, redial, lost.as_ref(), wait) {
+        Ok(connection) => connection,
+        Err(error) => {
+            // A call that gave up starts afresh next time; one that was cut short does not.
+            if !matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Timeout) {
+                with_pool(|pool| pool.entries.remove(&key));
+            }
+            return Err(error);
+        }
+    };
+    let winner = with_pool(|pool| {
+        if let Some(other) = pool.entries.get(&key) {
+            // Another thread was quicker: links and declarations are on its connection.
+            if other.connection.lost().is_none() {
+                return other.connection.clone();
+            }
+        }
+        let entry = Entry {
+            connection: connection.clone(),
+            senders: HashMap::new(),
+            management: None,
+            declared: HashMap::new(),
+        };
+        pool.entries.insert(key, entry);
+        connection.clone()
+    });
+    if !winner.is(&connection) {
+        connection.begin_close();
+    }
+    Ok(winner)
+}
+
+fn dial_until(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    redial: Duration,
+    lost: Option<&Error>,
+    wait: &Wait<'_>,
+) -> Result<Connection> {
+    let give_up = Instant::now() + redial;
+    let mut attempts = 0u32;
+    loop {
+        let error = match dial_once(endpoint, role, wait) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        attempts += 1;
+        let Some(lost) = lost else {
+            return Err(error);
+        };
+        if error.kind() != ErrorKind::Connection || Instant::now() >= give_up {
+            return Err(error.context(format!(
+                "lost the connection ({lost}) and dialled {attempts} times in vain"
+            )));
+        }
+        let longest = Duration::from_millis(50) * 2u32.saturating_pow(attempts.min(8));
+        let pause = longest
+            .min(Duration::from_secs(10))
+            .mul_f64(crate::id::jitter());
+        let slept = wait.at_most(pause);
+        slept.until(&Signal::new(), || Ok(None::<()>))?;
+        if wait.left().is_zero() {
+            return Err(error.context(format!(
+                "lost the connection ({lost}) and dialled {attempts} times until the timeout"
+            )));
+        }
+    }
+}
+
+fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Connection> {
+    type Slot = Arc<Mutex<Option<Result<Connection>>>>;
+    let (slot, signal) = (Slot::default(), Signal::new());
+    let task = {
+        let (endpoint, slot, signal) = (Arc::clone(endpoint), Arc::clone(&slot), signal.clone());
+        let timeout = wait.left();
+        runtime::spawn(async move {
+            let dialled = dial::dial(&endpoint, role.as_str(), timeout).await;
+            *slot.lock() = Some(dialled);
+            signal.raise();
+        })?
+    };
+    let done = wait.until(&signal, || Ok(slot.lock().take()));
+    match done {
+        Ok(Some(dialled)) => dialled,
+        Ok(None) => {
+            task.abort();
+            Err(Error::connection(format!(
+                "cannot connect to {}: no answer within the timeout; is the address right, and no firewall between?",
+                endpoint.label()
+            )))
+        }
+        Err(error) => {
+            task.abort();
+            Err(error)
+        }
+    }
+}
+
+/// The cached sender to `address` (`None`: the anonymous terminus), attached
+/// when there is none. The least recently used idle one makes room.
+pub(crate) fn sender(
+    endpoint: &Arc<Endpoint>,
+    connection: &Connection,
+    address: Option<&str>,
+) -> Result<SenderLink> {
+    let cached = with_entry(endpoint, Role::Publish, connection, |entry| {
+        let key = address.map(str::to_owned);
+        if let Some((link, used)) = entry.senders.get_mut(&key) {
+            if link.failed().is_none() {
+                *used = Instant::now();
+                return Ok(link.clone());
+            }
+            entry.senders.remove(&key);
+        }
+        if entry.senders.len() >= MAX_SENDERS {
+            evict(entry);
+        }
+        let link = match SenderLink::open(connection, address)? {
+            Some(link) => link,
+            None => {
+                evict(entry);
+                return Err(Error::connection(format!(
+                    "{}: all of the connection's sessions are in use",
+                    connection.label()
+                )));
+            }
+        };
+        entry.senders.insert(key, (link.clone(), Instant::now()));
+        Ok(link)
+    });
+    cached.unwrap_or_else(|| {
+        Err(Error::connection(format!(
+            "the connection to {} was replaced",
+            connection.label()
+        )))
+    })
+}
+
+fn evict(entry: &mut Entry) {
+    let idle = entry.senders.iter().filter(|(_, (link, _))| link.is_idle());
+    let oldest = idle.min_by_key(|(_, (_, used))| *used);
+    if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+        if let Some((link, _)) = entry.senders.remove(&key) {
+            link.close();
+        }
+    }
+}
+
+/// The management link pair of a connection.
+pub(crate) fn management(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    connection: &Connection,
+) -> Result<Management> {
+    let cached = with_entry(endpoint, role, connection, |entry| {
+        if let Some(management) = &entry.management {
+            if management.failed().is_none() {
+                return Ok(management.clone());
+            }
+        }
+        let management = Management::open(connection)?;
+        entry.management = Some(management.clone());
+        Ok(management)
+    });
+    cached.unwrap_or_else(|| Management::open(connection))
+}
+
+/// True when `name` was declared over this connection no longer ago than `age`.
+pub(crate) fn is_declared(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    connection: &Connection,
+    name: &str,
+    age: Duration,
+) -> bool {
+    with_entry(endpoint, role, connection, |entry| {
+        let at = entry.declared.get(name);
+        at.is_some_and(|at| at.elapsed() <= age)
+    })
+    .unwrap_or(false)
+}
+
+/// Remembers that `name` was declared just now.
+pub(crate) fn set_declared(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    connection: &Connection,
+    name: &str,
+) {
+    with_entry(endpoint, role, connection, |entry| {
+        // Delay queues of many targets must not make this grow for ever.
+        if entry.declared.len() >= MAX_DECLARED {
+            entry.declared.clear();
+        }
+        entry.declared.insert(name.to_owned(), Instant::now());
+    });
+}
+
+/// Something that was declared is gone: everything is looked at again.
+pub(crate) fn forget_declared(endpoint: &Arc<Endpoint>, role: Role) {
+    with_pool(|pool| {
+        if let Some(entry) = pool.entries.get_mut(&(Arc::clone(endpoint), role)) {
+            entry.declared.clear();
+        }
+    });
+}
+
+/// One pooled connection, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// The endpoint, without secrets.
+    pub endpoint: String,
+    /// `push` or `consume`.
+    pub role: &'static str,
+    /// `open`, or why it is lost.
+    pub state: String,
+    /// Sessions in use on it.
+    pub sessions: usize,
+}
+
+/// The pool of this process, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolInfo {
+    /// The I/O thread runs.
+    pub runtime_started: bool,
+    /// The pooled connections.
+    pub connections: Vec<ConnectionInfo>,
+}
+
+/// The state of the pool; starts nothing.
+#[must_use]
+pub fn pool_info() -> PoolInfo {
+    let connections = with_pool(|pool| {
+        let entries = pool.entries.iter();
+        let infos = entries.map(|((endpoint, role), entry)| ConnectionInfo {
+            endpoint: endpoint.label().to_owned(),
+            role: role.as_str(),
+            state: match entry.connection.lost() {
+                None => "open".to_owned(),
+                Some(error) => error.message().to_owned(),
+            },
+            sessions: entry.connection.session_count(),
+        });
+        infos.collect()
+    });
+    PoolInfo {
+        runtime_started: runtime::is_started(),
+        connections,
+    }
+}
+
+/// Closes this process's connections in good order and ends the I/O thread,
+/// all within `timeout`. Nothing happens in a child that made none.
+pub fn shutdown(timeout: Duration) {
+    let wait = Wait::uninterrupted(timeout);
+    let connections: Vec<Connection> = with_pool(|pool| {
+        let entries = std::mem::take(&mut pool.entries);
+        entries
+            .into_values()
+            .map(|entry| entry.connection)
+            .collect()
+    });
+    for connection in &connections {
+        connection.begin_close();
+    }
+    for connection in &connections {
+        connection.close(&wait);
+    }
+    runtime::shutdown(wait.left());
+}

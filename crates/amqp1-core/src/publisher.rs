@@ -1,0 +1,363 @@
+//! Sending jobs and learning what became of them.
+//!
+//! A job that was sent but not settled when its connection died is sent again
+//! under the same message-id, within the deadline. What was confirmed is never
+//! sent again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::roadrunner::{self, Envelope};
+use crate::job::{HeaderValue, Job};
+use crate::live::{Definition, Destination};
+use crate::wait::Wait;
+
+/// Unconfirmed jobs at the most.
+const WINDOW: usize = 2048;
+/// Bytes of unconfirmed jobs at the most.
+const WINDOW_BYTES: usize = 32 * 1024 * 1024;
+/// Jobs written together.
+const GATHER: u64 = 32;
+/// Larger messages wait for the attach, to learn the broker's limit before sending.
+const LARGE: usize = 64 * 1024;
+
+/// What a copy of a job adds to the job.
+#[derive(Debug, Default)]
+pub(crate) struct Extra<'a> {
+    /// The pipeline that the first producer named.
+    pub pipeline: Option<&'a str>,
+    /// Deliveries before this copy.
+    pub attempts: u32,
+    /// What a failed job carries.
+    pub failure: &'a [(&'a str, HeaderValue<'a>)],
+}
+
+/// A message whose outcome is awaited.
+#[derive(Debug)]
+struct Sent {
+    payload: Bytes,
+    destination: Destination,
+    delay: Duration,
+    released_is_taken: bool,
+    resent: u32,
+}
+
+/// Sends jobs of one queue, pipelined, and collects the outcomes.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    definition: Arc<Definition>,
+    tracker: Tracker,
+    /// By index from `base`; `None` once the outcome is there.
+    window: VecDeque<Option<Sent>>,
+    base: u64,
+    bytes: usize,
+    outcomes: Vec<(u64, Outcome)>,
+    lost: Vec<(u64, Error)>,
+    failures: Vec<(u64, Error)>,
+}
+
+impl Publisher {
+    pub fn new(definition: Arc<Definition>) -> Self {
+        Self {
+            definition,
+            tracker: Tracker::default(),
+            window: VecDeque::new(),
+            base: 0,
+            bytes: 0,
+            outcomes: Vec::new(),
+            lost: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// The index that the next job gets.
+    pub fn next_index(&self) -> u64 {
+        self.base + self.window.len() as u64
+    }
+
+    /// An index without a job, so that later ones keep theirs.
+    pub fn skip(&mut self, error: Error) {
+        self.failures.push((self.next_index(), error));
+        self.window.push_back(None);
+        self.trim();
+    }
+
+    /// Sends one job. On an error nothing was sent.
+    pub fn send(
+        &mut self,
+        job: &Job<'_>,
+        id: &str,
+        destination: Destination,
+        extra: &Extra<'_>,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        let definition = Arc::clone(&self.definition);
+        let options = &definition.options;
+        let delay = job.options.delay.or(options.delay).unwrap_or_default();
+        let route = definition.route(&destination, delay, wait)?;
+        // A copy outlives the pipeline's TTL: what failed is to be looked at.
+        let default_ttl = options.ttl.filter(|_| extra.pipeline.is_none());
+        let ttl = job.options.ttl.or(default_ttl);
+        let expires_in = ttl.filter(|_| route.ttl_is_lost).map(|ttl| ttl + delay);
+        let payload = roadrunner::encode(
+            job,
+            &Envelope {
+                id,
+                pipeline: extra.pipeline.unwrap_or(&definition.name),
+                durable: job.options.durable.unwrap_or(options.durable),
+                priority: job.options.priority.or(options.priority),
+                ttl: ttl.filter(|_| !route.ttl_is_lost),
+                expires_at: expires_in
+                    .map(|after| roadrunner::now_millis() + after.as_millis() as i64),
+                delay,
+                delay_mark: route.delay_mark,
+                to: route.to.as_deref(),
+                attempts: extra.attempts,
+                failure: extra.failure,
+            },
+        );
+        if payload.len() > LARGE {
+            self.check_size(&route.sender.ready(wait)?, payload.len())?;
+        }
+        let index = self.next_index();
+        // A job that is alone goes at once; others go together, within milliseconds.
+        let at_once = self.tracker.pending() == 0 || index % GATHER == GATHER - 1;
+        let tracked = Tracked {
+            tracker: self.tracker.clone(),
+            index,
+        };
+        self.bytes += payload.len();
+        let sent = route.sender.send(payload.clone(), tracked, at_once);
+        self.window.push_back(Some(Sent {
+            payload,
+            destination,
+            delay,
+            released_is_taken: route.released_is_taken,
+            resent: 0,
+        }));
+        if let Err(error) = sent {
+            // The link had ended before: sent again like one that was lost on its way.
+            self.lost.push((index, error));
+        }
+        Ok(())
+    }
+
+    fn check_size(&self, limit: &u64, size: usize) -> Result<()> {
+        if *limit == 0 || size as u64 <= *limit {
+            return Ok(());
+        }
+        Err(Error::rejected(format!(
+            "{}: the message has {size} bytes, the broker takes {limit}; store large payloads elsewhere and push a reference",
+            self.definition.describe()
+        )))
+    }
+
+    /// Blocks while too much is unconfirmed.
+    pub fn make_room(&mut self, wait: &Wait<'_>) -> Result<()> {
+        if self.window.len() < WINDOW && self.bytes < WINDOW_BYTES && self.lost.is_empty() {
+            return Ok(());
+        }
+        let until = if self.bytes < WINDOW_BYTES {
+            WINDOW / 2
+        } else {
+            0
+        };
+        self.settle(until, wait).map(|_| ())
+    }
+
+    /// Waits until no more than `pending` jobs have no outcome. False when the
+    /// deadline passed first.
+    fn settle(&mut self, pending: usize, wait: &Wait<'_>) -> Result<bool> {
+        loop {
+            let left = self.collect(pending);
+            if !self.lost.is_empty() {
+                self.resend(wait)?;
+                continue;
+            }
+            if left <= pending {
+                return Ok(true);
+            }
+            let (tracker, outcomes) = (&self.tracker, &mut self.outcomes);
+            let more = wait.until(tracker.signal(), || {
+                let left = tracker.take(outcomes, pending);
+                Ok((left <= pending || !outcomes.is_empty()).then_some(()))
+            })?;
+            if more.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Takes in the outcomes that have come; returns how many are missing.
+    fn collect(&mut self, wake_at: usize) -> usize {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        let left = self.tracker.take(&mut outcomes, wake_at);
+        for (index, outcome) in outcomes.drain(..) {
+            self.note(index, outcome);
+        }
+        self.outcomes = outcomes;
+        self.trim();
+        left
+    }
+
+    fn note(&mut self, index: u64, outcome: Outcome) {
+        let position = index.wrapping_sub(self.base) as usize;
+        let Some(slot) = self.window.get_mut(position) else {
+            return;
+        };
+        match (&outcome, slot.as_ref()) {
+            (Outcome::Lost(error), Some(_)) => return self.lost.push((index, error.clone())),
+            (Outcome::Accepted, _) | (_, None) => {}
+            (Outcome::Released, Some(sent)) if sent.released_is_taken => {}
+            (outcome, Some(_)) => {
+                let error = failure(&self.definition, outcome);
+                self.failures.push((index, error));
+            }
+        }
+        if let Some(sent) = slot.take() {
+            self.bytes -= sent.payload.len();
+        }
+    }
+
+    fn trim(&mut self) {
+        while let Some(None) = self.window.front() {
+            self.window.pop_front();
+            self.base += 1;
+        }
+    }
+
+    /// Sends again what was lost, on a new connection or link.
+    fn resend(&mut self, wait: &Wait<'_>) -> Result<()> {
+        let lost = std::mem::take(&mut self.lost);
+        let mut pause = Duration::ZERO;
+        for (index, error) in lost {
+            let position = index.wrapping_sub(self.base) as usize;
+            let Some(Some(sent)) = self.window.get_mut(position) else {
+                continue;
+            };
+            sent.resent += 1;
+            // A queue that is gone is declared again once; a link that keeps
+            // failing while the connection stands is not worth the deadline.
+            let again = match error.kind() {
+                ErrorKind::Connection => !wait.left().is_zero(),
+                ErrorKind::QueueNotFound => sent.resent == 1 && self.definition.options.declare,
+                _ => false,
+            };
+            if error.kind() == ErrorKind::QueueNotFound {
+                self.definition.forget_declared();
+            }
+            if !again {
+                self.fail(index, self.explain(error));
+                continue;
+            }
+            pause = pause.max(Duration::from_millis(20) * (sent.resent - 1).min(50));
+            if !pause.is_zero() {
+                let nobody = crate::wait::Signal::new();
+                wait.at_most(pause).until(&nobody, || Ok(None::<()>))?;
+                pause = Duration::ZERO;
+            }
+            if let Err(error) = self.resend_one(index, wait) {
+                if error.kind() == ErrorKind::Interrupted {
+                    return Err(error);
+                }
+                self.fail(index, error);
+            }
+        }
+        Ok(())
+    }
+
+    fn resend_one(&mut self, index: u64, wait: &Wait<'_>) -> Result<()> {
+        let position = index.wrapping_sub(self.base) as usize;
+        let Some(Some(sent)) = self.window.get(position) else {
+            return Ok(());
+        };
+        let route = self.definition.route(&sent.destination, sent.delay, wait)?;
+        let tracked = Tracked {
+            tracker: self.tracker.clone(),
+            index,
+        };
+        let resent = route.sender.send(sent.payload.clone(), tracked, true);
+        if let Err(error) = resent {
+            self.lost.push((index, error));
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, index: u64, error: Error) {
+        self.failures.push((index, error));
+        let position = index.wrapping_sub(self.base) as usize;
+        if let Some(slot) = self.window.get_mut(position) {
+            if let Some(sent) = slot.take() {
+                self.bytes -= sent.payload.len();
+            }
+        }
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        let hint = match error.kind() {
+            ErrorKind::QueueNotFound => "; create it, or leave the option 'declare' on",
+            _ => "",
+        };
+        Error::new(
+            error.kind(),
+            format!("{}: {}{hint}", self.definition.describe(), error.message()),
+        )
+    }
+
+    /// Waits for every outcome; what has none at the deadline is a timeout.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`] only.
+    pub fn finish(mut self, wait: &Wait<'_>) -> Result<Vec<(u64, Error)>> {
+        let in_time = match self.settle(0, wait) {
+            Ok(in_time) => in_time,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            Err(_) => false,
+        };
+        if !in_time {
+            for position in 0..self.window.len() {
+                if self.window[position].is_some() {
+                    let index = self.base + position as u64;
+                    let error = Error::timeout(format!(
+                        "{}: the broker did not confirm the job in time; whether it has it is unknown",
+                        self.definition.describe()
+                    ));
+                    self.fail(index, error);
+                }
+            }
+        }
+        self.failures.sort_by_key(|(index, _)| *index);
+        Ok(self.failures)
+    }
+}
+
+/// The error that a negative outcome is.
+fn failure(definition: &Definition, outcome: &Outcome) -> Error {
+    let what = definition.describe();
+    match outcome {
+        Outcome::Released => Error::unroutable(format!(
+            "{what}: the broker has no queue for the job (released): bind a queue to exchange '{}' for its routing key, or create the queue",
+            definition.options.exchange.as_deref().unwrap_or("")
+        )),
+        Outcome::Rejected(Some((condition, description))) => {
+            let kind = match condition_kind(condition) {
+                ErrorKind::QueueNotFound => ErrorKind::QueueNotFound,
+                _ => ErrorKind::Rejected,
+            };
+            let description = description.as_deref().unwrap_or("no description");
+            Error::new(
+                kind,
+                format!("{what}: the broker refused the job: {condition}: {description}"),
+            )
+            .with_condition(condition)
+        }
+        _ => Error::rejected(format!(
+            "{what}: the broker refused the job without a reason; the queue may be full"
+        )),
+    }
+}

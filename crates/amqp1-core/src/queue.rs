@@ -1,0 +1,305 @@
+//! A queue as its users see it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::batch::Batch;
+use crate::connection::probe;
+use crate::delay;
+use crate::dialect::DelaySupport;
+use crate::endpoint::{split_query, Endpoint};
+use crate::error::{Error, Result};
+use crate::id;
+use crate::job::Job;
+use crate::live::{Definition, Destination, Live};
+use crate::management::{Management, Response};
+use crate::options::QueueOptions;
+use crate::pool::Role;
+use crate::publisher::{Extra, Publisher};
+use crate::topology::{queue_path, Strictness};
+use crate::wait::Wait;
+use crate::wire::write;
+
+/// The queue's name when the DSN alone is given.
+const DEFAULT_QUEUE: &str = "default";
+
+/// RabbitMQ's and Service Bus's limit for a message-id, in bytes.
+const MAX_ID: usize = 128;
+
+/// Figures of one queue; `None` where the broker does not tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// ready + delayed + reserved, as far as they are known.
+    pub active: u64,
+    /// Waiting for their time.
+    pub delayed: Option<u64>,
+    /// Can be delivered now.
+    pub ready: u64,
+    /// Delivered and not settled.
+    pub reserved: Option<u64>,
+    /// Consumers attached.
+    pub consumers: u64,
+    /// Who says so.
+    pub broker: BrokerInfo,
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BrokerInfo {
+    /// `rabbitmq4`, `embedded` or `generic`.
+    pub dialect: String,
+    /// The product of the broker's `open`.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl BrokerInfo {
+    fn of(live: &Live) -> Self {
+        let remote = live.connection.remote();
+        Self {
+            dialect: live.dialect.name().to_owned(),
+            product: if remote.product.is_empty() {
+                remote.container_id.clone()
+            } else {
+                remote.product.clone()
+            },
+            version: remote.version.clone(),
+        }
+    }
+}
+
+/// A named queue at an endpoint. Connects on first use; cheap to clone; usable
+/// after a fork.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    definition: Arc<Definition>,
+}
+
+impl Queue {
+    /// Checks everything that can be checked without the network. Options in the
+    /// DSN's query yield to `options` only where those are given as non-defaults
+    /// by the caller, who applies the query first: see [`Queue::options_of`].
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] that never repeats the DSN.
+    pub fn new(dsn: &str, queue: Option<&str>, options: QueueOptions) -> Result<Self> {
+        let (address, _) = split_query(dsn)?;
+        let endpoint = Endpoint::parse(address, &options)?;
+        let queue = queue.unwrap_or(DEFAULT_QUEUE);
+        if queue.is_empty() {
+            return Err(Error::config("the queue's name must not be empty"));
+        }
+        if queue.len() > 255 {
+            return Err(Error::config(
+                "the queue's name is longer than 255 bytes, which brokers do not take",
+            ));
+        }
+        let name = options.name.clone().unwrap_or_else(|| queue.to_owned());
+        let definition = Definition::new(Arc::new(endpoint), queue.to_owned(), name, options);
+        Ok(Self {
+            definition: Arc::new(definition),
+        })
+    }
+
+    /// `defaults` with the options of the DSN's query over them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] on an unknown or wrong option.
+    pub fn options_of(dsn: &str, defaults: QueueOptions) -> Result<QueueOptions> {
+        let (_, query) = split_query(dsn)?;
+        defaults.apply("DSN", &query)
+    }
+
+    pub(crate) fn definition(&self) -> &Arc<Definition> {
+        &self.definition
+    }
+
+    /// The pipeline's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.definition.name
+    }
+
+    /// The endpoint without secrets, for people: `amqp://guest@localhost:5672`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.definition.endpoint.label()
+    }
+
+    /// The configured deadline of blocking calls.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.definition.options.timeout
+    }
+
+    /// Pushes one job; returns its id when the broker has taken it.
+    ///
+    /// # Errors
+    /// Every outcome but `accepted` is one: Unroutable, Rejected, QueueNotFound,
+    /// Unsupported; Connection and Authentication; Timeout when the outcome is unknown.
+    pub fn push(&self, job: &Job<'_>, wait: &Wait<'_>) -> Result<String> {
+        check(job)?;
+        let id = match &job.options.id {
+            Some(id) => id.to_string(),
+            None => id::job_id(),
+        };
+        let mut publisher = Publisher::new(Arc::clone(&self.definition));
+        publisher.send(job, &id, Destination::of(job), &Extra::default(), wait)?;
+        match publisher.finish(wait)?.into_iter().next() {
+            None => Ok(id),
+            Some((_, error)) => Err(error.context(format!("job {id}"))),
+        }
+    }
+
+    /// Starts a pipelined batch.
+    #[must_use]
+    pub fn batch(&self) -> Batch {
+        Batch::new(Arc::clone(&self.definition))
+    }
+
+    /// Declares queue, exchange and binding now.
+    ///
+    /// # Errors
+    /// Config when what exists differs; Unsupported where the broker has no management.
+    pub fn setup(&self, wait: &Wait<'_>) -> Result<()> {
+        let management = self.definition.management("setup()", wait)?;
+        let topology = self.definition.topology();
+        self.named(topology.declare(&management, Strictness::ReportDifferences, wait))
+    }
+
+    /// Removes every job that could be delivered now; returns how many.
+    ///
+    /// # Errors
+    /// QueueNotFound; Unsupported where the broker has no management.
+    pub fn purge(&self, wait: &Wait<'_>) -> Result<u64> {
+        let management = self.managed("purge()", wait)?;
+        let path = format!("{}/messages", queue_path(&self.definition.queue));
+        let answer = self.named(management.request("DELETE", &path, write::null, wait))?;
+        match answer.status {
+            200 => Ok(answer.number("message_count").unwrap_or(0)),
+            400 | 404 => Err(self.not_found()),
+            status => Err(self.refused("purge", status, &answer)),
+        }
+    }
+
+    /// Jobs that could be delivered now.
+    ///
+    /// # Errors
+    /// QueueNotFound; Unsupported where the broker has no management.
+    pub fn count(&self, wait: &Wait<'_>) -> Result<u64> {
+        Ok(self.figures(wait)?.number("message_count").unwrap_or(0))
+    }
+
+    /// Figures of the queue.
+    ///
+    /// # Errors
+    /// QueueNotFound; Unsupported where the broker has no management.
+    pub fn stats(&self, wait: &Wait<'_>) -> Result<QueueStats> {
+        let live = self
+            .definition
+            .connect(self.definition.management_role(), wait)?;
+        let answer = self.figures(wait)?;
+        let ready = answer.number("message_count").unwrap_or(0);
+        let reserved = answer.number("unsettled_count");
+        let delayed = match live.dialect.delay() {
+            DelaySupport::DelayQueues => Some(self.in_delay_queues(wait)?),
+            _ => answer.number("delayed_count"),
+        };
+        Ok(QueueStats {
+            active: ready + delayed.unwrap_or(0) + reserved.unwrap_or(0),
+            delayed,
+            ready,
+            reserved,
+            consumers: answer.number("consumer_count").unwrap_or(0),
+            broker: BrokerInfo::of(&live),
+        })
+    }
+
+    /// There is a bounded number of delay queues, so all of them are asked, at once.
+    fn in_delay_queues(&self, wait: &Wait<'_>) -> Result<u64> {
+        let definition = &self.definition;
+        let management = definition.management("stats()", wait)?;
+        let target = definition.delay_target();
+        let paths: Vec<String> = delay::buckets()
+            .map(|step| queue_path(&delay::queue_name(step, &target)))
+            .collect();
+        let mut delayed = 0;
+        for answer in self.named(management.get_all(&paths, wait))? {
+            delayed += answer.number("message_count").unwrap_or(0);
+        }
+        Ok(delayed)
+    }
+
+    /// The time of one round trip to the broker.
+    ///
+    /// # Errors
+    /// Connection, Authentication, Timeout.
+    pub fn ping(&self, wait: &Wait<'_>) -> Result<Duration> {
+        let live = self.definition.connect(Role::Publish, wait)?;
+        let start = Instant::now();
+        probe(&live.connection, wait)?;
+        Ok(start.elapsed())
+    }
+
+    /// Who is at the other end; connects.
+    ///
+    /// # Errors
+    /// Connection, Authentication, Timeout.
+    pub fn broker(&self, wait: &Wait<'_>) -> Result<BrokerInfo> {
+        Ok(BrokerInfo::of(
+            &self.definition.connect(Role::Publish, wait)?,
+        ))
+    }
+
+    fn managed(&self, what: &str, wait: &Wait<'_>) -> Result<Management> {
+        self.definition
+            .live(self.definition.management_role(), wait)?;
+        self.definition.management(what, wait)
+    }
+
+    fn figures(&self, wait: &Wait<'_>) -> Result<Response> {
+        let management = self.managed("counting", wait)?;
+        let path = queue_path(&self.definition.queue);
+        let answer = self.named(management.request("GET", &path, write::null, wait))?;
+        match answer.status {
+            200 => Ok(answer),
+            404 => Err(self.not_found()),
+            status => Err(self.refused("count", status, &answer)),
+        }
+    }
+
+    fn named<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| error.context(self.definition.describe()))
+    }
+
+    fn not_found(&self) -> Error {
+        self.definition.forget_declared();
+        Error::queue_not_found(format!(
+            "{} does not exist; call setup(), or leave the option 'declare' on",
+            self.definition.describe()
+        ))
+    }
+
+    fn refused(&self, what: &str, status: u16, answer: &Response) -> Error {
+        Error::rejected(format!(
+            "{}: the broker refused to {what} it (status {status}): {}",
+            self.definition.describe(),
+            answer.reason()
+        ))
+    }
+}
+
+/// What can be known to be wrong before anything is sent.
+pub(crate) fn check(job: &Job<'_>) -> Result<()> {
+    if job.name.is_empty() {
+        return Err(Error::config("the job's name must not be empty"));
+    }
+    match &job.options.id {
+        Some(id) if id.is_empty() => Err(Error::config("option 'id': must not be empty")),
+        Some(id) if id.len() > MAX_ID => Err(Error::config(format!(
+            "option 'id': longer than {MAX_ID} bytes, which Service Bus does not take"
+        ))),
+        _ => Ok(()),
+    }
+}

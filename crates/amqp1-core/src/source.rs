@@ -1,0 +1,173 @@
+//! One queue of a consumer: its receiver link, attached again when it was lost.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde_amqp::Value;
+
+use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
+use crate::dialect::Dialect;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fork;
+use crate::live::Definition;
+use crate::options::ConsumerOptions;
+use crate::pool::Role;
+use crate::wait::{Signal, Wait};
+
+/// One queue of a consumer.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub definition: Arc<Definition>,
+    prefetch: u32,
+    priority: Option<i32>,
+    attached: Mutex<Option<Attached>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Attached {
+    generation: u64,
+    pub link: ReceiverLink,
+    pub dialect: &'static dyn Dialect,
+    pub address: Arc<str>,
+}
+
+impl Source {
+    pub fn new(definition: Arc<Definition>, options: &ConsumerOptions) -> Self {
+        Self {
+            prefetch: options.prefetch.unwrap_or(definition.options.prefetch),
+            priority: options.priority,
+            attached: Mutex::new(None),
+            definition,
+        }
+    }
+
+    /// The link, if there is one of this process.
+    pub fn attached(&self) -> Option<Attached> {
+        let mut attached = self.attached.lock();
+        match attached.as_ref() {
+            Some(one) if one.generation == fork::generation() => Some(one.clone()),
+            Some(_) => {
+                // The parent's link: neither used nor torn down here.
+                std::mem::forget(attached.take());
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// Attaches unless that is done; waits for the broker's answer.
+    ///
+    /// # Errors
+    /// What dialling, declaring or the attach failed with.
+    pub fn attach(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
+        if self.attached().is_some() {
+            return Ok(());
+        }
+        let mut again = self.definition.options.declare;
+        loop {
+            match self.try_attach(signal, wait) {
+                Err(error) if error.kind() == ErrorKind::QueueNotFound && again => {
+                    // Declared earlier, deleted since: once more.
+                    self.definition.forget_declared();
+                    again = false;
+                }
+                Err(error) if error.kind() == ErrorKind::QueueNotFound => {
+                    return Err(Error::queue_not_found(format!(
+                        "{}: {}; create it, or leave the option 'declare' on",
+                        self.definition.describe(),
+                        error.message()
+                    )));
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn try_attach(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
+        let definition = &self.definition;
+        let live = definition.live(Role::Consume, wait)?;
+        let mut options = ReceiverOptions {
+            prefetch: self.prefetch,
+            properties: Vec::new(),
+        };
+        if let Some(priority) = self.priority {
+            let Some(property) = live.dialect.priority_property() else {
+                return Err(Error::unsupported(format!(
+                    "{}: this broker has no consumer priority; leave the option 'priority' out",
+                    definition.describe()
+                )));
+            };
+            options
+                .properties
+                .push((property.to_owned(), Value::from(priority)));
+        }
+        let address = live.dialect.queue_address(&definition.queue);
+        let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone())?;
+        let Some(link) = link else {
+            return Err(Error::connection(format!(
+                "{}: all of the connection's sessions are in use; split the queues over several processes",
+                definition.describe()
+            )));
+        };
+        let answered = wait.until(signal, || match link.attached() {
+            Ok(true) => Ok(Some(())),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        });
+        match answered {
+            Ok(Some(())) => {}
+            Ok(None) => {
+                link.close();
+                return Err(Error::timeout(format!(
+                    "{}: the broker did not answer the attach in time",
+                    definition.describe()
+                )));
+            }
+            Err(error) => {
+                link.close();
+                return Err(error);
+            }
+        }
+        *self.attached.lock() = Some(Attached {
+            generation: fork::generation(),
+            link,
+            dialect: live.dialect,
+            address: Arc::from(address),
+        });
+        Ok(())
+    }
+
+    /// The next delivery that has come. `Err` when the link is over; the next
+    /// [`Source::attach`] makes a new one.
+    pub fn take(&self) -> Result<Option<(Incoming, Attached)>> {
+        let Some(attached) = self.attached() else {
+            return Ok(None);
+        };
+        match attached.link.take() {
+            Ok(Some(incoming)) => Ok(Some((incoming, attached))),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                *self.attached.lock() = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks for nothing more and gives back what is buffered; or asks again.
+    pub fn set_paused(&self, paused: bool) {
+        if let Some(attached) = self.attached() {
+            // A link that is gone has given back everything already.
+            let _ = attached
+                .link
+                .set_prefetch(if paused { 0 } else { self.prefetch });
+        }
+    }
+
+    /// Gives back what is buffered, flushes settlements, detaches.
+    pub fn close(&self) {
+        if let Some(attached) = self.attached() {
+            attached.link.close();
+            *self.attached.lock() = None;
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Waiting from PHP's thread: deadlines, interruptions and the signal that ends a wait.
+//!
+//! PHP runs signal handlers only between opcodes, or when an extension lets it.
+//! So no wait is longer than [`SLICE`]: when a slice ends, the interrupt check
+//! runs (PHP's handlers, in the extension), and the wait goes on or gives up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::{Error, Result};
+
+/// The longest uninterruptible wait.
+pub const SLICE: Duration = Duration::from_millis(50);
+
+/// Lets the host run what it must run during a wait, and end the wait.
+pub trait Interrupt {
+    /// Runs pending signal handlers; true when the blocked call has to return now.
+    fn check(&self) -> bool;
+}
+
+/// Never interrupts: for tests and plain Rust callers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Uninterrupted;
+
+impl Interrupt for Uninterrupted {
+    fn check(&self) -> bool {
+        false
+    }
+}
+
+/// How long a call may block, and what may end it sooner.
+#[derive(Clone, Copy)]
+pub struct Wait<'a> {
+    deadline: Instant,
+    interrupt: &'a dyn Interrupt,
+}
+
+impl std::fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wait").field("left", &self.left()).finish()
+    }
+}
+
+impl<'a> Wait<'a> {
+    /// A wait that ends at `timeout` from now at the latest.
+    pub fn new(timeout: Duration, interrupt: &'a dyn Interrupt) -> Self {
+        // A century stands in for "for ever": Instant has no maximum to saturate to.
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        Self {
+            deadline: Instant::now() + timeout.min(century),
+            interrupt,
+        }
+    }
+
+    /// A wait that nothing but its timeout ends.
+    #[must_use]
+    pub fn uninterrupted(timeout: Duration) -> Wait<'static> {
+        Wait::new(timeout, &Uninterrupted)
+    }
+
+    /// When the wait ends.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Time left; zero when the deadline has passed.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// The same interruptions, a deadline that is no later than `timeout` from now.
+    #[must_use]
+    pub fn at_most(&self, timeout: Duration) -> Wait<'a> {
+        Wait {
+            deadline: self.deadline.min(Instant::now() + timeout),
+            interrupt: self.interrupt,
+        }
+    }
+
+    /// The same interruptions, a deadline `timeout` from now, be it later than before.
+    #[must_use]
+    pub fn restarted(&self, timeout: Duration) -> Wait<'a> {
+        Wait::new(timeout, self.interrupt)
+    }
+
+    /// Runs the interrupt check once.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Interrupted`] when the host wants the call to return.
+    pub fn check(&self) -> Result<()> {
+        if self.interrupt.check() {
+            return Err(Error::interrupted("interrupted by a signal handler"));
+        }
+        Ok(())
+    }
+
+    /// Waits until `ready` gives a value: asked at once, and again whenever
+    /// `signal` is raised. `None` when the deadline passed first.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Interrupted`], and what `ready` fails with.
+    pub fn until<T>(
+        &self,
+        signal: &Signal,
+        mut ready: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        loop {
+            let seen = signal.generation();
+            if let Some(value) = ready()? {
+                return Ok(Some(value));
+            }
+            let left = self.left();
+            if left.is_zero() {
+                return Ok(None);
+            }
+            if !signal.wait(seen, left.min(SLICE)) {
+                self.check()?;
+            }
+        }
+    }
+}
+
+/// Wakes a thread that waits for the connection's work.
+///
+/// A counter under a lock: a raise between looking and waiting is never missed.
+#[derive(Debug, Clone, Default)]
+pub struct Signal {
+    inner: Arc<SignalInner>,
+}
+
+#[derive(Debug, Default)]
+struct SignalInner {
+    state: Mutex<SignalState>,
+    raised: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct SignalState {
+    generation: u64,
+    waiting: u32,
+}
+
+impl Signal {
+    /// A signal that nobody has raised.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wakes every waiter. A system call only when somebody waits.
+    pub fn raise(&self) {
+        let mut state = self.inner.state.lock();
+        state.generation = state.generation.wrapping_add(1);
+        let waiting = state.waiting > 0;
+        drop(state);
+        if waiting {
+            self.inner.raised.notify_all();
+        }
+    }
+
+    /// The counter to hand to [`Signal::wait`].
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.state.lock().generation
+    }
+
+    /// Waits until the signal is raised after `seen` was read; false on timeout.
+    #[must_use]
+    pub fn wait(&self, seen: u64, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let mut state = self.inner.state.lock();
+        state.waiting += 1;
+        while state.generation == seen {
+            if self.inner.raised.wait_until(&mut state, until).timed_out() {
+                break;
+            }
+        }
+        state.waiting -= 1;
+        state.generation != seen
+    }
+}

@@ -1,0 +1,410 @@
+//! Frames (AMQP 1.0 part 2, section 2.3).
+
+use bytes::{Buf, Bytes, BytesMut};
+use fe2o3_amqp::frames::amqp::{FrameBody, FrameDecoder};
+use serde::Serialize;
+use tokio_util::codec::Decoder;
+
+use super::read::{Items, Reader, Value};
+use super::{write, DecodeError};
+
+/// Length, data offset, type and channel.
+const HEADER: usize = 8;
+
+/// A received frame.
+#[derive(Debug)]
+pub enum Frame {
+    /// `transfer` and its part of the message.
+    Transfer(Transfer, Bytes),
+    /// `disposition`
+    Disposition(Disposition),
+    /// Any other performative.
+    Other(Box<FrameBody>),
+    /// A heartbeat.
+    Empty,
+}
+
+/// The fields of `transfer` (2.7.5) that matter to a receiver.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transfer {
+    /// The link.
+    pub handle: u32,
+    /// On the first frame of a delivery.
+    pub delivery_id: Option<u32>,
+    /// On the first frame of a delivery.
+    pub delivery_tag: Bytes,
+    /// The sender has settled it already.
+    pub settled: bool,
+    /// More frames of the same delivery follow.
+    pub more: bool,
+    /// The delivery is withdrawn.
+    pub aborted: bool,
+}
+
+/// The fields of `disposition` (2.7.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disposition {
+    /// True when a receiver tells about deliveries that we sent.
+    pub from_receiver: bool,
+    /// First delivery-id.
+    pub first: u32,
+    /// Last delivery-id, inclusive.
+    pub last: u32,
+    /// The peer has settled them.
+    pub settled: bool,
+    /// Their state.
+    pub state: Option<State>,
+}
+
+/// A delivery state (3.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Taken.
+    Accepted,
+    /// Refused, with condition and description.
+    Rejected(Option<(String, Option<String>)>),
+    /// Not taken by anybody.
+    Released,
+    /// Not taken; failed deliveries count.
+    Modified,
+    /// Partly received, or a state of an extension.
+    Other,
+}
+
+/// Takes one whole frame from the front of `buffer`.
+///
+/// `None` when it is not all there yet.
+///
+/// # Errors
+/// [`DecodeError`] on a frame that is longer than `limit` or malformed.
+pub fn decode(buffer: &mut BytesMut, limit: u32) -> Result<Option<(u16, Frame)>, DecodeError> {
+    let Some(head) = buffer.first_chunk::<HEADER>() else {
+        return Ok(None);
+    };
+    let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+    let (offset, kind) = (usize::from(head[4]) * 4, head[5]);
+    let channel = u16::from_be_bytes([head[6], head[7]]);
+    if length > limit {
+        return Err(DecodeError("a frame longer than the max-frame-size"));
+    }
+    let length = length as usize;
+    if offset < HEADER || length < offset {
+        return Err(DecodeError("a frame with a wrong data offset"));
+    }
+    if kind != 0 {
+        return Err(DecodeError("a frame that is not of type AMQP"));
+    }
+    if buffer.len() < length {
+        buffer.reserve(length - buffer.len());
+        return Ok(None);
+    }
+    let mut frame = buffer.split_to(length);
+    frame.advance(offset);
+    if frame.is_empty() {
+        return Ok(Some((channel, Frame::Empty)));
+    }
+    let frame = frame.freeze();
+    let body = match frame.get(..3) {
+        Some([0x00, 0x53, 0x14]) => {
+            let (transfer, start) = transfer(&frame)?;
+            Frame::Transfer(transfer, frame.slice(start..))
+        }
+        Some([0x00, 0x53, 0x15]) => Frame::Disposition(disposition(&frame)?),
+        _ => other(&frame)?,
+    };
+    Ok(Some((channel, body)))
+}
+
+/// Everything that is not exchanged once a job, by fe2o3-amqp's codec.
+fn other(body: &[u8]) -> Result<Frame, DecodeError> {
+    // Its decoder wants the frame's header less the length.
+    let mut whole = BytesMut::with_capacity(body.len() + 4);
+    whole.extend_from_slice(&[2, 0, 0, 0]);
+    whole.extend_from_slice(body);
+    match (FrameDecoder {}).decode(&mut whole) {
+        Ok(Some(frame)) => match frame.into_body() {
+            FrameBody::Transfer {
+                performative: slow,
+                payload,
+            } => Ok(Frame::Transfer(
+                Transfer {
+                    handle: slow.handle.0,
+                    delivery_id: slow.delivery_id,
+                    delivery_tag: slow
+                        .delivery_tag
+                        .map(|tag| Bytes::from(tag.into_vec()))
+                        .unwrap_or_default(),
+                    settled: slow.settled.unwrap_or(false),
+                    more: slow.more,
+                    aborted: slow.aborted,
+                },
+                payload,
+            )),
+            body => Ok(Frame::Other(Box::new(body))),
+        },
+        _ => Err(DecodeError("a performative that cannot be decoded")),
+    }
+}
+
+fn fields<'a>(body: &'a Bytes) -> Result<(Items<'a>, usize), DecodeError> {
+    let mut reader = Reader::new(body);
+    reader.descriptor()?;
+    match reader.value()? {
+        Value::List(items) => Ok((items, body.len() - reader.rest().len())),
+        _ => Err(DecodeError("a performative that is not a list")),
+    }
+}
+
+fn transfer(body: &Bytes) -> Result<(Transfer, usize), DecodeError> {
+    let (items, end) = fields(body)?;
+    let mut transfer = Transfer::default();
+    for (index, item) in items.enumerate() {
+        match (index, item?) {
+            (0, item) => transfer.handle = id(item).ok_or(DecodeError("a wrong handle"))?,
+            (1, item) => transfer.delivery_id = id(item),
+            (2, Value::Binary(tag)) => transfer.delivery_tag = body.slice_ref(tag),
+            (4, item) => transfer.settled = item == Value::Bool(true),
+            (5, item) => transfer.more = item == Value::Bool(true),
+            (9, item) => transfer.aborted = item == Value::Bool(true),
+            _ => {}
+        }
+    }
+    Ok((transfer, end))
+}
+
+fn disposition(body: &Bytes) -> Result<Disposition, DecodeError> {
+    let (items, _) = fields(body)?;
+    let mut from_receiver = false;
+    let (mut first, mut last, mut settled, mut state) = (None, None, false, None);
+    for (index, item) in items.enumerate() {
+        match (index, item?) {
+            (0, item) => from_receiver = item == Value::Bool(true),
+            (1, item) => first = id(item),
+            (2, item) => last = id(item),
+            (3, item) => settled = item == Value::Bool(true),
+            (4, Value::Described(code, bytes)) => state = Some(delivery_state(code, bytes)?),
+            _ => {}
+        }
+    }
+    let first = first.ok_or(DecodeError("a disposition without its first delivery"))?;
+    Ok(Disposition {
+        from_receiver,
+        first,
+        last: last.unwrap_or(first),
+        settled,
+        state,
+    })
+}
+
+fn id(item: Value<'_>) -> Option<u32> {
+    item.as_uint().and_then(|number| u32::try_from(number).ok())
+}
+
+fn delivery_state(code: u64, bytes: &[u8]) -> Result<State, DecodeError> {
+    Ok(match code {
+        0x24 => State::Accepted,
+        0x25 => State::Rejected(match Reader::new(bytes).value()? {
+            Value::List(mut items) => match items.next().transpose()? {
+                Some(Value::Described(0x1d, error)) => condition(error)?,
+                _ => None,
+            },
+            _ => None,
+        }),
+        0x26 => State::Released,
+        0x27 => State::Modified,
+        _ => State::Other,
+    })
+}
+
+fn condition(error: &[u8]) -> Result<Option<(String, Option<String>)>, DecodeError> {
+    let Value::List(mut items) = Reader::new(error).value()? else {
+        return Ok(None);
+    };
+    let condition = items.next().transpose()?.and_then(|item| item.as_text());
+    let description = items.next().transpose()?.and_then(|item| item.as_text());
+    Ok(condition.map(|text| (text.to_owned(), description.map(str::to_owned))))
+}
+
+/// Writes a frame around what `body` writes.
+pub fn encode(out: &mut Vec<u8>, channel: u16, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0, 0, 0, 0, 2, 0]);
+    out.extend_from_slice(&channel.to_be_bytes());
+    body(out);
+    let length = (out.len() - start) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Writes a frame of any performative.
+///
+/// # Errors
+/// [`DecodeError`] when it cannot be serialized.
+pub fn encode_performative(
+    out: &mut Vec<u8>,
+    channel: u16,
+    performative: &impl Serialize,
+) -> Result<(), DecodeError> {
+    let bytes = serde_amqp::to_vec(performative)
+        .map_err(|_| DecodeError("a performative that cannot be written"))?;
+    encode(out, channel, |out| out.extend_from_slice(&bytes));
+    Ok(())
+}
+
+/// A heartbeat.
+pub fn encode_empty(out: &mut Vec<u8>) {
+    encode(out, 0, |_| ());
+}
+
+/// The most that one transfer frame has besides its payload.
+pub const TRANSFER_OVERHEAD: usize = HEADER + 32;
+
+/// Writes one transfer frame; `delivery` is given on the first frame of a delivery.
+pub fn encode_transfer(
+    out: &mut Vec<u8>,
+    channel: u16,
+    handle: u32,
+    delivery: Option<(u32, bool)>,
+    more: bool,
+    payload: &[u8],
+) {
+    encode(out, channel, |out| {
+        write::descriptor(out, 0x14);
+        out.push(0xc0);
+        let size = out.len();
+        out.extend_from_slice(&[0, 6]);
+        write::uint(out, handle);
+        match delivery {
+            Some((delivery_id, settled)) => {
+                write::uint(out, delivery_id);
+                write::binary(out, &delivery_id.to_be_bytes());
+                write::uint(out, 0);
+                write::bool(out, settled);
+            }
+            None => out.extend_from_slice(&[0x40; 4]),
+        }
+        write::bool(out, more);
+        out[size] = (out.len() - size - 1) as u8;
+        out.extend_from_slice(payload);
+    });
+}
+
+/// Writes a receiver's disposition of a range; `state` writes the described state.
+pub fn encode_disposition(
+    out: &mut Vec<u8>,
+    channel: u16,
+    first: u32,
+    last: u32,
+    settled: bool,
+    state: &[u8],
+) {
+    encode(out, channel, |out| {
+        write::descriptor(out, 0x15);
+        write::list(out, |out| {
+            write::bool(out, true);
+            write::uint(out, first);
+            write::uint(out, last);
+            write::bool(out, settled);
+            out.extend_from_slice(state);
+            5
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_transfer_survives_the_way() {
+        let mut out = Vec::new();
+        encode_transfer(&mut out, 3, 0, Some((0xffff_fffc, false)), true, b"abc");
+        encode_transfer(&mut out, 3, 0, None, false, b"def");
+        let mut buffer = BytesMut::from(&out[..]);
+        let (channel, Frame::Transfer(first, payload)) =
+            decode(&mut buffer, 1024).unwrap().unwrap()
+        else {
+            panic!("not a transfer");
+        };
+        assert_eq!((channel, &payload[..]), (3, &b"abc"[..]));
+        assert_eq!(first.delivery_id, Some(0xffff_fffc));
+        assert_eq!(&first.delivery_tag[..], &[0xff, 0xff, 0xff, 0xfc]);
+        assert!(first.more && !first.settled);
+        let (_, Frame::Transfer(second, payload)) = decode(&mut buffer, 1024).unwrap().unwrap()
+        else {
+            panic!("not a transfer");
+        };
+        assert_eq!((second.delivery_id, second.more), (None, false));
+        assert_eq!(&payload[..], b"def");
+        assert!(decode(&mut buffer, 1024).unwrap().is_none());
+    }
+
+    #[test]
+    fn fe2o3_reads_what_we_write() {
+        let mut out = Vec::new();
+        encode_transfer(&mut out, 0, 7, Some((1, true)), false, b"xyz");
+        let mut body = BytesMut::from(&out[4..]);
+        let frame = (FrameDecoder {}).decode(&mut body).unwrap().unwrap();
+        let FrameBody::Transfer {
+            performative,
+            payload,
+        } = frame.into_body()
+        else {
+            panic!("not a transfer");
+        };
+        assert_eq!(performative.handle.0, 7);
+        assert_eq!(performative.settled, Some(true));
+        assert_eq!(&payload[..], b"xyz");
+    }
+
+    #[test]
+    fn a_rejection_keeps_condition_and_description() {
+        use fe2o3_amqp_types::definitions::{AmqpError, Error, Role};
+        use fe2o3_amqp_types::messaging::{DeliveryState, Rejected};
+        let disposition = fe2o3_amqp_types::performatives::Disposition {
+            role: Role::Receiver,
+            first: 4,
+            last: Some(9),
+            settled: true,
+            state: Some(DeliveryState::Rejected(Rejected {
+                error: Some(Error::new(
+                    AmqpError::ResourceLimitExceeded,
+                    Some("full".to_owned()),
+                    None,
+                )),
+            })),
+            batchable: false,
+        };
+        let mut out = Vec::new();
+        encode_performative(&mut out, 1, &disposition).unwrap();
+        let mut buffer = BytesMut::from(&out[..]);
+        let (_, Frame::Disposition(read)) = decode(&mut buffer, 1024).unwrap().unwrap() else {
+            panic!("not a disposition");
+        };
+        assert!(read.from_receiver && read.settled);
+        assert_eq!((read.first, read.last), (4, 9));
+        assert_eq!(
+            read.state,
+            Some(State::Rejected(Some((
+                "amqp:resource-limit-exceeded".to_owned(),
+                Some("full".to_owned())
+            ))))
+        );
+    }
+
+    #[test]
+    fn malformed_frames_are_errors() {
+        for bytes in [
+            &[0, 0, 0, 7, 2, 0, 0, 0][..],
+            &[0, 0, 0, 8, 1, 0, 0, 0],
+            &[0, 0, 0, 9, 2, 1, 0, 0, 0],
+            &[0xff, 0, 0, 0, 2, 0, 0, 0],
+            &[0, 0, 0, 11, 2, 0, 0, 0, 0x00, 0x53, 0x14],
+            &[0, 0, 0, 11, 2, 0, 0, 0, 0x00, 0x53, 0x99],
+            &[0, 0, 0, 9, 2, 0, 0, 0, 0xff],
+        ] {
+            let mut buffer = BytesMut::from(bytes);
+            assert!(decode(&mut buffer, 4096).is_err(), "{bytes:?}");
+        }
+    }
+}

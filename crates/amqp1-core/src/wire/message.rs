@@ -1,0 +1,242 @@
+//! The sections of a message (AMQP 1.0 part 3, section 3.2), found but not decoded.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::read::{Items, Reader, Value};
+use super::DecodeError;
+
+/// Section descriptors.
+pub mod section {
+    /// Header.
+    pub const HEADER: u8 = 0x70;
+    /// Message annotations.
+    pub const MESSAGE_ANNOTATIONS: u8 = 0x72;
+    /// Properties.
+    pub const PROPERTIES: u8 = 0x73;
+    /// Application properties.
+    pub const APPLICATION_PROPERTIES: u8 = 0x74;
+    /// Body: data.
+    pub const DATA: u8 = 0x75;
+    /// Body: value.
+    pub const VALUE: u8 = 0x77;
+}
+
+/// What kind of body a message has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// One data section (by far the usual), or none at all.
+    Data(Range<usize>),
+    /// Several data sections, which are one body (3.2.6).
+    DataMany(Vec<Range<usize>>),
+    /// `amqp-value`: the value's bytes.
+    Value(Range<usize>),
+    /// `amqp-sequence`: the lists' bytes.
+    Sequence(Vec<Range<usize>>),
+}
+
+/// A received message: its bytes, and where its sections are.
+#[derive(Debug, Clone)]
+pub struct Message {
+    bytes: Bytes,
+    header: Range<usize>,
+    annotations: Range<usize>,
+    properties: Range<usize>,
+    application_properties: Range<usize>,
+    body: Body,
+}
+
+/// The fields of the header section (3.2.1) that matter here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Survives a broker restart.
+    pub durable: bool,
+    /// 0–255; 4 when absent.
+    pub priority: Option<u8>,
+    /// Time to live, milliseconds.
+    pub ttl: Option<u32>,
+    /// Unsuccessful deliveries so far.
+    pub delivery_count: u32,
+}
+
+/// The fields of the properties section (3.2.4) that matter here.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Properties<'a> {
+    /// message-id: string, ulong, uuid or binary.
+    pub message_id: Option<Value<'a>>,
+    /// subject
+    pub subject: Option<&'a str>,
+    /// correlation-id
+    pub correlation_id: Option<Value<'a>>,
+    /// content-type
+    pub content_type: Option<&'a str>,
+    /// absolute-expiry-time, Unix milliseconds
+    pub absolute_expiry_time: Option<i64>,
+    /// group-id
+    pub group_id: Option<&'a str>,
+}
+
+impl Message {
+    /// Finds the sections. Nothing but their boundaries is looked at.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are not a message.
+    pub fn parse(bytes: Bytes) -> Result<Self, DecodeError> {
+        let mut message = Self {
+            header: 0..0,
+            annotations: 0..0,
+            properties: 0..0,
+            application_properties: 0..0,
+            body: Body::Data(0..0),
+            bytes: Bytes::new(),
+        };
+        let mut data: Vec<Range<usize>> = Vec::new();
+        let mut sequence = Vec::new();
+        let mut first_data = None;
+        let mut reader = Reader::new(&bytes);
+        while !reader.rest().is_empty() {
+            let code = reader.descriptor()?;
+            let start = bytes.len() - reader.rest().len();
+            reader.skip()?;
+            let range = start..bytes.len() - reader.rest().len();
+            match code {
+                0x70 => message.header = range,
+                0x72 => message.annotations = range,
+                0x73 => message.properties = range,
+                0x74 => message.application_properties = range,
+                0x75 => match first_data {
+                    None => first_data = Some(binary(&bytes, range)?),
+                    Some(_) => data.push(binary(&bytes, range)?),
+                },
+                0x76 => sequence.push(range),
+                0x77 => message.body = Body::Value(range),
+                0x71 | 0x78 => {}
+                _ => return Err(DecodeError("an unknown message section")),
+            }
+        }
+        if let Some(first) = first_data {
+            message.body = if data.is_empty() {
+                Body::Data(first)
+            } else {
+                data.insert(0, first);
+                Body::DataMany(data)
+            };
+        } else if !sequence.is_empty() {
+            message.body = Body::Sequence(sequence);
+        }
+        message.bytes = bytes;
+        Ok(message)
+    }
+
+    /// The whole message as it came.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Where the body is and of which kind.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The bytes of a range that [`Message::body`] gave.
+    #[must_use]
+    pub fn slice(&self, range: &Range<usize>) -> Bytes {
+        self.bytes.slice(range.clone())
+    }
+
+    /// The header's fields; defaults when there is none.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is malformed.
+    pub fn header(&self) -> Result<Header, DecodeError> {
+        let mut header = Header::default();
+        let Some(items) = self.list(&self.header)? else {
+            return Ok(header);
+        };
+        for (index, item) in items.enumerate() {
+            let item = item?;
+            let number = item.as_uint();
+            match index {
+                0 => header.durable = item == Value::Bool(true),
+                1 => header.priority = number.and_then(|n| u8::try_from(n).ok()),
+                2 => header.ttl = number.and_then(|n| u32::try_from(n).ok()),
+                4 => header.delivery_count = number.unwrap_or(0).min(u64::from(u32::MAX)) as u32,
+                _ => {}
+            }
+        }
+        Ok(header)
+    }
+
+    /// The properties' fields; defaults when there are none.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when they are malformed.
+    pub fn properties(&self) -> Result<Properties<'_>, DecodeError> {
+        let mut properties = Properties::default();
+        let Some(items) = self.list(&self.properties)? else {
+            return Ok(properties);
+        };
+        for (index, item) in items.enumerate() {
+            let item = item?;
+            let given = Some(item).filter(|item| *item != Value::Null);
+            match index {
+                0 => properties.message_id = given,
+                3 => properties.subject = item.as_text(),
+                5 => properties.correlation_id = given,
+                6 => properties.content_type = item.as_text(),
+                8 => properties.absolute_expiry_time = item.as_int(),
+                10 => properties.group_id = item.as_text(),
+                _ => {}
+            }
+        }
+        Ok(properties)
+    }
+
+    /// The entries of the message annotations.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when they are malformed.
+    pub fn annotations(&self) -> Result<Option<Items<'_>>, DecodeError> {
+        self.map(&self.annotations)
+    }
+
+    /// The entries of the application properties.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when they are malformed.
+    pub fn application_properties(&self) -> Result<Option<Items<'_>>, DecodeError> {
+        self.map(&self.application_properties)
+    }
+
+    fn list(&self, range: &Range<usize>) -> Result<Option<Items<'_>>, DecodeError> {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        match Reader::new(&self.bytes[range.clone()]).value()? {
+            Value::List(items) => Ok(Some(items)),
+            _ => Err(DecodeError("a section that is not a list")),
+        }
+    }
+
+    fn map(&self, range: &Range<usize>) -> Result<Option<Items<'_>>, DecodeError> {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        match Reader::new(&self.bytes[range.clone()]).value()? {
+            Value::Map(items) => Ok(Some(items)),
+            Value::Null => Ok(None),
+            _ => Err(DecodeError("a section that is not a map")),
+        }
+    }
+}
+
+/// The content of a data section at `range`.
+fn binary(bytes: &Bytes, range: Range<usize>) -> Result<Range<usize>, DecodeError> {
+    match Reader::new(&bytes[range.clone()]).value()? {
+        Value::Binary(content) => Ok(range.end - content.len()..range.end),
+        _ => Err(DecodeError("a data section that is not binary")),
+    }
+}

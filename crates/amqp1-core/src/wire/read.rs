@@ -1,0 +1,427 @@
+//! Reading AMQP values (AMQP 1.0 part 1, section 1.6) without copying them.
+
+use super::DecodeError;
+
+/// A value that borrows from the bytes it was read from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// `null`
+    Null,
+    /// `boolean`
+    Bool(bool),
+    /// `ubyte`, `ushort`, `uint`, `ulong`
+    Unsigned(u64),
+    /// `byte`, `short`, `int`, `long`
+    Signed(i64),
+    /// `float`, `double`
+    Float(f64),
+    /// `char`
+    Char(char),
+    /// `timestamp`, milliseconds since the Unix epoch
+    Timestamp(i64),
+    /// `uuid`
+    Uuid([u8; 16]),
+    /// `binary`
+    Binary(&'a [u8]),
+    /// `string`
+    Text(&'a str),
+    /// `symbol`
+    Symbol(&'a str),
+    /// `list`
+    List(Items<'a>),
+    /// `map`: keys and values in turn
+    Map(Items<'a>),
+    /// `array`
+    Array(Items<'a>),
+    /// A described value: its descriptor's code (or 0) and the value's bytes
+    Described(u64, &'a [u8]),
+    /// `decimal32`, `decimal64`, `decimal128`, as bytes
+    Decimal(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    /// The text of a string or symbol.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&'a str> {
+        match self {
+            Value::Text(text) | Value::Symbol(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Any integer, if it fits.
+    #[must_use]
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Value::Unsigned(value) => i64::try_from(*value).ok(),
+            Value::Signed(value) | Value::Timestamp(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Any integer that is not negative.
+    #[must_use]
+    pub fn as_uint(&self) -> Option<u64> {
+        match self {
+            Value::Unsigned(value) => Some(*value),
+            _ => self.as_int().and_then(|value| u64::try_from(value).ok()),
+        }
+    }
+}
+
+/// The items of a list, map or array, read one at a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Items<'a> {
+    bytes: &'a [u8],
+    count: u32,
+    /// The one constructor of an array's items.
+    constructor: Option<u8>,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Result<Value<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.count == 0 {
+            return None;
+        }
+        self.count -= 1;
+        let mut reader = Reader::new(self.bytes);
+        let value = match self.constructor {
+            Some(code) => reader.value_of(code),
+            None => reader.value(),
+        };
+        self.bytes = reader.rest();
+        if value.is_err() {
+            self.count = 0;
+        }
+        Some(value)
+    }
+}
+
+impl<'a> Items<'a> {
+    /// How many are left; a map counts keys and values.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The next key and value of a map; `None` at its end.
+    ///
+    /// # Errors
+    /// [`DecodeError`] on malformed or odd content.
+    #[inline]
+    pub fn entry(&mut self) -> Result<Option<(Value<'a>, Value<'a>)>, DecodeError> {
+        let Some(key) = self.next() else {
+            return Ok(None);
+        };
+        match self.next() {
+            Some(value) => Ok(Some((key?, value?))),
+            None => Err(DecodeError("a map with a key without a value")),
+        }
+    }
+}
+
+/// Reads values from the front of a slice.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+const SHORT: DecodeError = DecodeError("it ends too soon");
+
+impl<'a> Reader<'a> {
+    /// A reader at the front of `bytes`.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// What is left to read.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    #[inline]
+    fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+        if length > self.bytes.len() {
+            return Err(SHORT);
+        }
+        let (front, rest) = self.bytes.split_at(length);
+        self.bytes = rest;
+        Ok(front)
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    #[inline]
+    fn byte(&mut self) -> Result<u8, DecodeError> {
+        Ok(self.fixed::<1>()?[0])
+    }
+
+    fn length(&mut self, wide: bool) -> Result<usize, DecodeError> {
+        Ok(if wide {
+            u32::from_be_bytes(self.fixed()?) as usize
+        } else {
+            self.byte()? as usize
+        })
+    }
+
+    /// The next value.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are not a value.
+    #[inline]
+    pub fn value(&mut self) -> Result<Value<'a>, DecodeError> {
+        let code = self.byte()?;
+        self.value_of(code)
+    }
+
+    /// The code of the next value's descriptor, after which its value follows.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when there is no described value next.
+    pub fn descriptor(&mut self) -> Result<u64, DecodeError> {
+        if self.byte()? != 0 {
+            return Err(DecodeError("a described type was expected"));
+        }
+        self.descriptor_code()
+    }
+
+    fn descriptor_code(&mut self) -> Result<u64, DecodeError> {
+        match self.byte()? {
+            0x53 => Ok(u64::from(self.byte()?)),
+            0x80 => Ok(u64::from_be_bytes(self.fixed()?)),
+            0x44 => Ok(0),
+            code @ (0xa3 | 0xb3) => {
+                let length = self.length(code == 0xb3)?;
+                Ok(symbolic_descriptor(self.take(length)?))
+            }
+            _ => Err(DecodeError("a descriptor that is neither ulong nor symbol")),
+        }
+    }
+
+    /// Passes over the next value and returns its bytes, constructor included.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are not a value.
+    pub fn skip(&mut self) -> Result<&'a [u8], DecodeError> {
+        let before = self.bytes;
+        // A described value may describe a described value: a loop, not recursion.
+        let mut described = 0;
+        loop {
+            let code = self.byte()?;
+            if code != 0 {
+                self.value_of(code)?;
+                break;
+            }
+            self.descriptor_code()?;
+            described += 1;
+            if described > 8 {
+                return Err(DecodeError("too many nested descriptors"));
+            }
+        }
+        Ok(&before[..before.len() - self.bytes.len()])
+    }
+
+    fn value_of(&mut self, code: u8) -> Result<Value<'a>, DecodeError> {
+        Ok(match code {
+            0x00 => {
+                let descriptor = self.descriptor_code()?;
+                Value::Described(descriptor, self.skip()?)
+            }
+            0x40 => Value::Null,
+            0x41 => Value::Bool(true),
+            0x42 => Value::Bool(false),
+            0x43 | 0x44 => Value::Unsigned(0),
+            0x45 => Value::List(Items {
+                bytes: &[],
+                count: 0,
+                constructor: None,
+            }),
+            0x50 | 0x52 | 0x53 => Value::Unsigned(u64::from(self.byte()?)),
+            0x51 | 0x54 | 0x55 => Value::Signed(i64::from(self.byte()? as i8)),
+            0x56 => Value::Bool(self.byte()? != 0),
+            0x60 => Value::Unsigned(u64::from(u16::from_be_bytes(self.fixed()?))),
+            0x61 => Value::Signed(i64::from(i16::from_be_bytes(self.fixed()?))),
+            0x70 => Value::Unsigned(u64::from(u32::from_be_bytes(self.fixed()?))),
+            0x71 => Value::Signed(i64::from(i32::from_be_bytes(self.fixed()?))),
+            0x72 => Value::Float(f64::from(f32::from_be_bytes(self.fixed()?))),
+            0x73 => Value::Char(
+                char::from_u32(u32::from_be_bytes(self.fixed()?))
+                    .ok_or(DecodeError("a char that is not Unicode"))?,
+            ),
+            0x74 => Value::Decimal(self.take(4)?),
+            0x80 => Value::Unsigned(u64::from_be_bytes(self.fixed()?)),
+            0x81 => Value::Signed(i64::from_be_bytes(self.fixed()?)),
+            0x82 => Value::Float(f64::from_be_bytes(self.fixed()?)),
+            0x83 => Value::Timestamp(i64::from_be_bytes(self.fixed()?)),
+            0x84 => Value::Decimal(self.take(8)?),
+            0x94 => Value::Decimal(self.take(16)?),
+            0x98 => Value::Uuid(self.fixed()?),
+            0xa0 | 0xb0 | 0xa1 | 0xb1 | 0xa3 | 0xb3 => {
+                let length = self.length(code >= 0xb0)?;
+                let bytes = self.take(length)?;
+                match code & 0x0f {
+                    0 => Value::Binary(bytes),
+                    1 => Value::Text(text(bytes)?),
+                    _ => Value::Symbol(text(bytes)?),
+                }
+            }
+            0xc0 | 0xd0 => Value::List(self.compound(code == 0xd0)?),
+            0xc1 | 0xd1 => Value::Map(self.compound(code == 0xd1)?),
+            0xe0 | 0xf0 => Value::Array(self.array(code == 0xf0)?),
+            _ => return Err(DecodeError("an unknown constructor")),
+        })
+    }
+
+    fn compound(&mut self, wide: bool) -> Result<Items<'a>, DecodeError> {
+        let size = self.length(wide)?;
+        let mut inner = Reader::new(self.take(size)?);
+        let count = inner.length(wide)? as u32;
+        // Every item takes at least a byte: a count beyond that is a lie.
+        if count as usize > inner.bytes.len() {
+            return Err(DecodeError("a count beyond its size"));
+        }
+        Ok(Items {
+            bytes: inner.bytes,
+            count,
+            constructor: None,
+        })
+    }
+
+    fn array(&mut self, wide: bool) -> Result<Items<'a>, DecodeError> {
+        let size = self.length(wide)?;
+        let mut inner = Reader::new(self.take(size)?);
+        let count = inner.length(wide)? as u32;
+        if count == 0 {
+            return Ok(Items {
+                bytes: &[],
+                count,
+                constructor: None,
+            });
+        }
+        let mut constructor = inner.byte()?;
+        if constructor == 0 {
+            inner.descriptor_code()?;
+            constructor = inner.byte()?;
+        }
+        let empty = matches!(constructor, 0x40..=0x45);
+        if constructor == 0 || (!empty && count as usize > inner.bytes.len()) {
+            return Err(DecodeError("a malformed array"));
+        }
+        Ok(Items {
+            bytes: inner.bytes,
+            count: if empty { count.min(1024) } else { count },
+            constructor: Some(constructor),
+        })
+    }
+}
+
+#[inline]
+fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(bytes).map_err(|_| DecodeError("text that is not UTF-8"))
+}
+
+/// The codes of the sections and states that some peers name by symbol.
+fn symbolic_descriptor(name: &[u8]) -> u64 {
+    match name {
+        b"amqp:header:list" => 0x70,
+        b"amqp:delivery-annotations:map" => 0x71,
+        b"amqp:message-annotations:map" => 0x72,
+        b"amqp:properties:list" => 0x73,
+        b"amqp:application-properties:map" => 0x74,
+        b"amqp:data:binary" => 0x75,
+        b"amqp:amqp-sequence:list" => 0x76,
+        b"amqp:amqp-value:*" => 0x77,
+        b"amqp:footer:map" => 0x78,
+        b"amqp:transfer:list" => 0x14,
+        b"amqp:disposition:list" => 0x15,
+        b"amqp:accepted:list" => 0x24,
+        b"amqp:rejected:list" => 0x25,
+        b"amqp:released:list" => 0x26,
+        b"amqp:modified:list" => 0x27,
+        b"amqp:error:list" => 0x1d,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::wire::write;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut out = Vec::new();
+        write::string(&mut out, "grüße");
+        write::long(&mut out, -129);
+        write::int(&mut out, 127);
+        write::uint(&mut out, 70_000);
+        write::ulong(&mut out, 5);
+        write::binary(&mut out, &[0; 300]);
+        write::bool(&mut out, true);
+        write::map(&mut out, |out| {
+            write::symbol(out, "k");
+            write::double(out, 1.5);
+            2
+        });
+        let mut reader = Reader::new(&out);
+        assert_eq!(reader.value().unwrap(), Value::Text("grüße"));
+        assert_eq!(reader.value().unwrap(), Value::Signed(-129));
+        assert_eq!(reader.value().unwrap(), Value::Signed(127));
+        assert_eq!(reader.value().unwrap(), Value::Unsigned(70_000));
+        assert_eq!(reader.value().unwrap(), Value::Unsigned(5));
+        assert_eq!(reader.value().unwrap(), Value::Binary(&[0; 300]));
+        assert_eq!(reader.value().unwrap(), Value::Bool(true));
+        let Value::Map(mut map) = reader.value().unwrap() else {
+            panic!("not a map");
+        };
+        let entry = map.entry().unwrap().unwrap();
+        assert_eq!(entry, (Value::Symbol("k"), Value::Float(1.5)));
+        assert!(map.entry().unwrap().is_none());
+        assert!(reader.rest().is_empty());
+    }
+
+    #[test]
+    fn lies_about_size_are_errors_not_panics() {
+        for bytes in [
+            &[0xd1, 0, 0, 0, 200, 0, 0, 0, 2][..],
+            &[0xd1, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff],
+            &[0xb1, 0xff, 0xff, 0xff, 0xff, 1],
+            &[0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x70],
+            &[0x00, 0x00, 0x00],
+            &[0xa1, 2, 0xff, 0xfe],
+            &[],
+        ] {
+            assert!(Reader::new(bytes).value().is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn serde_amqp_agrees() {
+        use serde_amqp::primitives::OrderedMap;
+        let map: OrderedMap<String, i64> = [("a".to_owned(), 1), ("b".to_owned(), -200)]
+            .into_iter()
+            .collect();
+        let bytes = serde_amqp::to_vec(&map).unwrap();
+        let Value::Map(mut items) = Reader::new(&bytes).value().unwrap() else {
+            panic!("not a map");
+        };
+        assert_eq!(
+            items.entry().unwrap().unwrap(),
+            (Value::Text("a"), Value::Signed(1))
+        );
+        assert_eq!(
+            items.entry().unwrap().unwrap(),
+            (Value::Text("b"), Value::Signed(-200))
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! Writing delivery states (AMQP 1.0 part 3, section 3.4).
+
+use super::write;
+
+/// `rejected` with an error: the job can never be done.
+#[must_use]
+pub fn rejected(condition: &str, description: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    write::descriptor(&mut out, 0x25);
+    write::list(&mut out, |out| {
+        write::descriptor(out, 0x1d);
+        write::list(out, |out| {
+            write::symbol(out, condition);
+            write::string(out, description);
+            2
+        });
+        1
+    });
+    out
+}
+
+/// `modified`: given back, and counted as failed if `delivery_failed`.
+/// Annotations are symbols beginning `x-opt-` with integer values.
+#[must_use]
+pub fn modified(delivery_failed: bool, annotations: &[(&str, i64)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(32);
+    write::descriptor(&mut out, 0x27);
+    write::list(&mut out, |out| {
+        write::bool(out, delivery_failed);
+        write::bool(out, false);
+        if annotations.is_empty() {
+            return 2;
+        }
+        write::map(out, |out| {
+            for (key, value) in annotations {
+                write::symbol(out, key);
+                write::long(out, *value);
+            }
+            annotations.len() as u32 * 2
+        });
+        3
+    });
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use fe2o3_amqp_types::messaging::DeliveryState;
+
+    #[test]
+    fn fe2o3_reads_the_states_we_write() {
+        let bytes = super::rejected("amqp:internal-error", "why");
+        let DeliveryState::Rejected(rejected) = serde_amqp::from_slice(&bytes).unwrap() else {
+            panic!("not rejected");
+        };
+        let error = rejected.error.unwrap();
+        assert_eq!(error.description.as_deref(), Some("why"));
+        let bytes = super::modified(true, &[("x-opt-delivery-time", 7)]);
+        let DeliveryState::Modified(modified) = serde_amqp::from_slice(&bytes).unwrap() else {
+            panic!("not modified");
+        };
+        assert_eq!(modified.delivery_failed, Some(true));
+        assert_eq!(modified.message_annotations.unwrap().len(), 1);
+    }
+}

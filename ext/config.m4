@@ -1,0 +1,28 @@
+dnl For PIE and for anybody's phpize && ./configure && make && make install.
+dnl There is no C here: make hands over to cargo, one folder up, and takes its library as modules/amqp1.so.
+
+PHP_ARG_ENABLE([amqp1],
+  [whether to enable the amqp1 extension],
+  [AS_HELP_STRING([--enable-amqp1], [Enable the amqp1 extension])],
+  [yes])
+
+if test "$PHP_AMQP1" != "no"; then
+  AC_PATH_PROG([CARGO], [cargo], [no], [$PATH$PATH_SEPARATOR$HOME/.cargo/bin])
+  if test "$CARGO" = "no"; then
+    AC_MSG_ERROR([cargo is missing: get Rust 1.85 or newer from https://rustup.rs])
+  fi
+  if test "$PHP_ZTS" = "yes" || test "$enable_zts" = "yes"; then
+    AC_MSG_ERROR([thread-safe PHP (ZTS) is not supported for now])
+  fi
+
+  dnl Rust's build wants a path, not a name to look up.
+  AC_PATH_PROG([AMQP1_PHP_CONFIG], [$PHP_CONFIG], [$PHP_CONFIG])
+
+  AMQP1_SOURCE=`cd "$srcdir/.." && pwd`
+  PHP_SUBST([CARGO])
+  PHP_SUBST([AMQP1_SOURCE])
+  PHP_SUBST([AMQP1_PHP_CONFIG])
+  PHP_MODULES="$PHP_MODULES \$(phplibdir)/amqp1.so"
+  PHP_ADD_BUILD_DIR([modules])
+  PHP_ADD_MAKEFILE_FRAGMENT([$srcdir/Makefile.frag], [$srcdir], [$srcdir])
+fi

@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# What the scripts share. Source it: . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+#
+# Sets `top`, the checkout's folder, and defines the functions below.
+
+top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+# The header comment of a script is its help: print it from the second line to the first line that is none.
+usage() {
+    sed -n '2,/^[^#]/{/^#/!q;s/^# \{0,1\}//;p}' "$1"
+}
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s\n' "$*" >&2; }
+die() {
+    warn "${0##*/}: $*"
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# root? or sudo that asks no questions (or may ask: somebody is at the terminal)?
+can_be_root() {
+    [ "$(id -u)" -eq 0 ] && return 0
+    have sudo || return 1
+    sudo -n true 2>/dev/null || [ -t 0 ]
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# The built extension. AMQP1_EXTENSION names another one, a debug build for example.
+extension() {
+    printf '%s\n' "${AMQP1_EXTENSION:-${CARGO_TARGET_DIR:-$top/target}/release/libamqp1.so}"
+}
+
+broker_program() {
+    printf '%s\n' "${CARGO_TARGET_DIR:-$top/target}/release/amqp1-broker"
+}
+
+# Whole seconds since $1, itself from $SECONDS, as "2 min 05 s".
+took() {
+    local seconds=$((SECONDS - $1))
+    if [ "$seconds" -ge 60 ]; then
+        printf '%d min %02d s' $((seconds / 60)) $((seconds % 60))
+    else
+        printf '%d s' "$seconds"
+    fi
+}

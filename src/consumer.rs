@@ -1,0 +1,203 @@
+//! `Amqp1\Consumer`.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use amqp1_core::{ConsumerOptions, Queue};
+use ext_php_rs::flags::ClassFlags;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendClassObject, Zval};
+use ext_php_rs::zend::ce;
+
+use crate::args::{Int, Omitted, OptionalSeconds, Options, Queues, NO_OPTIONS};
+use crate::boundary::{run, Fail};
+use crate::convert::{self, Parameter};
+use crate::interrupt::blocking;
+use crate::iterator::TaskIterator;
+use crate::queue::AmqpQueue;
+use crate::table::entries;
+use crate::task::Task;
+
+/// Takes jobs from one or more queues.
+#[php_class]
+#[php(name = "Amqp1\\Consumer")]
+#[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
+#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
+#[derive(Debug)]
+pub struct Consumer {
+    /// Cloned for each call: a signal handler may call `stop()` while one blocks.
+    consumer: Rc<amqp1_core::Consumer>,
+    /// Deadline of the calls that are no wait for a job.
+    timeout: Duration,
+}
+
+/// What waits without a deadline waits this long: a century, as the core's `Wait`.
+const FOR_EVER: Duration = Duration::MAX;
+
+#[php_impl]
+impl Consumer {
+    /// Attaches on first use.
+    #[php(defaults(options = Omitted))]
+    pub fn __construct(queues: Queues<'_>, options: Options<'_>) -> PhpResult<Self> {
+        const METHOD: &str = "Consumer::__construct()";
+        run(|| {
+            let queues = read_queues(METHOD, queues.get())?;
+            let input = match options.get() {
+                Some(options) => {
+                    let parameter = Parameter {
+                        method: METHOD,
+                        number: 2,
+                        name: "options",
+                        expected: "array",
+                    };
+                    parameter.array(options)?;
+                    convert::input(options, &METHOD)?
+                }
+                None => NO_OPTIONS,
+            };
+            let options = ConsumerOptions::default().apply(METHOD, &input)?;
+            let timeout = queues.iter().map(Queue::timeout).max().unwrap_or_default();
+            let consumer = Rc::new(amqp1_core::Consumer::new(queues, options)?);
+            Ok(Self { consumer, timeout })
+        })
+    }
+
+    /// The next job; null when the timeout passed or after `stop()`.
+    pub fn wait_task(&self, timeout: OptionalSeconds<'_>) -> PhpResult<Option<Task>> {
+        run(|| {
+            let consumer = Rc::clone(&self.consumer);
+            let timeout = wait_timeout("Consumer::waitTask()", 1, &consumer, timeout)?;
+            next(&consumer, timeout)
+        })
+    }
+
+    /// Up to `max` jobs: waits for the first, takes what is there of the others.
+    pub fn wait_tasks(&self, max: Int<'_>, timeout: OptionalSeconds<'_>) -> PhpResult<Vec<Task>> {
+        const METHOD: &str = "Consumer::waitTasks()";
+        run(|| {
+            let consumer = Rc::clone(&self.consumer);
+            let parameter = Parameter {
+                method: METHOD,
+                number: 1,
+                name: "max",
+                expected: "int",
+            };
+            let max = parameter.int(max.get(), 1..=i64::from(u32::MAX))?;
+            let timeout = wait_timeout(METHOD, 2, &consumer, timeout)?;
+            let max = usize::try_from(max).unwrap_or(usize::MAX);
+            let tasks = blocking(timeout, |wait| consumer.next_many(max, wait));
+            let tasks = ended_by_time_limit(tasks, Vec::new())?;
+            Ok(tasks.into_iter().map(Task::new).collect())
+        })
+    }
+
+    /// Iterates over the jobs, as `waitTask()` gives them, until it gives null.
+    pub fn get_iterator(&self) -> TaskIterator {
+        TaskIterator::new(Rc::clone(&self.consumer))
+    }
+
+    /// Asks for no more jobs; what is buffered goes back to the broker.
+    pub fn pause(&self) -> PhpResult<()> {
+        run(|| Ok(self.consumer.pause()?))
+    }
+
+    /// Asks for jobs again.
+    pub fn resume(&self) -> PhpResult<()> {
+        run(|| Ok(self.consumer.resume()?))
+    }
+
+    /// Between `pause()` and `resume()`.
+    pub fn is_paused(&self) -> bool {
+        self.consumer.is_paused()
+    }
+
+    /// Ends every wait, this one and those to come. For signal handlers.
+    pub fn stop(&self) {
+        self.consumer.stop();
+    }
+
+    /// Gives back what is buffered and detaches.
+    pub fn close(&self) -> PhpResult<()> {
+        run(|| {
+            let consumer = Rc::clone(&self.consumer);
+            blocking(self.timeout, |wait| consumer.close(wait))
+        })
+    }
+}
+
+/// Waits for one job.
+///
+/// # Errors
+/// What the core or a signal handler ended the wait with.
+pub fn next(consumer: &amqp1_core::Consumer, timeout: Duration) -> Result<Option<Task>, Fail> {
+    let delivery = blocking(timeout, |wait| consumer.next(wait));
+    Ok(ended_by_time_limit(delivery, None)?.map(Task::new))
+}
+
+/// The time limit is raised by the VM as soon as the method returns: no exception before it.
+fn ended_by_time_limit<T>(result: Result<T, Fail>, nothing: T) -> Result<T, Fail> {
+    match result {
+        Err(fail) if fail.is_interruption() => Ok(nothing),
+        other => other,
+    }
+}
+
+/// The timeout of a wait without an argument.
+pub fn default_timeout(consumer: &amqp1_core::Consumer) -> Duration {
+    consumer.options().timeout.unwrap_or(FOR_EVER)
+}
+
+fn wait_timeout(
+    method: &'static str,
+    number: u32,
+    consumer: &amqp1_core::Consumer,
+    timeout: OptionalSeconds<'_>,
+) -> Result<Duration, Fail> {
+    let parameter = Parameter {
+        method,
+        number,
+        name: "timeout",
+        expected: "?float",
+    };
+    match timeout.get() {
+        Some(timeout) => parameter.seconds(timeout),
+        None => Ok(default_timeout(consumer)),
+    }
+}
+
+fn read_queues(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>, Fail> {
+    let none = || {
+        Fail::config(format!(
+            "{method}: no queues: pass an AmqpQueue or a list of them"
+        ))
+    };
+    let queues = queues.ok_or_else(none)?;
+    if let Some(queue) = as_queue(queues) {
+        return Ok(vec![queue]);
+    }
+    let Some(list) = queues.array() else {
+        let parameter = Parameter {
+            method,
+            number: 1,
+            name: "queues",
+            expected: "Amqp1\\AmqpQueue|array|null",
+        };
+        return Err(parameter.wrong_type(Some(queues)));
+    };
+    if list.is_empty() {
+        return Err(none());
+    }
+    entries(list)
+        .enumerate()
+        .map(|(at, (_, item))| {
+            as_queue(item).ok_or_else(|| {
+                convert::mismatch(&format_args!("{method}: queue #{at}"), "an AmqpQueue", item)
+            })
+        })
+        .collect()
+}
+
+fn as_queue(value: &Zval) -> Option<Queue> {
+    let object = value.dereference().object()?;
+    Some(ZendClassObject::<AmqpQueue>::from_zend_obj(object)?.handle())
+}

@@ -1,0 +1,137 @@
+//! The engine's own state: the pending exception, the interrupt flag, guarded calls.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ext_php_rs::exception::PhpException;
+use ext_php_rs::ffi::{ext_php_rs_executor_globals, zend_interrupt_function};
+use ext_php_rs::types::ZendObject;
+use ext_php_rs::zend::{bailout, ce, try_catch, CatchError, ExecutorGlobals};
+
+use crate::boundary::Fail;
+
+extern "C" {
+    fn zend_exception_set_previous(exception: *mut ZendObject, previous: *mut ZendObject);
+    fn zend_is_unwind_exit(exception: *const ZendObject) -> bool;
+}
+
+/// The executor globals, as a pointer: `ExecutorGlobals::get()` holds a lock,
+/// and no lock may be held while PHP code runs.
+fn globals() -> *mut ExecutorGlobals {
+    // SAFETY: a plain accessor of the engine's globals (of this thread in ZTS).
+    unsafe { ext_php_rs_executor_globals() }
+}
+
+/// Whether a PHP exception (or `exit()`) is on its way up.
+pub fn has_exception() -> bool {
+    // SAFETY: the globals are valid for the life of the process.
+    unsafe { !(*globals()).exception.is_null() }
+}
+
+/// `EG(vm_interrupt)`: a signal arrived, or the time limit has passed.
+pub fn interrupt_requested() -> bool {
+    // SAFETY: a single byte that signal handlers write; `bool` in 8.1 and
+    // `zend_atomic_bool` (a struct of one bool) from 8.2 on have AtomicBool's layout.
+    unsafe { flag(&raw mut (*globals()).vm_interrupt).load(Ordering::Acquire) }
+}
+
+/// `EG(timed_out)`: `max_execution_time` is over, the VM will end the script.
+pub fn timed_out() -> bool {
+    // SAFETY: as in `interrupt_requested`.
+    unsafe { flag(&raw mut (*globals()).timed_out).load(Ordering::Acquire) }
+}
+
+/// # Safety
+/// `field` must point to one of the executor's interrupt flags.
+unsafe fn flag<'a, T>(field: *mut T) -> &'a AtomicBool {
+    const { assert!(size_of::<T>() == 1) };
+    // SAFETY: one byte, only ever 0 or 1, valid for the life of the process.
+    unsafe { AtomicBool::from_ptr(field.cast()) }
+}
+
+/// Runs what the VM would run at its next interrupt check: the signal handlers.
+///
+/// # Errors
+/// [`Fail::Pending`] when a handler threw or called `exit()`, [`Fail::Bailout`]
+/// when it ended in a fatal error.
+pub fn run_interrupt_handlers() -> Result<(), Fail> {
+    // SAFETY: the globals are valid; the pointers are read, not kept.
+    let (handler, frame) = unsafe {
+        flag(&raw mut (*globals()).vm_interrupt).store(false, Ordering::Release);
+        (zend_interrupt_function, (*globals()).current_execute_data)
+    };
+    let Some(handler) = handler.filter(|_| !frame.is_null()) else {
+        return Ok(());
+    };
+    guarded(|| {
+        // SAFETY: the same call as in zend_interrupt_helper, with the frame
+        // of the method that is blocking.
+        unsafe { handler(frame) }
+    })
+}
+
+/// Calls into PHP. A bailout (fatal error, memory limit) inside stops here
+/// instead of jumping over the Rust frames above; [`crate::boundary::run`]
+/// raises it again once they are gone.
+///
+/// # Errors
+/// [`Fail::Bailout`], and [`Fail::Pending`] when an exception is pending afterwards.
+pub fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Fail> {
+    match try_catch(AssertUnwindSafe(call)) {
+        Ok(_) if has_exception() => Err(Fail::Pending),
+        Ok(value) => Ok(value),
+        Err(CatchError::Bailout) => Err(Fail::Bailout),
+        Err(other) => {
+            PhpException::new(format!("amqp1: {other}"), 0, ce::error()).throw();
+            Err(Fail::Pending)
+        }
+    }
+}
+
+/// Goes on with a bailout that [`guarded`] stopped.
+pub fn resume_bailout() -> ! {
+    // SAFETY: called by `boundary::run` alone, when the method's own frames have
+    // been left; what the jump skips is ext-php-rs' handler, made for it.
+    unsafe { bailout() }
+}
+
+/// A pending exception that is set aside while something has to be finished.
+#[derive(Debug)]
+pub struct Stash(*mut ZendObject);
+
+/// Takes the pending exception away, for [`Stash::restore`].
+pub fn stash_exception() -> Stash {
+    // SAFETY: the globals are valid; the reference EG(exception) held moves into the stash.
+    unsafe {
+        let exception = (*globals()).exception;
+        (*globals()).exception = std::ptr::null_mut();
+        Stash(exception)
+    }
+}
+
+impl Stash {
+    /// Makes the exception pending again, the very same object. One that was
+    /// thrown meanwhile goes first and gets it as its previous one.
+    pub fn restore(self) {
+        if self.0.is_null() {
+            return;
+        }
+        // SAFETY: the stash owns one reference, which goes either back into
+        // EG(exception) or into the chain of previous exceptions. PHP looks at
+        // EG(exception) when our method returns, so nothing else has to be set.
+        // `exit()` is no Throwable and wins over whatever came after it.
+        unsafe {
+            let newer = (*globals()).exception;
+            if newer.is_null() {
+                (*globals()).exception = self.0;
+            } else if zend_is_unwind_exit(self.0) {
+                (*globals()).exception = self.0;
+                ext_php_rs::ffi::ext_php_rs_zend_object_release(newer);
+            } else if zend_is_unwind_exit(newer) {
+                ext_php_rs::ffi::ext_php_rs_zend_object_release(self.0);
+            } else {
+                zend_exception_set_previous(newer, self.0);
+            }
+        }
+    }
+}

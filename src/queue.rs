@@ -1,0 +1,211 @@
+//! `Amqp1\AmqpQueue`.
+
+use amqp1_core::queue::{BrokerInfo, QueueStats};
+use amqp1_core::{Job, JobOptions, Queue, QueueOptions, Wait};
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::flags::ClassFlags;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::ZendHashTable;
+use ext_php_rs::zend::ce;
+
+use crate::args::{Jobs, Mixed, Omitted, OptionalText, Options, Text, NO_OPTIONS};
+use crate::boundary::{run, Fail};
+use crate::convert::{self, Parameter};
+use crate::interrupt::blocking;
+use crate::job::{read_options, Body};
+use crate::{ini, push_many};
+
+/// A named queue at a broker. Connects on first use.
+#[php_class]
+#[php(name = "Amqp1\\AmqpQueue")]
+#[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
+#[php(implements(ce = ce::countable, stub = "\\Countable"))]
+#[derive(Debug)]
+pub struct AmqpQueue {
+    queue: Queue,
+}
+
+impl AmqpQueue {
+    /// A handle of its own for the length of a call: a signal handler may call
+    /// any method of this object while another one blocks.
+    pub fn handle(&self) -> Queue {
+        self.queue.clone()
+    }
+
+    fn blocking<T>(
+        &self,
+        call: impl FnOnce(&Queue, &Wait<'_>) -> amqp1_core::Result<T>,
+    ) -> Result<T, Fail> {
+        let queue = self.handle();
+        blocking(queue.timeout(), |wait| call(&queue, wait))
+    }
+}
+
+const PUSH: &str = "AmqpQueue::push()";
+const NAME: Parameter = Parameter {
+    method: PUSH,
+    number: 1,
+    name: "name",
+    expected: "string",
+};
+
+#[php_impl]
+impl AmqpQueue {
+    /// Checks everything that can be checked without the network.
+    #[php(defaults(options = Omitted))]
+    pub fn __construct(
+        dsn: Text<'_>,
+        queue: OptionalText<'_>,
+        options: Options<'_>,
+    ) -> PhpResult<Self> {
+        const METHOD: &str = "AmqpQueue::__construct()";
+        let parameter = |number, name, expected| Parameter {
+            method: METHOD,
+            number,
+            name,
+            expected,
+        };
+        run(|| {
+            let dsn = parameter(1, "dsn", "string").text(dsn.get())?;
+            let queue = match queue.get() {
+                Some(queue) => Some(parameter(2, "queue", "?string").text(Some(queue))?),
+                None => None,
+            };
+            let input = match options.get() {
+                Some(options) => {
+                    parameter(3, "options", "array").array(options)?;
+                    convert::input(options, &METHOD)?
+                }
+                None => NO_OPTIONS,
+            };
+            let defaults = QueueOptions {
+                timeout: ini::timeout(),
+                ..QueueOptions::default()
+            };
+            let options = defaults.apply(METHOD, &input)?;
+            let queue = Queue::new(&dsn, queue.as_deref(), options)?;
+            Ok(Self { queue })
+        })
+    }
+
+    /// Pushes one job; its id, when the broker has taken it.
+    #[php(defaults(options = Omitted))]
+    pub fn push(
+        &self,
+        name: Text<'_>,
+        payload: Mixed<'_>,
+        options: Options<'_>,
+    ) -> PhpResult<String> {
+        run(|| {
+            let name = NAME.text(name.get())?;
+            if name.is_empty() {
+                return Err(Fail::config(format!(
+                    "{PUSH}: the job's name must not be empty"
+                )));
+            }
+            let mut job_options = JobOptions::default();
+            if let Some(options) = options.get() {
+                let parameter = Parameter {
+                    method: PUSH,
+                    number: 3,
+                    name: "options",
+                    expected: "array",
+                };
+                read_options(parameter.array(options)?, &PUSH, &mut job_options)?;
+            }
+            let body = Body::read(payload.get(), &PUSH)?;
+            let job = Job {
+                name,
+                payload: body.payload(),
+                options: job_options,
+            };
+            let queue = self.handle();
+            let timeout = job.options.timeout.unwrap_or_else(|| queue.timeout());
+            blocking(timeout, |wait| queue.push(&job, wait))
+        })
+    }
+
+    /// Pushes many jobs, pipelined; their ids in the order given.
+    #[php(defaults(options = Omitted))]
+    pub fn push_many(&self, jobs: Jobs<'_>, options: Options<'_>) -> PhpResult<Vec<String>> {
+        run(|| push_many::push_many(&self.handle(), jobs.get(), options.get()))
+    }
+
+    /// Declares what the configuration names.
+    pub fn setup(&self) -> PhpResult<()> {
+        run(|| self.blocking(Queue::setup))
+    }
+
+    /// Removes the jobs that are ready; how many there were.
+    pub fn purge(&self) -> PhpResult<i64> {
+        run(|| self.blocking(Queue::purge).map(integer))
+    }
+
+    /// Jobs that are ready.
+    pub fn count(&self) -> PhpResult<i64> {
+        run(|| self.blocking(Queue::count).map(integer))
+    }
+
+    /// Figures of the queue.
+    pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        run(|| {
+            self.blocking(Queue::stats)
+                .and_then(|stats| figures(&stats))
+        })
+    }
+
+    /// A round trip to the broker, in seconds.
+    pub fn ping(&self) -> PhpResult<f64> {
+        run(|| self.blocking(Queue::ping).map(|time| time.as_secs_f64()))
+    }
+
+    /// The pipeline's name.
+    pub fn get_name(&self) -> String {
+        self.queue.name().to_owned()
+    }
+
+    /// Who is at the other end. Connects.
+    pub fn get_broker(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        run(|| self.blocking(Queue::broker).and_then(|info| broker(&info)))
+    }
+}
+
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
+    let mut array = ZendHashTable::new();
+    let counts = [
+        ("active", stats.active),
+        ("delayed", stats.delayed),
+        ("ready", stats.ready),
+        ("reserved", stats.reserved),
+        ("consumers", stats.consumers),
+    ];
+    for (name, count) in counts {
+        array.insert(name, integer(count)).map_err(internal)?;
+    }
+    array
+        .insert("broker", broker(&stats.broker)?)
+        .map_err(internal)?;
+    Ok(array)
+}
+
+fn broker(info: &BrokerInfo) -> Result<ZBox<ZendHashTable>, Fail> {
+    let mut array = ZendHashTable::new();
+    let fields = [
+        ("dialect", &info.dialect),
+        ("product", &info.product),
+        ("version", &info.version),
+    ];
+    for (name, value) in fields {
+        array.insert(name, value.as_str()).map_err(internal)?;
+    }
+    Ok(array)
+}
+
+/// A value of ours that PHP does not take: nothing a caller can do about it.
+pub fn internal(error: ext_php_rs::error::Error) -> Fail {
+    Fail::Core(amqp1_core::Error::serialization(error.to_string()))
+}

@@ -1,0 +1,303 @@
+//! `Amqp1\Task`.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use amqp1_core::{Delivery, Failure, Wait};
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::convert::IntoZval;
+use ext_php_rs::flags::{ClassFlags, DataType};
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
+
+use crate::args::{
+    Cause, Delay, Number, Omitted, OptionalBool, OptionalText, Options, Reason, Text,
+};
+use crate::boundary::{run, Fail};
+use crate::convert::{self, Parameter};
+use crate::interrupt::blocking;
+use crate::job::read_headers;
+use crate::json;
+use crate::queue::internal;
+
+/// One job in a worker's hands.
+#[php_class]
+#[php(name = "Amqp1\\Task")]
+#[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
+#[derive(Debug)]
+pub struct Task {
+    /// Cloned for each call: a signal handler may call any method while one blocks.
+    delivery: Rc<Delivery>,
+}
+
+/// A string of any bytes.
+#[derive(Debug)]
+pub struct Bytes(ZBox<ZendStr>);
+
+impl IntoZval for Bytes {
+    const TYPE: DataType = DataType::String;
+    const NULLABLE: bool = false;
+
+    fn set_zval(self, zval: &mut Zval, _: bool) -> ext_php_rs::error::Result<()> {
+        zval.set_zend_string(self.0);
+        Ok(())
+    }
+}
+
+impl Task {
+    /// A task for PHP.
+    pub fn new(delivery: Delivery) -> Self {
+        Self {
+            delivery: Rc::new(delivery),
+        }
+    }
+
+    fn settle(
+        &self,
+        call: impl FnOnce(&Delivery, &Wait<'_>) -> amqp1_core::Result<()>,
+    ) -> Result<(), Fail> {
+        let delivery = Rc::clone(&self.delivery);
+        blocking(delivery.timeout(), |wait| call(&delivery, wait))
+    }
+
+    fn header(&self, name: Text<'_>, method: &'static str) -> Result<Option<&[String]>, Fail> {
+        let parameter = Parameter {
+            method,
+            number: 1,
+            name: "name",
+            expected: "string",
+        };
+        let name = parameter.text(name.get())?;
+        let mut headers = self.delivery.headers().iter();
+        Ok(headers
+            .find(|(known, _)| known.eq_ignore_ascii_case(&name))
+            .map(|(_, values)| values.as_slice()))
+    }
+}
+
+#[php_impl]
+impl Task {
+    /// Tasks are made by consumers.
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        Err("Amqp1\\Task is made by Amqp1\\Consumer::waitTask()".into())
+    }
+
+    /// The job's id.
+    pub fn get_id(&self) -> String {
+        self.delivery.id().to_owned()
+    }
+
+    /// The job's name.
+    pub fn get_name(&self) -> String {
+        self.delivery.name().to_owned()
+    }
+
+    /// What the producer gave as payload: decoded when it travelled as JSON.
+    pub fn get_payload(&self) -> PhpResult<Zval> {
+        run(|| {
+            let delivery = &self.delivery;
+            if !delivery.is_json() {
+                return Bytes(ZendStr::new(delivery.body(), false))
+                    .into_zval(false)
+                    .map_err(internal);
+            }
+            json::decode(delivery.body()).map_err(|problem| {
+                Fail::Core(amqp1_core::Error::serialization(format!(
+                    "Task::getPayload(): the body of job '{}' ({}) is not valid JSON: {problem}",
+                    delivery.name(),
+                    delivery.id(),
+                )))
+            })
+        })
+    }
+
+    /// The body as it travelled.
+    pub fn get_body(&self) -> Bytes {
+        Bytes(ZendStr::new(self.delivery.body(), false))
+    }
+
+    /// All headers, each with its values.
+    pub fn get_headers(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        run(|| {
+            let headers = self.delivery.headers();
+            let mut array = ZendHashTable::with_capacity(u32::try_from(headers.len()).unwrap_or(0));
+            for (name, values) in headers {
+                let mut list =
+                    ZendHashTable::with_capacity(u32::try_from(values.len()).unwrap_or(0));
+                for value in values {
+                    list.push(value.as_str()).map_err(internal)?;
+                }
+                array.insert(name.as_str(), list).map_err(internal)?;
+            }
+            Ok(array)
+        })
+    }
+
+    /// Whether there is a header of that name, in any case.
+    pub fn has_header(&self, name: Text<'_>) -> PhpResult<bool> {
+        run(|| Ok(self.header(name, "Task::hasHeader()")?.is_some()))
+    }
+
+    /// The values of a header; none when it is missing.
+    pub fn get_header(&self, name: Text<'_>) -> PhpResult<Vec<String>> {
+        run(|| {
+            Ok(self
+                .header(name, "Task::getHeader()")?
+                .unwrap_or_default()
+                .to_vec())
+        })
+    }
+
+    /// The values of a header in one line, joined by a comma.
+    pub fn get_header_line(&self, name: Text<'_>) -> PhpResult<String> {
+        run(|| {
+            Ok(self
+                .header(name, "Task::getHeaderLine()")?
+                .unwrap_or_default()
+                .join(", "))
+        })
+    }
+
+    /// Name of the `AmqpQueue` it was taken from.
+    pub fn get_queue(&self) -> String {
+        self.delivery.queue().to_owned()
+    }
+
+    /// The pipeline its producer named.
+    pub fn get_pipeline(&self) -> String {
+        self.delivery.pipeline().to_owned()
+    }
+
+    /// The broker's address.
+    pub fn get_source(&self) -> String {
+        self.delivery.source().to_owned()
+    }
+
+    /// 1 at the first delivery.
+    pub fn get_attempts(&self) -> i64 {
+        i64::from(self.delivery.attempts())
+    }
+
+    /// The priority asked for.
+    pub fn get_priority(&self) -> i64 {
+        self.delivery.priority()
+    }
+
+    /// The delay asked for, in seconds.
+    pub fn get_delay(&self) -> Number {
+        Number(self.delivery.delay())
+    }
+
+    /// The trace id, when the producer gave one.
+    pub fn get_trace_id(&self) -> Option<String> {
+        self.delivery.trace_id().map(str::to_owned)
+    }
+
+    /// Whether it was settled, in any way.
+    pub fn is_completed(&self) -> bool {
+        self.delivery.is_completed()
+    }
+
+    /// Done.
+    pub fn ack(&self) -> PhpResult<()> {
+        run(|| self.settle(Delivery::ack))
+    }
+
+    /// Failed: retried or moved to the failed queue, by policy or as `requeue` says.
+    pub fn nack(&self, error: Cause<'_>, requeue: OptionalBool<'_>) -> PhpResult<()> {
+        const METHOD: &str = "Task::nack()";
+        run(|| {
+            let failure = match error.get() {
+                None => None,
+                Some(error) if convert::is_throwable(error) => Some(convert::failure(error)?),
+                Some(error) => Some(Failure {
+                    message: Parameter {
+                        method: METHOD,
+                        number: 1,
+                        name: "error",
+                        expected: "Stringable|Throwable|string|null",
+                    }
+                    .text(Some(error))?
+                    .into_owned(),
+                    exception: None,
+                }),
+            };
+            let requeue = match requeue.get() {
+                None => None,
+                Some(requeue) => {
+                    let parameter = Parameter {
+                        method: METHOD,
+                        number: 2,
+                        name: "requeue",
+                        expected: "?bool",
+                    };
+                    Some(parameter.bool(requeue)?)
+                }
+            };
+            self.settle(|delivery, wait| delivery.nack(failure.as_ref(), requeue, wait))
+        })
+    }
+
+    /// Back to the queue, after `delay` seconds, with headers added or replaced.
+    #[php(defaults(delay = Omitted, headers = Omitted))]
+    pub fn release(&self, delay: Delay<'_>, headers: Options<'_>) -> PhpResult<()> {
+        const METHOD: &str = "Task::release()";
+        run(|| {
+            let delay = match delay.get() {
+                Some(delay) => Parameter {
+                    method: METHOD,
+                    number: 1,
+                    name: "delay",
+                    expected: "int|float",
+                }
+                .seconds(delay)?,
+                None => Duration::ZERO,
+            };
+            let headers = match headers.get() {
+                Some(headers) => {
+                    let parameter = Parameter {
+                        method: METHOD,
+                        number: 2,
+                        name: "headers",
+                        expected: "array",
+                    };
+                    read_headers(parameter.array(headers)?, &METHOD)?
+                }
+                None => Vec::new(),
+            };
+            self.settle(|delivery, wait| delivery.release(delay, &headers, wait))
+        })
+    }
+
+    /// To the failed queue, whatever the policy says.
+    pub fn dead_letter(&self, reason: Reason<'_>, description: OptionalText<'_>) -> PhpResult<()> {
+        const METHOD: &str = "Task::deadLetter()";
+        let parameter = |number, name, expected| Parameter {
+            method: METHOD,
+            number,
+            name,
+            expected,
+        };
+        run(|| {
+            let description = match description.get() {
+                Some(text) => Some(parameter(2, "description", "?string").text(Some(text))?),
+                None => None,
+            };
+            let (reason, failure) = match reason.get() {
+                // The class names the reason; its message travels in the failure.
+                Some(error) if convert::is_throwable(error) => {
+                    let failure = convert::failure(error)?;
+                    (failure.exception.clone().unwrap_or_default(), Some(failure))
+                }
+                text => {
+                    let text = parameter(1, "reason", "Throwable|string").text(text)?;
+                    (text.into_owned(), None)
+                }
+            };
+            self.settle(|delivery, wait| {
+                delivery.dead_letter(&reason, failure.as_ref(), description.as_deref(), wait)
+            })
+        })
+    }
+}

@@ -1,0 +1,100 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests\Support;
+
+use RuntimeException;
+
+/**
+ * The broker matrix.
+ *
+ * `embedded` runs in the process, `program` is amqp1-broker (started here, on a port of its own),
+ * `rabbitmq-4.0` and `rabbitmq-4.3` are named by AMQP1_TEST_RABBITMQ_40 and AMQP1_TEST_RABBITMQ_43;
+ * AMQP1_TEST_RABBITMQ, somebody's own, takes the place of both as `rabbitmq`.
+ * AMQP1_TEST_BROKERS=embedded,program takes a part of them. One that is wanted and missing is a failure.
+ */
+final class Brokers
+{
+    private static ?ProgramBroker $program = null;
+
+    /** @var array<string, Broker> */
+    private static array $found = [];
+
+    /** @return list<string> */
+    public static function names(): array
+    {
+        $all = ['embedded', 'program'];
+        $all = getenv('AMQP1_TEST_RABBITMQ')
+            ? [...$all, 'rabbitmq']
+            : [...$all, 'rabbitmq-4.0', 'rabbitmq-4.3'];
+        $wanted = getenv('AMQP1_TEST_BROKERS');
+        if ($wanted === false || trim($wanted) === '') {
+            return $all;
+        }
+        $wanted = array_map('trim', explode(',', $wanted));
+        $unknown = array_diff($wanted, $all);
+        if ($unknown !== []) {
+            throw new RuntimeException('AMQP1_TEST_BROKERS names ' . implode(', ', $unknown)
+                . '; there are ' . implode(', ', $all));
+        }
+
+        return $wanted;
+    }
+
+    /** @return array<string, array{string}> A data set for each broker. */
+    public static function all(): array
+    {
+        return self::sets(self::names());
+    }
+
+    /** @return array<string, array{string}> */
+    public static function rabbitMq(): array
+    {
+        return self::sets(array_filter(self::names(), static fn ($name) => str_starts_with($name, 'rabbitmq')));
+    }
+
+    /** @return array<string, array{string}> Those that another process can reach. */
+    public static function networked(): array
+    {
+        return self::sets(array_filter(self::names(), static fn ($name) => $name !== 'embedded'));
+    }
+
+    public static function get(string $name): Broker
+    {
+        return self::$found[$name] ??= new Broker($name, match ($name) {
+            'embedded' => 'embedded://phpunit',
+            'program' => (self::$program = ProgramBroker::start())->dsn,
+            'rabbitmq' => self::fromEnvironment('AMQP1_TEST_RABBITMQ'),
+            'rabbitmq-4.0' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_40'),
+            'rabbitmq-4.3' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_43'),
+        });
+    }
+
+    private static function fromEnvironment(string $variable): string
+    {
+        $dsn = getenv($variable);
+        if ($dsn === false || $dsn === '') {
+            throw new RuntimeException("$variable is not set: eval \"\$(scripts/brokers env)\" after `make brokers-up`,"
+                . ' or take a part of the matrix with AMQP1_TEST_BROKERS=embedded,program');
+        }
+
+        return $dsn;
+    }
+
+    /**
+     * An empty list makes PHPUnit complain of an empty provider: say what was left out instead.
+     *
+     * @param iterable<string> $names
+     * @return array<string, array{string}>
+     */
+    private static function sets(iterable $names): array
+    {
+        $sets = [];
+        foreach ($names as $name) {
+            $sets[$name] = [$name];
+        }
+
+        return $sets === [] ? ['none of AMQP1_TEST_BROKERS' => ['']] : $sets;
+    }
+}

@@ -1,0 +1,164 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests\Support;
+
+use Amqp1\AmqpQueue;
+use Amqp1\Consumer;
+use Amqp1\Task;
+use PHPUnit\Framework\TestCase;
+use Throwable;
+
+/** A test that every broker of the matrix has to pass; names are its own, and deleted after it. */
+abstract class ContractTestCase extends TestCase
+{
+    /** @var list<Consumer> */
+    private array $consumers = [];
+
+    /** @var array<string, array{Broker, string}> */
+    private array $queues = [];
+
+    /** @var array<string, array{Broker, string}> */
+    private array $exchanges = [];
+
+    /** @return array<string, array{string}> */
+    public static function brokers(): array
+    {
+        return Brokers::all();
+    }
+
+    /** @return array<string, array{string}> */
+    public static function rabbitMq(): array
+    {
+        return Brokers::rabbitMq();
+    }
+
+    /** @return array<string, array{string}> */
+    public static function networked(): array
+    {
+        return Brokers::networked();
+    }
+
+    protected function broker(string $name): Broker
+    {
+        if ($name === '') {
+            self::markTestSkipped('left out by AMQP1_TEST_BROKERS');
+        }
+
+        return Brokers::get($name);
+    }
+
+    /** A queue of this test's own, on the broker. */
+    protected function queue(string $broker, array $options = [], ?string $name = null): AmqpQueue
+    {
+        $at = $this->broker($broker);
+
+        return new AmqpQueue($at->dsn, $name ?? $this->uniqueName($at), $options + ['timeout' => 20]);
+    }
+
+    /** A name nobody else uses, whose queue is deleted after the test. */
+    protected function uniqueName(Broker $broker, string $hint = 'test'): string
+    {
+        return $this->owned($broker, $hint . '-' . bin2hex(random_bytes(6)));
+    }
+
+    /** Has the queue of that name deleted after the test. */
+    protected function owned(Broker $broker, string $name): string
+    {
+        $this->queues[$broker->name . $name] = [$broker, $name];
+
+        return $name;
+    }
+
+    /** The name of an exchange, deleted after the test. */
+    protected function exchangeName(Broker $broker, string $hint = 'x'): string
+    {
+        $name = $hint . '-' . bin2hex(random_bytes(6));
+        $this->exchanges[$broker->name . $name] = [$broker, $name];
+
+        return $name;
+    }
+
+    protected function consumer(AmqpQueue|array $queues, array $options = []): Consumer
+    {
+        return $this->consumers[] = new Consumer($queues, $options);
+    }
+
+    protected function next(Consumer $consumer, float $timeout = 10): Task
+    {
+        $task = $consumer->waitTask($timeout);
+        self::assertNotNull($task, "a job within $timeout s");
+
+        return $task;
+    }
+
+    /** A job taken from the queue and acknowledged, by a consumer of its own. */
+    protected function take(AmqpQueue $queue, float $timeout = 10): Task
+    {
+        $consumer = new Consumer($queue, ['prefetch' => 1]);
+        try {
+            $task = $this->next($consumer, $timeout);
+            $task->ack();
+
+            return $task;
+        } finally {
+            $consumer->close();
+        }
+    }
+
+    protected function assertNoTask(Consumer $consumer, float $within = 0.3): void
+    {
+        self::assertNull($consumer->waitTask($within), "no job within $within s");
+    }
+
+    /** @template T of Throwable @param class-string<T> $class @return T */
+    protected function thrown(string $class, callable $do): Throwable
+    {
+        try {
+            $do();
+        } catch (Throwable $thrown) {
+            self::assertInstanceOf($class, $thrown, $thrown->getMessage());
+
+            return $thrown;
+        }
+        self::fail("$class was not thrown");
+    }
+
+    /** Asks again until it is so. */
+    protected function eventually(callable $check, string $what, float $seconds = 15): void
+    {
+        $deadline = microtime(true) + $seconds;
+        while (!$check()) {
+            if (microtime(true) > $deadline) {
+                self::fail("not within $seconds s: $what");
+            }
+            usleep(50000);
+        }
+        self::assertTrue(true);
+    }
+
+    protected function tearDown(): void
+    {
+        foreach ($this->consumers as $consumer) {
+            try {
+                $consumer->close();
+            } catch (Throwable) {
+                // its test has said so already
+            }
+        }
+        $this->consumers = [];
+        $peers = [];
+        foreach ($this->queues as [$broker, $name]) {
+            if ($broker->isRabbitMq()) {
+                $peer = $peers[$broker->name] ??= new Peer($broker);
+                $peer->deleteQueue($name);
+                $peer->deleteQueue($name . '.failed');
+            }
+        }
+        foreach ($this->exchanges as [$broker, $name]) {
+            ($peers[$broker->name] ??= new Peer($broker))->deleteExchange($name);
+        }
+        $this->queues = $this->exchanges = [];
+    }
+}

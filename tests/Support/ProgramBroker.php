@@ -1,0 +1,37 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests\Support;
+
+use RuntimeException;
+
+/** amqp1-broker as a process of its own, on a free port of the loopback; ended with the test run. */
+final class ProgramBroker
+{
+    private function __construct(private readonly Child $process, public readonly string $dsn)
+    {
+    }
+
+    /** @param list<string> $arguments more of the program's own */
+    public static function start(array $arguments = [], int $port = 0): self
+    {
+        $target = getenv('CARGO_TARGET_DIR') ?: dirname(__DIR__, 2) . '/target';
+        $program = getenv('AMQP1_BROKER') ?: $target . '/release/amqp1-broker';
+        if (!is_executable($program)) {
+            throw new RuntimeException("$program is not there: make build");
+        }
+        $process = Child::command([$program, '--listen', "127.0.0.1:$port", ...$arguments]);
+        $line = $process->waitFor('listening on ', 10);
+        if (!preg_match('/listening on ([\d.]+:\d+)/', $line, $match)) {
+            throw new RuntimeException("amqp1-broker said: $line");
+        }
+
+        return new self($process, 'amqp://guest:guest@' . $match[1]);
+    }
+
+    public function stop(): void
+    {
+        $this->process->kill();
+    }
+}

@@ -1,0 +1,251 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests;
+
+use Amqp1\AmqpQueue;
+use Amqp1\Exception\ExceptionInterface;
+use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\Ctl;
+use Amqp1\Tests\Support\Peer;
+use PHPUnit\Framework\Attributes\DataProvider;
+
+/** Declaring, counting, purging, and who is at the other end. */
+final class TopologyTest extends ContractTestCase
+{
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testTheBrokerSaysWhoItIs(string $broker): void
+    {
+        $info = $this->queue($broker)->getBroker();
+
+        self::assertSame(['dialect', 'product', 'version'], array_keys($info));
+        if ($this->broker($broker)->isRabbitMq()) {
+            self::assertSame('RabbitMQ', $info['product']);
+            self::assertMatchesRegularExpression('/^4\.\d+\.\d+/', $info['version']);
+            if (str_contains($broker, '-')) {
+                self::assertStringStartsWith(substr($broker, strlen('rabbitmq-')) . '.', $info['version']);
+            }
+        } else {
+            self::assertStringContainsString('amqp1', $info['product']);
+            self::assertNotSame('', $info['version']);
+        }
+        self::assertNotSame('', $info['dialect']);
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testPingMeasuresARoundTrip(string $broker): void
+    {
+        $seconds = $this->queue($broker)->ping();
+
+        self::assertGreaterThan(0.0, $seconds);
+        self::assertLessThan(5.0, $seconds);
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testCountAndPurge(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        self::assertSame(0, $queue->count());
+        self::assertSame(0, $queue->purge());
+        $queue->pushMany(array_fill(0, 5, ['name' => 'job']));
+
+        self::assertSame(5, $queue->count());
+        self::assertCount(5, $queue, 'Countable');
+        self::assertSame(5, $queue->purge());
+        self::assertSame(0, $queue->count());
+        $queue->push('next');
+        self::assertSame('next', $this->take($queue)->getName());
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testStats(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        $queue->pushMany(array_fill(0, 5, ['name' => 'job']));
+        $stats = $queue->stats();
+        self::assertSame(['active', 'delayed', 'ready', 'reserved', 'consumers', 'broker'], array_keys($stats));
+        self::assertSame([5, 0, 5, 0, 0], array_slice(array_values($stats), 0, 5));
+        self::assertSame($queue->getBroker(), $stats['broker']);
+
+        $consumer = $this->consumer($queue, ['prefetch' => 2]);
+        $task = $this->next($consumer);
+        $this->eventually(static function () use ($queue) {
+            $stats = $queue->stats();
+
+            return $stats['consumers'] === 1 && $stats['ready'] === 3;
+        }, 'one consumer holds two jobs');
+        $task->ack();
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testSetupTwiceIsTheSame(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        $queue->setup();
+        $queue->push('job');
+        $queue->setup();
+        $this->queue($broker, [], $queue->getName())->setup();
+
+        self::assertSame(1, $queue->count());
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testSetupDeclaresADurableQuorumQueue(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        $queue->setup();
+
+        self::assertSame(['quorum', 'true'], array_slice($this->row($broker, $queue), 0, 2));
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testTheFirstPushDeclaresTheSameAsSetup(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        $queue->push('job');
+
+        self::assertSame(['quorum', 'true'], array_slice($this->row($broker, $queue), 0, 2));
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testAConsumerDeclaresTheQueueItWaitsFor(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $queue = $this->queue($broker);
+        $this->assertNoTask($this->consumer($queue), 0.1);
+
+        self::assertTrue((new Peer($at))->hasQueue($queue->getName()));
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testSetupDeclaresAClassicQueueWithArguments(string $broker): void
+    {
+        $queue = $this->queue($broker, ['queue_type' => 'classic', 'arguments' => [
+            'x-max-length' => 1000,
+            'x-message-ttl' => 60000,
+            'x-single-active-consumer' => true,
+            'x-overflow' => 'reject-publish',
+        ]]);
+        $queue->setup();
+        [$type, $durable, $arguments] = $this->row($broker, $queue);
+
+        self::assertSame(['classic', 'true'], [$type, $durable]);
+        foreach (['x-max-length', '1000', 'x-message-ttl', '60000', 'x-single-active-consumer', 'true', 'reject-publish'] as $part) {
+            self::assertStringContainsString($part, $arguments);
+        }
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testSetupDeclaresExchangeAndBinding(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $exchange = $this->exchangeName($at);
+        $queue = $this->queue($broker, ['exchange' => $exchange, 'exchange_type' => 'topic', 'routing_key' => 'a.*']);
+        $queue->setup();
+        $queue->setup();
+        $peer = new Peer($at);
+        $with = new \AMQPExchange($peer->channel);
+        $with->setName($exchange);
+        $with->publish('hello', 'a.b');
+
+        self::assertSame('hello', $this->take($queue)->getPayload());
+        $this->assertNoTask($this->consumer($queue), 0.2);
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testSetupReportsAQueueThatDiffers(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $name = $this->uniqueName($at);
+        (new Peer($at))->declareQueue($name, ['x-queue-type' => 'classic', 'x-max-length' => 7]);
+        $queue = $this->queue($broker, ['queue_type' => 'quorum'], $name);
+        $thrown = $this->thrown(ExceptionInterface::class, static fn () => $queue->setup());
+
+        foreach ([$name, 'quorum', 'classic'] as $named) {
+            self::assertStringContainsString($named, $thrown->getMessage());
+        }
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testWhatExistsIsUsedAsItIs(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $name = $this->uniqueName($at);
+        (new Peer($at))->declareQueue($name, ['x-queue-type' => 'classic', 'x-max-length' => 7]);
+        $queue = $this->queue($broker, [], $name);
+        $queue->push('job');
+
+        self::assertSame('job', $this->take($queue)->getName());
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testSetupReportsAnExchangeThatDiffers(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $exchange = $this->exchangeName($at);
+        (new Peer($at))->declareExchange($exchange, AMQP_EX_TYPE_FANOUT);
+        $queue = $this->queue($broker, ['exchange' => $exchange, 'exchange_type' => 'topic']);
+        $thrown = $this->thrown(ExceptionInterface::class, static fn () => $queue->setup());
+
+        self::assertStringContainsString($exchange, $thrown->getMessage());
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testSetupReportsAnArgumentTheBrokerDoesNotKnow(string $broker): void
+    {
+        $queue = $this->queue($broker, ['arguments' => ['x-colour' => 'red']]);
+        $thrown = $this->thrown(ExceptionInterface::class, static fn () => $queue->setup());
+        self::assertStringContainsString($queue->getName(), $thrown->getMessage());
+
+        $other = $this->queue($broker);
+        $other->push('works');
+        self::assertSame('works', $this->take($other)->getName());
+    }
+
+    public function testTheNameOptionIsThePipelinesName(): void
+    {
+        self::assertSame('q', (new AmqpQueue('embedded://', 'q'))->getName());
+        self::assertSame('pipeline', (new AmqpQueue('embedded://', 'q', ['name' => 'pipeline']))->getName());
+    }
+
+    public function testEmbeddedBrokersOfDifferentNamesAreDifferentBrokers(): void
+    {
+        $one = new AmqpQueue('embedded://one', 'same-name');
+        $two = new AmqpQueue('embedded://two', 'same-name');
+        $one->push('job');
+
+        self::assertSame([1, 0], [$one->count(), $two->count()]);
+        self::assertSame(1, (new AmqpQueue('embedded://one', 'same-name'))->count(), 'one name is one broker');
+        $one->purge();
+    }
+
+    /** @return list<string> type, durable, arguments */
+    private function row(string $broker, AmqpQueue $queue): array
+    {
+        $at = $this->broker($broker);
+        if (!Ctl::reaches($at)) {
+            self::markTestSkipped("rabbitmqctl does not reach the user's own broker");
+        }
+        foreach (Ctl::table($at, 'list_queues', 'name', 'type', 'durable', 'arguments') as $row) {
+            if ($row[0] === $queue->getName()) {
+                return array_slice($row, 1);
+            }
+        }
+        self::fail($queue->getName() . ' was not declared');
+    }
+}

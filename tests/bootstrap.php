@@ -1,0 +1,20 @@
+<?php
+// Starts nothing: a broker is started or looked for by the first test that needs it.
+
+declare(strict_types=1);
+
+spl_autoload_register(static function (string $class): void {
+    $prefix = 'Amqp1\\Tests\\';
+    if (str_starts_with($class, $prefix)) {
+        $file = __DIR__ . '/' . strtr(substr($class, strlen($prefix)), '\\', '/') . '.php';
+        if (is_file($file)) {
+            require $file;
+        }
+    }
+});
+
+if (!extension_loaded('amqp1')) {
+    fwrite(STDERR, "The extension amqp1 is not loaded in " . PHP_BINARY . ".\n"
+        . "Run the suite through scripts/test, or: scripts/php \$(command -v phpunit) -c tests\n");
+    exit(1);
+}
