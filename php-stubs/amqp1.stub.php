@@ -67,8 +67,9 @@ namespace Amqp1 {
          * - tls: cert and key (PEM files, together), root_ca (PEM file), insecure_skip_verify.
          *
          * @param string $dsn amqp://user:password@host:5672/vhost, amqps://…, a Service Bus
-         *     connection string (Endpoint=sb://…), or embedded://. Left out of traces.
-         * @param string|null $queue The queue's name; null when the DSN names it.
+         *     connection string (Endpoint=sb://…), or embedded://. Options may stand in its
+         *     query (?prefetch=20); those in $options go first. Left out of traces.
+         * @param string|null $queue The queue's name; "default" when it is left out.
          * @param array{
          *     name?: non-empty-string|null,
          *     timeout?: int|float|null,
@@ -210,12 +211,13 @@ namespace Amqp1 {
          *
          * @return array{
          *     active: int<0, max>,
-         *     delayed: int<0, max>,
+         *     delayed: int<0, max>|null,
          *     ready: int<0, max>,
-         *     reserved: int<0, max>,
+         *     reserved: int<0, max>|null,
          *     consumers: int<0, max>,
          *     broker: Broker,
-         * } active is ready + delayed + reserved; reserved is delivered and not settled
+         * } active is ready + delayed + reserved; reserved is delivered and
+         *     not settled; null where the broker does not tell
          *
          * @throws Exception\ConnectionException
          * @throws Exception\AuthenticationException

@@ -57,7 +57,9 @@ impl Consumer {
             };
             let options = ConsumerOptions::default().apply(METHOD, &input)?;
             let timeout = queues.iter().map(Queue::timeout).max().unwrap_or_default();
-            let consumer = Rc::new(amqp1_core::Consumer::new(queues, options)?);
+            let consumer = amqp1_core::Consumer::new(queues, options)
+                .map_err(|error| error.context(METHOD))?;
+            let consumer = Rc::new(consumer);
             Ok(Self { consumer, timeout })
         })
     }

@@ -33,8 +33,12 @@ pub extern "C" fn info(module: *mut ModuleEntry) {
                 },
             );
             row("Pooled connections", &pool.connections.len().to_string());
-            for (endpoint, role, state, links) in &pool.connections {
-                row(endpoint, &format!("{role}, {state}, {links} links"));
+            for connection in &pool.connections {
+                let facts = format!(
+                    "{}, {}, {} sessions",
+                    connection.role, connection.state, connection.sessions
+                );
+                row(&connection.endpoint, &facts);
             }
         });
         // SAFETY: the engine's own module entry, as it was passed to us.

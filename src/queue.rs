@@ -82,8 +82,10 @@ impl AmqpQueue {
                 timeout: ini::timeout(),
                 ..QueueOptions::default()
             };
+            let in_call = |error: amqp1_core::Error| error.context(METHOD);
+            let defaults = Queue::options_of(&dsn, defaults).map_err(in_call)?;
             let options = defaults.apply(METHOD, &input)?;
-            let queue = Queue::new(&dsn, queue.as_deref(), options)?;
+            let queue = Queue::new(&dsn, queue.as_deref(), options).map_err(in_call)?;
             Ok(Self { queue })
         })
     }
@@ -177,14 +179,14 @@ fn integer(number: u64) -> i64 {
 fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
     let mut array = ZendHashTable::new();
     let counts = [
-        ("active", stats.active),
+        ("active", Some(stats.active)),
         ("delayed", stats.delayed),
-        ("ready", stats.ready),
+        ("ready", Some(stats.ready)),
         ("reserved", stats.reserved),
-        ("consumers", stats.consumers),
+        ("consumers", Some(stats.consumers)),
     ];
     for (name, count) in counts {
-        array.insert(name, integer(count)).map_err(internal)?;
+        array.insert(name, count.map(integer)).map_err(internal)?;
     }
     array
         .insert("broker", broker(&stats.broker)?)

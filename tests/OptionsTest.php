@@ -281,7 +281,7 @@ final class OptionsTest extends ContractTestCase
     public function testAConsumerNeedsQueues(): void
     {
         $this->thrown(ExceptionInterface::class, static fn () => new Consumer([]));
-        $this->thrown(ExceptionInterface::class, static fn () => new Consumer([$this->queue('embedded'), 'orders']));
+        $this->thrown(ExceptionInterface::class, fn () => new Consumer([$this->queue('embedded'), 'orders']));
         self::assertTrue(true);
     }
 

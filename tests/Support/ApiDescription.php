@@ -39,7 +39,7 @@ final class ApiDescription
             }
         }
         foreach ($class->getProperties() as $property) {
-            if ($property->getDeclaringClass()->getName() === $class->getName()) {
+            if ($property->getDeclaringClass()->getName() === $class->getName() && !$property->isPrivate()) {
                 $properties[$property->getName()] = implode(' ', \Reflection::getModifierNames($property->getModifiers()))
                     . ' ' . $property->getType();
             }

@@ -83,6 +83,9 @@ mod tests {
             ..Options::default()
         };
         let shown = format!("{options:?}");
-        assert!(shown.contains("guest") && !shown.contains("s3cret"), "{shown}");
+        assert!(
+            shown.contains("guest") && !shown.contains("s3cret"),
+            "{shown}"
+        );
     }
 }

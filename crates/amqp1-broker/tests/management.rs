@@ -98,18 +98,33 @@ async fn a_queue_is_declared_used_counted_purged_and_deleted() {
     assert_eq!(field(&queue, "message_count"), Value::Ulong(3));
     assert_eq!(field(&queue, "unsettled_count"), Value::Ulong(1));
     assert_eq!(field(&queue, "consumer_count"), Value::Uint(1));
-    let (status, purged) = management.ask("DELETE", "/queues/orders/messages", Value::Null).await;
-    assert_eq!((&*status, field(&purged, "message_count")), ("200", Value::Ulong(3)));
+    let (status, purged) = management
+        .ask("DELETE", "/queues/orders/messages", Value::Null)
+        .await;
+    assert_eq!(
+        (&*status, field(&purged, "message_count")),
+        ("200", Value::Ulong(3))
+    );
     let (status, error) = management.ask("GET", "/queues/none", Value::Null).await;
     assert_eq!(status, "404");
     assert_eq!(error, Value::from("no queue 'none'"));
-    let (status, _) = management.ask("DELETE", "/queues/orders", Value::Null).await;
+    let (status, _) = management
+        .ask("DELETE", "/queues/orders", Value::Null)
+        .await;
     assert_eq!(status, "200");
     // Both links of the queue are told; the management links live on.
-    let detached = soon("detach", receiver.recv::<Body<Value>>()).await.unwrap_err();
-    assert!(format!("{detached:?}").contains("ResourceDeleted"), "{detached:?}");
+    let detached = soon("detach", receiver.recv::<Body<Value>>())
+        .await
+        .unwrap_err();
+    assert!(
+        format!("{detached:?}").contains("ResourceDeleted"),
+        "{detached:?}"
+    );
     let detached = soon("detach", sender.on_detach()).await;
-    assert!(format!("{detached:?}").contains("ResourceDeleted"), "{detached:?}");
+    assert!(
+        format!("{detached:?}").contains("ResourceDeleted"),
+        "{detached:?}"
+    );
     let (status, _) = management.ask("GET", "/queues/orders", Value::Null).await;
     assert_eq!(status, "404");
 }
@@ -125,7 +140,10 @@ async fn messages_are_routed_by_what_was_declared() {
         assert_eq!(management.ask("PUT", &path, empty()).await.0, "201");
     }
     let topic = map([("type", Value::from("topic"))]);
-    assert_eq!(management.ask("PUT", "/exchanges/orders", topic).await.0, "204");
+    assert_eq!(
+        management.ask("PUT", "/exchanges/orders", topic).await.0,
+        "204"
+    );
     for (queue, key) in [("eu", "eu.*"), ("all", "#")] {
         let binding = map([
             ("source", Value::from("orders")),
@@ -144,7 +162,13 @@ async fn messages_are_routed_by_what_was_declared() {
     assert_eq!(management.ask("DELETE", unbind, Value::Null).await.0, "204");
     assert!(send(&mut us, "nowhere").await.is_released());
     // An exchange that goes detaches its publishers at their next message.
-    assert_eq!(management.ask("DELETE", "/exchanges/orders", Value::Null).await.0, "204");
+    assert_eq!(
+        management
+            .ask("DELETE", "/exchanges/orders", Value::Null)
+            .await
+            .0,
+        "204"
+    );
     let error = soon("send", us.send(text("x"))).await.unwrap_err();
     assert!(format!("{error:?}").contains("NotFound"), "{error:?}");
 }
@@ -155,7 +179,8 @@ async fn a_request_that_cannot_be_answered_detaches() {
     for (name, reply_to) in [("alone", "$me"), ("pair", "elsewhere")] {
         let mut management = Management::attach(&broker).await;
         let raw = &mut management.raw;
-        raw.attach(&attach(name, 2, Role::Sender, Some("/management"))).await;
+        raw.attach(&attach(name, 2, Role::Sender, Some("/management")))
+            .await;
         let payload = request(1.into(), "GET", "/queues/q", reply_to, Value::Null);
         raw.send_with(&transfer(2, Some(0), false), &payload).await;
         let FrameBody::Detach(detach) = raw.next().await else {
@@ -163,7 +188,10 @@ async fn a_request_that_cannot_be_answered_detaches() {
         };
         let condition = detach.error.unwrap().condition;
         assert_eq!(condition, AmqpError::PreconditionFailed.into());
-        assert_eq!(management.ask("GET", "/queues/q", Value::Null).await.0, "404");
+        assert_eq!(
+            management.ask("GET", "/queues/q", Value::Null).await.0,
+            "404"
+        );
     }
 }
 
@@ -172,7 +200,8 @@ async fn answers_wait_for_credit() {
     let broker = broker();
     let mut raw = Raw::connect(&broker, 1000).await;
     for (handle, role) in [(0, Role::Receiver), (1, Role::Sender)] {
-        raw.attach(&attach("pair", handle, role, Some("/management"))).await;
+        raw.attach(&attach("pair", handle, role, Some("/management")))
+            .await;
     }
     let payload = request(1.into(), "GET", "/queues/q", "$me", Value::Null);
     raw.send_with(&transfer(1, Some(0), false), &payload).await;

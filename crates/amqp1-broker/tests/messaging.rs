@@ -92,7 +92,10 @@ async fn modified_counts_and_merges_annotations() {
     let again = recv(&mut receiver).await;
     assert_eq!(again.message().header.as_ref().unwrap().delivery_count, 1);
     let annotations = again.message().message_annotations.clone().unwrap();
-    assert_eq!(annotations.0.get(&OwnedKey::from("x-opt-try")), Some(&Value::from("one")));
+    assert_eq!(
+        annotations.0.get(&OwnedKey::from("x-opt-try")),
+        Some(&Value::from("one"))
+    );
 }
 
 #[tokio::test]
@@ -115,7 +118,11 @@ async fn rejected_goes_to_the_failed_queue_with_its_reason() {
         ("x-opt-deadletter-reason", "amqp:invalid-field"),
         ("x-opt-deadletter-description", "no order"),
     ] {
-        assert_eq!(annotations.get(&OwnedKey::from(key)), Some(&Value::from(value)), "{key}");
+        assert_eq!(
+            annotations.get(&OwnedKey::from(key)),
+            Some(&Value::from(value)),
+            "{key}"
+        );
     }
     // In the failed queue there is no second burial.
     failed.reject(&dead, None).await.unwrap();
@@ -136,7 +143,10 @@ async fn credit_is_exact() {
         recv(&mut receiver).await;
     }
     silent(&mut receiver).await;
-    assert_eq!((ready(&broker, "q"), counts(&broker, "q").unsettled), (7, 3));
+    assert_eq!(
+        (ready(&broker, "q"), counts(&broker, "q").unsettled),
+        (7, 3)
+    );
     receiver.set_credit(2).await.unwrap();
     for _ in 0..2 {
         recv(&mut receiver).await;
@@ -151,7 +161,10 @@ async fn large_messages_pass_both_ways_whole() {
     let mut sender = client.sender("q").await;
     let large: Vec<u8> = (0..3_000_000u32).map(|i| (i / 7) as u8).collect();
     let message = Message::from(Data(large.clone().into()));
-    assert!(soon("send", sender.send(message)).await.unwrap().is_accepted());
+    assert!(soon("send", sender.send(message))
+        .await
+        .unwrap()
+        .is_accepted());
     send(&mut sender, "small").await;
     let mut receiver = client.receiver("q", 2).await;
     let delivery = recv(&mut receiver).await;
@@ -173,16 +186,23 @@ async fn a_message_over_the_limit_costs_its_link_only() {
     let mut raw = raw::Raw::connect(&broker, 100).await;
     use fe2o3_amqp::frames::amqp::FrameBody;
     use fe2o3_amqp_types::definitions::{LinkError, Role};
-    raw.attach(&raw::attach("a", 0, Role::Sender, Some("q"))).await;
-    raw.attach(&raw::attach("b", 1, Role::Sender, Some("q"))).await;
-    raw.send_with(&raw::transfer(0, Some(0), false), &[0; 1001]).await;
+    raw.attach(&raw::attach("a", 0, Role::Sender, Some("q")))
+        .await;
+    raw.attach(&raw::attach("b", 1, Role::Sender, Some("q")))
+        .await;
+    raw.send_with(&raw::transfer(0, Some(0), false), &[0; 1001])
+        .await;
     let FrameBody::Detach(detach) = raw.next().await else {
         panic!("no detach");
     };
     let condition = detach.error.unwrap().condition;
     assert!(detach.closed);
-    assert_eq!(condition, ErrorCondition::LinkError(LinkError::MessageSizeExceeded));
-    raw.send_with(&raw::transfer(1, Some(1), false), raw::MESSAGE).await;
+    assert_eq!(
+        condition,
+        ErrorCondition::LinkError(LinkError::MessageSizeExceeded)
+    );
+    raw.send_with(&raw::transfer(1, Some(1), false), raw::MESSAGE)
+        .await;
     let FrameBody::Disposition(disposition) = raw.next().await else {
         panic!("the neighbour link is dead");
     };
@@ -266,7 +286,10 @@ async fn a_scheduled_message_comes_when_it_is_due() {
             .build(),
     );
     let sent = std::time::Instant::now();
-    assert!(soon("send", sender.send(later)).await.unwrap().is_accepted());
+    assert!(soon("send", sender.send(later))
+        .await
+        .unwrap()
+        .is_accepted());
     assert_eq!(counts(&broker, "q").delayed, 1);
     send(&mut sender, "now").await;
     assert_eq!(body(&recv(&mut receiver).await), "now");
@@ -285,7 +308,8 @@ async fn a_lost_connection_returns_what_it_held() {
     }
     let mut raw = raw::Raw::connect(&broker, 100).await;
     use fe2o3_amqp_types::definitions::Role;
-    raw.attach(&raw::attach("r", 0, Role::Receiver, Some("q"))).await;
+    raw.attach(&raw::attach("r", 0, Role::Receiver, Some("q")))
+        .await;
     raw.send(&raw::flow(Some(0), 0, 3)).await;
     for _ in 0..3 {
         raw.transfer().await;
@@ -312,7 +336,10 @@ async fn a_detached_link_returns_what_it_held_uncounted() {
     soon("close", receiver.close()).await.unwrap();
     let mut receiver = client.receiver("/queues/q", 1).await;
     let delivery = recv(&mut receiver).await;
-    assert_eq!(delivery.message().header.as_ref().unwrap().delivery_count, 0);
+    assert_eq!(
+        delivery.message().header.as_ref().unwrap().delivery_count,
+        0
+    );
 }
 
 #[tokio::test]
@@ -358,7 +385,10 @@ async fn the_anonymous_terminus_goes_by_each_message() {
     };
     let precondition = ErrorCondition::AmqpError(AmqpError::PreconditionFailed);
     assert_eq!(condition(outcome(None).await), precondition);
-    assert_eq!(condition(outcome(Some("/nothing/here")).await), precondition);
+    assert_eq!(
+        condition(outcome(Some("/nothing/here")).await),
+        precondition
+    );
     let missing = condition(outcome(Some("/exchanges/none/k")).await);
     assert_eq!(missing, ErrorCondition::AmqpError(AmqpError::NotFound));
     assert!(outcome(Some("/queues/none")).await.is_released());
@@ -378,7 +408,10 @@ async fn the_anonymous_terminus_makes_queues() {
         .unwrap();
     let mut message = text("m");
     message.properties = Some(Properties::builder().to("/queues/new%20one").build());
-    assert!(soon("send", sender.send(message)).await.unwrap().is_accepted());
+    assert!(soon("send", sender.send(message))
+        .await
+        .unwrap()
+        .is_accepted());
     assert_eq!(ready(&broker, "new one"), 1);
 }
 
@@ -402,7 +435,11 @@ async fn a_refused_attach_leaves_its_neighbours() {
         let refused = Receiver::attach(&mut client.session, format!("r {address}"), address);
         let error = format!("{:?}", soon("refusal", refused).await.unwrap_err());
         let is_exchange = address.starts_with("/exchanges");
-        let condition = if is_exchange { "InvalidField" } else { condition };
+        let condition = if is_exchange {
+            "InvalidField"
+        } else {
+            condition
+        };
         assert!(error.contains(condition), "{address}: {error}");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }

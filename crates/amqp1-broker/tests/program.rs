@@ -58,14 +58,19 @@ async fn it_serves_until_it_is_told_to_end() {
             username: "guest".into(),
             password: password.into(),
         };
-        let builder = Connection::builder().container_id("c").sasl_profile(profile);
+        let builder = Connection::builder()
+            .container_id("c")
+            .sasl_profile(profile);
         builder.open_with_stream(stream).await
     };
     assert!(open("wrong").await.is_err());
     let mut connection = open("secret").await.unwrap();
     assert_eq!(signal(&mut child, "TERM").await.code(), Some(0));
     let closed = connection.on_close().await.unwrap_err();
-    assert!(format!("{closed:?}").contains("ConnectionForced"), "{closed:?}");
+    assert!(
+        format!("{closed:?}").contains("ConnectionForced"),
+        "{closed:?}"
+    );
 }
 
 #[tokio::test]
@@ -77,14 +82,22 @@ async fn an_interrupt_ends_it_as_well() {
 #[tokio::test]
 async fn wrong_arguments_are_said_and_exit_2() {
     for arguments in [&[][..], &["--listen", "here"], &["--nonsense"]] {
-        let output = Command::new(PROGRAM).args(arguments).output().await.unwrap();
+        let output = Command::new(PROGRAM)
+            .args(arguments)
+            .output()
+            .await
+            .unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("--help"), "{said}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = Command::new(PROGRAM).args(["--listen", &address]).output().await.unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["--listen", &address])
+        .output()
+        .await
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
 }
 

@@ -15,9 +15,7 @@ use fe2o3_amqp_types::definitions::{
 use fe2o3_amqp_types::messaging::{DeliveryState, Rejected, Released};
 use fe2o3_amqp_types::performatives::{Close, Detach, End};
 use serde_amqp::Value;
-use support::raw::{
-    attach, begin, disposition, flow, frame, open, transfer, Raw, HEADER, MESSAGE,
-};
+use support::raw::{attach, begin, disposition, flow, frame, open, transfer, Raw, HEADER, MESSAGE};
 use support::*;
 
 fn condition(error: Option<fe2o3_amqp_types::definitions::Error>) -> ErrorCondition {
@@ -39,7 +37,10 @@ async fn open_says_who_the_broker_is() {
     let capabilities = answer.offered_capabilities.unwrap();
     assert_eq!(capabilities[0].as_str(), "ANONYMOUS-RELAY");
     let properties = answer.properties.unwrap();
-    assert_eq!(properties.get("product"), Some(&Value::from("amqp1-broker")));
+    assert_eq!(
+        properties.get("product"),
+        Some(&Value::from("amqp1-broker"))
+    );
     let version = Value::from(env!("CARGO_PKG_VERSION"));
     assert_eq!(properties.get("version"), Some(&version));
     raw.send(&Close { error: None }).await;
@@ -81,7 +82,9 @@ async fn everything_may_be_said_at_once() {
     raw.expect_header().await;
     assert!(matches!(raw.next().await, FrameBody::Open(_)));
     assert!(matches!(raw.next().await, FrameBody::Begin(b) if b.remote_channel == Some(7)));
-    assert!(matches!(raw.next().await, FrameBody::Attach(a) if a.initial_delivery_count == Some(0)));
+    assert!(
+        matches!(raw.next().await, FrameBody::Attach(a) if a.initial_delivery_count == Some(0))
+    );
     assert!(matches!(raw.next().await, FrameBody::Attach(a) if a.max_message_size.is_some()));
     assert!(matches!(raw.next().await, FrameBody::Flow(f) if f.link_credit > Some(100)));
     assert!(matches!(raw.next().await, FrameBody::Disposition(d) if d.first == 9 && d.settled));
@@ -110,7 +113,9 @@ async fn plain_lets_in_who_is_known() {
     let refused = format!("{:?}", open(plain("wrong")).await.unwrap_err());
     assert!(refused.contains("Auth"), "{refused}");
     assert!(open(SaslProfile::Anonymous).await.is_err());
-    let bare = Connection::builder().container_id("c").open_with_stream(stream(&broker));
+    let bare = Connection::builder()
+        .container_id("c")
+        .open_with_stream(stream(&broker));
     assert!(soon("refusal", bare).await.is_err());
 }
 
@@ -136,7 +141,11 @@ async fn without_users_any_mechanism_is_taken() {
 #[tokio::test]
 async fn a_foreign_protocol_is_answered_with_the_header() {
     let broker = broker();
-    for said in [&b"GET / HTTP/1.1\r\n"[..], b"AMQP\x00\x00\x09\x01", b"AMQP\x02\x01\x00\x00"] {
+    for said in [
+        &b"GET / HTTP/1.1\r\n"[..],
+        b"AMQP\x00\x00\x09\x01",
+        b"AMQP\x02\x01\x00\x00",
+    ] {
         let mut raw = Raw::silent(&broker);
         raw.say(said).await;
         raw.expect_header().await;
@@ -158,9 +167,18 @@ async fn malformed_octets_close_the_connection_with_the_reason() {
         (&[0, 0, 0, 8, 2, 1, 0, 0], &framing),
         // No performative, a length of four gigabytes, a list that is too short for its count.
         (&[0, 0, 0, 9, 2, 0, 0, 0, 0x40], &decode),
-        (&[0, 0, 0, 13, 2, 0, 0, 0, 0xb1, 0xff, 0xff, 0xff, 0xff], &decode),
-        (&[0, 0, 0, 14, 2, 0, 0, 0, 0, 0x53, 0x14, 0xc0, 1, 9], &decode),
-        (&[0, 0, 0, 14, 2, 0, 0, 0, 0, 0x53, 0x99, 0xc0, 1, 0], &decode),
+        (
+            &[0, 0, 0, 13, 2, 0, 0, 0, 0xb1, 0xff, 0xff, 0xff, 0xff],
+            &decode,
+        ),
+        (
+            &[0, 0, 0, 14, 2, 0, 0, 0, 0, 0x53, 0x14, 0xc0, 1, 9],
+            &decode,
+        ),
+        (
+            &[0, 0, 0, 14, 2, 0, 0, 0, 0, 0x53, 0x99, 0xc0, 1, 0],
+            &decode,
+        ),
     ] {
         let mut raw = Raw::connect(&broker, 100).await;
         raw.say(octets).await;
@@ -246,7 +264,10 @@ async fn credit_is_topped_up_as_it_is_used() {
     let FrameBody::Flow(credit) = raw.next().await else {
         panic!("no new credit");
     };
-    assert_eq!((credit.delivery_count, credit.link_credit), (Some(2), Some(4)));
+    assert_eq!(
+        (credit.delivery_count, credit.link_credit),
+        (Some(2), Some(4))
+    );
 }
 
 #[tokio::test]
@@ -293,12 +314,15 @@ async fn an_aborted_delivery_leaves_no_trace() {
     let broker = broker();
     let mut raw = Raw::connect(&broker, 100).await;
     raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
-    raw.send_with(&transfer(0, Some(0), true), b"\x00\x53\x75\xa0\x05begun").await;
+    raw.send_with(&transfer(0, Some(0), true), b"\x00\x53\x75\xa0\x05begun")
+        .await;
     let mut aborted = transfer(0, None, false);
     aborted.aborted = true;
     raw.send(&aborted).await;
-    raw.send_with(&transfer(0, Some(1), true), &MESSAGE[..3]).await;
-    raw.send_with(&transfer(0, None, false), &MESSAGE[3..]).await;
+    raw.send_with(&transfer(0, Some(1), true), &MESSAGE[..3])
+        .await;
+    raw.send_with(&transfer(0, None, false), &MESSAGE[3..])
+        .await;
     assert!(matches!(raw.next().await, FrameBody::Disposition(d) if d.first == 1));
     assert_eq!(ready(&broker, "q"), 1);
     raw.attach(&attach("r", 1, Role::Receiver, Some("q"))).await;
@@ -318,7 +342,10 @@ async fn a_message_that_is_none_is_rejected() {
     let Some(DeliveryState::Rejected(Rejected { error })) = d.state else {
         panic!("not rejected");
     };
-    assert_eq!(condition(error), ErrorCondition::AmqpError(AmqpError::DecodeError));
+    assert_eq!(
+        condition(error),
+        ErrorCondition::AmqpError(AmqpError::DecodeError)
+    );
     assert_eq!(ready(&broker, "q"), 0);
 }
 
@@ -341,7 +368,10 @@ async fn drain_gives_what_there_is_and_takes_the_rest() {
         panic!("the drain is not answered");
     };
     assert!(answer.drain);
-    assert_eq!((answer.delivery_count, answer.link_credit), (Some(10), Some(0)));
+    assert_eq!(
+        (answer.delivery_count, answer.link_credit),
+        (Some(10), Some(0))
+    );
     // Nothing is left of the credit.
     raw.send_with(&transfer(0, Some(2), false), MESSAGE).await;
     raw.next().await;
@@ -369,7 +399,10 @@ async fn echo_is_answered_with_the_links_state() {
     };
     assert_eq!(answer.handle, Some(Handle(1)));
     assert_eq!(answer.available, Some(3));
-    assert_eq!((answer.delivery_count, answer.link_credit), (Some(0), Some(0)));
+    assert_eq!(
+        (answer.delivery_count, answer.link_credit),
+        (Some(0), Some(0))
+    );
 }
 
 #[tokio::test]
@@ -474,7 +507,10 @@ async fn a_silent_peer_is_dropped_and_a_living_one_is_not() {
     };
     let exceeded = ErrorCondition::AmqpError(AmqpError::ResourceLimitExceeded);
     assert_eq!(condition(close.error), exceeded);
-    assert!(since.elapsed() >= Duration::from_millis(150), "twice the time it is told");
+    assert!(
+        since.elapsed() >= Duration::from_millis(150),
+        "twice the time it is told"
+    );
     drop(silent);
     let mut living = Raw::connect(&broker, 1).await;
     let since = Instant::now();
@@ -500,7 +536,10 @@ async fn heartbeats_come_before_the_peers_time_is_over() {
     for _ in 0..3 {
         assert!(matches!(raw.next_or_end().await, Some(FrameBody::Empty)));
     }
-    assert!(since.elapsed() < Duration::from_millis(200 * 3), "at half the time");
+    assert!(
+        since.elapsed() < Duration::from_millis(200 * 3),
+        "at half the time"
+    );
 }
 
 #[tokio::test]

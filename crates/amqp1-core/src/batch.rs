@@ -64,10 +64,10 @@ impl Batch {
                     }
                     _ => false,
                 };
+                self.publisher.skip(error.clone());
                 if fatal {
                     return Err(error);
                 }
-                self.publisher.skip(error);
                 Ok(())
             }
         }

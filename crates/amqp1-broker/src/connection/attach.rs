@@ -95,11 +95,9 @@ impl Session {
             id: context.store.attach_other(context.connection),
             kind: Kind::Detached,
         };
-        context.store.detach(
-            link.id,
-            crate::model::outcome::Loss::Detached,
-            context.now,
-        );
+        context
+            .store
+            .detach(link.id, crate::model::outcome::Loss::Detached, context.now);
         self.links.insert(handle, link);
         let mut answer = accepted(attach, context);
         answer.source = None;
@@ -148,7 +146,9 @@ fn publisher(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind
 /// A link whose peer receives.
 fn consumer(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind), Error> {
     let Some(source) = attach.source.as_deref() else {
-        return Err(errors::invalid_field("an attaching receiver needs a source"));
+        return Err(errors::invalid_field(
+            "an attaching receiver needs a source",
+        ));
     };
     if source.dynamic {
         return Err(errors::error(

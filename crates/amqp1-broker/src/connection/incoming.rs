@@ -36,7 +36,10 @@ impl Session {
     ) -> Result<(), Fault> {
         self.count_incoming()?;
         let handle = transfer.handle.0;
-        let link = self.links.get_mut(&handle).ok_or_else(|| unattached(handle))?;
+        let link = self
+            .links
+            .get_mut(&handle)
+            .ok_or_else(|| unattached(handle))?;
         let incoming = match &mut link.kind {
             Kind::Incoming(incoming) => incoming,
             Kind::Detached => return Ok(()),
@@ -47,7 +50,10 @@ impl Session {
         };
         let mut partial = match incoming.partial.take() {
             Some(partial) => {
-                if transfer.delivery_id.is_some_and(|id| id != partial.delivery_id) {
+                if transfer
+                    .delivery_id
+                    .is_some_and(|id| id != partial.delivery_id)
+                {
                     let e = errors::invalid_field("a delivery begins inside another");
                     return Err(Fault::Link(handle, e));
                 }

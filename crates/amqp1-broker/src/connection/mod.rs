@@ -155,7 +155,11 @@ impl Connection {
             input.clear();
             return frames;
         }
-        let max = self.shared.options.max_frame_size.max(frame::MIN_MAX_FRAME_SIZE);
+        let max = self
+            .shared
+            .options
+            .max_frame_size
+            .max(frame::MIN_MAX_FRAME_SIZE);
         loop {
             match frame::split(input, max) {
                 Ok(None) => break,
@@ -326,7 +330,12 @@ impl Connection {
             .partition(|session| session.channel < first);
         for session in after.into_iter().chain(before) {
             failed |= session
-                .pump(&mut self.out, OUT_ROOM, self.peer.max_frame_size, &mut self.sent)
+                .pump(
+                    &mut self.out,
+                    OUT_ROOM,
+                    self.peer.max_frame_size,
+                    &mut self.sent,
+                )
                 .is_err();
         }
         if failed {

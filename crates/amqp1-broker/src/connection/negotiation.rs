@@ -101,7 +101,9 @@ impl Negotiation {
             other => {
                 // The answer to a header that is not taken is the one that would be.
                 sasl::put_protocol_header(out, self.supported(options));
-                Err(format!("the protocol header {other:?} is not supported here"))
+                Err(format!(
+                    "the protocol header {other:?} is not supported here"
+                ))
             }
         }
     }
@@ -125,7 +127,10 @@ impl Negotiation {
             Ok(None) => return Ok(None),
             Err(e) => return Err(format!("{e:?}")),
         };
-        let is_let_in = match (self.step, sasl::decode(&bytes).map_err(|e| format!("{e:?}"))?) {
+        let is_let_in = match (
+            self.step,
+            sasl::decode(&bytes).map_err(|e| format!("{e:?}"))?,
+        ) {
             (Step::Init, SaslFrame::Init(init)) => {
                 if init.mechanism.as_str() == PLAIN && init.initial_response.is_none() {
                     let challenge = ByteBuf::new();
@@ -139,7 +144,11 @@ impl Negotiation {
             }
             (_, other) => return Err(format!("unexpected SASL frame {}", name(&other))),
         };
-        let code = if is_let_in { SaslCode::Ok } else { SaslCode::Auth };
+        let code = if is_let_in {
+            SaslCode::Ok
+        } else {
+            SaslCode::Auth
+        };
         let outcome = SaslOutcome {
             code,
             additional_data: None,
@@ -239,7 +248,10 @@ mod tests {
             users: Some(Vec::new()),
             ..Options::default()
         };
-        let (mut input, mut out) = (BytesMut::from(&b"AMQP\x00\x01\x00\x00"[..]), BytesMut::new());
+        let (mut input, mut out) = (
+            BytesMut::from(&b"AMQP\x00\x01\x00\x00"[..]),
+            BytesMut::new(),
+        );
         let progress = Negotiation::new().advance(&mut input, &mut out, &options);
         assert!(matches!(progress, Progress::Failed(_)));
         assert_eq!(&out[..], b"AMQP\x03\x01\x00\x00");

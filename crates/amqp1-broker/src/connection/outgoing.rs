@@ -19,7 +19,10 @@ use crate::wire::transfer::{self, Payload, Start};
 pub(super) enum Pending {
     Delivery(Box<Waiting>),
     /// The answer to a drain; it goes behind the deliveries that came before it.
-    Drained { link: LinkId, flow: Flow },
+    Drained {
+        link: LinkId,
+        flow: Flow,
+    },
 }
 
 impl Pending {
@@ -273,7 +276,14 @@ impl Session {
             message_format: waiting.format,
             settled: waiting.pre_settled,
         };
-        transfer::encode(out, channel, handle, Some(&start), &mut waiting.payload, max)
+        transfer::encode(
+            out,
+            channel,
+            handle,
+            Some(&start),
+            &mut waiting.payload,
+            max,
+        )
     }
 
     /// Takes a receiver's disposition. One that is not settled is answered with a settled one.
@@ -309,7 +319,11 @@ impl Session {
         // Never by counting from first to last: a peer may name two billion deliveries.
         let ids: Vec<u64> = match first == last {
             true => vec![first],
-            false => self.unsettled.range(first..=last).map(|(id, _)| *id).collect(),
+            false => self
+                .unsettled
+                .range(first..=last)
+                .map(|(id, _)| *id)
+                .collect(),
         };
         for id in ids {
             let Some(unsettled) = self.unsettled.remove(&id) else {

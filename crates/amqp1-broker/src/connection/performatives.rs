@@ -78,7 +78,10 @@ impl Connection {
         let properties: Fields = [
             ("product", PRODUCT.to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            ("platform", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+            (
+                "platform",
+                format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            ),
         ]
         .into_iter()
         .map(|(key, value)| (Symbol::from(key), Value::String(value)))

@@ -53,13 +53,15 @@ impl Session {
     /// The link that answers to requests on `handle` go out on.
     fn pair(&self, handle: u32) -> Option<u32> {
         let name = &self.links.get(&handle)?.name;
-        self.links.iter().find_map(|(handle, link)| match &link.kind {
-            Kind::Outgoing(outgoing) if link.name == *name => match &outgoing.source {
-                Source::Management(waiting) if waiting.len() < MAX_WAITING => Some(*handle),
+        self.links
+            .iter()
+            .find_map(|(handle, link)| match &link.kind {
+                Kind::Outgoing(outgoing) if link.name == *name => match &outgoing.source {
+                    Source::Management(waiting) if waiting.len() < MAX_WAITING => Some(*handle),
+                    _ => None,
+                },
                 _ => None,
-            },
-            _ => None,
-        })
+            })
     }
 }
 

@@ -284,7 +284,8 @@ impl Session {
     fn forget(&mut self, link: &Link, context: &mut Context<'_>) {
         context.routes.remove(&link.id);
         context.draining.remove(&link.id);
-        self.unsettled.retain(|_, unsettled| unsettled.link != link.id);
+        self.unsettled
+            .retain(|_, unsettled| unsettled.link != link.id);
         self.pending.retain(|pending| pending.link() != link.id);
         context.store.detach(link.id, Loss::Detached, context.now);
     }

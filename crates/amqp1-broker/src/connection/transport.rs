@@ -140,7 +140,9 @@ impl Connection {
 
     /// When the peer must hear something: after half the time it gives.
     fn heartbeat_at(&self, times: &Times) -> Option<Instant> {
-        self.peer.idle_timeout.map(|timeout| times.written + timeout / 2)
+        self.peer
+            .idle_timeout
+            .map(|timeout| times.written + timeout / 2)
     }
 
     fn wake_at(&self, times: &Times) -> Instant {

@@ -39,7 +39,10 @@ pub(super) fn get(store: &Store, query: &str) -> Result<Answer, Answer> {
     let source = needed(&fields, "src")?;
     let queue = needed(&fields, "dstq")?;
     let key = fields.get("key");
-    let bindings = store.exchanges.get(source).map(|exchange| &exchange.bindings);
+    let bindings = store
+        .exchanges
+        .get(source)
+        .map(|exchange| &exchange.bindings);
     let found = bindings
         .into_iter()
         .flatten()

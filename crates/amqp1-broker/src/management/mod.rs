@@ -78,8 +78,14 @@ fn route(
         ("DELETE", ["bindings", binding]) => bindings::delete(store, binding),
         (
             _,
-            ["queues" | "exchanges", _] | ["queues", _, "messages"] | ["bindings"] | ["bindings", _],
-        ) => Err(Answer::error(405, format!("{verb} is not allowed on {path}"))),
+            ["queues" | "exchanges", _]
+            | ["queues", _, "messages"]
+            | ["bindings"]
+            | ["bindings", _],
+        ) => Err(Answer::error(
+            405,
+            format!("{verb} is not allowed on {path}"),
+        )),
         _ => Err(Answer::error(404, format!("no resource '{path}'"))),
     }
 }

@@ -27,7 +27,12 @@ impl Address {
             return Self::queue(address, address.to_owned());
         };
         let mut segments = path.split('/');
-        match (segments.next(), segments.next(), segments.next(), segments.next()) {
+        match (
+            segments.next(),
+            segments.next(),
+            segments.next(),
+            segments.next(),
+        ) {
             (Some("queues"), Some(name), None, None) => Self::queue(address, segment(name)?),
             (Some("exchanges"), Some(name), key, None) if !name.is_empty() => Ok(Self::Exchange {
                 name: segment(name)?,
@@ -53,7 +58,9 @@ impl Address {
 /// RabbitMQ refuses them.
 pub(crate) fn segment(encoded: &str) -> Result<String, String> {
     if let Some(c) = encoded.chars().find(|c| !c.is_ascii_graphic()) {
-        return Err(format!("'{encoded}' has {c:?}, which must be percent-encoded"));
+        return Err(format!(
+            "'{encoded}' has {c:?}, which must be percent-encoded"
+        ));
     }
     percent_decode_str(encoded)
         .decode_utf8()

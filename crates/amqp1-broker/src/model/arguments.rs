@@ -108,7 +108,9 @@ impl Declaration {
                 self.overflow = match text(value)?.as_str() {
                     "drop-head" => Overflow::DropHead,
                     "reject-publish" => Overflow::RejectPublish,
-                    other => return Err(format!("'{other}' is neither drop-head nor reject-publish")),
+                    other => {
+                        return Err(format!("'{other}' is neither drop-head nor reject-publish"))
+                    }
                 };
             }
             "x-delayed-retry-type" => {
@@ -117,7 +119,11 @@ impl Declaration {
                     "all" => DelayedRetry::All,
                     "failed" => DelayedRetry::Failed,
                     "returned" => DelayedRetry::Returned,
-                    other => return Err(format!("'{other}' is none of all, failed, returned, disabled")),
+                    other => {
+                        return Err(format!(
+                            "'{other}' is none of all, failed, returned, disabled"
+                        ))
+                    }
                 };
             }
             "x-delayed-retry-min" => self.delayed_retry_min = count(value)?,
@@ -234,7 +240,10 @@ mod tests {
 
     #[test]
     fn declarations_are_compared_by_meaning() {
-        let a = declare(&[("x-max-length", Value::Int(5)), ("x-overflow", "drop-head".into())]);
+        let a = declare(&[
+            ("x-max-length", Value::Int(5)),
+            ("x-overflow", "drop-head".into()),
+        ]);
         let b = declare(&[
             ("x-queue-type", Value::from("quorum")),
             ("x-overflow", Value::Symbol("drop-head".into())),

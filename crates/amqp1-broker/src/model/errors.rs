@@ -6,10 +6,7 @@
 use fe2o3_amqp_types::definitions::{AmqpError, Error, ErrorCondition, Fields};
 
 /// An error with this condition and description, and an empty info map.
-pub(crate) fn error(
-    condition: impl Into<ErrorCondition>,
-    description: impl Into<String>,
-) -> Error {
+pub(crate) fn error(condition: impl Into<ErrorCondition>, description: impl Into<String>) -> Error {
     Error::new(condition, description.into(), Fields::new())
 }
 

@@ -54,7 +54,9 @@ pub(crate) fn annotated(body: &str, annotations: &[(&str, Value)]) -> Message {
     let mut encoded = vec![0x00, 0x53, 0x75, 0xa0, body.len() as u8];
     encoded.extend_from_slice(body.as_bytes());
     let mut message = Message::parse(0, &encoded.into()).unwrap();
-    let map = annotations.iter().map(|(k, v)| (Symbol::from(*k), v.clone()));
+    let map = annotations
+        .iter()
+        .map(|(k, v)| (Symbol::from(*k), v.clone()));
     if !annotations.is_empty() {
         message.annotate(map);
     }
@@ -109,7 +111,10 @@ fn annotating_leaves_the_bare_message_and_other_annotations() {
     assert_eq!(message.bare, bare);
     let section: MessageAnnotations = serde_amqp::from_slice(&message.annotations).unwrap();
     assert_eq!(section.0.len(), 2);
-    assert_eq!(section.0.get(&OwnedKey::from("x-opt-a")), Some(&Value::Int(3)));
+    assert_eq!(
+        section.0.get(&OwnedKey::from("x-opt-a")),
+        Some(&Value::Int(3))
+    );
 }
 
 #[test]

@@ -140,7 +140,10 @@ mod tests {
         assert_eq!(
             texts(&Cause::Rejected(Some(error.clone())))[1..],
             [
-                ("x-opt-deadletter-reason".into(), "amqp:precondition-failed".into()),
+                (
+                    "x-opt-deadletter-reason".into(),
+                    "amqp:precondition-failed".into()
+                ),
                 ("x-opt-deadletter-description".into(), "boom".into()),
             ]
         );

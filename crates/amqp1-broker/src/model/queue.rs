@@ -168,7 +168,8 @@ impl Queue {
         match due {
             Some(due) => {
                 let arrives = true;
-                self.delayed.insert((due, sequence), Delayed { entry, arrives });
+                self.delayed
+                    .insert((due, sequence), Delayed { entry, arrives });
             }
             None => self.put_ready(entry),
         }
@@ -199,7 +200,10 @@ impl Queue {
     fn is_over(&self, more: u64, more_octets: u64) -> bool {
         let over = |limit: Option<u64>, value: u64| limit.is_some_and(|limit| value > limit);
         over(self.declaration.max_length, self.ready.len() as u64 + more)
-            || over(self.declaration.max_length_bytes, self.ready_octets + more_octets)
+            || over(
+                self.declaration.max_length_bytes,
+                self.ready_octets + more_octets,
+            )
     }
 
     fn make_room(&mut self) -> Vec<Dead> {
@@ -363,9 +367,7 @@ impl Queue {
         match outcome {
             Outcome::Accepted => None,
             Outcome::Rejected(error) => Some(self.dead(entry, Cause::Rejected(error))),
-            Outcome::Released => {
-                self.put_back(entry, false, None, default_limit, now)
-            }
+            Outcome::Released => self.put_back(entry, false, None, default_limit, now),
             Outcome::Modified {
                 delivery_failed,
                 undeliverable_here,

@@ -74,7 +74,9 @@ fn settle(queue: &mut Queue, delivery: &Assignment, outcome: Outcome) -> Option<
 }
 
 fn modified(failed: bool, undeliverable: bool, annotations: &[(&str, Value)]) -> Outcome {
-    let map = annotations.iter().map(|(k, v)| (Symbol::from(*k), v.clone()));
+    let map = annotations
+        .iter()
+        .map(|(k, v)| (Symbol::from(*k), v.clone()));
     Outcome::Modified {
         delivery_failed: failed,
         undeliverable_here: undeliverable,
@@ -94,7 +96,10 @@ fn messages_come_in_order_and_only_with_credit() {
     consume(&mut queue, A, 2);
     assert_eq!(names(&drive(&mut queue, 0)), ["a", "b"]);
     let counts = queue.counts();
-    assert_eq!((counts.ready, counts.unsettled, counts.consumers), (1, 2, 1));
+    assert_eq!(
+        (counts.ready, counts.unsettled, counts.consumers),
+        (1, 2, 1)
+    );
 }
 
 #[test]
@@ -138,14 +143,24 @@ fn modified_failed_counts_and_keeps_annotations() {
     put(&mut queue, &["a"]);
     consume(&mut queue, A, 1);
     let delivery = one(&mut queue, A, 0);
-    settle(&mut queue, &delivery, modified(true, false, &[("x-opt-n", Value::Int(1))]));
+    settle(
+        &mut queue,
+        &delivery,
+        modified(true, false, &[("x-opt-n", Value::Int(1))]),
+    );
     let again = one(&mut queue, A, 0);
     assert_eq!(again.header.delivery_count, 1);
-    assert_eq!(again.message.annotation_value("x-opt-n"), Some(Value::Int(1)));
+    assert_eq!(
+        again.message.annotation_value("x-opt-n"),
+        Some(Value::Int(1))
+    );
     settle(&mut queue, &again, modified(false, false, &[]));
     let again = one(&mut queue, A, 0);
     assert_eq!(again.header.delivery_count, 1, "not failed, not counted");
-    assert_eq!(again.message.annotation_value("x-opt-n"), Some(Value::Int(1)));
+    assert_eq!(
+        again.message.annotation_value("x-opt-n"),
+        Some(Value::Int(1))
+    );
 }
 
 #[test]
@@ -155,10 +170,16 @@ fn rejected_and_undeliverable_are_given_up() {
     consume(&mut queue, A, 2);
     let got = drive(&mut queue, 0);
     let dead = settle(&mut queue, &got[0], Outcome::Rejected(None)).unwrap();
-    assert_eq!((body(&dead.message), dead.cause), ("a".into(), Cause::Rejected(None)));
+    assert_eq!(
+        (body(&dead.message), dead.cause),
+        ("a".into(), Cause::Rejected(None))
+    );
     let outcome = modified(false, true, &[("x-opt-n", Value::Int(1))]);
     let dead = settle(&mut queue, &got[1], outcome).unwrap();
-    assert_eq!(dead.message.annotation_value("x-opt-n"), Some(Value::Int(1)));
+    assert_eq!(
+        dead.message.annotation_value("x-opt-n"),
+        Some(Value::Int(1))
+    );
     assert_eq!(queue.counts().ready + queue.counts().unsettled, 0);
 }
 
@@ -183,7 +204,9 @@ fn a_lost_connection_counts_what_was_sent() {
     let first = queue.assign(0).unwrap();
     queue.sent(A, first.sequence);
     queue.assign(0).unwrap();
-    assert!(queue.remove_consumer(A, Loss::Connection, None, 0).is_empty());
+    assert!(queue
+        .remove_consumer(A, Loss::Connection, None, 0)
+        .is_empty());
     consume(&mut queue, B, 3);
     let got = drive(&mut queue, 0);
     assert_eq!(names(&got), ["a", "b", "c"]);
@@ -274,7 +297,12 @@ fn scheduled_messages_arrive_when_they_are_due() {
     let mut queue = queue();
     let scheduled = annotated("late", &[("x-opt-scheduled-enqueue-time", at(500))]);
     queue.enqueue(scheduled, 0).unwrap();
-    queue.enqueue(annotated("mid", &[("x-opt-delivery-delay", Value::Long(300))]), 0).unwrap();
+    queue
+        .enqueue(
+            annotated("mid", &[("x-opt-delivery-delay", Value::Long(300))]),
+            0,
+        )
+        .unwrap();
     put(&mut queue, &["now"]);
     let counts = queue.counts();
     assert_eq!((counts.delayed, counts.ready), (2, 1));
@@ -284,7 +312,10 @@ fn scheduled_messages_arrive_when_they_are_due() {
     put(&mut queue, &["later"]);
     queue.tick(500);
     consume(&mut queue, A, 4);
-    assert_eq!(names(&drive(&mut queue, 500)), ["now", "later", "mid", "late"]);
+    assert_eq!(
+        names(&drive(&mut queue, 500)),
+        ["now", "later", "mid", "late"]
+    );
 }
 
 #[test]
@@ -338,7 +369,10 @@ fn the_delivery_limit_gives_up() {
     let delivery = one(&mut queue, A, 0);
     assert!(settle(&mut queue, &delivery, modified(true, false, &[])).is_none());
     let delivery = one(&mut queue, A, 0);
-    assert!(settle(&mut queue, &delivery, Outcome::Released).is_none(), "not counted");
+    assert!(
+        settle(&mut queue, &delivery, Outcome::Released).is_none(),
+        "not counted"
+    );
     let delivery = one(&mut queue, A, 0);
     let dead = settle(&mut queue, &delivery, modified(true, false, &[])).unwrap();
     assert_eq!(dead.cause, Cause::DeliveryLimit);
@@ -346,8 +380,10 @@ fn the_delivery_limit_gives_up() {
 
 #[test]
 fn the_brokers_limit_holds_unless_the_queue_says_otherwise() {
-    for (arguments, given_up) in [(&[][..], true), (&[("x-delivery-limit", Value::Int(-1))], false)]
-    {
+    for (arguments, given_up) in [
+        (&[][..], true),
+        (&[("x-delivery-limit", Value::Int(-1))], false),
+    ] {
         let mut queue = declared(arguments);
         put(&mut queue, &["a"]);
         consume(&mut queue, A, 1);
@@ -379,7 +415,10 @@ fn a_full_queue_drops_its_oldest_otherwise() {
         dead.extend(queue.enqueue(message(name), 0).unwrap());
     }
     assert_eq!(dead.len(), 1);
-    assert_eq!((body(&dead[0].message), &dead[0].cause), ("aaaaa".into(), &Cause::MaxLength));
+    assert_eq!(
+        (body(&dead[0].message), &dead[0].cause),
+        ("aaaaa".into(), &Cause::MaxLength)
+    );
 }
 
 #[test]
@@ -454,7 +493,9 @@ fn purge_leaves_what_is_held_and_what_is_put_off() {
     consume(&mut queue, A, 1);
     drive(&mut queue, 0);
     queue.enqueue(mortal, 0).unwrap();
-    queue.enqueue(annotated("c", &[("x-opt-delivery-time", at(50))]), 0).unwrap();
+    queue
+        .enqueue(annotated("c", &[("x-opt-delivery-time", at(50))]), 0)
+        .unwrap();
     assert_eq!(queue.purge(), 1);
     let counts = queue.counts();
     assert_eq!((counts.ready, counts.unsettled, counts.delayed), (0, 1, 1));

@@ -184,7 +184,10 @@ mod tests {
             let mut buf = BytesMut::new();
             buf.put_u32(size);
             buf.put_slice(&[2, 0, 0, 0]);
-            assert!(matches!(split(&mut buf, 4096), Err(FrameError::Framing(_))), "{size}");
+            assert!(
+                matches!(split(&mut buf, 4096), Err(FrameError::Framing(_))),
+                "{size}"
+            );
         }
         let outside = Bytes::from_static(&[0, 0, 0, 8, 9, 0, 0, 0]);
         assert!(matches!(decode(outside), Err(FrameError::Framing(_))));
@@ -197,7 +200,9 @@ mod tests {
         encode(&mut buf, 0, &open()).unwrap();
         let whole = buf.freeze();
         for at in 8..whole.len() {
-            for value in [0x00, 0x01, 0x40, 0x45, 0x70, 0x80, 0xa0, 0xb1, 0xc0, 0xd0, 0xf0, 0xff] {
+            for value in [
+                0x00, 0x01, 0x40, 0x45, 0x70, 0x80, 0xa0, 0xb1, 0xc0, 0xd0, 0xf0, 0xff,
+            ] {
                 let mut damaged = BytesMut::from(&whole[..]);
                 damaged[at] = value;
                 let _ = decode(damaged.freeze());

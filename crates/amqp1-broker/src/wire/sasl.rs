@@ -35,9 +35,9 @@ pub(crate) fn take_protocol_header(
 /// Decodes a whole SASL frame.
 pub(crate) fn decode(frame: &Bytes) -> Result<Frame, FrameError> {
     // The codec reads the header without looking whether there is one.
-    let body = frame
-        .get(HEADER..)
-        .ok_or(FrameError::Framing("a SASL frame is shorter than its header"))?;
+    let body = frame.get(HEADER..).ok_or(FrameError::Framing(
+        "a SASL frame is shorter than its header",
+    ))?;
     scan::check(body, 0).map_err(|_| FrameError::Decode("not an AMQP value".into()))?;
     let mut rest = BytesMut::from(&frame[4..]);
     match (FrameCodec {}).decode(&mut rest) {

@@ -58,7 +58,10 @@ fn element(buf: &[u8], at: usize, code: u8, depth: u8) -> Result<usize, Malforme
     match code >> 4 {
         0x4..=0x9 => inside(buf, fixed_end(code, at)?),
         0xa => inside(buf, at + 1 + length(buf, at, 1)?),
-        0xb => inside(buf, at.checked_add(4 + length(buf, at, 4)?).ok_or(Malformed)?),
+        0xb => inside(
+            buf,
+            at.checked_add(4 + length(buf, at, 4)?).ok_or(Malformed)?,
+        ),
         0xc => compound(buf, at, 1, code, depth),
         0xd => compound(buf, at, 4, code, depth),
         0xe => array(buf, at, 1, depth),
@@ -94,13 +97,7 @@ fn extent(buf: &[u8], at: usize, width: usize) -> Result<(usize, usize, usize), 
     Ok((items, length(buf, at + width, width)?, end))
 }
 
-fn compound(
-    buf: &[u8],
-    at: usize,
-    width: usize,
-    code: u8,
-    depth: u8,
-) -> Result<usize, Malformed> {
+fn compound(buf: &[u8], at: usize, width: usize, code: u8, depth: u8) -> Result<usize, Malformed> {
     let depth = depth.checked_sub(1).ok_or(Malformed)?;
     let (mut at, count, end) = extent(buf, at, width)?;
     // 0xc1 and 0xd1 are maps: keys and values are counted one by one.
@@ -232,8 +229,14 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_buffer_is_refused() {
-        assert_eq!(check(&[0xb1, 0xff, 0xff, 0xff, 0xff, b'a'], 0), Err(Malformed));
-        assert_eq!(skip(&[0xd0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], 0), Err(Malformed));
+        assert_eq!(
+            check(&[0xb1, 0xff, 0xff, 0xff, 0xff, b'a'], 0),
+            Err(Malformed)
+        );
+        assert_eq!(
+            skip(&[0xd0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], 0),
+            Err(Malformed)
+        );
     }
 
     #[test]
@@ -267,7 +270,11 @@ mod tests {
             encoded = outer;
         }
         assert_eq!(check(&encoded, 0), Err(Malformed));
-        assert_eq!(check(&[0u8; 100_000], 0), Err(Malformed), "descriptors of descriptors");
+        assert_eq!(
+            check(&[0u8; 100_000], 0),
+            Err(Malformed),
+            "descriptors of descriptors"
+        );
     }
 
     #[test]

@@ -115,7 +115,11 @@ mod tests {
 
     fn payload(octets: usize) -> Payload {
         let body: Vec<u8> = (0..octets).map(|i| i as u8).collect();
-        Payload::new(Bytes::from_static(b"he"), Bytes::from_static(b"an"), body.into())
+        Payload::new(
+            Bytes::from_static(b"he"),
+            Bytes::from_static(b"an"),
+            body.into(),
+        )
     }
 
     #[test]
@@ -127,7 +131,14 @@ mod tests {
             message_format: 0x8001_3700,
             settled: true,
         };
-        assert!(!encode(&mut out, 3, u32::MAX, Some(&start), &mut payload(10), 512));
+        assert!(!encode(
+            &mut out,
+            3,
+            u32::MAX,
+            Some(&start),
+            &mut payload(10),
+            512
+        ));
         let frame = frame::decode(frame::split(&mut out, 512).unwrap().unwrap()).unwrap();
         assert!(out.is_empty());
         let Some(Performative::Transfer(t)) = frame.performative else {
@@ -135,9 +146,15 @@ mod tests {
         };
         assert_eq!((t.handle.0, t.delivery_id), (u32::MAX, Some(u32::MAX)));
         assert_eq!(t.delivery_tag.unwrap().as_slice(), [7; 32]);
-        assert_eq!((t.message_format, t.settled), (Some(0x8001_3700), Some(true)));
+        assert_eq!(
+            (t.message_format, t.settled),
+            (Some(0x8001_3700), Some(true))
+        );
         assert!(!t.more);
-        assert_eq!(&frame.payload[..], b"hean\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09");
+        assert_eq!(
+            &frame.payload[..],
+            b"hean\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09"
+        );
     }
 
     #[test]

@@ -65,7 +65,9 @@ pub async fn connect(broker: &Broker) -> Client {
         .container_id("client")
         .open_with_stream(stream(broker));
     let mut connection = soon("open", connection).await.unwrap();
-    let session = soon("begin", Session::begin(&mut connection)).await.unwrap();
+    let session = soon("begin", Session::begin(&mut connection))
+        .await
+        .unwrap();
     Client {
         connection,
         session,

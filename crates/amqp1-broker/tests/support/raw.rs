@@ -180,7 +180,9 @@ impl Raw {
 
     pub async fn expect_header(&mut self) {
         let mut header = [0; 8];
-        soon("header", self.stream.read_exact(&mut header)).await.unwrap();
+        soon("header", self.stream.read_exact(&mut header))
+            .await
+            .unwrap();
         assert_eq!(header, HEADER);
     }
 
@@ -210,7 +212,11 @@ impl Raw {
                     continue;
                 }
             }
-            if soon("frame", self.stream.read_buf(&mut self.input)).await.unwrap() == 0 {
+            if soon("frame", self.stream.read_buf(&mut self.input))
+                .await
+                .unwrap()
+                == 0
+            {
                 return None;
             }
         }

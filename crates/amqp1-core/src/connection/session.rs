@@ -104,7 +104,9 @@ impl Session {
             }
         }
         self.signal.raise();
-        self.grant_credit(out)
+        self.grant_credit(out)?;
+        self.pump(out);
+        Ok(())
     }
 
     /// The broker's `detach`: the link is over, and why.
@@ -248,6 +250,12 @@ impl Session {
 
     /// Sends what can be sent.
     pub fn pump(&mut self, out: &mut Vec<u8>) {
+        // A request must not overtake the credit for its answer: RabbitMQ ends
+        // the session of a management link that has none.
+        let attaching = |receiver: &Receiver| receiver.phase == Phase::Attaching;
+        if self.receiver.as_ref().is_some_and(attaching) {
+            return;
+        }
         if let Some(sender) = &mut self.sender {
             let frames = sender.pump(
                 out,

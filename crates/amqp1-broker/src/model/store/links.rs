@@ -10,7 +10,12 @@ use crate::model::outcome::{Loss, Outcome};
 use crate::model::queue::{Queue, Sequence};
 
 impl Store {
-    pub(super) fn attach(&mut self, connection: ConnectionId, queue: Option<QueueId>, consumes: bool) -> LinkId {
+    pub(super) fn attach(
+        &mut self,
+        connection: ConnectionId,
+        queue: Option<QueueId>,
+        consumes: bool,
+    ) -> LinkId {
         let id = LinkId(self.next_id());
         let link = Link {
             connection,
@@ -67,7 +72,11 @@ impl Store {
         Ok((link, route))
     }
 
-    pub(super) fn resolve(&mut self, connection: ConnectionId, address: Address) -> Result<Route, Error> {
+    pub(super) fn resolve(
+        &mut self,
+        connection: ConnectionId,
+        address: Address,
+    ) -> Result<Route, Error> {
         match address {
             Address::Queue(name) => self.queue_for_use(&name, connection).map(Route::Queue),
             Address::Exchange { name, key } => match self.exchanges.get(&name) {
@@ -150,8 +159,9 @@ impl Store {
 
     /// Ready messages of the link's queue.
     pub(crate) fn available(&mut self, link: LinkId) -> u32 {
-        self.consumed(link)
-            .map_or(0, |(_, queue)| u32::try_from(queue.counts().ready).unwrap_or(u32::MAX))
+        self.consumed(link).map_or(0, |(_, queue)| {
+            u32::try_from(queue.counts().ready).unwrap_or(u32::MAX)
+        })
     }
 
     /// The connection has sent a delivery.

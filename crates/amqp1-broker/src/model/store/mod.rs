@@ -49,7 +49,10 @@ pub(crate) struct Delivery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Queue(QueueId),
-    Exchange { name: String, key: String },
+    Exchange {
+        name: String,
+        key: String,
+    },
     /// Each message says in `properties.to`.
     Anonymous,
 }
@@ -140,7 +143,6 @@ impl Store {
         self.last_id += 1;
         self.last_id
     }
-
 
     /// An id that no connection has or will have.
     pub(crate) fn reserve_connection_id(&mut self) -> ConnectionId {

@@ -90,7 +90,11 @@ impl Store {
     }
 
     /// The queue of this name, made if the policy allows.
-    pub(super) fn queue_for_use(&mut self, name: &str, connection: ConnectionId) -> Result<QueueId, Error> {
+    pub(super) fn queue_for_use(
+        &mut self,
+        name: &str,
+        connection: ConnectionId,
+    ) -> Result<QueueId, Error> {
         if let Some(id) = self.names.get(name) {
             if self.is_locked(name, connection) {
                 return Err(errors::error(

@@ -178,13 +178,19 @@ fn exchanges_route_to_every_queue_or_release() {
     let mut store = store();
     declare(&mut store, "one", &[]);
     declare(&mut store, "two", &[]);
-    assert_eq!(publish(&mut store, "/exchanges/amq.fanout", "m", 0), Published::Released);
+    assert_eq!(
+        publish(&mut store, "/exchanges/amq.fanout", "m", 0),
+        Published::Released
+    );
     for queue in ["one", "two"] {
         let exchange = store.exchanges.get_mut("amq.fanout").unwrap();
         let (queue, key) = (queue.to_owned(), String::new());
         exchange.bindings.insert(Binding { queue, key });
     }
-    assert_eq!(publish(&mut store, "/exchanges/amq.fanout/k", "m", 0), Published::Accepted);
+    assert_eq!(
+        publish(&mut store, "/exchanges/amq.fanout/k", "m", 0),
+        Published::Accepted
+    );
     assert_eq!((ready(&store, "one"), ready(&store, "two")), (1, 1));
 }
 
