@@ -14,6 +14,7 @@ use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\TimeoutException;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Sockets;
 use PHPUnit\Framework\Attributes\DataProvider;
 
@@ -78,6 +79,23 @@ final class ErrorsTest extends ContractTestCase
         self::assertSame('works', $this->take($good)->getName());
     }
 
+    public function testWrongCredentialsAtABrokerWithUsers(): void
+    {
+        $this->broker(isset(self::networked()['program']) ? 'program' : '');
+        $program = ProgramBroker::start(['--user', 'worker:' . self::SECRET]);
+        $address = parse_url($program->dsn, PHP_URL_HOST) . ':' . parse_url($program->dsn, PHP_URL_PORT);
+        $good = new AmqpQueue("amqp://worker:" . rawurlencode(self::SECRET) . "@$address", 'q', ['timeout' => 10]);
+        $good->push('job');
+        self::assertSame(1, $good->count());
+        foreach (["amqp://worker:wrong@$address", "amqp://stranger:wrong@$address", "amqp://$address"] as $dsn) {
+            $queue = new AmqpQueue($dsn, 'q', ['timeout' => 10]);
+            $thrown = $this->thrown(AuthenticationException::class, static fn () => $queue->push('job'));
+            self::assertStringContainsString($address, $thrown->getMessage());
+            self::assertStringNotContainsString('wrong', $thrown->getMessage());
+        }
+        $program->stop();
+    }
+
     /** @return array<string, array{string, callable}> what is asked of an endpoint, and the endpoint */
     public static function calls(): array
     {
@@ -103,8 +121,8 @@ final class ErrorsTest extends ContractTestCase
     {
         [$held, $address] = $endpoint === 'silent' ? Sockets::silent() : [null, Sockets::refused()];
         $queue = new AmqpQueue("amqp://guest:" . rawurlencode(self::SECRET) . "@$address", 'orders', [
-            'timeout' => 1,
-            'redial_timeout' => 0.5,
+            'timeout' => 0.6,
+            'redial_timeout' => 0.3,
         ]);
         $start = microtime(true);
         $thrown = $this->thrown(ExceptionInterface::class, static fn () => $call($queue));
@@ -119,10 +137,10 @@ final class ErrorsTest extends ContractTestCase
     public function testAWaitForJobsAtAnUnreachableHostEnds(): void
     {
         $address = Sockets::refused();
-        $queue = new AmqpQueue("amqp://$address", 'orders', ['timeout' => 1, 'redial_timeout' => 0.5]);
+        $queue = new AmqpQueue("amqp://$address", 'orders', ['timeout' => 0.6, 'redial_timeout' => 0.3]);
         $start = microtime(true);
         try {
-            self::assertNull((new Consumer($queue))->waitTask(1.5));
+            self::assertNull((new Consumer($queue))->waitTask(1));
         } catch (ConnectionException | TimeoutException $thrown) {
             self::assertStringContainsString($address, $thrown->getMessage());
         }

@@ -97,7 +97,8 @@ final class ForkTest extends ContractTestCase
                 exit(0);
             }
             pcntl_waitpid($pid, $status);
-            $task = (new Amqp1\Consumer($queue))->waitTask(10);
+            $consumer = new Amqp1\Consumer($queue);
+            $task = $consumer->waitTask(10);
             echo pcntl_wexitstatus($status), ' ', $task->getName(), "\n";
             $task->ack();
             PHP, [$at->dsn, $this->uniqueName($at)]);

@@ -91,7 +91,10 @@ final class SignalTest extends ContractTestCase
             pcntl_async_signals(true);
             $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue('embedded://signals', 'q'));
             $consumer->waitTask(0.01);
-            pcntl_signal(SIGUSR1, function () use (&$count) { echo 'handled ', ++$count, "\n"; });
+            pcntl_signal(SIGUSR1, function () use (&$count, $consumer) {
+                echo 'handled ', ++$count, "\n";
+                if ($count === 20) { $consumer->stop(); }
+            });
             echo "waiting\n";
             while ($count < 20) { $consumer->waitTask(5); }
             PHP);

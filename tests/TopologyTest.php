@@ -69,7 +69,9 @@ final class TopologyTest extends ContractTestCase
         $queue->pushMany(array_fill(0, 5, ['name' => 'job']));
         $stats = $queue->stats();
         self::assertSame(['active', 'delayed', 'ready', 'reserved', 'consumers', 'broker'], array_keys($stats));
-        self::assertSame([5, 0, 5, 0, 0], array_slice(array_values($stats), 0, 5));
+        // RabbitMQ does not tell what is delivered and not settled.
+        $reserved = $this->broker($broker)->isRabbitMq() ? null : 0;
+        self::assertSame([5, 0, 5, $reserved, 0], array_slice(array_values($stats), 0, 5));
         self::assertSame($queue->getBroker(), $stats['broker']);
 
         $consumer = $this->consumer($queue, ['prefetch' => 2]);
@@ -169,11 +171,19 @@ final class TopologyTest extends ContractTestCase
     {
         $at = $this->broker($broker);
         $name = $this->uniqueName($at);
-        (new Peer($at))->declareQueue($name, ['x-queue-type' => 'classic', 'x-max-length' => 7]);
+        $peer = new Peer($at);
+        $peer->declareQueue($name);
         $queue = $this->queue($broker, ['queue_type' => 'quorum'], $name);
         $thrown = $this->thrown(ExceptionInterface::class, static fn () => $queue->setup());
-
         foreach ([$name, 'quorum', 'classic'] as $named) {
+            self::assertStringContainsString($named, $thrown->getMessage());
+        }
+
+        $name = $this->uniqueName($at);
+        $peer->declareQueue($name, ['x-queue-type' => 'classic', 'x-max-length' => 7]);
+        $queue = $this->queue($broker, ['queue_type' => 'classic', 'arguments' => ['x-max-length' => 8]], $name);
+        $thrown = $this->thrown(ExceptionInterface::class, static fn () => $queue->setup());
+        foreach ([$name, 'x-max-length', '7', '8'] as $named) {
             self::assertStringContainsString($named, $thrown->getMessage());
         }
     }
@@ -206,9 +216,9 @@ final class TopologyTest extends ContractTestCase
 
     /** @dataProvider rabbitMq */
     #[DataProvider('rabbitMq')]
-    public function testSetupReportsAnArgumentTheBrokerDoesNotKnow(string $broker): void
+    public function testSetupReportsAnArgumentTheBrokerRefuses(string $broker): void
     {
-        $queue = $this->queue($broker, ['arguments' => ['x-colour' => 'red']]);
+        $queue = $this->queue($broker, ['arguments' => ['x-max-length' => 'many']]);
         $thrown = $this->thrown(ExceptionInterface::class, static fn () => $queue->setup());
         self::assertStringContainsString($queue->getName(), $thrown->getMessage());
 

@@ -17,7 +17,8 @@ final class WireFormatTest extends ContractTestCase
     #[DataProvider('rabbitMq')]
     public function testA091ClientReadsTheEnvelopeWithItsTypes(string $broker): void
     {
-        $queue = $this->queue($broker, ['name' => 'a-pipeline']);
+        $name = $this->uniqueName($this->broker($broker));
+        $queue = $this->queue($broker, ['name' => 'a-pipeline'], $name);
         $id = $queue->push('ProcessOrder', ['orderId' => 12345], [
             'priority' => 5,
             'headers' => ['tenant-id' => 'company-a', 'tags' => ['x', 'y']],
@@ -25,7 +26,7 @@ final class WireFormatTest extends ContractTestCase
             'ttl' => 60,
             'auto_ack' => true,
         ]);
-        $envelope = (new Peer($this->broker($broker)))->get($queue->getName());
+        $envelope = (new Peer($this->broker($broker)))->get($name);
         $headers = $envelope->getHeaders();
 
         self::assertSame('{"orderId":12345}', $envelope->getBody());
@@ -113,10 +114,11 @@ final class WireFormatTest extends ContractTestCase
     #[DataProvider('rabbitMq')]
     public function testAJobOfRoadRunnersOwnDriverIsConsumed(string $broker): void
     {
-        $queue = $this->queue($broker, ['name' => 'here']);
+        $name = $this->uniqueName($this->broker($broker));
+        $queue = $this->queue($broker, ['name' => 'here'], $name);
         $queue->setup();
         $peer = new Peer($this->broker($broker));
-        $peer->publish($queue->getName(), '{"orderId":12345}', [
+        $peer->publish($name, '{"orderId":12345}', [
             'content_type' => 'application/octet-stream',
             'delivery_mode' => 2,
             'headers' => [

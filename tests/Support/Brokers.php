@@ -64,7 +64,7 @@ final class Brokers
     {
         return self::$found[$name] ??= new Broker($name, match ($name) {
             'embedded' => 'embedded://phpunit',
-            'program' => (self::$program = ProgramBroker::start())->dsn,
+            'program' => (self::$program = ProgramBroker::start(['--idle-timeout', '4000']))->dsn,
             'rabbitmq' => self::fromEnvironment('AMQP1_TEST_RABBITMQ'),
             'rabbitmq-4.0' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_40'),
             'rabbitmq-4.3' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_43'),

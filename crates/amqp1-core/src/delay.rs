@@ -3,8 +3,16 @@
 //!
 //! Expiry is at the head of the line, so all messages of one delay queue have
 //! the same delay; and there must not be a queue for each delay that somebody
-//! asks for. So delays are rounded up to one of [`BUCKETS`] steps, each at most
+//! asks for. So delays are rounded up to one of some 340 steps, each at most
 //! 4.5 % (below five seconds: 250 ms) above the one before.
+//!
+//! A delay queue has to go when it is not used any more, and never with a
+//! message inside. RabbitMQ's `x-expires` counts from the declaration: neither
+//! a publish nor, for a quorum queue, another declaration over the management
+//! node renews it. So a delay queue is used
+//! for one day only, which is in its name, and lives for that day, its delay
+//! and another day: the last message left it a day before, clocks that
+//! disagree by hours and targets that were full for hours included.
 
 use std::time::Duration;
 
@@ -13,30 +21,56 @@ const EVEN_UP_TO: u64 = 5_000;
 /// The even steps, in milliseconds.
 const EVEN_STEP: u64 = 250;
 
-/// RabbitMQ keeps a TTL in 32 bits of milliseconds, and the queue outlives its last message.
-pub const LONGEST: Duration = Duration::from_secs(48 * 86_400);
+/// One day in milliseconds: how long a delay queue is published to, and how
+/// long it outlives its last message.
+const DAY: u64 = 86_400_000;
 
-/// A delay queue lives so much longer than its messages, unless it is declared
-/// anew: no message is inside when it goes.
-pub const LINGER: Duration = Duration::from_secs(600);
+/// RabbitMQ keeps `x-expires` in 32 bits of milliseconds.
+pub const LONGEST: Duration = Duration::from_secs(47 * 86_400);
 
-/// A queue that was declared longer ago is declared again before it is used, so
-/// that its end is always [`LINGER`] less this (nine minutes) beyond its messages'.
-pub const REDECLARE: Duration = Duration::from_secs(60);
+/// The delay queue of one step, one day and one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelayQueue {
+    /// Its name.
+    pub name: String,
+    /// `x-message-ttl`: the step, in milliseconds.
+    pub ttl: u64,
+    /// `x-expires`, in milliseconds.
+    pub expires: u64,
+}
 
-/// The step for a delay: never shorter, at most 4.5 % or 250 ms longer.
+/// The queue that a delay of a job for `target` takes now (Unix milliseconds).
 /// `None` beyond [`LONGEST`].
 #[must_use]
-pub fn bucket(delay: Duration) -> Option<u64> {
+pub fn queue(delay: Duration, target: &str, now: u64) -> Option<DelayQueue> {
+    let ttl = step(delay)?;
+    Some(DelayQueue {
+        name: name(ttl, now / DAY, target),
+        ttl,
+        expires: ttl + 2 * DAY,
+    })
+}
+
+/// The names of all delay queues of `target` that can have a message inside now.
+pub fn names(target: &str, now: u64) -> impl Iterator<Item = String> + '_ {
+    let today = now / DAY;
+    steps().flat_map(move |step| {
+        let first = today.saturating_sub(step.div_ceil(DAY));
+        (first..=today).map(move |day| name(step, day, target))
+    })
+}
+
+/// The step for a delay: never shorter, at most 4.5 % or 250 ms longer.
+fn step(delay: Duration) -> Option<u64> {
     if delay > LONGEST {
         return None;
     }
     let wanted = delay.as_micros().div_ceil(1000).max(1) as u64;
-    buckets().find(|step| *step >= wanted)
+    steps().find(|step| *step >= wanted)
 }
 
 /// Every step in milliseconds, in order.
-pub fn buckets() -> impl Iterator<Item = u64> {
+fn steps() -> impl Iterator<Item = u64> {
     let longest = LONGEST.as_millis() as u64;
     let even = (1..=EVEN_UP_TO / EVEN_STEP).map(|n| n * EVEN_STEP);
     let geometric = std::iter::successors(Some(next(EVEN_UP_TO)), |step| Some(next(*step)));
@@ -48,10 +82,8 @@ fn next(step: u64) -> u64 {
     step + step * 45 / 1000
 }
 
-/// The name of the delay queue of `milliseconds` before `target`.
-#[must_use]
-pub fn queue_name(milliseconds: u64, target: &str) -> String {
-    let name = format!("amqp1.delay.{milliseconds}.{target}");
+fn name(milliseconds: u64, day: u64, target: &str) -> String {
+    let name = format!("amqp1.delay.{milliseconds}.{day}.{target}");
     // RabbitMQ's limit is 255 bytes; a long name keeps its beginning and a hash of the rest.
     if name.len() <= 255 {
         return name;
@@ -78,7 +110,7 @@ mod tests {
             .step_by(7)
             .chain((20_000..LONGEST.as_millis() as u64).step_by(9_999_991))
         {
-            let step = bucket(Duration::from_millis(millis)).unwrap();
+            let step = step(Duration::from_millis(millis)).unwrap();
             assert!(step >= millis, "{millis} → {step}");
             let late = step - millis;
             assert!(late <= (millis / 20).max(1000), "{millis} → {step}");
@@ -87,15 +119,32 @@ mod tests {
 
     #[test]
     fn there_is_a_bounded_number_of_them() {
-        assert!(buckets().count() < 350);
-        assert_eq!(bucket(LONGEST), Some(LONGEST.as_millis() as u64));
-        assert_eq!(bucket(LONGEST + Duration::from_millis(1)), None);
+        assert!(steps().count() < 350);
+        assert_eq!(step(LONGEST), Some(LONGEST.as_millis() as u64));
+        assert_eq!(step(LONGEST + Duration::from_millis(1)), None);
+        assert!(LONGEST.as_millis() as u64 + 2 * DAY < u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn a_queue_outlives_its_last_message_by_a_day() {
+        for delay in [1, 3_600, 40 * 86_400] {
+            let delay = Duration::from_secs(delay);
+            // Declared at the day's first moment, used at its last.
+            let first = queue(delay, "q", 100 * DAY).unwrap();
+            let last = queue(delay, "q", 101 * DAY - 1).unwrap();
+            assert_eq!(first, last);
+            let last_message_leaves = 101 * DAY - 1 + last.ttl;
+            let queue_goes = 100 * DAY + first.expires;
+            assert!(queue_goes >= last_message_leaves + DAY);
+            assert_ne!(queue(delay, "q", 101 * DAY).unwrap().name, first.name);
+            assert!(names("q", last_message_leaves - 1).any(|name| name == first.name));
+        }
     }
 
     #[test]
     fn long_names_stay_apart_and_short_enough() {
-        let one = queue_name(1, &format!("{}ü1", "x".repeat(240)));
-        let two = queue_name(1, &format!("{}ü2", "x".repeat(240)));
+        let one = name(1, 1, &format!("{}ü1", "x".repeat(240)));
+        let two = name(1, 1, &format!("{}ü2", "x".repeat(240)));
         assert!(one.len() <= 255 && two.len() <= 255 && one != two);
     }
 }

@@ -40,5 +40,6 @@ pub use pool::{pool_info, shutdown, ConnectionInfo, PoolInfo};
 pub use queue::{BrokerInfo, Queue, QueueStats};
 pub use wait::{Interrupt, Wait};
 
-/// Versions of the libraries underneath, for `--ri`.
-pub const LIBRARY_VERSIONS: &[(&str, &str)] = &[("fe2o3-amqp", "0.18.4")];
+/// Name and version of the libraries underneath, as they were locked at build time.
+pub const LIBRARY_VERSIONS: &[(&str, &str)] =
+    &include!(concat!(env!("OUT_DIR"), "/library_versions.rs"));

@@ -18,8 +18,11 @@ use crate::pool::{self, Role};
 use crate::topology::{self, Strictness, Topology, DELAYED_EXCHANGE};
 use crate::wait::Wait;
 
-use crate::format::roadrunner::{DelayMark, ROUTING_KEY_HEADER};
+use crate::format::roadrunner::{self, DelayMark, ROUTING_KEY_HEADER};
 use crate::job::HeaderValue;
+
+/// How long a binding that was seen is taken to be there.
+const RECHECK: Duration = Duration::from_secs(60);
 
 /// What a queue is, checked; shared by its clones, consumers and tasks.
 #[derive(Debug)]
@@ -62,6 +65,8 @@ pub(crate) struct Route {
     /// A TTL in the header would be over before the job is in its queue: the
     /// consumer looks at absolute-expiry-time instead.
     pub ttl_is_lost: bool,
+    /// To a queue by its name, not to an exchange.
+    pub to_queue: bool,
 }
 
 impl Definition {
@@ -216,13 +221,14 @@ impl Definition {
                 delay_mark: DelayMark::None,
                 released_is_taken: false,
                 ttl_is_lost: false,
+                to_queue: place.exchange.is_none(),
             });
         }
         if let Destination::Queue(queue) = destination {
             self.declare_other(&live, queue, wait)?;
         }
         let address = place.address(live.dialect)?;
-        self.addressed(&live, address, DelayMark::None)
+        self.addressed(&live, address, place.exchange.is_none(), DelayMark::None)
     }
 
     fn place<'a>(&'a self, destination: &'a Destination) -> Place<'a> {
@@ -241,6 +247,15 @@ impl Definition {
                 exchange,
                 key: &self.routing_key,
             },
+        }
+    }
+
+    /// For messages: `exchange 'x' with routing key 'k'`, or `queue 'q'`.
+    pub fn name_of(&self, destination: &Destination) -> String {
+        let place = self.place(destination);
+        match place.exchange {
+            Some(exchange) => format!("exchange '{exchange}' with routing key '{}'", place.key),
+            None => format!("queue '{}'", place.key),
         }
     }
 
@@ -277,7 +292,13 @@ impl Definition {
 
     /// Over the anonymous terminus where the broker has one: routing keys may
     /// be as many as jobs, links may not.
-    fn addressed(&self, live: &Live, address: String, delay_mark: DelayMark) -> Result<Route> {
+    fn addressed(
+        &self,
+        live: &Live,
+        address: String,
+        to_queue: bool,
+        delay_mark: DelayMark,
+    ) -> Result<Route> {
         let relay = live.connection.remote().offers("ANONYMOUS-RELAY");
         let target = (!relay).then_some(address.as_str());
         let sender = pool::sender(&self.endpoint, &live.connection, target)?;
@@ -287,6 +308,7 @@ impl Definition {
             delay_mark,
             released_is_taken: false,
             ttl_is_lost: false,
+            to_queue,
         })
     }
 
@@ -311,15 +333,21 @@ impl Definition {
                 delay_mark: DelayMark::EnqueueTime,
                 released_is_taken: false,
                 ttl_is_lost: false,
+                to_queue: place.exchange.is_none(),
             }),
             (DelaySupport::EnqueueTime, _) => {
                 let address = place.address(live.dialect)?;
-                self.addressed(live, address, DelayMark::EnqueueTime)
+                self.addressed(
+                    live,
+                    address,
+                    place.exchange.is_none(),
+                    DelayMark::EnqueueTime,
+                )
             }
             (DelaySupport::DelayQueues, Some(exchange)) if plugin => {
                 self.check_bound(live, exchange, place.key, wait)?;
                 let address = place.address(live.dialect)?;
-                let route = self.addressed(live, address, DelayMark::XDelay)?;
+                let route = self.addressed(live, address, false, DelayMark::XDelay)?;
                 Ok(Route {
                     released_is_taken: true,
                     ..route
@@ -334,7 +362,7 @@ impl Definition {
     fn check_bound(&self, live: &Live, exchange: &str, key: &str, wait: &Wait<'_>) -> Result<()> {
         let memo = format!("bound\n{exchange}\n{}\n{key}", self.queue);
         let (endpoint, connection) = (&self.endpoint, &live.connection);
-        if pool::is_declared(endpoint, Role::Publish, connection, &memo, delay::REDECLARE) {
+        if pool::is_declared(endpoint, Role::Publish, connection, &memo, RECHECK) {
             return Ok(());
         }
         let management = pool::management(endpoint, Role::Publish, connection)?;
@@ -355,22 +383,32 @@ impl Definition {
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<Route> {
-        let Some(step) = delay::bucket(delay) else {
+        let now = roadrunner::now_millis().unsigned_abs();
+        let Some(queue) = delay::queue(delay, &place.target(), now) else {
             return Err(Error::unsupported(format!(
                 "{}: RabbitMQ can delay a job by {} days at the most",
                 self.describe(),
                 delay::LONGEST.as_secs() / 86_400
             )));
         };
-        let name = delay::queue_name(step, &place.target());
         let (endpoint, connection) = (&self.endpoint, &live.connection);
-        if !pool::is_declared(endpoint, Role::Publish, connection, &name, delay::REDECLARE) {
+        if !pool::is_declared(
+            endpoint,
+            Role::Publish,
+            connection,
+            &queue.name,
+            Duration::MAX,
+        ) {
             let management = pool::management(endpoint, Role::Publish, connection)?;
             let exchange = place.exchange.unwrap_or("");
-            topology::declare_delay_queue(&management, &name, step, (exchange, place.key), wait)?;
-            pool::set_declared(endpoint, Role::Publish, connection, &name);
+            topology::declare_delay_queue(&management, &queue, (exchange, place.key), wait)?;
+            pool::set_declared(endpoint, Role::Publish, connection, &queue.name);
         }
-        let route = self.addressed(live, live.dialect.queue_address(&name), DelayMark::None)?;
+        let route = self.addressed(
+            live,
+            live.dialect.queue_address(&queue.name),
+            DelayMark::None,
+        )?;
         Ok(Route {
             ttl_is_lost: true,
             ..route

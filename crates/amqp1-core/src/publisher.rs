@@ -44,6 +44,8 @@ struct Sent {
     destination: Destination,
     delay: Duration,
     released_is_taken: bool,
+    /// It goes to a queue by name, ours to declare: `released` means that the queue is gone.
+    to_queue: bool,
     resent: u32,
 }
 
@@ -138,6 +140,7 @@ impl Publisher {
             destination,
             delay,
             released_is_taken: route.released_is_taken,
+            to_queue: route.to_queue,
             resent: 0,
         }));
         if let Err(error) = sent {
@@ -214,8 +217,13 @@ impl Publisher {
             (Outcome::Lost(error), Some(_)) => return self.lost.push((index, error.clone())),
             (Outcome::Accepted, _) | (_, None) => {}
             (Outcome::Released, Some(sent)) if sent.released_is_taken => {}
-            (outcome, Some(_)) => {
-                let error = failure(&self.definition, outcome);
+            (Outcome::Released, Some(sent)) if sent.to_queue => {
+                let name = self.definition.name_of(&sent.destination);
+                let error = Error::queue_not_found(format!("{name} does not exist (released)"));
+                return self.lost.push((index, error));
+            }
+            (outcome, Some(sent)) => {
+                let error = failure(&self.definition, &sent.destination, outcome);
                 self.failures.push((index, error));
             }
         }
@@ -337,12 +345,12 @@ impl Publisher {
 }
 
 /// The error that a negative outcome is.
-fn failure(definition: &Definition, outcome: &Outcome) -> Error {
+fn failure(definition: &Definition, destination: &Destination, outcome: &Outcome) -> Error {
     let what = definition.describe();
     match outcome {
         Outcome::Released => Error::unroutable(format!(
-            "{what}: the broker has no queue for the job (released): bind a queue to exchange '{}' for its routing key, or create the queue",
-            definition.options.exchange.as_deref().unwrap_or("")
+            "{what}: the broker has no queue for the job (released by {}): create the queue, or bind one",
+            definition.name_of(destination)
         )),
         Outcome::Rejected(Some((condition, description))) => {
             let kind = match condition_kind(condition) {

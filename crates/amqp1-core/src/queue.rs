@@ -9,6 +9,7 @@ use crate::delay;
 use crate::dialect::DelaySupport;
 use crate::endpoint::{split_query, Endpoint};
 use crate::error::{Error, Result};
+use crate::format::roadrunner;
 use crate::id;
 use crate::job::Job;
 use crate::live::{Definition, Destination, Live};
@@ -221,8 +222,9 @@ impl Queue {
         let definition = &self.definition;
         let management = definition.management("stats()", wait)?;
         let target = definition.delay_target();
-        let paths: Vec<String> = delay::buckets()
-            .map(|step| queue_path(&delay::queue_name(step, &target)))
+        let now = roadrunner::now_millis().unsigned_abs();
+        let paths: Vec<String> = delay::names(&target, now)
+            .map(|name| queue_path(&name))
             .collect();
         let mut delayed = 0;
         for answer in self.named(management.get_all(&paths, wait))? {

@@ -1,7 +1,7 @@
 //! Declaring queues, exchanges and bindings through the management node.
 
 use crate::address::segment;
-use crate::delay;
+use crate::delay::DelayQueue;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::management::{Management, Response};
@@ -187,34 +187,32 @@ pub(crate) fn is_bound(
     Ok(answer.status == 200 && answer.list_len() > 0)
 }
 
-/// Declares the delay queue of `milliseconds` before a target, and renews its life.
+/// Declares a delay queue before a target.
 ///
 /// At-least-once dead-lettering: a message leaves the delay queue only when the
 /// target has confirmed it.
 pub(crate) fn declare_delay_queue(
     management: &Management,
-    name: &str,
-    milliseconds: u64,
+    queue: &DelayQueue,
     (exchange, routing_key): (&str, &str),
     wait: &Wait<'_>,
 ) -> Result<()> {
     let text = |text: &str| Input::Text(text.to_owned());
-    let linger = delay::LINGER.as_millis() as u64;
     let arguments = [
         ("x-queue-type", text("quorum")),
         ("x-dead-letter-exchange", text(exchange)),
         ("x-dead-letter-routing-key", text(routing_key)),
         ("x-dead-letter-strategy", text("at-least-once")),
         ("x-overflow", text("reject-publish")),
-        ("x-message-ttl", Input::Int(milliseconds as i64)),
-        ("x-expires", Input::Int((milliseconds + linger) as i64)),
+        ("x-message-ttl", Input::Int(queue.ttl as i64)),
+        ("x-expires", Input::Int(queue.expires as i64)),
     ]
     .map(|(name, value)| (name.to_owned(), value));
     let options = QueueOptions::default();
-    let answer = put_queue(management, name, &options, &arguments, wait)?;
+    let answer = put_queue(management, &queue.name, &options, &arguments, wait)?;
     match answer.status {
         200 | 201 => Ok(()),
-        status => Err(refused("delay queue", name, status, &answer)),
+        status => Err(refused("delay queue", &queue.name, status, &answer)),
     }
 }
 
@@ -285,3 +283,7 @@ fn refused(what: &str, name: &str, status: u16, answer: &Response) -> Error {
         _ => Error::config(message),
     }
 }
+
+#[cfg(test)]
+#[path = "topology_tests.rs"]
+mod tests;

@@ -19,8 +19,11 @@ use crate::Error;
 const READ: usize = 64 * 1024;
 /// How long the peer's close may take after the broker's, and the last octets to be taken.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest sleep when the store has something due: the wall clock may be set meanwhile.
+/// Longest sleep: the store goes by the wall clock, which may be set meanwhile.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
+
+/// In place of a time that no clock reaches.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// When what happened last.
 #[derive(Debug)]
@@ -99,7 +102,7 @@ impl Connection {
         let at = Instant::now();
         match self.phase {
             Phase::Negotiating(_) | Phase::Opening => {
-                if at >= times.accepted + self.shared.options.handshake_timeout {
+                if at >= self.handshake_ends(times) {
                     self.failure = Some(Error::Negotiation("the handshake took too long".into()));
                     self.phase = Phase::Ended;
                 }
@@ -132,10 +135,14 @@ impl Connection {
         }
     }
 
+    fn handshake_ends(&self, times: &Times) -> Instant {
+        later(times.accepted, self.shared.options.handshake_timeout)
+    }
+
     /// When the peer has been silent for too long: after twice the time it was told.
     fn silence_ends(&self, times: &Times) -> Option<Instant> {
         let timeout = self.shared.options.idle_timeout;
-        (!timeout.is_zero()).then(|| times.read + timeout * 2)
+        (!timeout.is_zero()).then(|| later(times.read, timeout.saturating_mul(2)))
     }
 
     /// When the peer must hear something: after half the time it gives.
@@ -147,9 +154,7 @@ impl Connection {
 
     fn wake_at(&self, times: &Times) -> Instant {
         let mut at = match self.phase {
-            Phase::Negotiating(_) | Phase::Opening => {
-                times.accepted + self.shared.options.handshake_timeout
-            }
+            Phase::Negotiating(_) | Phase::Opening => self.handshake_ends(times),
             Phase::Opened => Instant::now() + MAX_SLEEP,
             Phase::Closing | Phase::Ended => {
                 times.closing.unwrap_or_else(Instant::now) + CLOSE_TIMEOUT
@@ -162,10 +167,16 @@ impl Connection {
             }
         }
         if let Some(due) = self.next_due {
-            at = at.min(Instant::now() + Duration::from_millis(due.saturating_sub(now())));
+            let wait = Duration::from_millis(due.saturating_sub(now()));
+            at = at.min(Instant::now() + wait.min(MAX_SLEEP));
         }
         at
     }
+}
+
+/// As far in the future as there is a clock for.
+fn later(at: Instant, wait: Duration) -> Instant {
+    at.checked_add(wait).unwrap_or(at + FAR)
 }
 
 /// Writes what fits, or flushes when there is nothing to write: 0 then. Cancelling it loses nothing.

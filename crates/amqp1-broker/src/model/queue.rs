@@ -236,10 +236,10 @@ impl Queue {
     }
 
     fn give_up_ready(&mut self, place: Place, cause: Cause) -> Option<Dead> {
-        self.take_ready(place).map(|entry| self.dead(entry, cause))
+        self.take_ready(place).map(|entry| self.dead(*entry, cause))
     }
 
-    fn dead(&self, entry: Box<Entry>, cause: Cause) -> Dead {
+    fn dead(&self, entry: Entry, cause: Cause) -> Dead {
         let mut trail = entry.trail;
         if cause.by_consumer() {
             trail.clear();
@@ -366,7 +366,7 @@ impl Queue {
         let mut entry = self.take_acquired(link, sequence)?.entry;
         match outcome {
             Outcome::Accepted => None,
-            Outcome::Rejected(error) => Some(self.dead(entry, Cause::Rejected(error))),
+            Outcome::Rejected(error) => Some(self.dead(*entry, Cause::Rejected(error))),
             Outcome::Released => self.put_back(entry, false, None, default_limit, now),
             Outcome::Modified {
                 delivery_failed,
@@ -380,7 +380,7 @@ impl Queue {
                     entry.message.annotate(map);
                 }
                 if undeliverable_here {
-                    return Some(self.dead(entry, Cause::Rejected(None)));
+                    return Some(self.dead(*entry, Cause::Rejected(None)));
                 }
                 self.put_back(entry, delivery_failed, due, default_limit, now)
             }
@@ -400,7 +400,7 @@ impl Queue {
             entry.delivery_count = entry.delivery_count.saturating_add(1);
             let limit = self.declaration.delivery_limit.unwrap_or(default_limit);
             if limit.is_some_and(|limit| entry.delivery_count > limit) {
-                return Some(self.dead(entry, Cause::DeliveryLimit));
+                return Some(self.dead(*entry, Cause::DeliveryLimit));
             }
         }
         let wait = self.declaration.retry_delay(failed, entry.delivery_count);
@@ -457,5 +457,5 @@ impl Queue {
 }
 
 #[cfg(test)]
-#[path = "queue_tests.rs"]
+#[path = "queue_tests/mod.rs"]
 mod tests;

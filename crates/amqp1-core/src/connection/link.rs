@@ -242,10 +242,12 @@ impl ReceiverLink {
         let Some((session, out)) = state.session_and_out(self.key) else {
             return Err(state.gone(self.key));
         };
-        let receiver = match &mut session.receiver {
-            Some(receiver) if receiver.phase == Phase::Attached => receiver,
-            _ => return Err(state.gone(self.key)),
+        let Some(receiver) = &mut session.receiver else {
+            return Err(state.gone(self.key));
         };
+        if let Phase::Detached(error) = &receiver.phase {
+            return Err(error.clone());
+        }
         let waiting = receiver.accept(delivery_id);
         if waiting < receiver.flush_at() && receiver.has_buffered() {
             self.connection.kick_soon(state);
@@ -262,12 +264,13 @@ impl ReceiverLink {
         let Some((session, out)) = state.session_and_out(self.key) else {
             return Err(state.gone(self.key));
         };
-        match &mut session.receiver {
-            Some(receiver) if receiver.phase == Phase::Attached => {
-                receiver.settle(out, self.key.channel, delivery_id, delivery_state);
-            }
-            _ => return Err(state.gone(self.key)),
+        let Some(receiver) = &mut session.receiver else {
+            return Err(state.gone(self.key));
+        };
+        if let Phase::Detached(error) = &receiver.phase {
+            return Err(error.clone());
         }
+        receiver.settle(out, self.key.channel, delivery_id, delivery_state);
         session.grant_credit(out).map_err(internal)?;
         self.connection.kick(state);
         Ok(())
@@ -308,6 +311,9 @@ impl ReceiverLink {
     }
 }
 
+/// Credit for answers: renewed at half, so never less than half of it is there.
+const ANSWERS: u32 = 64;
+
 /// A sender and a receiver of one name: requests and their answers.
 #[derive(Debug, Clone)]
 pub(crate) struct LinkPair {
@@ -334,7 +340,7 @@ impl LinkPair {
                 frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
             }
             session.sender = Some(Sender::new(name.clone()));
-            session.receiver = Some(Receiver::new(name, 16, signal.clone()));
+            session.receiver = Some(Receiver::new(name, ANSWERS, signal.clone()));
         }
         connection.kick(state);
         Ok(Some(Self {

@@ -1,0 +1,299 @@
+//! Sessions and links by bare frames: windows, credit, drain, settlement, and what breaks them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use fe2o3_amqp::frames::amqp::FrameBody;
+use fe2o3_amqp_types::definitions::{
+    AmqpError, ErrorCondition, Handle, LinkError, ReceiverSettleMode, Role, SessionError,
+};
+use fe2o3_amqp_types::messaging::{DeliveryState, Rejected, Released};
+use fe2o3_amqp_types::performatives::{Detach, End};
+use support::raw::{attach, begin, disposition, flow, frame, transfer, Raw, MESSAGE};
+use support::*;
+
+fn condition(error: Option<fe2o3_amqp_types::definitions::Error>) -> ErrorCondition {
+    error.expect("an error").condition
+}
+
+#[tokio::test]
+async fn transfers_beyond_credit_detach_the_link() {
+    let broker = broker_with(|o| o.publisher_credit = 2);
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.send(&attach("s", 0, Role::Sender, Some("q"))).await;
+    raw.next().await;
+    assert!(matches!(raw.next().await, FrameBody::Flow(f) if f.link_credit == Some(2)));
+    // In one write, so that no new credit comes between.
+    let said: Vec<Vec<u8>> = (0..3)
+        .map(|id| frame(0, &transfer(0, Some(id), false), MESSAGE))
+        .collect();
+    raw.say(&said.concat()).await;
+    assert!(matches!(raw.next().await, FrameBody::Disposition(d) if d.last == Some(1)));
+    let FrameBody::Detach(detach) = raw.next().await else {
+        panic!("no detach");
+    };
+    let exceeded = ErrorCondition::LinkError(LinkError::TransferLimitExceeded);
+    assert_eq!(condition(detach.error), exceeded);
+    assert_eq!(ready(&broker, "q"), 2);
+}
+
+#[tokio::test]
+async fn credit_is_topped_up_as_it_is_used() {
+    let broker = broker_with(|o| o.publisher_credit = 4);
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    for id in 0..2 {
+        raw.send_with(&transfer(0, Some(id), false), MESSAGE).await;
+        assert!(matches!(raw.next().await, FrameBody::Disposition(_)));
+    }
+    let FrameBody::Flow(credit) = raw.next().await else {
+        panic!("no new credit");
+    };
+    assert_eq!(
+        (credit.delivery_count, credit.link_credit),
+        (Some(2), Some(4))
+    );
+}
+
+#[tokio::test]
+async fn a_transfer_without_a_link_ends_the_session_only() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.send_with(&transfer(5, Some(0), false), MESSAGE).await;
+    let FrameBody::End(end) = raw.next().await else {
+        panic!("no end");
+    };
+    let unattached = ErrorCondition::SessionError(SessionError::UnattachedHandle);
+    assert_eq!(condition(end.error), unattached);
+    // What crosses the end is passed over; then the channel is free again.
+    raw.send_with(&transfer(5, Some(1), false), MESSAGE).await;
+    raw.send(&End { error: None }).await;
+    raw.send(&begin(100)).await;
+    assert!(matches!(raw.next().await, FrameBody::Begin(_)));
+}
+
+#[tokio::test]
+async fn limits_of_channels_and_handles_hold() {
+    let broker = broker_with(|o| {
+        o.max_sessions = 4;
+        o.max_links = 4;
+    });
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.say(&frame(4, &begin(1), b"")).await;
+    assert!(matches!(raw.next().await, FrameBody::Close(c) if c.error.is_some()));
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.send(&attach("r", 4, Role::Receiver, Some("q"))).await;
+    assert!(matches!(raw.next().await, FrameBody::Close(c) if c.error.is_some()));
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.attach(&attach("a", 0, Role::Receiver, Some("q"))).await;
+    raw.send(&attach("b", 0, Role::Receiver, Some("q"))).await;
+    let FrameBody::End(end) = raw.next().await else {
+        panic!("no end");
+    };
+    let in_use = ErrorCondition::SessionError(SessionError::HandleInUse);
+    assert_eq!(condition(end.error), in_use);
+}
+
+#[tokio::test]
+async fn an_aborted_delivery_leaves_no_trace() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    raw.send_with(&transfer(0, Some(0), true), b"\x00\x53\x75\xa0\x05begun")
+        .await;
+    let mut aborted = transfer(0, None, false);
+    aborted.aborted = true;
+    raw.send(&aborted).await;
+    raw.send_with(&transfer(0, Some(1), true), &MESSAGE[..3])
+        .await;
+    raw.send_with(&transfer(0, None, false), &MESSAGE[3..])
+        .await;
+    assert!(matches!(raw.next().await, FrameBody::Disposition(d) if d.first == 1));
+    assert_eq!(ready(&broker, "q"), 1);
+    raw.attach(&attach("r", 1, Role::Receiver, Some("q"))).await;
+    raw.send(&flow(Some(1), 0, 1)).await;
+    assert!(raw.transfer().await.1.ends_with(MESSAGE));
+}
+
+#[tokio::test]
+async fn a_message_that_is_none_is_rejected() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    raw.send_with(&transfer(0, Some(0), false), b"junk").await;
+    let FrameBody::Disposition(d) = raw.next().await else {
+        panic!("no disposition");
+    };
+    let Some(DeliveryState::Rejected(Rejected { error })) = d.state else {
+        panic!("not rejected");
+    };
+    assert_eq!(
+        condition(error),
+        ErrorCondition::AmqpError(AmqpError::DecodeError)
+    );
+    assert_eq!(ready(&broker, "q"), 0);
+}
+
+#[tokio::test]
+async fn drain_gives_what_there_is_and_takes_the_rest() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    for id in 0..2 {
+        raw.send_with(&transfer(0, Some(id), false), MESSAGE).await;
+        raw.next().await;
+    }
+    raw.attach(&attach("r", 1, Role::Receiver, Some("q"))).await;
+    let mut drain = flow(Some(1), 0, 10);
+    drain.drain = true;
+    raw.send(&drain).await;
+    raw.transfer().await;
+    raw.transfer().await;
+    let FrameBody::Flow(answer) = raw.next().await else {
+        panic!("the drain is not answered");
+    };
+    assert!(answer.drain);
+    assert_eq!(
+        (answer.delivery_count, answer.link_credit),
+        (Some(10), Some(0))
+    );
+    // Nothing is left of the credit.
+    raw.send_with(&transfer(0, Some(2), false), MESSAGE).await;
+    raw.next().await;
+    assert!(raw.sync(flow(None, 0, 0)).await.is_empty());
+    // New credit counts from where the drain left it.
+    raw.send(&flow(Some(1), 10, 1)).await;
+    raw.transfer().await;
+}
+
+#[tokio::test]
+async fn echo_is_answered_with_the_links_state() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    for id in 0..3 {
+        raw.send_with(&transfer(0, Some(id), false), MESSAGE).await;
+        raw.next().await;
+    }
+    raw.attach(&attach("r", 1, Role::Receiver, Some("q"))).await;
+    let mut echo = flow(Some(1), 0, 0);
+    echo.echo = true;
+    raw.send(&echo).await;
+    let FrameBody::Flow(answer) = raw.next().await else {
+        panic!("no answer");
+    };
+    assert_eq!(answer.handle, Some(Handle(1)));
+    assert_eq!(answer.available, Some(3));
+    assert_eq!(
+        (answer.delivery_count, answer.link_credit),
+        (Some(0), Some(0))
+    );
+}
+
+#[tokio::test]
+async fn the_peers_window_holds_transfers_back() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 2).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    for id in 0..5 {
+        raw.send_with(&transfer(0, Some(id), false), MESSAGE).await;
+        raw.next().await;
+    }
+    raw.attach(&attach("r", 1, Role::Receiver, Some("q"))).await;
+    let mut credit = flow(Some(1), 0, 5);
+    credit.incoming_window = 2;
+    raw.send(&credit).await;
+    raw.transfer().await;
+    raw.transfer().await;
+    let mut told = flow(None, 0, 0);
+    (told.next_incoming_id, told.incoming_window) = (Some(2), 0);
+    assert!(raw.sync(told.clone()).await.is_empty(), "beyond the window");
+    told.incoming_window = 1;
+    raw.send(&told).await;
+    raw.transfer().await;
+    (told.next_incoming_id, told.incoming_window) = (Some(3), 100);
+    raw.send(&told).await;
+    raw.transfer().await;
+    raw.transfer().await;
+}
+
+#[tokio::test]
+async fn lowered_credit_takes_unsent_deliveries_back() {
+    let broker = broker();
+    // The window is shut: everything given to the link waits.
+    let mut raw = Raw::connect(&broker, 0).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    for id in 0..5 {
+        raw.send_with(&transfer(0, Some(id), false), MESSAGE).await;
+        raw.next().await;
+    }
+    raw.attach(&attach("r", 1, Role::Receiver, Some("q"))).await;
+    let mut credit = flow(Some(1), 0, 5);
+    credit.incoming_window = 0;
+    raw.send(&credit).await;
+    until("assignment", || counts(&broker, "q").unsettled == 5).await;
+    credit.link_credit = Some(2);
+    raw.send(&credit).await;
+    until("return", || counts(&broker, "q").unsettled == 2).await;
+    assert_eq!(ready(&broker, "q"), 3);
+}
+
+#[tokio::test]
+async fn dispositions_are_ranges_both_ways() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 1000).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    let mut all = Vec::new();
+    for id in 0..20 {
+        all.extend(frame(0, &transfer(0, Some(id), false), MESSAGE));
+    }
+    raw.say(&all).await;
+    let mut settled = 0;
+    let mut frames = 0;
+    while settled < 20 {
+        let FrameBody::Disposition(d) = raw.next().await else {
+            panic!("no disposition");
+        };
+        assert_eq!(d.first, settled);
+        settled = d.last.unwrap_or(d.first) + 1;
+        frames += 1;
+    }
+    assert!(frames < 20, "they were said in one write");
+    let mut receiver = attach("r", 1, Role::Receiver, Some("q"));
+    receiver.rcv_settle_mode = ReceiverSettleMode::Second;
+    raw.attach(&receiver).await;
+    raw.send(&flow(Some(1), 0, 20)).await;
+    for _ in 0..20 {
+        raw.transfer().await;
+    }
+    raw.send(&disposition(0, 9, false)).await;
+    let FrameBody::Disposition(d) = raw.next().await else {
+        panic!("no disposition");
+    };
+    assert_eq!((d.role, d.settled), (Role::Sender, true));
+    assert_eq!((d.first, d.last), (0, Some(9)));
+    assert!(d.state.unwrap().is_accepted());
+    assert_eq!(counts(&broker, "q").unsettled, 10);
+    // A range of two billion deliveries means those that there are.
+    let mut released = disposition(10, i32::MAX as u32, true);
+    released.state = Some(Released {}.into());
+    raw.send(&released).await;
+    raw.sync(flow(None, 0, 0)).await;
+    assert_eq!(counts(&broker, "q").unsettled, 0);
+}
+
+#[tokio::test]
+async fn a_detach_that_crosses_is_passed_over() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 1).await;
+    let detach = Detach {
+        handle: Handle(0),
+        closed: true,
+        error: None,
+    };
+    raw.attach(&attach("r", 0, Role::Receiver, Some("q"))).await;
+    raw.send(&detach).await;
+    raw.send(&detach).await;
+    assert!(matches!(raw.next().await, FrameBody::Detach(d) if d.closed && d.error.is_none()));
+    assert!(raw.sync(flow(None, 0, 0)).await.is_empty());
+}
