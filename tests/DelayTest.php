@@ -118,16 +118,20 @@ final class DelayTest extends ContractTestCase
         }
         $before = $this->queuesOf($broker);
         $queue = $this->queue($broker);
-        // From half a second to about half an hour, no two alike.
+        // From half a second to some three minutes, no two alike.
         $counts = [];
         foreach ([0.0, 0.37] as $between) {
             $queue->pushMany((static function () use ($between) {
-                for ($i = 0; $i < 300; ++$i) {
-                    yield ['name' => "job-$i", 'options' => ['delay' => 0.5 * 4000 ** (($i + $between) / 300)]];
+                for ($i = 0; $i < 150; ++$i) {
+                    yield ['name' => "job-$i", 'options' => ['delay' => 0.5 * 400 ** (($i + $between) / 150)]];
                 }
             })());
-            $new = array_diff_key($this->queuesOf($broker), $before);
-            unset($new[$queue->getName()]);
+            // Others may be at work on the same broker: those that are for this queue.
+            $new = array_filter(
+                array_diff_key($this->queuesOf($broker), $before),
+                static fn (string $name) => $name !== $queue->getName() && str_contains($name, $queue->getName()),
+                ARRAY_FILTER_USE_KEY
+            );
             $counts[] = count($new);
             foreach ($new as $name => [$durable]) {
                 self::assertSame('true', $durable, "$name is durable");
@@ -136,7 +140,7 @@ final class DelayTest extends ContractTestCase
         }
 
         self::assertGreaterThan(0, $counts[0], 'the delay queues were seen');
-        self::assertLessThanOrEqual(200, $counts[1], 'for 600 different delays');
+        self::assertLessThanOrEqual(140, $counts[1], 'for 300 different delays');
         self::assertLessThanOrEqual($counts[0] + 5, $counts[1], 'other delays use the same queues');
     }
 

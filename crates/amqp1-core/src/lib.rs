@@ -1,5 +1,5 @@
 //! The job-queue client behind the amqp1 PHP extension. It knows no PHP.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod address;
 pub mod batch;

@@ -407,6 +407,7 @@ impl Definition {
         let route = self.addressed(
             live,
             live.dialect.queue_address(&queue.name),
+            true,
             DelayMark::None,
         )?;
         Ok(Route {

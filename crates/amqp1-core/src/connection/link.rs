@@ -248,12 +248,11 @@ impl ReceiverLink {
         if let Phase::Detached(error) = &receiver.phase {
             return Err(error.clone());
         }
-        let waiting = receiver.accept(delivery_id);
-        if waiting < receiver.flush_at() && receiver.has_buffered() {
-            self.connection.kick_soon(state);
-        } else {
+        if receiver.accept(delivery_id) {
             session.flush(out).map_err(internal)?;
             self.connection.kick(state);
+        } else {
+            self.connection.kick_soon(state);
         }
         Ok(())
     }

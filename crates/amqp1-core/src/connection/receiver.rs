@@ -13,6 +13,9 @@ use crate::wire::DecodeError;
 /// The handle of our receiver in its session.
 pub(crate) const HANDLE: u32 = 1;
 
+/// Acknowledgements gathered at the most.
+const MAX_GATHERED: u32 = 64;
+
 /// The largest message that is taken, in bytes.
 pub(crate) const MAX_MESSAGE_SIZE: u64 = 512 * 1024 * 1024;
 
@@ -152,20 +155,17 @@ impl Receiver {
     }
 
     /// A delivery in PHP's hands is done; told to the broker with others of its
-    /// kind by [`Receiver::flush`]. Returns how many wait to be told.
-    pub fn accept(&mut self, delivery_id: u32) -> u32 {
+    /// kind by [`Receiver::flush`]. True when that must not wait: there are many,
+    /// or the broker is about to run out of credit.
+    pub fn accept(&mut self, delivery_id: u32) -> bool {
         match self.accepted.last_mut() {
             Some((_, last)) if last.wrapping_add(1) == delivery_id => *last = delivery_id,
             _ => self.accepted.push((delivery_id, delivery_id)),
         }
         self.accepted_count += 1;
         self.held = self.held.saturating_sub(1);
-        self.accepted_count
-    }
-
-    /// When so many acknowledgements wait, they are told without waiting longer.
-    pub fn flush_at(&self) -> u32 {
-        (self.prefetch / 2).clamp(1, 64)
+        let starving = self.buffer.is_empty() && self.credit <= self.prefetch / 4;
+        starving || self.accepted_count >= (self.prefetch / 2).clamp(1, MAX_GATHERED)
     }
 
     /// Tells the broker what was accepted. True if anything was written.
@@ -214,11 +214,6 @@ impl Receiver {
     /// Nothing is wanted: what still arrives goes back.
     pub fn is_paused(&self) -> bool {
         self.prefetch == 0
-    }
-
-    /// There is something in the buffer.
-    pub fn has_buffered(&self) -> bool {
-        !self.buffer.is_empty()
     }
 
     /// The delivery-count as we count it.
