@@ -1,6 +1,5 @@
 //! From an endpoint to an open connection.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -102,7 +101,7 @@ async fn one_host(
     if !tls {
         let mut tcp = tcp;
         let opened = handshake::open(&mut tcp, endpoint, &label, host, container_id).await?;
-        return Ok(finish(Io::Tcp(Arc::new(tcp)), opened));
+        return Ok(finish(Io::tcp(tcp), opened));
     }
     let config = tls::client_config(&endpoint.tls)?;
     let name = ServerName::try_from(host.to_owned())

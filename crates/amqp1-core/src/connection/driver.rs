@@ -11,8 +11,10 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
+use tokio_util::io::poll_read_buf;
 
 use super::Shared;
 use crate::error::Error;
@@ -28,19 +30,26 @@ const READ_SIZE: usize = 64 * 1024;
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// The socket. Plain TCP is shared, so that PHP's thread writes to it without a hop.
+/// The socket. The writing half of plain TCP is shared, so that PHP's thread
+/// writes to it without a hop.
 pub(crate) enum Io {
-    Tcp(Arc<TcpStream>),
+    Tcp(OwnedReadHalf, Arc<OwnedWriteHalf>),
     Other(Box<dyn Stream>),
 }
 
 impl Io {
+    /// Plain TCP.
+    pub fn tcp(stream: TcpStream) -> Self {
+        let (read, write) = stream.into_split();
+        Io::Tcp(read, Arc::new(write))
+    }
+
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Io::Tcp(tcp) => loop {
+            Io::Tcp(_, tcp) => loop {
                 match tcp.try_write(bytes) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        match tcp.poll_write_ready(cx)? {
+                        match tcp.as_ref().as_ref().poll_write_ready(cx)? {
                             Poll::Ready(()) => continue,
                             Poll::Pending => return Poll::Pending,
                         }
@@ -54,7 +63,7 @@ impl Io {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Io::Tcp(_) => Poll::Ready(Ok(())),
+            Io::Tcp(..) => Poll::Ready(Ok(())),
             Io::Other(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -63,35 +72,16 @@ impl Io {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
         into.reserve(READ_SIZE);
         match self {
-            Io::Tcp(tcp) => loop {
-                match tcp.try_read_buf(into) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        match tcp.poll_read_ready(cx)? {
-                            Poll::Ready(()) => continue,
-                            Poll::Pending => return Poll::Pending,
-                        }
-                    }
-                    done => return Poll::Ready(done),
-                }
-            },
-            Io::Other(stream) => {
-                // Zeroed once: `ReadBuf` over uninitialised memory would need unsafe.
-                let start = into.len();
-                into.resize(start + READ_SIZE, 0);
-                let mut buffer = ReadBuf::new(&mut into[start..]);
-                let result = Pin::new(stream).poll_read(cx, &mut buffer);
-                let read = buffer.filled().len();
-                into.truncate(start + read);
-                result.map_ok(|()| read)
-            }
+            Io::Tcp(read, _) => poll_read_buf(Pin::new(read), cx, into),
+            Io::Other(stream) => poll_read_buf(Pin::new(stream), cx, into),
         }
     }
 
     async fn shutdown(&mut self) {
         // The other end may be gone already; there is nobody left to tell.
         match self {
-            Io::Tcp(tcp) => {
-                let _ = shutdown_both(tcp);
+            Io::Tcp(_, tcp) => {
+                let _ = shutdown_both(tcp.as_ref().as_ref());
             }
             Io::Other(stream) => {
                 let _ = tokio::io::AsyncWriteExt::shutdown(stream).await;

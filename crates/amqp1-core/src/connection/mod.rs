@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use self::state::State;
@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     pub remote: Remote,
     /// The idle time-out that we announced.
     heartbeat: Duration,
-    tcp: Option<Arc<TcpStream>>,
+    tcp: Option<Arc<OwnedWriteHalf>>,
 }
 
 impl Shared {
@@ -197,7 +197,7 @@ pub(crate) fn start(
     heartbeat: Duration,
 ) -> Result<Connection> {
     let tcp = match &opened.io {
-        driver::Io::Tcp(tcp) => Some(Arc::clone(tcp)),
+        driver::Io::Tcp(_, tcp) => Some(Arc::clone(tcp)),
         driver::Io::Other(_) => None,
     };
     let remote = opened.remote;
