@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi::{ext_php_rs_executor_globals, zend_interrupt_function};
 use ext_php_rs::types::ZendObject;
-use ext_php_rs::zend::{bailout, ce, try_catch, CatchError, ExecutorGlobals};
+use ext_php_rs::zend::{bailout, ce, try_catch, CatchError, ExecutorGlobals, Function};
 
 use crate::boundary::Fail;
 
@@ -68,6 +68,18 @@ pub fn run_interrupt_handlers() -> Result<(), Fail> {
         // of the method that is blocking.
         unsafe { handler(frame) }
     })
+}
+
+/// Runs the handlers of signals that pcntl has queued, if pcntl is there.
+///
+/// # Errors
+/// As [`run_interrupt_handlers`].
+pub fn dispatch_signals() -> Result<(), Fail> {
+    let Some(dispatch) = Function::try_from_function("pcntl_signal_dispatch") else {
+        return Ok(());
+    };
+    // What it returns is nothing but true; an exception is pending, if any.
+    guarded(|| drop(dispatch.try_call(Vec::new())))
 }
 
 /// Calls into PHP. A bailout (fatal error, memory limit) inside stops here

@@ -23,13 +23,23 @@ impl Interrupt for PhpInterrupt {
             return true;
         }
         if !engine::interrupt_requested() {
-            return false;
+            // Without pcntl_async_signals() nothing raises the flag: signals
+            // wait for a tick or for pcntl_signal_dispatch(), which never
+            // comes while this call blocks.
+            return self.ended(engine::dispatch_signals());
         }
         // The flag stays up: the VM raises the time-out as soon as we return.
         if engine::timed_out() {
             return true;
         }
-        match engine::run_interrupt_handlers() {
+        self.ended(engine::run_interrupt_handlers())
+    }
+}
+
+impl PhpInterrupt {
+    /// Whether what the handlers did ends the wait.
+    fn ended(&self, handlers: Result<(), Fail>) -> bool {
+        match handlers {
             Ok(()) => engine::timed_out(),
             Err(Fail::Bailout) => {
                 self.bailed_out.set(true);
@@ -38,9 +48,7 @@ impl Interrupt for PhpInterrupt {
             Err(_) => true,
         }
     }
-}
 
-impl PhpInterrupt {
     /// The failure as it has to be reported after a wait with this interrupt.
     pub fn fail(&self, error: amqp1_core::Error) -> Fail {
         if self.bailed_out.get() {

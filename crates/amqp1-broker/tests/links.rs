@@ -5,9 +5,10 @@ mod support;
 
 use fe2o3_amqp::frames::amqp::FrameBody;
 use fe2o3_amqp_types::definitions::{
-    AmqpError, ErrorCondition, Handle, LinkError, ReceiverSettleMode, Role, SessionError,
+    AmqpError, ErrorCondition, Handle, LinkError, ReceiverSettleMode, Role, SenderSettleMode,
+    SessionError,
 };
-use fe2o3_amqp_types::messaging::{DeliveryState, Rejected, Released};
+use fe2o3_amqp_types::messaging::{Accepted, DeliveryState, Outcome, Rejected, Released};
 use fe2o3_amqp_types::performatives::{Detach, End};
 use support::raw::{attach, begin, disposition, flow, frame, transfer, Raw, MESSAGE};
 use support::*;
@@ -296,4 +297,53 @@ async fn a_detach_that_crosses_is_passed_over() {
     raw.send(&detach).await;
     assert!(matches!(raw.next().await, FrameBody::Detach(d) if d.closed && d.error.is_none()));
     assert!(raw.sync(flow(None, 0, 0)).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_settled_cannot_be_settled_again() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    for id in 0..2 {
+        raw.send_with(&transfer(0, Some(id), false), MESSAGE).await;
+        raw.next().await;
+    }
+    let mut pre_settled = attach("p", 1, Role::Receiver, Some("q"));
+    pre_settled.snd_settle_mode = SenderSettleMode::Settled;
+    raw.attach(&pre_settled).await;
+    raw.send(&flow(Some(1), 0, 1)).await;
+    assert_eq!(raw.transfer().await.0.settled, Some(true));
+    raw.attach(&attach("r", 2, Role::Receiver, Some("q"))).await;
+    raw.send(&flow(Some(2), 0, 1)).await;
+    raw.transfer().await;
+    raw.send(&disposition(1, 1, true)).await;
+    raw.send(&disposition(0, 1, false)).await;
+    assert!(raw.sync(flow(None, 0, 0)).await.is_empty(), "an answer");
+    assert_eq!(counts(&broker, "q").unsettled, 0);
+}
+
+#[tokio::test]
+async fn what_is_settled_without_a_state_has_the_default_outcome() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 100).await;
+    raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
+    raw.send_with(&transfer(0, Some(0), false), MESSAGE).await;
+    raw.next().await;
+    let mut stateless = disposition(0, 0, true);
+    stateless.state = None;
+    raw.attach(&attach("r", 1, Role::Receiver, Some("q"))).await;
+    raw.send(&flow(Some(1), 0, 1)).await;
+    raw.transfer().await;
+    raw.send(&stateless).await;
+    raw.sync(flow(None, 0, 0)).await;
+    assert_eq!(ready(&broker, "q"), 1, "released");
+    let mut accepting = attach("a", 2, Role::Receiver, Some("q"));
+    accepting.source.as_mut().unwrap().default_outcome = Some(Outcome::Accepted(Accepted {}));
+    raw.attach(&accepting).await;
+    raw.send(&flow(Some(2), 0, 1)).await;
+    raw.transfer().await;
+    (stateless.first, stateless.last) = (1, None);
+    raw.send(&stateless).await;
+    raw.sync(flow(None, 0, 0)).await;
+    assert_eq!(ready(&broker, "q") + counts(&broker, "q").unsettled, 0);
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
@@ -17,7 +19,8 @@ use crate::wire::state;
 pub struct Consumer {
     sources: Vec<Source>,
     options: ConsumerOptions,
-    signal: Signal,
+    /// Of this process: a child makes its own.
+    signal: Mutex<(u64, Signal)>,
     stopped: AtomicBool,
     paused: AtomicBool,
     /// The queue that is looked at first next time.
@@ -55,12 +58,23 @@ impl Consumer {
                 .map(|queue| Source::new(queue.definition().clone(), &options))
                 .collect(),
             options,
-            signal: Signal::new(),
+            signal: Mutex::new((fork::generation(), Signal::new())),
             stopped: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
             generation: fork::generation(),
         })
+    }
+
+    /// What wakes [`Consumer::next`]. The parent's may be locked for ever in a
+    /// child, by a thread that is not there.
+    fn signal(&self) -> Signal {
+        let mut signal = self.signal.lock();
+        if signal.0 != fork::generation() {
+            let parents = std::mem::replace(&mut *signal, (fork::generation(), Signal::new()));
+            std::mem::forget(parents);
+        }
+        signal.1.clone()
     }
 
     /// The options it was made with.
@@ -85,7 +99,7 @@ impl Consumer {
             if !self.paused.load(Ordering::Relaxed) && self.attach(&wait)? {
                 wait = wait.restarted(patience);
             }
-            match wait.until(&self.signal, || self.look())? {
+            match wait.until(&self.signal(), || self.look())? {
                 None | Some(Found::Stopped) => return Ok(None),
                 Some(Found::Delivery(delivery)) => return Ok(Some(*delivery)),
                 // Dialled again above, where a failure to do so is an error.
@@ -123,7 +137,7 @@ impl Consumer {
         for source in &self.sources {
             if source.attached().is_none() {
                 let timeout = source.definition.options.timeout;
-                source.attach(&self.signal, &wait.restarted(timeout))?;
+                source.attach(&self.signal(), &wait.restarted(timeout))?;
                 worked = true;
             }
         }
@@ -203,7 +217,7 @@ impl Consumer {
         self.sources
             .iter()
             .for_each(|source| source.set_paused(false));
-        self.signal.raise();
+        self.signal().raise();
         Ok(())
     }
 
@@ -219,7 +233,7 @@ impl Consumer {
         self.sources
             .iter()
             .for_each(|source| source.set_paused(true));
-        self.signal.raise();
+        self.signal().raise();
     }
 
     /// Gives back what is buffered, flushes settlements and detaches. A later
@@ -235,8 +249,7 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        // A parent's consumer is not torn down by its child: `Source` sees to
-        // links, and the signal's lock may be held by a thread that is not here.
+        // A parent's consumer is not torn down by its child.
         if self.generation == fork::generation() {
             self.sources.iter().for_each(Source::close);
         }

@@ -1,14 +1,31 @@
-//! Telling a forked child from its parent.
-#![allow(unsafe_code)] // The one place in this crate: see `generation`.
+//! Telling a forked child from its parent, and the parent's sockets from the child's.
+#![allow(unsafe_code)] // The one place in this crate.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::Once;
 
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 static REGISTER: Once = Once::new();
 
+/// Sockets that a child has to close; a slot without one has [`NONE`].
+static SOCKETS: [AtomicI32; 128] = [const { AtomicI32::new(NONE) }; 128];
+const NONE: i32 = -1;
+
+/// Runs in the child before `fork` returns.
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    for slot in &SOCKETS {
+        let socket = slot.swap(NONE, Ordering::Relaxed);
+        if socket != NONE {
+            // SAFETY: the number is this process's own copy of an open socket,
+            // and what owns it in memory belongs to the parent's runtime, which
+            // is never run or dropped here. `close` is allowed after a fork.
+            // Closing, unlike shutting down, leaves the parent's copy alone;
+            // not closing would keep the connection open after the parent's death.
+            unsafe { libc::close(socket) };
+        }
+    }
 }
 
 /// Differs between a process and its forked children: what was made under
@@ -19,19 +36,62 @@ extern "C" fn in_child() {
 #[must_use]
 pub fn generation() -> u64 {
     REGISTER.call_once(|| {
-        // SAFETY: the handler only adds to an atomic, which is allowed between
-        // fork and exec; glibc forgets it when the library it belongs to is
-        // unloaded.
+        // SAFETY: the handler works on atomics and calls `close`, which is
+        // allowed between fork and exec; glibc forgets it when the library it
+        // belongs to is unloaded.
         let registered = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
         debug_assert_eq!(registered, 0);
     });
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// A socket that children close, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    slot: Option<&'static AtomicI32>,
+    socket: RawFd,
+}
+
+impl Socket {
+    /// To be dropped before the socket is closed.
+    pub fn register(socket: RawFd) -> Self {
+        let mut slots = SOCKETS.iter();
+        // More sockets than slots: those stay open in children, which is what
+        // happens to all of them without this.
+        let slot = slots.find(|slot| {
+            slot.compare_exchange(NONE, socket, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        });
+        Self { slot, socket }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            let _ = slot.compare_exchange(self.socket, NONE, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn it_stays_the_same_within_a_process() {
-        assert_eq!(super::generation(), super::generation());
+        assert_eq!(generation(), generation());
+    }
+
+    #[test]
+    fn a_socket_is_forgotten_when_it_is_dropped() {
+        let registered = |number| {
+            let mut slots = SOCKETS.iter();
+            slots.any(|slot| slot.load(Ordering::Relaxed) == number)
+        };
+        let socket = Socket::register(1_000_000);
+        assert!(registered(1_000_000));
+        drop(socket);
+        assert!(!registered(1_000_000));
     }
 }

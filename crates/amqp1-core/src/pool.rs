@@ -14,6 +14,7 @@ use crate::connection::{dial, Connection, SenderLink};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
+use crate::id;
 use crate::management::Management;
 use crate::runtime;
 use crate::wait::{Signal, Wait};
@@ -146,6 +147,8 @@ fn dial_until(
 ) -> Result<Connection> {
     let give_up = Instant::now() + redial;
     let mut attempts = 0u32;
+    // The same cause many times is one cause.
+    let mut causes: Vec<Error> = Vec::new();
     loop {
         let error = match dial_once(endpoint, role, wait) {
             Ok(connection) => return Ok(connection),
@@ -155,20 +158,23 @@ fn dial_until(
         let Some(lost) = lost else {
             return Err(error);
         };
-        if error.kind() != ErrorKind::Connection || Instant::now() >= give_up {
-            return Err(error.context(format!(
-                "lost the connection ({lost}) and dialled {attempts} times in vain"
-            )));
+        if error.kind() != ErrorKind::Connection {
+            return Err(error);
         }
-        let longest = Duration::from_millis(50) * 2u32.saturating_pow(attempts.min(8));
-        let pause = longest
-            .min(Duration::from_secs(10))
-            .mul_f64(crate::id::jitter());
-        let slept = wait.at_most(pause);
-        slept.until(&Signal::new(), || Ok(None::<()>))?;
-        if wait.left().is_zero() {
-            return Err(error.context(format!(
-                "lost the connection ({lost}) and dialled {attempts} times until the timeout"
+        if !causes.contains(&error) {
+            causes.push(error);
+        }
+        if Instant::now() < give_up {
+            let longest = Duration::from_millis(50) * 2u32.saturating_pow(attempts.min(8));
+            let pause = longest.min(Duration::from_secs(10)).mul_f64(id::jitter());
+            let slept = wait.at_most(pause.min(give_up.saturating_duration_since(Instant::now())));
+            slept.until(&Signal::new(), || Ok(None::<()>))?;
+        }
+        if wait.left().is_zero() || Instant::now() >= give_up {
+            let causes: Vec<&str> = causes.iter().map(Error::message).collect();
+            return Err(Error::connection(format!(
+                "lost the connection ({lost}) and dialled {attempts} times in vain: {}",
+                causes.join("; ")
             )));
         }
     }

@@ -108,18 +108,24 @@ impl<'a> Wait<'a> {
         signal: &Signal,
         mut ready: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Option<T>> {
+        let mut check_at = Instant::now() + SLICE;
         loop {
             let seen = signal.generation();
             if let Some(value) = ready()? {
                 return Ok(Some(value));
             }
-            let left = self.left();
-            if left.is_zero() {
+            let now = Instant::now();
+            if now >= self.deadline {
                 return Ok(None);
             }
-            if !signal.wait(seen, left.min(SLICE)) {
+            // By the clock: a signal that is raised all the time must not keep
+            // PHP's handlers waiting.
+            if now >= check_at {
                 self.check()?;
+                check_at = Instant::now() + SLICE;
             }
+            let until = self.deadline.min(check_at);
+            let _ = signal.wait(seen, until.saturating_duration_since(now));
         }
     }
 }

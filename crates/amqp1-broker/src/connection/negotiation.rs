@@ -243,6 +243,27 @@ mod tests {
     }
 
     #[test]
+    fn with_users_no_mechanism_but_plain_lets_anybody_in() {
+        let init = |mechanism: &str| SaslInit {
+            mechanism: mechanism.into(),
+            initial_response: Some(ByteBuf::from(b"\0guest\0secret".to_vec())),
+            hostname: None,
+        };
+        let users = Some(vec![("guest".to_owned(), "secret".to_owned())]);
+        let checked = Options {
+            users,
+            ..Options::default()
+        };
+        assert!(is_let_in(&init(PLAIN), &checked));
+        for mechanism in [ANONYMOUS, EXTERNAL, "SCRAM-SHA-256", ""] {
+            assert!(!is_let_in(&init(mechanism), &checked), "{mechanism}");
+        }
+        for mechanism in [ANONYMOUS, EXTERNAL, PLAIN] {
+            assert!(is_let_in(&init(mechanism), &Options::default()));
+        }
+    }
+
+    #[test]
     fn bare_amqp_is_answered_with_sasl_where_users_are_checked() {
         let options = Options {
             users: Some(Vec::new()),

@@ -325,10 +325,12 @@ impl Session {
                 .map(|(id, _)| *id)
                 .collect(),
         };
+        let mut is_any = false;
         for id in ids {
             let Some(unsettled) = self.unsettled.remove(&id) else {
                 continue;
             };
+            is_any = true;
             let outcome = match &outcome {
                 Some(outcome) => outcome.clone(),
                 None => match self.outgoing(unsettled.handle, unsettled.link) {
@@ -340,7 +342,7 @@ impl Session {
                 .store
                 .settle(unsettled.link, unsettled.sequence, outcome, context.now);
         }
-        if disposition.settled {
+        if disposition.settled || !is_any {
             return Ok(());
         }
         let answer = Disposition {

@@ -436,7 +436,7 @@ impl Queue {
             let Some(acquired) = self.acquired.remove(&sequence) else {
                 continue;
             };
-            let failed = acquired.sent && loss == Loss::Connection;
+            let failed = loss == Loss::Connection;
             if acquired.sent {
                 dead.extend(self.put_back(acquired.entry, failed, None, default_limit, now));
             } else {

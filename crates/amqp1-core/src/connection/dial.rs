@@ -1,5 +1,6 @@
 //! From an endpoint to an open connection.
 
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -14,6 +15,7 @@ use super::{start, tls, Connection, Remote};
 use crate::embedded;
 use crate::endpoint::{join, Endpoint, Target};
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::id;
 
 /// The pipe to the embedded broker holds this much in each direction.
@@ -30,7 +32,15 @@ pub(crate) async fn dial(endpoint: &Endpoint, role: &str, timeout: Duration) -> 
         Target::Embedded(name) => {
             let (ours, theirs) = tokio::io::duplex(PIPE);
             embedded::serve(name, theirs);
-            opened(ours, endpoint, endpoint.label(), "localhost", container_id).await?
+            opened(
+                ours,
+                endpoint,
+                endpoint.label(),
+                "localhost",
+                container_id,
+                None,
+            )
+            .await?
         }
         Target::Network { hosts, tls } => {
             network(endpoint, hosts, *tls, container_id, timeout).await?
@@ -98,10 +108,11 @@ async fn one_host(
     socket2::SockRef::from(&tcp)
         .set_tcp_keepalive(&keepalive)
         .map_err(unreachable)?;
+    let socket = Some(fork::Socket::register(tcp.as_raw_fd()));
     if !tls {
         let mut tcp = tcp;
         let opened = handshake::open(&mut tcp, endpoint, &label, host, container_id).await?;
-        return Ok(finish(Io::tcp(tcp), opened));
+        return Ok(finish(Io::tcp(tcp), opened, socket));
     }
     let config = tls::client_config(&endpoint.tls)?;
     let name = ServerName::try_from(host.to_owned())
@@ -110,7 +121,7 @@ async fn one_host(
         .connect(name, tcp)
         .await
         .map_err(|error| Error::connection(format!("{label}: TLS: {error}")))?;
-    opened(stream, endpoint, &label, host, container_id).await
+    opened(stream, endpoint, &label, host, container_id, socket).await
 }
 
 async fn opened<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
@@ -119,11 +130,17 @@ async fn opened<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     label: &str,
     host: &str,
     container_id: String,
+    socket: Option<fork::Socket>,
 ) -> Result<Opened> {
     let opened = handshake::open(&mut stream, endpoint, label, host, container_id).await?;
-    Ok(finish(Io::Other(Box::new(stream)), opened))
+    Ok(finish(Io::Other(Box::new(stream)), opened, socket))
 }
 
-fn finish(io: Io, (remote, input): (Remote, BytesMut)) -> Opened {
-    Opened { io, remote, input }
+fn finish(io: Io, (remote, input): (Remote, BytesMut), socket: Option<fork::Socket>) -> Opened {
+    Opened {
+        io,
+        remote,
+        input,
+        socket,
+    }
 }

@@ -18,6 +18,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::Shared;
 use crate::error::Error;
+use crate::fork;
 use crate::wire::frame;
 
 /// The largest frame we take, in bytes; announced in `open`.
@@ -96,7 +97,12 @@ fn shutdown_both(tcp: &TcpStream) -> io::Result<()> {
 }
 
 /// Drives the connection until it ends.
-pub(crate) async fn drive(shared: Arc<Shared>, mut io: Io, mut input: BytesMut) {
+pub(crate) async fn drive(
+    shared: Arc<Shared>,
+    mut io: Io,
+    mut input: BytesMut,
+    socket: Option<fork::Socket>,
+) {
     // Also when this task panics or is aborted, nobody waits for it.
     let guard = LostOnDrop(Arc::clone(&shared));
     let ended = run(&shared, &mut io, &mut input).await;
@@ -107,6 +113,8 @@ pub(crate) async fn drive(shared: Arc<Shared>, mut io: Io, mut input: BytesMut) 
     shared.state.lock().fail(&error);
     drop(guard);
     let _ = tokio::time::timeout(Duration::from_millis(200), io.shutdown()).await;
+    // Forgotten before its number can be another file's.
+    drop(socket);
 }
 
 struct LostOnDrop(Arc<Shared>);
@@ -188,12 +196,8 @@ fn write_out(shared: &Shared, io: &mut Io, cx: &mut Context<'_>) -> io::Result<b
         match io.poll_write(cx, state.out.pending()) {
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             Poll::Ready(Ok(count)) => {
-                state.out.advance(count);
-                state.last_sent = Instant::now();
+                state.written(count);
                 wrote = true;
-                if state.out.is_empty() {
-                    state.pump_all();
-                }
             }
             Poll::Ready(Err(error)) => return Err(error),
             Poll::Pending => return Ok(true),

@@ -17,7 +17,9 @@ use super::driver::{Io, MAX_FRAME_SIZE};
 use super::Remote;
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::wire::frame::{self, Frame};
+use crate::wire::read::check_nesting;
 
 const SASL_HEADER: [u8; 8] = *b"AMQP\x03\x01\x00\x00";
 const AMQP_HEADER: [u8; 8] = *b"AMQP\x00\x01\x00\x00";
@@ -30,6 +32,8 @@ pub(crate) struct Opened {
     pub io: Io,
     pub remote: Remote,
     pub input: BytesMut,
+    /// The socket underneath, for forks; none for the embedded broker.
+    pub socket: Option<fork::Socket>,
 }
 
 /// How the client names itself to SASL.
@@ -128,6 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         }
         self.fill(length - 4).await?;
         let mut body = self.input.split_to(length - 4);
+        check_nesting(&body[4..]).map_err(|error| self.broken(error))?;
         match (sasl::FrameCodec {}).decode(&mut body) {
             Ok(Some(frame)) => Ok(frame),
             _ => Err(self.broken("a malformed SASL frame")),

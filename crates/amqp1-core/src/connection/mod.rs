@@ -29,7 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use self::state::State;
@@ -64,7 +63,6 @@ pub(crate) struct Shared {
     pub remote: Remote,
     /// The idle time-out that we announced.
     heartbeat: Duration,
-    tcp: Option<Arc<OwnedWriteHalf>>,
 }
 
 impl Shared {
@@ -136,21 +134,7 @@ impl Connection {
     /// Writes what is to be written: at once from this thread where the socket
     /// allows it, otherwise by the driver.
     fn kick(&self, mut state: MutexGuard<'_, State>) {
-        if let Some(tcp) = &self.shared.tcp {
-            while !state.out.is_empty() {
-                match tcp.try_write(state.out.pending()) {
-                    Ok(count) => {
-                        state.out.advance(count);
-                        state.last_sent = std::time::Instant::now();
-                        if state.out.is_empty() {
-                            state.pump_all();
-                        }
-                    }
-                    // Full, or broken: the driver waits for room or reports it.
-                    Err(_) => break,
-                }
-            }
-        }
+        state.write_now();
         let more = !state.out.is_empty();
         drop(state);
         if more {
@@ -196,20 +180,19 @@ pub(crate) fn start(
     label: String,
     heartbeat: Duration,
 ) -> Result<Connection> {
-    let tcp = match &opened.io {
-        driver::Io::Tcp(_, tcp) => Some(Arc::clone(tcp)),
-        driver::Io::Other(_) => None,
-    };
     let remote = opened.remote;
-    let state = State::new(&label, remote.max_frame_size, remote.channel_max);
+    let mut state = State::new(&label, remote.max_frame_size, remote.channel_max);
+    if let driver::Io::Tcp(_, tcp) = &opened.io {
+        state.tcp = Some(Arc::clone(tcp));
+    }
     let shared = Arc::new(Shared {
         state: Mutex::new(state),
         wake: Notify::new(),
         label,
         remote,
         heartbeat,
-        tcp,
     });
-    tokio::spawn(driver::drive(Arc::clone(&shared), opened.io, opened.input));
+    let (socket, input) = (opened.socket, opened.input);
+    tokio::spawn(driver::drive(Arc::clone(&shared), opened.io, input, socket));
     Ok(Connection { shared })
 }

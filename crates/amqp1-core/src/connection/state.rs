@@ -2,11 +2,13 @@
 //! [`State::on_frame`] and go out through [`Output`].
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fe2o3_amqp::frames::amqp::FrameBody;
 use fe2o3_amqp_types::performatives::{Close, End};
+use tokio::net::tcp::OwnedWriteHalf;
 
 use super::condition::explain;
 use super::sender::Phase;
@@ -72,6 +74,8 @@ pub(crate) struct State {
     pub closing: bool,
     /// Raised when the connection is over.
     pub signal: Signal,
+    /// Plain TCP, while the connection lives: PHP's thread writes to it.
+    pub tcp: Option<Arc<OwnedWriteHalf>>,
     label: String,
     sessions: Vec<Option<Session>>,
     by_remote: HashMap<u16, u16>,
@@ -92,6 +96,7 @@ impl State {
             lost: None,
             closing: false,
             signal: Signal::new(),
+            tcp: None,
             label: label.to_owned(),
             sessions: Vec::new(),
             by_remote: HashMap::new(),
@@ -174,6 +179,26 @@ impl State {
         Ok(())
     }
 
+    /// Writes what is to be written as far as the socket takes it at once.
+    pub fn write_now(&mut self) {
+        while let Some(tcp) = self.tcp.as_ref().filter(|_| !self.out.is_empty()) {
+            // Full, or broken: the driver waits for room or reports it.
+            let Ok(count) = tcp.try_write(self.out.pending()) else {
+                return;
+            };
+            self.written(count);
+        }
+    }
+
+    /// Bytes have left, and transfers that waited for room may follow.
+    pub fn written(&mut self, count: usize) {
+        self.out.advance(count);
+        self.last_sent = Instant::now();
+        if self.out.is_empty() {
+            self.pump_all();
+        }
+    }
+
     /// Ends a session; the slot is free when the broker has answered.
     pub fn end_session(&mut self, key: LinkKey) {
         if let Some((session, out)) = self.session_and_out(key) {
@@ -202,8 +227,7 @@ impl State {
         Ok(())
     }
 
-    /// After bytes have left, transfers that waited for room may follow.
-    pub fn pump_all(&mut self) {
+    fn pump_all(&mut self) {
         for session in self.sessions.iter_mut().flatten() {
             if !session.ending {
                 session.pump(&mut self.out.bytes);
@@ -309,6 +333,7 @@ impl State {
             return;
         }
         self.lost = Some(error.clone());
+        self.tcp = None;
         for session in self.sessions.iter_mut().flatten() {
             session.fail(error);
         }

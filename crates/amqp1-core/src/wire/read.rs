@@ -122,6 +122,34 @@ impl<'a> Items<'a> {
     }
 }
 
+/// Values may nest so deep where a library reads them by recursion.
+const MAX_NESTING: usize = 24;
+
+/// Refuses values that nest deeper than any broker has reason to: a library
+/// that reads them by recursion would run out of stack.
+///
+/// # Errors
+/// [`DecodeError`] when they do, or are malformed.
+pub fn check_nesting(bytes: &[u8]) -> Result<(), DecodeError> {
+    fn visit(value: Value<'_>, depth: usize) -> Result<(), DecodeError> {
+        if depth > MAX_NESTING {
+            return Err(DecodeError("values nested too deeply"));
+        }
+        match value {
+            Value::List(items) | Value::Map(items) | Value::Array(items) => {
+                for item in items {
+                    visit(item?, depth + 1)?;
+                }
+                Ok(())
+            }
+            Value::Described(_, inner) => visit(Reader::new(inner).value()?, depth + 1),
+            _ => Ok(()),
+        }
+    }
+    let mut reader = Reader::new(bytes);
+    visit(reader.value()?, 0)
+}
+
 /// Reads values from the front of a slice.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
