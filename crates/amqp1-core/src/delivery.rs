@@ -87,13 +87,13 @@ impl Delivery {
 
     /// Name of the queue (the pipeline) it was taken from.
     pub fn queue(&self) -> &str {
-        &self.definition.name
+        &self.definition.pipeline
     }
 
     /// The pipeline its producer named; the one it was taken from when it named none.
     pub fn pipeline(&self) -> &str {
         let pipeline = self.decoded.pipeline.as_deref();
-        pipeline.unwrap_or(&self.definition.name)
+        pipeline.unwrap_or(&self.definition.pipeline)
     }
 
     /// The broker's address of the queue.
@@ -212,7 +212,7 @@ impl Delivery {
             }
             return Ok(());
         }
-        let queue = Destination::Queue(self.definition.queue.clone());
+        let queue = Destination::Queue(self.definition.broker_queue.clone());
         let extra = Extra {
             pipeline: Some(self.pipeline()),
             attempts: self.attempts(),
@@ -241,7 +241,7 @@ impl Delivery {
             ("rr_failed_reason", text(reason)),
             (
                 "rr_failed_queue",
-                HeaderValue::Text(Cow::Borrowed(&self.definition.queue)),
+                HeaderValue::Text(Cow::Borrowed(&self.definition.broker_queue)),
             ),
             ("rr_failed_at", HeaderValue::Int(roadrunner::now_millis())),
         ];
@@ -256,7 +256,7 @@ impl Delivery {
             attempts: self.attempts(),
             failure: &facts,
         };
-        let queue = Destination::Queue(format!("{}.failed", self.definition.queue));
+        let queue = Destination::Queue(format!("{}.failed", self.definition.broker_queue));
         self.replace(queue, Duration::ZERO, &[], &extra, wait)
     }
 

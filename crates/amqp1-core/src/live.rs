@@ -29,9 +29,9 @@ const RECHECK: Duration = Duration::from_secs(60);
 pub(crate) struct Definition {
     pub endpoint: Arc<Endpoint>,
     /// The broker's name of the queue.
-    pub queue: String,
+    pub broker_queue: String,
     /// The pipeline's name.
-    pub name: String,
+    pub pipeline: String,
     /// Binding key, and routing key of jobs that name none.
     pub routing_key: String,
     pub options: QueueOptions,
@@ -73,14 +73,14 @@ impl Definition {
     pub fn new(
         endpoint: Arc<Endpoint>,
         queue: String,
-        name: String,
+        pipeline: String,
         options: QueueOptions,
     ) -> Self {
         Self {
             endpoint,
             routing_key: options.routing_key.clone().unwrap_or_else(|| queue.clone()),
-            queue,
-            name,
+            broker_queue: queue,
+            pipeline,
             options,
             cached: Mutex::new(None),
         }
@@ -88,7 +88,7 @@ impl Definition {
 
     /// For messages: `queue 'orders' at amqp://…`.
     pub fn describe(&self) -> String {
-        format!("queue '{}' at {}", self.queue, self.endpoint.label())
+        format!("queue '{}' at {}", self.broker_queue, self.endpoint.label())
     }
 
     /// The pooled connection for `role`, with the topology declared over it.
@@ -141,12 +141,12 @@ impl Definition {
 
     fn declared_key(&self) -> String {
         let exchange = self.options.exchange.as_deref().unwrap_or("");
-        format!("{}\n{exchange}\n{}", self.queue, self.routing_key)
+        format!("{}\n{exchange}\n{}", self.broker_queue, self.routing_key)
     }
 
     pub fn topology(&self) -> Topology<'_> {
         Topology {
-            queue: &self.queue,
+            queue: &self.broker_queue,
             options: &self.options,
             routing_key: &self.routing_key,
         }
@@ -241,7 +241,7 @@ impl Definition {
             (Destination::Key(key), exchange) => Place { exchange, key },
             (Destination::Usual, None) => Place {
                 exchange: None,
-                key: &self.queue,
+                key: &self.broker_queue,
             },
             (Destination::Usual, exchange) => Place {
                 exchange,
@@ -266,7 +266,7 @@ impl Definition {
 
     /// A queue that is not the configured one: a failed queue, for instance.
     fn declare_other(&self, live: &Live, queue: &str, wait: &Wait<'_>) -> Result<()> {
-        let known = queue == self.queue || !self.options.declare;
+        let known = queue == self.broker_queue || !self.options.declare;
         if known || !live.dialect.has_management() {
             return Ok(());
         }
@@ -360,13 +360,13 @@ impl Definition {
     /// The plugin answers `released` to what it has taken and to what nobody
     /// will get alike: so somebody's binding must be there.
     fn check_bound(&self, live: &Live, exchange: &str, key: &str, wait: &Wait<'_>) -> Result<()> {
-        let memo = format!("bound\n{exchange}\n{}\n{key}", self.queue);
+        let memo = format!("bound\n{exchange}\n{}\n{key}", self.broker_queue);
         let (endpoint, connection) = (&self.endpoint, &live.connection);
         if pool::is_declared(endpoint, Role::Publish, connection, &memo, RECHECK) {
             return Ok(());
         }
         let management = pool::management(endpoint, Role::Publish, connection)?;
-        if !topology::is_bound(&management, exchange, &self.queue, key, wait)? {
+        if !topology::is_bound(&management, exchange, &self.broker_queue, key, wait)? {
             return Err(Error::unroutable(format!(
                 "{}: no binding of exchange '{exchange}' with key '{key}' leads to the queue; bind it, or call setup()",
                 self.describe()

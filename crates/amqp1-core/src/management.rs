@@ -52,7 +52,7 @@ impl Response {
     /// How many items the body's list has.
     pub fn list_len(&self) -> usize {
         match Reader::new(&self.body).value() {
-            Ok(Value::List(items)) => items.count() as usize,
+            Ok(Value::List(items)) => items.count(),
             _ => 0,
         }
     }

@@ -110,7 +110,7 @@ impl Publisher {
             job,
             &Envelope {
                 id,
-                pipeline: extra.pipeline.unwrap_or(&definition.name),
+                pipeline: extra.pipeline.unwrap_or(&definition.pipeline),
                 durable: job.options.durable.unwrap_or(options.durable),
                 priority: job.options.priority.or(options.priority),
                 ttl: ttl.filter(|_| !route.ttl_is_lost),

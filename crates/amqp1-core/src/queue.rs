@@ -119,7 +119,7 @@ impl Queue {
     /// The pipeline's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.definition.name
+        &self.definition.pipeline
     }
 
     /// The endpoint without secrets, for people: `amqp://guest@localhost:5672`.
@@ -175,7 +175,7 @@ impl Queue {
     /// QueueNotFound; Unsupported where the broker has no management.
     pub fn purge(&self, wait: &Wait<'_>) -> Result<u64> {
         let management = self.managed("purge()", wait)?;
-        let path = format!("{}/messages", queue_path(&self.definition.queue));
+        let path = format!("{}/messages", queue_path(&self.definition.broker_queue));
         let answer = self.named(management.request("DELETE", &path, write::null, wait))?;
         match answer.status {
             200 => Ok(answer.number("message_count").unwrap_or(0)),
@@ -262,7 +262,7 @@ impl Queue {
 
     fn figures(&self, wait: &Wait<'_>) -> Result<Response> {
         let management = self.managed("counting", wait)?;
-        let path = queue_path(&self.definition.queue);
+        let path = queue_path(&self.definition.broker_queue);
         let answer = self.named(management.request("GET", &path, write::null, wait))?;
         match answer.status {
             200 => Ok(answer),

@@ -101,7 +101,7 @@ impl Source {
                 .properties
                 .push((property.to_owned(), Value::from(priority)));
         }
-        let address = live.dialect.queue_address(&definition.queue);
+        let address = live.dialect.queue_address(&definition.broker_queue);
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone())?;
         let Some(link) = link else {
             return Err(Error::connection(format!(
