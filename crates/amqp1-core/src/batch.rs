@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::job::Job;
-use crate::live::{Definition, Destination};
+use crate::live::Definition;
 use crate::publisher::{Extra, Publisher};
 use crate::queue::check;
+use crate::route::Destination;
 use crate::wait::Wait;
 
 /// Jobs on their way. Made by [`crate::Queue::batch`].

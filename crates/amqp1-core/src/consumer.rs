@@ -236,7 +236,8 @@ impl Consumer {
         self.signal().raise();
     }
 
-    /// Gives back what is buffered, flushes settlements and detaches. A later
+    /// Gives back what is buffered and detaches; jobs in hand can still be
+    /// settled, and their link ends with the last of them. A later
     /// [`Consumer::next`] attaches again, unless it was stopped.
     ///
     /// # Errors

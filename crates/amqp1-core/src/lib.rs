@@ -22,6 +22,7 @@ pub mod options;
 mod pool;
 mod publisher;
 pub mod queue;
+mod route;
 mod runtime;
 mod source;
 pub mod suggest;

@@ -138,6 +138,15 @@ pub(crate) fn connection(
     Ok(winner)
 }
 
+/// True when the connection of an endpoint stands: a failure was its link's alone.
+pub(crate) fn is_connected(endpoint: &Arc<Endpoint>, role: Role) -> bool {
+    let key = (Arc::clone(endpoint), role);
+    with_pool(|pool| {
+        let entry = pool.entries.get(&key);
+        entry.is_some_and(|entry| entry.connection.lost().is_none())
+    })
+}
+
 fn dial_until(
     endpoint: &Arc<Endpoint>,
     role: Role,
@@ -167,8 +176,7 @@ fn dial_until(
         if Instant::now() < give_up {
             let longest = Duration::from_millis(50) * 2u32.saturating_pow(attempts.min(8));
             let pause = longest.min(Duration::from_secs(10)).mul_f64(id::jitter());
-            let slept = wait.at_most(pause.min(give_up.saturating_duration_since(Instant::now())));
-            slept.until(&Signal::new(), || Ok(None::<()>))?;
+            wait.sleep(pause.min(give_up.saturating_duration_since(Instant::now())))?;
         }
         if wait.left().is_zero() || Instant::now() >= give_up {
             let causes: Vec<&str> = causes.iter().map(Error::message).collect();

@@ -14,7 +14,8 @@ use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::roadrunner::{self, Envelope};
 use crate::job::{HeaderValue, Job};
-use crate::live::{Definition, Destination};
+use crate::live::Definition;
+use crate::route::Destination;
 use crate::wait::Wait;
 
 /// Unconfirmed jobs at the most.
@@ -265,8 +266,7 @@ impl Publisher {
             }
             pause = pause.max(Duration::from_millis(20) * (sent.resent - 1).min(50));
             if !pause.is_zero() {
-                let nobody = crate::wait::Signal::new();
-                wait.at_most(pause).until(&nobody, || Ok(None::<()>))?;
+                wait.sleep(pause)?;
                 pause = Duration::ZERO;
             }
             if let Err(error) = self.resend_one(index, wait) {

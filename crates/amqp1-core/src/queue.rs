@@ -12,11 +12,12 @@ use crate::error::{Error, Result};
 use crate::format::roadrunner;
 use crate::id;
 use crate::job::Job;
-use crate::live::{Definition, Destination, Live};
+use crate::live::{Definition, Live};
 use crate::management::{Management, Response};
 use crate::options::QueueOptions;
 use crate::pool::Role;
 use crate::publisher::{Extra, Publisher};
+use crate::route::Destination;
 use crate::topology::{queue_path, Strictness};
 use crate::wait::Wait;
 use crate::wire::write;
@@ -164,9 +165,10 @@ impl Queue {
     /// # Errors
     /// Config when what exists differs; Unsupported where the broker has no management.
     pub fn setup(&self, wait: &Wait<'_>) -> Result<()> {
-        let management = self.definition.management("setup()", wait)?;
         let topology = self.definition.topology();
-        self.named(topology.declare(&management, Strictness::ReportDifferences, wait))
+        self.managed("setup()", wait, |management| {
+            topology.declare(management, Strictness::ReportDifferences, wait)
+        })
     }
 
     /// Removes every job that could be delivered now; returns how many.
@@ -174,9 +176,11 @@ impl Queue {
     /// # Errors
     /// QueueNotFound; Unsupported where the broker has no management.
     pub fn purge(&self, wait: &Wait<'_>) -> Result<u64> {
-        let management = self.managed("purge()", wait)?;
+        self.declared(wait)?;
         let path = format!("{}/messages", queue_path(&self.definition.broker_queue));
-        let answer = self.named(management.request("DELETE", &path, write::null, wait))?;
+        let answer = self.managed("purge()", wait, |management| {
+            management.request("DELETE", &path, write::null, wait)
+        })?;
         match answer.status {
             200 => Ok(answer.number("message_count").unwrap_or(0)),
             400 | 404 => Err(self.not_found()),
@@ -220,17 +224,18 @@ impl Queue {
     /// There is a bounded number of delay queues, so all of them are asked, at once.
     fn in_delay_queues(&self, wait: &Wait<'_>) -> Result<u64> {
         let definition = &self.definition;
-        let management = definition.management("stats()", wait)?;
         let target = definition.delay_target();
         let now = roadrunner::now_millis().unsigned_abs();
         let paths: Vec<String> = delay::names(&target, now)
             .map(|name| queue_path(&name))
             .collect();
-        let mut delayed = 0;
-        for answer in self.named(management.get_all(&paths, wait))? {
-            delayed += answer.number("message_count").unwrap_or(0);
-        }
-        Ok(delayed)
+        let answers = self.managed("stats()", wait, |management| {
+            management.get_all(&paths, wait)
+        })?;
+        let counts = answers
+            .iter()
+            .filter_map(|answer| answer.number("message_count"));
+        Ok(counts.sum())
     }
 
     /// The time of one round trip to the broker.
@@ -254,16 +259,27 @@ impl Queue {
         ))
     }
 
-    fn managed(&self, what: &str, wait: &Wait<'_>) -> Result<Management> {
-        self.definition
-            .live(self.definition.management_role(), wait)?;
-        self.definition.management(what, wait)
+    /// Declared, where the configuration wants that before the first use.
+    fn declared(&self, wait: &Wait<'_>) -> Result<()> {
+        let role = self.definition.management_role();
+        self.named(self.definition.live(role, wait).map(|_| ()))
+    }
+
+    fn managed<T>(
+        &self,
+        what: &str,
+        wait: &Wait<'_>,
+        work: impl Fn(&Management) -> Result<T>,
+    ) -> Result<T> {
+        self.named(self.definition.managed(what, wait, work))
     }
 
     fn figures(&self, wait: &Wait<'_>) -> Result<Response> {
-        let management = self.managed("counting", wait)?;
+        self.declared(wait)?;
         let path = queue_path(&self.definition.broker_queue);
-        let answer = self.named(management.request("GET", &path, write::null, wait))?;
+        let answer = self.managed("counting", wait, |management| {
+            management.request("GET", &path, write::null, wait)
+        })?;
         match answer.status {
             200 => Ok(answer),
             404 => Err(self.not_found()),

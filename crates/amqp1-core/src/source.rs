@@ -23,10 +23,35 @@ pub(crate) struct Source {
     attached: Mutex<Option<Attached>>,
 }
 
+/// A link that is closed when neither its consumer nor a job taken from it is
+/// there any more: jobs in hand can be settled after their consumer is gone.
+#[derive(Debug)]
+pub(crate) struct HeldLink {
+    link: ReceiverLink,
+    generation: u64,
+}
+
+impl std::ops::Deref for HeldLink {
+    type Target = ReceiverLink;
+
+    fn deref(&self) -> &ReceiverLink {
+        &self.link
+    }
+}
+
+impl Drop for HeldLink {
+    fn drop(&mut self) {
+        // A parent's link is not torn down by its child.
+        if self.generation == fork::generation() {
+            self.link.close();
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Attached {
     generation: u64,
-    pub link: ReceiverLink,
+    pub link: Arc<HeldLink>,
     pub dialect: &'static dyn Dialect,
     pub address: Arc<str>,
 }
@@ -130,7 +155,10 @@ impl Source {
         }
         *self.attached.lock() = Some(Attached {
             generation: fork::generation(),
-            link,
+            link: Arc::new(HeldLink {
+                link,
+                generation: fork::generation(),
+            }),
             dialect: live.dialect,
             address: Arc::from(address),
         });
@@ -163,10 +191,11 @@ impl Source {
         }
     }
 
-    /// Gives back what is buffered, flushes settlements, detaches.
+    /// Gives back what is buffered and lets go of the link, which is closed when
+    /// the last job in hand is gone.
     pub fn close(&self) {
-        if let Some(attached) = self.attached() {
-            attached.link.close();
+        self.set_paused(true);
+        if self.attached().is_some() {
             *self.attached.lock() = None;
         }
     }

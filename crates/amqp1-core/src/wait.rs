@@ -87,6 +87,16 @@ impl<'a> Wait<'a> {
         Wait::new(timeout, self.interrupt)
     }
 
+    /// Waits for `pause`, or until the deadline.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Interrupted`].
+    pub fn sleep(&self, pause: Duration) -> Result<()> {
+        let nobody = Signal::new();
+        self.at_most(pause).until(&nobody, || Ok(None::<()>))?;
+        Ok(())
+    }
+
     /// Runs the interrupt check once.
     ///
     /// # Errors

@@ -1,0 +1,290 @@
+//! Where a job goes: addresses, delays, queues that are declared on the way.
+
+use std::time::Duration;
+
+use crate::connection::SenderLink;
+use crate::delay;
+use crate::dialect::{DelaySupport, Dialect};
+use crate::error::{Error, Result};
+use crate::format::roadrunner::{self, DelayMark, ROUTING_KEY_HEADER};
+use crate::job::{HeaderValue, Job};
+use crate::live::{Definition, Live};
+use crate::options::QueueOptions;
+use crate::pool::{self, Role};
+use crate::topology::{self, Strictness, Topology, DELAYED_EXCHANGE};
+use crate::wait::Wait;
+
+/// How long a binding that was seen is taken to be there.
+const RECHECK: Duration = Duration::from_secs(60);
+
+/// Where and how one job is sent.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub sender: SenderLink,
+    /// Per-message address over an anonymous sender.
+    pub to: Option<String>,
+    pub delay_mark: DelayMark,
+    /// `released` is the plugin's way to say that it has taken a delayed message.
+    pub released_is_taken: bool,
+    /// A TTL in the header would be over before the job is in its queue: the
+    /// consumer looks at absolute-expiry-time instead.
+    pub ttl_is_lost: bool,
+    /// To a queue by its name, not to an exchange.
+    pub to_queue: bool,
+}
+
+impl Definition {
+    /// Where and how a job for `destination` is sent.
+    pub fn route(
+        &self,
+        destination: &Destination,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<Route> {
+        let (live, usual) = self.usual(wait)?;
+        let place = self.place(destination);
+        let is_usual = matches!(destination, Destination::Usual);
+        if !delay.is_zero() {
+            return self.delayed_route(&live, usual, is_usual, place, delay, wait);
+        }
+        if is_usual {
+            return Ok(Route {
+                sender: usual,
+                to: None,
+                delay_mark: DelayMark::None,
+                released_is_taken: false,
+                ttl_is_lost: false,
+                to_queue: place.exchange.is_none(),
+            });
+        }
+        if let Destination::Queue(queue) = destination {
+            self.declare_other(queue, wait)?;
+        }
+        let address = place.address(live.dialect)?;
+        self.addressed(&live, address, place.exchange.is_none(), DelayMark::None)
+    }
+
+    pub fn place<'a>(&'a self, destination: &'a Destination) -> Place<'a> {
+        let exchange = self.options.exchange.as_deref();
+        match (destination, exchange) {
+            (Destination::Queue(queue), _) => Place {
+                exchange: None,
+                key: queue,
+            },
+            (Destination::Key(key), exchange) => Place { exchange, key },
+            (Destination::Usual, None) => Place {
+                exchange: None,
+                key: &self.broker_queue,
+            },
+            (Destination::Usual, exchange) => Place {
+                exchange,
+                key: &self.routing_key,
+            },
+        }
+    }
+
+    /// For messages: `exchange 'x' with routing key 'k'`, or `queue 'q'`.
+    pub fn name_of(&self, destination: &Destination) -> String {
+        let place = self.place(destination);
+        match place.exchange {
+            Some(exchange) => format!("exchange '{exchange}' with routing key '{}'", place.key),
+            None => format!("queue '{}'", place.key),
+        }
+    }
+
+    /// What the delay queues of the usual destination are named after.
+    pub fn delay_target(&self) -> String {
+        self.place(&Destination::Usual).target()
+    }
+
+    /// A queue that is not the configured one: a failed queue, for instance.
+    fn declare_other(&self, queue: &str, wait: &Wait<'_>) -> Result<()> {
+        if queue == self.broker_queue || !self.options.declare {
+            return Ok(());
+        }
+        let memo = format!("{queue}\n");
+        self.once(Role::Publish, &memo, Duration::MAX, wait, |management| {
+            let options = QueueOptions {
+                queue_type: self.options.queue_type,
+                ..QueueOptions::default()
+            };
+            let topology = Topology {
+                queue,
+                options: &options,
+                routing_key: queue,
+            };
+            topology.declare(management, Strictness::UseWhatExists, wait)
+        })
+    }
+
+    /// Over the anonymous terminus where the broker has one: routing keys may
+    /// be as many as jobs, links may not.
+    fn addressed(
+        &self,
+        live: &Live,
+        address: String,
+        to_queue: bool,
+        delay_mark: DelayMark,
+    ) -> Result<Route> {
+        let relay = live.connection.remote().offers("ANONYMOUS-RELAY");
+        let target = (!relay).then_some(address.as_str());
+        let sender = pool::sender(&self.endpoint, &live.connection, target)?;
+        Ok(Route {
+            sender,
+            to: relay.then_some(address),
+            delay_mark,
+            released_is_taken: false,
+            ttl_is_lost: false,
+            to_queue,
+        })
+    }
+
+    fn delayed_route(
+        &self,
+        live: &Live,
+        usual: SenderLink,
+        is_usual: bool,
+        place: Place<'_>,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<Route> {
+        let plugin = self.options.exchange_type == DELAYED_EXCHANGE;
+        match (live.dialect.delay(), place.exchange) {
+            (DelaySupport::Unsupported, _) => Err(Error::unsupported(format!(
+                "{}: this broker cannot delay a job; push without 'delay'",
+                self.describe()
+            ))),
+            (DelaySupport::EnqueueTime, _) if is_usual => Ok(Route {
+                sender: usual,
+                to: None,
+                delay_mark: DelayMark::EnqueueTime,
+                released_is_taken: false,
+                ttl_is_lost: false,
+                to_queue: place.exchange.is_none(),
+            }),
+            (DelaySupport::EnqueueTime, _) => {
+                let address = place.address(live.dialect)?;
+                self.addressed(
+                    live,
+                    address,
+                    place.exchange.is_none(),
+                    DelayMark::EnqueueTime,
+                )
+            }
+            (DelaySupport::DelayQueues, Some(exchange)) if plugin => {
+                self.check_bound(exchange, place.key, wait)?;
+                let address = place.address(live.dialect)?;
+                let route = self.addressed(live, address, false, DelayMark::XDelay)?;
+                Ok(Route {
+                    released_is_taken: true,
+                    ..route
+                })
+            }
+            (DelaySupport::DelayQueues, _) => self.delay_queue_route(live, place, delay, wait),
+        }
+    }
+
+    /// The plugin answers `released` to what it has taken and to what nobody
+    /// will get alike: so somebody's binding must be there.
+    fn check_bound(&self, exchange: &str, key: &str, wait: &Wait<'_>) -> Result<()> {
+        let queue = &self.broker_queue;
+        let memo = format!("bound\n{exchange}\n{queue}\n{key}");
+        self.once(Role::Publish, &memo, RECHECK, wait, |management| {
+            if topology::is_bound(management, exchange, queue, key, wait)? {
+                return Ok(());
+            }
+            Err(Error::unroutable(format!(
+                "{}: no binding of exchange '{exchange}' with key '{key}' leads to the queue; bind it, or call setup()",
+                self.describe()
+            )))
+        })
+    }
+
+    fn delay_queue_route(
+        &self,
+        live: &Live,
+        place: Place<'_>,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<Route> {
+        let now = roadrunner::now_millis().unsigned_abs();
+        let Some(queue) = delay::queue(delay, &place.target(), now) else {
+            return Err(Error::unsupported(format!(
+                "{}: RabbitMQ can delay a job by {} days at the most",
+                self.describe(),
+                delay::LONGEST.as_secs() / 86_400
+            )));
+        };
+        self.once(
+            Role::Publish,
+            &queue.name,
+            Duration::MAX,
+            wait,
+            |management| {
+                let target = (place.exchange.unwrap_or(""), place.key);
+                topology::declare_delay_queue(management, &queue, target, wait)
+            },
+        )?;
+        let route = self.addressed(
+            live,
+            live.dialect.queue_address(&queue.name),
+            true,
+            DelayMark::None,
+        )?;
+        Ok(Route {
+            ttl_is_lost: true,
+            ..route
+        })
+    }
+}
+
+/// Where a job goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// As the queue is configured.
+    Usual,
+    /// With another routing key.
+    Key(String),
+    /// Directly to a queue by its name.
+    Queue(String),
+}
+
+impl Destination {
+    /// Where a job asks to go: its option `routing_key`, or its header `x-routing-key`.
+    pub fn of(job: &Job<'_>) -> Self {
+        if let Some(key) = &job.options.routing_key {
+            return Destination::Key(key.to_string());
+        }
+        let mut headers = job.options.headers.iter();
+        let key = headers.find_map(|(name, value)| match (name.as_ref(), value) {
+            (ROUTING_KEY_HEADER, HeaderValue::Text(key)) => Some(key.to_string()),
+            _ => None,
+        });
+        key.map_or(Destination::Usual, Destination::Key)
+    }
+}
+
+/// An exchange and a routing key; without the exchange, a queue's name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    exchange: Option<&'a str>,
+    key: &'a str,
+}
+
+impl Place<'_> {
+    pub fn address(&self, dialect: &dyn Dialect) -> Result<String> {
+        match self.exchange {
+            Some(exchange) => dialect.exchange_address(exchange, self.key),
+            // The default exchange routes by queue name.
+            None => Ok(dialect.queue_address(self.key)),
+        }
+    }
+
+    /// What its delay queues are named after.
+    fn target(&self) -> String {
+        match self.exchange {
+            Some(exchange) => format!("{exchange}/{}", self.key),
+            None => self.key.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! DSNs of any shape: no panic, and the password is in nothing that is shown.
+#![no_main]
+
+use amqp1_core::endpoint::{split_query, Endpoint};
+use amqp1_core::QueueOptions;
+use libfuzzer_sys::fuzz_target;
+
+const SECRET: &str = "hunter2-S3cret";
+
+fn parse(dsn: &str) -> Result<Endpoint, amqp1_core::Error> {
+    let (address, query) = split_query(dsn)?;
+    let options = QueueOptions::default().apply("DSN", &query)?;
+    Endpoint::parse(address, &options)
+}
+
+fuzz_target!(|dsn: &str| {
+    let shown = match parse(dsn) {
+        Ok(endpoint) => {
+            let again = parse(dsn).expect("what was read once is read again");
+            assert!(endpoint == again);
+            format!("{endpoint:?} {}", endpoint.label())
+        }
+        Err(error) => format!("{error:?}"),
+    };
+    drop(shown);
+
+    // The same text around a password. Before an `@` and after the first `:`
+    // is where it is one; elsewhere a DSN may well repeat it.
+    let (before, after) = dsn.split_at(dsn.len() / 2 - usize::from(!dsn.is_char_boundary(dsn.len() / 2)));
+    let plain = |text: &str| !text.contains(['/', '?', '@', ':', '#', ',']);
+    if plain(before) && !after.contains(['@', '?']) {
+        let dsn = format!("amqp://{before}:{SECRET}@{after}");
+        let shown = match parse(&dsn) {
+            Ok(endpoint) => format!("{endpoint:?} {}", endpoint.label()),
+            Err(error) => format!("{error:?} {error}"),
+        };
+        assert!(!shown.contains(SECRET), "{shown}");
+    }
+});

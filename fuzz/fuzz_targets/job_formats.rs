@@ -1,0 +1,12 @@
+//! Messages of any producer: no panic, no more memory than the message is worth,
+//! and what a job is written as is read as the same job.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| match data.split_first() {
+    Some((0..=1, rest)) => amqp1_core::fuzzing::round_trip(rest),
+    Some((2, rest)) => amqp1_core::fuzzing::values(rest),
+    Some((_, rest)) => amqp1_core::fuzzing::message(rest),
+    None => {}
+});
