@@ -28,6 +28,9 @@ pub struct Options {
     /// Deliveries a publisher may have sent that the broker has not read; topped up when half is
     /// used. Default 1000, at least 1.
     pub publisher_credit: u32,
+    /// What `open` names the broker: product and version. Default `None`: itself. For tests of
+    /// clients that go by it; one that poses as `RabbitMQ` offers its `LINK_PAIR_V1_0` too.
+    pub pose_as: Option<(String, String)>,
     /// Sessions per connection. Default 256.
     pub max_sessions: u16,
     /// Links per session. Default 256.
@@ -45,6 +48,7 @@ impl Default for Options {
             max_delivery_count: None,
             create_on_use: true,
             publisher_credit: 1000,
+            pose_as: None,
             max_sessions: 256,
             max_links: 256,
         }
@@ -66,6 +70,7 @@ impl fmt::Debug for Options {
             .field("max_delivery_count", &self.max_delivery_count)
             .field("create_on_use", &self.create_on_use)
             .field("publisher_credit", &self.publisher_credit)
+            .field("pose_as", &self.pose_as)
             .field("max_sessions", &self.max_sessions)
             .field("max_links", &self.max_links)
             .finish()

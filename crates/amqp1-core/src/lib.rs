@@ -13,6 +13,9 @@ pub mod endpoint;
 pub mod error;
 pub mod fork;
 mod format;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod id;
 pub mod input;
 pub mod job;

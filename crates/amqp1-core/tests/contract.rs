@@ -302,20 +302,23 @@ fn wrong_credentials_and_dead_hosts_are_told_apart() {
 #[test]
 fn many_that_declare_the_same_queue_at_once_all_succeed() {
     each(|dsn, name| {
-        let start = std::sync::Barrier::new(6);
-        std::thread::scope(|scope| {
-            for index in 0..6 {
-                let start = &start;
-                scope.spawn(move || {
-                    // A container-id of its own: a connection of its own.
-                    let container = Input::Text(format!("declare-{index}"));
-                    let queue = with(dsn, name, &[("container_id", container)]);
-                    queue.ping(&wait()).unwrap();
-                    start.wait();
-                    queue.push(&job("x", b""), &wait()).unwrap();
-                });
-            }
-        });
-        assert_eq!(queue(dsn, name).count(&wait()).unwrap(), 6);
+        for round in 0..8 {
+            let name = &format!("{name}-{round}");
+            let start = std::sync::Barrier::new(6);
+            std::thread::scope(|scope| {
+                for index in 0..6 {
+                    let start = &start;
+                    scope.spawn(move || {
+                        // A container-id of its own: a connection of its own.
+                        let container = Input::Text(format!("declare-{index}"));
+                        let queue = with(dsn, name, &[("container_id", container)]);
+                        queue.ping(&wait()).unwrap();
+                        start.wait();
+                        queue.push(&job("x", b""), &wait()).unwrap();
+                    });
+                }
+            });
+            assert_eq!(queue(dsn, name).count(&wait()).unwrap(), 6);
+        }
     });
 }

@@ -75,9 +75,15 @@ impl Connection {
     /// Sends the open; the connection is open for the broker then.
     pub(super) fn send_open(&mut self) {
         let options = &self.shared.options;
+        let own = || (PRODUCT.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        let (product, version) = options.pose_as.clone().unwrap_or_else(own);
+        let mut capabilities = vec![Symbol::from(ANONYMOUS_RELAY)];
+        if product == "RabbitMQ" {
+            capabilities.push(Symbol::from("LINK_PAIR_V1_0"));
+        }
         let properties: Fields = [
-            ("product", PRODUCT.to_owned()),
-            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("product", product),
+            ("version", version),
             (
                 "platform",
                 format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -95,7 +101,7 @@ impl Connection {
             idle_time_out: (idle > 0).then_some(idle),
             outgoing_locales: None,
             incoming_locales: None,
-            offered_capabilities: Some(Array::from(vec![Symbol::from(ANONYMOUS_RELAY)])),
+            offered_capabilities: Some(Array::from(capabilities)),
             desired_capabilities: None,
             properties: Some(properties),
         };

@@ -15,7 +15,8 @@ pub(super) fn put(store: &mut Store, name: &str, body: &Map) -> Result<Answer, A
     body.only(&["type", "durable", "auto_delete", "internal", "arguments"])?;
     let kind = body.text("type")?.unwrap_or_else(|| "direct".to_owned());
     let Some(kind) = ExchangeType::parse(&kind) else {
-        let e = format!("exchange type '{kind}' is none of direct, fanout, topic");
+        let e =
+            format!("exchange type '{kind}' is none of direct, fanout, topic, x-delayed-message");
         return Err(Answer::error(400, e));
     };
     let exchange = Exchange {
@@ -25,8 +26,10 @@ pub(super) fn put(store: &mut Store, name: &str, body: &Map) -> Result<Answer, A
         arguments: body.arguments()?,
         ..Exchange::new(kind)
     };
-    // None of RabbitMQ's arguments (alternate-exchange) is done here: what is accepted is done.
-    if let Some(argument) = exchange.arguments.keys().next() {
+    // None of RabbitMQ's own arguments (alternate-exchange) is done here: what is accepted is done.
+    // The plugin's says how the exchange behind it routes, which here is directly.
+    let known = |argument: &str| kind == ExchangeType::Delayed && argument == "x-delayed-type";
+    if let Some(argument) = exchange.arguments.keys().find(|argument| !known(argument)) {
         return Err(Answer::error(400, format!("unknown argument '{argument}'")));
     }
     match store.exchanges.get(name) {

@@ -13,6 +13,8 @@ pub(crate) enum ExchangeType {
     Fanout,
     /// Words between dots; `*` is one word, `#` any number of them.
     Topic,
+    /// RabbitMQ's delayed-message plugin, in front of a direct exchange.
+    Delayed,
 }
 
 impl ExchangeType {
@@ -21,13 +23,14 @@ impl ExchangeType {
             "direct" => Some(Self::Direct),
             "fanout" => Some(Self::Fanout),
             "topic" => Some(Self::Topic),
+            "x-delayed-message" => Some(Self::Delayed),
             _ => None,
         }
     }
 
     pub(crate) fn matches(self, binding_key: &str, routing_key: &str) -> bool {
         match self {
-            Self::Direct => binding_key == routing_key,
+            Self::Direct | Self::Delayed => binding_key == routing_key,
             Self::Fanout => true,
             Self::Topic => topic_matches(binding_key, routing_key),
         }

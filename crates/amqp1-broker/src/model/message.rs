@@ -42,6 +42,8 @@ const PROPERTY_ABSOLUTE_EXPIRY_TIME: usize = 8;
 const SCHEDULED_ENQUEUE_TIME: &str = "x-opt-scheduled-enqueue-time";
 const DELIVERY_TIME: &str = "x-opt-delivery-time";
 const DELIVERY_DELAY: &str = "x-opt-delivery-delay";
+/// Annotation that RabbitMQ's delayed-message exchange reads, in milliseconds.
+const PLUGIN_DELAY: &str = "x-delay";
 
 /// Why a payload is no message: answered `rejected amqp:decode-error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +176,21 @@ impl Message {
             .max(at(DELIVERY_TIME))
             .max(delay)
             .filter(|due| *due > now)
+    }
+
+    /// Has the delay that RabbitMQ's plugin reads take effect; false when there is none.
+    pub(crate) fn delay_by_plugin(&mut self) -> bool {
+        match self
+            .annotation(PLUGIN_DELAY)
+            .and_then(integer)
+            .filter(|ms| *ms > 0)
+        {
+            Some(ms) => {
+                self.annotate([(Symbol::from(DELIVERY_DELAY), Value::Long(ms))]);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Adds message annotations; a key that is there is replaced.

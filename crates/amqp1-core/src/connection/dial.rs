@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use super::driver::Io;
 use super::handshake::{self, Opened};
-use super::{start, tls, Connection, Remote};
+use super::{start, tls, tls_error, Connection, Remote};
 use crate::embedded;
 use crate::endpoint::{join, Endpoint, Target};
 use crate::error::{Error, Result};
@@ -120,7 +120,10 @@ async fn one_host(
     let stream = TlsConnector::from(config)
         .connect(name, tcp)
         .await
-        .map_err(|error| Error::connection(format!("{label}: TLS: {error}")))?;
+        .map_err(|error| {
+            let why = tls_error::explain(&error, &endpoint.tls);
+            Error::connection(format!("cannot connect to {label}: {why}"))
+        })?;
     opened(stream, endpoint, &label, host, container_id, socket).await
 }
 

@@ -191,23 +191,19 @@ fn exchange(
 /// Writes what is to be written; true when the socket takes no more for now.
 fn write_out(shared: &Shared, io: &mut Io, cx: &mut Context<'_>) -> io::Result<bool> {
     let mut state = shared.state.lock();
-    let mut wrote = false;
     while !state.out.is_empty() {
         match io.poll_write(cx, state.out.pending()) {
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(count)) => {
-                state.written(count);
-                wrote = true;
-            }
+            Poll::Ready(Ok(count)) => state.written(count),
             Poll::Ready(Err(error)) => return Err(error),
             Poll::Pending => return Ok(true),
         }
     }
     drop(state);
-    if wrote {
-        if let Poll::Ready(result) = io.poll_flush(cx) {
-            result?;
-        }
+    // Also when nothing was written now: TLS keeps what the socket did not take, and
+    // writes it only when it is asked again.
+    if let Poll::Ready(result) = io.poll_flush(cx) {
+        result?;
     }
     Ok(false)
 }

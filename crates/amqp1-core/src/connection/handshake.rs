@@ -1,5 +1,7 @@
 //! Protocol headers, SASL and `open` (AMQP 1.0 2.2, 2.4.1, 5.3).
 
+use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -14,10 +16,11 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::condition::explain;
 use super::driver::{Io, MAX_FRAME_SIZE};
-use super::Remote;
+use super::{tls_error, Remote};
 use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Result};
 use crate::fork;
+use crate::options::TlsOptions;
 use crate::wire::frame::{self, Frame};
 use crate::wire::read::check_nesting;
 
@@ -37,11 +40,18 @@ pub(crate) struct Opened {
 }
 
 /// How the client names itself to SASL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Mechanism {
     Anonymous,
     Plain(String, String),
     External,
+}
+
+impl fmt::Debug for Mechanism {
+    /// The name only: it has no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl Mechanism {
@@ -71,11 +81,19 @@ impl Mechanism {
     }
 }
 
+const SPEAKS_TLS: &str = "the broker speaks TLS here: use amqps://";
+
+/// A TLS record: an alert or a handshake.
+fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15 | 0x16, 3, ..])
+}
+
 /// Reads and writes frames during the handshake.
 struct Talk<'a, S> {
     stream: &'a mut S,
     input: BytesMut,
     label: &'a str,
+    tls: &'a TlsOptions,
     /// What is awaited, for the message when the broker ends the talk.
     step: &'static str,
 }
@@ -90,15 +108,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
-        written.await.map_err(|error| self.broken(error))
+        match written.await {
+            Ok(()) => Ok(()),
+            // The reason may have come before the connection broke: a TLS alert, for instance.
+            Err(error) => match self.stream.read_buf(&mut self.input).await {
+                Err(reason) if reason.kind() == io::ErrorKind::InvalidData => {
+                    Err(self.failed(&reason))
+                }
+                _ => Err(self.failed(&error)),
+            },
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> Error {
+        self.broken(tls_error::explain(error, self.tls))
     }
 
     async fn fill(&mut self, least: usize) -> Result<()> {
         while self.input.len() < least {
             match self.stream.read_buf(&mut self.input).await {
+                // An alert of TLS is shorter than what is waited for.
+                Ok(0) if is_tls(&self.input) => return Err(self.broken(SPEAKS_TLS)),
                 Ok(0) => return Err(self.broken("the connection was closed")),
                 Ok(_) => {}
-                Err(error) => return Err(self.broken(error)),
+                Err(error) => return Err(self.failed(&error)),
             }
         }
         Ok(())
@@ -117,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
             (b"AMQP", 0) => "the broker does not want SASL",
             (b"AMQP", 3) => "the broker requires SASL: put user and password into the DSN",
             (b"AMQP", 2) => "the broker requires TLS: use amqps://",
-            ([0x15 | 0x16, 3, ..], _) => "the broker speaks TLS here: use amqps://",
+            _ if is_tls(&theirs) => SPEAKS_TLS,
             (b"HTTP", _) => "this is an HTTP server",
             _ => "this is not an AMQP 1.0 broker",
         };
@@ -272,6 +305,7 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         stream,
         input: BytesMut::with_capacity(4096),
         label,
+        tls: &endpoint.tls,
         step: "",
     };
     let mechanism = Mechanism::of(endpoint);

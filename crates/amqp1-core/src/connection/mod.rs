@@ -11,6 +11,8 @@
 mod condition;
 pub(crate) mod dial;
 mod driver;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handshake;
 mod link;
 mod receiver;

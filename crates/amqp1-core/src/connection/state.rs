@@ -160,6 +160,18 @@ impl State {
         self.sessions.iter().flatten().count()
     }
 
+    /// The links' names, for the fuzzer's broker.
+    #[cfg(feature = "fuzzing")]
+    pub fn link_names(&self) -> Vec<String> {
+        let sessions = self.sessions.iter().flatten();
+        let names = sessions.flat_map(|session| {
+            let sender = session.sender.as_ref().map(|sender| sender.name.clone());
+            let receiver = session.receiver.as_ref().map(|r| r.name.clone());
+            [sender, receiver].into_iter().flatten()
+        });
+        names.collect()
+    }
+
     /// Sends a message over a session's sender.
     pub fn send(&mut self, key: LinkKey, payload: Bytes, tracked: Option<Tracked>) -> Result<()> {
         if self.session(key).is_none() {

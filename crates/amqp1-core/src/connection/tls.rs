@@ -1,17 +1,29 @@
 //! TLS by rustls: system roots or a private CA, client certificates.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::{ring, CryptoProvider};
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::{Error, Result};
 use crate::options::TlsOptions;
+
+/// Reads the files, so that a wrong one is known before the first connection.
+///
+/// # Errors
+/// [`crate::ErrorKind::Config`] naming the file that cannot be used.
+pub(crate) fn check(options: &TlsOptions) -> Result<()> {
+    if let Some(path) = &options.root_ca {
+        private_roots(path)?;
+    }
+    identity(options, &ring::default_provider()).map(drop)
+}
 
 /// The client's TLS configuration; TLS 1.2 at the least.
 ///
@@ -19,6 +31,7 @@ use crate::options::TlsOptions;
 /// [`crate::ErrorKind::Config`] naming the file that cannot be used.
 pub(crate) fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(ring::default_provider());
+    let identity = identity(options, &provider)?;
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::config(format!("TLS: {error}")))?;
@@ -27,69 +40,98 @@ pub(crate) fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>> {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(NoVerifier(provider)))
     } else {
-        builder.with_root_certificates(roots(options.root_ca.as_deref())?)
+        builder.with_root_certificates(match &options.root_ca {
+            Some(path) => private_roots(path)?,
+            None => system_roots()?,
+        })
     };
-    let config = match (&options.cert, &options.key) {
-        (Some(cert), Some(key)) => builder
-            .with_client_auth_cert(certificates("tls.cert", cert)?, private_key(key)?)
-            .map_err(|error| Error::config(format!("tls.cert and tls.key: {error}")))?,
-        _ => builder.with_no_client_auth(),
-    };
-    Ok(Arc::new(config))
+    Ok(Arc::new(match identity {
+        Some(identity) => builder.with_client_cert_resolver(identity),
+        None => builder.with_no_client_auth(),
+    }))
 }
 
-fn roots(root_ca: Option<&Path>) -> Result<RootCertStore> {
+fn private_roots(path: &Path) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    let certificates = match root_ca {
-        Some(path) => certificates("tls.root_ca", path)?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    let (added, _) = roots.add_parsable_certificates(certificates);
-    if added == 0 {
-        return Err(Error::config(match root_ca {
-            Some(path) => format!("tls.root_ca: {} has no CA certificate", path.display()),
-            None => {
-                "TLS: the system has no CA certificates; install ca-certificates or set tls.root_ca"
-                    .to_owned()
-            }
-        }));
+    match roots.add_parsable_certificates(certificates("tls.root_ca", path)?) {
+        (0, _) => Err(unusable("tls.root_ca", path, "has no CA certificate")),
+        _ => Ok(roots),
     }
-    Ok(roots)
 }
 
-fn reader(option: &str, path: &Path) -> Result<BufReader<File>> {
-    File::open(path)
-        .map(BufReader::new)
-        .map_err(|error| Error::config(format!("{option}: {}: {error}", path.display())))
+fn system_roots() -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    match roots.add_parsable_certificates(found.certs) {
+        (0, _) => {
+            let why = found.errors.first().map(|error| format!(" ({error})"));
+            Err(Error::config(format!(
+                "TLS: the system has no CA certificates{}; install ca-certificates or set tls.root_ca",
+                why.unwrap_or_default()
+            )))
+        }
+        _ => Ok(roots),
+    }
+}
+
+/// The client certificate with its key.
+fn identity(
+    options: &TlsOptions,
+    provider: &CryptoProvider,
+) -> Result<Option<Arc<dyn ResolvesClientCert>>> {
+    let (Some(cert), Some(key)) = (&options.cert, &options.key) else {
+        return Ok(None);
+    };
+    let chain = certificates("tls.cert", cert)?;
+    match CertifiedKey::from_der(chain, private_key(key)?, provider) {
+        Ok(pair) => Ok(Some(Arc::new(SingleCertAndKey::from(pair)))),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(Error::config(format!(
+            "tls.key: {} does not fit the certificate of tls.cert ({})",
+            key.display(),
+            cert.display()
+        ))),
+        Err(rustls::Error::InvalidCertificate(_)) => Err(unusable(
+            "tls.cert",
+            cert,
+            "does not begin with a valid X.509 certificate",
+        )),
+        Err(_) => Err(unusable(
+            "tls.key",
+            key,
+            "has no usable key: RSA, ECDSA (P-256, P-384) and Ed25519 are supported",
+        )),
+    }
+}
+
+fn unusable(option: &str, path: &Path, why: &str) -> Error {
+    Error::config(format!("{option}: {} {why}", path.display()))
 }
 
 fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let certificates: std::io::Result<Vec<_>> =
-        rustls_pemfile::certs(&mut reader(option, path)?).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(Error::config(format!(
-            "{option}: {} has no PEM certificate",
-            path.display()
-        ))),
-        Err(error) => Err(Error::config(format!(
-            "{option}: {}: {error}",
-            path.display()
-        ))),
+    const NONE: &str = "has no PEM certificate; from DER: openssl x509 -inform DER -in … -out …";
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, pem::Error>>)
+        .map_err(|error| of_pem(option, path, error, NONE))?;
+    if certificates.is_empty() {
+        return Err(unusable(option, path, NONE));
     }
+    Ok(certificates)
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
-    match rustls_pemfile::private_key(&mut reader("tls.key", path)?) {
-        Ok(Some(key)) => Ok(key),
-        Ok(None) => Err(Error::config(format!(
-            "tls.key: {} has no PEM private key",
-            path.display()
-        ))),
-        Err(error) => Err(Error::config(format!(
-            "tls.key: {}: {error}",
-            path.display()
-        ))),
+    PrivateKeyDer::from_pem_file(path).map_err(|error| {
+        let none = "has no PEM private key without a password; to take the password off: \
+                    openssl pkey -in … -out …";
+        of_pem("tls.key", path, error, none)
+    })
+}
+
+/// A parser's error repeats what it read, which may be a key: it is left out.
+fn of_pem(option: &str, path: &Path, error: pem::Error, none: &str) -> Error {
+    match error {
+        pem::Error::Io(error) => Error::config(format!("{option}: {}: {error}", path.display())),
+        pem::Error::NoItemsFound => unusable(option, path, none),
+        _ => unusable(option, path, "is not well-formed PEM"),
     }
 }
 

@@ -10,6 +10,9 @@ use crate::wire::DecodeError;
 /// Values nested deeper are not converted.
 const MAX_DEPTH: usize = 64;
 
+/// Nor are more values than this in one message.
+const MAX_VALUES: usize = 1 << 20;
+
 /// The body and whether it had to be turned into JSON: `data` sections as they
 /// are, strings and binaries of an `amqp-value` as they are, other values as JSON.
 pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
@@ -28,13 +31,14 @@ pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
                 Value::Null => Ok((Bytes::new(), false)),
                 Value::Binary(content) => Ok((bytes.slice_ref(content), false)),
                 Value::Text(text) => Ok((bytes.slice_ref(text.as_bytes()), false)),
-                other => Ok((json(other, 0)?.to_string().into(), true)),
+                other => Ok((json(other)?.to_string().into(), true)),
             }
         }
         Body::Sequence(ranges) => {
-            let mut lists = Vec::new();
+            let (mut lists, mut left) = (Vec::new(), MAX_VALUES);
             for range in ranges {
-                lists.push(json(Reader::new(&message.slice(range)).value()?, 0)?);
+                let bytes = message.slice(range);
+                lists.push(convert(Reader::new(&bytes).value()?, 0, &mut left)?);
             }
             Ok((Json::Array(lists).to_string().into(), true))
         }
@@ -42,10 +46,18 @@ pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
 }
 
 /// An AMQP value as JSON; what JSON has no word for becomes text.
-pub(crate) fn json(value: Value<'_>, depth: usize) -> Result<Json, DecodeError> {
+pub(crate) fn json(value: Value<'_>) -> Result<Json, DecodeError> {
+    convert(value, 0, &mut { MAX_VALUES })
+}
+
+/// `left` counts down over all values: one byte (a null) becomes thirty-two.
+fn convert(value: Value<'_>, depth: usize, left: &mut usize) -> Result<Json, DecodeError> {
     if depth > MAX_DEPTH {
         return Err(DecodeError("values nested too deeply"));
     }
+    *left = left
+        .checked_sub(1)
+        .ok_or(DecodeError("more values than can be converted"))?;
     Ok(match value {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(value),
@@ -53,19 +65,30 @@ pub(crate) fn json(value: Value<'_>, depth: usize) -> Result<Json, DecodeError> 
         Value::Signed(value) | Value::Timestamp(value) => Json::from(value),
         Value::Float(value) => Number::from_f64(value).map_or(Json::Null, Json::Number),
         Value::List(items) | Value::Array(items) => {
-            let items = items.map(|item| json(item?, depth + 1));
+            let items = items.map(|item| convert(item?, depth + 1, left));
             Json::Array(items.collect::<Result<_, _>>()?)
         }
         Value::Map(mut items) => {
             let mut map = Map::new();
             while let Some((key, value)) = items.entry()? {
-                map.insert(text(key), json(value, depth + 1)?);
+                map.insert(name(key)?, convert(value, depth + 1, left)?);
             }
             Json::Object(map)
         }
-        Value::Described(_, bytes) => json(Reader::new(bytes).value()?, depth + 1)?,
+        Value::Described(_, bytes) => convert(Reader::new(bytes).value()?, depth + 1, left)?,
         other => Json::String(text(other)),
     })
+}
+
+/// A map's key. Not a list or map as JSON within JSON: each level would double
+/// the backslashes of the one inside.
+fn name(key: Value<'_>) -> Result<String, DecodeError> {
+    match key {
+        Value::List(_) | Value::Map(_) | Value::Array(_) | Value::Described(..) => {
+            Err(DecodeError("a map with a key that is not a scalar"))
+        }
+        scalar => Ok(text(scalar)),
+    }
 }
 
 /// A scalar as text: what a header or an id of any type reads as.
@@ -81,7 +104,7 @@ pub(crate) fn text(value: Value<'_>) -> String {
         Value::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         Value::Decimal(bytes) => format!("0x{}", hex(bytes)),
         Value::Null => String::new(),
-        compound => json(compound, 0).map_or_else(|_| String::new(), |json| json.to_string()),
+        compound => json(compound).map_or_else(|_| String::new(), |json| json.to_string()),
     }
 }
 

@@ -4,6 +4,7 @@ use super::{ConnectionId, Published, QueueId, Route, Store};
 use crate::model::address::Address;
 use crate::model::arguments::Declaration;
 use crate::model::errors;
+use crate::model::exchange::ExchangeType;
 use crate::model::message::Message;
 use crate::model::outcome::Dead;
 
@@ -51,7 +52,16 @@ impl Store {
         Some(ids.copied().collect())
     }
 
-    fn publish_exchange(&mut self, name: &str, key: &str, message: Message, now: u64) -> Published {
+    fn publish_exchange(
+        &mut self,
+        name: &str,
+        key: &str,
+        mut message: Message,
+        now: u64,
+    ) -> Published {
+        let delayed = self.exchanges.get(name).map(|exchange| exchange.kind)
+            == Some(ExchangeType::Delayed)
+            && message.delay_by_plugin();
         let Some(queues) = self.routed(name, key) else {
             return Published::Rejected(errors::not_found("exchange", name));
         };
@@ -62,6 +72,11 @@ impl Store {
                 other if !matches!(published, Published::Rejected(_)) => published = other,
                 _ => {}
             }
+        }
+        // The plugin keeps the message to itself, which the publisher hears as
+        // `released`, just as if nobody were bound.
+        if delayed {
+            return Published::Released;
         }
         published
     }

@@ -1,0 +1,352 @@
+//! A connection without a socket, between a client's calls and a hostile broker's
+//! frames, both as the fuzzer chooses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fe2o3_amqp_types::definitions::{Handle, Role};
+use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
+use fe2o3_amqp_types::performatives::{Attach, Begin, Close, Detach, End, Flow, Open};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+
+use super::state::State;
+use super::{
+    handshake, Connection, LinkPair, ReceiverLink, ReceiverOptions, Remote, SenderLink, Shared,
+    Tracked, Tracker,
+};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::fuzzing::Choices;
+use crate::wait::Signal;
+use crate::wire::frame;
+use crate::wire::write;
+
+/// Links at the most: a client does not open more for ever.
+const MAX_LINKS: usize = 12;
+
+pub(crate) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    endpoint: &Endpoint,
+) -> Result<Remote> {
+    let label = endpoint.label();
+    let opened = handshake::open(stream, endpoint, label, "h", "fuzz".to_owned()).await;
+    opened.map(|(remote, _)| remote)
+}
+
+struct World {
+    connection: Connection,
+    senders: Vec<SenderLink>,
+    receivers: Vec<(ReceiverLink, Vec<u32>)>,
+    pairs: Vec<LinkPair>,
+    tracker: Tracker,
+    sent: u64,
+    resolved: usize,
+}
+
+/// The client's connection, its links, and a broker's frames.
+pub fn connection(data: &[u8]) {
+    let mut choices = Choices(data);
+    let (label, max_frame_size) = ("amqp://fuzz", 512);
+    let mut world = World {
+        connection: Connection {
+            shared: Arc::new(Shared {
+                state: Mutex::new(State::new(label, max_frame_size, 7)),
+                wake: Notify::new(),
+                label: label.to_owned(),
+                remote: Remote::default(),
+                heartbeat: Duration::from_secs(60),
+            }),
+        },
+        senders: Vec::new(),
+        receivers: Vec::new(),
+        pairs: Vec::new(),
+        tracker: Tracker::default(),
+        sent: 0,
+        resolved: 0,
+    };
+    let mut over = false;
+    while !choices.is_over() && !over {
+        match choices.byte() % 4 {
+            0 => world.client(&mut choices),
+            _ => over = world.broker(&mut choices),
+        }
+        world.check();
+    }
+    world.connection.lock().fail(&Error::connection("over"));
+    world.check();
+    assert_eq!(
+        world.resolved as u64, world.sent,
+        "a message without an outcome"
+    );
+    for link in &world.senders {
+        assert!(link.failed().is_some());
+    }
+    for (link, _) in &world.receivers {
+        assert!(
+            link.take().is_err(),
+            "a delivery of a connection that is over"
+        );
+    }
+}
+
+impl World {
+    /// Something that a client does. What it fails with is the caller's.
+    fn client(&mut self, choices: &mut Choices<'_>) {
+        let links = self.senders.len() + self.receivers.len() + self.pairs.len();
+        let which = usize::from(choices.byte());
+        let action = choices.byte() % 14;
+        match action {
+            0 | 1 if links >= MAX_LINKS => {}
+            0 => {
+                if let Ok(Some(link)) = SenderLink::open(&self.connection, Some("a")) {
+                    self.senders.push(link);
+                }
+            }
+            1 => {
+                let options = ReceiverOptions {
+                    prefetch: choices.number().clamp(1, 65_535),
+                    properties: Vec::new(),
+                };
+                let link = ReceiverLink::open(&self.connection, "a", &options, Signal::new());
+                if let Ok(Some(link)) = link {
+                    self.receivers.push((link, Vec::new()));
+                }
+            }
+            2 if links < MAX_LINKS => {
+                if let Ok(Some(pair)) = LinkPair::open(&self.connection, "m", Signal::new()) {
+                    self.pairs.push(pair);
+                }
+            }
+            3 | 4 if !self.senders.is_empty() => {
+                let link = &self.senders[which % self.senders.len()];
+                let tracked = Tracked {
+                    tracker: self.tracker.clone(),
+                    index: self.sent,
+                };
+                let payload = Bytes::from(vec![7; choices.number().min(2000) as usize]);
+                if link.send(payload, tracked, action == 3).is_ok() {
+                    self.sent += 1;
+                }
+            }
+            5 if !self.senders.is_empty() => self.senders[which % self.senders.len()].close(),
+            6 if !self.pairs.is_empty() => {
+                let pair = &self.pairs[which % self.pairs.len()];
+                let _ = pair.send(Bytes::from_static(b"request"));
+                let _ = pair.take();
+            }
+            7 => {
+                // The socket takes everything, or a part.
+                let mut state = self.connection.lock();
+                let count = choices.number() as usize % (state.out.pending().len() + 1);
+                state.written(count);
+            }
+            8 => {
+                let _ = self.connection.lock().flush_all();
+            }
+            9 if choices.byte() > 250 => self.connection.begin_close(),
+            10.. if !self.receivers.is_empty() => {
+                let at = which % self.receivers.len();
+                let (link, held) = &mut self.receivers[at];
+                match action {
+                    10 => {
+                        if let Ok(Some(incoming)) = link.take() {
+                            held.push(incoming.delivery_id);
+                        }
+                    }
+                    11 => {
+                        if let Some(id) = held.pop() {
+                            let _ = link.accept(id);
+                        }
+                    }
+                    12 => {
+                        if let Some(id) = held.pop() {
+                            let _ = link.settle(id, &[0x00, 0x53, 0x26, 0x45]);
+                        }
+                    }
+                    _ => match choices.byte() % 4 {
+                        0 => link.close(),
+                        other => drop(link.set_prefetch(u32::from(other - 1) * 5)),
+                    },
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Something that a broker says; true when that ends the connection.
+    fn broker(&mut self, choices: &mut Choices<'_>) -> bool {
+        let mut out = Vec::new();
+        let channel = (choices.number() % 16) as u16;
+        match choices.byte() % 10 {
+            0 => out.extend_from_slice(choices.bytes(64)),
+            1 => {
+                let length = usize::from(choices.byte());
+                let body = choices.bytes(length);
+                frame::encode(&mut out, channel, |out| out.extend_from_slice(body));
+            }
+            kind => self.performative(kind, channel, choices, &mut out),
+        }
+        let mut input = BytesMut::from(&out[..]);
+        loop {
+            match frame::decode(&mut input, 4096) {
+                Ok(Some((channel, frame))) => {
+                    match self.connection.lock().on_frame(channel, frame) {
+                        Ok(false) => {}
+                        Ok(true) | Err(_) => return true,
+                    }
+                }
+                Ok(None) => return false,
+                Err(_) => return true,
+            }
+        }
+    }
+
+    fn performative(&self, kind: u8, channel: u16, choices: &mut Choices<'_>, out: &mut Vec<u8>) {
+        let handle = Handle(choices.number() % 4);
+        let written = match kind {
+            2 => {
+                let begin = Begin {
+                    remote_channel: Some((choices.number() % 10) as u16),
+                    next_outgoing_id: choices.number(),
+                    incoming_window: choices.number(),
+                    outgoing_window: choices.number(),
+                    handle_max: handle,
+                    offered_capabilities: None,
+                    desired_capabilities: None,
+                    properties: None,
+                };
+                frame::encode_performative(out, channel, &begin)
+            }
+            3 => frame::encode_performative(out, channel, &self.attach(handle, choices)),
+            4 => {
+                let flow = Flow {
+                    next_incoming_id: (choices.byte() > 50).then(|| choices.number()),
+                    incoming_window: choices.number(),
+                    next_outgoing_id: choices.number(),
+                    outgoing_window: choices.number(),
+                    handle: (choices.byte() > 50).then_some(handle),
+                    delivery_count: (choices.byte() > 50).then(|| choices.number()),
+                    link_credit: (choices.byte() > 50).then(|| choices.number()),
+                    available: None,
+                    drain: choices.byte() > 200,
+                    echo: choices.byte() > 200,
+                    properties: None,
+                };
+                frame::encode_performative(out, channel, &flow)
+            }
+            5 | 6 => {
+                let delivery =
+                    (choices.byte() > 30).then(|| (choices.number(), choices.byte() > 200));
+                let more = choices.byte() > 200;
+                let length = usize::from(choices.byte());
+                let payload = choices.bytes(length);
+                frame::encode_transfer(out, channel, handle.0, delivery, more, payload);
+                Ok(())
+            }
+            7 => {
+                let (first, last) = (choices.number(), choices.number());
+                let settled = choices.byte() > 60;
+                let role = choices.byte() > 20;
+                let state = [0x24, 0x25, 0x26, 0x27, 0x23][usize::from(choices.byte() % 5)];
+                frame::encode(out, channel, |out| {
+                    write::descriptor(out, 0x15);
+                    write::list(out, |out| {
+                        write::bool(out, role);
+                        write::uint(out, first);
+                        write::uint(out, last);
+                        write::bool(out, settled);
+                        out.extend_from_slice(&[0x00, 0x53, state, 0x45]);
+                        5
+                    });
+                });
+                Ok(())
+            }
+            8 => {
+                let detach = Detach {
+                    handle,
+                    closed: choices.byte() % 2 == 0,
+                    error: None,
+                };
+                frame::encode_performative(out, channel, &detach)
+            }
+            _ => match choices.byte() {
+                0..=200 => frame::encode_performative(out, channel, &End { error: None }),
+                201..=210 => frame::encode_performative(out, channel, &Close { error: None }),
+                211..=220 => frame::encode_performative(
+                    out,
+                    channel,
+                    &Open {
+                        container_id: String::new(),
+                        hostname: None,
+                        max_frame_size: 0.into(),
+                        channel_max: 0.into(),
+                        idle_time_out: Some(0),
+                        outgoing_locales: None,
+                        incoming_locales: None,
+                        offered_capabilities: None,
+                        desired_capabilities: None,
+                        properties: None,
+                    },
+                ),
+                _ => {
+                    frame::encode_empty(out);
+                    Ok(())
+                }
+            },
+        };
+        written.expect("a performative");
+    }
+
+    /// An attach with the name of one of the client's links: names are random,
+    /// the fuzzer would not find one.
+    fn attach(&self, handle: Handle, choices: &mut Choices<'_>) -> Attach {
+        let role = match choices.byte() % 2 {
+            0 => Role::Receiver,
+            _ => Role::Sender,
+        };
+        let names = self.connection.lock().link_names();
+        let which = usize::from(choices.byte());
+        let name = match names.len() {
+            0 => "nobody".to_owned(),
+            count => names[which % count].clone(),
+        };
+        let refused = choices.byte() > 220;
+        Attach {
+            name,
+            handle,
+            role,
+            snd_settle_mode: Default::default(),
+            rcv_settle_mode: Default::default(),
+            source: (!refused).then(|| Box::new(Source::default())),
+            target: (!refused).then(|| Box::new(TargetArchetype::Target(Target::default()))),
+            unsettled: None,
+            incomplete_unsettled: false,
+            initial_delivery_count: (choices.byte() > 50).then(|| choices.number()),
+            max_message_size: None,
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: None,
+        }
+    }
+
+    /// What holds between any two events.
+    fn check(&mut self) {
+        let mut outcomes = Vec::new();
+        let pending = self.tracker.take(&mut outcomes, 0);
+        self.resolved += outcomes.len();
+        assert_eq!(
+            self.resolved + pending,
+            self.sent as usize,
+            "an outcome too many"
+        );
+        let state = self.connection.lock();
+        assert!(state.session_count() <= 8, "more sessions than channel-max");
+        assert!(
+            state.out.bytes.len() <= 8 * 1024 * 1024,
+            "unread answers pile up"
+        );
+    }
+}
