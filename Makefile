@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps build install uninstall demo test test-rust test-php lint fmt bench \
+.PHONY: help deps build install uninstall demo test test-rust test-php lint fmt bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 
 help: ## This list
@@ -38,6 +38,9 @@ lint: ## Formatting, clippy, shellcheck
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
+
+soak: build ## Long runs: RabbitMQ killed under load, a million jobs, an idle worker; PARTS='publish consume' for some
+	@scripts/soak $(PARTS)
 
 bench: build ## Measure against php-amqp (see bench/)
 	@bench/run

@@ -90,11 +90,11 @@ namespace Amqp1 {
          *     ttl?: int|float|null,
          *     format?: 'roadrunner'|null,
          *     tls?: array{cert?: string|null, key?: string|null, root_ca?: string|null, insecure_skip_verify?: bool|null}|null,
-         * } $options
+         * } $options Left out of traces.
          *
-         * @throws Exception\ConfigException a wrong DSN or option; an unknown option names the nearest known one
+         * @throws Exception\ConfigException a wrong DSN or option, a TLS file that cannot be used; an unknown option names the nearest known one
          */
-        public function __construct(#[\SensitiveParameter] string $dsn, ?string $queue = null, array $options = [])
+        public function __construct(#[\SensitiveParameter] string $dsn, ?string $queue = null, #[\SensitiveParameter] array $options = [])
         {
         }
 

@@ -1,5 +1,5 @@
 //! What ext-php-rs cannot say about our methods: union types, and that the
-//! DSN is a secret.
+//! DSN and the options are secrets.
 
 use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::ffi::{
@@ -38,6 +38,8 @@ pub fn refine() {
     let task = Task::get_metadata().ce();
 
     mark_sensitive(queue, "__construct", 0);
+    // Where a key's path belongs, somebody puts the key itself.
+    mark_sensitive(queue, "__construct", 2);
     add_type(consumer, "__construct", Some(0), IS_ARRAY);
     add_type(task, "nack", Some(0), IS_STRING);
     add_type(task, "deadLetter", Some(0), IS_STRING);

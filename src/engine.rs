@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi::{ext_php_rs_executor_globals, zend_interrupt_function};
+use ext_php_rs::flags::FunctionType;
 use ext_php_rs::types::ZendObject;
 use ext_php_rs::zend::{bailout, ce, try_catch, CatchError, ExecutorGlobals, Function};
 
@@ -75,7 +76,11 @@ pub fn run_interrupt_handlers() -> Result<(), Fail> {
 /// # Errors
 /// As [`run_interrupt_handlers`].
 pub fn dispatch_signals() -> Result<(), Fail> {
-    let Some(dispatch) = Function::try_from_function("pcntl_signal_dispatch") else {
+    // Where pcntl is missing or its function is disabled, a script may have one
+    // of its own under that name: not ours to call.
+    let dispatch = Function::try_from_function("pcntl_signal_dispatch")
+        .filter(|found| matches!(found.function_type(), Ok(FunctionType::Internal)));
+    let Some(dispatch) = dispatch else {
         return Ok(());
     };
     // What it returns is nothing but true; an exception is pending, if any.

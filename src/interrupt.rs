@@ -15,10 +15,19 @@ use crate::engine;
 #[derive(Debug, Default)]
 pub struct PhpInterrupt {
     bailed_out: Cell<bool>,
+    ended: Cell<bool>,
 }
 
 impl Interrupt for PhpInterrupt {
     fn check(&self) -> bool {
+        let end = self.run_handlers();
+        self.ended.set(self.ended.get() || end);
+        end
+    }
+}
+
+impl PhpInterrupt {
+    fn run_handlers(&self) -> bool {
         if self.bailed_out.get() || engine::has_exception() {
             return true;
         }
@@ -34,9 +43,12 @@ impl Interrupt for PhpInterrupt {
         }
         self.ended(engine::run_interrupt_handlers())
     }
-}
 
-impl PhpInterrupt {
+    /// Whether a wait with this interrupt was ended by a handler, or the time limit.
+    pub fn has_ended_a_wait(&self) -> bool {
+        self.ended.get()
+    }
+
     /// Whether what the handlers did ends the wait.
     fn ended(&self, handlers: Result<(), Fail>) -> bool {
         match handlers {

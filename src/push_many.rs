@@ -59,7 +59,13 @@ pub fn push_many(
         return Err(Fail::Bailout);
     }
     let thrown_at_end = engine::stash_exception();
-    let report = sender.finish();
+    // A signal handler that throws or exits wants the call to end: the outcomes
+    // may be as long in coming as the broker is silent.
+    let report = if ended.is_err() && sender.interrupt.has_ended_a_wait() {
+        Err(Fail::Pending)
+    } else {
+        sender.finish()
+    };
     if matches!(report, Err(Fail::Bailout)) {
         return Err(Fail::Bailout);
     }

@@ -235,6 +235,7 @@ final class ConnectionLostTest extends ContractTestCase
         $consumer = $this->consumer($queue);
         $queue->push('before');
         $this->next($consumer)->ack();
+        usleep(50000); // an acknowledgement travels within milliseconds
         foreach ([static fn () => $queue->push('lost'), static fn () => $consumer->waitTask(20)] as $call) {
             $proxy->refuse();
             $proxy->cut();
@@ -246,7 +247,10 @@ final class ConnectionLostTest extends ContractTestCase
             self::assertLessThan(10, $took, 'and not for the call\'s timeout');
             $proxy->heal();
             $queue->push('after');
-            self::assertSame('after', $this->next($consumer)->getName());
+            $task = $this->next($consumer);
+            self::assertSame('after', $task->getName());
+            $task->ack();
+            usleep(50000);
         }
     }
 
@@ -320,14 +324,15 @@ final class ConnectionLostTest extends ContractTestCase
     {
         $pid = pcntl_fork();
         if ($pid === 0) {
-            for ($i = 0; $i < $times; ++$i) {
-                usleep((int) ($pause * 1e6));
-                if ($what === 'cut') {
+            try {
+                for ($i = 0; $i < $times; ++$i) {
+                    usleep((int) ($pause * 1e6));
                     $proxy->heal();
+                    $what === 'heal' || $proxy->$what();
                 }
-                $proxy->$what();
+            } finally {
+                posix_kill(getmypid(), SIGKILL); // nothing of the test run's is torn down here
             }
-            posix_kill(getmypid(), SIGKILL); // nothing of the test run's is torn down here
         }
 
         return static function () use ($pid): void {

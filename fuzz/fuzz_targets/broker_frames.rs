@@ -33,7 +33,11 @@ impl AsyncRead for Client {
 }
 
 impl AsyncWrite for Client {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         self.heard.lock().unwrap().extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -81,10 +85,11 @@ fuzz_target!(|data: &[u8]| {
         .enable_time()
         .build()
         .unwrap();
-    let _ = runtime.block_on(async {
-        tokio::time::timeout(std::time::Duration::from_secs(20), broker.serve(client)).await
-    })
-    .expect("serving ends with the stream");
+    let _ = runtime
+        .block_on(async {
+            tokio::time::timeout(std::time::Duration::from_secs(20), broker.serve(client)).await
+        })
+        .expect("serving ends with the stream");
     assert_eq!(broker.connection_count(), 0);
     // Counting queues looks at every message that is left.
     for queue in broker.queue_names() {

@@ -44,14 +44,31 @@ impl Bytes<'_> {
             3 => Input::Int(i64::from(self.byte())),
             4 => Input::Float(f64::from_be_bytes(self.eight())),
             5 => Input::Text(self.text()),
-            6 => Input::List((0..self.byte() % 8).map(|_| self.value(depth + 1)).collect()),
-            _ => self.map(depth, &["cert", "key", "root_ca", "insecure_skip_verify", "x-max-length"]),
+            6 => Input::List(
+                (0..self.byte() % 8)
+                    .map(|_| self.value(depth + 1))
+                    .collect(),
+            ),
+            _ => self.map(
+                depth,
+                &[
+                    "cert",
+                    "key",
+                    "root_ca",
+                    "insecure_skip_verify",
+                    "x-max-length",
+                ],
+            ),
         }
     }
 
     fn map(&mut self, depth: usize, names: &[&str]) -> Input {
         let count = self.byte() % 8;
-        Input::Map((0..count).map(|_| (self.name(names), self.value(depth + 1))).collect())
+        Input::Map(
+            (0..count)
+                .map(|_| (self.name(names), self.value(depth + 1)))
+                .collect(),
+        )
     }
 }
 
@@ -68,7 +85,9 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(options.tls.cert.is_some(), options.tls.key.is_some());
             assert!(options.name.as_deref() != Some(""));
             for wait in [options.timeout, options.redial_timeout] {
-                let _ = Wait::uninterrupted(wait).at_most(options.redial_timeout).left();
+                let _ = Wait::uninterrupted(wait)
+                    .at_most(options.redial_timeout)
+                    .left();
             }
             // What the connection makes of the heartbeat.
             let silence = options.heartbeat + options.heartbeat / 2;
@@ -82,7 +101,9 @@ fuzz_target!(|data: &[u8]| {
     }
     let input = bytes.map(0, &ConsumerOptions::NAMES);
     if let Ok(options) = ConsumerOptions::default().apply("Consumer", &input) {
-        assert!(options.prefetch.is_none_or(|prefetch| (1..=65_535).contains(&prefetch)));
+        assert!(options
+            .prefetch
+            .is_none_or(|prefetch| (1..=65_535).contains(&prefetch)));
         if let Some(timeout) = options.timeout {
             let _ = Wait::uninterrupted(timeout).left();
         }

@@ -26,7 +26,10 @@ fuzz_target!(|dsn: &str| {
 
     // The same text around a password. Before an `@` and after the first `:`
     // is where it is one; elsewhere a DSN may well repeat it.
-    let (before, after) = dsn.split_at(dsn.len() / 2 - usize::from(!dsn.is_char_boundary(dsn.len() / 2)));
+    let middle = (0..=dsn.len() / 2)
+        .rev()
+        .find(|at| dsn.is_char_boundary(*at));
+    let (before, after) = dsn.split_at(middle.unwrap_or(0));
     let plain = |text: &str| !text.contains(['/', '?', '@', ':', '#', ',']);
     if plain(before) && !after.contains(['@', '?']) {
         let dsn = format!("amqp://{before}:{SECRET}@{after}");

@@ -30,6 +30,11 @@ final class ProgramBroker
         return new self($process, 'amqp://guest:guest@' . $match[1]);
     }
 
+    public function pid(): int
+    {
+        return $this->process->pid();
+    }
+
     public function stop(): void
     {
         $this->process->kill();

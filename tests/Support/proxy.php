@@ -23,8 +23,8 @@ final class Pair
     /** Of a direction that is cut into frames: what is not yet a whole one. */
     public string $partial = '';
 
-    /** From here on nothing goes down any more. */
-    public bool $silent = false;
+    /** @var array<string, bool> from here on nothing goes that way any more, whatever is set later */
+    public array $dead = ['up' => false, 'down' => false];
 
     /** @param Socket $client @param Socket $broker */
     public function __construct(public $client, public $broker)
@@ -35,7 +35,7 @@ final class Pair
 final class Spoiler
 {
     private const SETTINGS = [
-        'swallow' => [],        // directions whose bytes are read and thrown away, and whose end is not passed on
+        'swallow' => [],        // directions whose bytes are thrown away from now on, and whose end is not passed on
         'stall' => [],          // directions that are not even read
         'delay' => 0.0,         // seconds, both directions
         'trickle' => null,      // [bytes, seconds]: so many at a time
@@ -171,7 +171,10 @@ final class Spoiler
             socket_set_nonblock($socket);
             socket_set_option($socket, SOL_TCP, TCP_NODELAY, 1);
         }
-        $this->pairs[] = new Pair($client, $broker);
+        $this->pairs[] = $pair = new Pair($client, $broker);
+        foreach ($this->settings['swallow'] as $way) {
+            $pair->dead[$way] = true;
+        }
     }
 
     /** @param Socket $socket */
@@ -204,11 +207,11 @@ final class Spoiler
     {
         $before = $pair->seen[$way];
         $pair->seen[$way] += strlen($bytes);
+        if ($pair->dead[$way]) {
+            return '';
+        }
         if ($way === 'down') {
             $bytes = $this->filter($pair, $bytes);
-        }
-        if (in_array($way, $this->settings['swallow'], true)) {
-            return '';
         }
         [$direction, $limit] = $this->settings['silentAfter'] ?? [null, 0];
 
@@ -235,9 +238,9 @@ final class Spoiler
             $frame = substr($pair->partial, 0, $length);
             $pair->partial = substr($pair->partial, $length);
             $silent = $this->settings['silentBefore'];
-            $pair->silent = $pair->silent || ($silent !== null && self::STEPS[$silent] === $step);
+            $pair->dead['down'] = $pair->dead['down'] || ($silent !== null && self::STEPS[$silent] === $step);
             $drop = $this->settings['drop'];
-            if (!$pair->silent && ($drop === null || self::STEPS[$drop] !== $step)) {
+            if (!$pair->dead['down'] && ($drop === null || self::STEPS[$drop] !== $step)) {
                 $passed .= $frame;
             }
         }
@@ -286,11 +289,8 @@ final class Spoiler
 
     private function isOver(Pair $pair): bool
     {
-        // Who swallows what the broker says does not pass on that it has hung up: half-open.
-        $deaf = $pair->silent || in_array('down', $this->settings['swallow'], true);
-
         return ($pair->ended['up'] && $pair->queue['up'] === [])
-            || ($pair->ended['down'] && $pair->queue['down'] === [] && !$deaf);
+            || ($pair->ended['down'] && $pair->queue['down'] === [] && !$pair->dead['down']);
     }
 
     private function command(): void
@@ -323,6 +323,11 @@ final class Spoiler
                     break;
                 default:
                     $this->settings = $command + self::SETTINGS;
+                    foreach ($this->pairs as $pair) {
+                        foreach ($this->settings['swallow'] as $way) {
+                            $pair->dead[$way] = true;
+                        }
+                    }
             }
             socket_write($this->master, json_encode($answer) . "\n");
         }

@@ -1,6 +1,7 @@
 //! Many jobs, pipelined.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -9,13 +10,19 @@ use crate::live::Definition;
 use crate::publisher::{Extra, Publisher};
 use crate::queue::check;
 use crate::route::Destination;
-use crate::wait::Wait;
+use crate::wait::{Wait, SLICE};
+
+/// Jobs between two looks at the clock.
+const CHECK_EVERY: usize = 64;
 
 /// Jobs on their way. Made by [`crate::Queue::batch`].
 #[derive(Debug)]
 pub struct Batch {
     publisher: Publisher,
     ids: Vec<String>,
+    checked: Instant,
+    /// The broker is out of reach or confirms nothing: the rest is not sent.
+    over: Option<Error>,
 }
 
 /// What became of a batch.
@@ -32,6 +39,8 @@ impl Batch {
         Self {
             publisher: Publisher::new(definition),
             ids: Vec::new(),
+            checked: Instant::now(),
+            over: None,
         }
     }
 
@@ -44,34 +53,48 @@ impl Batch {
     /// [`ErrorKind::Connection`], [`ErrorKind::Authentication`] or
     /// [`ErrorKind::Timeout`] when not even the first job could be sent.
     pub fn add(&mut self, job: &Job<'_>, wait: &Wait<'_>) -> Result<()> {
-        self.publisher.make_room(wait)?;
+        // A broker that keeps pace never makes this wait, so no wait would run
+        // the handlers of signals that come during a long list of jobs.
+        if self.ids.len() % CHECK_EVERY == CHECK_EVERY - 1 && self.checked.elapsed() >= SLICE {
+            wait.check()?;
+            self.checked = Instant::now();
+        }
+        if self.over.is_none() && !self.publisher.make_room(wait)? {
+            // One time-out is enough: the jobs that follow do not wait for one each.
+            self.over = Some(Error::timeout(
+                "this job was not sent: the broker confirmed nothing in time",
+            ));
+        }
         let id = match &job.options.id {
             Some(id) => id.to_string(),
             None => id::job_id(),
         };
+        if let Some(over) = &self.over {
+            self.publisher.skip(over.clone());
+            self.ids.push(id);
+            return Ok(());
+        }
         let destination = Destination::of(job);
         let sent = check(job).and_then(|()| {
             self.publisher
                 .send(job, &id, destination, &Extra::default(), wait)
         });
         self.ids.push(id);
-        match sent {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let fatal = match error.kind() {
-                    ErrorKind::Interrupted => true,
-                    ErrorKind::Connection | ErrorKind::Authentication | ErrorKind::Timeout => {
-                        self.ids.len() == 1
-                    }
-                    _ => false,
-                };
-                self.publisher.skip(error.clone());
-                if fatal {
+        let Err(error) = sent else {
+            return Ok(());
+        };
+        self.publisher.skip(error.clone());
+        match error.kind() {
+            ErrorKind::Interrupted => return Err(error),
+            ErrorKind::Connection | ErrorKind::Authentication | ErrorKind::Timeout => {
+                if self.ids.len() == 1 {
                     return Err(error);
                 }
-                Ok(())
+                self.over = Some(error.context("this job was not sent"));
             }
+            _ => {}
         }
+        Ok(())
     }
 
     /// The job at this index could not be read from the caller's input.
@@ -86,13 +109,21 @@ impl Batch {
     /// # Errors
     /// [`ErrorKind::Interrupted`] only.
     pub fn finish(self, wait: &Wait<'_>) -> Result<BatchReport> {
-        let failures = self.publisher.finish(wait)?;
-        Ok(BatchReport {
-            ids: self.ids,
-            failures: failures
-                .into_iter()
-                .map(|(index, error)| (index as usize, error))
-                .collect(),
-        })
+        // The time was spent already when the batch was given up.
+        let wait = match self.over {
+            Some(_) => wait.at_most(Duration::ZERO),
+            None => *wait,
+        };
+        let ids = self.ids;
+        let named = |(index, error): (u64, Error)| {
+            let index = index as usize;
+            match (error.kind(), ids.get(index)) {
+                (ErrorKind::Timeout, Some(id)) => (index, error.context(format_args!("job {id}"))),
+                _ => (index, error),
+            }
+        };
+        let failures = self.publisher.finish(&wait)?;
+        let failures = failures.into_iter().map(named).collect();
+        Ok(BatchReport { ids, failures })
     }
 }

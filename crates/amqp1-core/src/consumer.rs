@@ -1,18 +1,23 @@
 //! Taking jobs from one or more queues.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Instant;
 
 use crate::delivery::Delivery;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
 use crate::format::roadrunner;
 use crate::options::ConsumerOptions;
 use crate::queue::Queue;
 use crate::source::Source;
+use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 use crate::wire::state;
+
+/// Deliveries that one look at the queues may pass over: undecodable or expired.
+const MAX_PASSED_OVER: usize = 1000;
 
 /// Takes jobs from its queues, each served in turn.
 #[derive(Debug)]
@@ -25,7 +30,6 @@ pub struct Consumer {
     paused: AtomicBool,
     /// The queue that is looked at first next time.
     turn: AtomicUsize,
-    generation: u64,
 }
 
 /// What a look at the queues found.
@@ -62,7 +66,6 @@ impl Consumer {
             stopped: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
-            generation: fork::generation(),
         })
     }
 
@@ -96,10 +99,15 @@ impl Consumer {
             if self.stopped.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            if !self.paused.load(Ordering::Relaxed) && self.attach(&wait)? {
-                wait = wait.restarted(patience);
+            let mut look_until = wait;
+            if !self.paused.load(Ordering::Relaxed) {
+                if self.attach(&wait)? {
+                    wait = wait.restarted(patience);
+                }
+                look_until = self.until_next_try(&wait);
             }
-            match wait.until(&self.signal(), || self.look())? {
+            match look_until.until(&self.signal(), || self.look())? {
+                None if !wait.left().is_zero() => {}
                 None | Some(Found::Stopped) => return Ok(None),
                 Some(Found::Delivery(delivery)) => return Ok(Some(*delivery)),
                 // Dialled again above, where a failure to do so is an error.
@@ -132,16 +140,40 @@ impl Consumer {
     }
 
     /// Attaches what is not attached. True if there was anything to do.
+    ///
+    /// A queue that cannot be had fails one call; the next ones serve the others,
+    /// and try it again after a rest.
     fn attach(&self, wait: &Wait<'_>) -> Result<bool> {
-        let mut worked = false;
+        let (mut worked, mut failed) = (false, None);
+        let mut unreachable: Vec<&Arc<Endpoint>> = Vec::new();
+        let others = self.sources.iter().any(|source| source.is_attached());
         for source in &self.sources {
-            if source.attached().is_none() {
-                let timeout = source.definition.options.timeout;
-                source.attach(&self.signal(), &wait.restarted(timeout))?;
-                worked = true;
+            let rests = source.rests_until().is_some_and(|at| at > Instant::now());
+            let endpoint = &source.definition.endpoint;
+            if source.is_attached() || (others && rests) || unreachable.contains(&endpoint) {
+                continue;
+            }
+            worked = true;
+            let timeout = source.definition.options.timeout;
+            if let Err(error) = source.attach(&self.signal(), &wait.restarted(timeout)) {
+                match error.kind() {
+                    ErrorKind::Interrupted => return Err(error),
+                    ErrorKind::Connection | ErrorKind::Timeout => unreachable.push(endpoint),
+                    _ => {}
+                }
+                failed = failed.or(Some(error));
             }
         }
-        Ok(worked)
+        failed.map_or(Ok(worked), Err)
+    }
+
+    /// The wait, no longer than until a queue that rests is to be tried again.
+    fn until_next_try<'a>(&self, wait: &Wait<'a>) -> Wait<'a> {
+        let resting = self.sources.iter().filter(|source| !source.is_attached());
+        match resting.filter_map(Source::rests_until).min() {
+            Some(at) => wait.at_most(at.saturating_duration_since(Instant::now())),
+            None => *wait,
+        }
     }
 
     fn look(&self) -> Result<Option<Found>> {
@@ -150,10 +182,17 @@ impl Consumer {
         }
         let count = self.sources.len();
         let first = self.turn.load(Ordering::Relaxed);
+        let mut passed_over = 0;
         for offset in 0..count {
             let index = (first + offset) % count;
             let source = &self.sources[index];
             loop {
+                // A flood of what is not handed out must not outlast the deadline.
+                passed_over += 1;
+                if passed_over > MAX_PASSED_OVER {
+                    self.signal().raise();
+                    return Ok(None);
+                }
                 match source.take() {
                     Ok(Some((incoming, attached))) => {
                         let delivery_id = incoming.delivery_id;
@@ -165,7 +204,9 @@ impl Consumer {
                                 let rejected =
                                     state::rejected("amqp:decode-error", &error.to_string());
                                 // If it is lost with its link, it comes again.
-                                let _ = attached.link.settle(delivery_id, &rejected);
+                                if !incoming.settled {
+                                    let _ = attached.link.settle(delivery_id, &rejected);
+                                }
                                 continue;
                             }
                         };
@@ -250,9 +291,8 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        // A parent's consumer is not torn down by its child.
-        if self.generation == fork::generation() {
-            self.sources.iter().for_each(Source::close);
-        }
+        // Each closes the link that this process has made; a parent's is not
+        // torn down by its child.
+        self.sources.iter().for_each(Source::close);
     }
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use amqp1_broker::Broker;
 use once_cell::sync::Lazy;
-use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 
 use crate::fork;
+use crate::sync::Mutex;
 
 /// Brokers of this process. A forked child starts with none: its parent's jobs
 /// are its parent's.

@@ -59,9 +59,17 @@ pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
     let Some((address, query)) = dsn.split_once('?') else {
         return Ok((dsn, Input::Map(Vec::new())));
     };
+    no_at_sign(query)?;
     let mut entries: Vec<(String, Input)> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-%".contains(&byte);
+        if !name.bytes().all(is_name) {
+            // Not repeated: the rest of a password with a raw `?` in it.
+            return Err(Error::config(
+                "DSN: what follows '?' is not name=value; percent-encode user, password and vhost (rawurlencode)",
+            ));
+        }
         let (name, value) = (decode("DSN", name)?, decode("DSN", value)?);
         match name.split_once('.') {
             Some((outer, inner)) => {
@@ -75,6 +83,17 @@ pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
         }
     }
     Ok((address, Input::Map(entries)))
+}
+
+/// After the hosts an `@` is the end of a password with a raw `/` or `?` in it: what is
+/// taken for hosts, vhost and query then is a part of that secret.
+fn no_at_sign(rest: &str) -> Result<()> {
+    if rest.contains('@') {
+        return Err(Error::config(
+            "DSN: percent-encode user, password and vhost (rawurlencode): there is an '@' after the host",
+        ));
+    }
+    Ok(())
 }
 
 fn decode(what: &str, text: &str) -> Result<String> {
@@ -99,9 +118,14 @@ impl Endpoint {
         };
         let scheme = scheme.to_ascii_lowercase();
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        no_at_sign(path)?;
         match scheme.as_str() {
             "embedded" => Self::embedded(authority, path, options),
             "amqp" | "amqps" => Self::network(&scheme, authority, path, options),
+            // Whatever this is, it may have the password.
+            other if !other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(Error::config(
+                "DSN: it does not begin with a scheme, as amqp:// is",
+            )),
             other => Err(Error::config(match suggest::nearest(other, &SCHEMES) {
                 Some(near) => {
                     format!("DSN: unknown scheme '{other}://', did you mean '{near}://'?")
@@ -150,6 +174,11 @@ impl Endpoint {
             .filter(|(user, _)| !user.is_empty());
         let vhost = Some(decode("DSN: vhost", path)?).filter(|vhost| !vhost.is_empty());
         let tls = scheme == "amqps";
+        if !tls && options.tls != TlsOptions::default() {
+            return Err(Error::config(
+                "DSN: amqp:// does not encrypt, and so has no use for the option 'tls'; use amqps://",
+            ));
+        }
         let hosts = hosts
             .split(',')
             .map(|host| host_and_port(scheme, host))
@@ -201,7 +230,12 @@ pub(crate) fn join(host: &str, port: u16) -> String {
 }
 
 fn host_and_port(scheme: &str, text: &str) -> Result<(String, u16)> {
-    let wrong = |why: &str| Error::config(format!("DSN: host '{text}': {why}"));
+    // What follows the name may be a password whose host was forgotten: user:password.
+    let name = match text.split_once(':') {
+        Some((name, _)) if !text.starts_with('[') => name,
+        _ => text,
+    };
+    let wrong = |why: &str| Error::config(format!("DSN: host '{name}': {why}"));
     if text.is_empty() {
         return Err(Error::config("DSN: a host is missing"));
     }
@@ -273,8 +307,18 @@ mod tests {
             "amqp://u:s3cret@h:0",
             "amqp://u:s3cret@h ost",
             "embedded://u:s3cret@x",
+            "amqp://u:s3cret",
+            "amqp://u:s3cret/x@h",
+            "amqp://u:12/s3cret@h",
+            "amqp://u:12?s3cret@h",
+            "amqp://u:x@s3cret/y@h",
+            "u:s3cret://x@h",
+            "u:s3cret@h",
+            "u:12?s3cret#x://h",
         ] {
-            let error = parse(dsn).unwrap_err();
+            let error = split_query(dsn)
+                .and_then(|(address, _)| parse(address))
+                .unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Config, "{dsn}");
             assert!(!error.message().contains("s3cret"), "{error}");
         }
@@ -283,6 +327,15 @@ mod tests {
             error.message().contains("did you mean 'amqp://'"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn tls_options_are_not_ignored_by_a_connection_without_tls() {
+        let mut options = QueueOptions::default();
+        options.tls.root_ca = Some("/ca.pem".into());
+        let error = Endpoint::parse("amqp://h", &options).unwrap_err();
+        assert!(error.message().contains("use amqps://"), "{error}");
+        assert!(Endpoint::parse("amqps://h", &options).is_ok());
     }
 
     #[test]

@@ -204,7 +204,7 @@ pub fn message(data: &[u8]) {
     assert!(!decoded.name.is_empty() && !decoded.id.is_empty());
     // JSON is at most so much longer than what it was made of.
     assert!(
-        decoded.body.len() <= data.len() * 64 + 64,
+        decoded.body.len() <= data.len() * 128 + 64,
         "the body has grown from {} to {} bytes",
         data.len(),
         decoded.body.len()

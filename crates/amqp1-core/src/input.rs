@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+/// In place of "for ever", in seconds.
+const CENTURY: f64 = 100.0 * 365.0 * 86_400.0;
+
 /// An unchecked configuration value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -100,7 +103,8 @@ impl Input {
         }
     }
 
-    /// Seconds, whole or fractional, not negative.
+    /// Seconds, whole or fractional, not negative. More than a century is a
+    /// century: clocks that times are added to do not reach further.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`] naming `path`.
@@ -112,6 +116,7 @@ impl Input {
             _ => None,
         };
         seconds
+            .map(|seconds| seconds.min(CENTURY))
             .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .ok_or_else(|| self.mismatch(path, "a number of seconds, zero or more"))
@@ -127,5 +132,22 @@ impl Input {
             Input::List(items) if items.is_empty() => Ok(&[]),
             other => Err(other.mismatch(path, "an array of name => value")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn times_that_no_clock_reaches_are_cut() {
+        for forever in [Input::Int(i64::MAX), Input::Float(1.5e19)] {
+            let seconds = forever.seconds("timeout").unwrap();
+            // What a connection makes of its heartbeat: neither may overflow.
+            let _ = std::time::Instant::now() + seconds + seconds / 2;
+        }
+        assert!(Input::Float(f64::NAN).seconds("timeout").is_err());
+        assert!(Input::Float(-1.0).seconds("timeout").is_err());
     }
 }

@@ -29,6 +29,7 @@ mod route;
 mod runtime;
 mod source;
 pub mod suggest;
+mod sync;
 mod topology;
 pub mod wait;
 pub mod wire;

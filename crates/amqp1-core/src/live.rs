@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::connection::{Connection, SenderLink};
 use crate::dialect::{self, Dialect};
 use crate::endpoint::Endpoint;
@@ -15,6 +13,7 @@ use crate::management::Management;
 use crate::options::QueueOptions;
 use crate::pool::{self, Role};
 use crate::route::Destination;
+use crate::sync::Mutex;
 use crate::topology::{Strictness, Topology};
 use crate::wait::Wait;
 
@@ -134,8 +133,8 @@ impl Definition {
     ) -> Result<T> {
         let mut tries = 0;
         loop {
-            let done = self.connect(role, wait).and_then(|live| work(&live));
-            match done {
+            let attempt = || self.connect(role, wait).and_then(|live| work(&live));
+            match self.surviving(role, wait, attempt) {
                 Err(error)
                     if error.kind() == ErrorKind::Connection
                         && tries < MANAGEMENT_TRIES
@@ -143,6 +142,29 @@ impl Definition {
                 {
                     tries += 1;
                     wait.sleep(Duration::from_millis(40).mul_f64(id::jitter()))?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Runs `work`, and again when a connection was lost while it used it: a
+    /// broker that starts may take a connection and drop it at once. What cannot
+    /// be dialled is final.
+    pub fn surviving<T>(
+        &self,
+        role: Role,
+        wait: &Wait<'_>,
+        work: impl Fn() -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            match work() {
+                Err(error)
+                    if error.kind() == ErrorKind::Connection
+                        && !wait.left().is_zero()
+                        && pool::was_lost(&self.endpoint, &[role, self.management_role()]) =>
+                {
+                    wait.sleep(Duration::from_millis(50).mul_f64(id::jitter()))?;
                 }
                 done => return done,
             }
@@ -157,6 +179,12 @@ impl Definition {
         } else {
             Role::Publish
         }
+    }
+
+    /// Something was declared, or looked at for the first time, so lately.
+    pub fn declared_within(&self, age: Duration) -> bool {
+        pool::declared_within(&self.endpoint, self.management_role(), age)
+            || pool::declared_within(&self.endpoint, Role::Publish, age)
     }
 
     fn declared_key(&self) -> String {

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::connection::{Connection, LinkPair};
 use crate::error::{Error, Result};
+use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 use crate::wire::message::{section, Body, Message};
 use crate::wire::read::{Items, Reader, Value};

@@ -208,13 +208,19 @@ fn format_name(text: &str, path: &str) -> Result<()> {
 fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
     const NAMES: [&str; 4] = ["cert", "key", "root_ca", "insecure_skip_verify"];
     let mut tls = TlsOptions::default();
+    if let Input::Text(_) = value {
+        // Not repeated: it may be a key.
+        return Err(Error::config(format!(
+            "{path}: expected an array of name => value, got a string"
+        )));
+    }
     for (key, value) in value.map(path)? {
         let path = &format!("{path}.{key}");
         match (key.as_str(), value) {
             (_, Input::Null) => {}
-            ("cert", value) => tls.cert = Some(value.text(path)?.into()),
-            ("key", value) => tls.key = Some(value.text(path)?.into()),
-            ("root_ca", value) => tls.root_ca = Some(value.text(path)?.into()),
+            ("cert", value) => tls.cert = Some(file(value, path)?),
+            ("key", value) => tls.key = Some(file(value, path)?),
+            ("root_ca", value) => tls.root_ca = Some(file(value, path)?),
             ("insecure_skip_verify", value) => tls.insecure_skip_verify = value.bool(path)?,
             _ => return Err(Error::config(unknown_option(path, key, &NAMES))),
         }
@@ -225,6 +231,28 @@ fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
         )));
     }
     Ok(tls)
+}
+
+/// A file's path. The file's content in its place is refused before any message could
+/// repeat it as a path: it may be a key.
+fn file(value: &Input, path: &str) -> Result<PathBuf> {
+    let text = match value {
+        Input::Text(text) => text,
+        _ => {
+            return Err(Error::config(format!(
+                "{path}: expected the path of a PEM file"
+            )))
+        }
+    };
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    // DER begins with a sequence's tag, 0x30: an M in base64.
+    let is_der = text.len() > 40 && text.starts_with('M') && text.bytes().all(is_base64);
+    if is_der || text.contains(['\n', '\r', '\0']) || text.contains("-----BEGIN") {
+        return Err(Error::config(format!(
+            "{path}: expected the path of a PEM file, got what seems to be its content"
+        )));
+    }
+    not_empty(text.clone(), path).map(PathBuf::from)
 }
 
 /// What a `Consumer` can be told; `None` leaves it to each queue.

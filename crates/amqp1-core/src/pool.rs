@@ -8,8 +8,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::connection::{dial, Connection, SenderLink};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +15,7 @@ use crate::fork;
 use crate::id;
 use crate::management::Management;
 use crate::runtime;
+use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 
 /// What a connection is for.
@@ -38,6 +37,9 @@ impl Role {
 /// Senders kept open on one connection. RabbitMQ allows 64 sessions, one link each.
 const MAX_SENDERS: usize = 48;
 
+/// How long one attempt to dial a lost connection again may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
 /// Declarations remembered for one connection; forgotten ones are only made again.
 const MAX_DECLARED: usize = 4096;
 
@@ -54,6 +56,8 @@ struct Entry {
     management: Option<Management>,
     /// What was declared (or found) over this connection.
     declared: HashMap<String, Instant>,
+    /// The connection is lost: until when it is dialled again, by however many calls.
+    give_up: Option<Instant>,
 }
 
 fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
@@ -87,8 +91,8 @@ fn with_entry<T>(
 /// The pooled connection of an endpoint, dialled when there is none.
 ///
 /// A broker never reached before fails at once. One whose connection was lost is
-/// dialled again, with exponential backoff and full jitter, for `redial` or
-/// until the deadline.
+/// dialled again, with exponential backoff and full jitter, until the deadline;
+/// when `redial` has passed since the first such call, it counts as never reached.
 ///
 /// # Errors
 /// Connection and authentication errors of the last attempt; timeout.
@@ -99,18 +103,22 @@ pub(crate) fn connection(
     wait: &Wait<'_>,
 ) -> Result<Connection> {
     let key = (Arc::clone(endpoint), role);
-    let lost = match with_pool(|pool| pool.entries.get(&key).map(|e| e.connection.clone())) {
-        Some(connection) => match connection.lost() {
-            None => return Ok(connection),
-            Some(error) => Some(error),
-        },
+    let lost = match pooled(&key, redial) {
+        Some((connection, None)) => return Ok(connection),
+        Some((_, lost)) => lost,
         None => None,
     };
-    let connection = match dial_until(endpoint, role, redial, lost.as_ref(), wait) {
+    let connection = match dial_until(endpoint, role, lost.as_ref(), wait) {
         Ok(connection) => connection,
         Err(error) => {
-            // A call that gave up starts afresh next time; one that was cut short does not.
-            if !matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Timeout) {
+            // The next call starts afresh, or goes on where this one's deadline ended it.
+            let goes_on = lost.is_some_and(|(_, give_up)| Instant::now() < give_up);
+            let undecided = match error.kind() {
+                ErrorKind::Interrupted | ErrorKind::Timeout => true,
+                ErrorKind::Connection => goes_on,
+                _ => false,
+            };
+            if !undecided {
                 with_pool(|pool| pool.entries.remove(&key));
             }
             return Err(error);
@@ -128,6 +136,7 @@ pub(crate) fn connection(
             senders: HashMap::new(),
             management: None,
             declared: HashMap::new(),
+            give_up: None,
         };
         pool.entries.insert(key, entry);
         connection.clone()
@@ -147,38 +156,67 @@ pub(crate) fn is_connected(endpoint: &Arc<Endpoint>, role: Role) -> bool {
     })
 }
 
+/// The pooled connection; if it is lost, why, and until when it is dialled again.
+fn pooled(
+    key: &(Arc<Endpoint>, Role),
+    redial: Duration,
+) -> Option<(Connection, Option<(Error, Instant)>)> {
+    with_pool(|pool| {
+        let entry = pool.entries.get_mut(key)?;
+        let lost = entry.connection.lost().map(|error| {
+            let give_up = entry.give_up.get_or_insert_with(|| Instant::now() + redial);
+            (error, *give_up)
+        });
+        Some((entry.connection.clone(), lost))
+    })
+}
+
+/// True when one of these connections was lost while it was used: whoever used
+/// it tries again, and dials. False when dialling is what failed.
+pub(crate) fn was_lost(endpoint: &Arc<Endpoint>, roles: &[Role]) -> bool {
+    with_pool(|pool| {
+        for role in roles {
+            match pool.entries.get(&(Arc::clone(endpoint), *role)) {
+                None => return false,
+                Some(entry) if entry.connection.lost().is_some() => return entry.give_up.is_none(),
+                Some(_) => {}
+            }
+        }
+        false
+    })
+}
+
 fn dial_until(
     endpoint: &Arc<Endpoint>,
     role: Role,
-    redial: Duration,
-    lost: Option<&Error>,
+    lost: Option<&(Error, Instant)>,
     wait: &Wait<'_>,
 ) -> Result<Connection> {
-    let give_up = Instant::now() + redial;
+    let Some((lost, give_up)) = lost else {
+        return dial_once(endpoint, role, wait);
+    };
     let mut attempts = 0u32;
     // The same cause many times is one cause.
     let mut causes: Vec<Error> = Vec::new();
     loop {
-        let error = match dial_once(endpoint, role, wait) {
+        let left = give_up.saturating_duration_since(Instant::now());
+        // One silent peer must not use up the time of all attempts.
+        let error = match dial_once(endpoint, role, &wait.at_most(left.min(ATTEMPT))) {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
         attempts += 1;
-        let Some(lost) = lost else {
-            return Err(error);
-        };
         if error.kind() != ErrorKind::Connection {
             return Err(error);
         }
         if !causes.contains(&error) {
             causes.push(error);
         }
-        if Instant::now() < give_up {
-            let longest = Duration::from_millis(50) * 2u32.saturating_pow(attempts.min(8));
-            let pause = longest.min(Duration::from_secs(10)).mul_f64(id::jitter());
-            wait.sleep(pause.min(give_up.saturating_duration_since(Instant::now())))?;
-        }
-        if wait.left().is_zero() || Instant::now() >= give_up {
+        let longest = Duration::from_millis(50) * 2u32.saturating_pow(attempts.min(8));
+        let pause = longest.min(Duration::from_secs(10)).mul_f64(id::jitter());
+        let left = give_up.saturating_duration_since(Instant::now());
+        wait.sleep(pause.min(left))?;
+        if wait.left().is_zero() || Instant::now() >= *give_up {
             let causes: Vec<&str> = causes.iter().map(Error::message).collect();
             return Err(Error::connection(format!(
                 "lost the connection ({lost}) and dialled {attempts} times in vain: {}",
@@ -200,6 +238,7 @@ fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Co
             signal.raise();
         })?
     };
+    let generation = fork::generation();
     let done = wait.until(&signal, || Ok(slot.lock().take()));
     match done {
         Ok(Some(dialled)) => dialled,
@@ -211,7 +250,12 @@ fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Co
             )))
         }
         Err(error) => {
-            task.abort();
+            if generation == fork::generation() {
+                task.abort();
+            } else {
+                // A signal handler forked: the parent's runtime has the task.
+                std::mem::forget(task);
+            }
             Err(error)
         }
     }
@@ -315,6 +359,15 @@ pub(crate) fn set_declared(
         }
         entry.declared.insert(name.to_owned(), Instant::now());
     });
+}
+
+/// True when anything was declared over the endpoint's connection so lately.
+pub(crate) fn declared_within(endpoint: &Arc<Endpoint>, role: Role, age: Duration) -> bool {
+    let key = (Arc::clone(endpoint), role);
+    with_pool(|pool| {
+        let entry = pool.entries.get(&key);
+        entry.is_some_and(|entry| entry.declared.values().any(|at| at.elapsed() <= age))
+    })
 }
 
 /// Something that was declared is gone: everything is looked at again.

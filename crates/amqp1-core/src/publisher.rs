@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fork;
 use crate::format::roadrunner::{self, Envelope};
 use crate::job::{HeaderValue, Job};
 use crate::live::Definition;
@@ -24,6 +25,10 @@ const WINDOW: usize = 2048;
 const WINDOW_BYTES: usize = 32 * 1024 * 1024;
 /// Jobs written together.
 const GATHER: u64 = 32;
+/// How long a queue counts as new, and how often a job for it is sent again
+/// when it is refused without a reason.
+const FRESH: Duration = Duration::from_secs(5);
+const FRESH_TRIES: u32 = 8;
 /// Larger messages wait for the attach, to learn the broker's limit before sending.
 const LARGE: usize = 64 * 1024;
 
@@ -62,6 +67,7 @@ pub(crate) struct Publisher {
     outcomes: Vec<(u64, Outcome)>,
     lost: Vec<(u64, Error)>,
     failures: Vec<(u64, Error)>,
+    generation: u64,
 }
 
 impl Publisher {
@@ -75,7 +81,19 @@ impl Publisher {
             outcomes: Vec::new(),
             lost: Vec::new(),
             failures: Vec::new(),
+            generation: fork::generation(),
         }
+    }
+
+    /// The caller's iterable may fork between two jobs. The outcomes come to the
+    /// parent, and the tracker may be locked for ever in the child.
+    fn check_process(&self) -> Result<()> {
+        if self.generation == fork::generation() {
+            return Ok(());
+        }
+        Err(Error::interrupted(
+            "the process was forked while jobs were being sent: they are the parent's",
+        ))
     }
 
     /// The index that the next job gets.
@@ -99,6 +117,7 @@ impl Publisher {
         extra: &Extra<'_>,
         wait: &Wait<'_>,
     ) -> Result<()> {
+        self.check_process()?;
         let definition = Arc::clone(&self.definition);
         let options = &definition.options;
         let delay = job.options.delay.or(options.delay).unwrap_or_default();
@@ -161,22 +180,28 @@ impl Publisher {
         )))
     }
 
-    /// Blocks while too much is unconfirmed.
-    pub fn make_room(&mut self, wait: &Wait<'_>) -> Result<()> {
+    /// Blocks while too much is unconfirmed. False when not one outcome came in time.
+    pub fn make_room(&mut self, wait: &Wait<'_>) -> Result<bool> {
         if self.window.len() < WINDOW && self.bytes < WINDOW_BYTES && self.lost.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
+        let before = self.unsettled();
         let until = if self.bytes < WINDOW_BYTES {
             WINDOW / 2
         } else {
             0
         };
-        self.settle(until, wait).map(|_| ())
+        Ok(self.settle(until, wait)? || self.unsettled() < before)
+    }
+
+    fn unsettled(&self) -> usize {
+        self.window.iter().flatten().count()
     }
 
     /// Waits until no more than `pending` jobs have no outcome. False when the
     /// deadline passed first.
     fn settle(&mut self, pending: usize, wait: &Wait<'_>) -> Result<bool> {
+        self.check_process()?;
         loop {
             let left = self.collect(pending);
             if !self.lost.is_empty() {
@@ -223,6 +248,16 @@ impl Publisher {
                 let error = Error::queue_not_found(format!("{name} does not exist (released)"));
                 return self.lost.push((index, error));
             }
+            // A quorum queue that somebody declared a moment ago has no leader yet:
+            // RabbitMQ 4.0 refuses what comes until then, without a reason.
+            (Outcome::Rejected(None), Some(sent))
+                if sent.to_queue
+                    && sent.resent < FRESH_TRIES
+                    && self.definition.declared_within(FRESH) =>
+            {
+                let error = Error::connection("the queue is not ready yet (rejected)");
+                return self.lost.push((index, error));
+            }
             (outcome, Some(sent)) => {
                 let error = failure(&self.definition, &sent.destination, outcome);
                 self.failures.push((index, error));
@@ -243,7 +278,7 @@ impl Publisher {
     /// Sends again what was lost, on a new connection or link.
     fn resend(&mut self, wait: &Wait<'_>) -> Result<()> {
         let lost = std::mem::take(&mut self.lost);
-        let mut pause = Duration::ZERO;
+        let mut paused = false;
         for (index, error) in lost {
             let position = index.wrapping_sub(self.base) as usize;
             let Some(Some(sent)) = self.window.get_mut(position) else {
@@ -264,16 +299,17 @@ impl Publisher {
                 self.fail(index, self.explain(error));
                 continue;
             }
-            pause = pause.max(Duration::from_millis(20) * (sent.resent - 1).min(50));
-            if !pause.is_zero() {
+            // One pause for all of them, the longer the more often they were lost.
+            let pause = Duration::from_millis(20) * (sent.resent - 1).min(50);
+            if !pause.is_zero() && !paused {
                 wait.sleep(pause)?;
-                pause = Duration::ZERO;
+                paused = true;
             }
             if let Err(error) = self.resend_one(index, wait) {
                 if error.kind() == ErrorKind::Interrupted {
                     return Err(error);
                 }
-                self.fail(index, error);
+                self.fail(index, self.explain(error));
             }
         }
         Ok(())
@@ -309,6 +345,8 @@ impl Publisher {
     fn explain(&self, error: Error) -> Error {
         let hint = match error.kind() {
             ErrorKind::QueueNotFound => "; create it, or leave the option 'declare' on",
+            // It was sent once, and its confirmation may be what was lost.
+            ErrorKind::Connection | ErrorKind::Timeout => "; whether it has the job is unknown",
             _ => "",
         };
         Error::new(
@@ -339,8 +377,16 @@ impl Publisher {
                 }
             }
         }
-        self.failures.sort_by_key(|(index, _)| *index);
-        Ok(self.failures)
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.sort_by_key(|(index, _)| *index);
+        Ok(failures)
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        // A job whose call has ended must not be sent by a broker's late credit.
+        self.tracker.abandon();
     }
 }
 

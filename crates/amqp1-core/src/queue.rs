@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
-use crate::connection::probe;
+use crate::connection::{probe, tls};
 use crate::delay;
 use crate::dialect::DelaySupport;
 use crate::endpoint::{split_query, Endpoint};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::roadrunner;
 use crate::id;
 use crate::job::Job;
@@ -88,6 +88,7 @@ impl Queue {
     pub fn new(dsn: &str, queue: Option<&str>, options: QueueOptions) -> Result<Self> {
         let (address, _) = split_query(dsn)?;
         let endpoint = Endpoint::parse(address, &options)?;
+        tls::check(&endpoint.tls)?;
         let queue = queue.unwrap_or(DEFAULT_QUEUE);
         if queue.is_empty() {
             return Err(Error::config("the queue's name must not be empty"));
@@ -147,7 +148,11 @@ impl Queue {
             None => id::job_id(),
         };
         let mut publisher = Publisher::new(Arc::clone(&self.definition));
-        publisher.send(job, &id, Destination::of(job), &Extra::default(), wait)?;
+        let sent = publisher.send(job, &id, Destination::of(job), &Extra::default(), wait);
+        sent.map_err(|error| match error.kind() {
+            ErrorKind::Timeout => error.context(format!("job {id}")),
+            _ => error,
+        })?;
         match publisher.finish(wait)?.into_iter().next() {
             None => Ok(id),
             Some((_, error)) => Err(error.context(format!("job {id}"))),
@@ -243,10 +248,12 @@ impl Queue {
     /// # Errors
     /// Connection, Authentication, Timeout.
     pub fn ping(&self, wait: &Wait<'_>) -> Result<Duration> {
-        let live = self.definition.connect(Role::Publish, wait)?;
-        let start = Instant::now();
-        probe(&live.connection, wait)?;
-        Ok(start.elapsed())
+        self.definition.surviving(Role::Publish, wait, || {
+            let live = self.definition.connect(Role::Publish, wait)?;
+            let start = Instant::now();
+            probe(&live.connection, wait)?;
+            Ok(start.elapsed())
+        })
     }
 
     /// Who is at the other end; connects.

@@ -41,6 +41,17 @@ impl Definition {
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<Route> {
+        self.surviving(Role::Publish, wait, || {
+            self.try_route(destination, delay, wait)
+        })
+    }
+
+    fn try_route(
+        &self,
+        destination: &Destination,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<Route> {
         let (live, usual) = self.usual(wait)?;
         let place = self.place(destination);
         let is_usual = matches!(destination, Destination::Usual);

@@ -4,12 +4,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use nix::sys::signal::{pthread_sigmask, SigSet, SigmaskHow};
-use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 use crate::fork;
+use crate::sync::Mutex;
 
 /// Made at the first call that needs it, never before a fork of php-fpm's master.
 static RUNTIME: Mutex<Option<Held>> = Mutex::new(None);

@@ -1,8 +1,8 @@
 //! One queue of a consumer: its receiver link, attached again when it was lost.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use serde_amqp::Value;
 
 use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
 use crate::live::Definition;
 use crate::options::ConsumerOptions;
-use crate::pool::Role;
+use crate::pool::{self, Role};
+use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 
 /// One queue of a consumer.
@@ -21,7 +22,16 @@ pub(crate) struct Source {
     prefetch: u32,
     priority: Option<i32>,
     attached: Mutex<Option<Attached>>,
+    /// After failed attaches: how long it is left alone, and until when.
+    rest: Mutex<Option<(Duration, Instant)>>,
 }
+
+/// How long a queue that cannot be had is left alone while others are served:
+/// at first, and after many attempts.
+const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
+/// Before an attach that the broker refused for a passing reason.
+const RETRY: Duration = Duration::from_millis(250);
 
 /// A link that is closed when neither its consumer nor a job taken from it is
 /// there any more: jobs in hand can be settled after their consumer is gone.
@@ -62,6 +72,7 @@ impl Source {
             prefetch: options.prefetch.unwrap_or(definition.options.prefetch),
             priority: options.priority,
             attached: Mutex::new(None),
+            rest: Mutex::new(None),
             definition,
         }
     }
@@ -80,7 +91,18 @@ impl Source {
         }
     }
 
-    /// Attaches unless that is done; waits for the broker's answer.
+    /// There is a link of this process.
+    pub fn is_attached(&self) -> bool {
+        self.attached().is_some()
+    }
+
+    /// Until when it is left alone, because it could not be attached.
+    pub fn rests_until(&self) -> Option<Instant> {
+        self.rest.lock().map(|(_, until)| until)
+    }
+
+    /// Attaches unless that is done; waits for the broker's answer. What fails
+    /// is left alone for a while where others can be served.
     ///
     /// # Errors
     /// What dialling, declaring or the attach failed with.
@@ -88,9 +110,33 @@ impl Source {
         if self.attached().is_some() {
             return Ok(());
         }
+        let attached = self.attach_now(signal, wait);
+        let mut rest = self.rest.lock();
+        *rest = match &attached {
+            Ok(()) => None,
+            Err(error) if error.kind() == ErrorKind::Interrupted => *rest,
+            Err(_) => {
+                let time = rest.map_or(REST.0, |(time, _)| (time * 2).min(REST.1));
+                Some((time, Instant::now() + time))
+            }
+        };
+        attached
+    }
+
+    fn attach_now(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let mut again = self.definition.options.declare;
         loop {
-            match self.try_attach(signal, wait) {
+            let attempt = || self.try_attach(signal, wait);
+            match self.definition.surviving(Role::Consume, wait, attempt) {
+                // For a passing reason, as a queue that is not ready after a restart.
+                Err(error)
+                    if error.kind() == ErrorKind::Connection
+                        && error.condition().is_some()
+                        && !wait.left().is_zero()
+                        && pool::is_connected(&self.definition.endpoint, Role::Consume) =>
+                {
+                    wait.sleep(RETRY)?;
+                }
                 Err(error) if error.kind() == ErrorKind::QueueNotFound && again => {
                     // Declared earlier, deleted since: once more.
                     self.definition.forget_declared();

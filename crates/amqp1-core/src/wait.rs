@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::error::{Error, Result};
+use crate::fork;
+use crate::sync::{Condvar, Mutex};
 
 /// The longest uninterruptible wait.
 pub const SLICE: Duration = Duration::from_millis(50);
@@ -102,7 +102,16 @@ impl<'a> Wait<'a> {
     /// # Errors
     /// [`crate::ErrorKind::Interrupted`] when the host wants the call to return.
     pub fn check(&self) -> Result<()> {
-        if self.interrupt.check() {
+        let before = fork::generation();
+        let end = self.interrupt.check();
+        if fork::generation() != before {
+            // What is waited for is the parent's: it never comes here, and its
+            // locks may be held by a thread that is not here.
+            return Err(Error::interrupted(
+                "a signal handler forked: the parent process goes on with this call",
+            ));
+        }
+        if end {
             return Err(Error::interrupted("interrupted by a signal handler"));
         }
         Ok(())
@@ -191,9 +200,11 @@ impl Signal {
         let mut state = self.inner.state.lock();
         state.waiting += 1;
         while state.generation == seen {
-            if self.inner.raised.wait_until(&mut state, until).timed_out() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 break;
             }
+            state = self.inner.raised.wait(state, left);
         }
         state.waiting -= 1;
         state.generation != seen

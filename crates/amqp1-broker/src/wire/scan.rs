@@ -10,7 +10,7 @@ pub(crate) const MAX_DEPTH: u8 = 32;
 
 /// Elements of an array that take no octets of their own (null, true, false, zero, empty list):
 /// only here can a count be larger than the octets that carry it.
-const MAX_EMPTY_ELEMENTS: usize = 65_536;
+const MAX_EMPTY_ELEMENTS: usize = 64;
 
 /// The bytes are not an AMQP value: a length reaches beyond the buffer, a format code does not
 /// exist, a count does not match, or the nesting is too deep.
@@ -257,6 +257,9 @@ mod tests {
     fn an_array_of_nothing_cannot_claim_four_billion_elements() {
         let huge = [0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x41];
         assert_eq!(check(&huge, 0), Err(Malformed));
+        // Nor can ten thousand arrays of one frame claim sixty thousand each.
+        let many = [0xf0, 0, 0, 0, 5, 0, 0, 0xff, 0xff, 0x41];
+        assert_eq!(check(&many, 0), Err(Malformed));
     }
 
     #[test]

@@ -261,3 +261,82 @@ async fn flush_rest(shared: &Shared, io: &mut Io) {
     });
     let _ = tokio::time::timeout(Duration::from_millis(500), rest).await;
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::io::ReadBuf;
+
+    use super::super::handshake::Opened;
+    use super::super::{start, Remote};
+    use super::*;
+    use crate::sync::Mutex;
+
+    /// Takes what is written, and sends it when it is flushed for the second time: a TLS
+    /// stream whose socket was full.
+    #[derive(Default)]
+    struct Full {
+        taken: Vec<u8>,
+        sent: Arc<Mutex<Vec<u8>>>,
+        was_asked: bool,
+    }
+
+    impl AsyncWrite for Full {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.taken.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if !std::mem::replace(&mut self.was_asked, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let taken = std::mem::take(&mut self.taken);
+            self.sent.lock().extend(taken);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncRead for Full {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_full_socket_left_in_tls_is_written_when_it_has_room_again() {
+        let stream = Full::default();
+        let sent = Arc::clone(&stream.sent);
+        let opened = Opened {
+            io: Io::Other(Box::new(stream)),
+            remote: Remote {
+                max_frame_size: 512,
+                ..Remote::default()
+            },
+            input: BytesMut::new(),
+            socket: None,
+        };
+        let connection = start(opened, "test".to_owned(), Duration::from_secs(60)).unwrap();
+        connection.begin_close();
+        for _ in 0..200 {
+            if !sent.lock().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the close frame stayed in the stream's buffer");
+    }
+}

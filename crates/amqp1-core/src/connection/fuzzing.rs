@@ -8,7 +8,6 @@ use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
 use fe2o3_amqp_types::performatives::{Attach, Begin, Close, Detach, End, Flow, Open};
-use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
@@ -19,7 +18,9 @@ use super::{
 };
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::fuzzing::Choices;
+use crate::sync::Mutex;
 use crate::wait::Signal;
 use crate::wire::frame;
 use crate::wire::write;
@@ -58,6 +59,7 @@ pub fn connection(data: &[u8]) {
                 label: label.to_owned(),
                 remote: Remote::default(),
                 heartbeat: Duration::from_secs(60),
+                generation: fork::generation(),
             }),
         },
         senders: Vec::new(),

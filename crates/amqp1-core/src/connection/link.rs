@@ -151,6 +151,9 @@ impl SenderLink {
 
     /// Detaches, and ends the session that it had for itself.
     pub fn close(&self) {
+        if !self.connection.is_ours() {
+            return;
+        }
         let mut state = self.connection.lock();
         state.end_session(self.key);
         self.connection.kick(state);
@@ -304,6 +307,9 @@ impl ReceiverLink {
 
     /// Gives back what is buffered, flushes, detaches and ends the session.
     pub fn close(&self) {
+        if !self.connection.is_ours() {
+            return;
+        }
         let mut state = self.connection.lock();
         state.end_session(self.key);
         self.connection.kick(state);
@@ -406,9 +412,11 @@ pub(crate) fn probe(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
             None => Err(state.gone(key)),
         }
     });
-    let mut state = connection.lock();
-    state.end_session(key);
-    connection.kick(state);
+    if connection.is_ours() {
+        let mut state = connection.lock();
+        state.end_session(key);
+        connection.kick(state);
+    }
     answered?
         .ok_or_else(|| Error::timeout(format!("{} did not answer in time", connection.label())))
 }

@@ -19,7 +19,8 @@ mod receiver;
 mod sender;
 mod session;
 mod state;
-mod tls;
+pub(crate) mod tls;
+mod tls_error;
 mod tracker;
 
 pub(crate) use condition::kind as condition_kind;
@@ -27,14 +28,15 @@ pub(crate) use link::{probe, LinkPair, ReceiverLink, ReceiverOptions, SenderLink
 pub(crate) use receiver::Incoming;
 pub(crate) use tracker::{Outcome, Tracked, Tracker};
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::state::State;
 use crate::error::{Error, Result};
+use crate::fork;
+use crate::sync::Mutex;
 use crate::wait::Wait;
 
 /// What the broker said of itself in `open`.
@@ -65,6 +67,8 @@ pub(crate) struct Shared {
     pub remote: Remote,
     /// The idle time-out that we announced.
     heartbeat: Duration,
+    /// The process that it belongs to.
+    generation: u64,
 }
 
 impl Shared {
@@ -126,6 +130,12 @@ impl Connection {
     /// Sessions in use.
     pub fn session_count(&self) -> usize {
         self.lock().session_count()
+    }
+
+    /// Made by this process. A parent's connection may be locked for ever in its
+    /// child, and its socket's number may be another file's here.
+    pub fn is_ours(&self) -> bool {
+        self.shared.generation == fork::generation()
     }
 
     /// The same connection, and not another to the same broker.
@@ -193,6 +203,7 @@ pub(crate) fn start(
         label,
         remote,
         heartbeat,
+        generation: fork::generation(),
     });
     let (socket, input) = (opened.socket, opened.input);
     tokio::spawn(driver::drive(Arc::clone(&shared), opened.io, input, socket));

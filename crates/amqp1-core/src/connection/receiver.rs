@@ -196,6 +196,9 @@ impl Receiver {
         let missing = free.saturating_sub(self.credit);
         let worth = (self.prefetch / 2).max(1);
         (missing >= worth || (self.credit == 0 && missing > 0)).then(|| {
+            // The broker counts from the same delivery: what it may still send of
+            // the credit that was taken back is part of the new one.
+            self.revoked = self.revoked.saturating_sub(free - self.credit);
             self.credit = free;
             free
         })
@@ -302,6 +305,24 @@ mod tests {
         let mut receiver = receiver(1);
         assert!(receiver
             .on_transfer(transfer(Some(0), false), Bytes::new())
+            .is_err());
+    }
+
+    #[test]
+    fn pausing_again_and_again_lets_no_more_in() {
+        let mut receiver = receiver(4);
+        for _ in 0..100 {
+            receiver.set_prefetch(4);
+            receiver.wanted_credit();
+            receiver.set_prefetch(0);
+        }
+        for id in 0..4 {
+            receiver
+                .on_transfer(transfer(Some(id), false), Bytes::new())
+                .unwrap();
+        }
+        assert!(receiver
+            .on_transfer(transfer(Some(4), false), Bytes::new())
             .is_err());
     }
 

@@ -70,11 +70,24 @@ impl Sender {
         if let Some(tracked) = &tracked {
             tracked.tracker.expect();
         }
+        // Without credit, calls that time out must not pile up their messages here.
+        self.drop_abandoned();
         self.queue.push_back(Outgoing {
             payload,
             offset: 0,
             tracked,
         });
+    }
+
+    /// Messages whose sender has given up waiting, and of which nothing was sent.
+    fn drop_abandoned(&mut self) {
+        let abandoned = |message: &Outgoing| {
+            let tracked = message.tracked.as_ref();
+            message.offset == 0 && tracked.is_some_and(|tracked| tracked.tracker.is_abandoned())
+        };
+        while self.queue.front().is_some_and(abandoned) {
+            self.queue.pop_front();
+        }
     }
 
     /// Nothing is queued and nothing waits for its outcome.
@@ -113,6 +126,7 @@ impl Sender {
             return frames;
         }
         let room = max_frame_size - TRANSFER_OVERHEAD;
+        self.drop_abandoned();
         while let Some(head) = self.queue.front_mut() {
             let first = head.offset == 0;
             if *window == 0 || out.len() > OUT_HIGH || (first && self.credit == 0) {
@@ -230,6 +244,17 @@ mod tests {
         assert_eq!(sender.pump(&mut out, 0, &mut 1, 512), 1);
         assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 1);
         assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 0);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_sent() {
+        let (mut sender, given_up, mut out) = (attached(0), Tracker::default(), Vec::new());
+        send(&mut sender, &given_up, 3);
+        given_up.abandon();
+        send(&mut sender, &Tracker::default(), 1);
+        assert_eq!(sender.queue.len(), 1);
+        sender.on_flow(Some(0), 10);
+        assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 1);
     }
 
     #[test]

@@ -22,8 +22,14 @@ use crate::wire::DecodeError;
 /// How long an acknowledgement or a queued transfer may wait for company.
 const GATHER: Duration = Duration::from_millis(3);
 
+/// Answers that a broker may leave unread while it goes on asking, in bytes.
+const MAX_UNREAD: usize = 4 * 1024 * 1024;
+
 /// Ended sessions whose reason is remembered for those who still hold their key.
 const REMEMBERED: usize = 64;
+
+/// Written bytes that are kept at the most before those behind them move up.
+const COMPACT: usize = 64 * 1024;
 
 /// Bytes on their way to the socket.
 #[derive(Debug, Default)]
@@ -50,6 +56,10 @@ impl Output {
             if self.bytes.capacity() > 4 * 1024 * 1024 {
                 self.bytes.shrink_to(256 * 1024);
             }
+        } else if self.written > COMPACT && self.written > self.bytes.len() / 2 {
+            // A peer that reads slowly, but never everything, must not make it grow.
+            self.bytes.drain(..self.written);
+            self.written = 0;
         }
     }
 }
@@ -267,6 +277,11 @@ impl State {
             }
             Frame::Other(body) => return self.on_performative(channel, *body),
         }
+        // Reading goes on while the broker does not read, or both would wait for
+        // ever; what it asks for meanwhile (echoes, drains) has to end somewhere.
+        if self.out.pending().len() > MAX_UNREAD {
+            return Err(DecodeError("questions without reading the answers"));
+        }
         Ok(false)
     }
 
@@ -276,6 +291,10 @@ impl State {
                 let ours = begin.remote_channel.ok_or(UNKNOWN_SESSION)?;
                 let session = self.sessions.get_mut(usize::from(ours));
                 let session = session.and_then(Option::as_mut).ok_or(UNKNOWN_SESSION)?;
+                // Otherwise frames of one session could reach a later one.
+                if session.remote_channel.is_some() || self.by_remote.contains_key(&channel) {
+                    return Err(DecodeError("a second begin"));
+                }
                 session.on_begin(channel, &begin);
                 self.by_remote.insert(channel, ours);
             }
@@ -369,4 +388,97 @@ const UNKNOWN_SESSION: DecodeError = DecodeError("a frame for a session that doe
 
 pub(crate) fn internal(error: DecodeError) -> Error {
     Error::connection(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use bytes::BytesMut;
+    use fe2o3_amqp_types::definitions::Handle;
+    use fe2o3_amqp_types::performatives::{Begin, Flow};
+
+    use super::*;
+
+    fn begin(ours: u16) -> Begin {
+        Begin {
+            remote_channel: Some(ours),
+            next_outgoing_id: 0,
+            incoming_window: 100,
+            outgoing_window: 100,
+            handle_max: Handle(7),
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: None,
+        }
+    }
+
+    fn say(
+        state: &mut State,
+        channel: u16,
+        performative: &impl serde::Serialize,
+    ) -> Result<bool, DecodeError> {
+        let mut bytes = Vec::new();
+        frame::encode_performative(&mut bytes, channel, performative)?;
+        let decoded = frame::decode(&mut BytesMut::from(&bytes[..]), 4096)?;
+        let (channel, frame) = decoded.unwrap();
+        state.on_frame(channel, frame)
+    }
+
+    fn state() -> State {
+        let mut state = State::new("test", 512, 10);
+        state.open_session(Signal::new()).unwrap();
+        state.open_session(Signal::new()).unwrap();
+        state
+    }
+
+    #[test]
+    fn one_session_begins_once_and_has_its_channel_for_itself() {
+        let mut first = state();
+        say(&mut first, 5, &begin(0)).unwrap();
+        assert!(say(&mut first, 6, &begin(0)).is_err());
+        let mut second = state();
+        say(&mut second, 5, &begin(0)).unwrap();
+        assert!(say(&mut second, 5, &begin(1)).is_err());
+    }
+
+    fn echo() -> Flow {
+        Flow {
+            next_incoming_id: Some(0),
+            incoming_window: 100,
+            next_outgoing_id: 0,
+            outgoing_window: 100,
+            handle: None,
+            delivery_count: None,
+            link_credit: None,
+            available: None,
+            drain: false,
+            echo: true,
+            properties: None,
+        }
+    }
+
+    #[test]
+    fn a_broker_that_asks_and_never_reads_is_left() {
+        let mut state = state();
+        say(&mut state, 5, &begin(0)).unwrap();
+        let refused = (0..1_000_000).find_map(|_| say(&mut state, 5, &echo()).err());
+        assert!(refused.is_some());
+        assert!(state.out.bytes.len() < MAX_UNREAD + 4096);
+    }
+
+    #[test]
+    fn a_broker_that_reads_slowly_does_not_make_the_output_grow() {
+        let mut state = state();
+        say(&mut state, 5, &begin(0)).unwrap();
+        for _ in 0..20_000 {
+            say(&mut state, 5, &echo()).unwrap();
+            let all_but_one = state.out.pending().len() - 1;
+            state.out.advance(all_but_one);
+        }
+        assert!(
+            state.out.bytes.len() < 2 * COMPACT,
+            "{}",
+            state.out.bytes.len()
+        );
+    }
 }

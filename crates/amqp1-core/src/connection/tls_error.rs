@@ -143,7 +143,7 @@ fn of_alert(alert: AlertDescription, options: &TlsOptions) -> String {
         Alert::ProtocolVersion => {
             "the broker speaks neither TLS 1.2 nor 1.3, which are the ones that we speak".to_owned()
         }
-        Alert::UnrecognizedName => {
+        Alert::UnrecognisedName => {
             "the broker does not know the host name of the DSN (SNI)".to_owned()
         }
         other => format!("the broker broke the handshake off: {other:?}"),
@@ -160,10 +160,7 @@ mod tests {
     use super::*;
 
     fn said(error: Error, options: &TlsOptions) -> String {
-        explain(
-            &io::Error::new(io::ErrorKind::InvalidData, error),
-            options,
-        )
+        explain(&io::Error::new(io::ErrorKind::InvalidData, error), options)
     }
 
     fn bad(error: CertificateError) -> Error {
@@ -248,7 +245,11 @@ mod tests {
             &none,
         );
         assert!(old.contains("1.2 or 1.3"), "{old}");
-        assert!(said(Error::AlertReceived(AlertDescription::ProtocolVersion), &none).contains("1.2"));
+        assert!(said(
+            Error::AlertReceived(AlertDescription::ProtocolVersion),
+            &none
+        )
+        .contains("1.2"));
         let gone = explain(&io::ErrorKind::UnexpectedEof.into(), &none);
         assert!(gone.contains("TLS port"), "{gone}");
         let other = explain(&io::ErrorKind::ConnectionReset.into(), &none);

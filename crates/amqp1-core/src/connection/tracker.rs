@@ -1,10 +1,10 @@
 //! Where the outcomes of sent messages arrive.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::error::Error;
+use crate::sync::Mutex;
 use crate::wait::Signal;
 
 /// What became of one message.
@@ -30,6 +30,7 @@ pub(crate) struct Tracker {
 
 #[derive(Debug, Default)]
 struct Inner {
+    abandoned: AtomicBool,
     state: Mutex<State>,
     signal: Signal,
 }
@@ -73,6 +74,16 @@ impl Tracker {
         state.wake_at = wake_at;
         into.append(&mut state.outcomes);
         state.pending
+    }
+
+    /// Nobody waits for the outcomes any more: what was not yet sent need not be.
+    pub fn abandon(&self) {
+        self.inner.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// After [`Tracker::abandon`].
+    pub fn is_abandoned(&self) -> bool {
+        self.inner.abandoned.load(Ordering::Relaxed)
     }
 
     /// Raised as [`Tracker::take`] asked for.

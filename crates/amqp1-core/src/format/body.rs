@@ -116,3 +116,48 @@ pub(crate) fn float(value: f64) -> String {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::wire::write;
+
+    /// A map that has a map as its key, that has a map as its key, and so on.
+    fn keys_in_keys(levels: usize) -> Vec<u8> {
+        // From the inside; constructor, size and count of each level come before it.
+        let mut heads = Vec::new();
+        let mut size = 1;
+        for _ in 0..levels {
+            let mut head = vec![0xd1];
+            head.extend_from_slice(&(size as u32 + 5).to_be_bytes());
+            head.extend_from_slice(&2u32.to_be_bytes());
+            heads.push(head);
+            size += 10;
+        }
+        let mut bytes: Vec<u8> = heads.into_iter().rev().flatten().collect();
+        bytes.resize(bytes.len() + levels + 1, 0x40);
+        bytes
+    }
+
+    #[test]
+    fn keys_within_keys_end_neither_the_stack_nor_the_memory() {
+        for levels in [1, 60, 100_000] {
+            let bytes = keys_in_keys(levels);
+            let value = Reader::new(&bytes).value().unwrap();
+            assert!(matches!(value, Value::Map(_)));
+            assert_eq!(json(value).is_err(), levels > 1, "{levels}");
+            assert_eq!(text(value).is_empty(), levels > 1, "{levels}");
+        }
+    }
+
+    #[test]
+    fn so_many_values_are_not_converted() {
+        let mut bytes = Vec::new();
+        write::list(&mut bytes, |out| {
+            out.resize(out.len() + MAX_VALUES + 1, 0x40);
+            MAX_VALUES as u32 + 1
+        });
+        assert!(json(Reader::new(&bytes).value().unwrap()).is_err());
+    }
+}

@@ -188,10 +188,18 @@ fn disposition(body: &Bytes) -> Result<Disposition, DecodeError> {
         }
     }
     let first = first.ok_or(DecodeError("a disposition without its first delivery"))?;
+    let last = last.unwrap_or(first);
+    // Ids wrap, so the end is "before" the beginning when it is more than half
+    // the way round. Taken for a range, it would confirm what it does not name.
+    if last.wrapping_sub(first) > i32::MAX as u32 {
+        return Err(DecodeError(
+            "a disposition whose end is before its beginning",
+        ));
+    }
     Ok(Disposition {
         from_receiver,
         first,
-        last: last.unwrap_or(first),
+        last,
         settled,
         state,
     })
@@ -391,6 +399,17 @@ mod tests {
                 Some("full".to_owned())
             ))))
         );
+    }
+
+    #[test]
+    fn a_disposition_that_runs_backwards_confirms_nothing() {
+        let accepted = [0x00, 0x53, 0x24, 0x45];
+        let mut out = Vec::new();
+        encode_disposition(&mut out, 0, 5, 3, true, &accepted);
+        assert!(decode(&mut BytesMut::from(&out[..]), 1024).is_err());
+        out.clear();
+        encode_disposition(&mut out, 0, 0xffff_fffe, 3, true, &accepted);
+        assert!(decode(&mut BytesMut::from(&out[..]), 1024).is_ok());
     }
 
     #[test]

@@ -122,6 +122,10 @@ impl<'a> Items<'a> {
     }
 }
 
+/// Items of an array that take no bytes of their own (null, true, false, zero,
+/// empty list): only there can a count be larger than the bytes that carry it.
+const MAX_EMPTY_ITEMS: u32 = 64;
+
 /// Values may nest so deep where a library reads them by recursion.
 const MAX_NESTING: usize = 24;
 
@@ -341,12 +345,18 @@ impl<'a> Reader<'a> {
             constructor = inner.byte()?;
         }
         let empty = matches!(constructor, 0x40..=0x45);
-        if constructor == 0 || (!empty && count as usize > inner.bytes.len()) {
+        let most = if empty {
+            MAX_EMPTY_ITEMS as usize
+        } else {
+            inner.bytes.len()
+        };
+        // A library that believed the count would run out of memory.
+        if constructor == 0 || count as usize > most {
             return Err(DecodeError("a malformed array"));
         }
         Ok(Items {
             bytes: inner.bytes,
-            count: if empty { count.min(1024) } else { count },
+            count,
             constructor: Some(constructor),
         })
     }
@@ -425,6 +435,7 @@ mod tests {
             &[0xd1, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff],
             &[0xb1, 0xff, 0xff, 0xff, 0xff, 1],
             &[0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x70],
+            &[0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x41],
             &[0x00, 0x00, 0x00],
             &[0xa1, 2, 0xff, 0xfe],
             &[],

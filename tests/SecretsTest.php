@@ -1,0 +1,159 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests;
+
+use Amqp1\Tests\Support\Certificates;
+use Amqp1\Tests\Support\Child;
+use Amqp1\Tests\Support\ProgramBroker;
+use Amqp1\Tests\Support\Sockets;
+use Amqp1\Tests\Support\TlsPeer;
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\TestCase;
+
+/** No password and no key in anything that PHP can show of a failure. */
+final class SecretsTest extends TestCase
+{
+    private const SECRET = 'Tr0ub4dor@hunter2/Zebra?corr3ct#h0rse';
+
+    private const QUICK = ['timeout' => 0.6, 'redial_timeout' => 0.3];
+
+    /** Forms of the secret, and its parts: a DSN that is cut at the wrong character must not show one either. */
+    private static function forms(): array
+    {
+        $basic = [self::SECRET, rawurlencode(self::SECRET), urlencode(self::SECRET), addcslashes(self::SECRET, '/'),
+            base64_encode(self::SECRET), base64_encode("\0user\0" . self::SECRET)];
+
+        return [...$basic, ...preg_split('~[@/?#]~', self::SECRET)];
+    }
+
+    private static function dsn(string $address, string $scheme = 'amqp'): string
+    {
+        return "$scheme://user:" . rawurlencode(self::SECRET) . "@$address";
+    }
+
+    /** The key's lines of base64. */
+    private static function keyLines(string $file): array
+    {
+        return array_values(array_filter(
+            file(Certificates::path($file), FILE_IGNORE_NEW_LINES),
+            static fn (string $line) => !str_starts_with($line, '-----')
+        ));
+    }
+
+    /** @return array<string, array{string, callable}> the class that is thrown, and what makes the case */
+    public static function failures(): array
+    {
+        $refused = static fn () => self::dsn(Sockets::refused());
+        $key = static fn () => file_get_contents(Certificates::path('client.key'));
+        $wrong = static fn (string $dsn) => ['Config', static fn () => ['construct', $dsn, []]];
+        $inTls = static fn (callable $tls) => ['Config', static fn () => ['construct', self::dsn('localhost', 'amqps'), ['tls' => $tls()]]];
+
+        return [
+            'unknown scheme' => $wrong(self::dsn('localhost', 'ampq')),
+            'no scheme' => $wrong('user:' . self::SECRET . '@localhost'),
+            'a password in front of the scheme' => $wrong('user:' . self::SECRET . '://localhost'),
+            'wrong port' => $wrong(self::dsn('localhost:99999')),
+            'no host' => $wrong(self::dsn('')),
+            'the host forgotten' => $wrong('amqp://user:Tr0ub4dor'),
+            'a raw password' => $wrong('amqp://user:' . self::SECRET . '@localhost'),
+            'a raw slash' => $wrong('amqp://user:Tr0ub4dor/Zebra@localhost'),
+            'a raw question mark' => $wrong('amqp://user:5672?Tr0ub4dor@localhost'),
+            'a password that is no UTF-8' => $wrong('amqp://user:Tr0ub4dor%ff@localhost'),
+            'credentials for embedded://' => $wrong(self::dsn('tests', 'embedded')),
+            'unknown option' => ['Config', static fn () => ['construct', $refused(), ['colour' => 1]]],
+            'wrong option' => ['Config', static fn () => ['construct', $refused(), ['timeout' => 'soon']]],
+            'unknown option in the query' => ['Config', static fn () => ['construct', $refused() . '?colour=1', []]],
+            'wrong credentials' => ['Authentication', static function () {
+                $broker = ProgramBroker::start(['--user', 'user:other']);
+
+                return ['push', self::dsn(self::address($broker)), [], $broker];
+            }],
+            'unreachable, push' => ['Connection', static fn () => ['push', $refused(), self::QUICK]],
+            'unreachable, consume' => ['Connection', static fn () => ['consume', $refused(), self::QUICK]],
+            'unreachable, two hosts' => ['Connection', static fn () => ['push', $refused() . ',' . Sockets::refused(), self::QUICK]],
+            'batch' => ['Batch', static fn () => self::withABroker('batch')],
+            'TLS' => ['Connection', static function () {
+                $peer = TlsPeer::start('expired');
+                $tls = ['root_ca' => Certificates::path('ca.pem')] + Certificates::pair('client');
+
+                return ['push', self::dsn("localhost:$peer->port", 'amqps'), ['tls' => $tls] + self::QUICK, $peer];
+            }],
+            'lost connection' => ['Connection', static fn () => self::withABroker('lost')],
+            'a key in place of its path' => $inTls(static fn () => ['cert' => Certificates::path('client.pem'), 'key' => $key()]),
+            'a key on one line' => $inTls(static fn () => ['cert' => '/c.pem', 'key' => implode('', self::keyLines('client.key'))]),
+            'a key as DER' => $inTls(static fn () => ['cert' => Certificates::path('client.pem'), 'key' => base64_decode(implode('', self::keyLines('client.key')))]),
+            'a key as tls' => $inTls($key),
+            'a key as CA' => $inTls(static fn () => ['root_ca' => $key()]),
+            'a key file as CA' => $inTls(static fn () => ['root_ca' => Certificates::path('client.key')]),
+            'a key of another certificate' => $inTls(static fn () => ['cert' => Certificates::path('server.pem'), 'key' => Certificates::path('client.key')]),
+            'a damaged key' => $inTls(static function () {
+                $damaged = sys_get_temp_dir() . '/amqp1-damaged.key';
+                file_put_contents($damaged, "-----BEGIN PRIVATE KEY-----\n" . implode("\n", self::keyLines('client.key')) . '!');
+
+                return ['cert' => Certificates::path('client.pem'), 'key' => $damaged];
+            }),
+        ];
+    }
+
+    private static function address(ProgramBroker $broker): string
+    {
+        return substr(strrchr($broker->dsn, '@'), 1);
+    }
+
+    /** A broker of this case's own, which the child kills. */
+    private static function withABroker(string $what): array
+    {
+        $broker = ProgramBroker::start(['--user', 'user:' . self::SECRET]);
+
+        return [$what, self::dsn(self::address($broker)), ['timeout' => 2, 'redial_timeout' => 0.5], $broker, $broker->pid()];
+    }
+
+    /** @dataProvider failures */
+    #[DataProvider('failures')]
+    public function testNothingShowsASecret(string $class, callable $make): void
+    {
+        // What is held here lives as long as the child.
+        [$what, $dsn, $options, $held, $broker] = $make() + [3 => null, 4 => 0];
+        $output = $this->show(['what' => $what, 'dsn' => $dsn, 'options' => $options, 'broker' => $broker]);
+
+        self::assertStringContainsString("thrown: Amqp1\\Exception\\{$class}Exception\n", $output);
+        $ways = ['message', 'string', 'trace', 'var_dump', 'print_r', 'var_export', 'debug_zval', 'array', 'json', 'serialize', '--ri', 'phpinfo', 'error log', 'warning', 'uncaught'];
+        foreach ($ways as $way) {
+            self::assertStringContainsString("--- $way\n", $output);
+        }
+        self::assertStringContainsString('logged: Amqp1\\Exception', $output, 'the error log is in what was looked at');
+        self::assertStringContainsString('Warning: warned: ', $output);
+        self::assertStringContainsString('Fatal error: Uncaught', $output);
+        self::assertSame([], $this->shown($output));
+        unset($held);
+    }
+
+    public function testThisTestWouldFindASecret(): void
+    {
+        self::assertContains(self::SECRET, $this->shown($this->show(['what' => 'leak', 'secret' => self::SECRET])));
+        self::assertNotEmpty($this->shown($this->show(['what' => 'leak', 'secret' => self::keyLines('client.key')[1]])));
+    }
+
+    /** @return list<string> the secrets that are in the output */
+    private function shown(string $output): array
+    {
+        $secrets = [...self::forms(), ...self::keyLines('client.key')];
+
+        return array_values(array_filter($secrets, static fn (string $secret) => stripos($output, $secret) !== false));
+    }
+
+    /** @param array<string, mixed> $case */
+    private function show(array $case): string
+    {
+        $file = tempnam(sys_get_temp_dir(), 'amqp1-case-');
+        file_put_contents($file, '<?php return ' . var_export($case, true) . ';');
+        try {
+            return Child::run('require $argv[2];', [$file, __DIR__ . '/Support/secrets.php'], ['-d', 'zend.exception_ignore_args=0',
+                '-d', 'zend.exception_string_param_max_len=1000000', '-d', 'log_errors=1', '-d', 'error_log=', '-d', 'html_errors=0'], 255);
+        } finally {
+            unlink($file);
+        }
+    }
+}

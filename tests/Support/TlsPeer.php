@@ -1,0 +1,42 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests\Support;
+
+/** A TLS server (`openssl s_server`) that says nothing after the handshake: no broker. */
+final class TlsPeer
+{
+    private function __construct(private readonly Child $process, public readonly int $port)
+    {
+    }
+
+    /**
+     * @param string $certificate its name among the certificates
+     * @param list<string> $arguments more of s_server's own
+     */
+    public static function start(string $certificate = 'server', array $arguments = []): self
+    {
+        $address = Sockets::refused();
+        $pair = Certificates::pair($certificate);
+        // -www: it does not look at its stdin, whose end is ours too.
+        $process = Child::command(['openssl', 's_server', '-www', '-accept', $address, '-cert', $pair['cert'],
+            '-key', $pair['key'], ...$arguments]);
+        $process->waitFor('ACCEPT', 10);
+
+        return new self($process, (int) substr(strrchr($address, ':'), 1));
+    }
+
+    /** A peer that takes no client without a certificate of the CA. */
+    public static function thatWantsACertificate(string ...$arguments): self
+    {
+        return self::start('server', ['-Verify', '1', '-verify_return_error', '-CAfile', Certificates::path('ca.pem'),
+            ...$arguments]);
+    }
+
+    /** What it saw and said. */
+    public function output(): string
+    {
+        return $this->process->output();
+    }
+}
