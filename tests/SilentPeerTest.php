@@ -18,7 +18,7 @@ use Throwable;
 /** A peer that goes silent, at each step of the way: every call ends by its timeout. */
 final class SilentPeerTest extends ContractTestCase
 {
-    private const TIMEOUT = 0.3;
+    private const TIMEOUT = 0.15;
 
     /** Far more than the timeout, far less than any other time limit there is: the machine may be busy. */
     private const IN_TIME = 5.0;
@@ -38,7 +38,7 @@ final class SilentPeerTest extends ContractTestCase
     #[DataProvider('steps')]
     public function testEveryCallEndsByItsTimeout(string $step): void
     {
-        $at = $this->broker((string) array_key_first(self::networked()));
+        $at = $this->broker(current(self::networked())[0]);
         $name = $this->uniqueName($at);
         (new AmqpQueue($at->dsn, $name))->push('there');
         $proxy = new Proxy($at);
@@ -79,7 +79,7 @@ final class SilentPeerTest extends ContractTestCase
             return;
         }
         if ($step === 'transfer') { // the broker sends one only to a consumer and with an answer of its management
-            self::assertSame('the-id', $push);
+            self::assertSame('went through', $push);
             self::assertInstanceOf(TimeoutException::class, $ended['stats']);
 
             return;
@@ -113,7 +113,7 @@ final class SilentPeerTest extends ContractTestCase
     #[DataProvider('lost')]
     public function testALongBatchWaitsOneTimeoutNotOneAJob(string $frames): void
     {
-        $at = $this->broker((string) array_key_first(self::networked()));
+        $at = $this->broker(current(self::networked())[0]);
         $proxy = new Proxy($at);
         $queue = new AmqpQueue($proxy->dsn, $this->uniqueName($at), ['timeout' => 1]);
         $queue->setup();
@@ -138,7 +138,7 @@ final class SilentPeerTest extends ContractTestCase
 
     public function testAJobWhoseCallTimedOutIsNotSentBehindItsBack(): void
     {
-        $at = $this->broker((string) array_key_first(self::networked()));
+        $at = $this->broker(current(self::networked())[0]);
         $proxy = new Proxy($at);
         $queue = new AmqpQueue($proxy->dsn, $name = $this->uniqueName($at), ['timeout' => 0.3]);
         $queue->setup();
@@ -161,7 +161,7 @@ final class SilentPeerTest extends ContractTestCase
     #[DataProvider('directions')]
     public function testTheProcessEndsWithinItsShutdownTimeout(string $direction): void
     {
-        $at = $this->broker((string) array_key_first(self::networked()));
+        $at = $this->broker(current(self::networked())[0]);
         $proxy = new Proxy($at);
         $child = Child::php(<<<'PHP'
             $queue = new Amqp1\AmqpQueue($argv[1], $argv[2], ['timeout' => 5]);
@@ -185,7 +185,7 @@ final class SilentPeerTest extends ContractTestCase
 
     public function testAPeerThatReadsNothingBlocksNoCallBeyondItsTimeout(): void
     {
-        $at = $this->broker((string) array_key_first(self::networked()));
+        $at = $this->broker(current(self::networked())[0]);
         $proxy = new Proxy($at);
         $queue = new AmqpQueue($proxy->dsn, $this->uniqueName($at), ['timeout' => 1]);
         $queue->push('first');

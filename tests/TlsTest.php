@@ -120,6 +120,9 @@ final class TlsTest extends ContractTestCase
             $users = Ctl::table($this->broker($broker), 'list_connections', 'user', 'auth_mechanism', 'ssl');
             self::assertContains(['amqp1-client', 'EXTERNAL', 'true'], $users);
         }
+        $stranger = ['root_ca' => Certificates::path('ca.pem')] + Certificates::pair('stranger');
+        self::assertStringContainsString('does it know a user of the name in the certificate?',
+            $this->refusal(self::withoutCredentials($dsn), $stranger, AuthenticationException::class, 10));
         // With a password as well, the password is who one is.
         $this->assertWorks($dsn, $name, $tls);
         $wrong = str_replace('guest:guest', 'guest:wrong', $dsn);

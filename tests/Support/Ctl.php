@@ -24,9 +24,30 @@ final class Ctl
         if (!self::reaches($broker)) {
             throw new RuntimeException('rabbitmqctl reaches only the brokers of scripts/brokers');
         }
-        $version = substr($broker->name, strlen('rabbitmq-'));
-        $command = [dirname(__DIR__, 2) . '/scripts/brokers', 'ctl', $version, '--quiet', ...$arguments];
-        exec(implode(' ', array_map('escapeshellarg', $command)) . ' 2>&1', $lines, $code);
+
+        return self::execute('ctl', self::version($broker), '--quiet', ...$arguments);
+    }
+
+    /** `kill`s, `stop`s or `start`s the broker, and waits until that is done. */
+    public static function broker(Broker $broker, string $action): void
+    {
+        self::execute($action, self::version($broker));
+    }
+
+    private static function version(Broker $broker): string
+    {
+        return substr($broker->name, strlen('rabbitmq-'));
+    }
+
+    /** @return list<string> */
+    private static function execute(string ...$arguments): array
+    {
+        $command = [dirname(__DIR__, 2) . '/scripts/brokers', ...$arguments];
+        // A broker that is started keeps what is open: it must not be our pipe.
+        $log = tempnam(sys_get_temp_dir(), 'amqp1-ctl-');
+        exec(implode(' ', array_map('escapeshellarg', $command)) . " > $log 2>&1 < /dev/null", $_, $code);
+        $lines = file($log, FILE_IGNORE_NEW_LINES) ?: [];
+        unlink($log);
         if ($code !== 0) {
             throw new RuntimeException(implode(' ', $command) . " ended with $code:\n" . implode("\n", $lines));
         }

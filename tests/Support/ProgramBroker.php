@@ -35,6 +35,25 @@ final class ProgramBroker
         return $this->process->pid();
     }
 
+    /** Makes it silent, with its connections open. */
+    public function freeze(): void
+    {
+        $this->process->signal(SIGSTOP);
+        // Its threads go on until one of them has taken the signal.
+        $deadline = microtime(true) + 10;
+        while (!preg_match('/^State:\s+T/m', (string) file_get_contents("/proc/{$this->process->pid()}/status"))) {
+            if (microtime(true) > $deadline) {
+                throw new RuntimeException('amqp1-broker does not stop at SIGSTOP');
+            }
+            usleep(1000);
+        }
+    }
+
+    public function thaw(): void
+    {
+        $this->process->signal(SIGCONT);
+    }
+
     public function stop(): void
     {
         $this->process->kill();

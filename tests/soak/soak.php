@@ -94,7 +94,7 @@ function lines(array $files): iterable
 
 function queue(string $name): AmqpQueue
 {
-    return new AmqpQueue((string) getenv('AMQP1_SOAK_RABBITMQ'), $name, ['timeout' => 60, 'redial_timeout' => 60]);
+    return new AmqpQueue((string) getenv('AMQP1_SOAK_RABBITMQ'), $name, ['timeout' => number('AMQP1_SOAK_TIMEOUT', 60)]);
 }
 
 /** Deletes a queue of this run's, where the broker is one of scripts/brokers. */
@@ -218,7 +218,7 @@ function consume(string $name): bool
     $lost = array_values(array_diff($confirmed, array_keys($done)));
     $twice = count(array_filter($done, static fn ($times) => $times > 1));
     $left = count(queue($name));
-    printf("  done %d different jobs in %.1f s: redelivered %d, done more than once %d (of these %d with attempts > 1), ack() said lost %d, exceptions %d, left in the queue %d\n",
+    printf("  done %d different jobs in %.1f s: redelivered %d, done more than once %d, attempts > 1 in %d deliveries, ack() said lost %d, exceptions %d, left in the queue %d\n",
         count($done), microtime(true) - $began, array_sum($done) - count($done), $twice, $again, $lostAcks, $errors, $left);
     printf("  of the %d reported jobs, %d had arrived all the same\n", count($reported), count(array_intersect($reported, array_keys($done))));
     printf("  confirmed %d, reported %d, redelivered %d, lost %d\n", count($confirmed), count($reported), array_sum($done) - count($done), count($lost));
@@ -231,13 +231,13 @@ function consume(string $name): bool
     return $ended && $lost === [] && $left === 0;
 }
 
-/** @return array{int, int, int, int} resident kB, PHP's bytes, file descriptors, threads */
+/** @return array{int, int, int, int, int} resident kB, of these not of files, PHP's bytes, file descriptors, threads */
 function measured(): array
 {
     gc_collect_cycles();
-    preg_match('/^VmRSS:\s+(\d+) kB.*^Threads:\s+(\d+)/ms', (string) file_get_contents('/proc/self/status'), $match);
+    preg_match('/^VmRSS:\s+(\d+) kB.*^RssAnon:\s+(\d+) kB.*^Threads:\s+(\d+)/ms', (string) file_get_contents('/proc/self/status'), $match);
 
-    return [(int) $match[1], memory_get_usage(), count(scandir('/proc/self/fd')) - 3, (int) $match[2]];
+    return [(int) $match[1], (int) $match[2], memory_get_usage(), count(scandir('/proc/self/fd')) - 3, (int) $match[3]];
 }
 
 /** Pushed and consumed by one process, in rounds. */
@@ -250,7 +250,6 @@ function flat(string $name): bool
     $payload = ['n' => 1, 'text' => str_repeat('x', 200)];
     $began = microtime(true);
     $before = null;
-    $most = 0;
     for ($done = 0; $done < $jobs;) {
         $queue->pushMany((static function () use ($round, $payload) {
             for ($i = 0; $i < $round; ++$i) {
@@ -264,18 +263,18 @@ function flat(string $name): bool
         }
         if ($done % $warm === 0) {
             $now = measured();
-            printf("  %7d jobs: %d kB resident, %d bytes of PHP, %d file descriptors, %d threads\n", $done, ...$now);
+            printf("  %7d jobs: %d kB resident (%d without files), %d bytes of PHP, %d file descriptors, %d threads\n", $done, ...$now);
             $before ??= $now;
-            $most = max($most, $now[0]);
         }
     }
     $after = measured();
-    printf("  %d jobs in %.1f s; after the first %d: %+d kB resident (at most %+d), %+d bytes of PHP, %+d file descriptors, %+d threads\n",
-        $jobs, microtime(true) - $began, $warm, $after[0] - $before[0], $most - $before[0], $after[1] - $before[1], $after[2] - $before[2], $after[3] - $before[3]);
+    $grown = array_map(static fn (int $now, int $then) => $now - $then, $after, $before);
+    printf("  %d jobs in %.1f s; after the first %d: %+d kB resident (%+d without files), %+d bytes of PHP, %+d file descriptors, %+d threads\n",
+        $jobs, microtime(true) - $began, $warm, ...$grown);
     $consumer->close();
     forget($name);
 
-    return $after[0] - $before[0] <= 1024 && [$after[2], $after[3]] === [$before[2], $before[3]];
+    return $grown[0] <= 1024 && [$grown[3], $grown[4]] === [0, 0];
 }
 
 function cpu(): float

@@ -90,7 +90,10 @@ impl Batch {
                 if self.ids.len() == 1 {
                     return Err(error);
                 }
-                self.over = Some(error.context("this job was not sent"));
+                // While the connection stands, it is this job that cannot be sent.
+                if error.kind() == ErrorKind::Timeout || !self.publisher.is_connected() {
+                    self.over = Some(error.context("this job was not sent"));
+                }
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Failure};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
@@ -14,9 +14,9 @@ use crate::queue::Queue;
 use crate::source::Source;
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
-use crate::wire::state;
+use crate::wire::DecodeError;
 
-/// Deliveries that one look at the queues may pass over: undecodable or expired.
+/// Expired deliveries that one look at the queues may pass over.
 const MAX_PASSED_OVER: usize = 1000;
 
 /// Takes jobs from its queues, each served in turn.
@@ -32,9 +32,40 @@ pub struct Consumer {
     turn: AtomicUsize,
 }
 
+/// A message that is no job, its bytes as the body, and why it is none.
+struct Undecodable {
+    raw: Delivery,
+    error: DecodeError,
+}
+
+impl Undecodable {
+    /// To the failed queue with the reason; where that cannot be, rejected with
+    /// the reason, which is for the broker's own dead-letter queue.
+    fn bury(&self, wait: &Wait<'_>) -> Result<()> {
+        let failure = Failure {
+            message: self.error.to_string(),
+            exception: None,
+        };
+        let wait = wait.restarted(self.raw.timeout());
+        let buried = self
+            .raw
+            .dead_letter("undecodable", Some(&failure), None, &wait);
+        match buried {
+            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+            Err(_) => {
+                self.raw.reject("amqp:decode-error", &failure.message);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
 /// What a look at the queues found.
 enum Found {
     Delivery(Box<Delivery>),
+    /// Poison: dead-lettered, and consuming goes on.
+    Undecodable(Box<Undecodable>),
     Stopped,
     /// A link was lost: it is attached again.
     Lost(Error),
@@ -95,23 +126,39 @@ impl Consumer {
     pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Delivery>> {
         let patience = wait.left();
         let mut wait = *wait;
+        let mut is_first = true;
         loop {
             if self.stopped.load(Ordering::Relaxed) {
                 return Ok(None);
             }
             let mut look_until = wait;
             if !self.paused.load(Ordering::Relaxed) {
-                if self.attach(&wait)? {
+                // Once only: a broker that takes the attach and breaks off, again
+                // and again, must not make the call endless.
+                if self.attach(&wait)? && is_first {
                     wait = wait.restarted(patience);
                 }
+                is_first = false;
                 look_until = self.until_next_try(&wait);
             }
             match look_until.until(&self.signal(), || self.look())? {
                 None if !wait.left().is_zero() => {}
                 None | Some(Found::Stopped) => return Ok(None),
                 Some(Found::Delivery(delivery)) => return Ok(Some(*delivery)),
-                // Dialled again above, where a failure to do so is an error.
-                Some(Found::Lost(error)) if error.kind() == ErrorKind::Connection => {}
+                Some(Found::Undecodable(poison)) => {
+                    poison.bury(&wait)?;
+                    // A flood of it must not outlast the deadline.
+                    if wait.left().is_zero() {
+                        return Ok(None);
+                    }
+                }
+                // Dialled again above, where a failure to do so is an error; by the
+                // next call when this one's time is over.
+                Some(Found::Lost(error)) if error.kind() == ErrorKind::Connection => {
+                    if wait.left().is_zero() {
+                        return Ok(None);
+                    }
+                }
                 Some(Found::Lost(error)) => return Err(error),
             }
         }
@@ -133,6 +180,12 @@ impl Consumer {
         while deliveries.len() < max {
             match self.look() {
                 Ok(Some(Found::Delivery(delivery))) => deliveries.push(*delivery),
+                Ok(Some(Found::Undecodable(poison))) => {
+                    // Interrupted, it is unsettled and comes again; so much is in hand already.
+                    if poison.bury(wait).is_err() {
+                        break;
+                    }
+                }
                 _ => break,
             }
         }
@@ -197,17 +250,20 @@ impl Consumer {
                     Ok(Some((incoming, attached))) => {
                         let delivery_id = incoming.delivery_id;
                         let settled = incoming.settled || self.options.auto_ack;
-                        let decoded = match roadrunner::decode(incoming.payload) {
+                        let bytes = incoming.payload;
+                        let decoded = match roadrunner::decode(bytes.clone()) {
                             Ok(decoded) => decoded,
                             Err(error) => {
-                                // Poison: dead-lettered, and consuming goes on.
-                                let rejected =
-                                    state::rejected("amqp:decode-error", &error.to_string());
-                                // If it is lost with its link, it comes again.
-                                if !incoming.settled {
-                                    let _ = attached.link.settle(delivery_id, &rejected);
-                                }
-                                continue;
+                                return Ok(Some(Found::Undecodable(Box::new(Undecodable {
+                                    raw: Delivery::new(
+                                        roadrunner::undecoded(bytes),
+                                        source.definition.clone(),
+                                        attached,
+                                        delivery_id,
+                                        incoming.settled,
+                                    ),
+                                    error,
+                                }))));
                             }
                         };
                         let expired = decoded

@@ -261,6 +261,15 @@ impl Delivery {
         self.replace(queue, Duration::ZERO, &[], &extra, wait)
     }
 
+    /// Refused for good. Nothing when the delivery is lost: it comes again.
+    pub(crate) fn reject(&self, condition: &str, description: &str) {
+        if self.complete() {
+            if let Ok(link) = self.link() {
+                let _ = link.settle(self.delivery_id, &state::rejected(condition, description));
+            }
+        }
+    }
+
     /// Given back to the broker, counted as a failed delivery.
     fn give_back(&self, annotations: &[(&str, i64)]) {
         let modified = state::modified(true, annotations);

@@ -157,12 +157,14 @@ impl Definition {
         wait: &Wait<'_>,
         work: impl Fn() -> Result<T>,
     ) -> Result<T> {
+        let roles = [role, self.management_role()];
+        let used = &roles[..if self.options.declare { 2 } else { 1 }];
         loop {
             match work() {
                 Err(error)
                     if error.kind() == ErrorKind::Connection
                         && !wait.left().is_zero()
-                        && pool::was_lost(&self.endpoint, &[role, self.management_role()]) =>
+                        && pool::was_lost(&self.endpoint, used) =>
                 {
                     wait.sleep(Duration::from_millis(50).mul_f64(id::jitter()))?;
                 }

@@ -299,3 +299,42 @@ impl ConsumerOptions {
         Ok(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const KEY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgHN+qvJEu";
+
+    fn apply(tls: Input) -> Result<QueueOptions> {
+        let options = Input::Map(vec![("tls".to_owned(), tls)]);
+        QueueOptions::default().apply("test", &options)
+    }
+
+    #[test]
+    fn a_key_in_place_of_its_path_is_refused_and_not_repeated() {
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{KEY}\n-----END PRIVATE KEY-----\n");
+        let one_line = format!("-----BEGIN PRIVATE KEY-----{KEY}-----END PRIVATE KEY-----");
+        for content in [KEY.to_owned(), pem, one_line] {
+            for name in ["cert", "key", "root_ca"] {
+                let entry = (name.to_owned(), Input::Text(content.clone()));
+                let error = apply(Input::Map(vec![entry])).unwrap_err();
+                assert!(error.message().contains(name), "{error}");
+                assert!(!error.message().contains("MIGHAgEA"), "{error}");
+            }
+            let error = apply(Input::Text(content)).unwrap_err();
+            assert!(!error.message().contains("MIGHAgEA"), "{error}");
+        }
+    }
+
+    #[test]
+    fn paths_are_taken() {
+        for path in ["/etc/ssl/private/client.key", "My.key", "M/A/Y"] {
+            let entry = ("root_ca".to_owned(), Input::Text(path.to_owned()));
+            let options = apply(Input::Map(vec![entry])).unwrap();
+            assert_eq!(options.tls.root_ca, Some(path.into()));
+            assert!(format!("{options:?}").contains(path));
+        }
+    }
+}

@@ -172,17 +172,17 @@ fn pooled(
 }
 
 /// True when one of these connections was lost while it was used: whoever used
-/// it tries again, and dials. False when dialling is what failed.
+/// it tries again, and dials. False when dialling one of them is what failed.
 pub(crate) fn was_lost(endpoint: &Arc<Endpoint>, roles: &[Role]) -> bool {
     with_pool(|pool| {
+        let mut lost = false;
         for role in roles {
-            match pool.entries.get(&(Arc::clone(endpoint), *role)) {
-                None => return false,
-                Some(entry) if entry.connection.lost().is_some() => return entry.give_up.is_none(),
-                Some(_) => {}
-            }
+            let Some(entry) = pool.entries.get(&(Arc::clone(endpoint), *role)) else {
+                return false;
+            };
+            lost |= entry.connection.lost().is_some() && entry.give_up.is_none();
         }
-        false
+        lost
     })
 }
 

@@ -16,6 +16,7 @@ use crate::fork;
 use crate::format::roadrunner::{self, Envelope};
 use crate::job::{HeaderValue, Job};
 use crate::live::Definition;
+use crate::pool::{self, Role};
 use crate::route::Destination;
 use crate::wait::Wait;
 
@@ -99,6 +100,11 @@ impl Publisher {
     /// The index that the next job gets.
     pub fn next_index(&self) -> u64 {
         self.base + self.window.len() as u64
+    }
+
+    /// There is a connection to publish over.
+    pub fn is_connected(&self) -> bool {
+        pool::is_connected(&self.definition.endpoint, Role::Publish)
     }
 
     /// An index without a job, so that later ones keep theirs.

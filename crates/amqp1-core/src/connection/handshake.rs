@@ -219,8 +219,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         match self.sasl_frame().await? {
             sasl::Frame::Outcome(outcome) if outcome.code == SaslCode::Ok => Ok(()),
             sasl::Frame::Outcome(outcome) if outcome.code == SaslCode::Auth => {
+                let hint = match mechanism {
+                    Mechanism::External => "does it know a user of the name in the certificate?",
+                    _ => "check user and password",
+                };
                 Err(Error::authentication(format!(
-                    "{}: the broker refused the credentials (SASL {name}); check user and password",
+                    "{}: the broker refused the credentials (SASL {name}); {hint}",
                     self.label
                 )))
             }
@@ -346,4 +350,22 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
                 _ => error,
             })?;
     Ok((remote, talk.input))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_a_mechanism_has_no_password() {
+        let plain = Mechanism::Plain("user".to_owned(), "s3cret".to_owned());
+        assert_eq!(format!("{plain:?}"), "PLAIN");
+    }
+
+    #[test]
+    fn an_alert_of_tls_is_known_by_its_first_bytes() {
+        assert!(is_tls(&[0x15, 3, 3, 0, 2, 2, 70]));
+        assert!(!is_tls(b"AMQP\x00\x01\x00\x00"));
+        assert!(!is_tls(&[0x15]));
+    }
 }

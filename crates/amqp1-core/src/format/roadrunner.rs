@@ -311,6 +311,27 @@ pub(crate) fn decode(payload: Bytes) -> Result<Decoded, DecodeError> {
     })
 }
 
+/// What cannot be decoded, as a job whose body are the message's bytes.
+pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
+    Decoded {
+        message: Message::empty(),
+        id: id::job_id(),
+        name: DEDUCED.to_owned(),
+        pipeline: None,
+        body: bytes,
+        json: false,
+        trace_id: None,
+        group: None,
+        priority: None,
+        delay: 0.0,
+        auto_ack: false,
+        durable: true,
+        earlier_attempts: 0,
+        expires_at: None,
+        headers: OnceCell::new(),
+    }
+}
+
 /// The envelope's application properties.
 #[derive(Default)]
 struct Found<'a> {

@@ -78,19 +78,25 @@ pub struct Properties<'a> {
 }
 
 impl Message {
-    /// Finds the sections. Nothing but their boundaries is looked at.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when the bytes are not a message.
-    pub fn parse(bytes: Bytes) -> Result<Self, DecodeError> {
-        let mut message = Self {
+    /// A message without any section.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
             header: 0..0,
             annotations: 0..0,
             properties: 0..0,
             application_properties: 0..0,
             body: Body::Data(0..0),
             bytes: Bytes::new(),
-        };
+        }
+    }
+
+    /// Finds the sections. Nothing but their boundaries is looked at.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are not a message.
+    pub fn parse(bytes: Bytes) -> Result<Self, DecodeError> {
+        let mut message = Self::empty();
         let mut data: Vec<Range<usize>> = Vec::new();
         let mut sequence = Vec::new();
         let mut first_data = None;

@@ -1,0 +1,50 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests;
+
+use Amqp1\Exception\TaskLostException;
+use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\Ctl;
+use PHPUnit\Framework\Attributes\DataProvider;
+
+/** RabbitMQ crashes (kill -9) and comes back: what was confirmed is there, and nobody has to do anything. */
+final class BrokerRestartTest extends ContractTestCase
+{
+    /**
+     * `make soak` does it under load.
+     *
+     * @dataProvider newestRabbitMq
+     */
+    #[DataProvider('newestRabbitMq')]
+    public function testACrashLosesNothingThatWasConfirmed(string $broker): void
+    {
+        $at = $this->broker($broker);
+        if (!Ctl::reaches($at)) {
+            self::markTestSkipped("the user's own broker is not ours to kill");
+        }
+        $queue = $this->queue($at->name, ['timeout' => 60]);
+        $ids = $queue->pushMany(array_fill(0, 300, ['name' => 'before']));
+        $consumer = $this->consumer($queue);
+        $held = $this->next($consumer);
+        Ctl::broker($at, 'kill');
+        try {
+            $this->thrown(TaskLostException::class, static function () use ($held): void {
+                usleep(200000);
+                $held->ack();
+            });
+        } finally {
+            Ctl::broker($at, 'start');
+        }
+        $ids[] = $queue->push('after'); // a queue's leader is elected while it waits
+        $done = [];
+        while (count($done) < 301) {
+            $task = $this->next($consumer, 30);
+            $done[$task->getId()] = true;
+            $task->ack();
+        }
+
+        self::assertSame([], array_diff($ids, array_keys($done)));
+    }
+}

@@ -1,0 +1,61 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests;
+
+use Amqp1\Exception\TimeoutException;
+use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\Ctl;
+use PHPUnit\Framework\Attributes\DataProvider;
+
+/** RabbitMQ is out of memory and takes nothing: publishers are told in time, consumers go on. */
+final class MemoryAlarmTest extends ContractTestCase
+{
+    /** @dataProvider newestRabbitMq */
+    #[DataProvider('newestRabbitMq')]
+    public function testPublishersTimeOutAndConsumersGoOn(string $broker): void
+    {
+        $at = $this->broker($broker);
+        if (!Ctl::reaches($at)) {
+            self::markTestSkipped("rabbitmqctl does not reach the user's own broker");
+        }
+        $queue = $this->queue($broker, ['timeout' => 2]);
+        $queue->pushMany(array_fill(0, 20, ['name' => 'before']));
+        $attached = $this->consumer($queue, ['prefetch' => 2]);
+        $this->next($attached)->ack();
+        Ctl::run($at, 'set_vm_memory_high_watermark', 'absolute', '1');
+        try {
+            // The broker looks at its memory every second: pushes pass until then.
+            $thrown = null;
+            for ($pushes = 1; $thrown === null && $pushes < 1000; ++$pushes) {
+                $began = microtime(true);
+                try {
+                    $queue->push('early', null, ['id' => 'blocked']);
+                    usleep(20000);
+                } catch (TimeoutException $thrown) {
+                }
+            }
+            self::assertNotNull($thrown, 'the alarm blocks publishers');
+            self::assertLessThan(10, microtime(true) - $began);
+            self::assertStringContainsString('job blocked', $thrown->getMessage());
+            self::assertStringContainsString('unknown', $thrown->getMessage());
+            for ($i = 0; $i < 9; ++$i) {
+                $task = $this->next($attached);
+                self::assertSame('before', $task->getName());
+                $task->ack();
+            }
+        } finally {
+            Ctl::run($at, 'set_vm_memory_high_watermark', '0.6');
+        }
+        $queue->push('after', null, ['timeout' => 20]);
+        $names = [];
+        while ($task = $attached->waitTask(1)) {
+            $names[] = $task->getName();
+            $task->ack();
+        }
+
+        $counts = array_count_values($names);
+        self::assertSame([10, 1], [$counts['before'], $counts['after']]);
+    }
+}
