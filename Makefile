@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps build install uninstall demo test test-rust test-php lint fmt bench soak \
+.PHONY: help deps build install uninstall demo test test-rust test-php lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 
 help: ## This list
@@ -41,6 +41,12 @@ fmt: ## Format the Rust code
 
 soak: build ## Long runs: RabbitMQ killed under load, a million jobs, an idle worker; PARTS='publish consume' for some
 	@scripts/soak $(PARTS)
+
+fuzz: ## Fuzz each parser for FUZZ_SECONDS (600); TARGET=dsn for one of them
+	@scripts/fuzz $(TARGET)
+
+valgrind: build ## The PHP tests' core part under valgrind's memcheck; FILTER=NameOfTest for others
+	@scripts/valgrind $(if $(FILTER),'$(FILTER)')
 
 bench: build ## Measure against php-amqp (see bench/)
 	@bench/run

@@ -98,6 +98,26 @@ final class ConnectionLostTest extends ContractTestCase
         self::assertGreaterThanOrEqual(5, $proxy->counts()['accepted']);
     }
 
+    /** @dataProvider one */
+    #[DataProvider('one')]
+    public function testABatchThatIsLostSeveralTimesIsSentAgainAtOnce(string $broker): void
+    {
+        [$proxy, $queue] = $this->proxied($broker, ['timeout' => 15]);
+        $queue->setup();
+        $proxy->drop('disposition'); // nothing is confirmed until the third loss
+        $cuts = $this->meanwhile(static function () use ($proxy): void {
+            foreach ([1, 2, 3] as $time) {
+                usleep(600000);
+                $time < 3 || $proxy->heal();
+                $proxy->cut();
+            }
+        });
+        $ids = $queue->pushMany(array_fill(0, 1500, ['name' => 'job'])); // BatchException if each waits by itself
+        $cuts();
+
+        self::assertCount(1500, $ids);
+    }
+
     /** @dataProvider breaks */
     #[DataProvider('breaks')]
     public function testWhileConsumingTheBufferedComeAgainAndTheHeldAreLost(string $broker, string $how): void
@@ -170,6 +190,35 @@ final class ConnectionLostTest extends ContractTestCase
         $pushed->push('after');
 
         self::assertSame('after', $this->next($consumer)->getName());
+    }
+
+    /**
+     * A broker that starts takes connections and drops them again: also when they are open, and their links are not.
+     *
+     * @dataProvider networked
+     */
+    #[DataProvider('networked')]
+    public function testANewConnectionLostBeforeItsLinksAreThereIsDialledAgain(string $broker): void
+    {
+        [$proxy, $queue] = $this->proxied($broker);
+        $queue->push('first');
+        $consumer = $this->consumer($queue);
+        $this->acknowledge($consumer, 'first');
+        $calls = [
+            'push' => static fn () => $queue->push('second', null, ['id' => 'x']),
+            'pushMany' => static fn () => $queue->pushMany([['name' => 'third'], ['name' => 'fourth']])[1],
+            'waitTask' => fn () => $this->acknowledge($consumer, 'fourth'),
+            'count' => static fn () => $queue->count(),
+            'ping' => static fn () => $queue->ping(),
+        ];
+        foreach ($calls as $call => $do) {
+            $proxy->silentBefore('begin');
+            $proxy->cut();
+            $cut = $this->later($proxy, 'cut', 0.3);
+            $do(); // ConnectionException if the second loss is taken for the end
+            $cut();
+            self::assertGreaterThanOrEqual(2, $proxy->counts()['accepted'], $call);
+        }
     }
 
     /** @dataProvider newestRabbitMq */
@@ -334,20 +383,28 @@ final class ConnectionLostTest extends ContractTestCase
     }
 
     /**
-     * Tells the proxy something while this process is busy, after each pause. Returns what waits for its end.
+     * Heals the network and does that to it, after each pause, while this process is busy. Returns what waits for its end.
      *
      * @return callable(): void
      */
     private function later(Proxy $proxy, string $what, float $pause, int $times = 1): callable
     {
+        return $this->meanwhile(static function () use ($proxy, $what, $pause, $times): void {
+            for ($i = 0; $i < $times; ++$i) {
+                usleep((int) ($pause * 1e6));
+                $proxy->heal();
+                $what === 'heal' || $proxy->$what();
+            }
+        });
+    }
+
+    /** @return callable(): void */
+    private function meanwhile(callable $do): callable
+    {
         $pid = pcntl_fork();
         if ($pid === 0) {
             try {
-                for ($i = 0; $i < $times; ++$i) {
-                    usleep((int) ($pause * 1e6));
-                    $proxy->heal();
-                    $what === 'heal' || $proxy->$what();
-                }
+                $do();
             } finally {
                 posix_kill(getmypid(), SIGKILL); // nothing of the test run's is torn down here
             }

@@ -32,7 +32,7 @@ final class FpmTest extends ContractTestCase
     public function testAWorkerKeepsItsConnectionAndAReloadClosesIt(string $broker): void
     {
         [$at, $queue, $container, $log] = $this->watched($broker);
-        $requests = (int) (getenv('AMQP1_FPM_REQUESTS') ?: 300);
+        $requests = (int) (getenv('AMQP1_FPM_REQUESTS') ?: 200);
         $fpm = new Fpm(self::WORKERS);
         $master = $fpm->master();
 
@@ -137,6 +137,27 @@ final class FpmTest extends ContractTestCase
         sort($names);
         self::assertSame(array_map(static fn (int $i) => "job-$i", range(1, 9)), $names);
         $this->assertNoTask($consumer, 0.1);
+    }
+
+    /** @dataProvider networked */
+    #[DataProvider('networked')]
+    public function testAUserAbortGivesTheJobBackAndLeavesTheWorkerUsable(string $broker): void
+    {
+        $fpm = new Fpm(1);
+        $at = $this->broker($broker);
+        $queue = $this->queue($broker);
+        $queue->push('job');
+        $arguments = ['dsn' => $at->dsn, 'queue' => $queue->getName()];
+        $fpm->client->abandon($fpm->script(<<<'PHP'
+            $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($_GET['dsn'], $_GET['queue'], ['timeout' => 20]));
+            $task = $consumer->waitTask(10);
+            while (true) { echo str_repeat('x', 100_000); flush(); }
+            PHP), $arguments);
+        self::assertSame('job', $this->take($queue)->getName());
+
+        $said = $fpm->client->request($fpm->script(self::PUSH), $arguments + ['container' => 'amqp1-php', 'n' => 1]);
+        self::assertSame('pushed by ' . $fpm->workers()[0], $said);
+        self::assertStringNotContainsString('exited on signal', $fpm->log());
     }
 
     /** @return array<string, array{string}> the brokers whose log can be read */

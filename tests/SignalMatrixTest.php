@@ -6,14 +6,13 @@ namespace Amqp1\Tests;
 
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ProgramBroker;
-use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
 /**
  * Each signal in each blocking call, whose handler returns, throws, stops the consumer, or exits.
  *
  * The broker is connected and then stopped (SIGSTOP), so that every call blocks where it waits for an answer. All
- * calls and signals of one mode run at once, each in a process of its own. AMQP1_REPORT=1 prints the latencies.
+ * of them run at once, each in a process of its own. AMQP1_REPORT=1 prints the latencies.
  */
 final class SignalMatrixTest extends TestCase
 {
@@ -100,26 +99,23 @@ final class SignalMatrixTest extends TestCase
         $run('exit');
         PHP;
 
-    /** @return array<string, array{string}> */
-    public static function modes(): array
-    {
-        return ['pcntl_async_signals(true)' => ['async'], 'declare(ticks=1)' => ['ticks'], 'neither' => ['plain']];
-    }
+    /** What lets pcntl run its handlers: `pcntl_async_signals(true)`, `declare(ticks=1)`, or neither of them. */
+    private const MODES = ['async', 'ticks', 'plain'];
 
-    /** @dataProvider modes */
-    #[DataProvider('modes')]
-    public function testEachSignalInEachCall(string $mode): void
+    public function testEachSignalInEachCall(): void
     {
         $broker = ProgramBroker::start(['--idle-timeout', '120000']);
         $flag = sys_get_temp_dir() . '/amqp1-signals-' . bin2hex(random_bytes(6));
         $children = [];
-        foreach (self::CALLS as $call) {
-            foreach (self::SIGNALS as $name => $signal) {
-                $code = ($mode === 'ticks' ? "declare(ticks=1);\n" : '') . self::CHILD;
-                $arguments = [$broker->dsn, "q-$call-$name", $call, (string) $signal, $mode, $flag, (string) self::TIMEOUT];
-                $children["$call, SIG$name"] = [
-                    Child::php($code, $arguments, ['-d', 'amqp1.shutdown_timeout=0.5']), $call, $signal,
-                ];
+        foreach (self::MODES as $mode) {
+            foreach (self::CALLS as $call) {
+                foreach (self::SIGNALS as $name => $signal) {
+                    $code = ($mode === 'ticks' ? "declare(ticks=1);\n" : '') . self::CHILD;
+                    $arguments = [$broker->dsn, "q-$mode-$call-$name", $call, (string) $signal, $mode, $flag, (string) self::TIMEOUT];
+                    $children["$mode, $call, SIG$name"] = [
+                        Child::php($code, $arguments, ['-d', 'amqp1.shutdown_timeout=0.5']), $call, $signal,
+                    ];
+                }
             }
         }
         try {
@@ -157,7 +153,7 @@ final class SignalMatrixTest extends TestCase
         self::assertLessThan(1000, reset($latencies), 'ms to the handler of ' . key($latencies));
         if (getenv('AMQP1_REPORT')) {
             $sorted = array_values($latencies);
-            fprintf(STDERR, "\n%s: %d signals, ms to the handler: median %.1f, 9 of 10 below %.1f, longest %.1f (%s)\n", $mode,
+            fprintf(STDERR, "\n%d signals, ms to the handler: median %.1f, 9 of 10 below %.1f, longest %.1f (%s)\n",
                 count($sorted), $sorted[intdiv(count($sorted), 2)], $sorted[intdiv(count($sorted), 10)], $sorted[0], key($latencies));
         }
     }

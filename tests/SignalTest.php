@@ -7,6 +7,7 @@ namespace Amqp1\Tests;
 use Amqp1\AmqpQueue;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /** A signal is handled while PHP waits in the extension; and what its handler does, counts. */
@@ -177,6 +178,114 @@ final class SignalTest extends ContractTestCase
 
         self::assertSame(0, $child->wait(15));
         unset($held);
+    }
+
+    /** A broker that keeps pace never makes pushMany() wait; signals are handled all the same. */
+    public function testSignalsDuringALongListOfJobs(): void
+    {
+        $broker = ProgramBroker::start();
+        $child = Child::php(<<<'PHP'
+            pcntl_async_signals(true);
+            $queue = new Amqp1\AmqpQueue($argv[1], 'q', ['timeout' => 30]);
+            $queue->push('warm');
+            pcntl_signal(SIGUSR1, function () { throw new DomainException('enough'); });
+            $jobs = array_fill(0, 1_000_000, ['name' => 'job']);
+            echo "pushing\n";
+            try {
+                $queue->pushMany($jobs);
+            } catch (DomainException $e) {
+                echo 'caught ', $e->getMessage(), ' at ', $queue->count() < 1_000_000 ? 'a part' : 'the end', "\n";
+            }
+            $queue->push('still usable');
+            echo "usable\n";
+            PHP, [$broker->dsn], ['-d', 'memory_limit=-1']);
+        $child->waitFor('pushing');
+        usleep(200_000);
+        $child->signal(SIGUSR1);
+
+        self::assertSame(0, $child->wait(60), $child->output());
+        self::assertStringContainsString("caught enough at a part\nusable\n", $child->output());
+    }
+
+    /** @return array<string, array{string}> */
+    public static function limited(): array
+    {
+        return [
+            'waitTask' => ['$consumer->waitTask();'],
+            'foreach' => ['foreach ($consumer as $task) {}'],
+            'push' => ['$silent->push("job");'],
+            'pushMany' => ['$silent->pushMany([["name" => "job"]]);'],
+        ];
+    }
+
+    /**
+     * The limit counts the process's CPU time, of which a wait takes none: its signal is sent by hand.
+     *
+     * @dataProvider limited
+     */
+    #[DataProvider('limited')]
+    public function testTheTimeLimitEndsAWaitAndShutdownFunctionsStillWork(string $call): void
+    {
+        [$held, $address] = Support\Sockets::silent();
+        $child = Child::php(<<<'PHP'
+            $queue = new Amqp1\AmqpQueue('embedded://limit', 'q', ['timeout' => 30]);
+            $silent = new Amqp1\AmqpQueue('amqp://' . $argv[1], 'q', ['timeout' => 30]);
+            $consumer = new Amqp1\Consumer($queue);
+            $consumer->waitTask(0.01);
+            register_shutdown_function(function () use ($queue, $consumer) {
+                $queue->push('from the shutdown function');
+                echo 'took ', $consumer->waitTask(5)?->getName(), "\n";
+            });
+            set_time_limit(30);
+            echo "waiting\n";
+
+            PHP . $call . 'echo "went on\n";', [$address], ['-d', 'log_errors=0']);
+        $child->waitFor('waiting');
+        usleep(200_000);
+        $child->signal(SIGPROF);
+
+        self::assertSame(255, $child->wait(15), $child->output());
+        self::assertStringContainsString('Maximum execution time of 30 seconds exceeded', $child->output());
+        self::assertStringContainsString('took from the shutdown function', $child->output());
+        self::assertStringNotContainsString('went on', $child->output());
+        unset($held);
+    }
+
+    /** @return array<string, array{string, string}> */
+    public static function otherDispatchers(): array
+    {
+        return [
+            'a namespaced one' => ['namespace App { function pcntl_signal_dispatch() { echo "not this\n"; return true; } }', ''],
+            'disabled, and defined by the script' => [
+                'namespace { function pcntl_signal_dispatch() { echo "not this\n"; return true; } }', 'pcntl_signal_dispatch',
+            ],
+            'disabled' => ['', 'pcntl_signal_dispatch'],
+        ];
+    }
+
+    /**
+     * Without pcntl_async_signals() the extension calls pcntl's dispatcher: no other function of that name.
+     *
+     * @dataProvider otherDispatchers
+     */
+    #[DataProvider('otherDispatchers')]
+    public function testOnlyPcntlsOwnDispatcherIsCalled(string $function, string $disabled): void
+    {
+        $script = tempnam(sys_get_temp_dir(), 'amqp1-');
+        file_put_contents($script, "<?php $function namespace App { " . <<<'PHP'
+            $consumer = new \Amqp1\Consumer(new \Amqp1\AmqpQueue('embedded://signals', 'q'));
+            \pcntl_signal(SIGUSR1, function () { echo "handled\n"; });
+            \posix_kill(\getmypid(), SIGUSR1);
+            echo "waiting\n";
+            $consumer->waitTask(0.3);
+            echo "waited\n";
+            }
+            PHP);
+        $child = Child::command([...Child::phpCommand(), '-d', "disable_functions=$disabled", $script]);
+
+        self::assertSame(0, $child->wait(15), $child->output());
+        self::assertSame($disabled === '' ? "waiting\nhandled\nwaited\n" : "waiting\nwaited\n", $child->output());
+        unlink($script);
     }
 
     /** @return array{Child, string} a child that waits, and its queue */

@@ -140,15 +140,17 @@ final class SilentPeerTest extends ContractTestCase
     {
         $at = $this->broker(current(self::networked())[0]);
         $proxy = new Proxy($at);
-        $queue = new AmqpQueue($proxy->dsn, $name = $this->uniqueName($at), ['timeout' => 0.3]);
-        $queue->setup();
+        $direct = new AmqpQueue($at->dsn, $name = $this->uniqueName($at));
+        $direct->setup();
+        $queue = new AmqpQueue($proxy->dsn, $name, ['timeout' => 0.3, 'declare' => false]);
+        $queue->ping();
         $proxy->delay(0.8); // the attach is answered when the call has long ended
         $this->thrown(TimeoutException::class, static fn () => $queue->push('timed out'));
         usleep(2500000);
         $proxy->heal();
         $queue->push('later', null, ['timeout' => 10]);
 
-        self::assertSame(1, (new AmqpQueue($at->dsn, $name))->count());
+        self::assertSame(1, $direct->count());
     }
 
     /** @return array<string, array{string}> */

@@ -68,6 +68,18 @@ final class FastCgi
     }
 
     /**
+     * Hangs up when the answer has begun.
+     *
+     * @param array<string, scalar> $query
+     */
+    public function abandon(string $script, array $query = []): void
+    {
+        $stream = $this->send($script, $query);
+        fread($stream, 1);
+        fclose($stream);
+    }
+
+    /**
      * @param array<string, scalar> $query
      * @return resource
      */

@@ -2,120 +2,23 @@
 //! well; nothing panics; memory stays bounded; the next call, on a good broker, works.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[allow(dead_code)]
+#[path = "support/calls.rs"]
+mod calls;
+#[allow(dead_code)]
 #[path = "support/peer.rs"]
 mod peer;
 
-use std::borrow::Cow;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use amqp1_core::{
-    Consumer, ConsumerOptions, Delivery, Error, ErrorKind, Job, JobOptions, Payload, Queue,
-    QueueOptions, Wait,
+use amqp1_core::{Consumer, ConsumerOptions, Error, ErrorKind};
+use calls::{
+    condition, consume, consume_some, good_broker_still_works, nested, push, push_within, queue,
+    second, watch,
 };
-use fe2o3_amqp_types::definitions::{AmqpError, Error as Condition, Handle, Role};
+use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::performatives::{Close, Detach, Disposition, End};
 use peer::{begin, flow, message, open, written, Peer, Talk, AMQP, MECHANISMS, OUTCOME, SASL};
-
-/// Calls have a timeout of one second; so much later they must have ended.
-const TOO_LONG: Duration = Duration::from_secs(6);
-
-static PANICS: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts panics of the client's own threads. The test's own are the test's.
-fn watch() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if std::thread::current().name() == Some("amqp1") {
-                PANICS.fetch_add(1, Ordering::Relaxed);
-            }
-            before(info);
-        }));
-    });
-}
-
-fn queue(dsn: &str) -> Queue {
-    let options = Queue::options_of(dsn, QueueOptions::default()).unwrap();
-    Queue::new(dsn, Some("hostile"), options).unwrap()
-}
-
-fn second() -> Wait<'static> {
-    Wait::uninterrupted(Duration::from_secs(1))
-}
-
-fn job() -> Job<'static> {
-    Job {
-        name: Cow::Borrowed("Job"),
-        payload: Payload {
-            bytes: Cow::Borrowed(b"payload"),
-            json: false,
-        },
-        options: JobOptions::default(),
-    }
-}
-
-/// Runs a call, and sees to it that it ends in time and harms nothing.
-fn bounded<T>(what: &str, call: impl FnOnce() -> T) -> T {
-    watch();
-    let begun = Instant::now();
-    let result = call();
-    let took = begun.elapsed();
-    assert!(took < TOO_LONG, "{what}: it took {took:?}");
-    assert_eq!(PANICS.load(Ordering::Relaxed), 0, "{what}: a panic");
-    result
-}
-
-fn good_broker_still_works(what: &str) {
-    let queue = queue("embedded://hostile");
-    // One thread moves all connections' bytes; other tests keep it busy meanwhile.
-    let wait = Wait::uninterrupted(Duration::from_secs(20));
-    queue.push(&job(), &wait).expect(what);
-}
-
-fn push(what: &str, peer: &Peer) -> Result<String, Error> {
-    let result = bounded(what, || queue(&peer.dsn).push(&job(), &second()));
-    good_broker_still_works(what);
-    result
-}
-
-/// All that one consumer gets within a second.
-fn consume(what: &str, peer: &Peer, prefetch: u32) -> Result<Vec<Delivery>, Error> {
-    consume_some(what, peer, prefetch, usize::MAX)
-}
-
-/// What one consumer gets, `enough` if it gets so many.
-fn consume_some(
-    what: &str,
-    peer: &Peer,
-    prefetch: u32,
-    enough: usize,
-) -> Result<Vec<Delivery>, Error> {
-    let options = ConsumerOptions {
-        prefetch: Some(prefetch),
-        ..ConsumerOptions::default()
-    };
-    let consumer = Consumer::new(vec![queue(&peer.dsn)], options).unwrap();
-    let wait = match enough {
-        usize::MAX => second(),
-        _ => Wait::uninterrupted(TOO_LONG - Duration::from_secs(1)),
-    };
-    let mut got = Vec::new();
-    let result = bounded(what, || loop {
-        match consumer.next(&wait) {
-            Ok(Some(delivery)) => got.push(delivery),
-            Ok(None) => return Ok(()),
-            Err(error) => return Err(error),
-        }
-        if got.len() >= enough || wait.left().is_zero() {
-            return Ok(());
-        }
-    });
-    good_broker_still_works(what);
-    result.map(|()| got)
-}
 
 fn is_typed(error: &Error) -> bool {
     use ErrorKind::{Authentication, Connection, QueueNotFound, Rejected, Timeout};
@@ -131,19 +34,6 @@ fn frame(body: &[u8]) -> Vec<u8> {
     out.extend_from_slice(&[2, 0, 0, 0]);
     out.extend_from_slice(body);
     out
-}
-
-/// Lists in lists, as the properties of an `open`.
-fn nested(levels: usize) -> Vec<u8> {
-    let mut value = vec![0x40];
-    for _ in 0..levels {
-        let mut outer = vec![0xd0];
-        outer.extend_from_slice(&(value.len() as u32 + 4).to_be_bytes());
-        outer.extend_from_slice(&1u32.to_be_bytes());
-        outer.extend_from_slice(&value);
-        value = outer;
-    }
-    value
 }
 
 /// What is no frame, or no performative, or a wrong one.
@@ -180,28 +70,30 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+type Step = fn(&mut Talk) -> Option<()>;
+
 /// The steps of a connection up to a confirmed push; `bytes` come in place of step `at`.
 fn sabotaged(talk: &mut Talk, at: usize, bytes: &[u8]) -> Option<()> {
     use fe2o3_amqp::frames::amqp::FrameBody;
-    let steps: [&dyn Fn(&mut Talk) -> Option<()>; 8] = [
-        &|talk| talk.skip(8).and_then(|()| talk.raw(SASL)),
-        &|talk| talk.raw(MECHANISMS),
-        &|talk| talk.sasl_frame().and_then(|()| talk.raw(OUTCOME)),
-        &|talk| talk.skip(8).and_then(|()| talk.raw(AMQP)),
-        &|talk| {
+    let steps: [Step; 8] = [
+        |talk| talk.skip(8).and_then(|()| talk.raw(SASL)),
+        |talk| talk.raw(MECHANISMS),
+        |talk| talk.sasl_frame().and_then(|()| talk.raw(OUTCOME)),
+        |talk| talk.skip(8).and_then(|()| talk.raw(AMQP)),
+        |talk| {
             talk.until(|body| matches!(body, FrameBody::Open(_)))?;
             talk.say(0, &open())
         },
-        &|talk| {
+        |talk| {
             talk.until(|body| matches!(body, FrameBody::Begin(_)))?;
             talk.say(0, &begin(0))
         },
-        &|talk| {
+        |talk| {
             talk.until(|body| matches!(body, FrameBody::Attach(_)))?;
             let answer = talk.attach();
             talk.say(0, &answer)
         },
-        &|talk| talk.say(0, &flow(10)),
+        |talk| talk.say(0, &flow(10)),
     ];
     for step in &steps[..at] {
         step(talk)?;
@@ -221,7 +113,9 @@ fn malformed_bytes_at_each_stage() {
                 for (what, bytes) in malformed() {
                     let what = format!("{what} at stage {at}");
                     let peer = Peer::start(move |talk| sabotaged(talk, at, &bytes));
-                    let error = push(&what, &peer).expect_err(&what);
+                    // A publisher dials again for all of its time.
+                    let time = Duration::from_millis(250);
+                    let error = push_within(&what, &peer, time).expect_err(&what);
                     assert!(is_typed(&error), "{what}: {error:?}");
                 }
             })
@@ -232,15 +126,7 @@ fn malformed_bytes_at_each_stage() {
     }
 }
 
-fn condition() -> Option<Condition> {
-    Some(Condition::new(
-        AmqpError::InternalError,
-        Some("on purpose".to_owned()),
-        None,
-    ))
-}
-
-type Action = (&'static str, fn(&mut Talk) -> Option<()>);
+type Action = (&'static str, Step);
 
 /// What breaks the protocol, said on an attached link.
 const VIOLATIONS: &[Action] = &[
@@ -436,26 +322,6 @@ fn everything_one_byte_at_a_time() {
     assert_eq!(got[0].body(), b"tri");
 }
 
-#[test]
-fn a_flood_of_undecodable_messages_does_not_outlast_the_deadline() {
-    let peer = Peer::start(|talk| {
-        talk.attached(0)?;
-        // More credit than is ever used: the client renews it as it rejects.
-        let mut id = 0;
-        let mut reader = talk.stream.try_clone().ok()?;
-        std::thread::spawn(move || {
-            let mut sink = [0; 64 * 1024];
-            while matches!(std::io::Read::read(&mut reader, &mut sink), Ok(1..)) {}
-        });
-        loop {
-            talk.transfer(3, Some(id), false, b"\xffno message")?;
-            id += 1;
-        }
-    });
-    let got = consume("poison", &peer, 60_000);
-    assert!(got.map_or(true, |got| got.is_empty()));
-}
-
 /// The largest resident size of this process so far, in MiB.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -495,106 +361,4 @@ fn a_delivery_without_end_is_cut_off() {
     assert!(peak < 1500, "{peak} MiB");
     drop(consumer);
     good_broker_still_works("after a delivery without end");
-}
-
-/// An amqp-value that is well-formed for any broker, and nested beyond what is converted.
-fn undecodable() -> Vec<u8> {
-    [&[0x00, 0x53, 0x77][..], &nested(200)].concat()
-}
-
-#[test]
-fn an_undecodable_message_is_rejected_with_the_reason_where_there_is_no_failed_queue() {
-    let (told, reasons) = std::sync::mpsc::channel();
-    let told = std::sync::Mutex::new(told);
-    let peer = Peer::start(move |talk| {
-        talk.attached(0)?;
-        if talk.link.0 == Role::Sender {
-            // The failed queue: there is none.
-            let error = condition();
-            talk.say(
-                0,
-                &Detach {
-                    handle: Handle(3),
-                    closed: true,
-                    error,
-                },
-            )?;
-            return talk.wait();
-        }
-        talk.transfer(3, Some(0), false, &undecodable())?;
-        talk.transfer(3, Some(1), false, &message(b"good"))?;
-        loop {
-            if let amqp1_core::wire::frame::Frame::Disposition(settled) = talk.hear()? {
-                told.lock().unwrap().send(settled).ok()?;
-            }
-        }
-    });
-    let got = consume_some("undecodable", &peer, 5, 1).unwrap();
-    assert_eq!(got.len(), 1, "consuming goes on");
-    assert_eq!(got[0].body(), b"good");
-    let settled = reasons.recv_timeout(TOO_LONG).unwrap();
-    let Some(amqp1_core::wire::frame::State::Rejected(Some((condition, why)))) = settled.state
-    else {
-        panic!("not rejected: {settled:?}");
-    };
-    assert_eq!(condition, "amqp:decode-error");
-    assert!(why.unwrap().contains("nested too deeply"));
-}
-
-#[test]
-fn an_undecodable_message_is_in_the_failed_queue_with_the_reason() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-        .unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let broker = amqp1_broker::Broker::new("poisoned");
-    runtime.spawn({
-        let broker = broker.clone();
-        async move { broker.listen(listener).await }
-    });
-    let queue = queue(&format!("amqp://127.0.0.1:{port}?timeout=10"));
-    queue.setup(&second()).unwrap();
-
-    // Only bare frames can say it: the client writes nothing of the kind.
-    let mut talk = Talk::connect(port);
-    talk.raw(AMQP).unwrap();
-    talk.say(0, &open()).unwrap();
-    let mut ours = begin(0);
-    ours.remote_channel = None;
-    talk.say(0, &ours).unwrap();
-    talk.link = (Role::Receiver, "poison".to_owned());
-    let mut attach = talk.attach();
-    attach.target = Some(Box::new(
-        fe2o3_amqp_types::messaging::TargetArchetype::Target("/queues/hostile".into()),
-    ));
-    talk.say(0, &attach).unwrap();
-    talk.transfer(3, Some(0), false, &undecodable()).unwrap();
-    talk.skip(8).unwrap();
-    while !matches!(
-        talk.hear(),
-        Some(amqp1_core::wire::frame::Frame::Disposition(_))
-    ) {}
-    queue.push(&job(), &second()).unwrap();
-
-    let consumer = Consumer::new(vec![queue.clone()], ConsumerOptions::default()).unwrap();
-    let wait = Wait::uninterrupted(Duration::from_secs(10));
-    let good = consumer.next(&wait).unwrap().expect("consuming goes on");
-    assert_eq!(good.body(), b"payload");
-    good.ack(&wait).unwrap();
-
-    let options = QueueOptions::default();
-    let failed = Queue::new(queue.endpoint(), Some("hostile.failed"), options).unwrap();
-    let failed = Consumer::new(vec![failed], ConsumerOptions::default()).unwrap();
-    let buried = failed.next(&wait).unwrap().expect("the poison, buried");
-    assert_eq!(buried.body(), undecodable());
-    let header = |wanted: &str| {
-        let mut headers = buried.headers().iter();
-        headers
-            .find(|(name, _)| name == wanted)
-            .map(|(_, values)| values[0].clone())
-    };
-    let _ = header;
-    assert_eq!(broker.queue_counts("hostile").unwrap().ready, 0);
-    buried.ack(&wait).unwrap();
 }

@@ -407,6 +407,10 @@ pub(crate) fn probe(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
     connection.kick(state);
     let answered = wait.until(&signal, || {
         let mut state = connection.lock();
+        // Sessions outlive their connection, so that their links can say why.
+        if let Some(error) = &state.lost {
+            return Err(error.clone());
+        }
         match state.session(key) {
             Some(session) => Ok(session.remote_channel.map(|_| ())),
             None => Err(state.gone(key)),
