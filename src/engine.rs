@@ -4,10 +4,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ext_php_rs::exception::PhpException;
-use ext_php_rs::ffi::{ext_php_rs_executor_globals, zend_interrupt_function};
+use ext_php_rs::ffi::{
+    ext_php_rs_executor_globals, zend_call_known_function, zend_fetch_function_str,
+    zend_interrupt_function,
+};
 use ext_php_rs::flags::FunctionType;
-use ext_php_rs::types::ZendObject;
-use ext_php_rs::zend::{bailout, ce, try_catch, CatchError, ExecutorGlobals, Function};
+use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::zend::{bailout, ce, try_catch, CatchError, ExecutorGlobals};
 
 use crate::boundary::Fail;
 
@@ -71,20 +74,42 @@ pub fn run_interrupt_handlers() -> Result<(), Fail> {
     })
 }
 
+/// An internal function that takes no arguments, called; `None` where there is
+/// none, or one of the script's own under that name, which is not ours to call.
+pub fn call_internal(name: &str) -> Option<Zval> {
+    // Not by `Function::try_from_function`: it copies the function as if it were
+    // the longest kind there is, and reads beyond an internal one (valgrind).
+    // SAFETY: the name outlives the call; every kind of function begins with its type.
+    let (function, kind) = unsafe {
+        let found = zend_fetch_function_str(name.as_ptr().cast(), name.len());
+        (found, (!found.is_null()).then(|| (*found).type_))
+    };
+    if !matches!(FunctionType::try_from(kind?), Ok(FunctionType::Internal)) {
+        return None;
+    }
+    let mut returned = Zval::new();
+    // SAFETY: a function of the engine's table, which an internal one does not leave.
+    unsafe {
+        zend_call_known_function(
+            function,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            &raw mut returned,
+            0,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        );
+    }
+    Some(returned)
+}
+
 /// Runs the handlers of signals that pcntl has queued, if pcntl is there.
 ///
 /// # Errors
 /// As [`run_interrupt_handlers`].
 pub fn dispatch_signals() -> Result<(), Fail> {
-    // Where pcntl is missing or its function is disabled, a script may have one
-    // of its own under that name: not ours to call.
-    let dispatch = Function::try_from_function("pcntl_signal_dispatch")
-        .filter(|found| matches!(found.function_type(), Ok(FunctionType::Internal)));
-    let Some(dispatch) = dispatch else {
-        return Ok(());
-    };
-    // What it returns is nothing but true; an exception is pending, if any.
-    guarded(|| drop(dispatch.try_call(Vec::new())))
+    // It returns nothing but true; an exception is pending, if any.
+    guarded(|| drop(call_internal("pcntl_signal_dispatch")))
 }
 
 /// Calls into PHP. A bailout (fatal error, memory limit) inside stops here

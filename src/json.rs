@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 use amqp1_core::Error;
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::{ZendLong, ZendStr, Zval};
-use ext_php_rs::zend::Function;
 
 use crate::boundary::Fail;
 use crate::engine;
@@ -107,7 +106,7 @@ fn error_code() -> i64 {
         unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"json_globals".as_ptr()) as usize }
     });
     if globals == 0 {
-        return call("json_last_error")
+        return engine::call_internal("json_last_error")
             .and_then(|code| code.long())
             .unwrap_or_default();
     }
@@ -116,13 +115,7 @@ fn error_code() -> i64 {
 }
 
 fn last_error() -> String {
-    call("json_last_error_msg")
+    engine::call_internal("json_last_error_msg")
         .and_then(|message| message.string())
         .unwrap_or_else(|| "unknown error".to_owned())
-}
-
-fn call(function: &str) -> Option<Zval> {
-    Function::try_from_function(function)?
-        .try_call(Vec::new())
-        .ok()
 }

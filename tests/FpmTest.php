@@ -7,7 +7,6 @@ namespace Amqp1\Tests;
 use Amqp1\AmqpQueue;
 use Amqp1\Tests\Support\Broker;
 use Amqp1\Tests\Support\ContractTestCase;
-use Amqp1\Tests\Support\Ctl;
 use Amqp1\Tests\Support\Fpm;
 use Amqp1\Tests\Support\RabbitLog;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -20,6 +19,14 @@ use PHPUnit\Framework\Attributes\DataProvider;
 final class FpmTest extends ContractTestCase
 {
     private const WORKERS = 4;
+
+    /** One worker, for the tests that leave it as it was. */
+    private static ?Fpm $one = null;
+
+    public static function tearDownAfterClass(): void
+    {
+        self::$one = null;
+    }
 
     private const PUSH = <<<'PHP'
         $queue = new Amqp1\AmqpQueue($_GET['dsn'], $_GET['queue'], ['container_id' => $_GET['container'], 'timeout' => 20]);
@@ -107,8 +114,7 @@ final class FpmTest extends ContractTestCase
     #[DataProvider('ends')]
     public function testJobsThatARequestLeftOpenGoBackThoughTheWorkerLives(string $broker, string $end): void
     {
-        static $fpm = null;
-        $fpm ??= new Fpm(1, ['php_admin_value[memory_limit]' => '64M', 'php_admin_flag[log_errors]' => 'off']);
+        $fpm = self::$one ??= new Fpm(1, ['php_admin_value[memory_limit]' => '64M', 'php_admin_flag[log_errors]' => 'off']);
         $at = $this->broker($broker);
         $queue = $this->queue($broker);
         $queue->pushMany(array_map(static fn (int $i) => ['name' => "job-$i"], range(0, 9)));

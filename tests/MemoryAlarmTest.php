@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Tests;
 
 use Amqp1\Exception\TimeoutException;
+use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Ctl;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -45,6 +46,13 @@ final class MemoryAlarmTest extends ContractTestCase
                 self::assertSame('before', $task->getName());
                 $task->ack();
             }
+            // A worker that starts now is what the broker needs: nothing it does waits for the broker's memory.
+            self::assertSame('before', Child::run(<<<'PHP'
+                $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2], ['timeout' => 10]), ['prefetch' => 1]);
+                $task = $consumer->waitTask(10);
+                $task->ack();
+                echo $task->getName();
+                PHP, [$at->dsn, $queue->getName()]));
         } finally {
             Ctl::run($at, 'set_vm_memory_high_watermark', '0.6');
         }
@@ -56,6 +64,6 @@ final class MemoryAlarmTest extends ContractTestCase
         }
 
         $counts = array_count_values($names);
-        self::assertSame([10, 1], [$counts['before'], $counts['after']]);
+        self::assertSame([9, 1], [$counts['before'], $counts['after']]);
     }
 }

@@ -12,10 +12,12 @@ final class Fpm
     public readonly FastCgi $client;
     private readonly string $folder;
     private readonly Child $process;
+    private readonly int $owner;
 
     /** @param array<string, int|string> $pool more settings of the pool */
     public function __construct(int $workers, array $pool = [])
     {
+        $this->owner = getmypid();
         $this->folder = sys_get_temp_dir() . '/amqp1-fpm-' . bin2hex(random_bytes(6));
         mkdir($this->folder, 0700);
         $settings = [
@@ -107,8 +109,17 @@ final class Fpm
 
     public function __destruct()
     {
-        // Its workers end when the master is gone.
-        $this->process->kill();
+        if (getmypid() !== $this->owner) {
+            return;
+        }
+        // Not SIGKILL: the workers would outlive their master.
+        $this->process->signal(SIGTERM);
+        try {
+            $this->process->wait(10);
+        } catch (RuntimeException) {
+            array_map(static fn (int $worker) => posix_kill($worker, SIGKILL), $this->workers());
+            $this->process->kill();
+        }
         array_map('unlink', glob($this->folder . '/*') ?: []);
         @rmdir($this->folder);
     }

@@ -155,7 +155,10 @@ function publish(string $name): bool
     }
     file_put_contents(sys_get_temp_dir() . '/amqp1-soak.json', json_encode([$name, array_keys($confirmed), array_keys($reported)]));
     $silent = $jobs - count($confirmed) - count($reported);
-    $there = count(queue($name));
+    // Just started, RabbitMQ says 0 of a queue whose leader is not elected yet.
+    for ($try = 0; ($there = count(queue($name))) < count($confirmed) && $try < 30; ++$try) {
+        sleep(1);
+    }
     printf("  pushed %d in %.1f s: confirmed %d, reported %d, without an outcome %d; in the queue %d\n", $jobs, $took, count($confirmed), count($reported), $silent, $there);
 
     return $ended && $silent === 0 && $there >= count($confirmed);

@@ -116,9 +116,8 @@ impl Input {
             _ => None,
         };
         seconds
-            .map(|seconds| seconds.min(CENTURY))
             .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds.min(CENTURY)).ok())
             .ok_or_else(|| self.mismatch(path, "a number of seconds, zero or more"))
     }
 

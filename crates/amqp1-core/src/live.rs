@@ -134,7 +134,7 @@ impl Definition {
         let mut tries = 0;
         loop {
             let attempt = || self.connect(role, wait).and_then(|live| work(&live));
-            match self.surviving(role, wait, attempt) {
+            match self.surviving(&[role], wait, attempt) {
                 Err(error)
                     if error.kind() == ErrorKind::Connection
                         && tries < MANAGEMENT_TRIES
@@ -148,17 +148,15 @@ impl Definition {
         }
     }
 
-    /// Runs `work`, and again when a connection was lost while it used it: a
-    /// broker that starts may take a connection and drop it at once. What cannot
-    /// be dialled is final.
+    /// Runs `work`, and again when a connection (of the roles `used`) was lost
+    /// while it used it: a broker that starts may take a connection and drop it at
+    /// once. What cannot be dialled is final.
     pub fn surviving<T>(
         &self,
-        role: Role,
+        used: &[Role],
         wait: &Wait<'_>,
         work: impl Fn() -> Result<T>,
     ) -> Result<T> {
-        let roles = [role, self.management_role()];
-        let used = &roles[..if self.options.declare { 2 } else { 1 }];
         loop {
             match work() {
                 Err(error)

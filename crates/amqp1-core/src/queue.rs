@@ -248,7 +248,7 @@ impl Queue {
     /// # Errors
     /// Connection, Authentication, Timeout.
     pub fn ping(&self, wait: &Wait<'_>) -> Result<Duration> {
-        self.definition.surviving(Role::Publish, wait, || {
+        self.definition.surviving(&[Role::Publish], wait, || {
             let live = self.definition.connect(Role::Publish, wait)?;
             let start = Instant::now();
             probe(&live.connection, wait)?;

@@ -41,9 +41,9 @@ impl Definition {
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<Route> {
-        self.surviving(Role::Publish, wait, || {
-            self.try_route(destination, delay, wait)
-        })
+        let used = [Role::Publish, self.management_role()];
+        let used = &used[..if self.options.declare { 2 } else { 1 }];
+        self.surviving(used, wait, || self.try_route(destination, delay, wait))
     }
 
     fn try_route(

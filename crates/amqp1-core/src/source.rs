@@ -125,9 +125,16 @@ impl Source {
 
     fn attach_now(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let mut again = self.definition.options.declare;
+        // A queue is declared when it turns out to be missing: RabbitMQ answers no
+        // declaration while it is short of memory, and a worker that starts then
+        // is what helps it.
+        let mut declare = self.definition.options.exchange.is_some();
         loop {
-            let attempt = || self.try_attach(signal, wait);
-            match self.definition.surviving(Role::Consume, wait, attempt) {
+            let attempt = || self.try_attach(declare, signal, wait);
+            // Declaring is done over the connection of that role.
+            let used = [Role::Consume, self.definition.management_role()];
+            let used = &used[..if declare { 2 } else { 1 }];
+            match self.definition.surviving(used, wait, attempt) {
                 // For a passing reason, as a queue that is not ready after a restart.
                 Err(error)
                     if error.kind() == ErrorKind::Connection
@@ -141,6 +148,7 @@ impl Source {
                     // Declared earlier, deleted since: once more.
                     self.definition.forget_declared();
                     again = false;
+                    declare = true;
                 }
                 Err(error) if error.kind() == ErrorKind::QueueNotFound => {
                     return Err(Error::queue_not_found(format!(
@@ -154,9 +162,12 @@ impl Source {
         }
     }
 
-    fn try_attach(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
+    fn try_attach(&self, declare: bool, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let definition = &self.definition;
-        let live = definition.live(Role::Consume, wait)?;
+        let live = match declare {
+            true => definition.live(Role::Consume, wait)?,
+            false => definition.connect(Role::Consume, wait)?,
+        };
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
             properties: Vec::new(),

@@ -275,7 +275,11 @@ impl State {
                 let (session, out) = self.remote(channel)?;
                 session.on_disposition(&disposition, out)?;
             }
-            Frame::Other(body) => return self.on_performative(channel, *body),
+            Frame::Other(body) => {
+                if self.on_performative(channel, *body)? {
+                    return Ok(true);
+                }
+            }
         }
         // Reading goes on while the broker does not read, or both would wait for
         // ever; what it asks for meanwhile (echoes, drains) has to end somewhere.
