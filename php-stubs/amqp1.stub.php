@@ -426,7 +426,7 @@ namespace Amqp1 {
         }
 
         /**
-         * Gives back what is buffered, completes what was settled, and detaches.
+         * Completes what was settled, gives back what is buffered or in hand unsettled, and detaches.
          *
          * @throws Exception\ConnectionException
          * @throws Exception\TimeoutException

@@ -333,9 +333,11 @@ impl Consumer {
         self.signal().raise();
     }
 
-    /// Gives back what is buffered and detaches; jobs in hand can still be
-    /// settled, and their link ends with the last of them. A later
-    /// [`Consumer::next`] attaches again, unless it was stopped.
+    /// Flushes settlements, gives back what is buffered or in hand unsettled, and
+    /// detaches. A later [`Consumer::next`] attaches again, unless it was stopped.
+    ///
+    /// A consumer that is only dropped leaves the jobs in hand theirs to settle:
+    /// its links end with the last of them.
     ///
     /// # Errors
     /// None today.
@@ -349,6 +351,6 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         // Each closes the link that this process has made; a parent's is not
         // torn down by its child.
-        self.sources.iter().for_each(Source::close);
+        self.sources.iter().for_each(Source::release);
     }
 }

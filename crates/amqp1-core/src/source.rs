@@ -250,9 +250,17 @@ impl Source {
 
     /// Gives back what is buffered and lets go of the link, which is closed when
     /// the last job in hand is gone.
-    pub fn close(&self) {
+    pub fn release(&self) {
         self.set_paused(true);
         if self.attached().is_some() {
+            *self.attached.lock() = None;
+        }
+    }
+
+    /// Gives back everything that is not settled, and detaches.
+    pub fn close(&self) {
+        if let Some(attached) = self.attached() {
+            attached.link.close();
             *self.attached.lock() = None;
         }
     }
