@@ -1,0 +1,248 @@
+<?php
+
+// Amqp1\AmqpQueue: see amqp1.stub.php.
+
+namespace Amqp1;
+
+/**
+ * A named queue at a broker. Connects on first use; connections are shared
+ * by all queues of the process with the same endpoint, and outlive requests.
+ *
+ * It cannot be cloned or serialized, and shows no secret in var_dump() or traces.
+ *
+ * @phpstan-type JobOptions array{
+ *     priority?: int<0, 255>|null,
+ *     delay?: int|float|\DateTimeInterface|null,
+ *     headers?: array<non-empty-string, scalar|\Stringable|non-empty-list<scalar|\Stringable>>|null,
+ *     ttl?: int|float|null,
+ *     id?: non-empty-string|null,
+ *     trace_id?: string|null,
+ *     group?: string|null,
+ *     routing_key?: string|null,
+ *     durable?: bool|null,
+ *     auto_ack?: bool|null,
+ *     timeout?: int|float|null,
+ * }
+ * @phpstan-type Broker array{dialect: string, product: string, version: string}
+ */
+final class AmqpQueue implements \Countable
+{
+    /**
+     * Checks everything that can be checked without the network.
+     *
+     * Options (null leaves the default):
+     * - name: the pipeline's name; the queue's name by default.
+     * - timeout: deadline of each blocking call; amqp1.timeout (30) by default.
+     * - redial_timeout: how long a lost connection is dialled again before calls fail; 60.
+     * - heartbeat: the idle time-out announced to the broker, at least 1; 60.
+     * - container_id: prefix of the AMQP container-id; "amqp1-php".
+     * - exchange: publish to this exchange instead of directly to the queue (RabbitMQ).
+     * - exchange_type: its type for setup(), and "x-delayed-message"; "direct".
+     * - routing_key: for the exchange; the queue's name by default.
+     * - declare: declare what is missing before the first use, where the broker can; true.
+     * - queue_type: "quorum" or "classic", for declaring; "quorum".
+     * - arguments: queue arguments for declaring, besides the type.
+     * - durable: jobs survive a broker restart unless they say otherwise; true.
+     * - exclusive: declare the queue for this connection alone; false.
+     * - prefetch: jobs in flight to one consumer, 1 to 65535; 10.
+     * - priority: of jobs that name none, 0 to 255; AMQP's 4.
+     * - delay, ttl: of jobs that name none.
+     * - format: "roadrunner".
+     * - tls: cert and key (PEM files, together), root_ca (PEM file), insecure_skip_verify.
+     *
+     * @param string $dsn amqp://user:password@host:5672/vhost, amqps://…, a Service Bus
+     *     connection string (Endpoint=sb://…), or embedded://. Options may stand in its
+     *     query (?prefetch=20); those in $options go first. Left out of traces.
+     * @param string|null $queue The queue's name; "default" when it is left out.
+     * @param array{
+     *     name?: non-empty-string|null,
+     *     timeout?: int|float|null,
+     *     redial_timeout?: int|float|null,
+     *     heartbeat?: int|float|null,
+     *     container_id?: non-empty-string|null,
+     *     exchange?: string|null,
+     *     exchange_type?: non-empty-string|null,
+     *     routing_key?: string|null,
+     *     declare?: bool|null,
+     *     queue_type?: 'quorum'|'classic'|null,
+     *     arguments?: array<string, mixed>|null,
+     *     durable?: bool|null,
+     *     exclusive?: bool|null,
+     *     prefetch?: int<1, 65535>|null,
+     *     priority?: int<0, 255>|null,
+     *     delay?: int|float|null,
+     *     ttl?: int|float|null,
+     *     format?: 'roadrunner'|null,
+     *     tls?: array{cert?: string|null, key?: string|null, root_ca?: string|null, insecure_skip_verify?: bool|null}|null,
+     * } $options Left out of traces.
+     *
+     * @throws Exception\ConfigException a wrong DSN or option, a TLS file that cannot be used; an unknown option names the nearest known one
+     */
+    public function __construct(#[\SensitiveParameter] string $dsn, ?string $queue = null, #[\SensitiveParameter] array $options = [])
+    {
+    }
+
+    /**
+     * Pushes one job and returns when the broker has taken it.
+     *
+     * Options (null leaves what the queue is configured with):
+     * - priority: AMQP's, 0 to 255, higher is delivered first; 4.
+     * - delay: not to be delivered sooner than in so many seconds, or than a date;
+     *   a date that is past is no delay.
+     * - headers: name => value, or a list of values. Values are text in UTF-8, int,
+     *   float or bool; binary data belongs into the payload.
+     * - ttl: how long the job may wait to be delivered.
+     * - id: the job's id; a new UUID.
+     * - trace_id: carried as correlation-id.
+     * - group: carried as group-id, the session on Service Bus.
+     * - routing_key: for this one job, instead of the queue's.
+     * - durable: whether it survives a broker restart; true.
+     * - auto_ack: settled when it is handed out; false.
+     * - timeout: how long this push may take; the queue's timeout.
+     *
+     * @param non-empty-string $name The job's name, in UTF-8.
+     * @param mixed $payload A string travels as it is. Anything else travels as JSON, as
+     *     json_encode() writes it with JSON_UNESCAPED_SLASHES, JSON_UNESCAPED_UNICODE and
+     *     JSON_PRESERVE_ZERO_FRACTION, 512 levels deep.
+     * @param JobOptions $options
+     *
+     * @return non-empty-string the job's id
+     *
+     * @throws Exception\ConfigException a wrong name, option or header; nothing was sent
+     * @throws Exception\SerializationException the payload has no JSON; nothing was sent
+     * @throws Exception\ConnectionException the broker cannot be reached
+     * @throws Exception\AuthenticationException the broker refused the credentials
+     * @throws Exception\TimeoutException no answer in time: whether the broker has the job is unknown
+     * @throws Exception\RejectedException the broker refused the job
+     * @throws Exception\UnroutableException no queue is bound for the routing key
+     * @throws Exception\QueueNotFoundException the queue or exchange does not exist
+     * @throws Exception\UnsupportedException the broker cannot do what an option asks for
+     */
+    public function push(string $name, mixed $payload = null, array $options = []): string
+    {
+    }
+
+    /**
+     * Pushes many jobs, pipelined, and returns when every outcome is known.
+     *
+     * A generator is consumed as its jobs are sent. A job that is wrong, or that the
+     * broker refuses, fails alone. When the iterable itself throws, what was sent is
+     * awaited and the exception goes on unchanged; so does what a JsonSerializable throws.
+     *
+     * @param iterable<array{name: non-empty-string, payload?: mixed, options?: JobOptions|null}> $jobs
+     *     Keys are ignored.
+     * @param JobOptions $options Defaults for all jobs, which a job's own options replace,
+     *     headers one by one. "timeout" is how long the batch may go without progress.
+     *
+     * @return list<non-empty-string> the ids in the order given
+     *
+     * @throws Exception\BatchException some jobs were not confirmed: which, why, and the ids of the others
+     * @throws Exception\ConfigException a wrong default option; nothing was sent
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException
+     */
+    public function pushMany(iterable $jobs, array $options = []): array
+    {
+    }
+
+    /**
+     * Declares what the configuration names, and reports what exists with other
+     * settings, where the broker can (RabbitMQ 4 management).
+     *
+     * @throws Exception\ConfigException what exists differs
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException
+     * @throws Exception\UnsupportedException the broker cannot declare
+     */
+    public function setup(): void
+    {
+    }
+
+    /**
+     * Removes the jobs that are ready.
+     *
+     * @return int<0, max> how many there were
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException
+     * @throws Exception\QueueNotFoundException
+     * @throws Exception\UnsupportedException the broker cannot do it
+     */
+    public function purge(): int
+    {
+    }
+
+    /**
+     * How many jobs are ready to be delivered.
+     *
+     * @return int<0, max>
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException
+     * @throws Exception\QueueNotFoundException
+     * @throws Exception\UnsupportedException the broker does not tell
+     */
+    public function count(): int
+    {
+    }
+
+    /**
+     * Figures of the queue, as far as the broker tells.
+     *
+     * @return array{
+     *     active: int<0, max>,
+     *     delayed: int<0, max>|null,
+     *     ready: int<0, max>,
+     *     reserved: int<0, max>|null,
+     *     consumers: int<0, max>,
+     *     broker: Broker,
+     * } active is ready + delayed + reserved; reserved is delivered and
+     *     not settled; null where the broker does not tell
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException
+     * @throws Exception\QueueNotFoundException
+     * @throws Exception\UnsupportedException the broker does not tell
+     */
+    public function stats(): array
+    {
+    }
+
+    /**
+     * Makes a round trip to the broker, connecting if need be.
+     *
+     * @return float seconds
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException
+     */
+    public function ping(): float
+    {
+    }
+
+    /**
+     * The pipeline's name: the option "name", or the queue's name.
+     */
+    public function getName(): string
+    {
+    }
+
+    /**
+     * Who is at the other end. Connects if need be.
+     *
+     * @return Broker for instance dialect "rabbitmq4", product "RabbitMQ", version "4.1.2"
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException
+     */
+    public function getBroker(): array
+    {
+    }
+}

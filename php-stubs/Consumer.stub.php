@@ -1,0 +1,178 @@
+<?php
+
+// Amqp1\Consumer and its iterator: see amqp1.stub.php.
+
+namespace Amqp1;
+
+/**
+ * One walk over a consumer's jobs. It holds the current task only.
+ *
+ * @implements \Iterator<int, Task>
+ */
+final class TaskIterator implements \Iterator
+{
+    private function __construct()
+    {
+    }
+
+    /**
+     * The current task; null before rewind() and after the last one.
+     */
+    public function current(): ?Task
+    {
+    }
+
+    /**
+     * How many tasks came before the current one.
+     *
+     * @return int<0, max>
+     */
+    public function key(): int
+    {
+    }
+
+    /**
+     * Lets go of the current task and waits for the next.
+     *
+     * @throws Exception\ExceptionInterface as Consumer::waitTask()
+     */
+    public function next(): void
+    {
+    }
+
+    /**
+     * Waits for the first task. A walk that has a current task stays there.
+     *
+     * @throws Exception\ExceptionInterface as Consumer::waitTask()
+     */
+    public function rewind(): void
+    {
+    }
+
+    /**
+     * Whether there is a current task.
+     */
+    public function valid(): bool
+    {
+    }
+}
+
+/**
+ * Takes jobs from one or more queues, served fairly. Attaches on first use.
+ *
+ * `foreach ($consumer as $task)` is `while ($task = $consumer->waitTask())`.
+ *
+ * @implements \IteratorAggregate<int, Task>
+ */
+final class Consumer implements \IteratorAggregate
+{
+    /**
+     * Options (null leaves the default):
+     * - prefetch: jobs in flight for each queue, 1 to 65535; the queue's.
+     * - timeout: how long waitTask() without an argument waits; for ever.
+     * - priority: consumer priority, higher is served first (RabbitMQ, embedded).
+     * - auto_ack: settle each job when it is handed out; false.
+     * - session: the session to take (Service Bus).
+     *
+     * @param AmqpQueue|list<AmqpQueue>|null $queues
+     * @param array{
+     *     prefetch?: int<1, 65535>|null,
+     *     timeout?: int|float|null,
+     *     priority?: int|null,
+     *     auto_ack?: bool|null,
+     *     session?: string|null,
+     * } $options
+     *
+     * @throws Exception\ConfigException no queues, or a wrong option
+     */
+    public function __construct(AmqpQueue|array|null $queues = null, array $options = [])
+    {
+    }
+
+    /**
+     * The next job.
+     *
+     * @param int|float|null $timeout Seconds; 0 takes what is there. null: the consumer's
+     *     option "timeout", or for ever.
+     *
+     * @return Task|null null when the timeout passed, or after stop()
+     *
+     * @throws Exception\ConfigException a negative timeout
+     * @throws Exception\ConnectionException the connection was lost and could not be restored in time
+     * @throws Exception\AuthenticationException
+     * @throws Exception\QueueNotFoundException
+     * @throws Exception\UnsupportedException
+     */
+    public function waitTask(?float $timeout = null): ?Task
+    {
+    }
+
+    /**
+     * Up to so many jobs: waits for the first, takes what is there of the others.
+     *
+     * @param int<1, max> $max
+     * @param int|float|null $timeout As for waitTask().
+     *
+     * @return list<Task> empty when the timeout passed, or after stop()
+     *
+     * @throws Exception\ConfigException a maximum below 1, a negative timeout
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\QueueNotFoundException
+     * @throws Exception\UnsupportedException
+     */
+    public function waitTasks(int $max, ?float $timeout = null): array
+    {
+    }
+
+    /**
+     * The jobs, as waitTask() without an argument gives them, until it gives null.
+     */
+    public function getIterator(): TaskIterator
+    {
+    }
+
+    /**
+     * Asks for no more jobs; what is buffered and was not handed out goes back to
+     * the broker at once. waitTask() waits on.
+     *
+     * @throws Exception\ConnectionException
+     */
+    public function pause(): void
+    {
+    }
+
+    /**
+     * Asks for jobs again.
+     *
+     * @throws Exception\ConnectionException
+     */
+    public function resume(): void
+    {
+    }
+
+    /**
+     * Between pause() and resume().
+     */
+    public function isPaused(): bool
+    {
+    }
+
+    /**
+     * Ends the wait under way and those to come: waitTask() gives null. What is
+     * buffered goes back to the broker. Made for signal handlers.
+     */
+    public function stop(): void
+    {
+    }
+
+    /**
+     * Completes what was settled, gives back what is buffered or in hand unsettled, and detaches.
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\TimeoutException
+     */
+    public function close(): void
+    {
+    }
+}
