@@ -299,6 +299,8 @@ fn wrong_credentials_and_dead_hosts_are_told_apart() {
 }
 
 /// RabbitMQ ends the management session of one of two that declare at once.
+/// Each counts, which declares; nobody pushes before all are done, because
+/// RabbitMQ 4.0 may never confirm what comes while a queue is being made.
 #[test]
 fn many_that_declare_the_same_queue_at_once_all_succeed() {
     each(|dsn, name| {
@@ -314,11 +316,13 @@ fn many_that_declare_the_same_queue_at_once_all_succeed() {
                         let queue = with(dsn, name, &[("container_id", container)]);
                         queue.ping(&wait()).unwrap();
                         start.wait();
-                        queue.push(&job("x", b""), &wait()).unwrap();
+                        assert_eq!(queue.count(&wait()).unwrap(), 0);
                     });
                 }
             });
-            assert_eq!(queue(dsn, name).count(&wait()).unwrap(), 6);
+            let queue = queue(dsn, name);
+            queue.push(&job("x", b""), &wait()).unwrap();
+            assert_eq!(queue.count(&wait()).unwrap(), 1);
         }
     });
 }
