@@ -282,7 +282,9 @@ fn deliveries_without_credit_end_the_connection() {
         talk.wait()
     });
     let got = consume("six deliveries for five", &peer, 5);
-    assert!(got.map_or(true, |got| got.len() % 5 == 0));
+    // Of each connection five at the most; fewer when it ended before they were taken.
+    let most = 5 * peer.connections();
+    assert!(got.map_or(true, |got| got.len() <= most));
     assert!(peer.connections() > 1, "it stayed on the connection");
 }
 
@@ -310,13 +312,15 @@ fn gaps_in_delivery_ids_and_a_delivery_without_one() {
 
 #[test]
 fn everything_one_byte_at_a_time() {
-    let peer = Peer::start(|talk| {
+    let mut peer = Peer::start(|talk| {
         talk.trickle = true;
         talk.attached(0)?;
         talk.transfer(3, Some(0), true, &message(b"tri")[..6])?;
         talk.transfer(3, None, false, &message(b"tri")[6..])?;
         talk.wait()
     });
+    // A thousand little writes take their time on a busy machine.
+    peer.dsn.push_str("&timeout=30");
     let got = consume_some("trickle", &peer, 5, 1).unwrap();
     assert_eq!(got.len(), 1);
     assert_eq!(got[0].body(), b"tri");
