@@ -7,7 +7,11 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 use crate::input::Input;
-use crate::options::{QueueOptions, TlsOptions};
+use crate::options::{DialectOption, QueueOptions, TlsOptions};
+use crate::servicebus::access::Access;
+use crate::servicebus::connection_string;
+use crate::servicebus::constants::HOST_SUFFIXES;
+use crate::servicebus::token::TokenOption;
 use crate::suggest;
 
 /// What is dialled.
@@ -39,6 +43,10 @@ pub struct Endpoint {
     pub container_id: Option<String>,
     /// The idle time-out we announce.
     pub heartbeat: Duration,
+    /// Service Bus, known before it is dialled, and how it is told who we are.
+    pub service_bus: Option<Access>,
+    /// The queue that a Service Bus connection string or address names.
+    pub entity: Option<String>,
     label: String,
 }
 
@@ -49,13 +57,16 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-const SCHEMES: [&str; 3] = ["amqp", "amqps", "embedded"];
+const SCHEMES: [&str; 4] = ["amqp", "amqps", "embedded", "sb"];
 
 /// Splits a DSN into what precedes its query, and the query as options.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Config`] on a query that is not `name=value&…`.
 pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
+    if connection_string::is_one(dsn) {
+        return Ok((dsn, Input::Map(Vec::new())));
+    }
     let Some((address, query)) = dsn.split_once('?') else {
         return Ok((dsn, Input::Map(Vec::new())));
     };
@@ -104,16 +115,20 @@ fn decode(what: &str, text: &str) -> Result<String> {
 }
 
 impl Endpoint {
-    /// Reads `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]` or `embedded://[name]`.
+    /// Reads `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`,
+    /// `sb://[rule:key@]host[/queue]`, a Service Bus connection string, or `embedded://[name]`.
     ///
     /// No message repeats the DSN: it has the password.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`] that says which part is wrong.
     pub fn parse(address: &str, options: &QueueOptions) -> Result<Self> {
+        if connection_string::is_one(address) {
+            return Self::connection_string(address, options);
+        }
         let Some((scheme, rest)) = address.trim().split_once("://") else {
             return Err(Error::config(
-                "DSN: expected amqp://user:password@host:5672/vhost, amqps://… or embedded://",
+                "DSN: expected amqp://user:password@host:5672/vhost, amqps://…, a Service Bus connection string or embedded://",
             ));
         };
         let scheme = scheme.to_ascii_lowercase();
@@ -121,7 +136,7 @@ impl Endpoint {
         no_at_sign(path)?;
         match scheme.as_str() {
             "embedded" => Self::embedded(authority, path, options),
-            "amqp" | "amqps" => Self::network(&scheme, authority, path, options),
+            "amqp" | "amqps" | "sb" => Self::network(&scheme, authority, path, options),
             // Whatever this is, it may have the password.
             other if !other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(Error::config(
                 "DSN: it does not begin with a scheme, as amqp:// is",
@@ -148,13 +163,18 @@ impl Endpoint {
             name => name,
         };
         let label = format!("embedded://{name}");
-        Ok(Self::with(
-            Target::Embedded(name),
-            None,
-            None,
-            label,
-            options,
-        ))
+        let target = Target::Embedded(name);
+        Self::with(target, None, None, label, options).by_dialect(options)
+    }
+
+    /// `Endpoint=sb://…;…`
+    fn connection_string(text: &str, options: &QueueOptions) -> Result<Self> {
+        let parsed = connection_string::parse(text)?;
+        let scheme = if parsed.emulator { "amqp" } else { "sb" };
+        let mut endpoint = Self::network(scheme, &parsed.authority, "", options)?;
+        endpoint.entity = parsed.entity;
+        endpoint.service_bus = Some(parsed.access);
+        endpoint.by_token(options)
     }
 
     fn network(scheme: &str, authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
@@ -173,7 +193,7 @@ impl Endpoint {
             .transpose()?
             .filter(|(user, _)| !user.is_empty());
         let vhost = Some(decode("DSN: vhost", path)?).filter(|vhost| !vhost.is_empty());
-        let tls = scheme == "amqps";
+        let tls = scheme != "amqp";
         if !tls && options.tls != TlsOptions::default() {
             return Err(Error::config(
                 "DSN: amqp:// does not encrypt, and so has no use for the option 'tls'; use amqps://",
@@ -191,8 +211,48 @@ impl Endpoint {
             names.join(","),
             vhost.as_ref().map(|v| format!("/{v}")).unwrap_or_default()
         );
+        let is_namespace = |host: &str| HOST_SUFFIXES.iter().any(|suffix| host.ends_with(suffix));
+        let known = scheme == "sb" || hosts.iter().any(|(host, _)| is_namespace(host));
         let target = Target::Network { hosts, tls };
-        Ok(Self::with(target, credentials, vhost, label, options))
+        let mut endpoint = Self::with(target, credentials, vhost, label, options);
+        if known {
+            endpoint.service_bus = Some(Access::Sasl);
+        }
+        endpoint.by_dialect(options)
+    }
+
+    /// Service Bus by the option `dialect`; there the path is no virtual host but a queue.
+    fn by_dialect(mut self, options: &QueueOptions) -> Result<Self> {
+        if options.dialect == DialectOption::ServiceBus {
+            self.service_bus.get_or_insert(Access::Sasl);
+        }
+        if self.service_bus.is_some() {
+            self.entity = self.vhost.take();
+        }
+        self.by_token(options)
+    }
+
+    /// The option `token` in place of a key.
+    fn by_token(mut self, options: &QueueOptions) -> Result<Self> {
+        let Some(token) = &options.token else {
+            return Ok(self);
+        };
+        if self.service_bus.is_none() {
+            return Err(Error::config(
+                "option 'token': only Service Bus takes tokens; is it one, then set 'dialect' to 'servicebus'",
+            ));
+        }
+        let has_key = !matches!(self.service_bus, Some(Access::Sasl)) || self.credentials.is_some();
+        if has_key {
+            return Err(Error::config(
+                "option 'token': the DSN has a key already; leave one of them out",
+            ));
+        }
+        self.service_bus = Some(match token {
+            TokenOption::Fixed(token) => Access::Token(token.text.clone()),
+            TokenOption::Source(source) => Access::Callback(source.number()),
+        });
+        Ok(self)
     }
 
     fn with(
@@ -209,7 +269,17 @@ impl Endpoint {
             tls: options.tls.clone(),
             container_id: options.container_id.clone(),
             heartbeat: options.heartbeat,
+            service_bus: None,
+            entity: None,
             label,
+        }
+    }
+
+    /// The host of tokens' audiences.
+    pub(crate) fn host(&self) -> &str {
+        match &self.target {
+            Target::Network { hosts, .. } => hosts.first().map_or("localhost", |(host, _)| host),
+            Target::Embedded(_) => "localhost",
         }
     }
 
@@ -259,7 +329,7 @@ fn host_and_port(scheme: &str, text: &str) -> Result<(String, u16)> {
     }
     Ok((
         host,
-        port.unwrap_or(if scheme == "amqps" { 5671 } else { 5672 }),
+        port.unwrap_or(if scheme == "amqp" { 5672 } else { 5671 }),
     ))
 }
 
@@ -351,5 +421,85 @@ mod tests {
         let options = QueueOptions::default().apply("DSN", &options).unwrap();
         assert_eq!(options.timeout, Duration::from_secs(5));
         assert_eq!(options.tls.root_ca, Some("/ca.pem".into()));
+    }
+
+    const STRING: &str =
+        "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=s3cret";
+
+    #[test]
+    fn service_bus_is_known_by_its_host_its_scheme_or_its_string() {
+        for (dsn, label) in [
+            (STRING, "sb://ns.servicebus.windows.net:5671"),
+            (
+                "amqps://Root:s3cret@ns.servicebus.windows.net/",
+                "amqps://Root@ns.servicebus.windows.net:5671",
+            ),
+            (
+                "amqps://Root:s3cret@ns.servicebus.chinacloudapi.cn",
+                "amqps://Root@ns.servicebus.chinacloudapi.cn:5671",
+            ),
+            (
+                "amqps://Root:s3cret@NS.ServiceBus.UsGovCloudApi.Net",
+                "amqps://Root@ns.servicebus.usgovcloudapi.net:5671",
+            ),
+            ("sb://Root:s3cret@private.example", "sb://Root@private.example:5671"),
+            (
+                "Endpoint=sb://localhost;SharedAccessKeyName=R;SharedAccessKey=s3cret;UseDevelopmentEmulator=true;",
+                "amqp://localhost:5672",
+            ),
+        ] {
+            let endpoint = parse(dsn).unwrap();
+            assert!(endpoint.service_bus.is_some(), "{label}");
+            assert_eq!(endpoint.label(), label);
+            assert!(!format!("{endpoint:?}").contains("s3cret"));
+        }
+        for dsn in [
+            "amqps://u:p@servicebus.windows.net.example",
+            "embedded://x",
+            "amqp://h",
+        ] {
+            assert!(parse(dsn).unwrap().service_bus.is_none(), "{dsn}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_dsn_is_for_sasl_and_one_in_a_string_signs_tokens() {
+        let plain = parse("amqps://Root:s3cret@ns.servicebus.windows.net/orders").unwrap();
+        assert_eq!(plain.service_bus, Some(Access::Sasl));
+        assert_eq!(
+            (plain.vhost, plain.entity.as_deref()),
+            (None, Some("orders"))
+        );
+        let signs = parse(&format!("{STRING};EntityPath=orders")).unwrap();
+        assert!(signs.service_bus.is_some_and(|access| access.is_by_token()));
+        assert_eq!(signs.entity.as_deref(), Some("orders"));
+        assert!(signs.credentials.is_none());
+    }
+
+    #[test]
+    fn the_option_dialect_makes_any_broker_service_bus() {
+        let query = "amqp://h?dialect=servicebus";
+        let (address, options) = split_query(query).unwrap();
+        let options = QueueOptions::default().apply("DSN", &options).unwrap();
+        let endpoint = Endpoint::parse(address, &options).unwrap();
+        assert_eq!(endpoint.service_bus, Some(Access::Sasl));
+    }
+
+    #[test]
+    fn a_token_takes_the_place_of_a_key_only() {
+        let sas = "SharedAccessSignature sr=sb&sig=s3cret&se=1893456000&skn=Root";
+        let token = Input::Map(vec![("token".to_owned(), Input::Text(sas.to_owned()))]);
+        let options = QueueOptions::default().apply("test", &token).unwrap();
+        assert!(!format!("{options:?}").contains("s3cret"));
+        let with = |dsn: &str| Endpoint::parse(dsn, &options);
+        let endpoint = with("sb://ns.servicebus.windows.net/orders").unwrap();
+        assert_eq!(endpoint.service_bus, Some(Access::Token(sas.to_owned())));
+        let endpoint = with("Endpoint=sb://ns.servicebus.windows.net/").unwrap();
+        assert_eq!(endpoint.service_bus, Some(Access::Token(sas.to_owned())));
+        for dsn in [STRING, "amqp://h", "sb://Root:key@ns"] {
+            let error = with(dsn).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Config);
+            assert!(!error.message().contains("s3cret"), "{error}");
+        }
     }
 }

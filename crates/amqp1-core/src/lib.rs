@@ -27,6 +27,7 @@ mod publisher;
 pub mod queue;
 mod route;
 mod runtime;
+pub mod servicebus;
 mod source;
 pub mod suggest;
 mod sync;

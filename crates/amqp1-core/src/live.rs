@@ -13,6 +13,7 @@ use crate::management::Management;
 use crate::options::QueueOptions;
 use crate::pool::{self, Role};
 use crate::route::Destination;
+use crate::servicebus::client::Client;
 use crate::sync::Mutex;
 use crate::topology::{Strictness, Topology};
 use crate::wait::Wait;
@@ -47,6 +48,18 @@ struct Cached {
 pub(crate) struct Live {
     pub connection: Connection,
     pub dialect: &'static dyn Dialect,
+    /// What Service Bus has besides.
+    pub service_bus: Option<Arc<Client>>,
+}
+
+impl Live {
+    /// The broker knows who we are, as far as it wants to for this address.
+    pub fn authorize(&self, definition: &Definition, address: &str, wait: &Wait<'_>) -> Result<()> {
+        match &self.service_bus {
+            Some(client) => client.authorize(address, definition.options.token.as_ref(), wait),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Definition {
@@ -83,10 +96,15 @@ impl Definition {
     pub fn connect(&self, role: Role, wait: &Wait<'_>) -> Result<Live> {
         let redial = self.options.redial_timeout;
         let connection = pool::connection(&self.endpoint, role, redial, wait)?;
-        let dialect = dialect::detect(connection.remote(), self.endpoint.label())?;
+        let dialect = dialect::detect(connection.remote(), &self.endpoint)?;
+        let service_bus = match dialect.is_service_bus() {
+            true => Some(pool::service_bus(&self.endpoint, role, &connection)?),
+            false => None,
+        };
         Ok(Live {
             connection,
             dialect,
+            service_bus,
         })
     }
 
@@ -232,13 +250,21 @@ impl Definition {
 
     /// The usual way of a job: to the queue or its exchange, without delay.
     pub fn usual(&self, wait: &Wait<'_>) -> Result<(Live, SenderLink)> {
+        let mut usual = None;
         if let Some(cached) = self.cached.lock().as_ref() {
             if cached.generation == fork::generation() && cached.sender.failed().is_none() {
-                return Ok((cached.live.clone(), cached.sender.clone()));
+                usual = Some((cached.live.clone(), cached.sender.clone()));
             }
+        }
+        if let Some((live, sender)) = usual {
+            if let Some(client) = &live.service_bus {
+                client.ask_if_due(self.options.token.as_ref(), wait)?;
+            }
+            return Ok((live, sender));
         }
         let live = self.live(Role::Publish, wait)?;
         let address = self.place(&Destination::Usual).address(live.dialect)?;
+        live.authorize(self, &address, wait)?;
         let sender = pool::sender(&self.endpoint, &live.connection, Some(&address))?;
         let cached = Cached {
             generation: fork::generation(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::input::Input;
+use crate::servicebus::token::{Token, TokenOption};
 use crate::suggest::unknown_option;
 
 /// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
@@ -29,6 +30,16 @@ impl QueueType {
             QueueType::Classic => "classic",
         }
     }
+}
+
+/// Which broker's ways are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DialectOption {
+    /// Found from the DSN, and from what the broker says of itself.
+    #[default]
+    Auto,
+    /// Service Bus, or what behaves as it does.
+    ServiceBus,
 }
 
 /// TLS files and switches. Paths are read when a connection is dialled.
@@ -83,6 +94,13 @@ pub struct QueueOptions {
     pub ttl: Option<Duration>,
     /// TLS files.
     pub tls: TlsOptions,
+    /// Which broker's ways are used. Default: found out.
+    pub dialect: DialectOption,
+    /// Tokens in place of a key (Service Bus).
+    pub token: Option<TokenOption>,
+    /// How long the locks of a job in hand, or in the buffer, are renewed in the background
+    /// (Service Bus). Default 300 s; zero: never.
+    pub max_lock_renewal: Duration,
 }
 
 impl Default for QueueOptions {
@@ -106,13 +124,16 @@ impl Default for QueueOptions {
             delay: None,
             ttl: None,
             tls: TlsOptions::default(),
+            dialect: DialectOption::Auto,
+            token: None,
+            max_lock_renewal: Duration::from_secs(300),
         }
     }
 }
 
 impl QueueOptions {
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: [&'static str; 22] = [
         "name",
         "timeout",
         "redial_timeout",
@@ -132,6 +153,9 @@ impl QueueOptions {
         "ttl",
         "format",
         "tls",
+        "dialect",
+        "token",
+        "max_lock_renewal",
     ];
 
     /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
@@ -172,6 +196,9 @@ impl QueueOptions {
                 "ttl" => self.ttl = Some(value.seconds(path)?),
                 "format" => format_name(&value.text(path)?, path)?,
                 "tls" => self.tls = tls(value, path)?,
+                "dialect" => self.dialect = dialect(&value.text(path)?, path)?,
+                "token" => self.token = Some(token(value, path)?),
+                "max_lock_renewal" => self.max_lock_renewal = value.seconds(path)?,
                 _ => {}
             }
         }
@@ -194,6 +221,26 @@ fn queue_type(text: &str, path: &str) -> Result<QueueType> {
             "{path}: expected 'quorum' or 'classic', got '{other}'"
         ))),
     }
+}
+
+fn dialect(text: &str, path: &str) -> Result<DialectOption> {
+    match text {
+        "auto" => Ok(DialectOption::Auto),
+        "servicebus" => Ok(DialectOption::ServiceBus),
+        other => Err(Error::config(format!(
+            "{path}: expected 'auto' or 'servicebus', got '{other}'"
+        ))),
+    }
+}
+
+fn token(value: &Input, path: &str) -> Result<TokenOption> {
+    // Not repeated: it is a secret.
+    let wrong = |why: &str| Error::config(format!("{path}: {why}"));
+    let Input::Text(text) = value else {
+        return Err(wrong("expected a token or a callable that gives one"));
+    };
+    let token = Token::read(text).map_err(|why| wrong(&format!("it {why}")))?;
+    Ok(TokenOption::Fixed(token))
 }
 
 fn format_name(text: &str, path: &str) -> Result<()> {

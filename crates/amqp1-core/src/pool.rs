@@ -15,6 +15,7 @@ use crate::fork;
 use crate::id;
 use crate::management::Management;
 use crate::runtime;
+use crate::servicebus::client::Client;
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 
@@ -54,6 +55,7 @@ struct Entry {
     connection: Connection,
     senders: HashMap<Option<String>, (SenderLink, Instant)>,
     management: Option<Management>,
+    service_bus: Option<Arc<Client>>,
     /// What was declared (or found) over this connection.
     declared: HashMap<String, Instant>,
     /// The connection is lost: until when it is dialled again, by however many calls.
@@ -135,6 +137,7 @@ pub(crate) fn connection(
             connection: connection.clone(),
             senders: HashMap::new(),
             management: None,
+            service_bus: None,
             declared: HashMap::new(),
             give_up: None,
         };
@@ -328,6 +331,23 @@ pub(crate) fn management(
         Ok(management)
     });
     cached.unwrap_or_else(|| Management::open(connection))
+}
+
+/// What a connection to Service Bus has besides.
+pub(crate) fn service_bus(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    connection: &Connection,
+) -> Result<Arc<Client>> {
+    let cached = with_entry(endpoint, role, connection, |entry| {
+        if let Some(client) = &entry.service_bus {
+            return Ok(Arc::clone(client));
+        }
+        let client = Client::start(endpoint, connection)?;
+        entry.service_bus = Some(Arc::clone(&client));
+        Ok(client)
+    });
+    cached.unwrap_or_else(|| Client::start(endpoint, connection))
 }
 
 /// True when `name` was declared over this connection no longer ago than `age`.

@@ -170,7 +170,7 @@ impl Source {
         };
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
-            properties: Vec::new(),
+            ..ReceiverOptions::default()
         };
         if let Some(priority) = self.priority {
             let Some(property) = live.dialect.priority_property() else {

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::sender::Phase;
+use super::sender::{outcome, Phase};
+use super::tracker::{Outcome, Tracked};
 use crate::error::Error;
+use crate::servicebus::locks::LinkLocks;
 use crate::wait::Signal;
-use crate::wire::frame::{self, Transfer};
+use crate::wire::frame::{self, State as DeliveryState, Transfer};
 use crate::wire::DecodeError;
 
 /// The handle of our receiver in its session.
@@ -26,12 +28,15 @@ pub(crate) struct Incoming {
     pub payload: Bytes,
     /// The broker has settled it: it will not come again.
     pub settled: bool,
+    /// delivery-tag; on Service Bus the token of its lock.
+    pub tag: Bytes,
 }
 
 #[derive(Debug)]
 struct Partial {
     delivery_id: u32,
     settled: bool,
+    tag: Bytes,
     bytes: BytesMut,
 }
 
@@ -55,10 +60,24 @@ pub(crate) struct Receiver {
     /// Accepted, not yet told to the broker.
     accepted: Vec<(u32, u32)>,
     accepted_count: u32,
+    /// Settled by us, not yet confirmed by a sender that settles second.
+    confirming: Vec<(u32, Tracked)>,
+    /// Where the broker's locks on deliveries are kept (Service Bus).
+    locks: Option<LinkLocks>,
+    /// What the broker said of the session in its attach (Service Bus).
+    pub session: Option<SessionAnswer>,
+}
+
+/// What an attach answer says of the session that was taken (Service Bus).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SessionAnswer {
+    pub id: Option<String>,
+    /// .NET ticks, in UTC.
+    pub locked_until: Option<i64>,
 }
 
 impl Receiver {
-    pub fn new(name: String, prefetch: u32, signal: Signal) -> Self {
+    pub fn new(name: String, prefetch: u32, signal: Signal, locks: Option<LinkLocks>) -> Self {
         Self {
             name,
             phase: Phase::Attaching,
@@ -73,6 +92,9 @@ impl Receiver {
             partial: None,
             accepted: Vec::new(),
             accepted_count: 0,
+            confirming: Vec::new(),
+            locks,
+            session: None,
         }
     }
 
@@ -97,6 +119,7 @@ impl Receiver {
                 Partial {
                     delivery_id,
                     settled: transfer.settled,
+                    tag: transfer.delivery_tag,
                     bytes: BytesMut::new(),
                 }
             }
@@ -109,7 +132,7 @@ impl Receiver {
         let mut whole = whole;
         whole.settled |= transfer.settled;
         if !transfer.more && whole.bytes.is_empty() {
-            self.deliver(whole.delivery_id, whole.settled, payload);
+            self.deliver(whole.delivery_id, whole.settled, whole.tag, payload);
             return Ok(());
         }
         if whole.bytes.len() as u64 + payload.len() as u64 > MAX_MESSAGE_SIZE {
@@ -119,7 +142,8 @@ impl Receiver {
         if transfer.more {
             self.partial = Some(whole);
         } else {
-            self.deliver(whole.delivery_id, whole.settled, whole.bytes.freeze());
+            let payload = whole.bytes.freeze();
+            self.deliver(whole.delivery_id, whole.settled, whole.tag, payload);
         }
         Ok(())
     }
@@ -132,13 +156,17 @@ impl Receiver {
         self.delivery_count = self.delivery_count.wrapping_add(1);
     }
 
-    fn deliver(&mut self, delivery_id: u32, settled: bool, payload: Bytes) {
+    fn deliver(&mut self, delivery_id: u32, settled: bool, tag: Bytes, payload: Bytes) {
         self.spend_credit();
         self.held += 1;
+        if let Some(locks) = self.locks.as_ref().filter(|_| !settled) {
+            locks.arrived(&tag, &payload);
+        }
         self.buffer.push_back(Incoming {
             delivery_id,
             payload,
             settled,
+            tag,
         });
         if self.buffer.len() == 1 {
             self.signal.raise();
@@ -187,6 +215,32 @@ impl Receiver {
         frame::encode_disposition(out, channel, delivery_id, delivery_id, true, state);
     }
 
+    /// Settles one delivery and awaits that the sender does so too (rcv-settle-mode second).
+    pub fn settle_second(
+        &mut self,
+        out: &mut Vec<u8>,
+        channel: u16,
+        delivery_id: u32,
+        state: &[u8],
+        tracked: Tracked,
+    ) {
+        self.held = self.held.saturating_sub(1);
+        tracked.tracker.expect();
+        self.confirming.push((delivery_id, tracked));
+        frame::encode_disposition(out, channel, delivery_id, delivery_id, false, state);
+    }
+
+    /// The sender has settled the deliveries `first..=last`.
+    pub fn on_settled(&mut self, first: u32, last: u32, state: Option<&DeliveryState>) {
+        let count = last.wrapping_sub(first);
+        let settled = |id: u32| id.wrapping_sub(first) <= count;
+        while let Some(at) = self.confirming.iter().position(|(id, _)| settled(*id)) {
+            // No state: it has settled what we said.
+            let outcome = state.map_or(Outcome::Accepted, |state| outcome(Some(state)));
+            self.confirming.swap_remove(at).1.resolve(outcome);
+        }
+    }
+
     /// How much credit to grant now, when it is worth a flow frame.
     pub fn wanted_credit(&mut self) -> Option<u32> {
         if self.phase != Phase::Attached || self.prefetch == 0 {
@@ -219,6 +273,11 @@ impl Receiver {
         self.prefetch == 0
     }
 
+    /// Delivered, not settled.
+    pub fn held(&self) -> u32 {
+        self.held
+    }
+
     /// The delivery-count as we count it.
     pub fn delivery_count(&self) -> u32 {
         self.delivery_count
@@ -230,6 +289,9 @@ impl Receiver {
         let mut range: Option<(u32, u32)> = None;
         for incoming in std::mem::take(&mut self.buffer) {
             self.held = self.held.saturating_sub(1);
+            if let Some(locks) = &self.locks {
+                locks.forget(&incoming.tag);
+            }
             if incoming.settled {
                 continue;
             }
@@ -254,6 +316,14 @@ impl Receiver {
             return;
         }
         self.phase = Phase::Detached(error.clone());
+        if let Some(locks) = &self.locks {
+            self.buffer
+                .iter()
+                .for_each(|incoming| locks.forget(&incoming.tag));
+        }
+        for (_, tracked) in self.confirming.drain(..) {
+            tracked.resolve(Outcome::Lost(error.clone()));
+        }
         self.buffer.clear();
         self.partial = None;
         self.accepted.clear();
@@ -272,7 +342,7 @@ mod tests {
     use super::*;
 
     fn receiver(prefetch: u32) -> Receiver {
-        let mut receiver = Receiver::new("r".to_owned(), prefetch, Signal::new());
+        let mut receiver = Receiver::new("r".to_owned(), prefetch, Signal::new(), None);
         receiver.phase = Phase::Attached;
         receiver
     }

@@ -3,9 +3,14 @@
 mod embedded;
 mod generic;
 mod rabbitmq4;
+mod servicebus;
 
 use crate::connection::Remote;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+
+/// Offered by amqp1-broker when it behaves as Service Bus does; Azure is known by its host.
+const SERVICE_BUS_CAPABILITY: &str = "amqp1:servicebus";
 
 /// How a broker delays a first delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +48,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Tokens, peek-lock, sessions and the rest of [`crate::servicebus`].
+    fn is_service_bus(&self) -> bool {
+        false
+    }
+
     /// The link property of consumer priority.
     fn priority_property(&self) -> Option<&'static str> {
         None
@@ -53,7 +63,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
 ///
 /// # Errors
 /// [`crate::ErrorKind::Unsupported`] for a broker that is known not to work.
-pub(crate) fn detect(remote: &Remote, label: &str) -> Result<&'static dyn Dialect> {
+pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> Result<&'static dyn Dialect> {
+    if endpoint.service_bus.is_some() || remote.offers(SERVICE_BUS_CAPABILITY) {
+        return Ok(&servicebus::ServiceBus);
+    }
+    let label = endpoint.label();
     match remote.product.as_str() {
         "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => Ok(&rabbitmq4::RabbitMq4),
         "RabbitMQ" => Err(Error::unsupported(format!(

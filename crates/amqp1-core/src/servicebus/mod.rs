@@ -1,0 +1,12 @@
+//! Azure Service Bus: what it has beyond AMQP 1.0, and its own ways to do things.
+
+pub mod access;
+pub(crate) mod client;
+pub(crate) mod connection_string;
+pub(crate) mod constants;
+mod keeper;
+pub(crate) mod locks;
+pub(crate) mod refusal;
+pub(crate) mod request;
+pub(crate) mod sas;
+pub mod token;
