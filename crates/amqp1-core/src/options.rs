@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::input::Input;
+use crate::retry::RetryOptions;
 use crate::servicebus::token::{Token, TokenOption};
 use crate::suggest::unknown_option;
 
@@ -92,6 +93,8 @@ pub struct QueueOptions {
     pub delay: Option<Duration>,
     /// Time to live of jobs that name none.
     pub ttl: Option<Duration>,
+    /// What becomes of a job that failed.
+    pub retry: RetryOptions,
     /// TLS files.
     pub tls: TlsOptions,
     /// Which broker's ways are used. Default: found out.
@@ -123,6 +126,7 @@ impl Default for QueueOptions {
             priority: None,
             delay: None,
             ttl: None,
+            retry: RetryOptions::default(),
             tls: TlsOptions::default(),
             dialect: DialectOption::Auto,
             token: None,
@@ -133,7 +137,7 @@ impl Default for QueueOptions {
 
 impl QueueOptions {
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: &'static [&'static str] = &[
         "name",
         "timeout",
         "redial_timeout",
@@ -152,6 +156,10 @@ impl QueueOptions {
         "delay",
         "ttl",
         "format",
+        "max_attempts",
+        "backoff",
+        "failed_queue",
+        "requeue_on_fail",
         "tls",
         "dialect",
         "token",
@@ -166,7 +174,7 @@ impl QueueOptions {
         for (key, value) in input.map(what)? {
             let path = &format!("{what}: option '{key}'");
             if !Self::NAMES.contains(&key.as_str()) {
-                return Err(Error::config(unknown_option(what, key, &Self::NAMES)));
+                return Err(Error::config(unknown_option(what, key, Self::NAMES)));
             }
             if *value == Input::Null {
                 continue;
@@ -199,7 +207,9 @@ impl QueueOptions {
                 "dialect" => self.dialect = dialect(&value.text(path)?, path)?,
                 "token" => self.token = Some(token(value, path)?),
                 "max_lock_renewal" => self.max_lock_renewal = value.seconds(path)?,
-                _ => {}
+                name => {
+                    self.retry.read(name, value, path)?;
+                }
             }
         }
         Ok(self)
@@ -315,11 +325,23 @@ pub struct ConsumerOptions {
     pub auto_ack: bool,
     /// The session to take (Service Bus).
     pub session: Option<String>,
+    /// What becomes of a job that failed; where it is silent, the queue's own say.
+    pub retry: RetryOptions,
 }
 
 impl ConsumerOptions {
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 5] = ["prefetch", "timeout", "priority", "auto_ack", "session"];
+    pub const NAMES: &'static [&'static str] = &[
+        "prefetch",
+        "timeout",
+        "priority",
+        "auto_ack",
+        "session",
+        "max_attempts",
+        "backoff",
+        "failed_queue",
+        "requeue_on_fail",
+    ];
 
     /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
     ///
@@ -330,7 +352,7 @@ impl ConsumerOptions {
             let path = &format!("{what}: option '{key}'");
             match (key.as_str(), value) {
                 (key, _) if !Self::NAMES.contains(&key) => {
-                    return Err(Error::config(unknown_option(what, key, &Self::NAMES)))
+                    return Err(Error::config(unknown_option(what, key, Self::NAMES)))
                 }
                 (_, Input::Null) => {}
                 ("prefetch", value) => self.prefetch = Some(value.int(path, 1..=65_535)? as u32),
@@ -340,7 +362,10 @@ impl ConsumerOptions {
                     self.priority = Some(value.int(path, range)? as i32);
                 }
                 ("auto_ack", value) => self.auto_ack = value.bool(path)?,
-                (_, value) => self.session = Some(value.text(path)?),
+                ("session", value) => self.session = Some(value.text(path)?),
+                (name, value) => {
+                    self.retry.read(name, value, path)?;
+                }
             }
         }
         Ok(self)

@@ -8,6 +8,7 @@ mod servicebus;
 use crate::connection::Remote;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::retry::Redelivery;
 
 /// Offered by amqp1-broker when it behaves as Service Bus does; Azure is known by its host.
 const SERVICE_BUS_CAPABILITY: &str = "amqp1:servicebus";
@@ -43,9 +44,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// How it delays a first delivery.
     fn delay(&self) -> DelaySupport;
 
-    /// `modified` with `x-opt-delivery-time` delays a redelivery of any queue's message.
-    fn delays_redelivery(&self) -> bool {
-        false
+    /// What it does about a job that is given back as failed, `queue_type` being
+    /// what management says of its queue. `None`: that has to be known.
+    fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {
+        // As AMQP has it (3.4.5).
+        Some(Redelivery::Counted)
     }
 
     /// Tokens, peek-lock, sessions and the rest of [`crate::servicebus`].
