@@ -13,8 +13,12 @@ use crate::format::{roadrunner, Decoded};
 use crate::job::{HeaderValue, Job, JobOptions, Payload};
 use crate::live::Definition;
 use crate::publisher::{Extra, Publisher};
-use crate::retry::{Redelivery, Verdict};
+use crate::retry::{FailedQueue, Redelivery, Verdict};
 use crate::route::Destination;
+use crate::servicebus::constants::{DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON};
+use crate::servicebus::entity;
+use crate::servicebus::locks::LockToken;
+use crate::servicebus::settle::{lost_is_given_back, PeekLock, Settlement};
 use crate::source::{Attached, HeldLink};
 use crate::wait::Wait;
 use crate::wire::state;
@@ -63,6 +67,8 @@ pub struct Delivery {
     definition: Arc<Definition>,
     attached: Attached,
     delivery_id: u32,
+    /// The service's lock on it (Service Bus).
+    lock: Option<LockToken>,
     /// [`Outcome`], or zero.
     settled: AtomicU8,
     generation: u64,
@@ -73,7 +79,7 @@ impl Delivery {
         decoded: Decoded,
         definition: Arc<Definition>,
         attached: Attached,
-        delivery_id: u32,
+        (delivery_id, lock): (u32, Option<LockToken>),
         settled: bool,
     ) -> Self {
         Self {
@@ -81,6 +87,7 @@ impl Delivery {
             definition,
             attached,
             delivery_id,
+            lock,
             settled: AtomicU8::new(if settled { Outcome::Acked as u8 } else { 0 }),
             generation: fork::generation(),
         }
@@ -189,9 +196,31 @@ impl Delivery {
     fn is_over(&self) -> bool {
         self.is_completed()
             || match self.link() {
-                Ok(link) => link.failed().is_some(),
+                // A lock of the service outlives the link.
+                Ok(link) => link.failed().is_some() && self.peek_lock().is_none(),
                 Err(_) => true,
             }
+    }
+
+    /// The service's lock, by which it is settled (Service Bus).
+    fn peek_lock(&self) -> Option<PeekLock<'_>> {
+        let source = self.attached.service_bus.as_ref()?;
+        Some(PeekLock {
+            link: &self.attached,
+            source,
+            delivery_id: self.delivery_id,
+            lock: self.lock?,
+            definition: &self.definition,
+        })
+    }
+
+    /// Done, for the broker.
+    fn accept(&self, wait: &Wait<'_>) -> Result<()> {
+        let link = self.link()?;
+        match self.peek_lock() {
+            Some(lock) => lock.settle(&Settlement::Complete, wait),
+            None => link.accept(self.delivery_id),
+        }
     }
 
     fn lost(&self, error: &Error) -> Error {
@@ -202,16 +231,19 @@ impl Delivery {
         ))
     }
 
-    /// The job is done. Told to the broker within milliseconds, together with others.
+    /// The job is done. Told to the broker within milliseconds, together with others;
+    /// on Service Bus at once, and confirmed when this returns.
     ///
     /// # Errors
-    /// [`ErrorKind::TaskLost`] when the delivery died with its connection.
-    pub fn ack(&self, _wait: &Wait<'_>) -> Result<()> {
+    /// [`ErrorKind::TaskLost`] when the delivery died with its connection or its lock.
+    pub fn ack(&self, wait: &Wait<'_>) -> Result<()> {
         if !self.complete(Outcome::Acked) {
             return Ok(());
         }
-        let accepted = self.link().and_then(|link| link.accept(self.delivery_id));
-        accepted.map_err(|error| self.lost(&error))
+        self.accept(wait).map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => error,
+            _ => self.lost(&error),
+        })
     }
 
     /// The job failed. By the retry policy it is tried again after a pause, the
@@ -263,11 +295,21 @@ impl Delivery {
         };
         match redelivery {
             Redelivery::Counted | Redelivery::Delayed if delay.is_zero() => {
-                self.give_back(&[], outcome);
+                self.give_back(&[], outcome, wait)?;
             }
             Redelivery::Delayed => {
                 let at = roadrunner::now_millis().saturating_add(delay.as_millis() as i64);
-                self.give_back(&[("x-opt-delivery-time", at)], outcome);
+                self.give_back(&[("x-opt-delivery-time", at)], outcome, wait)?;
+            }
+            _ if self.attached.service_bus.is_some() && entity::takes_no_copy(self.source()) => {
+                if !headers.is_empty() {
+                    return Err(Error::unsupported(format!(
+                        "job {} of {}: headers cannot be changed here: nothing can be sent to a subscription or a dead-letter queue",
+                        self.id(),
+                        self.definition.describe()
+                    )));
+                }
+                self.give_back(&[], outcome, wait)?;
             }
             Redelivery::Counted | Redelivery::Uncounted => {
                 let queue = Destination::Queue(self.definition.broker_queue.clone());
@@ -297,6 +339,16 @@ impl Delivery {
         if self.is_over() {
             return Ok(());
         }
+        let configured = self.attached.retry.failed_queue();
+        if let Some(lock) = self.peek_lock() {
+            if entity::is_dead_letter_queue(self.source()) {
+                // It is where it would go.
+                return self.give_back(&[], Outcome::DeadLettered, wait);
+            }
+            if !matches!(configured, FailedQueue::Named(_)) {
+                return self.dead_letter_there(&lock, reason, failure, description, wait);
+            }
+        }
         let text = |text: &str| HeaderValue::Text(Cow::Owned(bounded(text).to_owned()));
         let mut facts = vec![
             ("rr_failed_reason", text(reason)),
@@ -317,15 +369,40 @@ impl Delivery {
             attempts: self.attempts(),
             failure: &facts,
         };
-        let name = failed::queue_name(&self.definition, self.attached.retry.failed_queue())?;
+        let name = failed::queue_name(&self.definition, configured)?;
         let outcome = Outcome::DeadLettered;
         let queue = Destination::Queue(name);
         self.replace(queue, Duration::ZERO, &[], &extra, outcome, wait)
     }
 
+    /// To the service's own dead-letter queue (Service Bus).
+    fn dead_letter_there(
+        &self,
+        lock: &PeekLock<'_>,
+        reason: &str,
+        failure: Option<&Failure>,
+        description: Option<&str>,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        if !self.complete(Outcome::DeadLettered) {
+            return Ok(());
+        }
+        let settlement = Settlement::DeadLetter {
+            reason,
+            description: description
+                .or(failure.map(|failure| failure.message.as_str()))
+                .unwrap_or_default(),
+            exception: failure.and_then(|failure| failure.exception.as_deref()),
+            queue: &self.definition.broker_queue,
+            attempts: self.attempts(),
+        };
+        lost_is_given_back(lock.settle(&settlement, wait))
+    }
+
     /// Why it is in a failed queue; `None` for a job that is in none.
     pub fn failure(&self) -> Option<FailureFacts> {
         let mut facts = FailureFacts::default();
+        let mut by_service = FailureFacts::default();
         let mut items = self.decoded.message.application_properties().ok()??;
         while let Ok(Some((key, value))) = items.entry() {
             let text = || value.as_text().map(str::to_owned);
@@ -338,8 +415,16 @@ impl Delivery {
                 Some("rr_attempts") => {
                     facts.attempts = value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32;
                 }
+                Some(DEAD_LETTER_REASON) => by_service.reason = text()?,
+                Some(DEAD_LETTER_DESCRIPTION) => by_service.error = text(),
                 _ => {}
             }
+        }
+        // What the service wrote, itself or at our request, is newer than what came with a copy.
+        if !by_service.reason.is_empty() {
+            facts.reason = by_service.reason;
+            facts.error = by_service.error.filter(|error| !error.is_empty());
+            facts.attempts = facts.attempts.max(self.decoded.earlier_attempts);
         }
         (!facts.reason.is_empty()).then_some(facts)
     }
@@ -354,6 +439,12 @@ impl Delivery {
     pub(crate) fn send_back(&self, publisher: &mut Publisher, wait: &Wait<'_>) -> Result<()> {
         let queue = self.failure().and_then(|failure| failure.queue);
         let queue = queue.unwrap_or_else(|| publisher.queue().to_owned());
+        if self.attached.service_bus.is_some() && entity::takes_no_copy(&queue) {
+            return Err(Error::unsupported(format!(
+                "job {} cannot go back to '{queue}': nothing can be sent to a subscription, only to its topic, for all of them",
+                self.id()
+            )));
+        }
         let extra = Extra {
             pipeline: Some(self.pipeline()),
             attempts: 0,
@@ -364,17 +455,16 @@ impl Delivery {
     }
 
     /// Its copy is elsewhere. Nothing when the delivery is lost: it comes again.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&self, wait: &Wait<'_>) {
         if self.complete(Outcome::Acked) {
-            if let Ok(link) = self.link() {
-                let _ = link.accept(self.delivery_id);
-            }
+            let _ = self.accept(wait);
         }
     }
 
     /// Refused for good. Nothing when the delivery is lost: it comes again.
     pub(crate) fn reject(&self, condition: &str, description: &str) {
         if self.complete(Outcome::DeadLettered) {
+            self.forget_lock();
             if let Ok(link) = self.link() {
                 let _ = link.settle(self.delivery_id, &state::rejected(condition, description));
             }
@@ -382,14 +472,32 @@ impl Delivery {
     }
 
     /// Given back to the broker, counted as a failed delivery.
-    fn give_back(&self, annotations: &[(&str, i64)], outcome: Outcome) {
+    fn give_back(
+        &self,
+        annotations: &[(&str, i64)],
+        outcome: Outcome,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
         if !self.complete(outcome) {
-            return;
+            return Ok(());
         }
-        let modified = state::modified(true, annotations);
         // A delivery that is lost is given back already.
-        if let Ok(link) = self.link() {
-            let _ = link.settle(self.delivery_id, &modified);
+        let Ok(link) = self.link() else {
+            return Ok(());
+        };
+        if let Some(lock) = self.peek_lock() {
+            return lost_is_given_back(lock.settle(&Settlement::Abandon, wait));
+        }
+        let _ = link.settle(self.delivery_id, &state::modified(true, annotations));
+        Ok(())
+    }
+
+    /// Its lock is renewed no more.
+    fn forget_lock(&self) {
+        if let (Some(lock), Ok(link)) = (&self.lock, self.link()) {
+            if let Some(locks) = link.service_bus.as_ref().and_then(|source| source.locks()) {
+                locks.forget(lock);
+            }
         }
     }
 
@@ -411,7 +519,7 @@ impl Delivery {
             return Err(error.context(format!("copy of job {}", self.id())));
         }
         if self.complete(outcome) {
-            match self.link().and_then(|link| link.accept(self.delivery_id)) {
+            match self.accept(wait) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
                 // Lost meanwhile: it comes again, beside its copy.
                 _ => {}
@@ -456,6 +564,15 @@ impl Delivery {
                 auto_ack: Some(self.decoded.auto_ack),
                 ..JobOptions::default()
             },
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        // Dropped unsettled: the service delivers it again when its lock is over.
+        if self.lock.is_some() {
+            self.forget_lock();
         }
     }
 }

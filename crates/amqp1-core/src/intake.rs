@@ -4,6 +4,7 @@ use crate::delivery::Delivery;
 use crate::error::{ErrorKind, Result};
 use crate::failure::Failure;
 use crate::format::roadrunner;
+use crate::servicebus::locks::LockToken;
 use crate::source::Source;
 use crate::wait::Wait;
 use crate::wire::DecodeError;
@@ -60,6 +61,16 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
         return Ok(None);
     };
     let delivery_id = incoming.delivery_id;
+    // On other brokers the tag is nobody's business.
+    let source_of_locks = attached.service_bus.as_ref();
+    let lock = source_of_locks.and_then(|_| LockToken::try_from(&*incoming.tag).ok());
+    let ids = (delivery_id, lock);
+    if let (Some(service_bus), false) = (source_of_locks, incoming.settled) {
+        // It comes again, or another has it by now.
+        if !service_bus.take(&incoming.tag) {
+            return Ok(Some(Taken::Nothing));
+        }
+    }
     let bytes = incoming.payload;
     let decoded = match roadrunner::decode(bytes.clone()) {
         Ok(decoded) => decoded,
@@ -67,7 +78,7 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
             let decoded = roadrunner::undecoded(bytes);
             let definition = source.definition.clone();
             let settled = incoming.settled;
-            let raw = Delivery::new(decoded, definition, attached, delivery_id, settled);
+            let raw = Delivery::new(decoded, definition, attached, ids, settled);
             return Ok(Some(Taken::Poison(Box::new(Poison { raw, error }))));
         }
     };
@@ -75,12 +86,15 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
     let expired = expires_at.is_some_and(|at| at < roadrunner::now_millis());
     let settled = incoming.settled || auto_ack || decoded.auto_ack;
     if expired || (settled && !incoming.settled) {
+        if let (Some(locks), Some(lock)) = (source_of_locks.and_then(|s| s.locks()), lock) {
+            locks.forget(&lock);
+        }
         // Lost with its link: it comes again.
         if attached.accept(delivery_id).is_err() || expired {
             return Ok(Some(Taken::Nothing));
         }
     }
     let definition = source.definition.clone();
-    let delivery = Delivery::new(decoded, definition, attached, delivery_id, settled);
+    let delivery = Delivery::new(decoded, definition, attached, ids, settled);
     Ok(Some(Taken::Job(Box::new(delivery))))
 }

@@ -312,6 +312,25 @@ fn file(value: &Input, path: &str) -> Result<PathBuf> {
     not_empty(text.clone(), path).map(PathBuf::from)
 }
 
+/// Which session a consumer takes (Service Bus).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionOption {
+    /// The next free one that has jobs, and when that has no more, the next.
+    Next,
+    /// The one of this id.
+    Id(String),
+}
+
+fn session_id(value: &Input, path: &str) -> Result<String> {
+    let id = not_empty(value.text(path)?, path)?;
+    if id.len() > 128 {
+        return Err(Error::config(format!(
+            "{path}: longer than 128 bytes, which Service Bus does not take"
+        )));
+    }
+    Ok(id)
+}
+
 /// What a `Consumer` can be told; `None` leaves it to each queue.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConsumerOptions {
@@ -324,7 +343,7 @@ pub struct ConsumerOptions {
     /// Settle each job when it is handed out. Default false.
     pub auto_ack: bool,
     /// The session to take (Service Bus).
-    pub session: Option<String>,
+    pub session: Option<SessionOption>,
     /// What becomes of a job that failed; where it is silent, the queue's own say.
     pub retry: RetryOptions,
 }
@@ -362,7 +381,11 @@ impl ConsumerOptions {
                     self.priority = Some(value.int(path, range)? as i32);
                 }
                 ("auto_ack", value) => self.auto_ack = value.bool(path)?,
-                ("session", value) => self.session = Some(value.text(path)?),
+                ("session", Input::Bool(true)) => self.session = Some(SessionOption::Next),
+                ("session", Input::Bool(false)) => self.session = None,
+                ("session", value) => {
+                    self.session = Some(SessionOption::Id(session_id(value, path)?));
+                }
                 (name, value) => {
                     self.retry.read(name, value, path)?;
                 }

@@ -5,14 +5,21 @@ use std::time::{Duration, Instant};
 
 use serde_amqp::Value;
 
-use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
+use crate::connection::{Incoming, ReceiverLink, ReceiverOptions, ServiceBusReceiver};
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
+use crate::id;
 use crate::live::Definition;
 use crate::options::ConsumerOptions;
 use crate::pool::{self, Role};
 use crate::retry::{Redelivery, RetryOptions};
+use crate::servicebus::client::Client;
+use crate::servicebus::constants::{SESSION_WAIT, TIMEOUT_PROPERTY};
+use crate::servicebus::locks::LinkLocks;
+use crate::servicebus::refusal;
+use crate::servicebus::settle::ServiceBusSource;
+use crate::servicebus::turn::{Answer, Turn};
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 
@@ -23,6 +30,8 @@ pub(crate) struct Source {
     prefetch: u32,
     priority: Option<i32>,
     retry: RetryOptions,
+    /// The sessions it takes (Service Bus).
+    turn: Option<Turn>,
     attached: Mutex<Option<Attached>>,
     /// After failed attaches: how long it is left alone, and until when.
     rest: Mutex<Option<(Duration, Instant)>>,
@@ -48,6 +57,8 @@ pub(crate) struct HeldLink {
     pub retry: RetryOptions,
     /// Asked for when the first job is given back.
     redelivery: OnceLock<Redelivery>,
+    /// What it is besides on Service Bus.
+    pub service_bus: Option<ServiceBusSource>,
 }
 
 impl HeldLink {
@@ -81,6 +92,9 @@ impl Drop for HeldLink {
     fn drop(&mut self) {
         // A parent's link is not torn down by its child.
         if self.generation == fork::generation() {
+            if let Some(service_bus) = &self.service_bus {
+                service_bus.leave_session();
+            }
             self.link.close();
         }
     }
@@ -95,6 +109,7 @@ impl Source {
             prefetch: options.prefetch.unwrap_or(definition.options.prefetch),
             priority: options.priority,
             retry: options.retry.over(&definition.options.retry),
+            turn: options.session.clone().map(Turn::new),
             attached: Mutex::new(None),
             rest: Mutex::new(None),
             definition,
@@ -115,14 +130,61 @@ impl Source {
         }
     }
 
-    /// There is a link of this process.
+    /// There is a link of this process, or one is asked for.
     pub fn is_attached(&self) -> bool {
-        self.attached().is_some()
+        self.attached().is_some() || self.turn.as_ref().is_some_and(Turn::is_asking)
     }
 
     /// Until when it is left alone, because it could not be attached.
     pub fn rests_until(&self) -> Option<Instant> {
-        self.rest.lock().map(|(_, until)| until)
+        self.session_rests_until()
+            .or(self.rest.lock().map(|(_, until)| until))
+    }
+
+    /// Until when its session is not asked for, because another has it.
+    pub fn session_rests_until(&self) -> Option<Instant> {
+        self.turn.as_ref().and_then(Turn::rests_until)
+    }
+
+    /// When something has to be done about it although no delivery comes: a session without
+    /// jobs is let go, an application asked for a token.
+    pub fn next_errand(&self) -> Option<Instant> {
+        let attached = self.attached()?;
+        let service_bus = attached.service_bus.as_ref()?;
+        let idle_at = self
+            .turn
+            .as_ref()
+            .and_then(|turn| turn.idle_at(attached.held()));
+        let question = service_bus.client.next_question();
+        [idle_at, question].into_iter().flatten().min()
+    }
+
+    /// Does what [`Source::next_errand`] is about.
+    pub fn run_errands(&self, wait: &Wait<'_>) -> Result<()> {
+        let Some(attached) = self.attached() else {
+            return Ok(());
+        };
+        let Some(service_bus) = &attached.service_bus else {
+            return Ok(());
+        };
+        service_bus.touch_session();
+        let token = self.definition.options.token.as_ref();
+        service_bus.client.ask_if_due(token, wait)?;
+        let idle_at = self
+            .turn
+            .as_ref()
+            .and_then(|turn| turn.idle_at(attached.held()));
+        if idle_at.is_some_and(|at| at <= Instant::now()) {
+            self.close();
+        }
+        Ok(())
+    }
+
+    /// Nobody waits for a session any more.
+    pub fn stop_asking(&self) {
+        if let Some(turn) = &self.turn {
+            turn.give_up();
+        }
     }
 
     /// Attaches unless that is done; waits for the broker's answer. What fails
@@ -131,7 +193,7 @@ impl Source {
     /// # Errors
     /// What dialling, declaring or the attach failed with.
     pub fn attach(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
-        if self.attached().is_some() {
+        if self.is_attached() {
             return Ok(());
         }
         let attached = self.attach_now(signal, wait);
@@ -153,7 +215,10 @@ impl Source {
         // declaration while it is short of memory, and a worker that starts then
         // is what helps it.
         let mut declare = self.definition.options.exchange.is_some();
+        let service_bus = self.definition.endpoint.service_bus.is_some();
+        let mut tries = 0;
         loop {
+            tries += 1;
             let attempt = || self.try_attach(declare, signal, wait);
             // Declaring is done over the connection of that role.
             let used = [Role::Consume, self.definition.management_role()];
@@ -166,7 +231,14 @@ impl Source {
                         && !wait.left().is_zero()
                         && pool::is_connected(&self.definition.endpoint, Role::Consume) =>
                 {
-                    wait.sleep(RETRY)?;
+                    let pause = match service_bus {
+                        false => Some(RETRY),
+                        true => refusal::pause(error.condition(), tries),
+                    };
+                    match pause.filter(|pause| *pause < wait.left()) {
+                        Some(pause) => wait.sleep(pause)?,
+                        None => return Err(error.context(self.definition.describe())),
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::QueueNotFound && again => {
                     // Declared earlier, deleted since: once more.
@@ -208,6 +280,11 @@ impl Source {
                 .push((property.to_owned(), Value::from(priority)));
         }
         let address = live.dialect.queue_address(&definition.broker_queue);
+        let mut service_bus = None;
+        if let Some(client) = &live.service_bus {
+            live.authorize(definition, &address, wait)?;
+            service_bus = Some(self.service_bus(client, &address, &mut options));
+        }
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone())?;
         let Some(link) = link else {
             return Err(Error::connection(format!(
@@ -215,6 +292,21 @@ impl Source {
                 definition.describe()
             )));
         };
+        let held = |link, service_bus| {
+            Arc::new(HeldLink {
+                link,
+                generation: fork::generation(),
+                dialect: live.dialect,
+                address,
+                retry: self.retry.clone(),
+                redelivery: OnceLock::new(),
+                service_bus,
+            })
+        };
+        if let Some(turn) = &self.turn {
+            turn.ask(held(link, service_bus));
+            return Ok(());
+        }
         let answered = wait.until(signal, || match link.attached() {
             Ok(true) => Ok(Some(())),
             Ok(false) => Ok(None),
@@ -234,35 +326,99 @@ impl Source {
                 return Err(error);
             }
         }
-        *self.attached.lock() = Some(Arc::new(HeldLink {
-            link,
-            generation: fork::generation(),
-            dialect: live.dialect,
-            address,
-            retry: self.retry.clone(),
-            redelivery: OnceLock::new(),
-        }));
+        *self.attached.lock() = Some(held(link, service_bus));
         Ok(())
+    }
+
+    /// What a receiver on Service Bus is besides.
+    fn service_bus(
+        &self,
+        client: &Arc<Client>,
+        address: &str,
+        options: &mut ReceiverOptions,
+    ) -> ServiceBusSource {
+        let name = format!("amqp1-consume-{}", id::short());
+        let longest = self.definition.options.max_lock_renewal;
+        let locks = LinkLocks::new(&client.locks, address, &name, longest);
+        let session = self.turn.as_ref().map(Turn::filter);
+        if session.is_some() {
+            let patience = SESSION_WAIT.as_millis() as u32;
+            let patience = (TIMEOUT_PROPERTY.to_owned(), Value::from(patience));
+            options.properties.push(patience);
+        }
+        let has_session = session.is_some();
+        options.name = Some(name);
+        options.service_bus = Some(ServiceBusReceiver {
+            receive_and_delete: false,
+            locks: (!has_session).then(|| locks.clone()),
+            session,
+        });
+        ServiceBusSource::new(client, locks, has_session)
+    }
+
+    /// The session that it has, and what is known of its link.
+    pub fn session(&self) -> Option<Attached> {
+        let attached = self.attached()?;
+        let has_one = attached.service_bus.as_ref()?.session.get().is_some();
+        has_one.then_some(attached)
+    }
+
+    /// A session that was asked for and has come.
+    fn take_session(&self) -> Result<()> {
+        let Some(turn) = self.turn.as_ref() else {
+            return Ok(());
+        };
+        match turn.answer() {
+            Answer::None => Ok(()),
+            Answer::Refused(error) => Err(error),
+            Answer::Taken(attached) => {
+                let session = attached.link.session().unwrap_or_default();
+                if let Some(service_bus) = &attached.service_bus {
+                    let id = session.id.or_else(|| turn.filter()).unwrap_or_default();
+                    service_bus.took_session(&id, session.locked_until);
+                }
+                *self.attached.lock() = Some(attached);
+                Ok(())
+            }
+        }
     }
 
     /// The next delivery that has come. `Err` when the link is over; the next
     /// [`Source::attach`] makes a new one.
     pub fn take(&self) -> Result<Option<(Incoming, Attached)>> {
         let Some(attached) = self.attached() else {
+            if self.turn.is_some() {
+                self.take_session()?;
+            }
             return Ok(None);
         };
         match attached.take() {
-            Ok(Some(incoming)) => Ok(Some((incoming, attached))),
+            Ok(Some(incoming)) => {
+                if let Some(turn) = &self.turn {
+                    turn.note_job();
+                }
+                Ok(Some((incoming, attached)))
+            }
             Ok(None) => Ok(None),
             Err(error) => {
                 *self.attached.lock() = None;
-                Err(error)
+                if attached.service_bus.is_none() {
+                    return Err(error);
+                }
+                // A token that is over is no error before a new one is refused.
+                Err(match error.kind() {
+                    ErrorKind::Authentication => Error::connection(error.message()),
+                    _ => Turn::lost(error),
+                })
             }
         }
     }
 
     /// Asks for nothing more and gives back what is buffered; or asks again.
     pub fn set_paused(&self, paused: bool) {
+        if paused {
+            self.stop_asking();
+        }
         if let Some(attached) = self.attached() {
             // A link that is gone has given back everything already.
             let _ = attached.set_prefetch(if paused { 0 } else { self.prefetch });
@@ -280,7 +436,11 @@ impl Source {
 
     /// Gives back everything that is not settled, and detaches.
     pub fn close(&self) {
+        self.stop_asking();
         if let Some(attached) = self.attached() {
+            if let Some(service_bus) = &attached.service_bus {
+                service_bus.leave_session();
+            }
             attached.close();
             *self.attached.lock() = None;
         }

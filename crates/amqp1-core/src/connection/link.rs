@@ -1,7 +1,5 @@
 //! Links as the rest of the client holds them: a connection and a key.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
 use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
@@ -177,6 +175,8 @@ impl SenderLink {
 pub(crate) struct ReceiverOptions {
     /// Deliveries that may be unsettled at once.
     pub prefetch: u32,
+    /// The link's name; one of its own by default.
+    pub name: Option<String>,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
     /// What Service Bus wants of a receiver.
@@ -199,7 +199,6 @@ pub(crate) struct ServiceBusReceiver {
 pub(crate) struct ReceiverLink {
     pub(super) connection: Connection,
     pub(super) key: LinkKey,
-    pub(super) name: Arc<str>,
 }
 
 impl ReceiverLink {
@@ -215,14 +214,8 @@ impl ReceiverLink {
         let Some(key) = state.open_session(signal.clone())? else {
             return Ok(None);
         };
-        let name = match options
-            .service_bus
-            .as_ref()
-            .and_then(|sb| sb.locks.as_ref())
-        {
-            Some(locks) => locks.link().to_owned(),
-            None => format!("amqp1-consume-{}", id::short()),
-        };
+        let name = options.name.clone();
+        let name = name.unwrap_or_else(|| format!("amqp1-consume-{}", id::short()));
         let mut attach = attach(
             &name,
             Role::Receiver,
@@ -247,7 +240,6 @@ impl ReceiverLink {
             }
             locks.clone_from(&service_bus.locks);
         }
-        let link_name = Arc::from(name.as_str());
         if let Some((session, out)) = state.session_and_out(key) {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
             session.receiver = Some(Receiver::new(name, options.prefetch, signal, locks));
@@ -256,13 +248,7 @@ impl ReceiverLink {
         Ok(Some(Self {
             connection: connection.clone(),
             key,
-            name: link_name,
         }))
-    }
-
-    /// The link's name.
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
     }
 
     /// What the attach answer said of the session (Service Bus).
@@ -273,6 +259,11 @@ impl ReceiverLink {
     /// Deliveries that are not settled: in the buffer or in hand.
     pub fn held(&self) -> u32 {
         self.with(|receiver| Ok(receiver.held())).unwrap_or(0)
+    }
+
+    /// The endpoint at the other end, without secrets.
+    pub fn remote_label(&self) -> &str {
+        self.connection.label()
     }
 
     /// Who is at the other end.

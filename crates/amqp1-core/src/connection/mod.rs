@@ -27,7 +27,7 @@ mod tracker;
 pub(crate) use condition::kind as condition_kind;
 pub(crate) use link::{ReceiverLink, ReceiverOptions, SenderLink, ServiceBusReceiver};
 pub(crate) use pair::{probe, LinkPair, Node};
-pub(crate) use receiver::{Incoming, SessionAnswer};
+pub(crate) use receiver::Incoming;
 pub(crate) use tracker::{Outcome, Tracked, Tracker};
 
 use std::sync::{Arc, MutexGuard};

@@ -1,7 +1,5 @@
 //! A link pair for requests and their answers, and a probe of the connection.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Fields, Role, SenderSettleMode};
 use serde_amqp::primitives::Symbol;
@@ -83,7 +81,6 @@ impl LinkPair {
             receiver: ReceiverLink {
                 connection: connection.clone(),
                 key,
-                name: Arc::from(*reply_to),
             },
         }))
     }

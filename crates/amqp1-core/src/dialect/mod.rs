@@ -10,9 +10,6 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::retry::Redelivery;
 
-/// Offered by amqp1-broker when it behaves as Service Bus does; Azure is known by its host.
-const SERVICE_BUS_CAPABILITY: &str = "amqp1:servicebus";
-
 /// How a broker delays a first delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DelaySupport {
@@ -67,7 +64,8 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
 /// # Errors
 /// [`crate::ErrorKind::Unsupported`] for a broker that is known not to work.
 pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> Result<&'static dyn Dialect> {
-    if endpoint.service_bus.is_some() || remote.offers(SERVICE_BUS_CAPABILITY) {
+    // Its open says nothing of itself: it is known before it is dialled, or not at all.
+    if endpoint.service_bus.is_some() {
         return Ok(&servicebus::ServiceBus);
     }
     let label = endpoint.label();

@@ -95,11 +95,6 @@ impl LinkLocks {
         }
     }
 
-    /// The link's name.
-    pub fn link(&self) -> &str {
-        &self.link.name
-    }
-
     /// A delivery has come.
     pub fn arrived(&self, tag: &[u8], payload: &Bytes) {
         let Ok(token) = LockToken::try_from(tag) else {
