@@ -42,7 +42,8 @@ impl Input {
         }
     }
 
-    fn mismatch(&self, path: &str, expected: &str) -> Error {
+    /// `PATH: expected EXPECTED, got …`.
+    pub(crate) fn mismatch(&self, path: &str, expected: &str) -> Error {
         let given = match self {
             Input::Text(text) => format!("string '{}'", text.chars().take(40).collect::<String>()),
             Input::Int(number) => format!("int {number}"),

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod batch;
+pub mod config;
 mod connection;
 pub mod consumer;
 pub mod delay;
@@ -22,6 +23,7 @@ pub mod job;
 mod live;
 mod management;
 pub mod options;
+pub mod place;
 mod pool;
 mod publisher;
 pub mod queue;
@@ -35,6 +37,7 @@ pub mod wait;
 pub mod wire;
 
 pub use batch::{Batch, BatchReport};
+pub use config::Jobs;
 pub use consumer::Consumer;
 pub use delivery::{Delivery, Failure};
 pub use error::{Error, ErrorKind, Result};

@@ -1,5 +1,6 @@
 //! One queue of a consumer: its receiver link, attached again when it was lost.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,10 @@ pub(crate) struct Source {
     prefetch: u32,
     priority: Option<i32>,
     attached: Mutex<Option<Attached>>,
+    /// The consumer wants nothing of it.
+    held: AtomicBool,
+    /// What the link was told of being paused.
+    told: AtomicBool,
     /// After failed attaches: how long it is left alone, and until when.
     rest: Mutex<Option<(Duration, Instant)>>,
 }
@@ -72,6 +77,8 @@ impl Source {
             prefetch: options.prefetch.unwrap_or(definition.options.prefetch),
             priority: options.priority,
             attached: Mutex::new(None),
+            held: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             rest: Mutex::new(None),
             definition,
         }
@@ -210,6 +217,7 @@ impl Source {
                 return Err(error);
             }
         }
+        self.told.store(false, Ordering::Relaxed);
         *self.attached.lock() = Some(Attached {
             generation: fork::generation(),
             link: Arc::new(HeldLink {
@@ -238,14 +246,44 @@ impl Source {
         }
     }
 
-    /// Asks for nothing more and gives back what is buffered; or asks again.
+    /// Asks for nothing more and gives back what is buffered; or asks again, unless
+    /// the pipeline is paused.
     pub fn set_paused(&self, paused: bool) {
+        self.held.store(paused, Ordering::Relaxed);
         if let Some(attached) = self.attached() {
-            // A link that is gone has given back everything already.
-            let _ = attached
-                .link
-                .set_prefetch(if paused { 0 } else { self.prefetch });
+            self.tell(&attached, self.is_paused());
         }
+    }
+
+    /// The consumer is paused, or the pipeline is.
+    pub fn is_paused(&self) -> bool {
+        self.held.load(Ordering::Relaxed) || self.definition.paused.load(Ordering::Relaxed)
+    }
+
+    /// Tells the link when that has changed. True when there is none, and one is wanted.
+    pub fn follow(&self) -> bool {
+        let paused = self.is_paused();
+        if self.told.load(Ordering::Relaxed) == paused {
+            return false;
+        }
+        match self.attached() {
+            Some(attached) => {
+                self.tell(&attached, paused);
+                false
+            }
+            None => {
+                self.told.store(paused, Ordering::Relaxed);
+                !paused
+            }
+        }
+    }
+
+    fn tell(&self, attached: &Attached, paused: bool) {
+        self.told.store(paused, Ordering::Relaxed);
+        // A link that is gone has given back everything already.
+        let _ = attached
+            .link
+            .set_prefetch(if paused { 0 } else { self.prefetch });
     }
 
     /// Gives back what is buffered and lets go of the link, which is closed when
