@@ -73,7 +73,9 @@ fn from_file(
     path: &str,
     environment: &dyn amqp1_core::config::Environment,
 ) -> amqp1_core::Result<amqp1_core::Jobs> {
-    if let Ok(c_path) = CString::new(path) {
+    // What is no path at all is for the core to refuse.
+    let is_path = !path.contains("://");
+    if let (true, Ok(c_path)) = (is_path, CString::new(path)) {
         // SAFETY: a NUL-terminated path; without the warning it runs no PHP code.
         if unsafe { php_check_open_basedir_ex(c_path.as_ptr(), 0) } != 0 {
             return Err(amqp1_core::Error::config(format!(

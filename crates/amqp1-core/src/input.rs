@@ -42,8 +42,7 @@ impl Input {
         }
     }
 
-    /// `PATH: expected EXPECTED, got …`.
-    pub(crate) fn mismatch(&self, path: &str, expected: &str) -> Error {
+    fn mismatch(&self, path: &str, expected: &str) -> Error {
         let given = match self {
             Input::Text(text) => format!("string '{}'", text.chars().take(40).collect::<String>()),
             Input::Int(number) => format!("int {number}"),

@@ -42,7 +42,13 @@ pub(super) fn read(path: &str) -> Result<Arc<Input>> {
     if path.is_empty() {
         return Err(Error::config("the configuration's path is empty"));
     }
-    if path.contains(['\0', '\n']) {
+    // Not repeated: they have passwords.
+    if path.contains("://") {
+        return Err(Error::config(
+            "expected the path of a YAML or JSON file, got an address; an AmqpQueue takes one, and the key amqp1.addr of an array",
+        ));
+    }
+    if path.contains(['\0', '\n']) || path.trim_start().starts_with('{') {
         return Err(Error::config(
             "expected the path of a YAML or JSON file, got what seems to be its content; pass an array instead",
         ));

@@ -78,12 +78,8 @@ pub(super) fn read(
     environment: &dyn Environment,
     defaults: &QueueOptions,
 ) -> Result<Sections> {
-    let entries = match root {
-        Input::Null => &[],
-        Input::Map(entries) => entries.as_slice(),
-        other => return Err(other.mismatch("the configuration", "an array of name => value")),
-    };
-    let (amqp1, jobs) = (section(entries, "amqp1")?, section(entries, "jobs")?);
+    let sections = entries(root, "the configuration")?;
+    let (amqp1, jobs) = (section(sections, "amqp1")?, section(sections, "jobs")?);
     if amqp1.is_none() && jobs.is_none() {
         return Err(Error::config(
             "the configuration has neither 'amqp1' nor 'jobs'",
