@@ -1,5 +1,7 @@
 //! `addr`: one DSN, or a list of them whose hosts are tried in turn.
 
+use std::cell::RefCell;
+
 use crate::config::honour;
 use crate::endpoint::{split_query, Endpoint};
 use crate::error::{Error, Result};
@@ -11,6 +13,8 @@ use crate::queue::Queue;
 pub(super) struct Address {
     dsns: Vec<String>,
     path: String,
+    /// The endpoint of the last pipeline: the next one's is the same, as a rule.
+    last: RefCell<Option<Endpoint>>,
 }
 
 impl Address {
@@ -37,7 +41,11 @@ impl Address {
                 )))
             }
         };
-        Ok(Some(Self { dsns, path }))
+        Ok(Some(Self {
+            dsns,
+            path,
+            last: RefCell::new(None),
+        }))
     }
 
     /// The options of the DSNs' queries over `defaults`.
@@ -58,6 +66,14 @@ impl Address {
     pub fn endpoint(&self, options: &QueueOptions) -> Result<Endpoint> {
         let mut options = options.clone();
         honour::tls(self.is_encrypted(), "", &mut options);
+        if let Some(last) = self.last.borrow().as_ref() {
+            let is_same = last.tls == options.tls
+                && last.container_id == options.container_id
+                && last.heartbeat == options.heartbeat;
+            if is_same {
+                return Ok(last.clone());
+            }
+        }
         let in_path = |error: Error| error.context(&self.path);
         let mut whole: Option<Endpoint> = None;
         for dsn in &self.dsns {
@@ -68,6 +84,8 @@ impl Address {
                 Some(whole) => whole.or(one).map_err(in_path)?,
             });
         }
-        whole.ok_or_else(|| in_path(Error::config("an address is missing")))
+        let whole = whole.ok_or_else(|| in_path(Error::config("an address is missing")))?;
+        *self.last.borrow_mut() = Some(whole.clone());
+        Ok(whole)
     }
 }

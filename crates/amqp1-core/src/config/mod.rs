@@ -14,6 +14,8 @@
 mod address;
 mod expand;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod honour;
 mod jobs;
 mod json;
@@ -23,6 +25,3 @@ mod yaml;
 
 pub use expand::Environment;
 pub use jobs::Jobs;
-
-#[cfg(feature = "fuzzing")]
-pub(crate) use file::parse;

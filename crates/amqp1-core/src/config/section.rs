@@ -112,13 +112,22 @@ fn section<'a>(entries: &'a [(String, Input)], name: &'static str) -> Result<Opt
 }
 
 fn entries<'a>(input: &'a Input, path: &str) -> Result<&'a [(String, Input)]> {
-    match input {
-        Input::Null => Ok(&[]),
-        Input::Text(_) => Err(Error::config(format!(
-            "{path}: expected an array of name => value, got a string"
-        ))),
-        other => other.map(path),
+    let entries = match input {
+        Input::Null => &[],
+        // Not repeated: it may be an address.
+        Input::Text(_) => {
+            return Err(Error::config(format!(
+                "{path}: expected an array of name => value, got a string"
+            )))
+        }
+        other => other.map(path)?,
+    };
+    if entries.iter().any(|(key, _)| key.contains("://")) {
+        return Err(Error::config(format!(
+            "{path}: expected an array of name => value, got an address as a name"
+        )));
     }
+    Ok(entries)
 }
 
 impl Reader<'_> {

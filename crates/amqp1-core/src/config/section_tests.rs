@@ -41,6 +41,7 @@ fn every_error_has_the_path_of_its_key() {
         ("amqp1: {name: x}", "amqp1.name: unknown key; known here: addr, timeout"),
         ("amqp1: [x]", "amqp1: expected an array of name => value, got list"),
         ("amqp1: s3cret", "amqp1: expected an array of name => value, got a string"),
+        ("amqp1: {'amqp://u:s3cret@h'}", "amqp1: expected an array of name => value, got an address as a name"),
         ("amqp1: {addr: 'ampq://u:s3cret@h'}", "amqp1.addr: DSN: unknown scheme 'ampq://', did you mean 'amqp://'?"),
         ("amqp1: {addr: {a: s3cret}}", "amqp1.addr: expected an address, as amqp://user:password@localhost:5672, or a list of them, got array"),
         ("amqp1: {addr: []}", "amqp1.addr: expected an address"),
