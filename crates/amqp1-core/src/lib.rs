@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod address;
+mod backoff;
 pub mod batch;
 mod connection;
 pub mod consumer;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_amqp::Value;
 
+use crate::backoff::{self, Lives};
 use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +25,8 @@ pub(crate) struct Source {
     priority: Option<i32>,
     retry: RetryOptions,
     attached: Mutex<Option<Attached>>,
+    /// How long its links last.
+    lives: Mutex<Option<Lives>>,
     /// After failed attaches: how long it is left alone, and until when.
     rest: Mutex<Option<(Duration, Instant)>>,
 }
@@ -31,6 +34,9 @@ pub(crate) struct Source {
 /// How long a queue that cannot be had is left alone while others are served:
 /// at first, and after many attempts.
 const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
+/// Before an attach after links that broke at once: other queues wait meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Before an attach that the broker refused for a passing reason.
 const RETRY: Duration = Duration::from_millis(250);
@@ -96,6 +102,7 @@ impl Source {
             priority: options.priority,
             retry: options.retry.over(&definition.options.retry),
             attached: Mutex::new(None),
+            lives: Mutex::new(None),
             rest: Mutex::new(None),
             definition,
         }
@@ -148,6 +155,8 @@ impl Source {
     }
 
     fn attach_now(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
+        let broken = self.lives.lock().map_or(0, |lives| lives.ended());
+        wait.sleep(backoff::pause(broken).min(LONGEST_PAUSE))?;
         let mut again = self.definition.options.declare;
         // A queue is declared when it turns out to be missing: RabbitMQ answers no
         // declaration while it is short of memory, and a worker that starts then
@@ -234,6 +243,8 @@ impl Source {
                 return Err(error);
             }
         }
+        let mut lives = self.lives.lock();
+        *lives = Some(Lives::begin(*lives));
         *self.attached.lock() = Some(Arc::new(HeldLink {
             link,
             generation: fork::generation(),
@@ -280,6 +291,8 @@ impl Source {
 
     /// Gives back everything that is not settled, and detaches.
     pub fn close(&self) {
+        // Ended by us: the next one need not wait.
+        *self.lives.lock() = None;
         if let Some(attached) = self.attached() {
             attached.close();
             *self.attached.lock() = None;
