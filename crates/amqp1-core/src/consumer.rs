@@ -8,13 +8,12 @@ use crate::delivery::{Delivery, Failure};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
-use crate::format::roadrunner;
+use crate::format::{self, roadrunner};
 use crate::options::ConsumerOptions;
 use crate::queue::Queue;
 use crate::source::Source;
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
-use crate::wire::DecodeError;
 
 /// Expired deliveries that one look at the queues may pass over.
 const MAX_PASSED_OVER: usize = 1000;
@@ -32,28 +31,30 @@ pub struct Consumer {
     turn: AtomicUsize,
 }
 
-/// A message that is no job, its bytes as the body, and why it is none.
-struct Undecodable {
-    raw: Delivery,
-    error: DecodeError,
+/// A message that is no job, and why it is none: its bytes as the body where it
+/// cannot be decoded, the whole envelope where that is not accepted.
+struct Poison {
+    delivery: Delivery,
+    reason: &'static str,
+    error: String,
 }
 
-impl Undecodable {
+impl Poison {
     /// To the failed queue with the reason; where that cannot be, rejected with
     /// the reason, which is for the broker's own dead-letter queue.
     fn bury(&self, wait: &Wait<'_>) -> Result<()> {
         let failure = Failure {
-            message: self.error.to_string(),
+            message: self.error.clone(),
             exception: None,
         };
-        let wait = wait.restarted(self.raw.timeout());
+        let wait = wait.restarted(self.delivery.timeout());
         let buried = self
-            .raw
-            .dead_letter("undecodable", Some(&failure), None, &wait);
+            .delivery
+            .dead_letter(self.reason, Some(&failure), None, &wait);
         match buried {
             Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
             Err(_) => {
-                self.raw.reject("amqp:decode-error", &failure.message);
+                self.delivery.reject("amqp:decode-error", &failure.message);
                 Ok(())
             }
             Ok(()) => Ok(()),
@@ -65,7 +66,7 @@ impl Undecodable {
 enum Found {
     Delivery(Box<Delivery>),
     /// Poison: dead-lettered, and consuming goes on.
-    Undecodable(Box<Undecodable>),
+    Poison(Box<Poison>),
     Stopped,
     /// A link was lost: it is attached again.
     Lost(Error),
@@ -145,7 +146,7 @@ impl Consumer {
                 None if !wait.left().is_zero() => {}
                 None | Some(Found::Stopped) => return Ok(None),
                 Some(Found::Delivery(delivery)) => return Ok(Some(*delivery)),
-                Some(Found::Undecodable(poison)) => {
+                Some(Found::Poison(poison)) => {
                     poison.bury(&wait)?;
                     // A flood of it must not outlast the deadline.
                     if wait.left().is_zero() {
@@ -180,7 +181,7 @@ impl Consumer {
         while deliveries.len() < max {
             match self.look() {
                 Ok(Some(Found::Delivery(delivery))) => deliveries.push(*delivery),
-                Ok(Some(Found::Undecodable(poison))) => {
+                Ok(Some(Found::Poison(poison))) => {
                     // Interrupted, it is unsettled and comes again; so much is in hand already.
                     if poison.bury(wait).is_err() {
                         break;
@@ -251,21 +252,36 @@ impl Consumer {
                         let delivery_id = incoming.delivery_id;
                         let settled = incoming.settled || self.options.auto_ack;
                         let bytes = incoming.payload;
-                        let decoded = match roadrunner::decode(bytes.clone()) {
+                        let mapping = attached.dialect.property_mapping();
+                        let decoded = match format::decode(bytes.clone(), mapping) {
                             Ok(decoded) => decoded,
                             Err(error) => {
-                                return Ok(Some(Found::Undecodable(Box::new(Undecodable {
-                                    raw: Delivery::new(
-                                        roadrunner::undecoded(bytes),
+                                return Ok(Some(Found::Poison(Box::new(Poison {
+                                    delivery: Delivery::new(
+                                        format::undecoded(bytes),
                                         source.definition.clone(),
                                         attached,
                                         delivery_id,
                                         incoming.settled,
                                     ),
-                                    error,
+                                    reason: "undecodable",
+                                    error: error.to_string(),
                                 }))));
                             }
                         };
+                        if let Some(check) = decoded.poison {
+                            return Ok(Some(Found::Poison(Box::new(Poison {
+                                delivery: Delivery::new(
+                                    decoded,
+                                    source.definition.clone(),
+                                    attached,
+                                    delivery_id,
+                                    incoming.settled,
+                                ),
+                                reason: "poison",
+                                error: check.to_owned(),
+                            }))));
+                        }
                         let expired = decoded
                             .expires_at
                             .is_some_and(|at| at < roadrunner::now_millis());

@@ -8,10 +8,12 @@ use std::time::Duration;
 use crate::connection::ReceiverLink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
-use crate::format::{roadrunner, Decoded};
-use crate::job::{HeaderValue, Job, JobOptions, Payload};
+use crate::format::copy::{Changes, FailureChange};
+use crate::format::envelope::now_millis;
+use crate::format::{self, Decoded, FailureFacts, Format};
+use crate::job::HeaderValue;
 use crate::live::Definition;
-use crate::publisher::{Extra, Publisher};
+use crate::publisher::Publisher;
 use crate::route::Destination;
 use crate::source::Attached;
 use crate::wait::Wait;
@@ -78,12 +80,14 @@ impl Delivery {
         self.decoded.json
     }
 
+    /// The format it travelled in.
+    pub fn format(&self) -> Format {
+        self.decoded.format
+    }
+
     /// Headers in order, each with at least one value.
     pub fn headers(&self) -> &[(String, Vec<String>)] {
-        let message = &self.decoded.message;
-        self.decoded
-            .headers
-            .get_or_init(|| roadrunner::headers(message))
+        self.decoded.headers()
     }
 
     /// Name of the queue (the pipeline) it was taken from.
@@ -123,6 +127,11 @@ impl Delivery {
     /// The trace id, from correlation-id.
     pub fn trace_id(&self) -> Option<&str> {
         self.decoded.trace_id.as_deref()
+    }
+
+    /// Why it is in the failed queue it was taken from; `None` for any other job.
+    pub fn failure(&self) -> Option<FailureFacts> {
+        format::failure(&self.decoded)
     }
 
     /// Settled, by any of the four ways, or on receipt.
@@ -205,7 +214,7 @@ impl Delivery {
         let native = delay.is_zero() || self.attached.dialect.delays_redelivery();
         if headers.is_empty() && native {
             if self.complete() {
-                let at = roadrunner::now_millis().saturating_add(delay.as_millis() as i64);
+                let at = now_millis().saturating_add(delay.as_millis() as i64);
                 match delay.is_zero() {
                     true => self.give_back(&[]),
                     false => self.give_back(&[("x-opt-delivery-time", at)]),
@@ -214,12 +223,14 @@ impl Delivery {
             return Ok(());
         }
         let queue = Destination::Queue(self.definition.broker_queue.clone());
-        let extra = Extra {
-            pipeline: Some(self.pipeline()),
+        let changes = Changes {
+            delay,
+            headers,
             attempts: self.attempts(),
-            failure: &[],
+            expires_at: self.decoded.expires_at,
+            ..Changes::default()
         };
-        self.replace(queue, delay, headers, &extra, wait)
+        self.replace(queue, &changes, wait)
     }
 
     /// To the failed queue (`<queue>.failed`), with reason, error, exception
@@ -237,28 +248,23 @@ impl Delivery {
         if self.is_completed() || self.link().is_err() {
             return Ok(());
         }
-        let text = |text: &str| HeaderValue::Text(Cow::Owned(bounded(text).to_owned()));
-        let mut facts = vec![
-            ("rr_failed_reason", text(reason)),
-            (
-                "rr_failed_queue",
-                HeaderValue::Text(Cow::Borrowed(&self.definition.broker_queue)),
-            ),
-            ("rr_failed_at", HeaderValue::Int(roadrunner::now_millis())),
-        ];
-        if let Some(error) = description.or(failure.map(|failure| failure.message.as_str())) {
-            facts.push(("rr_failed_error", text(error)));
-        }
-        if let Some(exception) = failure.and_then(|failure| failure.exception.as_deref()) {
-            facts.push(("rr_failed_exception", text(exception)));
-        }
-        let extra = Extra {
-            pipeline: Some(self.pipeline()),
+        let error = description.or(failure.map(|failure| failure.message.as_str()));
+        let exception = failure.and_then(|failure| failure.exception.as_deref());
+        let facts = FailureFacts {
+            reason: bounded(reason).to_owned(),
+            error: error.map(|text| bounded(text).to_owned()),
+            exception: exception.map(|text| bounded(text).to_owned()),
+            queue: self.definition.broker_queue.clone(),
             attempts: self.attempts(),
-            failure: &facts,
+            at: Some(now_millis()),
+        };
+        let changes = Changes {
+            attempts: self.attempts(),
+            failure: FailureChange::Set(&facts),
+            ..Changes::default()
         };
         let queue = Destination::Queue(format!("{}.failed", self.definition.broker_queue));
-        self.replace(queue, Duration::ZERO, &[], &extra, wait)
+        self.replace(queue, &changes, wait)
     }
 
     /// Refused for good. Nothing when the delivery is lost: it comes again.
@@ -284,14 +290,11 @@ impl Delivery {
     fn replace(
         &self,
         destination: Destination,
-        delay: Duration,
-        headers: &[(Cow<'_, str>, HeaderValue<'_>)],
-        extra: &Extra<'_>,
+        changes: &Changes<'_>,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        let job = self.copy(delay, headers);
         let mut publisher = Publisher::new(Arc::clone(&self.definition));
-        publisher.send(&job, self.id(), destination, extra, wait)?;
+        publisher.send_copy(&self.decoded, changes, destination, wait)?;
         if let Some((_, error)) = publisher.finish(wait)?.into_iter().next() {
             return Err(error.context(format!("copy of job {}", self.id())));
         }
@@ -303,45 +306,6 @@ impl Delivery {
             }
         }
         Ok(())
-    }
-
-    fn copy<'a>(
-        &'a self,
-        delay: Duration,
-        changed: &'a [(Cow<'a, str>, HeaderValue<'a>)],
-    ) -> Job<'a> {
-        let kept = self
-            .headers()
-            .iter()
-            .filter(|(name, _)| !changed.iter().any(|(new, _)| new == name));
-        let mut headers: Vec<(Cow<'_, str>, HeaderValue<'_>)> = kept
-            .map(|(name, values)| {
-                let mut texts = values.iter().map(|v| HeaderValue::Text(Cow::Borrowed(v)));
-                let value = match (texts.next(), values.len()) {
-                    (Some(only), 1) => only,
-                    (first, _) => HeaderValue::List(first.into_iter().chain(texts).collect()),
-                };
-                (Cow::Borrowed(name.as_str()), value)
-            })
-            .collect();
-        headers.extend(changed.iter().cloned());
-        Job {
-            name: Cow::Borrowed(self.name()),
-            payload: Payload {
-                bytes: Cow::Borrowed(self.body()),
-                json: self.is_json(),
-            },
-            options: JobOptions {
-                priority: u8::try_from(self.priority()).ok(),
-                delay: Some(delay),
-                headers,
-                trace_id: self.trace_id().map(Cow::Borrowed),
-                group: self.decoded.group.as_deref().map(Cow::Borrowed),
-                durable: Some(self.decoded.durable),
-                auto_ack: Some(self.decoded.auto_ack),
-                ..JobOptions::default()
-            },
-        }
     }
 }
 

@@ -38,6 +38,7 @@ pub use batch::{Batch, BatchReport};
 pub use consumer::Consumer;
 pub use delivery::{Delivery, Failure};
 pub use error::{Error, ErrorKind, Result};
+pub use format::{FailureFacts, Format};
 pub use input::Input;
 pub use job::{HeaderValue, Job, JobOptions, Payload};
 pub use options::{ConsumerOptions, QueueOptions};

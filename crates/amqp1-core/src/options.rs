@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::input::Input;
 use crate::suggest::unknown_option;
 
@@ -81,6 +82,8 @@ pub struct QueueOptions {
     pub delay: Option<Duration>,
     /// Time to live of jobs that name none.
     pub ttl: Option<Duration>,
+    /// How jobs are written; all formats are read. Default `roadrunner`.
+    pub format: Format,
     /// TLS files.
     pub tls: TlsOptions,
 }
@@ -105,6 +108,7 @@ impl Default for QueueOptions {
             priority: None,
             delay: None,
             ttl: None,
+            format: Format::default(),
             tls: TlsOptions::default(),
         }
     }
@@ -170,7 +174,7 @@ impl QueueOptions {
                 "priority" => self.priority = Some(value.int(path, 0..=255)? as u8),
                 "delay" => self.delay = Some(value.seconds(path)?),
                 "ttl" => self.ttl = Some(value.seconds(path)?),
-                "format" => format_name(&value.text(path)?, path)?,
+                "format" => self.format = format(&value.text(path)?, path)?,
                 "tls" => self.tls = tls(value, path)?,
                 _ => {}
             }
@@ -196,13 +200,15 @@ fn queue_type(text: &str, path: &str) -> Result<QueueType> {
     }
 }
 
-fn format_name(text: &str, path: &str) -> Result<()> {
-    if text == "roadrunner" {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "{path}: expected 'roadrunner', got '{text}'"
-    )))
+fn format(text: &str, path: &str) -> Result<Format> {
+    let known = Format::ALL.iter().find(|format| format.as_str() == text);
+    known.copied().ok_or_else(|| {
+        let names = Format::ALL.map(|format| format!("'{}'", format.as_str()));
+        Error::config(format!(
+            "{path}: expected one of {}, got '{text}'",
+            names.join(", ")
+        ))
+    })
 }
 
 fn tls(value: &Input, path: &str) -> Result<TlsOptions> {

@@ -1,7 +1,7 @@
 //! The broker of `crates/amqp1-broker`: RabbitMQ's addresses and management,
 //! Service Bus's scheduling.
 
-use super::{DelaySupport, Dialect};
+use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::address;
 use crate::error::Result;
 
@@ -31,6 +31,10 @@ impl Dialect for Embedded {
 
     fn delays_redelivery(&self) -> bool {
         true
+    }
+
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::RabbitMq
     }
 
     fn priority_property(&self) -> Option<&'static str> {

@@ -1,6 +1,6 @@
 //! RabbitMQ 4: native AMQP 1.0, addresses v2, management over a link pair.
 
-use super::{DelaySupport, Dialect};
+use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::address;
 use crate::error::Result;
 
@@ -26,6 +26,10 @@ impl Dialect for RabbitMq4 {
 
     fn delay(&self) -> DelaySupport {
         DelaySupport::DelayQueues
+    }
+
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::RabbitMq
     }
 
     fn priority_property(&self) -> Option<&'static str> {
