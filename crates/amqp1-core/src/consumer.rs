@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::delivery::{Delivery, Failure};
+use crate::delivery::Delivery;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
-use crate::format::{self, roadrunner};
+use crate::intake::{self, Poison, Taken};
 use crate::options::ConsumerOptions;
 use crate::queue::Queue;
 use crate::source::Source;
@@ -31,41 +31,10 @@ pub struct Consumer {
     turn: AtomicUsize,
 }
 
-/// A message that is no job, and why it is none: its bytes as the body where it
-/// cannot be decoded, the whole envelope where that is not accepted.
-struct Poison {
-    delivery: Delivery,
-    reason: &'static str,
-    error: String,
-}
-
-impl Poison {
-    /// To the failed queue with the reason; where that cannot be, rejected with
-    /// the reason, which is for the broker's own dead-letter queue.
-    fn bury(&self, wait: &Wait<'_>) -> Result<()> {
-        let failure = Failure {
-            message: self.error.clone(),
-            exception: None,
-        };
-        let wait = wait.restarted(self.delivery.timeout());
-        let buried = self
-            .delivery
-            .dead_letter(self.reason, Some(&failure), None, &wait);
-        match buried {
-            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
-            Err(_) => {
-                self.delivery.reject("amqp:decode-error", &failure.message);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-}
-
 /// What a look at the queues found.
 enum Found {
     Delivery(Box<Delivery>),
-    /// Poison: dead-lettered, and consuming goes on.
+    /// Dead-lettered, and consuming goes on.
     Poison(Box<Poison>),
     Stopped,
     /// A link was lost: it is attached again.
@@ -247,59 +216,14 @@ impl Consumer {
                     self.signal().raise();
                     return Ok(None);
                 }
-                match source.take() {
-                    Ok(Some((incoming, attached))) => {
-                        let delivery_id = incoming.delivery_id;
-                        let settled = incoming.settled || self.options.auto_ack;
-                        let bytes = incoming.payload;
-                        let mapping = attached.dialect.property_mapping();
-                        let decoded = match format::decode(bytes.clone(), mapping) {
-                            Ok(decoded) => decoded,
-                            Err(error) => {
-                                return Ok(Some(Found::Poison(Box::new(Poison {
-                                    delivery: Delivery::new(
-                                        format::undecoded(bytes),
-                                        source.definition.clone(),
-                                        attached,
-                                        delivery_id,
-                                        incoming.settled,
-                                    ),
-                                    reason: "undecodable",
-                                    error: error.to_string(),
-                                }))));
-                            }
-                        };
-                        if let Some(check) = decoded.poison {
-                            return Ok(Some(Found::Poison(Box::new(Poison {
-                                delivery: Delivery::new(
-                                    decoded,
-                                    source.definition.clone(),
-                                    attached,
-                                    delivery_id,
-                                    incoming.settled,
-                                ),
-                                reason: "poison",
-                                error: check.to_owned(),
-                            }))));
-                        }
-                        let expired = decoded
-                            .expires_at
-                            .is_some_and(|at| at < roadrunner::now_millis());
-                        if expired || ((settled || decoded.auto_ack) && !incoming.settled) {
-                            // Lost with its link: it comes again.
-                            if attached.link.accept(delivery_id).is_err() || expired {
-                                continue;
-                            }
-                        }
+                match intake::take(source, self.options.auto_ack) {
+                    Ok(Some(Taken::Nothing)) => {}
+                    Ok(Some(Taken::Job(delivery))) => {
                         self.turn.store((index + 1) % count, Ordering::Relaxed);
-                        let settled = settled || decoded.auto_ack;
-                        return Ok(Some(Found::Delivery(Box::new(Delivery::new(
-                            decoded,
-                            source.definition.clone(),
-                            attached,
-                            delivery_id,
-                            settled,
-                        )))));
+                        return Ok(Some(Found::Delivery(delivery)));
+                    }
+                    Ok(Some(Taken::Poison(poison))) => {
+                        return Ok(Some(Found::Poison(poison)));
                     }
                     Ok(None) => break,
                     Err(error) => return Ok(Some(Found::Lost(error))),

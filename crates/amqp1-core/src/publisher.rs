@@ -88,6 +88,11 @@ impl Publisher {
         ))
     }
 
+    /// The broker's name of its queue.
+    pub fn queue(&self) -> &str {
+        &self.definition.broker_queue
+    }
+
     /// The index that the next job gets.
     pub fn next_index(&self) -> u64 {
         self.base + self.window.len() as u64

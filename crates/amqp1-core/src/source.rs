@@ -1,6 +1,6 @@
 //! One queue of a consumer: its receiver link, attached again when it was lost.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_amqp::Value;
@@ -12,6 +12,7 @@ use crate::fork;
 use crate::live::Definition;
 use crate::options::ConsumerOptions;
 use crate::pool::{self, Role};
+use crate::retry::{Redelivery, RetryOptions};
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 
@@ -21,6 +22,7 @@ pub(crate) struct Source {
     pub definition: Arc<Definition>,
     prefetch: u32,
     priority: Option<i32>,
+    retry: RetryOptions,
     attached: Mutex<Option<Attached>>,
     /// After failed attaches: how long it is left alone, and until when.
     rest: Mutex<Option<(Duration, Instant)>>,
@@ -39,6 +41,32 @@ const RETRY: Duration = Duration::from_millis(250);
 pub(crate) struct HeldLink {
     link: ReceiverLink,
     generation: u64,
+    pub dialect: &'static dyn Dialect,
+    /// The broker's address of the queue.
+    pub address: String,
+    /// What becomes of its jobs that fail.
+    pub retry: RetryOptions,
+    /// Asked for when the first job is given back.
+    redelivery: OnceLock<Redelivery>,
+}
+
+impl HeldLink {
+    /// What the broker does about jobs of this queue that are given back.
+    pub fn redelivery(&self, definition: &Definition, wait: &Wait<'_>) -> Result<Redelivery> {
+        if let Some(known) = self.redelivery.get() {
+            return Ok(*known);
+        }
+        let remote = self.link.remote();
+        let found = match self.dialect.redelivery(remote, None) {
+            Some(found) => found,
+            None => {
+                let queue_type = definition.queue_type(wait)?;
+                let found = self.dialect.redelivery(remote, queue_type.as_deref());
+                found.unwrap_or(Redelivery::Uncounted)
+            }
+        };
+        Ok(*self.redelivery.get_or_init(|| found))
+    }
 }
 
 impl std::ops::Deref for HeldLink {
@@ -58,19 +86,15 @@ impl Drop for HeldLink {
     }
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Attached {
-    generation: u64,
-    pub link: Arc<HeldLink>,
-    pub dialect: &'static dyn Dialect,
-    pub address: Arc<str>,
-}
+/// The link of a source; of whatever process, see [`HeldLink`].
+pub(crate) type Attached = Arc<HeldLink>;
 
 impl Source {
     pub fn new(definition: Arc<Definition>, options: &ConsumerOptions) -> Self {
         Self {
             prefetch: options.prefetch.unwrap_or(definition.options.prefetch),
             priority: options.priority,
+            retry: options.retry.over(&definition.options.retry),
             attached: Mutex::new(None),
             rest: Mutex::new(None),
             definition,
@@ -210,15 +234,14 @@ impl Source {
                 return Err(error);
             }
         }
-        *self.attached.lock() = Some(Attached {
+        *self.attached.lock() = Some(Arc::new(HeldLink {
+            link,
             generation: fork::generation(),
-            link: Arc::new(HeldLink {
-                link,
-                generation: fork::generation(),
-            }),
             dialect: live.dialect,
-            address: Arc::from(address),
-        });
+            address,
+            retry: self.retry.clone(),
+            redelivery: OnceLock::new(),
+        }));
         Ok(())
     }
 
@@ -228,7 +251,7 @@ impl Source {
         let Some(attached) = self.attached() else {
             return Ok(None);
         };
-        match attached.link.take() {
+        match attached.take() {
             Ok(Some(incoming)) => Ok(Some((incoming, attached))),
             Ok(None) => Ok(None),
             Err(error) => {
@@ -242,9 +265,7 @@ impl Source {
     pub fn set_paused(&self, paused: bool) {
         if let Some(attached) = self.attached() {
             // A link that is gone has given back everything already.
-            let _ = attached
-                .link
-                .set_prefetch(if paused { 0 } else { self.prefetch });
+            let _ = attached.set_prefetch(if paused { 0 } else { self.prefetch });
         }
     }
 
@@ -260,7 +281,7 @@ impl Source {
     /// Gives back everything that is not settled, and detaches.
     pub fn close(&self) {
         if let Some(attached) = self.attached() {
-            attached.link.close();
+            attached.close();
             *self.attached.lock() = None;
         }
     }

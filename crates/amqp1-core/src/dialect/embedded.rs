@@ -3,7 +3,9 @@
 
 use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::address;
+use crate::connection::Remote;
 use crate::error::Result;
+use crate::retry::Redelivery;
 
 #[derive(Debug)]
 pub(super) struct Embedded;
@@ -29,8 +31,8 @@ impl Dialect for Embedded {
         DelaySupport::EnqueueTime
     }
 
-    fn delays_redelivery(&self) -> bool {
-        true
+    fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {
+        Some(Redelivery::Delayed)
     }
 
     fn property_mapping(&self) -> PropertyMapping {

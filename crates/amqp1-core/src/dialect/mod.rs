@@ -6,6 +6,7 @@ mod rabbitmq4;
 
 use crate::connection::Remote;
 use crate::error::{Error, Result};
+use crate::retry::Redelivery;
 
 /// How a broker delays a first delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +52,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// How it delays a first delivery.
     fn delay(&self) -> DelaySupport;
 
-    /// `modified` with `x-opt-delivery-time` delays a redelivery of any queue's message.
-    fn delays_redelivery(&self) -> bool {
-        false
+    /// What it does about a job that is given back as failed, `queue_type` being
+    /// what management says of its queue. `None`: that has to be known.
+    fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {
+        // As AMQP has it (3.4.5).
+        Some(Redelivery::Counted)
     }
 
     /// Where the properties of a `babelqueue` message are.

@@ -17,7 +17,7 @@ use super::envelope::{
     delay_annotations, delay_property, header, now_millis, properties, seconds, Envelope,
     Properties, JSON,
 };
-use super::failure::DEAD_LETTER;
+use super::failure::{self, DEAD_LETTER};
 use super::object::{self, quoted, Object};
 use super::{body, headers, Decoded, Format, Headers, DEDUCED};
 use crate::job::Job;
@@ -187,7 +187,7 @@ pub(super) fn rewritten(
     }
     match changes.failure {
         FailureChange::Set(facts) => {
-            header.set(DEAD_LETTER, facts.json());
+            header.set(DEAD_LETTER, failure::json(facts));
             changed = true;
         }
         FailureChange::Forget if header.has(DEAD_LETTER) => {

@@ -11,7 +11,7 @@ use super::decode::Seen;
 use super::envelope::{
     delay_annotation, delay_property, header, now_millis, properties, Envelope, Properties, JSON,
 };
-use super::failure::{failure, DEAD_LETTER};
+use super::failure::{self, DEAD_LETTER};
 use super::object::{quoted, Object};
 use super::{headers, Decoded, Format};
 use crate::dialect::PropertyMapping;
@@ -322,7 +322,7 @@ pub(super) fn read(
         }
         (reason, _) => {
             // In a failed queue it is looked at as it is.
-            decoded.poison = reason.filter(|_| failure(decoded).is_none());
+            decoded.poison = reason.filter(|_| failure::failure(decoded).is_none());
         }
     }
 }
@@ -336,7 +336,7 @@ pub(super) fn rewritten(mut envelope: Object<'_>, changes: &Changes<'_>) -> Opti
     }
     match changes.failure {
         FailureChange::Set(facts) => {
-            envelope.set(DEAD_LETTER, facts.json());
+            envelope.set(DEAD_LETTER, failure::json(facts));
             changed = true;
         }
         FailureChange::Forget if envelope.has(DEAD_LETTER) => {

@@ -13,9 +13,10 @@ use bytes::Bytes;
 use super::envelope::{
     attempts, delay_annotation, delay_property, header, now_millis, seconds, DelayMark,
 };
-use super::failure::{self, FailureFacts};
+use super::failure;
 use super::object::Object;
 use super::{amqp1, babelqueue, body, headers, Decoded, Format};
+use crate::failure::FailureFacts;
 use crate::job::HeaderValue;
 use crate::wire::message::{section, Body};
 use crate::wire::read::{Items, Reader, Value};
@@ -27,7 +28,6 @@ pub(crate) enum FailureChange<'a> {
     /// As it is.
     Keep,
     /// Gone, as for a replay.
-    #[allow(dead_code)] // until there is a replay
     Forget,
     /// This one in its place.
     Set(&'a FailureFacts),
@@ -235,7 +235,7 @@ fn application_properties(
         count += 2;
     }
     if let FailureChange::Set(facts) = changes.failure {
-        count += facts.properties(&mut kept);
+        count += failure::properties(facts, &mut kept);
     }
     count += headers::properties(&mut kept, changes.headers);
     if count > 0 {

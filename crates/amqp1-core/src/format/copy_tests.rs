@@ -61,9 +61,9 @@ fn facts() -> FailureFacts {
         reason: "failed".to_owned(),
         error: Some("Payment \"gateway\" timeout ü".to_owned()),
         exception: Some("App\\Exceptions\\GatewayTimeout".to_owned()),
-        queue: "orders".to_owned(),
+        queue: Some("orders".to_owned()),
         attempts: 3,
-        at: Some(1_749_132_730_000),
+        failed_at: Some(1_749_132_730_000),
     }
 }
 
@@ -341,8 +341,8 @@ fn what_the_broker_dead_lettered_itself_is_a_failure() {
     };
     let facts = dead("orders").unwrap();
     assert_eq!(
-        (facts.reason.as_str(), facts.queue.as_str()),
-        ("delivery_limit", "orders")
+        (facts.reason.as_str(), facts.queue.as_deref()),
+        ("delivery_limit", Some("orders"))
     );
     assert_eq!(dead("amqp1.delay.250.20000.orders"), None);
 }

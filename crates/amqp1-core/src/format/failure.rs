@@ -2,24 +2,8 @@
 
 use super::object::{quoted, Object};
 use super::{body, Decoded, Format};
+use crate::failure::FailureFacts;
 use crate::wire::write;
-
-/// Why a job is in a failed queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FailureFacts {
-    /// `failed`, `poison`, `unknown`, or any other word for it.
-    pub reason: String,
-    /// The error's message.
-    pub error: Option<String>,
-    /// The exception's class, when there was one.
-    pub exception: Option<String>,
-    /// The broker's name of the queue it came from.
-    pub queue: String,
-    /// Deliveries until then, the one that failed included.
-    pub attempts: u32,
-    /// Unix milliseconds; `None` where it is not known.
-    pub at: Option<i64>,
-}
 
 const REASON: &str = "rr_failed_reason";
 const ERROR: &str = "rr_failed_error";
@@ -41,67 +25,67 @@ pub(super) fn is_property(name: &str) -> bool {
         || name == "DeadLetterErrorDescription"
 }
 
-impl FailureFacts {
-    /// As application properties; how many keys and values they are.
-    pub(super) fn properties(&self, out: &mut Vec<u8>) -> u32 {
-        let mut count = 6;
-        write::string(out, REASON);
-        write::string(out, &self.reason);
-        write::string(out, QUEUE);
-        write::string(out, &self.queue);
-        write::string(out, ATTEMPTS);
-        write::int(out, super::envelope::attempts(self.attempts));
-        for (name, text) in [(ERROR, &self.error), (EXCEPTION, &self.exception)] {
-            if let Some(text) = text {
-                write::string(out, name);
-                write::string(out, text);
-                count += 2;
-            }
-        }
-        if let Some(at) = self.at {
-            write::string(out, AT);
-            write::long(out, at);
+/// A failure as application properties; how many keys and values they are.
+pub(super) fn properties(facts: &FailureFacts, out: &mut Vec<u8>) -> u32 {
+    write::string(out, REASON);
+    write::string(out, &facts.reason);
+    write::string(out, ATTEMPTS);
+    write::int(out, super::envelope::attempts(facts.attempts));
+    let mut count = 4;
+    for (name, text) in [
+        (QUEUE, &facts.queue),
+        (ERROR, &facts.error),
+        (EXCEPTION, &facts.exception),
+    ] {
+        if let Some(text) = text {
+            write::string(out, name);
+            write::string(out, text);
             count += 2;
         }
-        count
     }
+    if let Some(at) = facts.failed_at {
+        write::string(out, AT);
+        write::long(out, at);
+        count += 2;
+    }
+    count
+}
 
-    /// As the object `dead_letter` of an envelope, in the words BabelQueue has.
-    pub(super) fn json(&self) -> String {
-        let reason = match self.reason.as_str() {
-            "poison" | "unknown_urn" => &self.reason,
-            "unknown" => "unknown_urn",
-            _ => "failed",
-        };
-        let text = |text: &Option<String>| match text {
-            Some(text) => quoted(text),
-            None => "null".to_owned(),
-        };
-        format!(
-            r#"{{"reason":{},"error":{},"exception":{},"failed_at":{},"original_queue":{},"attempts":{},"lang":"php"}}"#,
-            quoted(reason),
-            text(&self.error),
-            text(&self.exception),
-            self.at.unwrap_or_else(super::envelope::now_millis),
-            quoted(&self.queue),
-            self.attempts,
-        )
-    }
+/// A failure as the object `dead_letter` of an envelope, in the words BabelQueue has.
+pub(super) fn json(facts: &FailureFacts) -> String {
+    let reason = match facts.reason.as_str() {
+        "poison" | "unknown_urn" => &facts.reason,
+        "unknown" => "unknown_urn",
+        _ => "failed",
+    };
+    let text = |text: &Option<String>| match text {
+        Some(text) => quoted(text),
+        None => "null".to_owned(),
+    };
+    format!(
+        r#"{{"reason":{},"error":{},"exception":{},"failed_at":{},"original_queue":{},"attempts":{},"lang":"php"}}"#,
+        quoted(reason),
+        text(&facts.error),
+        text(&facts.exception),
+        facts.failed_at.unwrap_or_else(super::envelope::now_millis),
+        text(&facts.queue),
+        facts.attempts,
+    )
+}
 
-    fn from_json(json: &Object<'_>) -> Option<Self> {
-        let text = |key: &str| json.text(key).map(|text| text.into_owned());
-        Some(Self {
-            reason: match text("reason")?.as_str() {
-                "unknown_urn" => "unknown".to_owned(),
-                reason => reason.to_owned(),
-            },
-            error: text("error"),
-            exception: text("exception"),
-            queue: text("original_queue").unwrap_or_default(),
-            attempts: number(json.integer("attempts")),
-            at: json.integer("failed_at"),
-        })
-    }
+fn from_json(json: &Object<'_>) -> Option<FailureFacts> {
+    let text = |key: &str| json.text(key).map(|text| text.into_owned());
+    Some(FailureFacts {
+        reason: match text("reason")?.as_str() {
+            "unknown_urn" => "unknown".to_owned(),
+            reason => reason.to_owned(),
+        },
+        error: text("error"),
+        exception: text("exception"),
+        queue: text("original_queue"),
+        attempts: number(json.integer("attempts")),
+        failed_at: json.integer("failed_at"),
+    })
 }
 
 fn number(attempts: Option<i64>) -> u32 {
@@ -131,8 +115,8 @@ fn of_properties(decoded: &Decoded) -> Option<FailureFacts> {
             }
             Some(ERROR | "DeadLetterErrorDescription") => facts.error = Some(text()),
             Some(EXCEPTION) => facts.exception = Some(text()),
-            Some(QUEUE) => facts.queue = text(),
-            Some(AT) => facts.at = value.as_int(),
+            Some(QUEUE) => facts.queue = Some(text()),
+            Some(AT) => facts.failed_at = value.as_int(),
             Some(ATTEMPTS) => facts.attempts = number(value.as_int()),
             _ => {}
         }
@@ -154,7 +138,7 @@ fn of_envelope(decoded: &Decoded) -> Option<FailureFacts> {
         _ => envelope.clone(),
     };
     let dead_letter = header.object(DEAD_LETTER)?;
-    FailureFacts::from_json(&dead_letter)
+    from_json(&dead_letter)
 }
 
 /// RabbitMQ's annotations of what it dead-lettered itself.
@@ -175,7 +159,7 @@ fn of_broker(decoded: &Decoded) -> Option<FailureFacts> {
     let queue = queue.filter(|queue| !queue.starts_with(DELAY_QUEUE))?;
     Some(FailureFacts {
         reason: reason?.to_owned(),
-        queue: queue.to_owned(),
+        queue: Some(queue.to_owned()),
         attempts: decoded.earlier_attempts,
         ..FailureFacts::default()
     })

@@ -21,7 +21,6 @@ use bytes::Bytes;
 
 pub(crate) use self::decode::{decode, undecoded};
 pub(crate) use self::failure::failure;
-pub use self::failure::FailureFacts;
 use crate::dialect::PropertyMapping;
 use crate::error::Result;
 use crate::job::Job;
