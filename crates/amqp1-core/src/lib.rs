@@ -45,6 +45,7 @@ pub use consumer::Consumer;
 pub use delivery::{Delivery, Outcome};
 pub use error::{Error, ErrorKind, Result};
 pub use failure::{Failure, FailureFacts};
+pub use format::Format;
 pub use input::Input;
 pub use job::{HeaderValue, Job, JobOptions, Payload};
 pub use options::{ConsumerOptions, QueueOptions};

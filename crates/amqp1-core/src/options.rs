@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::input::Input;
 use crate::retry::RetryOptions;
 use crate::suggest::unknown_option;
@@ -82,6 +83,8 @@ pub struct QueueOptions {
     pub delay: Option<Duration>,
     /// Time to live of jobs that name none.
     pub ttl: Option<Duration>,
+    /// How jobs are written; all formats are read. Default `roadrunner`.
+    pub format: Format,
     /// What becomes of a job that failed.
     pub retry: RetryOptions,
     /// TLS files.
@@ -108,6 +111,7 @@ impl Default for QueueOptions {
             priority: None,
             delay: None,
             ttl: None,
+            format: Format::default(),
             retry: RetryOptions::default(),
             tls: TlsOptions::default(),
         }
@@ -178,7 +182,7 @@ impl QueueOptions {
                 "priority" => self.priority = Some(value.int(path, 0..=255)? as u8),
                 "delay" => self.delay = Some(value.seconds(path)?),
                 "ttl" => self.ttl = Some(value.seconds(path)?),
-                "format" => format_name(&value.text(path)?, path)?,
+                "format" => self.format = format(&value.text(path)?, path)?,
                 "tls" => self.tls = tls(value, path)?,
                 name => {
                     self.retry.read(name, value, path)?;
@@ -206,13 +210,15 @@ fn queue_type(text: &str, path: &str) -> Result<QueueType> {
     }
 }
 
-fn format_name(text: &str, path: &str) -> Result<()> {
-    if text == "roadrunner" {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "{path}: expected 'roadrunner', got '{text}'"
-    )))
+fn format(text: &str, path: &str) -> Result<Format> {
+    let known = Format::ALL.iter().find(|format| format.as_str() == text);
+    known.copied().ok_or_else(|| {
+        let names = Format::ALL.map(|format| format!("'{}'", format.as_str()));
+        Error::config(format!(
+            "{path}: expected one of {}, got '{text}'",
+            names.join(", ")
+        ))
+    })
 }
 
 fn tls(value: &Input, path: &str) -> Result<TlsOptions> {

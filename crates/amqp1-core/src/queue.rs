@@ -17,7 +17,7 @@ use crate::live::{Definition, Live};
 use crate::management::{Management, Response};
 use crate::options::QueueOptions;
 use crate::pool::Role;
-use crate::publisher::{Extra, Publisher};
+use crate::publisher::Publisher;
 use crate::pull::Pull;
 use crate::route::Destination;
 use crate::topology::{queue_path, Strictness};
@@ -171,7 +171,7 @@ impl Queue {
             None => id::job_id(),
         };
         let mut publisher = Publisher::new(Arc::clone(&self.definition));
-        let sent = publisher.send(job, &id, Destination::of(job), &Extra::default(), wait);
+        let sent = publisher.send(job, &id, Destination::of(job), wait);
         sent.map_err(|error| match error.kind() {
             ErrorKind::Timeout => error.context(format!("job {id}")),
             _ => error,
