@@ -1,7 +1,6 @@
 //! `Amqp1\Jobs`.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
@@ -13,6 +12,7 @@ use ext_php_rs::zend::{ce, ClassEntry};
 use crate::args::{Configuration, Text};
 use crate::boundary::{run, Fail};
 use crate::config;
+use crate::consumer::FOR_EVER;
 use crate::convert::Parameter;
 use crate::engine::guarded;
 use crate::interrupt::blocking;
@@ -91,9 +91,6 @@ impl IntoZval for Pipelines {
     }
 }
 
-/// A wait that each pipeline's own timeout bounds.
-const FOR_EVER: Duration = Duration::MAX;
-
 #[php_impl]
 impl Jobs {
     /// Reads and checks the configuration.
@@ -130,6 +127,7 @@ impl Jobs {
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
         run(|| {
             let jobs = Rc::clone(&self.jobs);
+            // Each pipeline's own timeout bounds it.
             let all = blocking(FOR_EVER, |wait| jobs.stats(wait))?;
             let mut array = ZendHashTable::new();
             for (name, stats) in all {

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod address;
+mod backoff;
 pub mod batch;
 pub mod config;
 mod connection;
@@ -12,6 +13,8 @@ mod dialect;
 mod embedded;
 pub mod endpoint;
 pub mod error;
+mod failed;
+mod failure;
 pub mod fork;
 mod format;
 #[cfg(feature = "fuzzing")]
@@ -19,6 +22,7 @@ mod format;
 pub mod fuzzing;
 pub mod id;
 pub mod input;
+mod intake;
 pub mod job;
 mod live;
 mod management;
@@ -26,7 +30,9 @@ pub mod options;
 pub mod place;
 mod pool;
 mod publisher;
+mod pull;
 pub mod queue;
+pub mod retry;
 mod route;
 mod runtime;
 mod source;
@@ -39,8 +45,10 @@ pub mod wire;
 pub use batch::{Batch, BatchReport};
 pub use config::Jobs;
 pub use consumer::Consumer;
-pub use delivery::{Delivery, Failure};
+pub use delivery::{Delivery, Outcome};
 pub use error::{Error, ErrorKind, Result};
+pub use failure::{Failure, FailureFacts};
+pub use format::Format;
 pub use input::Input;
 pub use job::{HeaderValue, Job, JobOptions, Payload};
 pub use options::{ConsumerOptions, QueueOptions};

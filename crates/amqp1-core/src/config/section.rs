@@ -400,7 +400,7 @@ pub(super) fn unknown_pipeline(name: &str, all: &[&str]) -> String {
 }
 
 fn option_names(more: &[&'static str], without: &[&str]) -> Vec<&'static str> {
-    let options = QueueOptions::NAMES.into_iter();
+    let options = QueueOptions::NAMES.iter().copied();
     let options = options.filter(|name| !without.contains(name));
     more.iter().copied().chain(options).collect()
 }
