@@ -39,6 +39,8 @@ enum Found {
     /// Dead-lettered, and consuming goes on.
     Poison(Box<Poison>),
     Stopped,
+    /// A pipeline was resumed that was not attached while it was paused.
+    Resumed,
     /// A link was lost: it is attached again.
     Lost(Error),
 }
@@ -131,7 +133,8 @@ impl Consumer {
             }
             match look_until.until(&self.signal(), || self.look())? {
                 None if !wait.left().is_zero() => {}
-                None | Some(Found::Stopped) => return Ok(None),
+                Some(Found::Resumed) if !wait.left().is_zero() => {}
+                None | Some(Found::Stopped | Found::Resumed) => return Ok(None),
                 Some(Found::Delivery(delivery)) => return Ok(Some(*delivery)),
                 Some(Found::Poison(poison)) => {
                     poison.bury(&wait)?;
@@ -192,7 +195,8 @@ impl Consumer {
             let rests = source.rests_until().is_some_and(|at| at > Instant::now());
             let endpoint = &source.definition.endpoint;
             let waits = (others && rests) || source.session_rests_until().is_some();
-            if source.is_attached() || waits || unreachable.contains(&endpoint) {
+            let served = source.is_attached() || source.is_paused();
+            if served || waits || unreachable.contains(&endpoint) {
                 continue;
             }
             worked = true;
@@ -211,7 +215,8 @@ impl Consumer {
 
     /// The wait, no longer than until a queue that rests is to be tried again.
     fn until_next_try<'a>(&self, wait: &Wait<'a>) -> Wait<'a> {
-        let resting = self.sources.iter().filter(|source| !source.is_attached());
+        let wanted = |source: &&Source| !source.is_attached() && !source.is_paused();
+        let resting = self.sources.iter().filter(wanted);
         let with_errands = self.sources.iter().filter(|_| self.has_errands);
         let errands = with_errands.filter_map(Source::next_errand);
         match resting.filter_map(Source::rests_until).chain(errands).min() {
@@ -230,6 +235,9 @@ impl Consumer {
         for offset in 0..count {
             let index = (first + offset) % count;
             let source = &self.sources[index];
+            if source.follow() {
+                return Ok(Some(Found::Resumed));
+            }
             loop {
                 // A flood of what is not handed out must not outlast the deadline.
                 passed_over += 1;

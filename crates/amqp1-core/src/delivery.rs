@@ -9,10 +9,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failed;
 use crate::failure::{bounded, Failure, FailureFacts};
 use crate::fork;
-use crate::format::{roadrunner, Decoded};
-use crate::job::{HeaderValue, Job, JobOptions, Payload};
+use crate::format::copy::{Changes, FailureChange};
+use crate::format::envelope::now_millis;
+use crate::format::{self, Decoded, Format};
+use crate::job::HeaderValue;
 use crate::live::Definition;
-use crate::publisher::{Extra, Publisher};
+use crate::publisher::Publisher;
 use crate::retry::{FailedQueue, Redelivery, Verdict};
 use crate::route::Destination;
 use crate::servicebus::constants::{DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON};
@@ -25,6 +27,9 @@ use crate::wire::state;
 
 /// The reason of jobs whose attempts are used up.
 const FAILED: &str = "failed";
+
+/// The delivery was lost before it was given back.
+const LOST: u8 = u8::MAX;
 
 /// What was made of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +74,7 @@ pub struct Delivery {
     delivery_id: u32,
     /// The service's lock on it (Service Bus).
     lock: Option<LockToken>,
-    /// [`Outcome`], or zero.
+    /// [`Outcome`], [`LOST`], or zero.
     settled: AtomicU8,
     generation: u64,
 }
@@ -113,12 +118,14 @@ impl Delivery {
         self.decoded.json
     }
 
+    /// The format it travelled in.
+    pub fn format(&self) -> Format {
+        self.decoded.format
+    }
+
     /// Headers in order, each with at least one value.
     pub fn headers(&self) -> &[(String, Vec<String>)] {
-        let message = &self.decoded.message;
-        self.decoded
-            .headers
-            .get_or_init(|| roadrunner::headers(message))
+        self.decoded.headers()
     }
 
     /// Name of the queue (the pipeline) it was taken from.
@@ -162,10 +169,10 @@ impl Delivery {
 
     /// Settled, by any of the four ways, or on receipt.
     pub fn is_completed(&self) -> bool {
-        self.outcome().is_some()
+        self.settled.load(Ordering::Relaxed) != 0
     }
 
-    /// What was made of it; `None` while it is unsettled.
+    /// What was made of it; `None` while it is unsettled, and when it was lost.
     pub fn outcome(&self) -> Option<Outcome> {
         Outcome::ALL
             .into_iter()
@@ -192,14 +199,21 @@ impl Delivery {
         Ok(&self.attached)
     }
 
-    /// Nothing can or need be done about it any more.
+    /// Nothing can or need be done about it any more. What is lost is settled by
+    /// that: it comes again as another delivery.
     fn is_over(&self) -> bool {
-        self.is_completed()
-            || match self.link() {
-                // A lock of the service outlives the link.
-                Ok(link) => link.failed().is_some() && self.peek_lock().is_none(),
-                Err(_) => true,
-            }
+        let lost = match self.link() {
+            // A lock of the service outlives the link.
+            Ok(link) => link.failed().is_some() && self.peek_lock().is_none(),
+            Err(_) => true,
+        };
+        if lost {
+            let (from, to) = (0, LOST);
+            let _ = self
+                .settled
+                .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        lost || self.is_completed()
     }
 
     /// The service's lock, by which it is settled (Service Bus).
@@ -298,7 +312,7 @@ impl Delivery {
                 self.give_back(&[], outcome, wait)?;
             }
             Redelivery::Delayed => {
-                let at = roadrunner::now_millis().saturating_add(delay.as_millis() as i64);
+                let at = now_millis().saturating_add(delay.as_millis() as i64);
                 self.give_back(&[("x-opt-delivery-time", at)], outcome, wait)?;
             }
             _ if self.attached.service_bus.is_some() && entity::takes_no_copy(self.source()) => {
@@ -313,12 +327,14 @@ impl Delivery {
             }
             Redelivery::Counted | Redelivery::Uncounted => {
                 let queue = Destination::Queue(self.definition.broker_queue.clone());
-                let extra = Extra {
-                    pipeline: Some(self.pipeline()),
+                let changes = Changes {
+                    delay,
+                    headers,
                     attempts: self.attempts(),
-                    failure: &[],
+                    expires_at: self.decoded.expires_at,
+                    ..Changes::default()
                 };
-                self.replace(queue, delay, headers, &extra, outcome, wait)?;
+                self.replace(queue, &changes, outcome, wait)?;
             }
         }
         Ok(())
@@ -349,30 +365,24 @@ impl Delivery {
                 return self.dead_letter_there(&lock, reason, failure, description, wait);
             }
         }
-        let text = |text: &str| HeaderValue::Text(Cow::Owned(bounded(text).to_owned()));
-        let mut facts = vec![
-            ("rr_failed_reason", text(reason)),
-            (
-                "rr_failed_queue",
-                HeaderValue::Text(Cow::Borrowed(&self.definition.broker_queue)),
-            ),
-            ("rr_failed_at", HeaderValue::Int(roadrunner::now_millis())),
-        ];
-        if let Some(error) = description.or(failure.map(|failure| failure.message.as_str())) {
-            facts.push(("rr_failed_error", text(error)));
-        }
-        if let Some(exception) = failure.and_then(|failure| failure.exception.as_deref()) {
-            facts.push(("rr_failed_exception", text(exception)));
-        }
-        let extra = Extra {
-            pipeline: Some(self.pipeline()),
+        let error = description.or(failure.map(|failure| failure.message.as_str()));
+        let exception = failure.and_then(|failure| failure.exception.as_deref());
+        let facts = FailureFacts {
+            reason: bounded(reason).to_owned(),
+            error: error.map(|text| bounded(text).to_owned()),
+            exception: exception.map(|text| bounded(text).to_owned()),
+            queue: Some(self.definition.broker_queue.clone()),
             attempts: self.attempts(),
-            failure: &facts,
+            failed_at: Some(now_millis()),
+        };
+        let changes = Changes {
+            attempts: self.attempts(),
+            failure: FailureChange::Set(&facts),
+            ..Changes::default()
         };
         let name = failed::queue_name(&self.definition, configured)?;
-        let outcome = Outcome::DeadLettered;
         let queue = Destination::Queue(name);
-        self.replace(queue, Duration::ZERO, &[], &extra, outcome, wait)
+        self.replace(queue, &changes, Outcome::DeadLettered, wait)
     }
 
     /// To the service's own dead-letter queue (Service Bus).
@@ -401,32 +411,7 @@ impl Delivery {
 
     /// Why it is in a failed queue; `None` for a job that is in none.
     pub fn failure(&self) -> Option<FailureFacts> {
-        let mut facts = FailureFacts::default();
-        let mut by_service = FailureFacts::default();
-        let mut items = self.decoded.message.application_properties().ok()??;
-        while let Ok(Some((key, value))) = items.entry() {
-            let text = || value.as_text().map(str::to_owned);
-            match key.as_text() {
-                Some("rr_failed_reason") => facts.reason = text()?,
-                Some("rr_failed_error") => facts.error = text(),
-                Some("rr_failed_exception") => facts.exception = text(),
-                Some("rr_failed_queue") => facts.queue = text(),
-                Some("rr_failed_at") => facts.failed_at = value.as_int(),
-                Some("rr_attempts") => {
-                    facts.attempts = value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32;
-                }
-                Some(DEAD_LETTER_REASON) => by_service.reason = text()?,
-                Some(DEAD_LETTER_DESCRIPTION) => by_service.error = text(),
-                _ => {}
-            }
-        }
-        // What the service wrote, itself or at our request, is newer than what came with a copy.
-        if !by_service.reason.is_empty() {
-            facts.reason = by_service.reason;
-            facts.error = by_service.error.filter(|error| !error.is_empty());
-            facts.attempts = facts.attempts.max(self.decoded.earlier_attempts);
-        }
-        (!facts.reason.is_empty()).then_some(facts)
+        format::failure(&self.decoded)
     }
 
     /// When it failed, in Unix milliseconds.
@@ -445,13 +430,11 @@ impl Delivery {
                 self.id()
             )));
         }
-        let extra = Extra {
-            pipeline: Some(self.pipeline()),
-            attempts: 0,
-            failure: &[],
+        let changes = Changes {
+            failure: FailureChange::Forget,
+            ..Changes::default()
         };
-        let job = self.copy(Duration::ZERO, &[]);
-        publisher.send(&job, self.id(), Destination::Queue(queue), &extra, wait)
+        publisher.send_copy(&self.decoded, &changes, Destination::Queue(queue), wait)
     }
 
     /// Its copy is elsewhere. Nothing when the delivery is lost: it comes again.
@@ -506,15 +489,12 @@ impl Delivery {
     fn replace(
         &self,
         destination: Destination,
-        delay: Duration,
-        headers: &[(Cow<'_, str>, HeaderValue<'_>)],
-        extra: &Extra<'_>,
+        changes: &Changes<'_>,
         outcome: Outcome,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        let job = self.copy(delay, headers);
         let mut publisher = Publisher::new(Arc::clone(&self.definition));
-        publisher.send(&job, self.id(), destination, extra, wait)?;
+        publisher.send_copy(&self.decoded, changes, destination, wait)?;
         if let Some((_, error)) = publisher.finish(wait)?.into_iter().next() {
             return Err(error.context(format!("copy of job {}", self.id())));
         }
@@ -526,45 +506,6 @@ impl Delivery {
             }
         }
         Ok(())
-    }
-
-    fn copy<'a>(
-        &'a self,
-        delay: Duration,
-        changed: &'a [(Cow<'a, str>, HeaderValue<'a>)],
-    ) -> Job<'a> {
-        let kept = self
-            .headers()
-            .iter()
-            .filter(|(name, _)| !changed.iter().any(|(new, _)| new == name));
-        let mut headers: Vec<(Cow<'_, str>, HeaderValue<'_>)> = kept
-            .map(|(name, values)| {
-                let mut texts = values.iter().map(|v| HeaderValue::Text(Cow::Borrowed(v)));
-                let value = match (texts.next(), values.len()) {
-                    (Some(only), 1) => only,
-                    (first, _) => HeaderValue::List(first.into_iter().chain(texts).collect()),
-                };
-                (Cow::Borrowed(name.as_str()), value)
-            })
-            .collect();
-        headers.extend(changed.iter().cloned());
-        Job {
-            name: Cow::Borrowed(self.name()),
-            payload: Payload {
-                bytes: Cow::Borrowed(self.body()),
-                json: self.is_json(),
-            },
-            options: JobOptions {
-                priority: u8::try_from(self.priority()).ok(),
-                delay: Some(delay),
-                headers,
-                trace_id: self.trace_id().map(Cow::Borrowed),
-                group: self.decoded.group.as_deref().map(Cow::Borrowed),
-                durable: Some(self.decoded.durable),
-                auto_ack: Some(self.decoded.auto_ack),
-                ..JobOptions::default()
-            },
-        }
     }
 }
 

@@ -3,20 +3,21 @@
 use crate::delivery::Delivery;
 use crate::error::{ErrorKind, Result};
 use crate::failure::Failure;
-use crate::format::roadrunner;
+use crate::format;
+use crate::format::envelope::now_millis;
 use crate::servicebus::locks::LockToken;
 use crate::source::Source;
 use crate::wait::Wait;
-use crate::wire::DecodeError;
 
 /// The reason of messages that are no jobs.
 const POISON: &str = "poison";
 
-/// A message that is no job, its bytes as the body, and why it is none.
+/// A message that is no job, and why it is none: its bytes as the body where it
+/// cannot be decoded, its whole envelope where that is not accepted.
 #[derive(Debug)]
 pub(crate) struct Poison {
-    raw: Delivery,
-    error: DecodeError,
+    delivery: Delivery,
+    error: String,
 }
 
 impl Poison {
@@ -27,15 +28,17 @@ impl Poison {
     /// [`ErrorKind::Interrupted`] only.
     pub fn bury(&self, wait: &Wait<'_>) -> Result<()> {
         let failure = Failure {
-            message: self.error.to_string(),
+            message: self.error.clone(),
             exception: None,
         };
-        let wait = wait.restarted(self.raw.timeout());
-        let buried = self.raw.dead_letter(POISON, Some(&failure), None, &wait);
+        let wait = wait.restarted(self.delivery.timeout());
+        let buried = self
+            .delivery
+            .dead_letter(POISON, Some(&failure), None, &wait);
         match buried {
             Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
             Err(_) => {
-                self.raw.reject("amqp:decode-error", &failure.message);
+                self.delivery.reject("amqp:decode-error", &failure.message);
                 Ok(())
             }
             Ok(()) => Ok(()),
@@ -72,18 +75,22 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
         }
     }
     let bytes = incoming.payload;
-    let decoded = match roadrunner::decode(bytes.clone()) {
-        Ok(decoded) => decoded,
-        Err(error) => {
-            let decoded = roadrunner::undecoded(bytes);
-            let definition = source.definition.clone();
-            let settled = incoming.settled;
-            let raw = Delivery::new(decoded, definition, attached, ids, settled);
-            return Ok(Some(Taken::Poison(Box::new(Poison { raw, error }))));
+    let mapping = attached.dialect.property_mapping();
+    let (decoded, error) = match format::decode(bytes.clone(), mapping) {
+        Ok(decoded) => {
+            let error = decoded.poison.map(str::to_owned);
+            (decoded, error)
         }
+        Err(error) => (format::undecoded(bytes), Some(error.to_string())),
     };
+    if let Some(error) = error {
+        let definition = source.definition.clone();
+        let settled = incoming.settled;
+        let delivery = Delivery::new(decoded, definition, attached, ids, settled);
+        return Ok(Some(Taken::Poison(Box::new(Poison { delivery, error }))));
+    }
     let expires_at = decoded.expires_at;
-    let expired = expires_at.is_some_and(|at| at < roadrunner::now_millis());
+    let expired = expires_at.is_some_and(|at| at < now_millis());
     let settled = incoming.settled || auto_ack || decoded.auto_ack;
     if expired || (settled && !incoming.settled) {
         if let (Some(locks), Some(lock)) = (source_of_locks.and_then(|s| s.locks()), lock) {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::input::Input;
+use crate::place::Place;
 use crate::retry::RetryOptions;
 use crate::servicebus::token::{Token, TokenOption};
 use crate::suggest::unknown_option;
@@ -93,6 +95,8 @@ pub struct QueueOptions {
     pub delay: Option<Duration>,
     /// Time to live of jobs that name none.
     pub ttl: Option<Duration>,
+    /// How jobs are written; all formats are read. Default `roadrunner`.
+    pub format: Format,
     /// What becomes of a job that failed.
     pub retry: RetryOptions,
     /// TLS files.
@@ -126,6 +130,7 @@ impl Default for QueueOptions {
             priority: None,
             delay: None,
             ttl: None,
+            format: Format::default(),
             retry: RetryOptions::default(),
             tls: TlsOptions::default(),
             dialect: DialectOption::Auto,
@@ -166,15 +171,16 @@ impl QueueOptions {
         "max_lock_renewal",
     ];
 
-    /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
+    /// Reads the options written at `place` over `self` (the defaults). `null` leaves a default.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`]: an unknown name (with the nearest known one) or a wrong value.
-    pub fn apply(mut self, what: &str, input: &Input) -> Result<Self> {
-        for (key, value) in input.map(what)? {
-            let path = &format!("{what}: option '{key}'");
+    pub fn apply<'a>(mut self, place: impl Into<Place<'a>>, input: &Input) -> Result<Self> {
+        let place = place.into();
+        for (key, value) in input.map(place.name())? {
+            let path = &place.entry(key);
             if !Self::NAMES.contains(&key.as_str()) {
-                return Err(Error::config(unknown_option(what, key, Self::NAMES)));
+                return Err(Error::config(place.unknown(key, Self::NAMES)));
             }
             if *value == Input::Null {
                 continue;
@@ -202,7 +208,7 @@ impl QueueOptions {
                 "priority" => self.priority = Some(value.int(path, 0..=255)? as u8),
                 "delay" => self.delay = Some(value.seconds(path)?),
                 "ttl" => self.ttl = Some(value.seconds(path)?),
-                "format" => format_name(&value.text(path)?, path)?,
+                "format" => self.format = format(&value.text(path)?, path)?,
                 "tls" => self.tls = tls(value, path)?,
                 "dialect" => self.dialect = dialect(&value.text(path)?, path)?,
                 "token" => self.token = Some(token(value, path)?),
@@ -253,13 +259,15 @@ fn token(value: &Input, path: &str) -> Result<TokenOption> {
     Ok(TokenOption::Fixed(token))
 }
 
-fn format_name(text: &str, path: &str) -> Result<()> {
-    if text == "roadrunner" {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "{path}: expected 'roadrunner', got '{text}'"
-    )))
+fn format(text: &str, path: &str) -> Result<Format> {
+    let known = Format::ALL.iter().find(|format| format.as_str() == text);
+    known.copied().ok_or_else(|| {
+        let names = Format::ALL.map(|format| format!("'{}'", format.as_str()));
+        Error::config(format!(
+            "{path}: expected one of {}, got '{text}'",
+            names.join(", ")
+        ))
+    })
 }
 
 fn tls(value: &Input, path: &str) -> Result<TlsOptions> {

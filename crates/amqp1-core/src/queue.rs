@@ -1,5 +1,6 @@
 //! A queue as its users see it.
 
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use crate::live::{Definition, Live};
 use crate::management::{Management, Response};
 use crate::options::QueueOptions;
 use crate::pool::Role;
-use crate::publisher::{Extra, Publisher};
+use crate::publisher::Publisher;
 use crate::pull::Pull;
 use crate::route::Destination;
 use crate::topology::{queue_path, Strictness};
@@ -90,8 +91,15 @@ impl Queue {
     pub fn new(dsn: &str, queue: Option<&str>, options: QueueOptions) -> Result<Self> {
         let (address, _) = split_query(dsn)?;
         let endpoint = Endpoint::parse(address, &options)?;
+        Self::at(endpoint, queue.unwrap_or(DEFAULT_QUEUE), options)
+    }
+
+    /// A queue at an endpoint that was made with these options.
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn at(endpoint: Endpoint, queue: &str, options: QueueOptions) -> Result<Self> {
         tls::check(&endpoint.tls)?;
-        let queue = queue.unwrap_or(DEFAULT_QUEUE);
         if queue.is_empty() {
             return Err(Error::config("the queue's name must not be empty"));
         }
@@ -153,6 +161,12 @@ impl Queue {
         self.definition.endpoint.label()
     }
 
+    /// Whether consumers leave this queue alone: they ask for nothing more and give
+    /// back what nobody has seen, within [`crate::wait::SLICE`] of a wait under way.
+    pub fn set_paused(&self, paused: bool) {
+        self.definition.paused.store(paused, Ordering::Relaxed);
+    }
+
     /// The configured deadline of blocking calls.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -171,7 +185,7 @@ impl Queue {
             None => id::job_id(),
         };
         let mut publisher = Publisher::new(Arc::clone(&self.definition));
-        let sent = publisher.send(job, &id, Destination::of(job), &Extra::default(), wait);
+        let sent = publisher.send(job, &id, Destination::of(job), wait);
         sent.map_err(|error| match error.kind() {
             ErrorKind::Timeout => error.context(format!("job {id}")),
             _ => error,

@@ -1,7 +1,7 @@
 //! The broker of `crates/amqp1-broker`: RabbitMQ's addresses and management,
 //! Service Bus's scheduling.
 
-use super::{DelaySupport, Dialect};
+use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::address;
 use crate::connection::Remote;
 use crate::error::Result;
@@ -33,6 +33,10 @@ impl Dialect for Embedded {
 
     fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {
         Some(Redelivery::Delayed)
+    }
+
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::RabbitMq
     }
 
     fn priority_property(&self) -> Option<&'static str> {

@@ -21,6 +21,19 @@ pub(crate) enum DelaySupport {
     DelayQueues,
 }
 
+/// Where the `babelqueue` format's properties are in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PropertyMapping {
+    /// As ActiveMQ and Artemis map JMS: `x-opt-jms-type`, `bq_*` strings.
+    #[default]
+    Generic,
+    /// Annotations that are properties and headers to 0-9-1 peers.
+    RabbitMq,
+    /// `subject` and typed `bq-*` application properties.
+    #[allow(dead_code)] // until there is a dialect that has it
+    ServiceBus,
+}
+
 /// What brokers do differently.
 pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// Its name in `getBroker()`.
@@ -51,6 +64,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// Tokens, peek-lock, sessions and the rest of [`crate::servicebus`].
     fn is_service_bus(&self) -> bool {
         false
+    }
+
+    /// Where the properties of a `babelqueue` message are.
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::default()
     }
 
     /// The link property of consumer priority.

@@ -1,6 +1,6 @@
 //! RabbitMQ 4: native AMQP 1.0, addresses v2, management over a link pair.
 
-use super::{DelaySupport, Dialect};
+use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::address;
 use crate::connection::Remote;
 use crate::error::Result;
@@ -28,6 +28,10 @@ impl Dialect for RabbitMq4 {
 
     fn delay(&self) -> DelaySupport {
         DelaySupport::DelayQueues
+    }
+
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::RabbitMq
     }
 
     fn redelivery(&self, remote: &Remote, queue_type: Option<&str>) -> Option<Redelivery> {
