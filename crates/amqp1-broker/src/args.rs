@@ -1,5 +1,7 @@
 //! The program's command line.
 
+mod servicebus;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,8 +21,21 @@ Usage: amqp1-broker --listen ADDRESS:PORT [OPTIONS]
   --max-message-size N      octets of the largest message (default 134217728)
   --idle-timeout MS         idle-time-out told to peers, milliseconds; 0 is none (default 60000)
   --ready-file PATH         a file to write the address to once connections are accepted
+  --dialect NAME            rabbitmq (default) or servicebus
   --help                    print this
   --version                 print the version
+
+With --dialect servicebus (docs/servicebus-emulator.md):
+
+  --queue NAME              a queue; may be repeated
+  --session-queue NAME      a queue that is received from by session; may be repeated
+  --create-on-use           make queues and subscriptions at their first use
+  --access-rule NAME:KEY    a rule whose key signs tokens; may be repeated
+                            (default RootManageSharedAccessKey:SAS_KEY_VALUE)
+  --no-tokens               let links in that have put no token
+  --lock-duration SECONDS   of the queues named here (default 60)
+  --max-delivery-count N    of the queues named here (default 10)
+  --timer NAME=SECONDS      no-token (20), no-link (60), links-gone (300), link-idle (600); 0 is never
 
 When it accepts connections it prints 'amqp1-broker VERSION listening on ADDRESS' on one line.
 SIGTERM and SIGINT end it.
@@ -52,7 +67,14 @@ where
     let mut options = Options::default();
     let mut address = None;
     let mut ready_file = None;
+    let mut service_bus = servicebus::Said::default();
+    let mut is_service_bus = false;
+    let mut max_message_size = None;
     while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
+        if let Some(name) = servicebus::option(&arg) {
+            service_bus.read(name, &mut parser)?;
+            continue;
+        }
         match arg {
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("version") | Short('V') => return Ok(Command::Version),
@@ -75,14 +97,27 @@ where
                     .push((name.to_owned(), password.to_owned()));
             }
             Long("max-message-size") => {
-                options.max_message_size = number(&mut parser, "--max-message-size")?;
-                if options.max_message_size == 0 {
+                let size = number(&mut parser, "--max-message-size")?;
+                if size == 0 {
                     return Err("--max-message-size: must be more than 0".into());
                 }
+                max_message_size = Some(size);
+                options.max_message_size = size;
             }
             Long("idle-timeout") => {
                 let ms: u32 = number(&mut parser, "--idle-timeout")?;
                 options.idle_timeout = Duration::from_millis(ms.into());
+            }
+            Long("dialect") => {
+                is_service_bus = match value(&mut parser)?.as_str() {
+                    "rabbitmq" => false,
+                    "servicebus" => true,
+                    other => {
+                        return Err(format!(
+                            "--dialect: '{other}' is neither rabbitmq nor servicebus"
+                        ))
+                    }
+                };
             }
             Long("ready-file") => {
                 ready_file = Some(parser.value().map_err(|e| e.to_string())?.into());
@@ -91,6 +126,7 @@ where
         }
     }
     let address = address.ok_or("--listen ADDRESS:PORT is missing")?;
+    options.service_bus = service_bus.settings(is_service_bus, max_message_size)?;
     Ok(Command::Listen(Box::new(Listen {
         address,
         options,

@@ -28,6 +28,8 @@ mod error;
 mod management;
 mod model;
 mod options;
+pub mod servicebus;
+mod transport;
 mod wire;
 
 pub use broker::Broker;

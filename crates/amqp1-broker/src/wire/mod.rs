@@ -4,3 +4,4 @@ pub(crate) mod frame;
 pub(crate) mod sasl;
 pub(crate) mod scan;
 pub(crate) mod transfer;
+pub(crate) mod windows;

@@ -1,0 +1,153 @@
+//! The options of `--dialect servicebus`.
+
+use std::time::Duration;
+
+use amqp1_broker::servicebus::settings::{QueueSettings, ServiceBus};
+use lexopt::prelude::Long;
+
+use super::value;
+
+/// What was said for the dialect.
+#[derive(Debug)]
+pub(super) struct Said {
+    settings: ServiceBus,
+    /// The first option that only the dialect has.
+    first: Option<&'static str>,
+    has_rules: bool,
+    lock_duration: Option<Duration>,
+    max_delivery_count: Option<u32>,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self {
+            settings: ServiceBus::strict(),
+            first: None,
+            has_rules: false,
+            lock_duration: None,
+            max_delivery_count: None,
+        }
+    }
+}
+
+/// The options this file reads.
+const NAMES: [&str; 8] = [
+    "queue",
+    "session-queue",
+    "access-rule",
+    "create-on-use",
+    "no-tokens",
+    "lock-duration",
+    "max-delivery-count",
+    "timer",
+];
+
+/// The option's name if it is one of the dialect's.
+pub(super) fn option(arg: &lexopt::Arg<'_>) -> Option<&'static str> {
+    let Long(name) = *arg else {
+        return None;
+    };
+    NAMES.into_iter().find(|known| *known == name)
+}
+
+impl Said {
+    /// Reads the value of an option of the dialect.
+    pub(super) fn read(
+        &mut self,
+        name: &'static str,
+        parser: &mut lexopt::Parser,
+    ) -> Result<(), String> {
+        self.first.get_or_insert(name);
+        match name {
+            "queue" => {
+                let queue = (value(parser)?, QueueSettings::default());
+                self.settings.queues.push(queue);
+            }
+            "session-queue" => {
+                let settings = QueueSettings {
+                    requires_session: true,
+                    ..QueueSettings::default()
+                };
+                self.settings.queues.push((value(parser)?, settings));
+            }
+            "access-rule" => {
+                let rule = value(parser)?;
+                // The value has a key: it is not repeated in the message.
+                let (name, key) = rule
+                    .split_once(':')
+                    .filter(|(name, key)| !name.is_empty() && !key.is_empty())
+                    .ok_or("--access-rule: the value is not NAME:KEY")?;
+                if !std::mem::replace(&mut self.has_rules, true) {
+                    self.settings.access_rules.clear();
+                }
+                let rule = (name.to_owned(), key.to_owned());
+                self.settings.access_rules.push(rule);
+            }
+            "create-on-use" => self.settings.create_on_use = true,
+            "no-tokens" => self.settings.require_token = false,
+            "lock-duration" => {
+                self.lock_duration = Some(duration("--lock-duration", &value(parser)?)?);
+            }
+            "max-delivery-count" => {
+                let n = super::number(parser, "--max-delivery-count")?;
+                self.max_delivery_count = Some(n);
+            }
+            _ => {
+                let value = value(parser)?;
+                let (name, time) = value
+                    .split_once('=')
+                    .ok_or_else(|| format!("--timer: '{value}' is not NAME=SECONDS"))?;
+                let time = duration("--timer", time)?;
+                let timers = &mut self.settings.timers;
+                match name {
+                    "no-token" => timers.no_token = time,
+                    "no-link" => timers.no_link = time,
+                    "links-gone" => timers.links_gone = time,
+                    "link-idle" => timers.link_idle = time,
+                    _ => {
+                        return Err(format!(
+                            "--timer: '{name}' is none of no-token, no-link, links-gone, link-idle"
+                        ))
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The settings, when the dialect is asked for.
+    pub(super) fn settings(
+        mut self,
+        is_asked_for: bool,
+        max_message_size: Option<u64>,
+    ) -> Result<Option<ServiceBus>, String> {
+        if !is_asked_for {
+            return match self.first {
+                Some(name) => Err(format!("--{name} needs --dialect servicebus")),
+                None => Ok(None),
+            };
+        }
+        let queues = self.settings.queues.iter_mut().map(|(_, queue)| queue);
+        for queue in queues.chain([&mut self.settings.new_queue]) {
+            if let Some(duration) = self.lock_duration {
+                queue.lock_duration = duration;
+            }
+            if let Some(count) = self.max_delivery_count {
+                queue.max_delivery_count = count.max(1);
+            }
+        }
+        if let Some(size) = max_message_size {
+            self.settings.max_message_size = size;
+        }
+        Ok(Some(self.settings))
+    }
+}
+
+/// Seconds, with a fraction if need be.
+fn duration(name: &str, seconds: &str) -> Result<Duration, String> {
+    seconds
+        .parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("{name}: '{seconds}' is no number of seconds"))
+}

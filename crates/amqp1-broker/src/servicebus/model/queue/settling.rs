@@ -1,0 +1,96 @@
+//! What becomes of locked messages.
+
+use serde_amqp::Value;
+
+use super::*;
+
+/// Properties that a receiver changes as it returns a message.
+pub(crate) type Modifications = Vec<(String, Value)>;
+
+impl Queue {
+    fn locked(&self, token: LockToken) -> Result<i64, Lost> {
+        self.locks.get(&token).copied().ok_or(Lost)
+    }
+
+    pub(crate) fn complete(&mut self, token: LockToken) -> Result<(), Lost> {
+        let sequence = self.locked(token)?;
+        self.remove(sequence);
+        Ok(())
+    }
+
+    pub(crate) fn abandon(&mut self, token: LockToken, with: Modifications) -> Result<(), Lost> {
+        let sequence = self.locked(token)?;
+        self.modify(sequence, with);
+        self.unlock(sequence, true);
+        Ok(())
+    }
+
+    /// From now on only to be had by its sequence number.
+    pub(crate) fn defer(&mut self, token: LockToken, with: Modifications) -> Result<(), Lost> {
+        let sequence = self.locked(token)?;
+        self.modify(sequence, with);
+        self.change(sequence, |entry| {
+            entry.state = State::Deferred;
+            entry.lock = None;
+        });
+        Ok(())
+    }
+
+    pub(crate) fn dead_letter(
+        &mut self,
+        token: LockToken,
+        with: Modifications,
+    ) -> Result<(), Lost> {
+        let sequence = self.locked(token)?;
+        self.modify(sequence, with);
+        if let Some(mut entry) = self.remove(sequence) {
+            entry.lock = None;
+            self.effects.push(Effect::Dead(Box::new(entry), sequence));
+        }
+        Ok(())
+    }
+
+    /// Until when the lock holds now.
+    pub(crate) fn renew(&mut self, token: LockToken, now: u64) -> Result<u64, Lost> {
+        let sequence = self.locked(token)?;
+        let until = self.lock_until(now);
+        if self.settings.requires_session {
+            return Err(Lost);
+        }
+        self.change(sequence, |entry| {
+            entry.lock = Some(Lock {
+                token,
+                until: Some(until),
+            });
+        });
+        Ok(until)
+    }
+
+    /// Takes the lock away, as if it had expired.
+    pub(crate) fn lose(&mut self, token: LockToken) {
+        if let Some(sequence) = self.locks.get(&token).copied() {
+            self.unlock(sequence, true);
+        }
+    }
+
+    /// Until when the session is locked now.
+    pub(crate) fn renew_session(&mut self, id: &str, now: u64) -> Result<u64, Lost> {
+        let until = self.lock_until(now);
+        let session = self.sessions.get_mut(id).ok_or(Lost)?;
+        let lock = session.lock.as_mut().ok_or(Lost)?;
+        lock.until = until;
+        Ok(until)
+    }
+
+    fn modify(&mut self, sequence: i64, with: Modifications) {
+        if with.is_empty() {
+            return;
+        }
+        if let Some(entry) = self.messages.get_mut(&sequence) {
+            let before = entry.message.size();
+            entry.message.set_application(with);
+            let grown = entry.message.size();
+            self.size = (self.size + grown).saturating_sub(before);
+        }
+    }
+}
