@@ -178,7 +178,7 @@ impl Broker {
         loop {
             tokio::select! {
                 // The sender is this broker's own: it cannot be gone.
-                _ = end.wait_for(|is_over| *is_over) => break,
+                () = async { drop(end.wait_for(|is_over| *is_over).await) } => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
                         // Deliveries and settlements are small: they must not wait for more.

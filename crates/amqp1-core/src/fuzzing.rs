@@ -258,6 +258,7 @@ pub fn round_trip(data: &[u8]) {
             [usize::from(flags >> 6) % 3],
         to: to.as_deref(),
         routing_key: None,
+        partition_key: None,
     };
     let job = Job {
         name: Cow::Borrowed(&name),

@@ -14,6 +14,7 @@ use crate::management::Management;
 use crate::options::QueueOptions;
 use crate::pool::{self, Role};
 use crate::route::Destination;
+use crate::servicebus::access::Access;
 use crate::servicebus::client::Client;
 use crate::sync::Mutex;
 use crate::topology::{queue_path, Strictness, Topology};
@@ -82,6 +83,11 @@ impl Definition {
             paused: AtomicBool::new(false),
             cached: Mutex::new(None),
         }
+    }
+
+    /// The application is asked for tokens, and may have a new one.
+    pub fn asks_for_tokens(&self) -> bool {
+        matches!(self.endpoint.service_bus, Some(Access::Callback(_)))
     }
 
     /// For messages: `queue 'orders' at amqp://…`.

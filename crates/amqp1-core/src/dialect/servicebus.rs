@@ -1,6 +1,6 @@
 //! Azure Service Bus: entities by their names, tokens, peek-lock, scheduling.
 
-use super::{DelaySupport, Dialect};
+use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::error::{Error, Result};
 
 #[derive(Debug)]
@@ -27,6 +27,10 @@ impl Dialect for ServiceBus {
 
     fn delay(&self) -> DelaySupport {
         DelaySupport::EnqueueTime
+    }
+
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::ServiceBus
     }
 
     fn is_service_bus(&self) -> bool {

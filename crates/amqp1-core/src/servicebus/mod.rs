@@ -1,6 +1,7 @@
 //! Azure Service Bus: what it has beyond AMQP 1.0, and its own ways to do things.
 
 pub mod access;
+pub(crate) mod batch;
 pub(crate) mod client;
 pub(crate) mod connection_string;
 pub(crate) mod constants;
