@@ -27,14 +27,15 @@ Usage: amqp1-broker --listen ADDRESS:PORT [OPTIONS]
 
 With --dialect servicebus (docs/servicebus-emulator.md):
 
+  --config PATH             queues and topics, as Microsoft's emulator has them in its Config.json
   --queue NAME              a queue; may be repeated
   --session-queue NAME      a queue that is received from by session; may be repeated
   --create-on-use           make queues and subscriptions at their first use
   --access-rule NAME:KEY    a rule whose key signs tokens; may be repeated
                             (default RootManageSharedAccessKey:SAS_KEY_VALUE)
   --no-tokens               let links in that have put no token
-  --lock-duration SECONDS   of the queues named here (default 60)
-  --max-delivery-count N    of the queues named here (default 10)
+  --lock-duration SECONDS   of queues that --config does not name (default 60)
+  --max-delivery-count N    of queues that --config does not name (default 10)
   --timer NAME=SECONDS      no-token (20), no-link (60), links-gone (300), link-idle (600); 0 is never
 
 When it accepts connections it prints 'amqp1-broker VERSION listening on ADDRESS' on one line.

@@ -88,6 +88,10 @@ impl Consumer {
         signal.1.clone()
     }
 
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
     /// The options it was made with.
     pub fn options(&self) -> &ConsumerOptions {
         &self.options

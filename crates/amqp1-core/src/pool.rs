@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
 use crate::management::Management;
 use crate::runtime;
+use crate::servicebus::access::Access;
 use crate::servicebus::client::Client;
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
@@ -412,6 +413,18 @@ pub(crate) fn forget_declared(endpoint: &Arc<Endpoint>, role: Role) {
             entry.declared.clear();
         }
     });
+}
+
+/// The application's callback of this number is gone: its connections are closed.
+pub fn forget_callback(number: u64) {
+    let gone: Vec<Entry> = with_pool(|pool| {
+        let keys: Vec<_> = pool.entries.keys().cloned().collect();
+        let of_it = keys.into_iter().filter(|(endpoint, _)| {
+            matches!(endpoint.service_bus, Some(Access::Callback(known)) if known == number)
+        });
+        of_it.filter_map(|key| pool.entries.remove(&key)).collect()
+    });
+    gone.iter().for_each(|entry| entry.connection.begin_close());
 }
 
 /// One pooled connection, for people.

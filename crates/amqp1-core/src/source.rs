@@ -73,6 +73,11 @@ pub(crate) struct HeldLink {
 }
 
 impl HeldLink {
+    /// The link's name, where it was given one (Service Bus).
+    pub fn name(&self) -> &str {
+        self.service_bus.as_ref().map_or("", ServiceBusSource::link)
+    }
+
     /// What the broker does about jobs of this queue that are given back.
     pub fn redelivery(&self, definition: &Definition, wait: &Wait<'_>) -> Result<Redelivery> {
         if let Some(known) = self.redelivery.get() {

@@ -14,8 +14,8 @@ pub(super) struct Said {
     /// The first option that only the dialect has.
     first: Option<&'static str>,
     has_rules: bool,
-    lock_duration: Option<Duration>,
-    max_delivery_count: Option<u32>,
+    /// Queues by name, and whether they are received from by session.
+    queues: Vec<(String, bool)>,
 }
 
 impl Default for Said {
@@ -24,14 +24,14 @@ impl Default for Said {
             settings: ServiceBus::strict(),
             first: None,
             has_rules: false,
-            lock_duration: None,
-            max_delivery_count: None,
+            queues: Vec::new(),
         }
     }
 }
 
 /// The options this file reads.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
+    "config",
     "queue",
     "session-queue",
     "access-rule",
@@ -59,17 +59,18 @@ impl Said {
     ) -> Result<(), String> {
         self.first.get_or_insert(name);
         match name {
-            "queue" => {
-                let queue = (value(parser)?, QueueSettings::default());
-                self.settings.queues.push(queue);
+            "config" => {
+                let path = value(parser)?;
+                let read = std::fs::read_to_string(&path).map_err(|e| e.to_string());
+                // The emulator's file may begin with a byte order mark.
+                read.and_then(|json| {
+                    self.settings
+                        .add_config(json.trim_start_matches('\u{feff}'))
+                })
+                .map_err(|e| format!("--config: {path}: {e}"))?;
             }
-            "session-queue" => {
-                let settings = QueueSettings {
-                    requires_session: true,
-                    ..QueueSettings::default()
-                };
-                self.settings.queues.push((value(parser)?, settings));
-            }
+            "queue" => self.queues.push((value(parser)?, false)),
+            "session-queue" => self.queues.push((value(parser)?, true)),
             "access-rule" => {
                 let rule = value(parser)?;
                 // The value has a key: it is not repeated in the message.
@@ -86,11 +87,12 @@ impl Said {
             "create-on-use" => self.settings.create_on_use = true,
             "no-tokens" => self.settings.require_token = false,
             "lock-duration" => {
-                self.lock_duration = Some(duration("--lock-duration", &value(parser)?)?);
+                let time = duration("--lock-duration", &value(parser)?)?;
+                self.settings.new_queue.lock_duration = time;
             }
             "max-delivery-count" => {
-                let n = super::number(parser, "--max-delivery-count")?;
-                self.max_delivery_count = Some(n);
+                let n: u32 = super::number(parser, "--max-delivery-count")?;
+                self.settings.new_queue.max_delivery_count = n.max(1);
             }
             _ => {
                 let value = value(parser)?;
@@ -127,14 +129,12 @@ impl Said {
                 None => Ok(None),
             };
         }
-        let queues = self.settings.queues.iter_mut().map(|(_, queue)| queue);
-        for queue in queues.chain([&mut self.settings.new_queue]) {
-            if let Some(duration) = self.lock_duration {
-                queue.lock_duration = duration;
-            }
-            if let Some(count) = self.max_delivery_count {
-                queue.max_delivery_count = count.max(1);
-            }
+        for (name, requires_session) in self.queues {
+            let queue = QueueSettings {
+                requires_session,
+                ..self.settings.new_queue.clone()
+            };
+            self.settings.queues.push((name, queue));
         }
         if let Some(size) = max_message_size {
             self.settings.max_message_size = size;

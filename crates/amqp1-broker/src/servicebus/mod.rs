@@ -5,6 +5,7 @@
 //! of `$management` and `$cbs`; `facts` has what the service decides.
 
 mod address;
+mod config;
 mod connection;
 mod facts;
 mod management;

@@ -95,6 +95,11 @@ impl LinkLocks {
         }
     }
 
+    /// The link's name.
+    pub fn name(&self) -> &str {
+        &self.link.name
+    }
+
     /// A delivery has come.
     pub fn arrived(&self, tag: &[u8], payload: &Bytes) {
         let Ok(token) = LockToken::try_from(tag) else {

@@ -8,9 +8,13 @@ pub(crate) mod constants;
 pub(crate) mod entity;
 mod keeper;
 pub(crate) mod locks;
+pub(crate) mod operations;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod sas;
+mod session;
 pub(crate) mod settle;
 pub mod token;
 pub(crate) mod turn;
+
+pub use crate::pool::forget_callback;

@@ -1,5 +1,7 @@
 //! Settling by the service's lock: confirmed by the service, over the link or beside it.
 
+use std::sync::{Arc, OnceLock};
+
 use super::client::Client;
 use super::constants::{
     DEAD_LETTER, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, LOCK_LOST, MAX_DEAD_LETTER_TEXT,
@@ -15,7 +17,6 @@ use crate::pool::Role;
 use crate::source::HeldLink;
 use crate::wait::Wait;
 use crate::wire::{state, write};
-use std::sync::Arc;
 
 /// What a receiver link on Service Bus is besides.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct ServiceBusSource {
     /// Of its messages; for a session's link, of the session.
     link: LinkLocks,
     /// The session that it takes from; known when the service has answered.
-    pub session: std::sync::OnceLock<Arc<str>>,
+    pub session: OnceLock<Arc<str>>,
     has_session: bool,
 }
 
@@ -33,9 +34,14 @@ impl ServiceBusSource {
         Self {
             client: Arc::clone(client),
             link,
-            session: std::sync::OnceLock::new(),
+            session: OnceLock::new(),
             has_session,
         }
+    }
+
+    /// The link's name.
+    pub fn link(&self) -> &str {
+        self.link.name()
     }
 
     /// The locks of its messages; a session's messages have none of their own.
@@ -125,7 +131,7 @@ impl Settlement<'_> {
         write::string(out, queue);
         key(out, "rr_failed_at");
         write::long(out, now_millis());
-        key(out, "rr_attempts");
+        key(out, "rr_failed_attempts");
         write::int(out, (*attempts).min(i32::MAX as u32) as i32);
         let mut count = if symbols { 10 } else { 6 };
         if let Some(exception) = exception {

@@ -281,3 +281,7 @@ fn data(section: &[u8]) -> Result<Bytes, Undecodable> {
     let bytes: ByteBuf = decode(&section[at..])?;
     Ok(bytes.into_vec().into())
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+pub(crate) mod tests;

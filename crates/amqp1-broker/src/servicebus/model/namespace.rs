@@ -6,6 +6,8 @@
 mod entities;
 mod links;
 mod publishing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 

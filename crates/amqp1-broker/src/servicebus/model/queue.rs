@@ -2,6 +2,8 @@
 
 mod receiving;
 mod settling;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
