@@ -17,7 +17,6 @@ use crate::live::Definition;
 use crate::publisher::Publisher;
 use crate::retry::{FailedQueue, Redelivery, Verdict};
 use crate::route::Destination;
-use crate::servicebus::constants::{DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON};
 use crate::servicebus::entity;
 use crate::servicebus::locks::LockToken;
 use crate::servicebus::settle::{lost_is_given_back, PeekLock, Settlement};

@@ -226,7 +226,6 @@ impl ReceiverLink {
             let properties = options.properties.iter().cloned();
             attach.properties = Some(properties.map(|(k, v)| (Symbol::new(k), v)).collect());
         }
-        let mut locks = None;
         if let Some(service_bus) = &options.service_bus {
             attach.rcv_settle_mode = ReceiverSettleMode::Second;
             attach.snd_settle_mode = SenderSettleMode::Unsettled;
@@ -238,11 +237,14 @@ impl ReceiverLink {
                 let id = id.clone().map_or(Value::Null, Value::String);
                 source.filter = Some([(Symbol::from(SESSION_FILTER), id)].into_iter().collect());
             }
-            locks.clone_from(&service_bus.locks);
         }
         if let Some((session, out)) = state.session_and_out(key) {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
-            session.receiver = Some(Receiver::new(name, options.prefetch, signal, locks));
+            let receiver = Receiver::new(name, options.prefetch, signal);
+            session.receiver = Some(match &options.service_bus {
+                Some(service_bus) => receiver.with_locks(service_bus.locks.clone()),
+                None => receiver,
+            });
         }
         connection.kick(state);
         Ok(Some(Self {

@@ -69,7 +69,7 @@ impl LinkPair {
                 frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
             }
             session.sender = Some(Sender::new(name));
-            session.receiver = Some(Receiver::new(receiver_name, ANSWERS, signal.clone(), None));
+            session.receiver = Some(Receiver::new(receiver_name, ANSWERS, signal.clone()));
         }
         connection.kick(state);
         Ok(Some(Self {

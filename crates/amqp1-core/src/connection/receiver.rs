@@ -64,6 +64,9 @@ pub(crate) struct Receiver {
     /// Accepted, not yet told to the broker.
     accepted: Vec<(u32, u32)>,
     accepted_count: u32,
+    /// Handed out and not settled, where the broker locks them: it has to be told when the
+    /// link ends. `None` where the link's end is enough.
+    in_hand: Option<Vec<u32>>,
     /// Settled by us, not yet confirmed by a sender that settles second.
     confirming: Vec<(u32, Tracked)>,
     /// Where the broker's locks on deliveries are kept (Service Bus).
@@ -81,7 +84,7 @@ pub(crate) struct SessionAnswer {
 }
 
 impl Receiver {
-    pub fn new(name: String, prefetch: u32, signal: Signal, locks: Option<LinkLocks>) -> Self {
+    pub fn new(name: String, prefetch: u32, signal: Signal) -> Self {
         Self {
             name,
             phase: Phase::Attaching,
@@ -98,9 +101,25 @@ impl Receiver {
             partial: None,
             accepted: Vec::new(),
             accepted_count: 0,
+            in_hand: None,
             confirming: Vec::new(),
-            locks,
+            locks: None,
             session: None,
+        }
+    }
+
+    /// A receiver of a broker that locks what it delivers, and does not unlock it when the
+    /// link ends (Service Bus).
+    pub fn with_locks(mut self, locks: Option<LinkLocks>) -> Self {
+        self.in_hand = Some(Vec::new());
+        self.locks = locks;
+        self
+    }
+
+    fn let_go(&mut self, delivery_id: u32) {
+        self.held = self.held.saturating_sub(1);
+        if let Some(in_hand) = &mut self.in_hand {
+            in_hand.retain(|id| *id != delivery_id);
         }
     }
 
@@ -210,6 +229,8 @@ impl Receiver {
         let incoming = self.buffer.pop_front()?;
         if incoming.settled {
             self.held = self.held.saturating_sub(1);
+        } else if let Some(in_hand) = &mut self.in_hand {
+            in_hand.push(incoming.delivery_id);
         }
         Some(incoming)
     }
@@ -223,7 +244,7 @@ impl Receiver {
             _ => self.accepted.push((delivery_id, delivery_id)),
         }
         self.accepted_count += 1;
-        self.held = self.held.saturating_sub(1);
+        self.let_go(delivery_id);
         let starving = self.buffer.is_empty() && self.credit <= self.prefetch / 4;
         starving || self.accepted_count >= (self.prefetch / 2).clamp(1, MAX_GATHERED)
     }
@@ -243,7 +264,7 @@ impl Receiver {
     /// Settles one delivery with a state other than accepted, at once.
     pub fn settle(&mut self, out: &mut Vec<u8>, channel: u16, delivery_id: u32, state: &[u8]) {
         self.flush(out, channel);
-        self.held = self.held.saturating_sub(1);
+        self.let_go(delivery_id);
         frame::encode_disposition(out, channel, delivery_id, delivery_id, true, state);
     }
 
@@ -256,7 +277,7 @@ impl Receiver {
         state: &[u8],
         tracked: Tracked,
     ) {
-        self.held = self.held.saturating_sub(1);
+        self.let_go(delivery_id);
         tracked.tracker.expect();
         self.confirming.push((delivery_id, tracked));
         frame::encode_disposition(out, channel, delivery_id, delivery_id, false, state);
@@ -347,6 +368,13 @@ impl Receiver {
         }
     }
 
+    /// Gives back what was handed out and is not settled, where that is needed.
+    pub fn release_in_hand(&mut self, out: &mut Vec<u8>, channel: u16) {
+        for id in self.in_hand.take().unwrap_or_default() {
+            frame::encode_disposition(out, channel, id, id, true, &RELEASED);
+        }
+    }
+
     /// The link is over: what is buffered will be delivered again by the broker.
     pub fn fail(&mut self, error: &Error) {
         if matches!(self.phase, Phase::Detached(_)) {
@@ -379,7 +407,7 @@ mod tests {
     use super::*;
 
     fn receiver(prefetch: u32) -> Receiver {
-        let mut receiver = Receiver::new("r".to_owned(), prefetch, Signal::new(), None);
+        let mut receiver = Receiver::new("r".to_owned(), prefetch, Signal::new());
         receiver.phase = Phase::Attached;
         receiver
     }

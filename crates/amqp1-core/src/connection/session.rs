@@ -327,6 +327,7 @@ impl Session {
         if let Some(receiver) = &mut self.receiver {
             if receiver.phase == Phase::Attached {
                 receiver.release_buffered(out, self.channel);
+                receiver.release_in_hand(out, self.channel);
                 receiver.fail(&closed);
                 self.detach(receiver::HANDLE, out)?;
             }
