@@ -2,6 +2,8 @@
 
 mod servicebus;
 
+pub(crate) use servicebus::Faults;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,6 +38,8 @@ With --dialect servicebus (docs/servicebus-emulator.md):
   --no-tokens               let links in that have put no token
   --lock-duration SECONDS   of queues that --config does not name (default 60)
   --max-delivery-count N    of queues that --config does not name (default 10)
+  --fault 'KIND …'          something that goes wrong (docs/faults.md); may be repeated
+  --faults PATH             a file of these, one a line; read again at SIGHUP
   --timer NAME=SECONDS      no-token (20), no-link (60), links-gone (300), link-idle (600); 0 is never
 
 When it accepts connections it prints 'amqp1-broker VERSION listening on ADDRESS' on one line.
@@ -56,6 +60,7 @@ pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
     pub(crate) options: Options,
     pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) faults: Faults,
 }
 
 /// Reads the arguments (without the program's name). The error is a sentence.
@@ -127,11 +132,13 @@ where
         }
     }
     let address = address.ok_or("--listen ADDRESS:PORT is missing")?;
+    let faults = service_bus.faults();
     options.service_bus = service_bus.settings(is_service_bus, max_message_size)?;
     Ok(Command::Listen(Box::new(Listen {
         address,
         options,
         ready_file,
+        faults,
     })))
 }
 

@@ -251,6 +251,28 @@ impl Broker {
         true
     }
 
+    /// Adds faults, one a line, in the Service Bus dialect; `docs/faults.md` has them all.
+    ///
+    /// # Errors
+    /// A sentence that says which line is wrong; nothing is added then.
+    pub fn inject(&self, faults: &str) -> Result<(), String> {
+        let Dialect::ServiceBus(shared) = &self.dialect else {
+            return Err("faults are for the Service Bus dialect".to_owned());
+        };
+        let mut state = shared.lock();
+        state.inject(faults)?;
+        state.dispatch(now(), None);
+        Ok(())
+    }
+
+    /// Faults that were added and have not happened.
+    pub fn pending_faults(&self) -> usize {
+        match &self.dialect {
+            Dialect::Standard(_) => 0,
+            Dialect::ServiceBus(shared) => shared.lock().faults.len(),
+        }
+    }
+
     /// Makes a topic and its subscriptions in the Service Bus dialect; what is there stays as it
     /// is. False in the other dialect.
     pub fn declare_topic(&self, name: &str, settings: &TopicSettings) -> bool {

@@ -1,11 +1,21 @@
 //! The options of `--dialect servicebus`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use amqp1_broker::servicebus::settings::{QueueSettings, ServiceBus};
 use lexopt::prelude::Long;
 
 use super::value;
+
+/// Faults to begin with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Faults {
+    /// One a line.
+    pub(crate) said: String,
+    /// A file of them, read again at SIGHUP.
+    pub(crate) file: Option<PathBuf>,
+}
 
 /// What was said for the dialect.
 #[derive(Debug)]
@@ -14,6 +24,7 @@ pub(super) struct Said {
     /// The first option that only the dialect has.
     first: Option<&'static str>,
     has_rules: bool,
+    faults: Faults,
     /// Queues by name, and whether they are received from by session.
     queues: Vec<(String, bool)>,
 }
@@ -24,13 +35,16 @@ impl Default for Said {
             settings: ServiceBus::strict(),
             first: None,
             has_rules: false,
+            faults: Faults::default(),
             queues: Vec::new(),
         }
     }
 }
 
 /// The options this file reads.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
+    "fault",
+    "faults",
     "config",
     "queue",
     "session-queue",
@@ -69,6 +83,11 @@ impl Said {
                 })
                 .map_err(|e| format!("--config: {path}: {e}"))?;
             }
+            "fault" => {
+                self.faults.said.push_str(&value(parser)?);
+                self.faults.said.push('\n');
+            }
+            "faults" => self.faults.file = Some(value(parser)?.into()),
             "queue" => self.queues.push((value(parser)?, false)),
             "session-queue" => self.queues.push((value(parser)?, true)),
             "access-rule" => {
@@ -115,6 +134,10 @@ impl Said {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn faults(&self) -> Faults {
+        self.faults.clone()
     }
 
     /// The settings, when the dialect is asked for.

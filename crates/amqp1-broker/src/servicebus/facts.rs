@@ -12,9 +12,6 @@ pub(crate) mod condition {
     pub(crate) const SESSION_CANNOT_BE_LOCKED: &str = "com.microsoft:session-cannot-be-locked";
     pub(crate) const MESSAGE_NOT_FOUND: &str = "com.microsoft:message-not-found";
     pub(crate) const ARGUMENT_ERROR: &str = "com.microsoft:argument-error";
-    pub(crate) const ENTITY_ALREADY_EXISTS: &str = "com.microsoft:entity-already-exists";
-    /// The condition of a `rejected` that dead-letters.
-    pub(crate) const DEAD_LETTER: &str = "com.microsoft:dead-letter";
 }
 
 /// Message annotations.

@@ -8,6 +8,7 @@ mod address;
 mod config;
 mod connection;
 mod facts;
+mod faults;
 mod management;
 mod model;
 mod sas;

@@ -40,8 +40,6 @@ pub struct ServiceBus {
     pub max_entities: usize,
     /// When the service gives up on a peer that does nothing.
     pub timers: Timers,
-    /// Faults to begin with, one a line; see `docs/faults.md`.
-    pub faults: String,
 }
 
 /// A queue's or subscription's settings; the defaults are the service's.
@@ -155,7 +153,6 @@ impl Default for ServiceBus {
             max_connections: 5000,
             max_entities: 10_000,
             timers: Timers::default(),
-            faults: String::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::faults::Faults;
 use super::model::namespace::Namespace;
 use super::settings::ServiceBus;
 use crate::broker::now;
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
 /// What the lock guards.
 pub(crate) struct State {
     pub(crate) namespace: Namespace,
+    pub(crate) faults: Faults,
     wakers: HashMap<ConnectionId, Arc<Notify>>,
 }
 
@@ -35,6 +37,14 @@ impl State {
         let id = self.namespace.connect();
         self.wakers.insert(id, waker);
         id
+    }
+
+    /// Adds faults, one a line, and has those happen that are for now.
+    pub(crate) fn inject(&mut self, text: &str) -> Result<(), String> {
+        for fault in self.faults.add(text)? {
+            self.namespace.happen(fault);
+        }
+        Ok(())
     }
 
     pub(crate) fn disconnect(&mut self, id: ConnectionId) {
@@ -59,6 +69,7 @@ impl Shared {
     pub(crate) fn new(container_id: String, options: Options, settings: ServiceBus) -> Self {
         let state = State {
             namespace: Namespace::new(&settings),
+            faults: Faults::default(),
             wakers: HashMap::new(),
         };
         Self {

@@ -15,6 +15,7 @@ use super::session::{Context, Fault, Session};
 use crate::model::consumers::LinkId;
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::{self, condition, link as names};
+use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::model::errors;
 use crate::servicebus::model::namespace::{Attached, Use, Wanted};
 
@@ -47,13 +48,34 @@ impl Session {
         }
         let id = context.state.namespace.new_link();
         let address = address(&attach);
-        let made = match &address {
-            Ok(address) => make(&attach, id, address, context),
-            Err(e) => Err(e.clone()),
+        let fault = match &address {
+            Ok(address) => context.fault(Point::Attach, address),
+            Err(_) => None,
+        };
+        let mut withheld = None;
+        let made = match (&address, fault) {
+            (Err(e), _) => Err(e.clone()),
+            (_, Some(Action::Fail(e) | Action::Detach(e))) => Err(e),
+            (Ok(address), fault) => {
+                match fault.map(|action| action.into_fault(handle)) {
+                    Some(Ok(fault)) => return Err(fault),
+                    Some(Err(Action::Withhold(ms))) => withheld = Some(ms),
+                    _ => {}
+                }
+                make(&attach, id, address, context)
+            }
         };
         let (kind, refusal) = match made {
             Ok(kind) => (kind, None),
             Err(error) => (Kind::Detached, Some(error)),
+        };
+        let kind = match (kind, withheld) {
+            (Kind::Incoming(mut incoming), Some(ms)) => {
+                incoming.credit = 0;
+                incoming.withheld_until = context.now.saturating_add(ms);
+                Kind::Incoming(incoming)
+            }
+            (kind, _) => kind,
         };
         let is_waiting = matches!(kind, Kind::Waiting(..));
         let link = Link {

@@ -8,6 +8,7 @@ use fe2o3_amqp_types::performatives::{Disposition, Transfer};
 use super::link::{Kind, Partial};
 use super::session::{unattached, Context, Fault, Session};
 use crate::servicebus::address::Address;
+use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::model::errors;
 use crate::servicebus::model::message::Message;
 use crate::servicebus::model::namespace::NodeId;
@@ -42,9 +43,13 @@ impl Session {
             return Ok(());
         };
         let (address, node) = (link.address.clone(), incoming.node);
-        let result = match (address, node) {
-            (Address::Entity(_), Some(node)) => self.store(node, &delivery, context),
-            (address, _) => self.on_request(handle, &address, &delivery.payload, context),
+        let result = match (&address, node) {
+            (Address::Entity(_), Some(node)) => {
+                let link = (handle, &address);
+                self.on_message(link, node, &delivery, context)
+            }
+            (Address::Faults, _) => inject(&delivery.payload, context),
+            _ => self.on_request(handle, &address, &delivery.payload, context),
         };
         let state = match result {
             Ok(()) => DeliveryState::Accepted(Accepted {}),
@@ -52,6 +57,7 @@ impl Session {
                 DeliveryState::Rejected(Rejected { error: Some(error) })
             }
             Err(Refusal::Fault(fault)) => return Err(fault),
+            Err(Refusal::Silence) => return Ok(()),
         };
         if delivery.is_settled {
             return Ok(());
@@ -138,19 +144,26 @@ impl Session {
         }))
     }
 
-    fn store(
+    fn on_message(
         &mut self,
+        (handle, address): (u32, &Address),
         node: NodeId,
         delivery: &Delivery,
         context: &mut Context<'_>,
     ) -> Result<(), Refusal> {
+        if let Some(action) = context.fault(Point::Send, address) {
+            Refusal::from_fault(action, handle)?;
+        }
         let messages = Message::parse_all(delivery.format, &delivery.payload)
             .map_err(|e| errors::error("amqp:decode-error", e.0))?;
         context
             .state
             .namespace
             .publish(node, messages, context.now)?;
-        Ok(())
+        match context.fault(Point::Sent, address) {
+            Some(action) => Refusal::from_fault(action, handle),
+            None => Ok(()),
+        }
     }
 }
 
@@ -158,6 +171,30 @@ impl Session {
 pub(super) enum Refusal {
     Rejected(Error),
     Fault(Fault),
+    /// It is not answered at all.
+    Silence,
+}
+
+impl Refusal {
+    /// What a fault that was asked for makes of a delivery.
+    pub(super) fn from_fault(action: Action, handle: u32) -> Result<(), Self> {
+        match action.into_fault(handle) {
+            Ok(fault) => Err(Self::Fault(fault)),
+            Err(Action::Fail(error)) => Err(Self::Rejected(error)),
+            Err(Action::Drop) => Err(Self::Silence),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Takes faults from a message: the text of its body, one a line.
+fn inject(payload: &Bytes, context: &mut Context<'_>) -> Result<(), Refusal> {
+    let message = Message::parse(payload).map_err(|e| errors::error("amqp:decode-error", e.0))?;
+    let text = message.text();
+    let text = text.ok_or_else(|| errors::error("amqp:decode-error", "the body is no text"))?;
+    let added = context.state.inject(&text);
+    added.map_err(|e| errors::error("amqp:invalid-field", e))?;
+    Ok(())
 }
 
 impl From<Error> for Refusal {

@@ -121,6 +121,7 @@ impl Link {
                 if incoming.credit <= facts::SENDER_CREDIT / 2
                     && incoming.withheld_until <= now =>
             {
+                incoming.withheld_until = 0;
                 incoming.credit = facts::SENDER_CREDIT;
                 true
             }

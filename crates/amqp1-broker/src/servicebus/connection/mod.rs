@@ -2,6 +2,7 @@
 
 mod access;
 mod attach;
+mod faults;
 mod idle;
 mod incoming;
 mod link;
@@ -192,12 +193,8 @@ impl Connection {
             let link = match &event {
                 Event::Deliver(_, assignment) => assignment.link,
                 Event::Session(link, _) | Event::Detach(link, _) => *link,
-                Event::Close(error) => {
-                    self.close(error.clone(), state, now);
-                    continue;
-                }
-                Event::Reset => {
-                    self.reset(state, now);
+                Event::Fault(fault) => {
+                    self.happen(fault, state, now);
                     continue;
                 }
             };
@@ -210,12 +207,11 @@ impl Connection {
             };
             self.with_session(channel, state, now, |session, context| match event {
                 Event::Deliver(node, assignment) => {
-                    session.enqueue(handle, node, *assignment, context.now);
-                    Ok(())
+                    session.on_delivery(handle, node, *assignment, context)
                 }
                 Event::Session(_, granted) => session.on_session(handle, granted, context),
                 Event::Detach(_, error) => Err(Fault::Link(handle, error)),
-                Event::Close(_) | Event::Reset => Ok(()),
+                Event::Fault(_) => Ok(()),
             });
         }
     }
@@ -284,6 +280,7 @@ impl Connection {
                 self.close(error, state, now);
             }
             Err(Fault::Reset) => self.reset(state, now),
+            Err(Fault::ExpireToken) => self.expire_token(state, now),
         }
     }
 
@@ -322,13 +319,14 @@ impl Connection {
 
     /// Writes messages that wait, session after session.
     fn pump(&mut self) {
-        let mut failed = false;
         for session in self.sessions.values_mut() {
             let (out, max) = (&mut self.out, self.peer_max_frame_size);
-            failed |= session.pump(out, OUT_ROOM, max, &mut self.sent).is_err();
-        }
-        if failed {
-            self.phase = Phase::Ended;
+            let goes_on = session.pump(out, OUT_ROOM, max, &mut self.sent);
+            if !matches!(goes_on, Ok(true)) {
+                // Not another octet behind a frame that is cut.
+                self.phase = Phase::Ended;
+                return;
+            }
         }
     }
 }

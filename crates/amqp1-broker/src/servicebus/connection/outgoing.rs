@@ -8,6 +8,7 @@ use super::link::{Kind, Outgoing, Source};
 use super::session::{Context, Fault, Session};
 use super::settling::Unsettled;
 use crate::model::consumers::LinkId;
+use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::model::namespace::{Namespace, NodeId};
 use crate::servicebus::model::queue::Assignment;
 use crate::servicebus::model::token::LockToken;
@@ -35,6 +36,8 @@ pub(super) struct Waiting {
     pre_settled: bool,
     payload: Payload,
     is_begun: bool,
+    /// The stream ends in the middle of it.
+    is_cut: bool,
 }
 
 impl Pending {
@@ -67,10 +70,33 @@ impl Session {
     }
 
     /// Takes a delivery from the namespace.
-    pub(super) fn enqueue(&mut self, handle: u32, node: NodeId, given: Assignment, now: u64) {
-        if let Some(link) = self.links.get_mut(&handle) {
-            link.active_at = now;
+    pub(super) fn on_delivery(
+        &mut self,
+        handle: u32,
+        node: NodeId,
+        given: Assignment,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let Some(link) = self.links.get_mut(&handle) else {
+            return Ok(());
+        };
+        link.active_at = context.now;
+        let token = given.token;
+        let action = context.fault(Point::Receive, &link.address);
+        self.enqueue(handle, node, given, action == Some(Action::Cut));
+        match action.map(|action| action.into_fault(handle)) {
+            Some(Ok(fault)) => Err(fault),
+            Some(Err(Action::LoseLock)) => {
+                if let Some(queue) = context.state.namespace.queue_mut(node) {
+                    queue.lose(token);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn enqueue(&mut self, handle: u32, node: NodeId, given: Assignment, is_cut: bool) {
         let Some(outgoing) = self.outgoing(handle, given.link) else {
             return;
         };
@@ -82,6 +108,7 @@ impl Session {
             pre_settled: given.pre_settled,
             payload: given.message.payload(&given.stamp),
             is_begun: false,
+            is_cut,
         })));
     }
 
@@ -120,6 +147,7 @@ impl Session {
                 pre_settled: true,
                 payload: Payload::new(reply.into(), Default::default(), Default::default()),
                 is_begun: false,
+                is_cut: false,
             })));
         }
     }
@@ -204,14 +232,15 @@ impl Session {
         self.pending.push_back(Pending::Drained { link, flow });
     }
 
-    /// Sends what waits, as far as the peer's window and the write buffer's room go.
+    /// Sends what waits, as far as the peer's window and the write buffer's room go. False when
+    /// the stream ends here, in the middle of a frame.
     pub(super) fn pump(
         &mut self,
         out: &mut BytesMut,
         room: usize,
         max_frame_size: u32,
         sent: &mut Vec<(NodeId, LockToken)>,
-    ) -> Result<(), serde_amqp::Error> {
+    ) -> Result<bool, serde_amqp::Error> {
         while out.len() < room {
             match self.pending.pop_front() {
                 None => break,
@@ -228,7 +257,13 @@ impl Session {
                         self.pending.push_front(Pending::Delivery(waiting));
                         break;
                     }
-                    if self.send_frame(&mut waiting, out, max_frame_size) {
+                    let before = out.len();
+                    let has_more = self.send_frame(&mut waiting, out, max_frame_size);
+                    if waiting.is_cut {
+                        out.truncate(before + (out.len() - before) / 2);
+                        return Ok(false);
+                    }
+                    if has_more {
                         self.pending.push_front(Pending::Delivery(waiting));
                     } else if let Some(lock) = waiting.lock.filter(|_| waiting.pre_settled) {
                         sent.push(lock);
@@ -236,7 +271,7 @@ impl Session {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Sends one frame of a delivery; true while there is more of it.

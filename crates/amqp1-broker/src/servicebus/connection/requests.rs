@@ -10,7 +10,8 @@ use super::link::{Kind, Source};
 use super::session::{Context, Fault, Session};
 use super::Connection;
 use crate::servicebus::address::Address;
-use crate::servicebus::management::{self, Caller, Request};
+use crate::servicebus::faults::{Action, Point};
+use crate::servicebus::management::{self, Answer, Caller, Request};
 use crate::servicebus::shared::State;
 
 /// An answer on its way.
@@ -36,23 +37,54 @@ impl Session {
         context: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         let request = Request::parse(payload)?;
+        let mut at = context.now;
+        let mut is_misrouted = false;
+        let mut answer = None;
+        match context.fault(Point::Request(request.operation()), address) {
+            None => {}
+            Some(Action::Delay(ms)) => at = at.saturating_add(ms),
+            Some(Action::Misroute) => is_misrouted = true,
+            Some(Action::Fail(error)) => answer = Some(Answer::refused(error, address)),
+            Some(Action::Drop) => return Ok(()),
+            Some(Action::LoseLock) => {
+                let node = self.links.get(&handle).and_then(|link| match &link.kind {
+                    Kind::Incoming(incoming) => incoming.node,
+                    _ => None,
+                });
+                if let Some(queue) = node.and_then(|n| context.state.namespace.queue_mut(n)) {
+                    management::lose_locks(queue, &request);
+                }
+            }
+            Some(action) => {
+                if let Ok(fault) = action.into_fault(handle) {
+                    return Err(Refusal::Fault(fault));
+                }
+            }
+        }
         let caller = Caller {
             shared: context.shared,
             now: context.now,
         };
-        let (answer, claim) = management::answer(address, &request, &caller, context.state)?;
-        if let Some(claim) = claim {
-            context.access.add(claim);
-        }
+        let answer = match answer {
+            Some(refusal) => refusal,
+            None => {
+                let (answer, claim) =
+                    management::answer(address, &request, &caller, context.state)?;
+                if let Some(claim) = claim {
+                    context.access.add(claim);
+                }
+                answer
+            }
+        };
         if let Some(link) = self.links.get_mut(&handle) {
             link.active_at = context.now;
         }
         context.replies.push(Reply {
-            at: context.now,
+            at,
             node: address.clone(),
             reply_to: request.reply_to.clone(),
             channel: self.channel,
-            message: answer.encode(&request),
+            message: answer.encode(&request, is_misrouted),
         });
         Ok(())
     }

@@ -29,6 +29,8 @@ pub(super) enum Fault {
     Connection(Error),
     /// The stream, without a word.
     Reset,
+    /// What the peer may reach.
+    ExpireToken,
 }
 
 /// What handling a frame needs beside the session itself.

@@ -7,7 +7,9 @@ use serde_amqp::Value;
 
 use super::session::{Context, Fault, Session};
 use crate::model::consumers::LinkId;
+use crate::servicebus::address::Address;
 use crate::servicebus::facts::dead_letter;
+use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::model::errors;
 use crate::servicebus::model::namespace::NodeId;
 use crate::servicebus::model::queue::{Lost, Modifications, Queue};
@@ -61,11 +63,35 @@ impl Session {
             let Some(unsettled) = self.unsettled.remove(&id) else {
                 continue;
             };
-            self.touch(unsettled.link, context);
+            let Some((handle, address)) = self.touch(unsettled.link, context) else {
+                continue;
+            };
+            let mut refused = None;
+            match context.fault(Point::Settle, &address) {
+                Some(Action::LoseLock) => lose(unsettled, context),
+                Some(Action::Drop) => continue,
+                Some(Action::Fail(error)) => refused = Some(rejected(error)),
+                Some(action) => {
+                    if let Ok(fault) = action.into_fault(handle) {
+                        return Err(fault);
+                    }
+                }
+                None => {}
+            }
             let answer = match &disposition.state {
                 None => None,
+                Some(_) if refused.is_some() => refused,
                 Some(state) => Some(settle(unsettled, state, context)),
             };
+            match context.fault(Point::Settled, &address) {
+                Some(Action::Drop) => continue,
+                Some(action) => {
+                    if let Ok(fault) = action.into_fault(handle) {
+                        return Err(fault);
+                    }
+                }
+                None => {}
+            }
             if disposition.settled {
                 continue;
             }
@@ -82,12 +108,20 @@ impl Session {
         Ok(())
     }
 
-    fn touch(&mut self, link: LinkId, context: &Context<'_>) {
-        if let Some((_, handle)) = context.routes.get(&link) {
-            if let Some(link) = self.links.get_mut(handle) {
-                link.active_at = context.now;
-            }
-        }
+    /// Notes that something moves on a link; its handle and address.
+    fn touch(&mut self, link: LinkId, context: &Context<'_>) -> Option<(u32, Address)> {
+        let (_, handle) = context.routes.get(&link)?;
+        let link = self.links.get_mut(handle)?;
+        link.active_at = context.now;
+        Some((*handle, link.address.clone()))
+    }
+}
+
+/// Takes the lock of a delivery away, that of its session where it has one.
+fn lose(unsettled: Unsettled, context: &mut Context<'_>) {
+    let namespace = &mut context.state.namespace;
+    if let Some(queue) = namespace.queue_mut(unsettled.node) {
+        queue.lose(unsettled.token);
     }
 }
 

@@ -62,7 +62,7 @@ fn lost(by_session: bool) -> Answer {
     }
 }
 
-fn tokens(fields: &Fields) -> Result<Vec<LockToken>, Answer> {
+pub(super) fn tokens(fields: &Fields) -> Result<Vec<LockToken>, Answer> {
     let elements = fields.elements("lock-tokens")?;
     let read = elements.into_iter().map(|value| match value {
         Value::Uuid(uuid) => Ok(LockToken(uuid.into_inner())),

@@ -1,13 +1,13 @@
 //! Messages by sequence number: peeked at, scheduled, cancelled, received when deferred.
 
 use bytes::Bytes;
-use fe2o3_amqp_types::definitions::Error;
 use serde_amqp::primitives::{Array, Uuid};
 use serde_amqp::Value;
 use serde_bytes::ByteBuf;
 
 use super::request::bad;
 use super::{gone, map, Answer, Fields, Outcome};
+use crate::servicebus::address::Address;
 use crate::servicebus::facts::condition;
 use crate::servicebus::model::message::Message;
 use crate::servicebus::model::namespace::{Namespace, NodeId};
@@ -41,7 +41,9 @@ pub(super) fn schedule(
         let message = Message::parse(&Bytes::copy_from_slice(encoded));
         messages.push(message.map_err(|e| Answer::failed(400, "amqp:decode-error", e.0))?);
     }
-    let sequences = namespace.schedule(node, messages, now).map_err(refused)?;
+    let sequences = namespace
+        .schedule(node, messages, now)
+        .map_err(|e| Answer::refused(e, &Address::Management(String::new())))?;
     let sequences = sequences.into_iter().map(Value::Long).collect::<Vec<_>>();
     let sequences = Value::Array(Array::from(sequences));
     Ok(Answer::ok(map([("sequence-numbers", sequences)])))
@@ -86,15 +88,4 @@ fn binary(bytes: Vec<u8>) -> Value {
 fn not_found(sequence: i64) -> Answer {
     let text = format!("Failed to lock one or more specified messages. The message with sequence number {sequence} does not exist.");
     Answer::failed(404, condition::MESSAGE_NOT_FOUND, text)
-}
-
-/// What the entity refuses a message with, as an answer.
-fn refused(error: Error) -> Answer {
-    let condition = crate::servicebus::model::errors::name(&error);
-    let status = match condition.as_str() {
-        "amqp:resource-limit-exceeded" => 403,
-        _ => 400,
-    };
-    let text = error.description.unwrap_or_default();
-    Answer::failed(status, &condition, text)
 }

@@ -4,16 +4,17 @@ mod cbs;
 mod locks;
 mod messages;
 mod request;
-mod rules;
 mod sessions;
 
 use fe2o3_amqp_types::definitions::Error;
-use serde_amqp::primitives::{OrderedMap, Symbol};
+use serde_amqp::primitives::OrderedMap;
 use serde_amqp::Value;
 
 use super::address::Address;
+use super::facts::condition;
 use super::model::errors;
 use super::model::namespace::{NodeId, Use};
+use super::model::queue::Queue;
 use super::sas::Claim;
 use super::shared::{Shared, State};
 pub(crate) use request::{Fields, Request};
@@ -31,7 +32,7 @@ pub(crate) struct Answer {
     pub(crate) description: String,
     /// The error's condition.
     pub(crate) condition: Option<String>,
-    pub(crate) body: Value,
+    pub(crate) body: Box<Value>,
     /// `$cbs` spells its fields otherwise.
     is_cbs: bool,
 }
@@ -46,7 +47,7 @@ impl Answer {
             status,
             description: description.to_owned(),
             condition: None,
-            body,
+            body: Box::new(body),
             is_cbs: false,
         }
     }
@@ -57,14 +58,34 @@ impl Answer {
             status,
             description: description.into(),
             condition: Some(condition.to_owned()),
-            body: Value::Null,
+            body: Box::new(Value::Null),
             is_cbs: false,
         }
     }
 
-    /// The encoded message that answers a request.
-    pub(crate) fn encode(&self, request: &Request) -> Vec<u8> {
-        request::encode(self, request)
+    /// The answer with an error of the protocol.
+    pub(crate) fn refused(error: Error, address: &Address) -> Self {
+        let condition = errors::name(&error);
+        let status = match condition.as_str() {
+            condition::SERVER_BUSY => 503,
+            condition::TIMEOUT => 408,
+            condition::MESSAGE_LOCK_LOST | condition::SESSION_LOCK_LOST => 410,
+            condition::MESSAGE_NOT_FOUND | "amqp:not-found" => 404,
+            condition::ARGUMENT_ERROR | "amqp:decode-error" => 400,
+            "amqp:unauthorized-access" => 401,
+            "amqp:resource-limit-exceeded" | "amqp:not-allowed" => 403,
+            _ => 500,
+        };
+        let text = error.description.unwrap_or_default();
+        Self {
+            is_cbs: *address == Address::Cbs,
+            ..Self::failed(status, &condition, text)
+        }
+    }
+
+    /// The encoded message that answers a request, or seems to answer another.
+    pub(crate) fn encode(&self, request: &Request, is_misrouted: bool) -> Vec<u8> {
+        request::encode(self, request, is_misrouted)
     }
 }
 
@@ -90,8 +111,7 @@ pub(crate) fn answer(
 }
 
 fn operate(node: NodeId, request: &Request, caller: &Caller<'_>, state: &mut State) -> Outcome {
-    let operation = request.text("operation").unwrap_or_default();
-    let name = operation.strip_prefix("com.microsoft:").unwrap_or_default();
+    let name = request.operation();
     let fields = &request.body;
     let now = caller.now;
     let namespace = &mut state.namespace;
@@ -105,14 +125,21 @@ fn operate(node: NodeId, request: &Request, caller: &Caller<'_>, state: &mut Sta
         "renew-session-lock" => sessions::renew(namespace, node, fields, now),
         "get-session-state" => sessions::get_state(namespace, node, fields),
         "set-session-state" => sessions::set_state(namespace, node, fields),
-        "add-rule" => rules::add(namespace, node, fields),
-        "remove-rule" => rules::remove(namespace, node, fields),
-        "enumerate-rules" => rules::enumerate(namespace, node, fields),
         _ => Err(Answer::failed(
             501,
             "amqp:not-implemented",
-            format!("The operation '{operation}' is not supported."),
+            format!("The operation '{name}' is not supported."),
         )),
+    }
+}
+
+/// Takes the locks away that a request names.
+pub(crate) fn lose_locks(queue: &mut Queue, request: &Request) {
+    for token in locks::tokens(&request.body).unwrap_or_default() {
+        queue.lose(token);
+    }
+    if let Some(session) = request.body.text("session-id") {
+        queue.lose_session(session);
     }
 }
 
@@ -123,10 +150,6 @@ fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
         map.insert(Value::from(key), value);
     }
     Value::Map(map)
-}
-
-fn symbol(text: &str) -> Value {
-    Value::Symbol(Symbol::from(text))
 }
 
 /// Status 404 for an entity that is none any more.

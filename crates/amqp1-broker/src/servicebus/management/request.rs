@@ -33,6 +33,12 @@ impl Request {
         })
     }
 
+    /// The operation's name, without the service's prefix.
+    pub(crate) fn operation(&self) -> &str {
+        let name = self.text("operation").unwrap_or_default();
+        name.strip_prefix("com.microsoft:").unwrap_or(name)
+    }
+
     /// An application property that is a text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.application.iter().find(|(key, _)| key == name)?;
@@ -109,7 +115,7 @@ pub(super) fn bad(name: &str) -> Answer {
 }
 
 /// See [`Answer::encode`].
-pub(super) fn encode(answer: &Answer, request: &Request) -> Vec<u8> {
+pub(super) fn encode(answer: &Answer, request: &Request, is_misrouted: bool) -> Vec<u8> {
     let names = if answer.is_cbs {
         ["status-code", "status-description", "error-condition"]
     } else {
@@ -124,13 +130,16 @@ pub(super) fn encode(answer: &Answer, request: &Request) -> Vec<u8> {
         application.insert(names[2].to_owned(), condition);
     }
     let properties = Properties {
-        correlation_id: request.message_id.clone(),
+        correlation_id: match is_misrouted {
+            true => Some(MessageId::String("another's".to_owned())),
+            false => request.message_id.clone(),
+        },
         ..Properties::default()
     };
     let sections = [
         serde_amqp::to_vec(&properties),
         serde_amqp::to_vec(&ApplicationProperties(application)),
-        serde_amqp::to_vec(&AmqpValue(answer.body.clone())),
+        serde_amqp::to_vec(&AmqpValue(&*answer.body)),
     ];
     sections.into_iter().flatten().flatten().collect()
 }

@@ -164,6 +164,20 @@ impl Message {
         decode(&section[at..]).ok()
     }
 
+    /// The body as text: data, or a string as its value.
+    pub(crate) fn text(&self) -> Option<String> {
+        if let Some(Value::String(text)) = self.amqp_value() {
+            return Some(text);
+        }
+        let mut octets = Vec::new();
+        for (code, section) in sections(&self.body).ok()? {
+            if code == section::DATA {
+                octets.extend_from_slice(&data(section).ok()?);
+            }
+        }
+        String::from_utf8(octets).ok()
+    }
+
     /// Sets application properties; those that are there are replaced.
     pub(crate) fn set_application(&mut self, additions: impl IntoIterator<Item = (String, Value)>) {
         let mut map: OrderedMap<Value, Value> = OrderedMap::new();

@@ -10,6 +10,7 @@ mod publishing;
 mod tests;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use fe2o3_amqp_types::definitions::Error;
 
@@ -22,6 +23,7 @@ use super::token::LockToken;
 use crate::model::consumers::LinkId;
 use crate::model::store::ConnectionId;
 use crate::servicebus::facts::annotation;
+use crate::servicebus::faults::{Action, Fault};
 use crate::servicebus::settings::QueueSettings;
 
 pub(crate) use entities::Use;
@@ -39,10 +41,8 @@ pub(crate) enum Event {
     Session(LinkId, Option<(String, u64)>),
     /// Detach a link, closed. The namespace has forgotten it.
     Detach(LinkId, Error),
-    /// Give a link as it stands the error of its connection.
-    Close(Error),
-    /// End the stream without a word.
-    Reset,
+    /// A fault that was asked for happens now.
+    Fault(Arc<Fault>),
 }
 
 #[derive(Debug)]
@@ -131,6 +131,24 @@ impl Namespace {
         if let Some(events) = self.events.get_mut(&connection) {
             events.push_back(event);
             self.woken.insert(connection);
+        }
+    }
+
+    /// Has a fault happen on the connections it concerns; locks are lost here.
+    pub(crate) fn happen(&mut self, fault: Fault) {
+        if fault.action == Action::LoseLock {
+            for at in 0..self.nodes.len() {
+                let concerned = self.nodes.get(at).is_some_and(|n| fault.concerns(&n.path));
+                if let Some(queue) = self.queue_mut(NodeId(at)).filter(|_| concerned) {
+                    queue.lose_all();
+                }
+            }
+            return;
+        }
+        let fault = Arc::new(fault);
+        let connections: Vec<ConnectionId> = self.events.keys().copied().collect();
+        for connection in connections {
+            self.tell(connection, Event::Fault(fault.clone()));
         }
     }
 

@@ -220,7 +220,7 @@ fn a_dead_message_goes_where_the_queue_says() {
 fn a_receiver_waits_for_the_next_session_for_so_long() {
     let (mut namespace, q) = with_queue(|queue| queue.requires_session = true);
     let connection = namespace.connect();
-    let mut wait = |namespace: &mut Namespace, until| {
+    let wait = |namespace: &mut Namespace, until| {
         let link = namespace.new_link();
         let wanted = Wanted::NextSession(until);
         let attached = namespace.attach(connection, link, q, false, wanted, 0);

@@ -73,6 +73,28 @@ impl Queue {
         }
     }
 
+    /// Takes all locks away, those of sessions too.
+    pub(crate) fn lose_all(&mut self) {
+        for (session, link) in self.sessions.expired(u64::MAX) {
+            self.release_session(&session, true);
+            self.effects.push(Effect::SessionLost(link, session));
+        }
+        let locked: Vec<LockToken> = self.locks.keys().copied().collect();
+        for token in locked {
+            self.lose(token);
+        }
+    }
+
+    /// Takes a session's lock away, as if it had expired.
+    pub(crate) fn lose_session(&mut self, id: &str) {
+        let lock = self.sessions.get(id).and_then(|session| session.lock);
+        if let Some(lock) = lock {
+            self.release_session(id, true);
+            let session = id.to_owned();
+            self.effects.push(Effect::SessionLost(lock.link, session));
+        }
+    }
+
     /// Until when the session is locked now.
     pub(crate) fn renew_session(&mut self, id: &str, now: u64) -> Result<u64, Lost> {
         let until = self.lock_until(now);
