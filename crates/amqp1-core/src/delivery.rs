@@ -270,9 +270,12 @@ impl Delivery {
         }
     }
 
-    /// Given back to the broker, counted as a failed delivery.
+    /// Given back to the broker, counted as a failed delivery where it counts them.
     fn give_back(&self, annotations: &[(&str, i64)]) {
-        let modified = state::modified(true, annotations);
+        let modified = match self.attached.dialect.counts_deliveries() {
+            true => state::modified(true, annotations),
+            false => state::released(),
+        };
         // A delivery that is lost is given back already.
         if let Ok(link) = self.link() {
             let _ = link.settle(self.delivery_id, &modified);

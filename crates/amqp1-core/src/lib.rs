@@ -23,6 +23,7 @@ mod live;
 mod management;
 pub mod options;
 mod pool;
+mod presence;
 mod publisher;
 pub mod queue;
 mod route;

@@ -111,6 +111,16 @@ impl Default for QueueOptions {
 }
 
 impl QueueOptions {
+    /// An option that asks for more than a durable queue, if one does.
+    pub(crate) fn beyond_durable(&self) -> Option<&'static str> {
+        [
+            (self.exclusive, "exclusive"),
+            (!self.arguments.is_empty(), "arguments"),
+        ]
+        .into_iter()
+        .find_map(|(asked, name)| asked.then_some(name))
+    }
+
     /// The names, as PHP writes them.
     pub const NAMES: [&'static str; 19] = [
         "name",

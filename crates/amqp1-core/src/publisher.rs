@@ -53,6 +53,8 @@ struct Sent {
     released_is_taken: bool,
     /// It goes to a queue by name, ours to declare: `released` means that the queue is gone.
     to_queue: bool,
+    /// `accepted` does not say that the queue exists.
+    unsure: bool,
     resent: u32,
 }
 
@@ -67,6 +69,8 @@ pub(crate) struct Publisher {
     bytes: usize,
     outcomes: Vec<(u64, Outcome)>,
     lost: Vec<(u64, Error)>,
+    /// Accepted; whether their queue exists is to be seen.
+    unsure: Vec<u64>,
     failures: Vec<(u64, Error)>,
     generation: u64,
 }
@@ -81,6 +85,7 @@ impl Publisher {
             bytes: 0,
             outcomes: Vec::new(),
             lost: Vec::new(),
+            unsure: Vec::new(),
             failures: Vec::new(),
             generation: fork::generation(),
         }
@@ -167,6 +172,7 @@ impl Publisher {
             delay,
             released_is_taken: route.released_is_taken,
             to_queue: route.to_queue,
+            unsure: route.unsure && route.to_queue,
             resent: 0,
         }));
         if let Err(error) = sent {
@@ -215,7 +221,11 @@ impl Publisher {
                 continue;
             }
             if left <= pending {
-                return Ok(true);
+                if self.unsure.is_empty() {
+                    return Ok(true);
+                }
+                self.verify(wait)?;
+                continue;
             }
             let (tracker, outcomes) = (&self.tracker, &mut self.outcomes);
             let more = wait.until(tracker.signal(), || {
@@ -226,6 +236,52 @@ impl Publisher {
                 return Ok(false);
             }
         }
+    }
+
+    /// Looks for the queues of accepted jobs: a job whose queue is gone is lost.
+    ///
+    /// A queue that was there neither when the job came nor now is found out; one
+    /// that was deleted and made again in between is not.
+    fn verify(&mut self, wait: &Wait<'_>) -> Result<()> {
+        let definition = Arc::clone(&self.definition);
+        let mut seen: Vec<(String, Result<()>)> = Vec::new();
+        for index in std::mem::take(&mut self.unsure) {
+            let position = index.wrapping_sub(self.base) as usize;
+            let Some(Some(sent)) = self.window.get(position) else {
+                continue;
+            };
+            let Some(queue) = definition.queue_of(&sent.destination) else {
+                continue;
+            };
+            let known = seen.iter().find(|(name, _)| name == queue);
+            let found = match known {
+                Some((_, found)) => found.clone(),
+                None => {
+                    let found = definition.look_for(queue, wait);
+                    if let Err(error) = &found {
+                        if error.kind() == ErrorKind::Interrupted {
+                            return found;
+                        }
+                    }
+                    seen.push((queue.to_owned(), found.clone()));
+                    found
+                }
+            };
+            match found {
+                Ok(()) => {
+                    if let Some(sent) = self.window.get_mut(position).and_then(Option::take) {
+                        self.bytes -= sent.payload.len();
+                    }
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::QueueNotFound => self.lost.push((index, error)),
+                    // It was accepted: sending it again would rather make two of it.
+                    _ => self.fail(index, self.explain(error)),
+                },
+            }
+        }
+        self.trim();
+        Ok(())
     }
 
     /// Takes in the outcomes that have come; returns how many are missing.
@@ -247,6 +303,7 @@ impl Publisher {
         };
         match (&outcome, slot.as_ref()) {
             (Outcome::Lost(error), Some(_)) => return self.lost.push((index, error.clone())),
+            (Outcome::Accepted, Some(sent)) if sent.unsure => return self.unsure.push(index),
             (Outcome::Accepted, _) | (_, None) => {}
             (Outcome::Released, Some(sent)) if sent.released_is_taken => {}
             (Outcome::Released, Some(sent)) if sent.to_queue => {

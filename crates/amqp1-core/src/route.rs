@@ -31,6 +31,8 @@ pub(crate) struct Route {
     pub ttl_is_lost: bool,
     /// To a queue by its name, not to an exchange.
     pub to_queue: bool,
+    /// `accepted` does not say that the queue exists.
+    pub unsure: bool,
 }
 
 impl Definition {
@@ -66,6 +68,7 @@ impl Definition {
                 released_is_taken: false,
                 ttl_is_lost: false,
                 to_queue: place.exchange.is_none(),
+                unsure: live.dialect.confirms_what_it_loses(),
             });
         }
         if let Destination::Queue(queue) = destination {
@@ -103,6 +106,12 @@ impl Definition {
         }
     }
 
+    /// The queue that a job for `destination` goes to, if not to an exchange.
+    pub fn queue_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let place = self.place(destination);
+        place.exchange.is_none().then_some(place.key)
+    }
+
     /// What the delay queues of the usual destination are named after.
     pub fn delay_target(&self) -> String {
         self.place(&Destination::Usual).target()
@@ -114,6 +123,7 @@ impl Definition {
             return Ok(());
         }
         let memo = format!("{queue}\n");
+        self.declare_by_attaching(queue, &QueueOptions::default(), &memo, wait)?;
         self.once(Role::Publish, &memo, Duration::MAX, wait, |management| {
             let options = QueueOptions {
                 queue_type: self.options.queue_type,
@@ -147,6 +157,7 @@ impl Definition {
             released_is_taken: false,
             ttl_is_lost: false,
             to_queue,
+            unsure: live.dialect.confirms_what_it_loses(),
         })
     }
 
@@ -172,6 +183,7 @@ impl Definition {
                 released_is_taken: false,
                 ttl_is_lost: false,
                 to_queue: place.exchange.is_none(),
+                unsure: live.dialect.confirms_what_it_loses(),
             }),
             (DelaySupport::EnqueueTime, _) => {
                 let address = place.address(live.dialect)?;
@@ -287,7 +299,10 @@ impl Place<'_> {
         match self.exchange {
             Some(exchange) => dialect.exchange_address(exchange, self.key),
             // The default exchange routes by queue name.
-            None => Ok(dialect.queue_address(self.key)),
+            None => {
+                dialect.check_name(self.key)?;
+                Ok(dialect.queue_address(self.key))
+            }
         }
     }
 

@@ -183,6 +183,7 @@ impl Source {
                 .properties
                 .push((property.to_owned(), Value::from(priority)));
         }
+        live.dialect.check_name(&definition.broker_queue)?;
         let address = live.dialect.queue_address(&definition.broker_queue);
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone())?;
         let Some(link) = link else {

@@ -17,7 +17,7 @@ use crate::id;
 use crate::wait::{Signal, Wait};
 use crate::wire::frame;
 
-fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {
+pub(super) fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {
     let sender = role == Role::Sender;
     Attach {
         name: name.to_owned(),
@@ -41,14 +41,14 @@ fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {
     }
 }
 
-fn source(address: &str) -> Source {
+pub(super) fn source(address: &str) -> Source {
     Source {
         address: Some(address.to_owned()),
         ..Source::default()
     }
 }
 
-fn target(address: Option<&str>) -> Target {
+pub(super) fn target(address: Option<&str>) -> Target {
     Target {
         address: address.map(str::to_owned),
         ..Target::default()

@@ -285,5 +285,4 @@ fn refused(what: &str, name: &str, status: u16, answer: &Response) -> Error {
 }
 
 #[cfg(test)]
-#[path = "topology_tests.rs"]
 mod tests;
