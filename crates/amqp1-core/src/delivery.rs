@@ -181,6 +181,9 @@ impl Delivery {
         if requeue == Some(false) {
             return self.dead_letter("failed", failure, None, wait);
         }
+        if !self.attached.dialect.counts_deliveries() {
+            return self.put_back_counted(wait);
+        }
         if self.complete() {
             self.give_back(&[]);
         }
@@ -258,6 +261,20 @@ impl Delivery {
             failure: &facts,
         };
         let queue = Destination::Queue(format!("{}.failed", self.definition.broker_queue));
+        self.replace(queue, Duration::ZERO, &[], &extra, wait)
+    }
+
+    /// Back to the queue as a copy that carries the count which its broker does not keep.
+    fn put_back_counted(&self, wait: &Wait<'_>) -> Result<()> {
+        if self.is_completed() || self.link().is_err() {
+            return Ok(());
+        }
+        let queue = Destination::Queue(self.definition.broker_queue.clone());
+        let extra = Extra {
+            pipeline: Some(self.pipeline()),
+            attempts: self.attempts(),
+            failure: &[],
+        };
         self.replace(queue, Duration::ZERO, &[], &extra, wait)
     }
 

@@ -31,7 +31,7 @@ mod runtime;
 mod source;
 pub mod suggest;
 mod sync;
-mod topology;
+pub mod topology;
 pub mod wait;
 pub mod wire;
 

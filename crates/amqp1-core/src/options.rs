@@ -6,30 +6,10 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::suggest::unknown_option;
+use crate::topology::options::{exchange_type, TopologyOptions};
 
 /// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The type a queue is declared with (RabbitMQ).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum QueueType {
-    /// Replicated and counted: the default.
-    #[default]
-    Quorum,
-    /// A classic queue.
-    Classic,
-}
-
-impl QueueType {
-    /// The value of `x-queue-type`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            QueueType::Quorum => "quorum",
-            QueueType::Classic => "classic",
-        }
-    }
-}
 
 /// TLS files and switches. Paths are read when a connection is dialled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -65,10 +45,8 @@ pub struct QueueOptions {
     pub routing_key: Option<String>,
     /// Declare what is missing before the first use, where the broker can. Default true.
     pub declare: bool,
-    /// Type a queue is declared with. Default quorum.
-    pub queue_type: QueueType,
-    /// Queue arguments for declaring, besides the type.
-    pub arguments: Vec<(String, Input)>,
+    /// How queue and bindings are declared.
+    pub topology: TopologyOptions,
     /// Jobs survive a broker restart unless they say otherwise. Default true.
     pub durable: bool,
     /// Declare the queue for this connection alone. Default false.
@@ -97,8 +75,7 @@ impl Default for QueueOptions {
             exchange_type: "direct".to_owned(),
             routing_key: None,
             declare: true,
-            queue_type: QueueType::Quorum,
-            arguments: Vec::new(),
+            topology: TopologyOptions::default(),
             durable: true,
             exclusive: false,
             prefetch: 10,
@@ -111,18 +88,8 @@ impl Default for QueueOptions {
 }
 
 impl QueueOptions {
-    /// An option that asks for more than a durable queue, if one does.
-    pub(crate) fn beyond_durable(&self) -> Option<&'static str> {
-        [
-            (self.exclusive, "exclusive"),
-            (!self.arguments.is_empty(), "arguments"),
-        ]
-        .into_iter()
-        .find_map(|(asked, name)| asked.then_some(name))
-    }
-
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: [&'static str; 26] = [
         "name",
         "timeout",
         "redial_timeout",
@@ -134,6 +101,13 @@ impl QueueOptions {
         "declare",
         "queue_type",
         "arguments",
+        "bindings",
+        "max_length",
+        "overflow",
+        "dead_letter_exchange",
+        "dead_letter_routing_key",
+        "single_active_consumer",
+        "max_priority",
         "durable",
         "exclusive",
         "prefetch",
@@ -169,11 +143,9 @@ impl QueueOptions {
                 }
                 "container_id" => self.container_id = Some(not_empty(value.text(path)?, path)?),
                 "exchange" => self.exchange = Some(value.text(path)?).filter(|x| !x.is_empty()),
-                "exchange_type" => self.exchange_type = not_empty(value.text(path)?, path)?,
+                "exchange_type" => self.exchange_type = exchange_type(value.text(path)?, path)?,
                 "routing_key" => self.routing_key = Some(value.text(path)?),
                 "declare" => self.declare = value.bool(path)?,
-                "queue_type" => self.queue_type = queue_type(&value.text(path)?, path)?,
-                "arguments" => self.arguments = value.map(path)?.to_vec(),
                 "durable" => self.durable = value.bool(path)?,
                 "exclusive" => self.exclusive = value.bool(path)?,
                 "prefetch" => self.prefetch = value.int(path, 1..=65_535)? as u32,
@@ -182,10 +154,18 @@ impl QueueOptions {
                 "ttl" => self.ttl = Some(value.seconds(path)?),
                 "format" => format_name(&value.text(path)?, path)?,
                 "tls" => self.tls = tls(value, path)?,
-                _ => {}
+                _ => self.topology.set(key, value, path)?,
             }
         }
         Ok(self)
+    }
+
+    /// What can be known to be wrong once all of them are there.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`]: options that contradict each other.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.topology.check(self)
     }
 }
 
@@ -194,16 +174,6 @@ fn not_empty(text: String, path: &str) -> Result<String> {
         return Err(Error::config(format!("{path}: must not be empty")));
     }
     Ok(text)
-}
-
-fn queue_type(text: &str, path: &str) -> Result<QueueType> {
-    match text {
-        "quorum" => Ok(QueueType::Quorum),
-        "classic" => Ok(QueueType::Classic),
-        other => Err(Error::config(format!(
-            "{path}: expected 'quorum' or 'classic', got '{other}'"
-        ))),
-    }
 }
 
 fn format_name(text: &str, path: &str) -> Result<()> {

@@ -39,7 +39,7 @@ impl Definition {
                     self.describe()
                 )));
             }
-            match options.beyond_durable() {
+            match options.topology.beyond_classic(options) {
                 None => self.make(live, queue, &address, options.durable, wait)?,
                 Some(option) => self.demand(live, queue, option, wait)?,
             }
@@ -67,6 +67,7 @@ impl Definition {
         let answered = self.ask(live, Question::Target(address, durable), wait);
         match answered {
             Ok(()) => Ok(()),
+            Err(error) if error.condition() == Some("amqp:resource-locked") => Ok(()),
             // It exists, and is another one than would have been made.
             Err(error) if error.condition() == Some("amqp:precondition-failed") => {
                 if error.message().contains("arg 'auto_delete'") {

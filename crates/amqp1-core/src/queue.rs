@@ -87,6 +87,7 @@ impl Queue {
     /// [`crate::ErrorKind::Config`] that never repeats the DSN.
     pub fn new(dsn: &str, queue: Option<&str>, options: QueueOptions) -> Result<Self> {
         let (address, _) = split_query(dsn)?;
+        options.check()?;
         let endpoint = Endpoint::parse(address, &options)?;
         tls::check(&endpoint.tls)?;
         let queue = queue.unwrap_or(DEFAULT_QUEUE);

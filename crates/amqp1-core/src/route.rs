@@ -125,10 +125,7 @@ impl Definition {
         let memo = format!("{queue}\n");
         self.declare_by_attaching(queue, &QueueOptions::default(), &memo, wait)?;
         self.once(Role::Publish, &memo, Duration::MAX, wait, |management| {
-            let options = QueueOptions {
-                queue_type: self.options.queue_type,
-                ..QueueOptions::default()
-            };
+            let options = topology::like(&self.options);
             let topology = Topology {
                 queue,
                 options: &options,

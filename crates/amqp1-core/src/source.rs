@@ -170,6 +170,7 @@ impl Source {
         };
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
+            in_windows: live.dialect.overruns_credit(),
             properties: Vec::new(),
         };
         if let Some(priority) = self.priority {

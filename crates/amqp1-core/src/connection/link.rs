@@ -165,6 +165,8 @@ impl SenderLink {
 pub(crate) struct ReceiverOptions {
     /// Deliveries that may be unsettled at once.
     pub prefetch: u32,
+    /// Credit is granted when all of the last one is used up, not before.
+    pub in_windows: bool,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
 }
@@ -202,7 +204,8 @@ impl ReceiverLink {
         }
         if let Some((session, out)) = state.session_and_out(key) {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
-            session.receiver = Some(Receiver::new(name, options.prefetch, signal));
+            let receiver = Receiver::new(name, options.prefetch, signal);
+            session.receiver = Some(receiver.in_windows(options.in_windows));
         }
         connection.kick(state);
         Ok(Some(Self {

@@ -44,6 +44,8 @@ pub(crate) struct Receiver {
     pub signal: Signal,
     /// Deliveries that may be unsettled at once.
     prefetch: u32,
+    /// See [`Receiver::in_windows`].
+    whole_windows: bool,
     credit: u32,
     /// Credit taken back: deliveries that were already on their way use it.
     revoked: u32,
@@ -65,6 +67,7 @@ impl Receiver {
             remote_handle: None,
             signal,
             prefetch,
+            whole_windows: false,
             credit: 0,
             revoked: 0,
             delivery_count: 0,
@@ -74,6 +77,13 @@ impl Receiver {
             accepted: Vec::new(),
             accepted_count: 0,
         }
+    }
+
+    /// Credit is granted when all of the last one is used up, not before: RabbitMQ 3
+    /// counts credit from deliveries that it has not sent yet, and sends too many.
+    pub fn in_windows(mut self, whole_windows: bool) -> Self {
+        self.whole_windows = whole_windows;
+        self
     }
 
     /// The broker's initial delivery-count.
@@ -192,6 +202,9 @@ impl Receiver {
         if self.phase != Phase::Attached || self.prefetch == 0 {
             return None;
         }
+        if self.whole_windows && self.credit > 0 {
+            return None;
+        }
         let free = self.prefetch.saturating_sub(self.held);
         let missing = free.saturating_sub(self.credit);
         let worth = (self.prefetch / 2).max(1);
@@ -298,6 +311,21 @@ mod tests {
         let id = receiver.take().unwrap().delivery_id;
         receiver.accept(id);
         assert_eq!(receiver.wanted_credit(), Some(1));
+    }
+
+    #[test]
+    fn credit_in_whole_windows_waits_for_the_last_delivery() {
+        let mut receiver = receiver(4).in_windows(true);
+        assert_eq!(receiver.wanted_credit(), Some(4));
+        for id in 0..4 {
+            assert_eq!(receiver.wanted_credit(), None);
+            receiver
+                .on_transfer(transfer(Some(id), false), Bytes::new())
+                .unwrap();
+            let id = receiver.take().unwrap().delivery_id;
+            receiver.accept(id);
+        }
+        assert_eq!(receiver.wanted_credit(), Some(4));
     }
 
     #[test]

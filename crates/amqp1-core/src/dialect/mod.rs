@@ -52,6 +52,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// It sends more than its credit allows when more is granted before the last is used up.
+    fn overruns_credit(&self) -> bool {
+        false
+    }
+
     /// It knows `modified`, by which a failed delivery is counted.
     fn counts_deliveries(&self) -> bool {
         true

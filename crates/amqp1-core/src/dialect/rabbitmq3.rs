@@ -46,6 +46,10 @@ impl Dialect for RabbitMq3 {
         true
     }
 
+    fn overruns_credit(&self) -> bool {
+        true
+    }
+
     fn has_management(&self) -> bool {
         false
     }
