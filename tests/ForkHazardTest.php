@@ -80,7 +80,7 @@ final class ForkHazardTest extends ContractTestCase
         self::assertStringNotContainsString('hangs', $output);
         self::assertStringContainsString('[-9,-9,-9,-9,0,0,0,0,3,3,3,3,4,4,4,4,255,255,255,255]', $output);
         self::assertStringContainsString("bool(false)\n20 jobs of children\n15 left to the parent\n", $output);
-        self::assertSame(0, (new AmqpQueue($at->dsn, $name))->count());
+        $this->assertJobs(0, new AmqpQueue($at->dsn, $name));
     }
 
     /** @dataProvider networked */
@@ -122,8 +122,8 @@ final class ForkHazardTest extends ContractTestCase
         self::assertStringContainsString('belongs to the parent process', $output);
         self::assertStringEndsWith("0\nNULL\nmore\n", $output);
         $queue = new AmqpQueue($at->dsn, $name);
-        self::assertSame(1, $queue->count(), "'more', which was not acknowledged, and nothing else");
-        self::assertSame(0, (new AmqpQueue($at->dsn, $this->owned($at, "$name.failed")))->count());
+        $this->assertJobs(1, $queue, "'more', which was not acknowledged, and nothing else");
+        $this->assertJobs(0, new AmqpQueue($at->dsn, $this->owned($at, "$name.failed")));
     }
 
     /** @dataProvider networked */

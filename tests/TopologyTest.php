@@ -23,7 +23,8 @@ final class TopologyTest extends ContractTestCase
         self::assertSame(['dialect', 'product', 'version'], array_keys($info));
         if ($this->broker($broker)->isRabbitMq()) {
             self::assertSame('RabbitMQ', $info['product']);
-            self::assertMatchesRegularExpression('/^4\.\d+\.\d+/', $info['version']);
+            self::assertMatchesRegularExpression('/^[34]\.\d+\.\d+/', $info['version']);
+            self::assertSame("rabbitmq{$info['version'][0]}", $info['dialect']);
             if (str_contains($broker, '-')) {
                 self::assertStringStartsWith(substr($broker, strlen('rabbitmq-')) . '.', $info['version']);
             }
@@ -49,6 +50,11 @@ final class TopologyTest extends ContractTestCase
     public function testCountAndPurge(string $broker): void
     {
         $queue = $this->queue($broker);
+        if ($this->lacks($broker, 'management', static fn () => $queue->count())) {
+            $this->lacks($broker, 'management', static fn () => $queue->purge());
+
+            return;
+        }
         self::assertSame(0, $queue->count());
         self::assertSame(0, $queue->purge());
         $queue->pushMany(array_fill(0, 5, ['name' => 'job']));
@@ -67,6 +73,9 @@ final class TopologyTest extends ContractTestCase
     {
         $queue = $this->queue($broker);
         $queue->pushMany(array_fill(0, 5, ['name' => 'job']));
+        if ($this->lacks($broker, 'management', static fn () => $queue->stats())) {
+            return;
+        }
         $stats = $queue->stats();
         self::assertSame(['active', 'delayed', 'ready', 'reserved', 'consumers', 'broker'], array_keys($stats));
         // RabbitMQ does not tell what is delivered and not settled.
@@ -89,6 +98,9 @@ final class TopologyTest extends ContractTestCase
     public function testSetupTwiceIsTheSame(string $broker): void
     {
         $queue = $this->queue($broker);
+        if ($this->lacks($broker, 'management', static fn () => $queue->setup())) {
+            return;
+        }
         $queue->setup();
         $queue->push('job');
         $queue->setup();

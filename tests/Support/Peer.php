@@ -72,6 +72,15 @@ final class Peer
         }
     }
 
+    /** How many messages of the queue are ready. */
+    public function count(string $name): int
+    {
+        $queue = $this->queue($name);
+        $queue->setFlags(AMQP_PASSIVE);
+
+        return $queue->declareQueue();
+    }
+
     public function get(string $queue, float $timeout = 10): AMQPEnvelope
     {
         $deadline = microtime(true) + $timeout;

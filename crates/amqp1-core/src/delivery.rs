@@ -266,7 +266,9 @@ impl Delivery {
 
     /// Back to the queue as a copy that carries the count which its broker does not keep.
     fn put_back_counted(&self, wait: &Wait<'_>) -> Result<()> {
-        if self.is_completed() || self.link().is_err() {
+        let attached = self.link().and_then(ReceiverLink::attached);
+        if self.is_completed() || attached.is_err() {
+            self.complete();
             return Ok(());
         }
         let queue = Destination::Queue(self.definition.broker_queue.clone());

@@ -262,6 +262,11 @@ impl ConsumerOptions {
         for (key, value) in input.map(what)? {
             let path = &format!("{what}: option '{key}'");
             match (key.as_str(), value) {
+                ("exclusive", _) => {
+                    return Err(Error::config(format!(
+                        "{what}: AMQP 1.0 has no exclusive consumers; the queue option 'single_active_consumer' serves one consumer at a time, and the queue option 'exclusive' makes a queue of this process alone"
+                    )))
+                }
                 (key, _) if !Self::NAMES.contains(&key) => {
                     return Err(Error::config(unknown_option(what, key, &Self::NAMES)))
                 }

@@ -3,7 +3,7 @@
 mod difference;
 pub mod options;
 
-use self::difference::{differences, Wanted};
+use self::difference::{differences, Wanted, UNLIMITED};
 use self::options::{Binding, QueueType, TopologyOptions};
 use crate::address::segment;
 use crate::delay::DelayQueue;
@@ -31,6 +31,9 @@ pub(crate) struct Topology<'a> {
     /// Binding key of the exchange.
     pub routing_key: &'a str,
 }
+
+/// Arguments of a queue or a binding, by name.
+type Arguments = Vec<(String, Input)>;
 
 /// The exchange type of RabbitMQ's delayed-message plugin.
 pub(crate) const DELAYED_EXCHANGE: &str = "x-delayed-message";
@@ -85,7 +88,7 @@ impl Topology<'_> {
         }
         let (asked, implied) = self.arguments();
         if exists {
-            self.compare(&existing, &asked, &implied)?;
+            self.compare(&existing, &asked)?;
         }
         let arguments: Vec<_> = asked.iter().chain(&implied).cloned().collect();
         let answer = put_queue(management, self.queue, self.options, &arguments, wait)?;
@@ -95,26 +98,20 @@ impl Topology<'_> {
             // Made by somebody else just now, or different in what GET does not tell.
             409 => {
                 let existing = management.request("GET", &path, write::null, wait)?;
-                self.compare(&existing, &asked, &implied)?;
+                self.compare(&existing, &asked)?;
                 Err(self.differs(&answer.reason()))
             }
             status => Err(refused("queue", self.queue, status, &answer)),
         }
     }
 
-    fn compare(
-        &self,
-        existing: &Response,
-        asked: &[(String, Input)],
-        implied: &[(String, Input)],
-    ) -> Result<()> {
+    fn compare(&self, existing: &Response, asked: &[(String, Input)]) -> Result<()> {
         let options = self.options;
         let wanted = Wanted {
             durable: options.durable,
             exclusive: options.exclusive,
             queue_type: options.topology.effective_type(options).as_str(),
             asked,
-            implied,
         };
         let found = differences(existing, &wanted);
         match found.is_empty() {
@@ -131,7 +128,7 @@ impl Topology<'_> {
     }
 
     /// The queue's arguments: those that were asked for, and those that come with them.
-    fn arguments(&self) -> (Vec<(String, Input)>, Vec<(String, Input)>) {
+    fn arguments(&self) -> (Arguments, Arguments) {
         let asked = self.options.topology.asked();
         let mut implied = Vec::new();
         let mut imply = |name: &str, value: Input| {
@@ -142,9 +139,7 @@ impl Topology<'_> {
         let queue_type = self.options.topology.effective_type(self.options);
         imply("x-queue-type", Input::Text(queue_type.as_str().to_owned()));
         if queue_type == QueueType::Quorum {
-            // RabbitMQ drops a message at its 20th failed delivery unless told
-            // otherwise: how often a job is tried is ours to decide.
-            imply("x-delivery-limit", Input::Int(-1));
+            imply(UNLIMITED.0, UNLIMITED.1);
         }
         (asked, implied)
     }
