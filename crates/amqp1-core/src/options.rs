@@ -160,6 +160,12 @@ impl QueueOptions {
         Ok(self)
     }
 
+    /// Of a job that names none. A queue with `max_priority` would take it for 0.
+    pub(crate) fn usual_priority(&self) -> Option<u8> {
+        let default = self.topology.max_priority.map(|_| 4);
+        self.priority.or(default)
+    }
+
     /// What can be known to be wrong once all of them are there.
     ///
     /// # Errors

@@ -143,7 +143,7 @@ impl Publisher {
                 id,
                 pipeline: extra.pipeline.unwrap_or(&definition.pipeline),
                 durable: job.options.durable.unwrap_or(options.durable),
-                priority: job.options.priority.or(options.priority),
+                priority: job.options.priority.or(options.usual_priority()),
                 ttl: ttl.filter(|_| !route.ttl_is_lost),
                 expires_at: expires_in
                     .map(|after| roadrunner::now_millis() + after.as_millis() as i64),

@@ -164,10 +164,11 @@ impl Source {
 
     fn try_attach(&self, declare: bool, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let definition = &self.definition;
-        let live = match declare {
-            true => definition.live(Role::Consume, wait)?,
-            false => definition.connect(Role::Consume, wait)?,
-        };
+        let mut live = definition.connect(Role::Consume, wait)?;
+        let unasked = live.dialect.makes_what_is_missing() && definition.options.declare;
+        if declare || unasked {
+            live = definition.live(Role::Consume, wait)?;
+        }
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
             in_windows: live.dialect.overruns_credit(),

@@ -41,6 +41,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Attaching makes a queue that is missing, without asking what it is to be.
+    fn makes_what_is_missing(&self) -> bool {
+        false
+    }
+
     /// The address at which attaching a sender makes the queue, where there is one.
     fn declaring_address(&self, _queue: &str) -> Option<String> {
         None
