@@ -37,11 +37,24 @@ final class AmqpQueue implements \Countable
      * - heartbeat: the idle time-out announced to the broker, at least 1; 60.
      * - container_id: prefix of the AMQP container-id; "amqp1-php".
      * - exchange: publish to this exchange instead of directly to the queue (RabbitMQ).
-     * - exchange_type: its type for setup(), and "x-delayed-message"; "direct".
+     * - exchange_type: its type for declaring: "direct", "topic", "fanout", "headers", or a plugin's
+     *   ("x-delayed-message"); "direct".
      * - routing_key: for the exchange; the queue's name by default.
      * - declare: declare what is missing before the first use, where the broker can; true.
-     * - queue_type: "quorum" or "classic", for declaring; "quorum".
-     * - arguments: queue arguments for declaring, besides the type.
+     * - queue_type: "quorum" or "classic", for declaring; "quorum" (RabbitMQ 3 declares classic ones).
+     * - bindings: for declaring, in place of the usual one (exchange with routing_key): a list of
+     *   binding keys of exchange, or of arrays with exchange, routing_key and arguments. Missing
+     *   ones are made, others are left.
+     * - max_length: most jobs that may wait, 1 or more; no limit.
+     * - overflow: beyond max_length, "drop-head" (the oldest makes room: dead-lettered, or lost) or
+     *   "reject-publish" (push() throws RejectedException); the broker's, "drop-head".
+     * - dead_letter_exchange: where the broker sends what was rejected, expired or made room; ""
+     *   routes by queue name; nowhere by default.
+     * - dead_letter_routing_key: with it; the job's own by default.
+     * - single_active_consumer: one consumer is served, the next one when it is gone; false.
+     * - max_priority: of a classic queue, 1 to 255 (few: each costs memory); none, so that it is in
+     *   the order of arrival. Quorum queues have priorities without it.
+     * - arguments: further queue arguments for declaring, as ["x-message-ttl" => 60000].
      * - durable: jobs survive a broker restart unless they say otherwise; true.
      * - exclusive: declare the queue for this connection alone; false.
      * - prefetch: jobs in flight to one consumer, 1 to 65535; 10.
@@ -65,6 +78,13 @@ final class AmqpQueue implements \Countable
      *     routing_key?: string|null,
      *     declare?: bool|null,
      *     queue_type?: 'quorum'|'classic'|null,
+     *     bindings?: string|list<string|array{exchange?: non-empty-string, routing_key?: string, arguments?: array<string, mixed>}>|null,
+     *     max_length?: positive-int|null,
+     *     overflow?: 'drop-head'|'reject-publish'|null,
+     *     dead_letter_exchange?: string|null,
+     *     dead_letter_routing_key?: string|null,
+     *     single_active_consumer?: bool|null,
+     *     max_priority?: int<1, 255>|null,
      *     arguments?: array<string, mixed>|null,
      *     durable?: bool|null,
      *     exclusive?: bool|null,
@@ -94,7 +114,8 @@ final class AmqpQueue implements \Countable
      * - ttl: how long the job may wait to be delivered.
      * - id: the job's id; a new UUID.
      * - trace_id: carried as correlation-id.
-     * - group: carried as group-id, the session on Service Bus.
+     * - group: carried as group-id, the session on Service Bus. RabbitMQ and the embedded broker
+     *   do not keep a group together: single_active_consumer keeps a queue's jobs in order.
      * - routing_key: for this one job, instead of the queue's.
      * - durable: whether it survives a broker restart; true.
      * - auto_ack: settled when it is handed out; false.

@@ -235,7 +235,9 @@ abstract class ContractTestCase extends TestCase
             }
         }
         foreach ($this->exchanges as [$broker, $name]) {
-            ($peers[$broker->name] ??= new Peer($broker))->deleteExchange($name);
+            if ($broker->isRabbitMq()) {
+                ($peers[$broker->name] ??= new Peer($broker))->deleteExchange($name);
+            }
         }
         $this->queues = $this->exchanges = [];
     }

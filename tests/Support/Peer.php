@@ -101,6 +101,14 @@ final class Peer
         (new AMQPExchange($this->channel))->publish($body, $queue, AMQP_NOPARAM, $attributes);
     }
 
+    /** @param array<string, mixed> $attributes */
+    public function publishTo(string $exchange, string $body, array $attributes = []): void
+    {
+        $with = new AMQPExchange($this->channel);
+        $with->setName($exchange);
+        $with->publish($body, '', AMQP_NOPARAM, $attributes);
+    }
+
     public function deleteQueue(string $name): void
     {
         try {
