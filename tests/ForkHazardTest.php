@@ -217,7 +217,7 @@ final class ForkHazardTest extends ContractTestCase
             }
             foreach ($children as $pid) { $pushed += $reap($pid) === 1; }
             while ($taken < $pushed && $task = $consumer->waitTask(10)) { $task->ack(); ++$taken; }
-            echo $taken === $pushed ? 'all' : "$taken of $pushed", " in ", $round > 10 ? 'many' : $round, " rounds\n";
+            echo $taken === $pushed ? 'all' : "$taken of $pushed", " in ", $round > 4 ? 'many' : $round, " rounds\n";
             fprintf(STDERR, getenv('AMQP1_REPORT') ? "$round forks, $pushed jobs\n" : '');
             PHP, [$at->dsn, $this->uniqueName($at), getenv('AMQP1_FORK_SECONDS') ?: '1'], [], 0, 600);
 
