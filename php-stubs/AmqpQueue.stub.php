@@ -47,7 +47,8 @@ final class AmqpQueue implements \Countable
      * - prefetch: jobs in flight to one consumer, 1 to 65535; 10.
      * - priority: of jobs that name none, 0 to 255; AMQP's 4.
      * - delay, ttl: of jobs that name none.
-     * - format: "roadrunner".
+     * - format: how jobs are written, "roadrunner", "amqp1", "babelqueue" or "raw"; "roadrunner".
+     *   Every format is read, whatever is said here.
      * - max_attempts: how often a job is tried, 0 for no end; 3.
      * - backoff: seconds before the second, third, … attempt, the last one repeats, as a
      *   number, a list, or "exponential" (1, 2, 4, … up to 3600, with jitter); [1, 10, 60].
@@ -78,7 +79,7 @@ final class AmqpQueue implements \Countable
      *     priority?: int<0, 255>|null,
      *     delay?: int|float|null,
      *     ttl?: int|float|null,
-     *     format?: 'roadrunner'|null,
+     *     format?: 'roadrunner'|'amqp1'|'babelqueue'|'raw'|null,
      *     max_attempts?: int<0, 1000000>|null,
      *     backoff?: int|float|list<int|float>|'exponential'|null,
      *     failed_queue?: non-empty-string|null,

@@ -131,6 +131,15 @@ final class Task
     }
 
     /**
+     * The format it travelled in, whatever the queue's own is.
+     *
+     * @return 'roadrunner'|'amqp1'|'babelqueue'|'raw'
+     */
+    public function getFormat(): string
+    {
+    }
+
+    /**
      * The trace id, when its producer gave one.
      */
     public function getTraceId(): ?string
