@@ -1,0 +1,28 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Command;
+
+/** The nearest known name of one that is unknown. */
+final class Suggestion
+{
+    /**
+     * @param list<string> $known
+     *
+     * @return string ": did you mean …?", or nothing when none is near
+     */
+    public static function for(string $unknown, array $known): string
+    {
+        $nearest = null;
+        $least = max(2, intdiv(strlen($unknown), 3)) + 1;
+        foreach ($known as $name) {
+            $distance = levenshtein(strtolower($unknown), strtolower($name));
+            if ($distance < $least) {
+                [$nearest, $least] = [$name, $distance];
+            }
+        }
+
+        return $nearest === null ? '' : ": did you mean \"$nearest\"?";
+    }
+}
