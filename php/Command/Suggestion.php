@@ -12,17 +12,19 @@ final class Suggestion
      *
      * @return string ": did you mean …?", or nothing when none is near
      */
-    public static function for(string $unknown, array $known): string
+    public static function for(string $unknown, array $known, string $prefix = ''): string
     {
         $nearest = null;
-        $least = max(2, intdiv(strlen($unknown), 3)) + 1;
+        $least = max(1, intdiv(strlen($unknown), 3)) + 1;
         foreach ($known as $name) {
-            $distance = levenshtein(strtolower($unknown), strtolower($name));
+            // "fail" is meant for "failed:list", however much is missing.
+            $distance = strlen($unknown) >= 3 && str_starts_with($name, $unknown)
+                ? 1 : levenshtein(strtolower($unknown), strtolower($name));
             if ($distance < $least) {
                 [$nearest, $least] = [$name, $distance];
             }
         }
 
-        return $nearest === null ? '' : ": did you mean \"$nearest\"?";
+        return $nearest === null ? '' : ": did you mean \"$prefix$nearest\"?";
     }
 }
