@@ -48,6 +48,12 @@ final class AmqpQueue implements \Countable
      * - priority: of jobs that name none, 0 to 255; AMQP's 4.
      * - delay, ttl: of jobs that name none.
      * - format: "roadrunner".
+     * - max_attempts: how often a job is tried, 0 for no end; 3.
+     * - backoff: seconds before the second, third, … attempt, the last one repeats, as a
+     *   number, a list, or "exponential" (1, 2, 4, … up to 3600, with jitter); [1, 10, 60].
+     * - failed_queue: where a job goes then; "<queue>.failed". "@dead-letter" is the broker's
+     *   own dead-letter queue, where it has one.
+     * - requeue_on_fail: a failed job is tried again whatever its attempts; false.
      * - tls: cert and key (PEM files, together), root_ca (PEM file), insecure_skip_verify.
      *
      * @param string $dsn amqp://user:password@host:5672/vhost, amqps://…, a Service Bus
@@ -73,6 +79,10 @@ final class AmqpQueue implements \Countable
      *     delay?: int|float|null,
      *     ttl?: int|float|null,
      *     format?: 'roadrunner'|null,
+     *     max_attempts?: int<0, 1000000>|null,
+     *     backoff?: int|float|list<int|float>|'exponential'|null,
+     *     failed_queue?: non-empty-string|null,
+     *     requeue_on_fail?: bool|null,
      *     tls?: array{cert?: string|null, key?: string|null, root_ca?: string|null, insecure_skip_verify?: bool|null}|null,
      * } $options Left out of traces.
      *
@@ -143,6 +153,57 @@ final class AmqpQueue implements \Countable
      * @throws Exception\TimeoutException
      */
     public function pushMany(iterable $jobs, array $options = []): array
+    {
+    }
+
+    /**
+     * Takes the next job, without a standing consumer: no more than this one is locked,
+     * and nothing is attached any more when the job is settled and gone.
+     *
+     * It costs some round trips each time. A worker is served faster by a Consumer.
+     *
+     * @param float|null $timeout How long to wait for a job, in seconds: 0 takes what is
+     *     there now; null waits for ever.
+     *
+     * @return Task|null null when there is none
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException the broker did not answer
+     * @throws Exception\QueueNotFoundException
+     */
+    public function reserve(?float $timeout = 0.0): ?Task
+    {
+    }
+
+    /**
+     * The failed queue: to count, look at, consume or purge what is in there.
+     * Task::getFailure() says why a job is.
+     *
+     * @throws Exception\UnsupportedException the broker has no dead-letter queue of its own
+     */
+    public function failed(): AmqpQueue
+    {
+    }
+
+    /**
+     * Moves jobs from the failed queue back to the queues they came from, as if they had
+     * never been delivered. Each is confirmed there before it leaves the failed queue.
+     * Jobs that fail again meanwhile stay.
+     *
+     * @param int<0, max>|null $max No more than so many; null for all.
+     * @param list<non-empty-string> $ids Only the jobs of these ids.
+     *
+     * @return int<0, max> how many there were
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException no progress within the option "timeout"
+     * @throws Exception\QueueNotFoundException
+     * @throws Exception\RejectedException
+     * @throws Exception\UnsupportedException
+     */
+    public function retryFailed(?int $max = null, array $ids = []): int
     {
     }
 

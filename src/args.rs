@@ -71,10 +71,14 @@ parameters! {
     Jobs: DataType::Iterable, nullable: false;
     /// `int`.
     Int: DataType::Long, nullable: false;
+    /// `?int`, null by default.
+    OptionalInt: DataType::Long, nullable: true;
     /// `?bool`, null by default.
     OptionalBool: DataType::Bool, nullable: true;
     /// `?float`, null by default: seconds.
     OptionalSeconds: DataType::Double, nullable: true;
+    /// `?float`, 0.0 by default: seconds.
+    Patience: DataType::Double, nullable: true, default: "0.0";
     /// `int|float`, 0 by default: seconds. `int` is added by `arginfo`.
     Delay: DataType::Double, nullable: true, default: "0";
     /// `AmqpQueue|array|null`, null by default. `array` is added by `arginfo`.

@@ -32,7 +32,7 @@ pub struct Consumer {
 }
 
 /// What waits without a deadline waits this long: a century, as the core's `Wait`.
-const FOR_EVER: Duration = Duration::MAX;
+pub const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 #[php_impl]
 impl Consumer {
@@ -137,7 +137,10 @@ pub fn next(consumer: &amqp1_core::Consumer, timeout: Duration) -> Result<Option
 }
 
 /// The time limit is raised by the VM as soon as the method returns: no exception before it.
-fn ended_by_time_limit<T>(result: Result<T, Fail>, nothing: T) -> Result<T, Fail> {
+///
+/// # Errors
+/// Every other failure of the call.
+pub fn ended_by_time_limit<T>(result: Result<T, Fail>, nothing: T) -> Result<T, Fail> {
     match result {
         Err(fail) if fail.is_interruption() => Ok(nothing),
         other => other,

@@ -76,7 +76,7 @@ fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
     let input = match bytes.byte() % 8 {
         0 => bytes.value(0),
-        _ => bytes.map(0, &QueueOptions::NAMES),
+        _ => bytes.map(0, QueueOptions::NAMES),
     };
     match QueueOptions::default().apply("AmqpQueue", &input) {
         Ok(options) => {
@@ -99,7 +99,7 @@ fuzz_target!(|data: &[u8]| {
         }
         Err(error) => assert!(!error.message().is_empty()),
     }
-    let input = bytes.map(0, &ConsumerOptions::NAMES);
+    let input = bytes.map(0, ConsumerOptions::NAMES);
     if let Ok(options) = ConsumerOptions::default().apply("Consumer", &input) {
         assert!(options
             .prefetch

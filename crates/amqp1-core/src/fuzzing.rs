@@ -15,9 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use crate::connection::fuzzing::connection;
 use crate::connection::fuzzing::shake_hands;
+use crate::dialect::PropertyMapping;
 use crate::endpoint::Endpoint;
 use crate::format::roadrunner::{self, DelayMark, Envelope};
-use crate::format::{body, Decoded};
+use crate::format::{self, body, Decoded};
 use crate::job::{HeaderValue, Job, JobOptions, Payload};
 use crate::options::QueueOptions;
 use crate::wire::frame::{self, Frame, State};
@@ -198,7 +199,7 @@ pub fn handshake(data: &[u8]) {
 
 /// A message of any producer, as a worker reads it.
 pub fn message(data: &[u8]) {
-    let Ok(decoded) = roadrunner::decode(Bytes::copy_from_slice(data)) else {
+    let Ok(decoded) = format::decode(Bytes::copy_from_slice(data), PropertyMapping::Generic) else {
         return;
     };
     assert!(!decoded.name.is_empty() && !decoded.id.is_empty());
@@ -209,7 +210,7 @@ pub fn message(data: &[u8]) {
         data.len(),
         decoded.body.len()
     );
-    for (_, values) in roadrunner::headers(&decoded.message) {
+    for (_, values) in decoded.headers() {
         assert!(!values.is_empty());
     }
 }
@@ -251,8 +252,7 @@ pub fn round_trip(data: &[u8]) {
         delay_mark: [DelayMark::None, DelayMark::XDelay, DelayMark::EnqueueTime]
             [usize::from(flags >> 6) % 3],
         to: to.as_deref(),
-        attempts: choices.number(),
-        failure: &[],
+        routing_key: None,
     };
     let job = Job {
         name: Cow::Borrowed(&name),
@@ -268,7 +268,8 @@ pub fn round_trip(data: &[u8]) {
             ..JobOptions::default()
         },
     };
-    let read = roadrunner::decode(roadrunner::encode(&job, &envelope)).expect("what we write");
+    let encoded = roadrunner::encode(&job, &envelope);
+    let read = format::decode(encoded, PropertyMapping::RabbitMq).expect("what we write");
     same(&job, &envelope, &read);
 }
 
@@ -291,17 +292,14 @@ fn same(job: &Job<'_>, envelope: &Envelope<'_>, read: &Decoded) {
         read.priority,
         Some(i64::from(envelope.priority.unwrap_or(4)))
     );
-    assert_eq!(
-        read.earlier_attempts,
-        envelope.attempts.min(i32::MAX as u32)
-    );
+    assert_eq!(read.earlier_attempts, 0);
     let sent = job.options.headers.iter();
     let sent: Vec<&str> = sent
         .filter(|(_, value)| !matches!(value, HeaderValue::List(values) if values.is_empty()))
         .map(|(name, _)| name.as_ref())
         .filter(|name| *name != roadrunner::ROUTING_KEY_HEADER)
         .collect();
-    let headers = roadrunner::headers(&read.message);
+    let headers = read.headers();
     let got: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(got, sent);
 }

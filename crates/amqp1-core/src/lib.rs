@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod address;
+mod backoff;
 pub mod batch;
 mod connection;
 pub mod consumer;
@@ -11,6 +12,8 @@ mod dialect;
 mod embedded;
 pub mod endpoint;
 pub mod error;
+mod failed;
+mod failure;
 pub mod fork;
 mod format;
 #[cfg(feature = "fuzzing")]
@@ -18,13 +21,16 @@ mod format;
 pub mod fuzzing;
 pub mod id;
 pub mod input;
+mod intake;
 pub mod job;
 mod live;
 mod management;
 pub mod options;
 mod pool;
 mod publisher;
+mod pull;
 pub mod queue;
+pub mod retry;
 mod route;
 mod runtime;
 mod source;
@@ -36,8 +42,10 @@ pub mod wire;
 
 pub use batch::{Batch, BatchReport};
 pub use consumer::Consumer;
-pub use delivery::{Delivery, Failure};
+pub use delivery::{Delivery, Outcome};
 pub use error::{Error, ErrorKind, Result};
+pub use failure::{Failure, FailureFacts};
+pub use format::Format;
 pub use input::Input;
 pub use job::{HeaderValue, Job, JobOptions, Payload};
 pub use options::{ConsumerOptions, QueueOptions};

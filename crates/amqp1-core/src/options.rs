@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::input::Input;
+use crate::retry::RetryOptions;
 use crate::suggest::unknown_option;
 
 /// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
@@ -81,6 +83,10 @@ pub struct QueueOptions {
     pub delay: Option<Duration>,
     /// Time to live of jobs that name none.
     pub ttl: Option<Duration>,
+    /// How jobs are written; all formats are read. Default `roadrunner`.
+    pub format: Format,
+    /// What becomes of a job that failed.
+    pub retry: RetryOptions,
     /// TLS files.
     pub tls: TlsOptions,
 }
@@ -105,6 +111,8 @@ impl Default for QueueOptions {
             priority: None,
             delay: None,
             ttl: None,
+            format: Format::default(),
+            retry: RetryOptions::default(),
             tls: TlsOptions::default(),
         }
     }
@@ -112,7 +120,7 @@ impl Default for QueueOptions {
 
 impl QueueOptions {
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: &'static [&'static str] = &[
         "name",
         "timeout",
         "redial_timeout",
@@ -131,6 +139,10 @@ impl QueueOptions {
         "delay",
         "ttl",
         "format",
+        "max_attempts",
+        "backoff",
+        "failed_queue",
+        "requeue_on_fail",
         "tls",
     ];
 
@@ -142,7 +154,7 @@ impl QueueOptions {
         for (key, value) in input.map(what)? {
             let path = &format!("{what}: option '{key}'");
             if !Self::NAMES.contains(&key.as_str()) {
-                return Err(Error::config(unknown_option(what, key, &Self::NAMES)));
+                return Err(Error::config(unknown_option(what, key, Self::NAMES)));
             }
             if *value == Input::Null {
                 continue;
@@ -170,9 +182,11 @@ impl QueueOptions {
                 "priority" => self.priority = Some(value.int(path, 0..=255)? as u8),
                 "delay" => self.delay = Some(value.seconds(path)?),
                 "ttl" => self.ttl = Some(value.seconds(path)?),
-                "format" => format_name(&value.text(path)?, path)?,
+                "format" => self.format = format(&value.text(path)?, path)?,
                 "tls" => self.tls = tls(value, path)?,
-                _ => {}
+                name => {
+                    self.retry.read(name, value, path)?;
+                }
             }
         }
         Ok(self)
@@ -196,13 +210,15 @@ fn queue_type(text: &str, path: &str) -> Result<QueueType> {
     }
 }
 
-fn format_name(text: &str, path: &str) -> Result<()> {
-    if text == "roadrunner" {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "{path}: expected 'roadrunner', got '{text}'"
-    )))
+fn format(text: &str, path: &str) -> Result<Format> {
+    let known = Format::ALL.iter().find(|format| format.as_str() == text);
+    known.copied().ok_or_else(|| {
+        let names = Format::ALL.map(|format| format!("'{}'", format.as_str()));
+        Error::config(format!(
+            "{path}: expected one of {}, got '{text}'",
+            names.join(", ")
+        ))
+    })
 }
 
 fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
@@ -268,11 +284,23 @@ pub struct ConsumerOptions {
     pub auto_ack: bool,
     /// The session to take (Service Bus).
     pub session: Option<String>,
+    /// What becomes of a job that failed; where it is silent, the queue's own say.
+    pub retry: RetryOptions,
 }
 
 impl ConsumerOptions {
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 5] = ["prefetch", "timeout", "priority", "auto_ack", "session"];
+    pub const NAMES: &'static [&'static str] = &[
+        "prefetch",
+        "timeout",
+        "priority",
+        "auto_ack",
+        "session",
+        "max_attempts",
+        "backoff",
+        "failed_queue",
+        "requeue_on_fail",
+    ];
 
     /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
     ///
@@ -283,7 +311,7 @@ impl ConsumerOptions {
             let path = &format!("{what}: option '{key}'");
             match (key.as_str(), value) {
                 (key, _) if !Self::NAMES.contains(&key) => {
-                    return Err(Error::config(unknown_option(what, key, &Self::NAMES)))
+                    return Err(Error::config(unknown_option(what, key, Self::NAMES)))
                 }
                 (_, Input::Null) => {}
                 ("prefetch", value) => self.prefetch = Some(value.int(path, 1..=65_535)? as u32),
@@ -293,7 +321,10 @@ impl ConsumerOptions {
                     self.priority = Some(value.int(path, range)? as i32);
                 }
                 ("auto_ack", value) => self.auto_ack = value.bool(path)?,
-                (_, value) => self.session = Some(value.text(path)?),
+                ("session", value) => self.session = Some(value.text(path)?),
+                (name, value) => {
+                    self.retry.read(name, value, path)?;
+                }
             }
         }
         Ok(self)

@@ -13,11 +13,13 @@ use bytes::Bytes;
 use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
-use crate::format::roadrunner::{self, Envelope};
-use crate::job::{HeaderValue, Job};
+use crate::format::copy::{copy, Changes};
+use crate::format::envelope::{now_millis, Envelope};
+use crate::format::{self, Decoded};
+use crate::job::Job;
 use crate::live::Definition;
 use crate::pool::{self, Role};
-use crate::route::Destination;
+use crate::route::{Destination, Route};
 use crate::wait::Wait;
 
 /// Unconfirmed jobs at the most.
@@ -32,17 +34,6 @@ const FRESH: Duration = Duration::from_secs(5);
 const FRESH_TRIES: u32 = 8;
 /// Larger messages wait for the attach, to learn the broker's limit before sending.
 const LARGE: usize = 64 * 1024;
-
-/// What a copy of a job adds to the job.
-#[derive(Debug, Default)]
-pub(crate) struct Extra<'a> {
-    /// The pipeline that the first producer named.
-    pub pipeline: Option<&'a str>,
-    /// Deliveries before this copy.
-    pub attempts: u32,
-    /// What a failed job carries.
-    pub failure: &'a [(&'a str, HeaderValue<'a>)],
-}
 
 /// A message whose outcome is awaited.
 #[derive(Debug)]
@@ -97,6 +88,11 @@ impl Publisher {
         ))
     }
 
+    /// The broker's name of its queue.
+    pub fn queue(&self) -> &str {
+        &self.definition.broker_queue
+    }
+
     /// The index that the next job gets.
     pub fn next_index(&self) -> u64 {
         self.base + self.window.len() as u64
@@ -120,7 +116,6 @@ impl Publisher {
         job: &Job<'_>,
         id: &str,
         destination: Destination,
-        extra: &Extra<'_>,
         wait: &Wait<'_>,
     ) -> Result<()> {
         self.check_process()?;
@@ -128,27 +123,67 @@ impl Publisher {
         let options = &definition.options;
         let delay = job.options.delay.or(options.delay).unwrap_or_default();
         let route = definition.route(&destination, delay, wait)?;
-        // A copy outlives the pipeline's TTL: what failed is to be looked at.
-        let default_ttl = options.ttl.filter(|_| extra.pipeline.is_none());
-        let ttl = job.options.ttl.or(default_ttl);
+        let ttl = job.options.ttl.or(options.ttl);
         let expires_in = ttl.filter(|_| route.ttl_is_lost).map(|ttl| ttl + delay);
-        let payload = roadrunner::encode(
-            job,
-            &Envelope {
-                id,
-                pipeline: extra.pipeline.unwrap_or(&definition.pipeline),
-                durable: job.options.durable.unwrap_or(options.durable),
-                priority: job.options.priority.or(options.priority),
-                ttl: ttl.filter(|_| !route.ttl_is_lost),
-                expires_at: expires_in
-                    .map(|after| roadrunner::now_millis() + after.as_millis() as i64),
-                delay,
-                delay_mark: route.delay_mark,
-                to: route.to.as_deref(),
-                attempts: extra.attempts,
-                failure: extra.failure,
-            },
-        );
+        let envelope = Envelope {
+            id,
+            pipeline: &definition.pipeline,
+            durable: job.options.durable.unwrap_or(options.durable),
+            priority: job.options.priority.or(options.priority),
+            ttl: ttl.filter(|_| !route.ttl_is_lost),
+            expires_at: expires_in.map(|after| now_millis() + after.as_millis() as i64),
+            delay,
+            delay_mark: route.delay_mark,
+            to: route.to.as_deref(),
+            routing_key: definition.routing_key_of(&destination),
+        };
+        let mapping = || {
+            let live = definition.connect(Role::Publish, wait)?;
+            Ok(live.dialect.property_mapping())
+        };
+        let payload = format::encode(options.format, job, &envelope, mapping)
+            .map_err(|error| error.context(definition.describe()))?;
+        self.dispatch(payload, route, destination, delay, wait)
+    }
+
+    /// Sends a job that came once more, in the format it has. Its delay and TTL
+    /// are the changes'; how the broker is told of them is the route's.
+    /// On an error nothing was sent.
+    pub fn send_copy(
+        &mut self,
+        decoded: &Decoded,
+        changes: &Changes<'_>,
+        destination: Destination,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        self.check_process()?;
+        let definition = Arc::clone(&self.definition);
+        let delay = changes.delay;
+        let route = definition.route(&destination, delay, wait)?;
+        let expires_in = changes.ttl.filter(|_| route.ttl_is_lost);
+        let expires_in = expires_in.map(|ttl| ttl + delay);
+        let changes = Changes {
+            to: route.to.as_deref(),
+            delay_mark: route.delay_mark,
+            ttl: changes.ttl.filter(|_| !route.ttl_is_lost),
+            expires_at: expires_in
+                .map(|after| now_millis().saturating_add(after.as_millis() as i64))
+                .or(changes.expires_at),
+            ..changes.clone()
+        };
+        let payload = copy(decoded, &changes);
+        self.dispatch(payload, route, destination, delay, wait)
+    }
+
+    /// Sends a whole message.
+    fn dispatch(
+        &mut self,
+        payload: Bytes,
+        route: Route,
+        destination: Destination,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
         if payload.len() > LARGE {
             self.check_size(&route.sender.ready(wait)?, payload.len())?;
         }

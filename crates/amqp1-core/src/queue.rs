@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::batch::Batch;
 use crate::connection::{probe, tls};
 use crate::delay;
+use crate::delivery::Delivery;
 use crate::dialect::DelaySupport;
 use crate::endpoint::{split_query, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +17,8 @@ use crate::live::{Definition, Live};
 use crate::management::{Management, Response};
 use crate::options::QueueOptions;
 use crate::pool::Role;
-use crate::publisher::{Extra, Publisher};
+use crate::publisher::Publisher;
+use crate::pull::Pull;
 use crate::route::Destination;
 use crate::topology::{queue_path, Strictness};
 use crate::wait::Wait;
@@ -114,6 +116,27 @@ impl Queue {
         defaults.apply("DSN", &query)
     }
 
+    pub(crate) fn of(definition: Definition) -> Self {
+        Self {
+            definition: Arc::new(definition),
+        }
+    }
+
+    /// The next job, for whoever pulls: `None` when there is none, and none comes
+    /// within `patience`. Nothing is attached when it returns without one;
+    /// otherwise until the job is dropped.
+    ///
+    /// # Errors
+    /// As [`crate::Consumer::next`]; Timeout when the broker does not answer.
+    pub fn reserve(&self, patience: Duration, wait: &Wait<'_>) -> Result<Option<Delivery>> {
+        let pull = Pull::new(self);
+        let job = pull.take(1, patience, wait)?.pop();
+        if job.is_none() {
+            pull.close();
+        }
+        Ok(job)
+    }
+
     pub(crate) fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }
@@ -148,7 +171,7 @@ impl Queue {
             None => id::job_id(),
         };
         let mut publisher = Publisher::new(Arc::clone(&self.definition));
-        let sent = publisher.send(job, &id, Destination::of(job), &Extra::default(), wait);
+        let sent = publisher.send(job, &id, Destination::of(job), wait);
         sent.map_err(|error| match error.kind() {
             ErrorKind::Timeout => error.context(format!("job {id}")),
             _ => error,
@@ -229,11 +252,14 @@ impl Queue {
     /// There is a bounded number of delay queues, so all of them are asked, at once.
     fn in_delay_queues(&self, wait: &Wait<'_>) -> Result<u64> {
         let definition = &self.definition;
-        let target = definition.delay_target();
         let now = roadrunner::now_millis().unsigned_abs();
-        let paths: Vec<String> = delay::names(&target, now)
-            .map(|name| queue_path(&name))
-            .collect();
+        // Jobs that are tried again go to the queue, past its exchange.
+        let mut targets = vec![definition.broker_queue.clone()];
+        if definition.delay_target() != definition.broker_queue {
+            targets.push(definition.delay_target());
+        }
+        let names = targets.iter().flat_map(|target| delay::names(target, now));
+        let paths: Vec<String> = names.map(|name| queue_path(&name)).collect();
         let answers = self.managed("stats()", wait, |management| {
             management.get_all(&paths, wait)
         })?;

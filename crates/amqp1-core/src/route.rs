@@ -94,6 +94,12 @@ impl Definition {
         }
     }
 
+    /// The routing key of a job that goes to an exchange.
+    pub fn routing_key_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let place = self.place(destination);
+        place.exchange.map(|_| place.key)
+    }
+
     /// For messages: `exchange 'x' with routing key 'k'`, or `queue 'q'`.
     pub fn name_of(&self, destination: &Destination) -> String {
         let place = self.place(destination);
