@@ -282,7 +282,7 @@ final class Worker
             } elseif ($error !== null) {
                 $this->report->about('warning', '{job} {id} threw after it was settled: {error}', $task, $error);
             }
-            $outcome = method_exists($task, 'getOutcome') ? $task->getOutcome() : ($error === null ? 'acked' : 'retried'); // TODO
+            $outcome = $task->getOutcome();
             $this->failures = 0;
         } catch (TaskLostException $e) {
             $error = $e;

@@ -323,10 +323,15 @@ final class WorkerTest extends ContractTestCase
 
     public function testABrokerThatWasNeverReachedIsAnException(): void
     {
-        $nobody = new Worker(new AmqpQueue('amqp://guest:secret-word@127.0.0.1:1', 'q'), ['*' => 'strlen'], ['reconnectTimeout' => 30]);
+        $nobody = new Worker(new AmqpQueue('amqp://guest:secret-word@127.0.0.1:1', 'q'), ['*' => 'strlen'], ['maxRuntime' => 30]);
         self::assertStringNotContainsString('secret-word', $this->thrown(ConnectionException::class, static fn () => $nobody->run())->getMessage());
+    }
 
-        $missing = new Worker($this->queue('program', ['declare' => false]), ['*' => 'strlen']);
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testAQueueThatIsNotThereIsAnException(string $broker): void
+    {
+        $missing = new Worker($this->queue($broker, ['declare' => false]), ['*' => 'strlen'], ['maxRuntime' => 30]);
         $this->thrown(QueueNotFoundException::class, static fn () => $missing->run());
     }
 
