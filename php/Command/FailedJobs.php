@@ -102,6 +102,6 @@ final class FailedJobs
             $payload = ['payload' => $task->getBody(), 'payload_error' => $e->getMessage()];
         }
 
-        return self::facts($task) + ['format' => $task->getFormat(), 'headers' => $task->getHeaders()] + $payload;
+        return self::facts($task) + ['headers' => $task->getHeaders()] + $payload;
     }
 }
