@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+pub use crate::config::fuzzing::configuration;
 pub use crate::connection::fuzzing::connection;
 use crate::connection::fuzzing::shake_hands;
 use crate::dialect::PropertyMapping;

@@ -1,5 +1,6 @@
 //! One queue of a consumer: its receiver link, attached again when it was lost.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,10 @@ pub(crate) struct Source {
     priority: Option<i32>,
     retry: RetryOptions,
     attached: Mutex<Option<Attached>>,
+    /// The consumer wants nothing of it.
+    held: AtomicBool,
+    /// What the link was told of being paused.
+    told: AtomicBool,
     /// How long its links last.
     lives: Mutex<Option<Lives>>,
     /// After failed attaches: how long it is left alone, and until when.
@@ -102,6 +107,8 @@ impl Source {
             priority: options.priority,
             retry: options.retry.over(&definition.options.retry),
             attached: Mutex::new(None),
+            held: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             lives: Mutex::new(None),
             rest: Mutex::new(None),
             definition,
@@ -243,6 +250,7 @@ impl Source {
                 return Err(error);
             }
         }
+        self.told.store(false, Ordering::Relaxed);
         let mut lives = self.lives.lock();
         *lives = Some(Lives::begin(*lives));
         *self.attached.lock() = Some(Arc::new(HeldLink {
@@ -272,12 +280,42 @@ impl Source {
         }
     }
 
-    /// Asks for nothing more and gives back what is buffered; or asks again.
+    /// Asks for nothing more and gives back what is buffered; or asks again, unless
+    /// the pipeline is paused.
     pub fn set_paused(&self, paused: bool) {
+        self.held.store(paused, Ordering::Relaxed);
         if let Some(attached) = self.attached() {
-            // A link that is gone has given back everything already.
-            let _ = attached.set_prefetch(if paused { 0 } else { self.prefetch });
+            self.tell(&attached, self.is_paused());
         }
+    }
+
+    /// The consumer is paused, or the pipeline is.
+    pub fn is_paused(&self) -> bool {
+        self.held.load(Ordering::Relaxed) || self.definition.paused.load(Ordering::Relaxed)
+    }
+
+    /// Tells the link when that has changed. True when there is none, and one is wanted.
+    pub fn follow(&self) -> bool {
+        let paused = self.is_paused();
+        if self.told.load(Ordering::Relaxed) == paused {
+            return false;
+        }
+        match self.attached() {
+            Some(attached) => {
+                self.tell(&attached, paused);
+                false
+            }
+            None => {
+                self.told.store(paused, Ordering::Relaxed);
+                !paused
+            }
+        }
+    }
+
+    fn tell(&self, attached: &Attached, paused: bool) {
+        self.told.store(paused, Ordering::Relaxed);
+        // A link that is gone has given back everything already.
+        let _ = attached.set_prefetch(if paused { 0 } else { self.prefetch });
     }
 
     /// Gives back what is buffered and lets go of the link, which is closed when
