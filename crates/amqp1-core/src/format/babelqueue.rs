@@ -43,11 +43,24 @@ pub(super) const PROPERTIES: [&str; 7] = [
     "bq_app_id",
 ];
 
-/// The whole message.
+/// What the envelope cannot carry is refused.
 ///
 /// # Errors
 /// Serialization for a payload that is no object, Config for an id or trace id
 /// that is no UUID.
+pub(super) fn check_job(job: &Job<'_>, id: &str) -> Result<()> {
+    data(job)?;
+    check_uuid("id", id, job)?;
+    match job.options.trace_id.as_deref() {
+        Some(trace_id) => check_uuid("trace_id", trace_id, job),
+        None => Ok(()),
+    }
+}
+
+/// The whole message.
+///
+/// # Errors
+/// Serialization for a payload that is no object.
 pub(crate) fn encode(
     job: &Job<'_>,
     envelope: &Envelope<'_>,
@@ -55,12 +68,8 @@ pub(crate) fn encode(
 ) -> Result<Bytes> {
     let options = &job.options;
     let data = data(job)?;
-    check_uuid("id", envelope.id, job)?;
     let trace_id = match options.trace_id.as_deref() {
-        Some(trace_id) => {
-            check_uuid("trace_id", trace_id, job)?;
-            Cow::Borrowed(trace_id)
-        }
+        Some(trace_id) => Cow::Borrowed(trace_id),
         None => Cow::Owned(id::job_id()),
     };
     let now = now_millis();

@@ -284,4 +284,4 @@ fn key_of(bytes: &[u8]) -> Option<&str> {
 
 #[cfg(test)]
 #[path = "copy_tests.rs"]
-mod tests;
+pub(super) mod tests;
