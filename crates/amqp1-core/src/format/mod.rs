@@ -10,6 +10,8 @@ pub(crate) mod copy;
 mod decode;
 pub(crate) mod envelope;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod headers;
 mod object;
 mod raw;
