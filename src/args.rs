@@ -81,8 +81,10 @@ parameters! {
     Patience: DataType::Double, nullable: true, default: "0.0";
     /// `int|float`, 0 by default: seconds. `int` is added by `arginfo`.
     Delay: DataType::Double, nullable: true, default: "0";
-    /// `AmqpQueue|array|null`, null by default. `array` is added by `arginfo`.
-    Queues: DataType::object("Amqp1\\AmqpQueue"), nullable: true;
+    /// `AmqpQueue|Jobs|array|null`, null by default. `array` is added by `arginfo`.
+    Queues: DataType::object("Amqp1\\AmqpQueue|Amqp1\\Jobs"), nullable: true;
+    /// `array|string|null`, null by default. `array` is added by `arginfo`.
+    Configuration: DataType::String, nullable: true;
     /// `Stringable|Throwable|string|null`, null by default. `string` is added by `arginfo`.
     Cause: DataType::object("Stringable|Throwable"), nullable: true;
     /// `Throwable|string`. `string` is added by `arginfo`.

@@ -11,9 +11,11 @@ use ext_php_rs::zend::ce;
 
 use crate::args::{Int, Omitted, OptionalSeconds, Options, Queues, NO_OPTIONS};
 use crate::boundary::{run, Fail};
+use crate::config;
 use crate::convert::{self, Parameter};
 use crate::interrupt::blocking;
 use crate::iterator::TaskIterator;
+use crate::jobs::Jobs;
 use crate::queue::AmqpQueue;
 use crate::table::entries;
 use crate::task::Task;
@@ -171,12 +173,13 @@ fn wait_timeout(
 }
 
 fn read_queues(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>, Fail> {
-    let none = || {
-        Fail::config(format!(
-            "{method}: no queues: pass an AmqpQueue or a list of them"
-        ))
+    let in_call = |error: amqp1_core::Error| error.context(method);
+    let Some(queues) = queues else {
+        return Ok(config::load(method, None)?.consumed().map_err(in_call)?);
     };
-    let queues = queues.ok_or_else(none)?;
+    if let Some(jobs) = Jobs::of(queues) {
+        return Ok(jobs.consumed().map_err(in_call)?);
+    }
     if let Some(queue) = as_queue(queues) {
         return Ok(vec![queue]);
     }
@@ -185,12 +188,14 @@ fn read_queues(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>
             method,
             number: 1,
             name: "queues",
-            expected: "Amqp1\\AmqpQueue|array|null",
+            expected: "Amqp1\\AmqpQueue|Amqp1\\Jobs|array|null",
         };
         return Err(parameter.wrong_type(Some(queues)));
     };
     if list.is_empty() {
-        return Err(none());
+        return Err(Fail::config(format!(
+            "{method}: no queues: pass an AmqpQueue, a list of them, or a Jobs"
+        )));
     }
     entries(list)
         .enumerate()

@@ -32,6 +32,12 @@ pub struct AmqpQueue {
     queue: Queue,
 }
 
+impl From<Queue> for AmqpQueue {
+    fn from(queue: Queue) -> Self {
+        Self { queue }
+    }
+}
+
 impl AmqpQueue {
     /// A handle of its own for the length of a call: a signal handler may call
     /// any method of this object while another one blocks.
@@ -85,10 +91,7 @@ impl AmqpQueue {
                 }
                 None => NO_OPTIONS,
             };
-            let defaults = QueueOptions {
-                timeout: ini::timeout(),
-                ..QueueOptions::default()
-            };
+            let defaults = default_options();
             let in_call = |error: amqp1_core::Error| error.context(METHOD);
             let defaults = Queue::options_of(&dsn, defaults).map_err(in_call)?;
             let options = defaults.apply(METHOD, &input)?;
@@ -244,11 +247,23 @@ impl AmqpQueue {
     }
 }
 
+/// The options of a queue that nothing is said of.
+pub fn default_options() -> QueueOptions {
+    QueueOptions {
+        timeout: ini::timeout(),
+        ..QueueOptions::default()
+    }
+}
+
 fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
+/// The figures as PHP's array.
+///
+/// # Errors
+/// When PHP does not take them.
+pub fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
     let mut array = ZendHashTable::new();
     let counts = [
         ("active", Some(stats.active)),

@@ -6,6 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Consumer;
+use Amqp1\Jobs;
 use Amqp1\Task;
 use PHPUnit\Framework\TestCase;
 use Throwable;
@@ -86,7 +87,7 @@ abstract class ContractTestCase extends TestCase
         return $name;
     }
 
-    protected function consumer(AmqpQueue|array $queues, array $options = []): Consumer
+    protected function consumer(AmqpQueue|Jobs|array|null $queues, array $options = []): Consumer
     {
         return $this->consumers[] = new Consumer($queues, $options);
     }

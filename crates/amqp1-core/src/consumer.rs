@@ -37,6 +37,8 @@ enum Found {
     /// Dead-lettered, and consuming goes on.
     Poison(Box<Poison>),
     Stopped,
+    /// A pipeline was resumed that was not attached while it was paused.
+    Resumed,
     /// A link was lost: it is attached again.
     Lost(Error),
 }
@@ -113,7 +115,8 @@ impl Consumer {
             }
             match look_until.until(&self.signal(), || self.look())? {
                 None if !wait.left().is_zero() => {}
-                None | Some(Found::Stopped) => return Ok(None),
+                Some(Found::Resumed) if !wait.left().is_zero() => {}
+                None | Some(Found::Stopped | Found::Resumed) => return Ok(None),
                 Some(Found::Delivery(delivery)) => return Ok(Some(*delivery)),
                 Some(Found::Poison(poison)) => {
                     poison.bury(&wait)?;
@@ -173,7 +176,11 @@ impl Consumer {
         for source in &self.sources {
             let rests = source.rests_until().is_some_and(|at| at > Instant::now());
             let endpoint = &source.definition.endpoint;
-            if source.is_attached() || (others && rests) || unreachable.contains(&endpoint) {
+            if source.is_attached()
+                || source.is_paused()
+                || (others && rests)
+                || unreachable.contains(&endpoint)
+            {
                 continue;
             }
             worked = true;
@@ -192,7 +199,8 @@ impl Consumer {
 
     /// The wait, no longer than until a queue that rests is to be tried again.
     fn until_next_try<'a>(&self, wait: &Wait<'a>) -> Wait<'a> {
-        let resting = self.sources.iter().filter(|source| !source.is_attached());
+        let wanted = |source: &&Source| !source.is_attached() && !source.is_paused();
+        let resting = self.sources.iter().filter(wanted);
         match resting.filter_map(Source::rests_until).min() {
             Some(at) => wait.at_most(at.saturating_duration_since(Instant::now())),
             None => *wait,
@@ -209,6 +217,9 @@ impl Consumer {
         for offset in 0..count {
             let index = (first + offset) % count;
             let source = &self.sources[index];
+            if source.follow() {
+                return Ok(Some(Found::Resumed));
+            }
             loop {
                 // A flood of what is not handed out must not outlast the deadline.
                 passed_over += 1;

@@ -24,6 +24,9 @@ use crate::wire::state;
 /// The reason of jobs whose attempts are used up.
 const FAILED: &str = "failed";
 
+/// The delivery was lost before it was given back.
+const LOST: u8 = u8::MAX;
+
 /// What was made of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -65,7 +68,7 @@ pub struct Delivery {
     definition: Arc<Definition>,
     attached: Attached,
     delivery_id: u32,
-    /// [`Outcome`], or zero.
+    /// [`Outcome`], [`LOST`], or zero.
     settled: AtomicU8,
     generation: u64,
 }
@@ -159,10 +162,10 @@ impl Delivery {
 
     /// Settled, by any of the four ways, or on receipt.
     pub fn is_completed(&self) -> bool {
-        self.outcome().is_some()
+        self.settled.load(Ordering::Relaxed) != 0
     }
 
-    /// What was made of it; `None` while it is unsettled.
+    /// What was made of it; `None` while it is unsettled, and when it was lost.
     pub fn outcome(&self) -> Option<Outcome> {
         Outcome::ALL
             .into_iter()
@@ -189,13 +192,17 @@ impl Delivery {
         Ok(&self.attached)
     }
 
-    /// Nothing can or need be done about it any more.
+    /// Nothing can or need be done about it any more. What is lost is settled by
+    /// that: it comes again as another delivery.
     fn is_over(&self) -> bool {
-        self.is_completed()
-            || match self.link() {
-                Ok(link) => link.failed().is_some(),
-                Err(_) => true,
-            }
+        let lost = self.link().map_or(true, |link| link.failed().is_some());
+        if lost {
+            let (from, to) = (0, LOST);
+            let _ = self
+                .settled
+                .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        lost || self.is_completed()
     }
 
     fn lost(&self, error: &Error) -> Error {

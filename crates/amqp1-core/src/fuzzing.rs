@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+pub use crate::config::fuzzing::configuration;
 pub use crate::connection::fuzzing::connection;
 use crate::connection::fuzzing::shake_hands;
 use crate::endpoint::Endpoint;

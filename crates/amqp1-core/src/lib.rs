@@ -2,7 +2,9 @@
 #![deny(unsafe_code)]
 
 pub mod address;
+mod backoff;
 pub mod batch;
+pub mod config;
 mod connection;
 pub mod consumer;
 pub mod delay;
@@ -25,6 +27,7 @@ pub mod job;
 mod live;
 mod management;
 pub mod options;
+pub mod place;
 mod pool;
 mod publisher;
 mod pull;
@@ -40,6 +43,7 @@ pub mod wait;
 pub mod wire;
 
 pub use batch::{Batch, BatchReport};
+pub use config::Jobs;
 pub use consumer::Consumer;
 pub use delivery::{Delivery, Outcome};
 pub use error::{Error, ErrorKind, Result};

@@ -1,5 +1,6 @@
 //! A queue's way to its broker: the pooled connection, declared topology, senders.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub(crate) struct Definition {
     /// Binding key, and routing key of jobs that name none.
     pub routing_key: String,
     pub options: QueueOptions,
+    /// Consumers leave it alone. In this process: a child's is its own.
+    pub paused: AtomicBool,
     cached: Mutex<Option<Cached>>,
 }
 
@@ -63,6 +66,7 @@ impl Definition {
             broker_queue: queue,
             pipeline,
             options,
+            paused: AtomicBool::new(false),
             cached: Mutex::new(None),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::input::Input;
+use crate::place::Place;
 use crate::retry::RetryOptions;
 use crate::suggest::unknown_option;
 
@@ -146,15 +147,16 @@ impl QueueOptions {
         "tls",
     ];
 
-    /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
+    /// Reads the options written at `place` over `self` (the defaults). `null` leaves a default.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`]: an unknown name (with the nearest known one) or a wrong value.
-    pub fn apply(mut self, what: &str, input: &Input) -> Result<Self> {
-        for (key, value) in input.map(what)? {
-            let path = &format!("{what}: option '{key}'");
+    pub fn apply<'a>(mut self, place: impl Into<Place<'a>>, input: &Input) -> Result<Self> {
+        let place = place.into();
+        for (key, value) in input.map(place.name())? {
+            let path = &place.entry(key);
             if !Self::NAMES.contains(&key.as_str()) {
-                return Err(Error::config(unknown_option(what, key, Self::NAMES)));
+                return Err(Error::config(place.unknown(key, Self::NAMES)));
             }
             if *value == Input::Null {
                 continue;

@@ -1,5 +1,6 @@
 //! A queue as its users see it.
 
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,8 +91,15 @@ impl Queue {
     pub fn new(dsn: &str, queue: Option<&str>, options: QueueOptions) -> Result<Self> {
         let (address, _) = split_query(dsn)?;
         let endpoint = Endpoint::parse(address, &options)?;
+        Self::at(endpoint, queue.unwrap_or(DEFAULT_QUEUE), options)
+    }
+
+    /// A queue at an endpoint that was made with these options.
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn at(endpoint: Endpoint, queue: &str, options: QueueOptions) -> Result<Self> {
         tls::check(&endpoint.tls)?;
-        let queue = queue.unwrap_or(DEFAULT_QUEUE);
         if queue.is_empty() {
             return Err(Error::config("the queue's name must not be empty"));
         }
@@ -151,6 +159,12 @@ impl Queue {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.definition.endpoint.label()
+    }
+
+    /// Whether consumers leave this queue alone: they ask for nothing more and give
+    /// back what nobody has seen, within [`crate::wait::SLICE`] of a wait under way.
+    pub fn set_paused(&self, paused: bool) {
+        self.definition.paused.store(paused, Ordering::Relaxed);
     }
 
     /// The configured deadline of blocking calls.

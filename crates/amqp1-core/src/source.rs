@@ -1,10 +1,12 @@
 //! One queue of a consumer: its receiver link, attached again when it was lost.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_amqp::Value;
 
+use crate::backoff::{self, Lives};
 use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +26,12 @@ pub(crate) struct Source {
     priority: Option<i32>,
     retry: RetryOptions,
     attached: Mutex<Option<Attached>>,
+    /// The consumer wants nothing of it.
+    held: AtomicBool,
+    /// What the link was told of being paused.
+    told: AtomicBool,
+    /// How long its links last.
+    lives: Mutex<Option<Lives>>,
     /// After failed attaches: how long it is left alone, and until when.
     rest: Mutex<Option<(Duration, Instant)>>,
 }
@@ -31,6 +39,9 @@ pub(crate) struct Source {
 /// How long a queue that cannot be had is left alone while others are served:
 /// at first, and after many attempts.
 const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
+/// Before an attach after links that broke at once: other queues wait meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Before an attach that the broker refused for a passing reason.
 const RETRY: Duration = Duration::from_millis(250);
@@ -96,6 +107,9 @@ impl Source {
             priority: options.priority,
             retry: options.retry.over(&definition.options.retry),
             attached: Mutex::new(None),
+            held: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            lives: Mutex::new(None),
             rest: Mutex::new(None),
             definition,
         }
@@ -148,6 +162,8 @@ impl Source {
     }
 
     fn attach_now(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
+        let broken = self.lives.lock().map_or(0, |lives| lives.ended());
+        wait.sleep(backoff::pause(broken).min(LONGEST_PAUSE))?;
         let mut again = self.definition.options.declare;
         // A queue is declared when it turns out to be missing: RabbitMQ answers no
         // declaration while it is short of memory, and a worker that starts then
@@ -234,6 +250,9 @@ impl Source {
                 return Err(error);
             }
         }
+        self.told.store(false, Ordering::Relaxed);
+        let mut lives = self.lives.lock();
+        *lives = Some(Lives::begin(*lives));
         *self.attached.lock() = Some(Arc::new(HeldLink {
             link,
             generation: fork::generation(),
@@ -261,12 +280,42 @@ impl Source {
         }
     }
 
-    /// Asks for nothing more and gives back what is buffered; or asks again.
+    /// Asks for nothing more and gives back what is buffered; or asks again, unless
+    /// the pipeline is paused.
     pub fn set_paused(&self, paused: bool) {
+        self.held.store(paused, Ordering::Relaxed);
         if let Some(attached) = self.attached() {
-            // A link that is gone has given back everything already.
-            let _ = attached.set_prefetch(if paused { 0 } else { self.prefetch });
+            self.tell(&attached, self.is_paused());
         }
+    }
+
+    /// The consumer is paused, or the pipeline is.
+    pub fn is_paused(&self) -> bool {
+        self.held.load(Ordering::Relaxed) || self.definition.paused.load(Ordering::Relaxed)
+    }
+
+    /// Tells the link when that has changed. True when there is none, and one is wanted.
+    pub fn follow(&self) -> bool {
+        let paused = self.is_paused();
+        if self.told.load(Ordering::Relaxed) == paused {
+            return false;
+        }
+        match self.attached() {
+            Some(attached) => {
+                self.tell(&attached, paused);
+                false
+            }
+            None => {
+                self.told.store(paused, Ordering::Relaxed);
+                !paused
+            }
+        }
+    }
+
+    fn tell(&self, attached: &Attached, paused: bool) {
+        self.told.store(paused, Ordering::Relaxed);
+        // A link that is gone has given back everything already.
+        let _ = attached.set_prefetch(if paused { 0 } else { self.prefetch });
     }
 
     /// Gives back what is buffered and lets go of the link, which is closed when
@@ -280,6 +329,8 @@ impl Source {
 
     /// Gives back everything that is not settled, and detaches.
     pub fn close(&self) {
+        // Ended by us: the next one need not wait.
+        *self.lives.lock() = None;
         if let Some(attached) = self.attached() {
             attached.close();
             *self.attached.lock() = None;

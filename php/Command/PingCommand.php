@@ -1,0 +1,46 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Command;
+
+/** `amqp1 ping`: whether the broker answers. */
+final class PingCommand extends Command
+{
+    public function name(): string
+    {
+        return 'ping';
+    }
+
+    public function summary(): string
+    {
+        return 'Ask the broker for an answer, and how long it took';
+    }
+
+    public function help(): string
+    {
+        return 'With a configuration the broker of each pipeline is asked.';
+    }
+
+    public function run(Input $input, Output $output): int
+    {
+        $input->noArguments();
+        $answers = [];
+        foreach (Target::of($input, false)->any() as $name => $queue) {
+            $queue->ping();
+            // The first one connects.
+            $answers[] = ['queue' => $name === '' ? null : $name, 'seconds' => $queue->ping(), 'broker' => $queue->getBroker()];
+        }
+        if ($output->json) {
+            $output->json($answers);
+        } else {
+            $output->table(['QUEUE', 'BROKER', 'MS'], array_map(static fn (array $answer) => [
+                $answer['queue'],
+                $answer['broker']['product'] . ' ' . $answer['broker']['version'],
+                round($answer['seconds'] * 1000, 2),
+            ], $answers));
+        }
+
+        return ExitCode::OK;
+    }
+}
