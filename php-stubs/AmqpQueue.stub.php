@@ -104,7 +104,7 @@ final class AmqpQueue implements \Countable
      *   float or bool; binary data belongs into the payload.
      * - ttl: how long the job may wait to be delivered.
      * - id: the job's id; a new UUID.
-     * - trace_id: carried as correlation-id.
+     * - trace_id: carried as correlation-id; a UUID in the format "babelqueue", and so is id.
      * - group: carried as group-id, the session on Service Bus.
      * - routing_key: for this one job, instead of the queue's.
      * - durable: whether it survives a broker restart; true.
@@ -120,7 +120,7 @@ final class AmqpQueue implements \Countable
      * @return non-empty-string the job's id
      *
      * @throws Exception\ConfigException a wrong name, option or header; nothing was sent
-     * @throws Exception\SerializationException the payload has no JSON; nothing was sent
+     * @throws Exception\SerializationException the payload has no JSON, or the format cannot carry it; nothing was sent
      * @throws Exception\ConnectionException the broker cannot be reached
      * @throws Exception\AuthenticationException the broker refused the credentials
      * @throws Exception\TimeoutException no answer in time: whether the broker has the job is unknown

@@ -44,7 +44,7 @@ final class Task
     }
 
     /**
-     * The body as it travelled, any bytes.
+     * The payload as it travelled, any bytes: out of the wrapper or envelope of its format.
      */
     public function getBody(): string
     {

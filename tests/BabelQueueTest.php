@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Exception\BatchException;
 use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\SerializationException;
 use Amqp1\Tests\Support\AmqpLib;
@@ -120,6 +121,28 @@ final class BabelQueueTest extends ContractTestCase
             }
         }
         self::assertCount(0, $queue);
+    }
+
+    public function testWhatIsNoObjectIsRefusedWithoutABroker(): void
+    {
+        $queue = new AmqpQueue('amqp://127.0.0.1:1', 'orders', ['format' => 'babelqueue', 'redial_timeout' => 0]);
+        $this->thrown(SerializationException::class, static fn () => $queue->push(self::URN, 'text'));
+        $this->thrown(ConfigException::class, static fn () => $queue->push(self::URN, [], ['id' => 'mine']));
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testOneOfManyThatIsNoObjectFailsAlone(string $broker): void
+    {
+        $queue = $this->babelQueue($broker);
+        $batch = $this->thrown(BatchException::class, static fn () => $queue->pushMany([
+            ['name' => self::URN, 'payload' => ['n' => 0]],
+            ['name' => self::URN, 'payload' => [1]],
+            ['name' => self::URN, 'payload' => ['n' => 2]],
+        ]));
+        self::assertSame([1], array_keys($batch->getFailures()));
+        self::assertSame(['n' => 0], $this->take($queue)->getPayload());
+        self::assertSame(['n' => 2], $this->take($queue)->getPayload());
     }
 
     /** @dataProvider brokers */
