@@ -44,7 +44,6 @@ final class Application
 
                 return ExitCode::OK;
             }
-            self::hide($input);
 
             return $command->run($input, new Output($results, $notes, $input->has('json'), $input->has('quiet')));
         } catch (Throwable $e) {
@@ -136,13 +135,5 @@ final class Application
     private static function listed(array $options): array
     {
         return array_map(static fn (Option $option) => sprintf('  %-31s %s', $option->usage(), $option->help), $options);
-    }
-
-    /** A password on the command line stands in the list of processes until it is overwritten. */
-    private static function hide(Input $input): void
-    {
-        if ($input->has('dsn') && function_exists('cli_set_process_title')) {
-            @cli_set_process_title('amqp1');
-        }
     }
 }

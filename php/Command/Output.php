@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
+use Throwable;
+
 /** What a command prints: results to one stream, all that accompanies them to another. */
 final class Output
 {
@@ -44,6 +46,22 @@ final class Output
         fwrite($this->notes, $text . "\n");
     }
 
+    /**
+     * What went wrong with some of several queues, once each.
+     *
+     * @param list<Throwable> $problems
+     *
+     * @return int the exit code of the first, 0 without
+     */
+    public function problems(array $problems): int
+    {
+        foreach (array_unique(array_map(static fn (Throwable $e) => $e->getMessage(), $problems)) as $message) {
+            $this->error('amqp1: ' . self::printable($message));
+        }
+
+        return $problems === [] ? ExitCode::OK : ExitCode::of($problems[0]);
+    }
+
     /** Whether a person watches. */
     public function isWatched(): bool
     {
@@ -69,6 +87,9 @@ final class Output
      */
     public function table(array $head, array $rows): void
     {
+        if ($rows === []) {
+            return;
+        }
         $texts = array_map(fn (array $row) => array_map(self::cell(...), $row), $rows);
         $widths = array_map(self::width(...), $head);
         foreach ($texts as $row) {
@@ -81,7 +102,7 @@ final class Output
             foreach ($row as $column => $text) {
                 $space = str_repeat(' ', $widths[$column] - self::width($text));
                 $right = $index === 0
-                    ? isset($rows[0]) && self::isNumber($rows[0][$column])
+                    ? self::isNumber($rows[0][$column])
                     : self::isNumber($rows[$index - 1][$column]);
                 $line[] = $right ? $space . $text : $text . $space;
             }

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
+use Amqp1\Exception\ExceptionInterface;
+
 /** `amqp1 ping`: whether the broker answers. */
 final class PingCommand extends Command
 {
@@ -25,11 +27,17 @@ final class PingCommand extends Command
     public function run(Input $input, Output $output): int
     {
         $input->noArguments();
-        $answers = [];
+        $answers = $problems = [];
         foreach (Target::of($input, false)->any() as $name => $queue) {
-            $queue->ping();
-            // The first one connects.
-            $answers[] = ['queue' => $name === '' ? null : $name, 'seconds' => $queue->ping(), 'broker' => $queue->getBroker()];
+            $answer = ['queue' => $name === '' ? null : (string) $name];
+            try {
+                $queue->ping();
+                // The first one connects.
+                $answers[] = $answer + ['seconds' => $queue->ping(), 'broker' => $queue->getBroker()];
+            } catch (ExceptionInterface $e) {
+                $answers[] = $answer + ['error' => $e->getMessage()];
+                $problems[] = $e;
+            }
         }
         if ($output->json) {
             $output->json($answers);
@@ -38,9 +46,9 @@ final class PingCommand extends Command
                 $answer['queue'],
                 $answer['broker']['product'] . ' ' . $answer['broker']['version'],
                 round($answer['seconds'] * 1000, 2),
-            ], $answers));
+            ], array_values(array_filter($answers, static fn (array $answer) => !isset($answer['error'])))));
         }
 
-        return ExitCode::OK;
+        return $output->problems($problems);
     }
 }

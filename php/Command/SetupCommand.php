@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
-use Throwable;
+use Amqp1\Exception\ExceptionInterface;
 
 /** `amqp1 setup`: declares queues, exchanges and bindings. */
 final class SetupCommand extends Command
@@ -28,15 +28,14 @@ final class SetupCommand extends Command
     public function run(Input $input, Output $output): int
     {
         $input->noArguments();
-        $results = [];
-        $code = ExitCode::OK;
+        $results = $problems = [];
         foreach (Target::of($input, true)->queues() as $name => $queue) {
             $problem = null;
             try {
                 $queue->setup();
-            } catch (Throwable $e) {
+            } catch (ExceptionInterface $e) {
                 $problem = $e->getMessage();
-                $code = $code ?: ExitCode::of($e);
+                $problems[] = $e;
             }
             $results[] = ['queue' => (string) $name, 'ok' => $problem === null, 'error' => $problem];
         }
@@ -44,10 +43,12 @@ final class SetupCommand extends Command
             $output->json($results);
         } else {
             foreach ($results as $result) {
-                $output->line(Output::cell($result['queue']) . ': ' . ($result['error'] ?? 'ready'));
+                if ($result['ok']) {
+                    $output->line(Output::cell($result['queue']) . ': ready');
+                }
             }
         }
 
-        return $code;
+        return $output->problems($problems);
     }
 }

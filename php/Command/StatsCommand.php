@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Command;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\UnsupportedException;
 
@@ -31,10 +32,14 @@ final class StatsCommand extends Command
     public function run(Input $input, Output $output): int
     {
         $input->noArguments();
-        $all = [];
+        $all = $problems = [];
         foreach (Target::of($input, false)->queues() as $name => $queue) {
-            $stats = $queue->stats();
-            $all[] = ['queue' => (string) $name] + $stats + ['failed' => self::failed($queue)];
+            try {
+                $all[] = ['queue' => (string) $name] + $queue->stats() + ['failed' => self::failed($queue)];
+            } catch (ExceptionInterface $e) {
+                $all[] = ['queue' => (string) $name, 'error' => $e->getMessage()];
+                $problems[] = $e;
+            }
         }
         if ($output->json) {
             $output->json($all);
@@ -46,11 +51,11 @@ final class StatsCommand extends Command
                     ...array_map(static fn (string $figure) => $stats[$figure], self::FIGURES),
                     $stats['failed'],
                     $stats['broker']['product'] . ' ' . $stats['broker']['version'],
-                ], $all)
+                ], array_values(array_filter($all, static fn (array $stats) => !isset($stats['error']))))
             );
         }
 
-        return ExitCode::OK;
+        return $output->problems($problems);
     }
 
     private static function failed(AmqpQueue $queue): ?int
