@@ -60,7 +60,14 @@ final class AmqpQueue implements \Countable
      * - prefetch: jobs in flight to one consumer, 1 to 65535; 10.
      * - priority: of jobs that name none, 0 to 255; AMQP's 4.
      * - delay, ttl: of jobs that name none.
-     * - format: "roadrunner".
+     * - format: how jobs are written, "roadrunner", "amqp1", "babelqueue" or "raw"; "roadrunner".
+     *   Every format is read, whatever is said here.
+     * - max_attempts: how often a job is tried, 0 for no end; 3.
+     * - backoff: seconds before the second, third, … attempt, the last one repeats, as a
+     *   number, a list, or "exponential" (1, 2, 4, … up to 3600, with jitter); [1, 10, 60].
+     * - failed_queue: where a job goes then; "<queue>.failed". "@dead-letter" is the broker's
+     *   own dead-letter queue, where it has one.
+     * - requeue_on_fail: a failed job is tried again whatever its attempts; false.
      * - tls: cert and key (PEM files, together), root_ca (PEM file), insecure_skip_verify.
      *
      * @param string $dsn amqp://user:password@host:5672/vhost, amqps://…, a Service Bus
@@ -92,7 +99,11 @@ final class AmqpQueue implements \Countable
      *     priority?: int<0, 255>|null,
      *     delay?: int|float|null,
      *     ttl?: int|float|null,
-     *     format?: 'roadrunner'|null,
+     *     format?: 'roadrunner'|'amqp1'|'babelqueue'|'raw'|null,
+     *     max_attempts?: int<0, 1000000>|null,
+     *     backoff?: int|float|list<int|float>|'exponential'|null,
+     *     failed_queue?: non-empty-string|null,
+     *     requeue_on_fail?: bool|null,
      *     tls?: array{cert?: string|null, key?: string|null, root_ca?: string|null, insecure_skip_verify?: bool|null}|null,
      * } $options Left out of traces.
      *
@@ -113,7 +124,7 @@ final class AmqpQueue implements \Countable
      *   float or bool; binary data belongs into the payload.
      * - ttl: how long the job may wait to be delivered.
      * - id: the job's id; a new UUID.
-     * - trace_id: carried as correlation-id.
+     * - trace_id: carried as correlation-id; a UUID in the format "babelqueue", and so is id.
      * - group: carried as group-id, the session on Service Bus. RabbitMQ and the embedded broker
      *   do not keep a group together: single_active_consumer keeps a queue's jobs in order.
      * - routing_key: for this one job, instead of the queue's.
@@ -130,7 +141,7 @@ final class AmqpQueue implements \Countable
      * @return non-empty-string the job's id
      *
      * @throws Exception\ConfigException a wrong name, option or header; nothing was sent
-     * @throws Exception\SerializationException the payload has no JSON; nothing was sent
+     * @throws Exception\SerializationException the payload has no JSON, or the format cannot carry it; nothing was sent
      * @throws Exception\ConnectionException the broker cannot be reached
      * @throws Exception\AuthenticationException the broker refused the credentials
      * @throws Exception\TimeoutException no answer in time: whether the broker has the job is unknown
@@ -164,6 +175,57 @@ final class AmqpQueue implements \Countable
      * @throws Exception\TimeoutException
      */
     public function pushMany(iterable $jobs, array $options = []): array
+    {
+    }
+
+    /**
+     * Takes the next job, without a standing consumer: no more than this one is locked,
+     * and nothing is attached any more when the job is settled and gone.
+     *
+     * It costs some round trips each time. A worker is served faster by a Consumer.
+     *
+     * @param float|null $timeout How long to wait for a job, in seconds: 0 takes what is
+     *     there now; null waits for ever.
+     *
+     * @return Task|null null when there is none
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException the broker did not answer
+     * @throws Exception\QueueNotFoundException
+     */
+    public function reserve(?float $timeout = 0.0): ?Task
+    {
+    }
+
+    /**
+     * The failed queue: to count, look at, consume or purge what is in there.
+     * Task::getFailure() says why a job is.
+     *
+     * @throws Exception\UnsupportedException the broker has no dead-letter queue of its own
+     */
+    public function failed(): AmqpQueue
+    {
+    }
+
+    /**
+     * Moves jobs from the failed queue back to the queues they came from, as if they had
+     * never been delivered. Each is confirmed there before it leaves the failed queue.
+     * Jobs that fail again meanwhile stay.
+     *
+     * @param int<0, max>|null $max No more than so many; null for all.
+     * @param list<non-empty-string> $ids Only the jobs of these ids.
+     *
+     * @return int<0, max> how many there were
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException no progress within the option "timeout"
+     * @throws Exception\QueueNotFoundException
+     * @throws Exception\RejectedException
+     * @throws Exception\UnsupportedException
+     */
+    public function retryFailed(?int $max = null, array $ids = []): int
     {
     }
 

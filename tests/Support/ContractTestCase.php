@@ -7,6 +7,7 @@ namespace Amqp1\Tests\Support;
 use Amqp1\AmqpQueue;
 use Amqp1\Consumer;
 use Amqp1\Exception\UnsupportedException;
+use Amqp1\Jobs;
 use Amqp1\Task;
 use PHPUnit\Framework\TestCase;
 use Throwable;
@@ -105,7 +106,7 @@ abstract class ContractTestCase extends TestCase
         return $name;
     }
 
-    protected function consumer(AmqpQueue|array $queues, array $options = []): Consumer
+    protected function consumer(AmqpQueue|Jobs|array|null $queues, array $options = []): Consumer
     {
         return $this->consumers[] = new Consumer($queues, $options);
     }

@@ -45,6 +45,11 @@ impl Response {
         self.find(name, |value| value.as_uint())
     }
 
+    /// A text of the body's map.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.find(name, |value| value.as_text().map(str::to_owned))
+    }
+
     /// Any value of the body's map.
     pub fn value(&self, name: &str) -> Option<Input> {
         self.find(name, |value| Some(input(value, 0)))

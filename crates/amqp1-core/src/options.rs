@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::input::Input;
+use crate::place::Place;
+use crate::retry::RetryOptions;
 use crate::suggest::unknown_option;
 use crate::topology::options::{exchange_type, TopologyOptions};
 
@@ -59,6 +62,10 @@ pub struct QueueOptions {
     pub delay: Option<Duration>,
     /// Time to live of jobs that name none.
     pub ttl: Option<Duration>,
+    /// How jobs are written; all formats are read. Default `roadrunner`.
+    pub format: Format,
+    /// What becomes of a job that failed.
+    pub retry: RetryOptions,
     /// TLS files.
     pub tls: TlsOptions,
 }
@@ -82,6 +89,8 @@ impl Default for QueueOptions {
             priority: None,
             delay: None,
             ttl: None,
+            format: Format::default(),
+            retry: RetryOptions::default(),
             tls: TlsOptions::default(),
         }
     }
@@ -89,7 +98,7 @@ impl Default for QueueOptions {
 
 impl QueueOptions {
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 26] = [
+    pub const NAMES: &'static [&'static str] = &[
         "name",
         "timeout",
         "redial_timeout",
@@ -115,18 +124,23 @@ impl QueueOptions {
         "delay",
         "ttl",
         "format",
+        "max_attempts",
+        "backoff",
+        "failed_queue",
+        "requeue_on_fail",
         "tls",
     ];
 
-    /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
+    /// Reads the options written at `place` over `self` (the defaults). `null` leaves a default.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`]: an unknown name (with the nearest known one) or a wrong value.
-    pub fn apply(mut self, what: &str, input: &Input) -> Result<Self> {
-        for (key, value) in input.map(what)? {
-            let path = &format!("{what}: option '{key}'");
+    pub fn apply<'a>(mut self, place: impl Into<Place<'a>>, input: &Input) -> Result<Self> {
+        let place = place.into();
+        for (key, value) in input.map(place.name())? {
+            let path = &place.entry(key);
             if !Self::NAMES.contains(&key.as_str()) {
-                return Err(Error::config(unknown_option(what, key, &Self::NAMES)));
+                return Err(Error::config(place.unknown(key, Self::NAMES)));
             }
             if *value == Input::Null {
                 continue;
@@ -152,9 +166,13 @@ impl QueueOptions {
                 "priority" => self.priority = Some(value.int(path, 0..=255)? as u8),
                 "delay" => self.delay = Some(value.seconds(path)?),
                 "ttl" => self.ttl = Some(value.seconds(path)?),
-                "format" => format_name(&value.text(path)?, path)?,
+                "format" => self.format = format(&value.text(path)?, path)?,
                 "tls" => self.tls = tls(value, path)?,
-                _ => self.topology.set(key, value, path)?,
+                name => {
+                    if !self.retry.read(name, value, path)? {
+                        self.topology.set(name, value, path)?;
+                    }
+                }
             }
         }
         Ok(self)
@@ -182,13 +200,15 @@ fn not_empty(text: String, path: &str) -> Result<String> {
     Ok(text)
 }
 
-fn format_name(text: &str, path: &str) -> Result<()> {
-    if text == "roadrunner" {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "{path}: expected 'roadrunner', got '{text}'"
-    )))
+fn format(text: &str, path: &str) -> Result<Format> {
+    let known = Format::ALL.iter().find(|format| format.as_str() == text);
+    known.copied().ok_or_else(|| {
+        let names = Format::ALL.map(|format| format!("'{}'", format.as_str()));
+        Error::config(format!(
+            "{path}: expected one of {}, got '{text}'",
+            names.join(", ")
+        ))
+    })
 }
 
 fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
@@ -254,11 +274,23 @@ pub struct ConsumerOptions {
     pub auto_ack: bool,
     /// The session to take (Service Bus).
     pub session: Option<String>,
+    /// What becomes of a job that failed; where it is silent, the queue's own say.
+    pub retry: RetryOptions,
 }
 
 impl ConsumerOptions {
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 5] = ["prefetch", "timeout", "priority", "auto_ack", "session"];
+    pub const NAMES: &'static [&'static str] = &[
+        "prefetch",
+        "timeout",
+        "priority",
+        "auto_ack",
+        "session",
+        "max_attempts",
+        "backoff",
+        "failed_queue",
+        "requeue_on_fail",
+    ];
 
     /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
     ///
@@ -274,7 +306,7 @@ impl ConsumerOptions {
                     )))
                 }
                 (key, _) if !Self::NAMES.contains(&key) => {
-                    return Err(Error::config(unknown_option(what, key, &Self::NAMES)))
+                    return Err(Error::config(unknown_option(what, key, Self::NAMES)))
                 }
                 (_, Input::Null) => {}
                 ("prefetch", value) => self.prefetch = Some(value.int(path, 1..=65_535)? as u32),
@@ -284,7 +316,10 @@ impl ConsumerOptions {
                     self.priority = Some(value.int(path, range)? as i32);
                 }
                 ("auto_ack", value) => self.auto_ack = value.bool(path)?,
-                (_, value) => self.session = Some(value.text(path)?),
+                ("session", value) => self.session = Some(value.text(path)?),
+                (name, value) => {
+                    self.retry.read(name, value, path)?;
+                }
             }
         }
         Ok(self)

@@ -4,6 +4,8 @@
 //! under the same message-id, within the deadline. What was confirmed is never
 //! sent again.
 
+mod verify;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +15,13 @@ use bytes::Bytes;
 use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
-use crate::format::roadrunner::{self, Envelope};
-use crate::job::{HeaderValue, Job};
+use crate::format::copy::{copy, Changes};
+use crate::format::envelope::{now_millis, Envelope};
+use crate::format::{self, Decoded};
+use crate::job::Job;
 use crate::live::Definition;
 use crate::pool::{self, Role};
-use crate::route::Destination;
+use crate::route::{Destination, Route};
 use crate::wait::Wait;
 
 /// Unconfirmed jobs at the most.
@@ -32,17 +36,6 @@ const FRESH: Duration = Duration::from_secs(5);
 const FRESH_TRIES: u32 = 8;
 /// Larger messages wait for the attach, to learn the broker's limit before sending.
 const LARGE: usize = 64 * 1024;
-
-/// What a copy of a job adds to the job.
-#[derive(Debug, Default)]
-pub(crate) struct Extra<'a> {
-    /// The pipeline that the first producer named.
-    pub pipeline: Option<&'a str>,
-    /// Deliveries before this copy.
-    pub attempts: u32,
-    /// What a failed job carries.
-    pub failure: &'a [(&'a str, HeaderValue<'a>)],
-}
 
 /// A message whose outcome is awaited.
 #[derive(Debug)]
@@ -102,6 +95,11 @@ impl Publisher {
         ))
     }
 
+    /// The broker's name of its queue.
+    pub fn queue(&self) -> &str {
+        &self.definition.broker_queue
+    }
+
     /// The index that the next job gets.
     pub fn next_index(&self) -> u64 {
         self.base + self.window.len() as u64
@@ -125,35 +123,75 @@ impl Publisher {
         job: &Job<'_>,
         id: &str,
         destination: Destination,
-        extra: &Extra<'_>,
         wait: &Wait<'_>,
     ) -> Result<()> {
         self.check_process()?;
         let definition = Arc::clone(&self.definition);
         let options = &definition.options;
+        format::check(options.format, job, id)
+            .map_err(|error| error.context(definition.describe()))?;
         let delay = job.options.delay.or(options.delay).unwrap_or_default();
         let route = definition.route(&destination, delay, wait)?;
-        // A copy outlives the pipeline's TTL: what failed is to be looked at.
-        let default_ttl = options.ttl.filter(|_| extra.pipeline.is_none());
-        let ttl = job.options.ttl.or(default_ttl);
+        let ttl = job.options.ttl.or(options.ttl);
         let expires_in = ttl.filter(|_| route.ttl_is_lost).map(|ttl| ttl + delay);
-        let payload = roadrunner::encode(
-            job,
-            &Envelope {
-                id,
-                pipeline: extra.pipeline.unwrap_or(&definition.pipeline),
-                durable: job.options.durable.unwrap_or(options.durable),
-                priority: job.options.priority.or(options.usual_priority()),
-                ttl: ttl.filter(|_| !route.ttl_is_lost),
-                expires_at: expires_in
-                    .map(|after| roadrunner::now_millis() + after.as_millis() as i64),
-                delay,
-                delay_mark: route.delay_mark,
-                to: route.to.as_deref(),
-                attempts: extra.attempts,
-                failure: extra.failure,
-            },
-        );
+        let envelope = Envelope {
+            id,
+            pipeline: &definition.pipeline,
+            durable: job.options.durable.unwrap_or(options.durable),
+            priority: job.options.priority.or(options.usual_priority()),
+            ttl: ttl.filter(|_| !route.ttl_is_lost),
+            expires_at: expires_in.map(|after| now_millis() + after.as_millis() as i64),
+            delay,
+            delay_mark: route.delay_mark,
+            to: route.to.as_deref(),
+            routing_key: definition.routing_key_of(&destination),
+        };
+        let mapping = || {
+            let live = definition.connect(Role::Publish, wait)?;
+            Ok(live.dialect.property_mapping())
+        };
+        let payload = format::encode(options.format, job, &envelope, mapping)?;
+        self.dispatch(payload, route, destination, delay, wait)
+    }
+
+    /// Sends a job that came once more, in the format it has. Its delay and TTL
+    /// are the changes'; how the broker is told of them is the route's.
+    /// On an error nothing was sent.
+    pub fn send_copy(
+        &mut self,
+        decoded: &Decoded,
+        changes: &Changes<'_>,
+        destination: Destination,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        self.check_process()?;
+        let definition = Arc::clone(&self.definition);
+        let delay = changes.delay;
+        let route = definition.route(&destination, delay, wait)?;
+        let expires_in = changes.ttl.filter(|_| route.ttl_is_lost);
+        let expires_in = expires_in.map(|ttl| ttl + delay);
+        let changes = Changes {
+            to: route.to.as_deref(),
+            delay_mark: route.delay_mark,
+            ttl: changes.ttl.filter(|_| !route.ttl_is_lost),
+            expires_at: expires_in
+                .map(|after| now_millis().saturating_add(after.as_millis() as i64))
+                .or(changes.expires_at),
+            ..changes.clone()
+        };
+        let payload = copy(decoded, &changes);
+        self.dispatch(payload, route, destination, delay, wait)
+    }
+
+    /// Sends a whole message.
+    fn dispatch(
+        &mut self,
+        payload: Bytes,
+        route: Route,
+        destination: Destination,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
         if payload.len() > LARGE {
             self.check_size(&route.sender.ready(wait)?, payload.len())?;
         }
@@ -236,52 +274,6 @@ impl Publisher {
                 return Ok(false);
             }
         }
-    }
-
-    /// Looks for the queues of accepted jobs: a job whose queue is gone is lost.
-    ///
-    /// A queue that was there neither when the job came nor now is found out; one
-    /// that was deleted and made again in between is not.
-    fn verify(&mut self, wait: &Wait<'_>) -> Result<()> {
-        let definition = Arc::clone(&self.definition);
-        let mut seen: Vec<(String, Result<()>)> = Vec::new();
-        for index in std::mem::take(&mut self.unsure) {
-            let position = index.wrapping_sub(self.base) as usize;
-            let Some(Some(sent)) = self.window.get(position) else {
-                continue;
-            };
-            let Some(queue) = definition.queue_of(&sent.destination) else {
-                continue;
-            };
-            let known = seen.iter().find(|(name, _)| name == queue);
-            let found = match known {
-                Some((_, found)) => found.clone(),
-                None => {
-                    let found = definition.look_for(queue, wait);
-                    if let Err(error) = &found {
-                        if error.kind() == ErrorKind::Interrupted {
-                            return found;
-                        }
-                    }
-                    seen.push((queue.to_owned(), found.clone()));
-                    found
-                }
-            };
-            match found {
-                Ok(()) => {
-                    if let Some(sent) = self.window.get_mut(position).and_then(Option::take) {
-                        self.bytes -= sent.payload.len();
-                    }
-                }
-                Err(error) => match error.kind() {
-                    ErrorKind::QueueNotFound => self.lost.push((index, error)),
-                    // It was accepted: sending it again would rather make two of it.
-                    _ => self.fail(index, self.explain(error)),
-                },
-            }
-        }
-        self.trim();
-        Ok(())
     }
 
     /// Takes in the outcomes that have come; returns how many are missing.

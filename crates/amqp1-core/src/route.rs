@@ -97,6 +97,12 @@ impl Definition {
         }
     }
 
+    /// The routing key of a job that goes to an exchange.
+    pub fn routing_key_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let place = self.place(destination);
+        place.exchange.map(|_| place.key)
+    }
+
     /// For messages: `exchange 'x' with routing key 'k'`, or `queue 'q'`.
     pub fn name_of(&self, destination: &Destination) -> String {
         let place = self.place(destination);
@@ -170,7 +176,7 @@ impl Definition {
         let plugin = self.options.exchange_type == DELAYED_EXCHANGE;
         match (live.dialect.delay(), place.exchange) {
             (DelaySupport::Unsupported, _) => Err(Error::unsupported(format!(
-                "{}: this broker cannot delay a job; push without 'delay'",
+                "{}: this broker cannot delay a job; push without 'delay', and retry with 'backoff' 0",
                 self.describe()
             ))),
             (DelaySupport::EnqueueTime, _) if is_usual => Ok(Route {

@@ -11,7 +11,7 @@ use super::receiver::{self, Incoming, Receiver, MAX_MESSAGE_SIZE};
 use super::sender::{self, Phase, Sender};
 use super::state::{internal, LinkKey, State};
 use super::tracker::Tracked;
-use super::Connection;
+use super::{Connection, Remote};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::wait::{Signal, Wait};
@@ -214,6 +214,11 @@ impl ReceiverLink {
         }))
     }
 
+    /// Who is at the other end.
+    pub fn remote(&self) -> &Remote {
+        self.connection.remote()
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut Receiver) -> Result<T>) -> Result<T> {
         let mut state = self.connection.lock();
         match state.session(self.key).and_then(|s| s.receiver.as_mut()) {
@@ -231,6 +236,11 @@ impl ReceiverLink {
                 _ => Ok(None),
             },
         })
+    }
+
+    /// Why the link is over, if it is.
+    pub fn failed(&self) -> Option<Error> {
+        self.attached().err()
     }
 
     /// True once the broker has answered the attach; what refused it otherwise.
@@ -301,11 +311,36 @@ impl ReceiverLink {
             None => return Err(state.gone(self.key)),
         };
         if attached && prefetch == 0 {
-            session.send_credit(0, out).map_err(internal)?;
+            session.send_credit(0, false, out).map_err(internal)?;
         }
         session.grant_credit(out).map_err(internal)?;
         self.connection.kick(state);
         Ok(())
+    }
+
+    /// Asks for up to `count` deliveries; with `drain` the broker says when it has
+    /// no more for that. Only for a link attached with a prefetch of zero.
+    pub fn demand(&self, count: u32, drain: bool) -> Result<()> {
+        let mut state = self.connection.lock();
+        let Some((session, out)) = state.session_and_out(self.key) else {
+            return Err(state.gone(self.key));
+        };
+        let Some(receiver) = &mut session.receiver else {
+            return Err(state.gone(self.key));
+        };
+        if let Phase::Detached(error) = &receiver.phase {
+            return Err(error.clone());
+        }
+        receiver.demand(count);
+        let credit = receiver.credit();
+        session.send_credit(credit, drain, out).map_err(internal)?;
+        self.connection.kick(state);
+        Ok(())
+    }
+
+    /// The broker has said that there is no more for what was asked for.
+    pub fn is_drained(&self) -> Result<bool> {
+        self.with(|receiver| Ok(receiver.is_drained()))
     }
 
     /// Gives back what is buffered, flushes, detaches and ends the session.

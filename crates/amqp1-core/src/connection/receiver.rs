@@ -46,6 +46,10 @@ pub(crate) struct Receiver {
     prefetch: u32,
     /// See [`Receiver::in_windows`].
     whole_windows: bool,
+    /// Credit is granted when it is asked for, and never renewed.
+    on_demand: bool,
+    /// The broker has nothing more for the credit it was granted on demand.
+    drained: bool,
     credit: u32,
     /// Credit taken back: deliveries that were already on their way use it.
     revoked: u32,
@@ -68,6 +72,8 @@ impl Receiver {
             signal,
             prefetch,
             whole_windows: false,
+            on_demand: false,
+            drained: false,
             credit: 0,
             revoked: 0,
             delivery_count: 0,
@@ -84,6 +90,32 @@ impl Receiver {
     pub fn in_windows(mut self, whole_windows: bool) -> Self {
         self.whole_windows = whole_windows;
         self
+    }
+
+    /// Credit for `count` deliveries, besides what was granted; never renewed.
+    pub fn demand(&mut self, count: u32) {
+        self.on_demand = true;
+        self.drained = false;
+        self.credit = self.credit.saturating_add(count);
+    }
+
+    /// The broker has answered a drain: what it had has come.
+    pub fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// The broker's `flow` on this link: after a drain it has advanced its
+    /// delivery-count over the credit that is left (2.6.7).
+    pub fn on_flow(&mut self, delivery_count: Option<u32>, credit: u32) {
+        let end = self.delivery_count.wrapping_add(self.credit);
+        // The answer to an earlier drain may come after credit was granted again.
+        if !self.on_demand || credit > 0 || delivery_count != Some(end) {
+            return;
+        }
+        self.delivery_count = end;
+        self.credit = 0;
+        self.drained = true;
+        self.signal.raise();
     }
 
     /// The broker's initial delivery-count.
@@ -199,7 +231,7 @@ impl Receiver {
 
     /// How much credit to grant now, when it is worth a flow frame.
     pub fn wanted_credit(&mut self) -> Option<u32> {
-        if self.phase != Phase::Attached || self.prefetch == 0 {
+        if self.phase != Phase::Attached || self.prefetch == 0 || self.on_demand {
             return None;
         }
         if self.whole_windows && self.credit > 0 {
@@ -229,7 +261,12 @@ impl Receiver {
 
     /// Nothing is wanted: what still arrives goes back.
     pub fn is_paused(&self) -> bool {
-        self.prefetch == 0
+        self.prefetch == 0 && !self.on_demand
+    }
+
+    /// Deliveries that the broker may still send.
+    pub fn credit(&self) -> u32 {
+        self.credit
     }
 
     /// The delivery-count as we count it.

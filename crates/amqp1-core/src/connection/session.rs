@@ -161,6 +161,11 @@ impl Session {
                 }
             }
         }
+        if let Some(receiver) = &mut self.receiver {
+            if handle.is_some() && handle == receiver.remote_handle && flow.drain {
+                receiver.on_flow(flow.delivery_count, flow.link_credit.unwrap_or(0));
+            }
+        }
         self.pump(out);
         if let Some(delivery_count) = drained {
             let mut answer = self.flow();
@@ -274,13 +279,18 @@ impl Session {
             return Ok(());
         };
         match receiver.wanted_credit() {
-            Some(credit) => self.send_credit(credit, out),
+            Some(credit) => self.send_credit(credit, false, out),
             None => Ok(()),
         }
     }
 
-    /// Tells the broker the receiver's credit.
-    pub fn send_credit(&self, credit: u32, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    /// Tells the broker the receiver's credit; with `drain`, that it is to use it up.
+    pub fn send_credit(
+        &self,
+        credit: u32,
+        drain: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecodeError> {
         let Some(receiver) = &self.receiver else {
             return Ok(());
         };
@@ -288,6 +298,7 @@ impl Session {
         flow.handle = Some(Handle(receiver::HANDLE));
         flow.delivery_count = Some(receiver.delivery_count());
         flow.link_credit = Some(credit);
+        flow.drain = drain;
         frames::encode_performative(out, self.channel, &flow)
     }
 

@@ -7,6 +7,7 @@ mod rabbitmq4;
 
 use crate::connection::Remote;
 use crate::error::Result;
+use crate::retry::Redelivery;
 
 /// How a broker delays a first delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,19 @@ pub(crate) enum DelaySupport {
     EnqueueTime,
     /// By queues that expire into the target, declared through management.
     DelayQueues,
+}
+
+/// Where the `babelqueue` format's properties are in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PropertyMapping {
+    /// As ActiveMQ and Artemis map JMS: `x-opt-jms-type`, `bq_*` strings.
+    #[default]
+    Generic,
+    /// Annotations that are properties and headers to 0-9-1 peers.
+    RabbitMq,
+    /// `subject` and typed `bq-*` application properties.
+    #[allow(dead_code)] // until there is a dialect that has it
+    ServiceBus,
 }
 
 /// What brokers do differently.
@@ -62,20 +76,22 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// It knows `modified`, by which a failed delivery is counted.
-    fn counts_deliveries(&self) -> bool {
-        true
-    }
-
     /// It has RabbitMQ's management node.
     fn has_management(&self) -> bool;
 
     /// How it delays a first delivery.
     fn delay(&self) -> DelaySupport;
 
-    /// `modified` with `x-opt-delivery-time` delays a redelivery of any queue's message.
-    fn delays_redelivery(&self) -> bool {
-        false
+    /// What it does about a job that is given back as failed, `queue_type` being
+    /// what management says of its queue. `None`: that has to be known.
+    fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {
+        // As AMQP has it (3.4.5).
+        Some(Redelivery::Counted)
+    }
+
+    /// Where the properties of a `babelqueue` message are.
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::default()
     }
 
     /// The link property of consumer priority.

@@ -5,7 +5,9 @@
 //! and released; `modified` ends the session.
 
 use super::{DelaySupport, Dialect};
+use crate::connection::Remote;
 use crate::error::{Error, Result};
+use crate::retry::Redelivery;
 
 #[derive(Debug)]
 pub(super) struct RabbitMq3;
@@ -58,8 +60,8 @@ impl Dialect for RabbitMq3 {
         DelaySupport::Unsupported
     }
 
-    fn counts_deliveries(&self) -> bool {
-        false
+    fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {
+        Some(Redelivery::Uncounted)
     }
 }
 

@@ -100,6 +100,28 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Items<'a> {
+    /// The next item of a list or map as its bytes, constructor included.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for an array, whose items have no constructor of their
+    /// own, and for malformed content.
+    pub fn next_bytes(&mut self) -> Option<Result<&'a [u8], DecodeError>> {
+        if self.count == 0 {
+            return None;
+        }
+        self.count -= 1;
+        let mut reader = Reader::new(self.bytes);
+        let item = match self.constructor {
+            Some(_) => Err(DecodeError("items of an array have no bytes of their own")),
+            None => reader.skip(),
+        };
+        self.bytes = reader.rest();
+        if item.is_err() {
+            self.count = 0;
+        }
+        Some(item)
+    }
+
     /// How many are left; a map counts keys and values.
     #[must_use]
     pub fn count(&self) -> u32 {
