@@ -6,7 +6,11 @@ namespace Amqp1\Command;
 
 use Throwable;
 
-/** What a command prints: results to one stream, all that accompanies them to another. */
+/**
+ * What a command prints: results to one stream, all that accompanies them to another.
+ *
+ * A reader that has gone (`| head`) is no error.
+ */
 final class Output
 {
     /**
@@ -23,7 +27,7 @@ final class Output
 
     public function line(string $text = ''): void
     {
-        fwrite($this->results, $text . "\n");
+        @fwrite($this->results, $text . "\n");
     }
 
     /** One JSON document. */
@@ -43,7 +47,7 @@ final class Output
 
     public function error(string $text): void
     {
-        fwrite($this->notes, $text . "\n");
+        @fwrite($this->notes, $text . "\n");
     }
 
     /**
@@ -71,13 +75,13 @@ final class Output
     /** A line that the next one replaces. */
     public function progress(string $text): void
     {
-        fwrite($this->notes, $this->isWatched() ? "\r\e[K$text" : "$text\n");
+        @fwrite($this->notes, $this->isWatched() ? "\r\e[K$text" : "$text\n");
     }
 
     public function endProgress(): void
     {
         if ($this->isWatched()) {
-            fwrite($this->notes, "\r\e[K");
+            @fwrite($this->notes, "\r\e[K");
         }
     }
 
