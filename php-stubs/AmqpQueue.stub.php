@@ -47,7 +47,8 @@ final class AmqpQueue implements \Countable
      * - prefetch: jobs in flight to one consumer, 1 to 65535; 10.
      * - priority: of jobs that name none, 0 to 255; AMQP's 4.
      * - delay, ttl: of jobs that name none.
-     * - format: "roadrunner".
+     * - format: how jobs are written, "roadrunner", "amqp1", "babelqueue" or "raw"; "roadrunner".
+     *   Every format is read, whatever is said here.
      * - max_attempts: how often a job is tried, 0 for no end; 3.
      * - backoff: seconds before the second, third, … attempt, the last one repeats, as a
      *   number, a list, or "exponential" (1, 2, 4, … up to 3600, with jitter); [1, 10, 60].
@@ -78,7 +79,7 @@ final class AmqpQueue implements \Countable
      *     priority?: int<0, 255>|null,
      *     delay?: int|float|null,
      *     ttl?: int|float|null,
-     *     format?: 'roadrunner'|null,
+     *     format?: 'roadrunner'|'amqp1'|'babelqueue'|'raw'|null,
      *     max_attempts?: int<0, 1000000>|null,
      *     backoff?: int|float|list<int|float>|'exponential'|null,
      *     failed_queue?: non-empty-string|null,
@@ -103,7 +104,7 @@ final class AmqpQueue implements \Countable
      *   float or bool; binary data belongs into the payload.
      * - ttl: how long the job may wait to be delivered.
      * - id: the job's id; a new UUID.
-     * - trace_id: carried as correlation-id.
+     * - trace_id: carried as correlation-id; a UUID in the format "babelqueue", and so is id.
      * - group: carried as group-id, the session on Service Bus.
      * - routing_key: for this one job, instead of the queue's.
      * - durable: whether it survives a broker restart; true.
@@ -119,7 +120,7 @@ final class AmqpQueue implements \Countable
      * @return non-empty-string the job's id
      *
      * @throws Exception\ConfigException a wrong name, option or header; nothing was sent
-     * @throws Exception\SerializationException the payload has no JSON; nothing was sent
+     * @throws Exception\SerializationException the payload has no JSON, or the format cannot carry it; nothing was sent
      * @throws Exception\ConnectionException the broker cannot be reached
      * @throws Exception\AuthenticationException the broker refused the credentials
      * @throws Exception\TimeoutException no answer in time: whether the broker has the job is unknown

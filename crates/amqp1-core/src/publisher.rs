@@ -121,6 +121,8 @@ impl Publisher {
         self.check_process()?;
         let definition = Arc::clone(&self.definition);
         let options = &definition.options;
+        format::check(options.format, job, id)
+            .map_err(|error| error.context(definition.describe()))?;
         let delay = job.options.delay.or(options.delay).unwrap_or_default();
         let route = definition.route(&destination, delay, wait)?;
         let ttl = job.options.ttl.or(options.ttl);
@@ -141,8 +143,7 @@ impl Publisher {
             let live = definition.connect(Role::Publish, wait)?;
             Ok(live.dialect.property_mapping())
         };
-        let payload = format::encode(options.format, job, &envelope, mapping)
-            .map_err(|error| error.context(definition.describe()))?;
+        let payload = format::encode(options.format, job, &envelope, mapping)?;
         self.dispatch(payload, route, destination, delay, wait)
     }
 
