@@ -131,7 +131,7 @@ final class Worker
     public function run(): Summary
     {
         if ($this->handlers->isEmpty()) {
-            throw new ConfigException('The worker has no handler: $worker->on(\'JobName\', $handler), or "*" for all jobs');
+            throw new ConfigException('The worker has no handler: $worker->on(\'JobName\', $handler), or "*" for all');
         }
         $this->consumer = new Consumer($this->queues, $this->options->consumerOptions());
         $this->started = self::now();
@@ -203,8 +203,10 @@ final class Worker
         if ($this->stopping === null) {
             $reason = match (true) {
                 (bool) $options->maxJobs && $this->report->counted(Event::JOB_START) >= $options->maxJobs => StopReason::MaxJobs,
-                (bool) $options->maxRuntime && self::now() - $this->started >= $options->maxRuntime => StopReason::MaxRuntime,
-                (bool) $options->memoryLimitMb && memory_get_usage(true) >= $options->memoryLimitMb << 20 => StopReason::MemoryLimit,
+                (bool) $options->maxRuntime && self::now() - $this->started >= $options->maxRuntime
+                    => StopReason::MaxRuntime,
+                (bool) $options->memoryLimitMb && memory_get_usage(true) >= $options->memoryLimitMb << 20
+                    => StopReason::MemoryLimit,
                 default => null,
             };
             if ($reason !== null) {
@@ -338,7 +340,9 @@ final class Worker
     private function back(): void
     {
         if ($this->lostSince !== null) {
-            $this->report->write('warning', 'jobs come again after {seconds} s', context: ['seconds' => self::now() - $this->lostSince]);
+            $this->report->write('warning', 'jobs come again after {seconds} s', context: [
+                'seconds' => self::now() - $this->lostSince,
+            ]);
             $this->lostSince = null;
             $this->failures = 0;
         }

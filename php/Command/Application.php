@@ -105,7 +105,10 @@ final class Application
 
     private function overview(): string
     {
-        $lines = ["amqp1 " . phpversion('amqp1') . ': job queues over AMQP 1.0', '', 'Usage: amqp1 COMMAND [options]', '', 'Commands:'];
+        $lines = [
+            'amqp1 ' . phpversion('amqp1') . ': job queues over AMQP 1.0', '',
+            'Usage: amqp1 COMMAND [options]', '', 'Commands:',
+        ];
         foreach ($this->commands as $command) {
             $lines[] = sprintf('  %-14s %s', $command->name(), $command->summary());
         }

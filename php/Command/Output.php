@@ -122,7 +122,8 @@ final class Output
         }
         $text = self::printable((string) $value);
 
-        return preg_match('/^.{' . $longest . '}./su', $text) ? preg_replace('/^(.{' . ($longest - 1) . '}).*$/su', '$1…', $text) : $text;
+        return preg_match("/^.{{$longest}}./su", $text) === 1
+            ? preg_replace('/^(.{' . ($longest - 1) . '}).*$/su', '$1…', $text) : $text;
     }
 
     /** As it is but for control characters, which a job's text may have and a terminal would obey. */
@@ -130,7 +131,9 @@ final class Output
     {
         $text = json_decode((string) json_encode($text, JSON_INVALID_UTF8_SUBSTITUTE));
 
-        return (string) preg_replace($lines ? '/(?![\n\t])[\p{Cc}\p{Cf}]/u' : '/[\p{Cc}\p{Cf}\x{2028}\x{2029}]+/u', ' ', $text);
+        $unprintable = $lines ? '/(?![\n\t])[\p{Cc}\p{Cf}]/u' : '/[\p{Cc}\p{Cf}\x{2028}\x{2029}]+/u';
+
+        return (string) preg_replace($unprintable, ' ', $text);
     }
 
     private static function width(string $text): int
