@@ -181,6 +181,11 @@ final class CommandTest extends ContractTestCase
             self::assertSame('', $looked->out);
             self::assertSame($command === 'stats' ? 3 : 0, $looked->code, $looked->err);
         }
+        $there = $this->queue($broker);
+        $there->setup();
+        $some = Cli::run(['stats', '-Q', "$name,{$there->getName()}", '--json'], ['AMQP1_DSN' => $this->broker($broker)->dsn]);
+        self::assertSame([3, 0], [$some->code, $some->json()[1]['ready']], 'one that is missing does not hide the others');
+        self::assertStringContainsString($name, $some->json()[0]['error']);
         $queue = new AmqpQueue($this->broker($broker)->dsn, $name, ['declare' => false]);
         $this->thrown(\Amqp1\Exception\QueueNotFoundException::class, static fn () => count($queue));
         $this->thrown(\Amqp1\Exception\QueueNotFoundException::class, static fn () => count($queue->failed()));
@@ -216,6 +221,9 @@ final class CommandTest extends ContractTestCase
         self::assertStringStartsWith('z', Cli::run(['work', '--handlers', $worker])->out);
         self::assertCount(0, $queue);
         self::assertSame(2, $run('work', '-H', $this->file('none.php', '<?php return 5;'))->code);
+        $broken = $run('work', '-H', $this->file('broken.php', "<?php\nreturn nobody();"));
+        self::assertSame(1, $broken->code);
+        self::assertStringContainsString('nobody() (Error in ' . $this->folder . '/broken.php:2)', $broken->err);
     }
 
     public function testPing(): void

@@ -288,7 +288,7 @@ final class WorkerTest extends ContractTestCase
             'error a listener of job.ack failed: the listener DomainException',
             'debug bad ID: attempt 1',
             'error bad ID failed for good at attempt 1: oh DomainException',
-            'info worker ends (empty) after 2 jobs in N s',
+            'info worker ends after N s (empty), jobs: 2',
         ], $logger->lines);
     }
 

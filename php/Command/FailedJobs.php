@@ -76,7 +76,12 @@ final class FailedJobs
         return $found;
     }
 
-    /** @return array{id: string, job: string, queue: string, reason: ?string, error: ?string, exception: ?string, attempts: int, failed_at: ?string} */
+    /**
+     * @return array{
+     *     id: string, job: string, queue: string, reason: ?string, error: ?string, exception: ?string,
+     *     attempts: int, failed_at: ?string,
+     * }
+     */
     public static function facts(Task $task): array
     {
         $failure = $task->getFailure();
