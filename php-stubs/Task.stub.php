@@ -44,7 +44,7 @@ final class Task
     }
 
     /**
-     * The body as it travelled, any bytes.
+     * The payload as it travelled, any bytes: out of the wrapper or envelope of its format.
      */
     public function getBody(): string
     {
@@ -127,6 +127,15 @@ final class Task
      * @return int|float an int when it is whole
      */
     public function getDelay(): int|float
+    {
+    }
+
+    /**
+     * The format it travelled in, whatever the queue's own is.
+     *
+     * @return 'roadrunner'|'amqp1'|'babelqueue'|'raw'
+     */
+    public function getFormat(): string
     {
     }
 

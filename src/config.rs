@@ -36,54 +36,57 @@ const MAX_SAID: usize = 1000;
 pub fn load(method: &'static str, configuration: Option<&Zval>) -> Result<amqp1_core::Jobs, Fail> {
     let environment = PhpEnvironment::default();
     let lookup = |name: &str| environment.get(name);
-    let in_call = |error: amqp1_core::Error| Fail::Core(error.context(method));
-    let jobs = match configuration.map(|value| (value, value.array())) {
-        Some((_, Some(array))) => {
-            let input = convert::configuration(array, &["amqp1", "jobs"]);
-            let input = input.map_err(|fail| match fail {
-                Fail::Core(error) => in_call(error),
-                other => other,
-            })?;
+    let in_call = |fail: Fail| match fail {
+        Fail::Core(error) => Fail::Core(error.context(method)),
+        other => other,
+    };
+    let jobs = match configuration.and_then(Zval::array) {
+        Some(array) => {
+            let input = convert::configuration(array, &["amqp1", "jobs"]).map_err(in_call)?;
             amqp1_core::Jobs::new(&input, &lookup, &default_options())
         }
-        Some((value, None)) => {
-            let parameter = Parameter {
-                method,
-                number: 1,
-                name: "config",
-                expected: "array|string|null",
+        None => {
+            let path = match configuration {
+                Some(value) => Some(path_of(method, value)?),
+                None => default_path()?,
             };
-            let path = parameter.text(Some(value))?.into_owned();
-            from_file(&path, &lookup)
+            let path = path.ok_or_else(|| Fail::config(format!(
+                "{method}: no configuration: pass an array or the path of a YAML or JSON file to Jobs, set amqp1.config in php.ini, or {VARIABLE} in the environment"
+            )))?;
+            check_open_basedir(&path).map_err(in_call)?;
+            amqp1_core::Jobs::load(&path, &lookup, &default_options())
         }
-        None => match default_path()? {
-            Some(path) => from_file(&path, &lookup),
-            None => Err(amqp1_core::Error::config(format!(
-                "no configuration: pass an array or the path of a YAML or JSON file to Jobs, set amqp1.config in php.ini, or {VARIABLE} in the environment"
-            ))),
-        },
     };
     environment.outcome()?;
-    let jobs = jobs.map_err(in_call)?;
+    let jobs = jobs.map_err(|error| error.context(method))?;
     warn_once(jobs.warnings())?;
     Ok(jobs)
 }
 
-fn from_file(
-    path: &str,
-    environment: &dyn amqp1_core::config::Environment,
-) -> amqp1_core::Result<amqp1_core::Jobs> {
+fn path_of(method: &'static str, value: &Zval) -> Result<String, Fail> {
+    let parameter = Parameter {
+        method,
+        number: 1,
+        name: "config",
+        expected: "array|string|null",
+    };
+    Ok(parameter.text(Some(value))?.into_owned())
+}
+
+/// Keeps `open_basedir`.
+fn check_open_basedir(path: &str) -> Result<(), Fail> {
     // What is no path at all is for the core to refuse.
-    let is_path = !path.contains("://");
-    if let (true, Ok(c_path)) = (is_path, CString::new(path)) {
-        // SAFETY: a NUL-terminated path; without the warning it runs no PHP code.
-        if unsafe { php_check_open_basedir_ex(c_path.as_ptr(), 0) } != 0 {
-            return Err(amqp1_core::Error::config(format!(
-                "{path}: open_basedir does not allow this path"
-            )));
-        }
+    let (false, Ok(c_path)) = (path.contains("://"), CString::new(path)) else {
+        return Ok(());
+    };
+    // SAFETY: a NUL-terminated path; the function reads it, and warns of nothing.
+    let is_allowed = guarded(|| unsafe { php_check_open_basedir_ex(c_path.as_ptr(), 0) } == 0)?;
+    match is_allowed {
+        true => Ok(()),
+        false => Err(Fail::config(format!(
+            "{path}: open_basedir does not allow this path"
+        ))),
     }
-    amqp1_core::Jobs::load(path, environment, &default_options())
 }
 
 /// The default configuration's path: the environment goes before php.ini, as what a

@@ -118,7 +118,7 @@ impl Task {
         })
     }
 
-    /// The body as it travelled.
+    /// The payload's bytes.
     pub fn get_body(&self) -> Bytes {
         Bytes(ZendStr::new(self.delivery.body(), false))
     }
@@ -193,6 +193,11 @@ impl Task {
     /// The delay asked for, in seconds.
     pub fn get_delay(&self) -> Number {
         Number(self.delivery.delay())
+    }
+
+    /// The format it travelled in.
+    pub fn get_format(&self) -> String {
+        self.delivery.format().as_str().to_owned()
     }
 
     /// The trace id, when the producer gave one.

@@ -86,6 +86,21 @@ final class JobsTest extends ContractTestCase
         self::assertSame([7, 'one'], [$task->getPriority(), $task->getPipeline()]);
     }
 
+    public function testTheDocumentationIsCompleteAndLoads(): void
+    {
+        $documentation = file_get_contents(__DIR__ . '/../docs/configuration.md');
+        self::assertSame(1, preg_match('/<!-- complete -->\n```yaml\n(.*?)```/s', $documentation, $match));
+        // PHPUnit makes an exception of a warning.
+        $jobs = new Jobs($this->file($match[1]));
+        self::assertSame(['orders', 'mails'], array_keys(iterator_to_array($jobs)));
+
+        $thrown = $this->thrown(ConfigException::class, static fn () => new Jobs(['jobs' => ['pipelines' => ['x' => ['config' => ['~' => 1]]]]]));
+        [, $known] = explode('known here: ', $thrown->getMessage());
+        foreach (explode(', ', $known) as $key) {
+            self::assertMatchesRegularExpression("/^ *(# *)?$key:/m", $match[1], "$key is in the example");
+        }
+    }
+
     public function testAnUnknownPipelineNamesTheNearest(): void
     {
         $jobs = new Jobs(['amqp1' => ['addr' => 'embedded://'], 'jobs' => ['pipelines' => [

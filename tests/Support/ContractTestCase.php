@@ -6,6 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Consumer;
+use Amqp1\Exception\UnsupportedException;
 use Amqp1\Jobs;
 use Amqp1\Task;
 use PHPUnit\Framework\TestCase;
@@ -45,6 +46,24 @@ abstract class ContractTestCase extends TestCase
     public static function networked(): array
     {
         return Brokers::networked();
+    }
+
+    /** @return array<string, array{string}> RabbitMQ 3 as well. */
+    public static function everyRabbitMq(): array
+    {
+        return Brokers::everyRabbitMq();
+    }
+
+    /** @return array<string, array{string}> */
+    public static function rabbitMq3(): array
+    {
+        return Brokers::rabbitMq3();
+    }
+
+    /** @return array<string, array{string}> Those that have all there is, and that another process can reach. */
+    public static function fullyFeatured(): array
+    {
+        return array_diff_key(self::networked(), Brokers::rabbitMq3()) ?: ['none of AMQP1_TEST_BROKERS' => ['']];
     }
 
     protected function broker(string $name): Broker
@@ -119,6 +138,59 @@ abstract class ContractTestCase extends TestCase
         self::assertNull($consumer->waitTask($within), "no job within $within s");
     }
 
+    /**
+     * False where the broker can do it. Where it lacks it: asserts that `$do` is refused, and true, so that the
+     * test ends there.
+     *
+     * @param class-string<Throwable> $with
+     */
+    protected function lacks(string $broker, string $feature, callable $do, string $with = UnsupportedException::class): bool
+    {
+        if ($this->broker($broker)->supports($feature)) {
+            return false;
+        }
+        $this->thrown($with, $do);
+
+        return true;
+    }
+
+    /** How many jobs of the queue wait, by the extension or, where it cannot tell, by another client. */
+    protected function jobsIn(AmqpQueue $queue): int
+    {
+        $peer = $this->peerFor($queue);
+
+        return match (true) {
+            $peer === null => $queue->count(),
+            $peer->hasQueue($queue->getName()) => $peer->count($queue->getName()),
+            default => 0, // count() would have declared it
+        };
+    }
+
+    /** So many jobs wait in the queue. */
+    protected function assertJobs(int $expected, AmqpQueue $queue, string $message = ''): void
+    {
+        if ($this->peerFor($queue) === null) {
+            self::assertSame($expected, $queue->count(), $message);
+        } else {
+            // Another connection than the one that settled: it may be ahead of it.
+            $this->eventually(fn () => $this->jobsIn($queue) === $expected, "$expected jobs in the queue $message");
+        }
+    }
+
+    /** Declares the queue by the extension or, where it cannot do it by itself, by another client. */
+    protected function declared(AmqpQueue $queue): AmqpQueue
+    {
+        $peer = $this->peerFor($queue);
+        $peer === null ? $queue->setup() : $peer->declareQueue($queue->getName(), []);
+
+        return $queue;
+    }
+
+    private function peerFor(AmqpQueue $queue): ?Peer
+    {
+        return $queue->getBroker()['dialect'] === 'rabbitmq3' ? new Peer(Brokers::get('rabbitmq-3.10')) : null;
+    }
+
     /** @template T of Throwable @param class-string<T> $class @return T */
     protected function thrown(string $class, callable $do): Throwable
     {
@@ -164,7 +236,9 @@ abstract class ContractTestCase extends TestCase
             }
         }
         foreach ($this->exchanges as [$broker, $name]) {
-            ($peers[$broker->name] ??= new Peer($broker))->deleteExchange($name);
+            if ($broker->isRabbitMq()) {
+                ($peers[$broker->name] ??= new Peer($broker))->deleteExchange($name);
+            }
         }
         $this->queues = $this->exchanges = [];
     }

@@ -14,6 +14,7 @@ use crate::pull::Pull;
 use crate::queue::Queue;
 use crate::retry::{FailedQueue, BROKERS_OWN};
 use crate::servicebus::entity;
+use crate::topology;
 use crate::wait::Wait;
 
 /// Jobs that are moved together.
@@ -57,7 +58,7 @@ impl Queue {
             heartbeat: usual.heartbeat,
             container_id: usual.container_id.clone(),
             declare: usual.declare,
-            queue_type: usual.queue_type,
+            topology: topology::like(usual).topology,
             prefetch: usual.prefetch,
             retry: usual.retry.clone(),
             tls: usual.tls.clone(),

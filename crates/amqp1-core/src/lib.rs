@@ -29,6 +29,7 @@ mod management;
 pub mod options;
 pub mod place;
 mod pool;
+mod presence;
 mod publisher;
 mod pull;
 pub mod queue;
@@ -39,7 +40,7 @@ pub mod servicebus;
 mod source;
 pub mod suggest;
 mod sync;
-mod topology;
+pub mod topology;
 pub mod wait;
 pub mod wire;
 

@@ -107,7 +107,7 @@ impl Definition {
     pub fn connect(&self, role: Role, wait: &Wait<'_>) -> Result<Live> {
         let redial = self.options.redial_timeout;
         let connection = pool::connection(&self.endpoint, role, redial, wait)?;
-        let dialect = dialect::detect(connection.remote(), &self.endpoint)?;
+        let dialect = dialect::detect(connection.remote(), &self.endpoint);
         let service_bus = match dialect.is_service_bus() {
             true => Some(pool::service_bus(&self.endpoint, role, &connection)?),
             false => None,
@@ -122,6 +122,7 @@ impl Definition {
     /// Declares what is missing, once a connection.
     fn declare_once(&self, wait: &Wait<'_>) -> Result<()> {
         let (role, memo) = (self.management_role(), self.declared_key());
+        self.declare_by_attaching(&self.broker_queue, &self.options, &memo, wait)?;
         self.once(role, &memo, Duration::MAX, wait, |management| {
             let topology = self.topology();
             topology.declare(management, Strictness::UseWhatExists, wait)
@@ -266,7 +267,7 @@ impl Definition {
         self.retried(role, wait, |live| {
             if !live.dialect.has_management() {
                 return Err(Error::unsupported(format!(
-                    "{}: {what} is not possible: this broker has no management over AMQP",
+                    "{}: {what} is not possible: this broker has no management over AMQP 1.0; use the broker's own tools, or RabbitMQ 4",
                     self.describe()
                 )));
             }

@@ -10,30 +10,10 @@ use crate::place::Place;
 use crate::retry::RetryOptions;
 use crate::servicebus::token::{Token, TokenOption};
 use crate::suggest::unknown_option;
+use crate::topology::options::{exchange_type, TopologyOptions};
 
 /// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The type a queue is declared with (RabbitMQ).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum QueueType {
-    /// Replicated and counted: the default.
-    #[default]
-    Quorum,
-    /// A classic queue.
-    Classic,
-}
-
-impl QueueType {
-    /// The value of `x-queue-type`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            QueueType::Quorum => "quorum",
-            QueueType::Classic => "classic",
-        }
-    }
-}
 
 /// Which broker's ways are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,10 +59,8 @@ pub struct QueueOptions {
     pub routing_key: Option<String>,
     /// Declare what is missing before the first use, where the broker can. Default true.
     pub declare: bool,
-    /// Type a queue is declared with. Default quorum.
-    pub queue_type: QueueType,
-    /// Queue arguments for declaring, besides the type.
-    pub arguments: Vec<(String, Input)>,
+    /// How queue and bindings are declared.
+    pub topology: TopologyOptions,
     /// Jobs survive a broker restart unless they say otherwise. Default true.
     pub durable: bool,
     /// Declare the queue for this connection alone. Default false.
@@ -122,8 +100,7 @@ impl Default for QueueOptions {
             exchange_type: "direct".to_owned(),
             routing_key: None,
             declare: true,
-            queue_type: QueueType::Quorum,
-            arguments: Vec::new(),
+            topology: TopologyOptions::default(),
             durable: true,
             exclusive: false,
             prefetch: 10,
@@ -154,6 +131,13 @@ impl QueueOptions {
         "declare",
         "queue_type",
         "arguments",
+        "bindings",
+        "max_length",
+        "overflow",
+        "dead_letter_exchange",
+        "dead_letter_routing_key",
+        "single_active_consumer",
+        "max_priority",
         "durable",
         "exclusive",
         "prefetch",
@@ -197,11 +181,9 @@ impl QueueOptions {
                 }
                 "container_id" => self.container_id = Some(not_empty(value.text(path)?, path)?),
                 "exchange" => self.exchange = Some(value.text(path)?).filter(|x| !x.is_empty()),
-                "exchange_type" => self.exchange_type = not_empty(value.text(path)?, path)?,
+                "exchange_type" => self.exchange_type = exchange_type(value.text(path)?, path)?,
                 "routing_key" => self.routing_key = Some(value.text(path)?),
                 "declare" => self.declare = value.bool(path)?,
-                "queue_type" => self.queue_type = queue_type(&value.text(path)?, path)?,
-                "arguments" => self.arguments = value.map(path)?.to_vec(),
                 "durable" => self.durable = value.bool(path)?,
                 "exclusive" => self.exclusive = value.bool(path)?,
                 "prefetch" => self.prefetch = value.int(path, 1..=65_535)? as u32,
@@ -214,11 +196,27 @@ impl QueueOptions {
                 "token" => self.token = Some(token(value, path)?),
                 "max_lock_renewal" => self.max_lock_renewal = value.seconds(path)?,
                 name => {
-                    self.retry.read(name, value, path)?;
+                    if !self.retry.read(name, value, path)? {
+                        self.topology.set(name, value, path)?;
+                    }
                 }
             }
         }
         Ok(self)
+    }
+
+    /// Of a job that names none. A queue with `max_priority` would take it for 0.
+    pub(crate) fn usual_priority(&self) -> Option<u8> {
+        let default = self.topology.max_priority.map(|_| 4);
+        self.priority.or(default)
+    }
+
+    /// What can be known to be wrong once all of them are there.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`]: options that contradict each other.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.topology.check(self)
     }
 }
 
@@ -227,16 +225,6 @@ fn not_empty(text: String, path: &str) -> Result<String> {
         return Err(Error::config(format!("{path}: must not be empty")));
     }
     Ok(text)
-}
-
-fn queue_type(text: &str, path: &str) -> Result<QueueType> {
-    match text {
-        "quorum" => Ok(QueueType::Quorum),
-        "classic" => Ok(QueueType::Classic),
-        other => Err(Error::config(format!(
-            "{path}: expected 'quorum' or 'classic', got '{other}'"
-        ))),
-    }
 }
 
 fn dialect(text: &str, path: &str) -> Result<DialectOption> {
@@ -378,6 +366,11 @@ impl ConsumerOptions {
         for (key, value) in input.map(what)? {
             let path = &format!("{what}: option '{key}'");
             match (key.as_str(), value) {
+                ("exclusive", _) => {
+                    return Err(Error::config(format!(
+                        "{what}: AMQP 1.0 has no exclusive consumers; the queue option 'single_active_consumer' serves one consumer at a time, and the queue option 'exclusive' makes a queue of this process alone"
+                    )))
+                }
                 (key, _) if !Self::NAMES.contains(&key) => {
                     return Err(Error::config(unknown_option(what, key, Self::NAMES)))
                 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backoff::{self, Lives};
-use crate::connection::{dial, Connection, SenderLink};
+use crate::connection::{dial, Connection, Scout, SenderLink};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
@@ -57,6 +57,7 @@ struct Entry {
     senders: HashMap<Option<String>, (SenderLink, Instant)>,
     management: Option<Management>,
     service_bus: Option<Arc<Client>>,
+    scout: Option<Scout>,
     /// What was declared (or found) over this connection.
     declared: HashMap<String, Instant>,
     /// The connection is lost: until when it is dialled again, by however many calls.
@@ -149,6 +150,7 @@ pub(crate) fn connection(
             senders: HashMap::new(),
             management: None,
             service_bus: None,
+            scout: None,
             declared: HashMap::new(),
             give_up: None,
             lives: Lives::begin(pool.entries.get(&key).map(|entry| entry.lives)),
@@ -364,6 +366,41 @@ pub(crate) fn service_bus(
         Ok(client)
     });
     cached.unwrap_or_else(|| Client::start(endpoint, connection))
+}
+
+/// The session for questions of a connection, for one of them: it is given back
+/// with [`keep_scout`] when it can be asked again. Who asks meanwhile, as a signal
+/// handler does, gets another one.
+pub(crate) fn scout(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    connection: &Connection,
+) -> Result<Scout> {
+    let kept = with_entry(endpoint, role, connection, |entry| entry.scout.take());
+    match kept.flatten() {
+        Some(scout) => Ok(scout),
+        None => Scout::open(connection)?.ok_or_else(|| {
+            Error::connection(format!(
+                "{}: all of the connection's sessions are in use",
+                connection.label()
+            ))
+        }),
+    }
+}
+
+/// Keeps the session for the next question.
+pub(crate) fn keep_scout(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    connection: &Connection,
+    scout: Scout,
+) {
+    let unused = with_entry(endpoint, role, connection, |entry| {
+        entry.scout.replace(scout)
+    });
+    if let Some(Some(other)) = unused {
+        other.close();
+    }
 }
 
 /// True when `name` was declared over this connection no longer ago than `age`.

@@ -5,6 +5,7 @@
 //! sent again.
 
 mod resend;
+mod verify;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
+use crate::connection::{Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
 use crate::format::copy::{copy, Changes};
@@ -50,6 +51,8 @@ struct Sent {
     released_is_taken: bool,
     /// It goes to a queue by name, ours to declare: `released` means that the queue is gone.
     to_queue: bool,
+    /// `accepted` does not say that the queue exists.
+    unsure: bool,
     resent: u32,
 }
 
@@ -64,6 +67,8 @@ pub(crate) struct Publisher {
     bytes: usize,
     outcomes: Vec<(u64, Outcome)>,
     lost: Vec<(u64, Error)>,
+    /// Accepted; whether their queue exists is to be seen.
+    unsure: Vec<u64>,
     failures: Vec<(u64, Error)>,
     /// Many jobs in one message (Service Bus).
     batches: Option<Batches>,
@@ -80,6 +85,7 @@ impl Publisher {
             bytes: 0,
             outcomes: Vec::new(),
             lost: Vec::new(),
+            unsure: Vec::new(),
             failures: Vec::new(),
             batches: None,
             generation: fork::generation(),
@@ -138,6 +144,8 @@ impl Publisher {
         self.check_process()?;
         let definition = Arc::clone(&self.definition);
         let options = &definition.options;
+        format::check(options.format, job, id)
+            .map_err(|error| error.context(definition.describe()))?;
         let delay = job.options.delay.or(options.delay).unwrap_or_default();
         let route = definition.route(&destination, delay, wait)?;
         let ttl = job.options.ttl.or(options.ttl);
@@ -146,7 +154,7 @@ impl Publisher {
             id,
             pipeline: &definition.pipeline,
             durable: job.options.durable.unwrap_or(options.durable),
-            priority: job.options.priority.or(options.priority),
+            priority: job.options.priority.or(options.usual_priority()),
             ttl: ttl.filter(|_| !route.ttl_is_lost),
             expires_at: expires_in.map(|after| now_millis() + after.as_millis() as i64),
             delay,
@@ -165,8 +173,7 @@ impl Publisher {
             let live = definition.connect(Role::Publish, wait)?;
             Ok(live.dialect.property_mapping())
         };
-        let payload = format::encode(options.format, job, &envelope, mapping)
-            .map_err(|error| error.context(definition.describe()))?;
+        let payload = format::encode(options.format, job, &envelope, mapping)?;
         if self.batches.is_some() && destination == Destination::Usual {
             return self.gather(payload, &job.options, &route, delay, wait);
         }
@@ -237,6 +244,7 @@ impl Publisher {
             delay,
             released_is_taken: route.released_is_taken,
             to_queue: route.to_queue,
+            unsure: route.unsure && route.to_queue,
             resent: 0,
         }));
         if let Err(error) = sent {
@@ -270,6 +278,7 @@ impl Publisher {
             delay,
             released_is_taken: route.released_is_taken,
             to_queue: route.to_queue,
+            unsure: false,
             resent: 0,
         }));
         if let Some(batches) = &mut self.batches {
@@ -335,7 +344,11 @@ impl Publisher {
                 continue;
             }
             if left <= pending {
-                return Ok(true);
+                if self.unsure.is_empty() {
+                    return Ok(true);
+                }
+                self.verify(wait)?;
+                continue;
             }
             let (tracker, outcomes) = (&self.tracker, &mut self.outcomes);
             let more = wait.until(tracker.signal(), || {
@@ -386,6 +399,7 @@ impl Publisher {
         };
         match (&outcome, slot.as_ref()) {
             (Outcome::Lost(error), Some(_)) => return self.lost.push((index, error.clone())),
+            (Outcome::Accepted, Some(sent)) if sent.unsure => return self.unsure.push(index),
             (Outcome::Accepted, _) | (_, None) => {}
             (Outcome::Released, Some(sent)) if sent.released_is_taken => {}
             (Outcome::Released, Some(sent)) if sent.to_queue => {

@@ -101,6 +101,7 @@ impl Queue {
     /// # Errors
     /// As [`Queue::new`].
     pub fn at(endpoint: Endpoint, queue: &str, options: QueueOptions) -> Result<Self> {
+        options.check()?;
         tls::check(&endpoint.tls)?;
         let other = |entity: &&String| !entity.eq_ignore_ascii_case(queue);
         if let Some(entity) = endpoint.entity.as_ref().filter(other) {

@@ -31,6 +31,8 @@ pub(crate) struct Route {
     pub ttl_is_lost: bool,
     /// To a queue by its name, not to an exchange.
     pub to_queue: bool,
+    /// `accepted` does not say that the queue exists.
+    pub unsure: bool,
 }
 
 impl Definition {
@@ -66,6 +68,7 @@ impl Definition {
                 released_is_taken: false,
                 ttl_is_lost: false,
                 to_queue: place.exchange.is_none(),
+                unsure: live.dialect.confirms_what_it_loses(),
             });
         }
         if let Destination::Queue(queue) = destination {
@@ -110,6 +113,12 @@ impl Definition {
         }
     }
 
+    /// The queue that a job for `destination` goes to, if not to an exchange.
+    pub fn queue_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let place = self.place(destination);
+        place.exchange.is_none().then_some(place.key)
+    }
+
     /// What the delay queues of the usual destination are named after.
     pub fn delay_target(&self) -> String {
         self.place(&Destination::Usual).target()
@@ -121,11 +130,9 @@ impl Definition {
             return Ok(());
         }
         let memo = format!("{queue}\n");
+        self.declare_by_attaching(queue, &QueueOptions::default(), &memo, wait)?;
         self.once(Role::Publish, &memo, Duration::MAX, wait, |management| {
-            let options = QueueOptions {
-                queue_type: self.options.queue_type,
-                ..QueueOptions::default()
-            };
+            let options = topology::like(&self.options);
             let topology = Topology {
                 queue,
                 options: &options,
@@ -154,6 +161,7 @@ impl Definition {
             released_is_taken: false,
             ttl_is_lost: false,
             to_queue,
+            unsure: live.dialect.confirms_what_it_loses(),
         })
     }
 
@@ -169,7 +177,7 @@ impl Definition {
         let plugin = self.options.exchange_type == DELAYED_EXCHANGE;
         match (live.dialect.delay(), place.exchange) {
             (DelaySupport::Unsupported, _) => Err(Error::unsupported(format!(
-                "{}: this broker cannot delay a job; push without 'delay'",
+                "{}: this broker cannot delay a job; push without 'delay', and retry with 'backoff' 0",
                 self.describe()
             ))),
             (DelaySupport::EnqueueTime, _) if is_usual => Ok(Route {
@@ -179,6 +187,7 @@ impl Definition {
                 released_is_taken: false,
                 ttl_is_lost: false,
                 to_queue: place.exchange.is_none(),
+                unsure: live.dialect.confirms_what_it_loses(),
             }),
             (DelaySupport::EnqueueTime, _) => {
                 let address = place.address(live.dialect)?;
@@ -295,7 +304,10 @@ impl Place<'_> {
         match self.exchange {
             Some(exchange) => dialect.exchange_address(exchange, self.key),
             // The default exchange routes by queue name.
-            None => Ok(dialect.queue_address(self.key)),
+            None => {
+                dialect.check_name(self.key)?;
+                Ok(dialect.queue_address(self.key))
+            }
         }
     }
 

@@ -281,12 +281,14 @@ impl Source {
 
     fn try_attach(&self, declare: bool, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let definition = &self.definition;
-        let live = match declare {
-            true => definition.live(Role::Consume, wait)?,
-            false => definition.connect(Role::Consume, wait)?,
-        };
+        let mut live = definition.connect(Role::Consume, wait)?;
+        let unasked = live.dialect.makes_what_is_missing() && definition.options.declare;
+        if declare || unasked {
+            live = definition.live(Role::Consume, wait)?;
+        }
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
+            in_windows: live.dialect.overruns_credit(),
             ..ReceiverOptions::default()
         };
         if let Some(priority) = self.priority {
@@ -300,6 +302,7 @@ impl Source {
                 .properties
                 .push((property.to_owned(), Value::from(priority)));
         }
+        live.dialect.check_name(&definition.broker_queue)?;
         let address = live.dialect.queue_address(&definition.broker_queue);
         let mut service_bus = None;
         if let Some(client) = &live.service_bus {

@@ -1,7 +1,8 @@
 //! Keys that a broker cannot honour: said once, not ignored in silence.
 
 use crate::endpoint::{Endpoint, Target};
-use crate::options::{QueueOptions, QueueType, TlsOptions};
+use crate::input::Input;
+use crate::options::{QueueOptions, TlsOptions};
 
 /// Hosts of Azure Service Bus: the public cloud and the national ones.
 const SERVICE_BUS: [&str; 4] = [
@@ -33,37 +34,51 @@ pub(super) fn tls(is_encrypted: bool, path: &str, options: &mut QueueOptions) ->
     ))
 }
 
-/// Takes from a pipeline's options what Service Bus has nothing for, and says what.
+/// Options that Service Bus has nothing for, and why.
+const NOT_OF_SERVICE_BUS: [(&str, &str); 13] = [
+    ("exchange", "it has no exchanges, jobs go to the queue"),
+    ("exchange_type", "it has no exchanges"),
+    ("routing_key", "it has no exchanges, jobs go to the queue"),
+    ("bindings", "it has no exchanges"),
+    ("exclusive", "its queues do not belong to connections"),
+    ("queue_type", "its queues are of one kind"),
+    ("arguments", "its queues are set up in Azure"),
+    ("max_length", "its queues are set up in Azure"),
+    ("overflow", "its queues are set up in Azure"),
+    ("dead_letter_exchange", "its queues are set up in Azure"),
+    ("dead_letter_routing_key", "its queues are set up in Azure"),
+    ("single_active_consumer", "a session has one consumer there"),
+    ("max_priority", "it has no priorities"),
+];
+
+/// Takes from a pipeline's options what Service Bus has nothing for, and says so of those
+/// that ask for anything.
 ///
-/// Nothing is said of a key that asks for what Service Bus does anyway, nor of
-/// `durable: false`, which asks for less than it does.
-pub(super) fn service_bus(path: &str, queue: &str, options: &mut QueueOptions) -> Vec<String> {
+/// Nothing is said of `durable: false`, which asks for less than Service Bus does.
+pub(super) fn service_bus(
+    path: &str,
+    queue: &str,
+    options: &mut Vec<(String, Input)>,
+) -> Vec<String> {
     let mut said = Vec::new();
-    let mut say = |key: &str, why: &str| {
-        said.push(format!(
-            "{path}.{key}: has no effect on Azure Service Bus: {why}"
-        ));
-    };
-    let defaults = QueueOptions::default();
-    if options.exchange.take().is_some() {
-        say("exchange", "it has no exchanges, jobs go to the queue");
-    }
-    if options.exchange_type != defaults.exchange_type {
-        say("exchange_type", "it has no exchanges");
-        options.exchange_type = defaults.exchange_type;
-    }
-    if options.routing_key.take().is_some_and(|key| key != queue) {
-        say("routing_key", "it has no exchanges, jobs go to the queue");
-    }
-    if std::mem::take(&mut options.exclusive) {
-        say("exclusive", "its queues do not belong to connections");
-    }
-    if options.queue_type != QueueType::default() {
-        say("queue_type", "its queues are of one kind");
-        options.queue_type = QueueType::default();
-    }
-    if !std::mem::take(&mut options.arguments).is_empty() {
-        say("arguments", "its queues are set up in Azure");
-    }
+    options.retain(|(key, value)| {
+        let Some((_, why)) = NOT_OF_SERVICE_BUS.iter().find(|(name, _)| name == key) else {
+            return true;
+        };
+        let asks_for_nothing = match value {
+            Input::Null | Input::Bool(false) => true,
+            value if key == "exclusive" => matches!(value.bool(key), Ok(false)),
+            Input::Text(text) => text.is_empty() || (key == "routing_key" && text == queue),
+            Input::List(items) => items.is_empty(),
+            Input::Map(entries) => entries.is_empty(),
+            _ => false,
+        };
+        if !asks_for_nothing {
+            said.push(format!(
+                "{path}.{key}: has no effect on Azure Service Bus: {why}"
+            ));
+        }
+        false
+    });
     said
 }

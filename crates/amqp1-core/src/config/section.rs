@@ -313,38 +313,36 @@ impl Reader<'_> {
             }
         }
         let queue = queue.unwrap_or_else(|| name.to_owned());
-        let options = Input::Map(options);
-        let place = Place::Key(path);
-        let mut merged = match (&own, global) {
-            (Some(own), _) => {
-                let globals = defaults.clone().apply(Place::Key("amqp1"), globals)?;
-                own.options(globals)?
-            }
-            (None, Some(global)) => {
-                let query = global.options(defaults.clone())?;
-                query.apply(Place::Key("amqp1"), globals)?
-            }
-            (None, None) => defaults.clone().apply(Place::Key("amqp1"), globals)?,
+        let is_own_tls = options.iter().any(|(key, _)| key == "tls");
+        let merge = |globals: &Input, options: Vec<(String, Input)>| {
+            let globals_over = |options: QueueOptions| options.apply(Place::Key("amqp1"), globals);
+            let merged = match (&own, global) {
+                (Some(own), _) => own.options(globals_over(defaults.clone())?),
+                (None, Some(global)) => globals_over(global.options(defaults.clone())?),
+                (None, None) => globals_over(defaults.clone()),
+            };
+            merged?.apply(Place::Key(path), &Input::Map(options))
         };
-        let is_own_tls = options.map(path)?.iter().any(|(key, _)| key == "tls");
-        merged = merged.apply(place, &options)?;
+        let mut merged = merge(globals, options.clone())?;
         let Some(address) = own.as_ref().or(global) else {
             return Ok(Pipeline::new(name, queue, None, merged));
         };
-        let warning = honour::tls(
-            address.is_encrypted(),
-            if is_own_tls { path } else { "amqp1" },
-            &mut merged,
-        );
+        let mut endpoint = address.endpoint(&merged)?;
+        if honour::is_service_bus(&endpoint) {
+            let mut globals = entries(globals, "amqp1")?.to_vec();
+            let mut warnings = honour::service_bus("amqp1", &queue, &mut globals);
+            warnings.extend(honour::service_bus(path, &queue, &mut options));
+            warnings.into_iter().for_each(|one| self.warn(Some(one)));
+            merged = merge(&Input::Map(globals), options)?;
+            endpoint = address.endpoint(&merged)?;
+        }
+        let place = if is_own_tls { path } else { "amqp1" };
+        let warning = honour::tls(address.is_encrypted(), place, &mut merged);
         // The global files are for the global address.
         if is_own_tls || own.is_none() {
             self.warn(warning);
         }
-        let endpoint = address.endpoint(&merged)?;
-        if honour::is_service_bus(&endpoint) {
-            let warnings = honour::service_bus(path, &queue, &mut merged);
-            warnings.into_iter().for_each(|one| self.warn(Some(one)));
-        }
+        merged.check().map_err(|error| error.context(path))?;
         Ok(Pipeline::new(name, queue, Some(endpoint), merged))
     }
 

@@ -89,6 +89,11 @@ fn every_error_has_the_path_of_its_key() {
             "tls.certt: unknown option 'certt', did you mean 'cert'?",
         ),
         (
+            "{backoff: [1, soon]}",
+            "backoff[1]: expected a number of seconds, zero or more, got string 'soon'",
+        ),
+        ("{max_attempts: -1}", "max_attempts: expected an int from 0"),
+        (
             "{arguments: {x: '${NONE}'}}",
             "arguments.x: the environment variable NONE is not set",
         ),
@@ -175,7 +180,7 @@ fn what_is_roadrunners_is_left_alone() {
 fn service_bus_is_told_what_it_has() {
     let quiet = AZURE.replace(
         "CONFIG",
-        "{queue: test-queue, routing_key: test-queue, prefetch: 10, priority: 1, durable: false, exclusive: false}",
+        "{queue: test-queue, routing_key: test-queue, prefetch: 10, priority: 1, durable: false, exclusive: '${NONE:-off}', exchange: ''}",
     );
     assert_eq!(sections(&quiet).unwrap().warnings, [""; 0]);
     let loud = AZURE.replace(
@@ -223,4 +228,12 @@ fn tls_without_an_encrypted_address_is_said_once() {
     assert_eq!(encrypted.warnings, [""; 0]);
     let tls = &encrypted.pipelines[0].endpoint.as_ref().unwrap().tls;
     assert_eq!(tls.root_ca, Some("/ca.pem".into()));
+}
+
+#[test]
+fn whatever_a_queue_takes_a_pipeline_takes() {
+    for option in QueueOptions::NAMES {
+        let taken = config(&format!("{{{option}: ~}}")).is_ok();
+        assert_eq!(taken, *option != "name", "{option}");
+    }
 }

@@ -177,6 +177,8 @@ pub(crate) struct ReceiverOptions {
     pub prefetch: u32,
     /// The link's name; one of its own by default.
     pub name: Option<String>,
+    /// Credit is granted when all of the last one is used up, not before.
+    pub in_windows: bool,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
     /// What Service Bus wants of a receiver.
@@ -241,6 +243,7 @@ impl ReceiverLink {
         if let Some((session, out)) = state.session_and_out(key) {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
             let receiver = Receiver::new(name, options.prefetch, signal);
+            let receiver = receiver.in_windows(options.in_windows);
             session.receiver = Some(match &options.service_bus {
                 Some(service_bus) => receiver.with_locks(service_bus.locks.clone()),
                 None => receiver,

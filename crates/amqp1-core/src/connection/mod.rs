@@ -17,6 +17,7 @@ mod handshake;
 mod link;
 mod pair;
 mod receiver;
+mod scout;
 mod sender;
 mod session;
 mod state;
@@ -28,6 +29,7 @@ pub(crate) use condition::kind as condition_kind;
 pub(crate) use link::{ReceiverLink, ReceiverOptions, SenderLink, ServiceBusReceiver};
 pub(crate) use pair::{probe, LinkPair, Node};
 pub(crate) use receiver::Incoming;
+pub(crate) use scout::{Question, Scout};
 pub(crate) use tracker::{Outcome, Tracked, Tracker};
 
 use std::sync::{Arc, MutexGuard};

@@ -49,6 +49,8 @@ pub(crate) struct Receiver {
     pub signal: Signal,
     /// Deliveries that may be unsettled at once.
     prefetch: u32,
+    /// See [`Receiver::in_windows`].
+    whole_windows: bool,
     /// Credit is granted when it is asked for, and never renewed.
     on_demand: bool,
     /// The broker has nothing more for the credit it was granted on demand.
@@ -91,6 +93,7 @@ impl Receiver {
             remote_handle: None,
             signal,
             prefetch,
+            whole_windows: false,
             on_demand: false,
             drained: false,
             credit: 0,
@@ -121,6 +124,13 @@ impl Receiver {
         if let Some(in_hand) = &mut self.in_hand {
             in_hand.retain(|id| *id != delivery_id);
         }
+    }
+
+    /// Credit is granted when all of the last one is used up, not before: RabbitMQ 3
+    /// counts credit from deliveries that it has not sent yet, and sends too many.
+    pub fn in_windows(mut self, whole_windows: bool) -> Self {
+        self.whole_windows = whole_windows;
+        self
     }
 
     /// Credit for `count` deliveries, besides what was granted; never renewed.
@@ -299,6 +309,9 @@ impl Receiver {
         if self.phase != Phase::Attached || self.prefetch == 0 || self.on_demand {
             return None;
         }
+        if self.whole_windows && self.credit > 0 {
+            return None;
+        }
         let free = self.prefetch.saturating_sub(self.held);
         let missing = free.saturating_sub(self.credit);
         let worth = (self.prefetch / 2).max(1);
@@ -433,6 +446,21 @@ mod tests {
         let id = receiver.take().unwrap().delivery_id;
         receiver.accept(id);
         assert_eq!(receiver.wanted_credit(), Some(1));
+    }
+
+    #[test]
+    fn credit_in_whole_windows_waits_for_the_last_delivery() {
+        let mut receiver = receiver(4).in_windows(true);
+        assert_eq!(receiver.wanted_credit(), Some(4));
+        for id in 0..4 {
+            assert_eq!(receiver.wanted_credit(), None);
+            receiver
+                .on_transfer(transfer(Some(id), false), Bytes::new())
+                .unwrap();
+            let id = receiver.take().unwrap().delivery_id;
+            receiver.accept(id);
+        }
+        assert_eq!(receiver.wanted_credit(), Some(4));
     }
 
     #[test]

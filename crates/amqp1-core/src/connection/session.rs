@@ -140,7 +140,8 @@ impl Session {
         }
     }
 
-    fn detach(&self, handle: u32, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    /// Detaches the link of our `handle`.
+    pub fn detach(&self, handle: u32, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let detach = Detach {
             handle: Handle(handle),
             closed: true,

@@ -23,6 +23,10 @@ impl Dialect for Embedded {
         Ok(address::exchange(exchange, routing_key))
     }
 
+    fn makes_what_is_missing(&self) -> bool {
+        true
+    }
+
     fn has_management(&self) -> bool {
         true
     }

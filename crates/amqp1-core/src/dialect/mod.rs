@@ -2,12 +2,13 @@
 
 mod embedded;
 mod generic;
+mod rabbitmq3;
 mod rabbitmq4;
 mod servicebus;
 
 use crate::connection::Remote;
 use crate::endpoint::Endpoint;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::retry::Redelivery;
 
 /// How a broker delays a first delivery.
@@ -48,6 +49,35 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// [`crate::ErrorKind::Unsupported`] where there are no exchanges.
     fn exchange_address(&self, exchange: &str, routing_key: &str) -> Result<String>;
 
+    /// Whether an address can name this queue, exchange or routing key.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] when it would name another one.
+    fn check_name(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Attaching makes a queue that is missing, without asking what it is to be.
+    fn makes_what_is_missing(&self) -> bool {
+        false
+    }
+
+    /// The address at which attaching a sender makes the queue, where there is one.
+    fn declaring_address(&self, _queue: &str) -> Option<String> {
+        None
+    }
+
+    /// It confirms jobs for queues that do not exist, and loses them: a queue is
+    /// looked for before a job counts as confirmed.
+    fn confirms_what_it_loses(&self) -> bool {
+        false
+    }
+
+    /// It sends more than its credit allows when more is granted before the last is used up.
+    fn overruns_credit(&self) -> bool {
+        false
+    }
+
     /// It has RabbitMQ's management node.
     fn has_management(&self) -> bool;
 
@@ -78,22 +108,15 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
 }
 
 /// The dialect of the broker at the other end.
-///
-/// # Errors
-/// [`crate::ErrorKind::Unsupported`] for a broker that is known not to work.
-pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> Result<&'static dyn Dialect> {
+pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> &'static dyn Dialect {
     // Its open says nothing of itself: it is known before it is dialled, or not at all.
     if endpoint.service_bus.is_some() {
-        return Ok(&servicebus::ServiceBus);
+        return &servicebus::ServiceBus;
     }
-    let label = endpoint.label();
     match remote.product.as_str() {
-        "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => Ok(&rabbitmq4::RabbitMq4),
-        "RabbitMQ" => Err(Error::unsupported(format!(
-            "{label}: RabbitMQ {} has no native AMQP 1.0; RabbitMQ 4.0 or later is needed",
-            remote.version
-        ))),
-        "amqp1-broker" => Ok(&embedded::Embedded),
-        _ => Ok(&generic::Generic),
+        "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => &rabbitmq4::RabbitMq4,
+        "RabbitMQ" => &rabbitmq3::RabbitMq3,
+        "amqp1-broker" => &embedded::Embedded,
+        _ => &generic::Generic,
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use uuid::Uuid;
 
+use super::body::text;
 use super::copy::{Changes, FailureChange};
 use super::decode::Seen;
 use super::envelope::{
@@ -44,11 +45,24 @@ pub(super) const PROPERTIES: [&str; 7] = [
     "bq_app_id",
 ];
 
-/// The whole message.
+/// What the envelope cannot carry is refused.
 ///
 /// # Errors
 /// Serialization for a payload that is no object, Config for an id or trace id
 /// that is no UUID.
+pub(super) fn check_job(job: &Job<'_>, id: &str) -> Result<()> {
+    data(job)?;
+    check_uuid("id", id, job)?;
+    match job.options.trace_id.as_deref() {
+        Some(trace_id) => check_uuid("trace_id", trace_id, job),
+        None => Ok(()),
+    }
+}
+
+/// The whole message.
+///
+/// # Errors
+/// Serialization for a payload that is no object.
 pub(crate) fn encode(
     job: &Job<'_>,
     envelope: &Envelope<'_>,
@@ -56,12 +70,8 @@ pub(crate) fn encode(
 ) -> Result<Bytes> {
     let options = &job.options;
     let data = data(job)?;
-    check_uuid("id", envelope.id, job)?;
     let trace_id = match options.trace_id.as_deref() {
-        Some(trace_id) => {
-            check_uuid("trace_id", trace_id, job)?;
-            Cow::Borrowed(trace_id)
-        }
+        Some(trace_id) => Cow::Borrowed(trace_id),
         None => Cow::Owned(id::job_id()),
     };
     let now = now_millis();
@@ -277,8 +287,21 @@ fn check(envelope: Option<&Object<'_>>, version_property: Option<&str>) -> Optio
 }
 
 /// It is a whole envelope, whose `attempts` count.
-pub(super) fn counts(envelope: &Object<'_>) -> bool {
-    check(Some(envelope), None).is_none()
+pub(super) fn counts(envelope: &Object<'_>, message: &Message) -> bool {
+    let mut version = None;
+    if let Ok(Some(mut items)) = message.application_properties() {
+        while let Ok(Some((key, value))) = items.entry() {
+            if key.as_text().is_some_and(is_version) {
+                version = Some(text(value));
+            }
+        }
+    }
+    check(Some(envelope), version.as_deref()).is_none()
+}
+
+/// The application property that says the schema version.
+pub(super) fn is_version(name: &str) -> bool {
+    PROPERTIES[0] == name || PROPERTIES[3] == name
 }
 
 /// Reads the envelope into a job; one that is not accepted stays whole.
@@ -330,9 +353,13 @@ pub(super) fn read(
 }
 
 /// The envelope with the changes; `None` when there are none in it.
-pub(super) fn rewritten(mut envelope: Object<'_>, changes: &Changes<'_>) -> Option<String> {
+pub(super) fn rewritten(
+    mut envelope: Object<'_>,
+    counts: bool,
+    changes: &Changes<'_>,
+) -> Option<String> {
     let mut changed = false;
-    if counts(&envelope) && envelope.integer("attempts") != Some(i64::from(changes.attempts)) {
+    if counts && envelope.integer("attempts") != Some(i64::from(changes.attempts)) {
         envelope.set("attempts", changes.attempts.to_string());
         changed = true;
     }

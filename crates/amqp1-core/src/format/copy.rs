@@ -94,11 +94,13 @@ pub(crate) fn copy(decoded: &Decoded, changes: &Changes<'_>) -> Bytes {
     };
     let whole = whole.map(|(bytes, _)| bytes).unwrap_or_default();
     let envelope = Object::parse(&whole);
-    let attempts_in_body =
-        decoded.format == Format::Babelqueue && envelope.as_ref().is_some_and(babelqueue::counts);
+    let attempts_in_body = decoded.format == Format::Babelqueue
+        && envelope
+            .as_ref()
+            .is_some_and(|envelope| babelqueue::counts(envelope, message));
     application_properties(&mut out, decoded, changes, attempts_in_body);
     let rewritten = envelope.and_then(|envelope| match decoded.format {
-        Format::Babelqueue => babelqueue::rewritten(envelope, changes),
+        Format::Babelqueue => babelqueue::rewritten(envelope, attempts_in_body, changes),
         Format::Amqp1 => amqp1::rewritten(envelope, decoded, changes),
         Format::Roadrunner | Format::Raw => None,
     });
@@ -167,6 +169,10 @@ fn properties(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
             fields.push(field);
         }
     }
+    let known = decoded.message.properties().unwrap_or_default();
+    let has_id = known
+        .message_id
+        .is_some_and(|id| !body::text(id).is_empty());
     write::descriptor(out, section::PROPERTIES);
     write::list(out, |out| {
         let count = fields.len().max(9);
@@ -176,7 +182,7 @@ fn properties(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
                 // The id stays the same from one delivery to the next.
                 0 => match changes.message_id {
                     Some(id) => write::string(out, id),
-                    None if field == NULL => write::string(out, &decoded.id),
+                    None if !has_id => write::string(out, &decoded.id),
                     None => out.extend_from_slice(field),
                 },
                 1 => write::null(out),
@@ -301,4 +307,4 @@ fn key_of(bytes: &[u8]) -> Option<&str> {
 
 #[cfg(test)]
 #[path = "copy_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -6,7 +6,7 @@ use crate::format::envelope::Envelope;
 use crate::format::{decode, encode, failure, undecoded, Headers};
 use crate::job::{Job, JobOptions, Payload};
 
-const ID: &str = "f1e2d3c4-b5a6-4789-90ab-cdef01234567";
+pub(in crate::format) const ID: &str = "f1e2d3c4-b5a6-4789-90ab-cdef01234567";
 
 pub(in crate::format) fn envelope() -> Envelope<'static> {
     Envelope {

@@ -169,7 +169,7 @@ impl<'a> Found<'a> {
             "rr_attempts" => {
                 self.attempts = value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32;
             }
-            "bq-schema-version" | "bq_schema_version" => self.schema_version = Some(value),
+            key if babelqueue::is_version(key) => self.schema_version = Some(value),
             _ => {}
         }
     }

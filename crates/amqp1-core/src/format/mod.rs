@@ -10,6 +10,8 @@ pub(crate) mod copy;
 mod decode;
 pub(crate) mod envelope;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod headers;
 mod object;
 mod raw;
@@ -105,11 +107,22 @@ impl Decoded {
 /// Names and values in order; each name has at least one value.
 pub(crate) type Headers = Vec<(String, Vec<String>)>;
 
-/// The whole message of a new job. `mapping` is asked for where it matters.
+/// What is wrong with a job for this format is known before there is a connection.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Serialization`] for a payload that the format cannot
-/// carry, [`crate::ErrorKind::Config`] for an id or trace id; `mapping`'s.
+/// carry, [`crate::ErrorKind::Config`] for an id or trace id.
+pub(crate) fn check(format: Format, job: &Job<'_>, id: &str) -> Result<()> {
+    match format {
+        Format::Babelqueue => babelqueue::check_job(job, id),
+        Format::Roadrunner | Format::Amqp1 | Format::Raw => Ok(()),
+    }
+}
+
+/// The whole message of a new job. `mapping` is asked for where it matters.
+///
+/// # Errors
+/// [`check`]'s and `mapping`'s.
 pub(crate) fn encode(
     format: Format,
     job: &Job<'_>,

@@ -87,7 +87,7 @@ impl Publisher {
         }
     }
 
-    fn explain(&self, error: Error) -> Error {
+    pub(super) fn explain(&self, error: Error) -> Error {
         let hint = match error.kind() {
             ErrorKind::QueueNotFound => "; create it, or leave the option 'declare' on",
             // It was sent once, and its confirmation may be what was lost.
