@@ -29,6 +29,9 @@ final class Broker
         'rabbitmq-3.10' => [
             'delay', 'management', 'exchange-declaration', 'queue-options', 'unroutable', 'consumer-priority', 'delivery-count',
         ],
+        'servicebus' => [
+            'management', 'exchange-declaration', 'exchanges', 'queue-options', 'unroutable', 'consumer-priority',
+        ],
     ];
 
     /**
@@ -36,11 +39,17 @@ final class Broker
      * `delivery-count` (redeliveries are counted by the client, as far as it sees them) and `unroutable`
      * (a job that no binding leads anywhere is an exception).
      *
-     * @param 'delay'|'management'|'exchange-declaration'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count' $feature
+     * @param 'delay'|'management'|'exchange-declaration'|'exchanges'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count' $feature
      */
     public function supports(string $feature): bool
     {
         return !in_array($feature, self::LACKS[$this->name] ?? [], true);
+    }
+
+    /** The program in the dialect of Azure Service Bus. */
+    public function isServiceBus(): bool
+    {
+        return $this->name === 'servicebus';
     }
 
     public function isEmbedded(): bool
@@ -62,6 +71,6 @@ final class Broker
         $parts = parse_url($this->dsn);
 
         return sprintf('%s://%s:%s@%s%s', $parts['scheme'], rawurlencode($user), rawurlencode($password),
-            $this->endpoint(), $parts['path'] ?? '');
+            $this->endpoint(), ($parts['path'] ?? '') . (isset($parts['query']) ? "?$parts[query]" : ''));
     }
 }

@@ -85,9 +85,16 @@ impl Definition {
         }
     }
 
-    /// The application is asked for tokens, and may have a new one.
-    pub fn asks_for_tokens(&self) -> bool {
-        matches!(self.endpoint.service_bus, Some(Access::Callback(_)))
+    /// The broker found the token over, before we did: true when another one can be had,
+    /// and is the next time.
+    pub fn renews_token(&self, role: Role, error: &Error) -> bool {
+        let by_link = error.condition() == Some("amqp:unauthorized-access");
+        let access = self.endpoint.service_bus.as_ref();
+        if !by_link || !access.is_some_and(Access::has_more_tokens) {
+            return false;
+        }
+        pool::forget_tokens(&self.endpoint, role);
+        true
     }
 
     /// For messages: `queue 'orders' at amqp://…`.

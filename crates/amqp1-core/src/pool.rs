@@ -452,6 +452,16 @@ pub(crate) fn forget_declared(endpoint: &Arc<Endpoint>, role: Role) {
     });
 }
 
+/// The tokens of an endpoint's connection are over: they are put again before the next attach.
+pub(crate) fn forget_tokens(endpoint: &Arc<Endpoint>, role: Role) {
+    with_pool(|pool| {
+        let entry = pool.entries.get(&(Arc::clone(endpoint), role));
+        if let Some(client) = entry.and_then(|entry| entry.service_bus.as_ref()) {
+            client.forget_tokens();
+        }
+    });
+}
+
 /// The application's callback of this number is gone: its connections are closed.
 pub fn forget_callback(number: u64) {
     let gone: Vec<Entry> = with_pool(|pool| {

@@ -237,7 +237,7 @@ impl Source {
         // is what helps it.
         let mut declare = self.definition.options.exchange.is_some();
         let service_bus = self.definition.endpoint.service_bus.is_some();
-        let mut tries = 0;
+        let (mut tries, mut may_renew) = (0, true);
         loop {
             tries += 1;
             let attempt = || self.try_attach(declare, signal, wait);
@@ -260,6 +260,9 @@ impl Source {
                         Some(pause) => wait.sleep(pause)?,
                         None => return Err(error.context(self.definition.describe())),
                     }
+                }
+                Err(error) if may_renew && self.definition.renews_token(Role::Consume, &error) => {
+                    may_renew = false;
                 }
                 Err(error) if error.kind() == ErrorKind::QueueNotFound && again => {
                     // Declared earlier, deleted since: once more.
@@ -434,7 +437,10 @@ impl Source {
                 }
                 // A token that is over is no error before a new one is refused.
                 Err(match error.kind() {
-                    ErrorKind::Authentication => Error::connection(error.message()),
+                    ErrorKind::Authentication => {
+                        self.definition.renews_token(Role::Consume, &error);
+                        Error::connection(error.message())
+                    }
                     _ => Turn::lost(error),
                 })
             }

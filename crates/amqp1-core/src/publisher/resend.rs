@@ -6,6 +6,7 @@ use super::Publisher;
 use crate::connection::{condition_kind, Outcome, Tracked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::Definition;
+use crate::pool::Role;
 use crate::route::Destination;
 use crate::servicebus::refusal;
 use crate::wait::Wait;
@@ -24,7 +25,8 @@ impl Publisher {
             // A queue that is gone is declared again once; a link that keeps
             // failing while the connection stands is not worth the deadline.
             let mut pause = Some(Duration::from_millis(20) * (sent.resent - 1).min(50));
-            if self.definition.endpoint.service_bus.is_some() && error.condition().is_some() {
+            let passing = error.kind() != ErrorKind::Authentication && error.condition().is_some();
+            if self.definition.endpoint.service_bus.is_some() && passing {
                 pause = refusal::pause(error.condition(), sent.resent);
             }
             let pause = pause.filter(|pause| *pause < wait.left());
@@ -34,7 +36,9 @@ impl Publisher {
                 // Only what the service refused for a passing reason comes here.
                 ErrorKind::Rejected => pause.is_some(),
                 // A token that was over: a new one is asked for.
-                ErrorKind::Authentication => sent.resent == 1 && self.definition.asks_for_tokens(),
+                ErrorKind::Authentication => {
+                    sent.resent == 1 && self.definition.renews_token(Role::Publish, &error)
+                }
                 _ => false,
             };
             if error.kind() == ErrorKind::QueueNotFound {

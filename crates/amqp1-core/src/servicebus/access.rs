@@ -21,6 +21,12 @@ pub enum Access {
 }
 
 impl Access {
+    /// Another token can be had when one is over.
+    #[must_use]
+    pub fn has_more_tokens(&self) -> bool {
+        matches!(self, Access::Key { .. } | Access::Callback(_))
+    }
+
     /// Tokens are put on the connection (claims-based security).
     #[must_use]
     pub fn is_by_token(&self) -> bool {

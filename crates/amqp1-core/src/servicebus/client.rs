@@ -148,6 +148,11 @@ impl Client {
         Ok(())
     }
 
+    /// Every token is put again before the next attach.
+    pub fn forget_tokens(&self) {
+        self.granted.lock().clear();
+    }
+
     /// When the keeper has to renew a token; `None` when it renews none.
     pub fn next_renewal(&self) -> Option<Instant> {
         match self.access() {

@@ -143,36 +143,46 @@ impl Settlement<'_> {
     }
 
     /// The same by `update-disposition`.
-    fn request(&self, lock: &LockToken, wait: &Wait<'_>) -> Request {
-        Request::operation("update-disposition", None, wait.left(), |out| {
-            write::string(out, "disposition-status");
-            // The service has no abandoned+counted apart: abandoning counts.
-            write::string(
-                out,
-                match self {
-                    Settlement::Complete => "completed",
-                    Settlement::Abandon => "abandoned",
-                    Settlement::DeadLetter { .. } => "suspended",
-                },
-            );
-            write::string(out, "lock-tokens");
-            write::uuid_array(out, &[to_uuid(lock)]);
-            let Settlement::DeadLetter {
-                reason,
-                description,
-                ..
-            } = self
-            else {
-                return 4;
-            };
-            write::string(out, "deadletter-reason");
-            write::string(out, bounded(reason));
-            write::string(out, "deadletter-description");
-            write::string(out, bounded(description));
-            write::string(out, "properties-to-modify");
-            write::map(out, |out| self.facts(out, false));
-            10
-        })
+    fn request(&self, lock: &LockToken, source: &ServiceBusSource, wait: &Wait<'_>) -> Request {
+        Request::operation(
+            "update-disposition",
+            Some(source.link()),
+            wait.left(),
+            |out| {
+                let mut count = 4;
+                if let Some(session) = source.session.get() {
+                    write::string(out, "session-id");
+                    write::string(out, session);
+                    count += 2;
+                }
+                write::string(out, "disposition-status");
+                write::string(
+                    out,
+                    match self {
+                        Settlement::Complete => "completed",
+                        Settlement::Abandon => "abandoned",
+                        Settlement::DeadLetter { .. } => "suspended",
+                    },
+                );
+                write::string(out, "lock-tokens");
+                write::uuid_array(out, &[to_uuid(lock)]);
+                let Settlement::DeadLetter {
+                    reason,
+                    description,
+                    ..
+                } = self
+                else {
+                    return count;
+                };
+                write::string(out, "deadletter-reason");
+                write::string(out, bounded(reason));
+                write::string(out, "deadletter-description");
+                write::string(out, bounded(description));
+                write::string(out, "properties-to-modify");
+                write::map(out, |out| self.facts(out, false));
+                count + 6
+            },
+        )
     }
 }
 
@@ -203,7 +213,12 @@ impl PeekLock<'_> {
         let mut tries = 0;
         let settled = loop {
             tries += 1;
-            let error = match self.try_to(settlement, wait) {
+            // Refused for a passing reason, the delivery is settled on its link all the same.
+            let attempt = match tries {
+                1 => self.try_to(settlement, wait),
+                _ => self.beside_link(settlement, wait),
+            };
+            let error = match attempt {
                 Err(error) => error,
                 done => break done,
             };
@@ -270,7 +285,7 @@ impl PeekLock<'_> {
     fn beside_link(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
         let live = self.definition.connect(Role::Consume, wait)?;
         let client = live.service_bus.as_ref().unwrap_or(&self.source.client);
-        let request = settlement.request(&self.lock, wait);
+        let request = settlement.request(&self.lock, self.source, wait);
         let tokens = self.definition.options.token.as_ref();
         client.operate(&self.link.address, &request, tokens, wait)?;
         Ok(())
