@@ -76,6 +76,11 @@ pub(crate) const HANDLE_MAX: u32 = 255;
 /// Credit of a link that sends.
 pub(crate) const SENDER_CREDIT: u32 = 1_000;
 
+/// What becomes of a message that is too large: true, its delivery is rejected with
+/// `amqp:link:message-size-exceeded` and the link goes on; false, the link is detached with it.
+/// Python's SDK has the error for its caller only from a rejected delivery.
+pub(crate) const TOO_LARGE_IS_REJECTED: bool = true;
+
 /// Characters of a message-id or a session-id.
 pub(crate) const MAX_ID: usize = 128;
 /// Octets of one application property, and of all of them.

@@ -8,6 +8,7 @@ use fe2o3_amqp_types::performatives::{Disposition, Transfer};
 use super::link::{Kind, Partial};
 use super::session::{unattached, Context, Fault, Session};
 use crate::servicebus::address::Address;
+use crate::servicebus::facts;
 use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::model::errors;
 use crate::servicebus::model::message::Message;
@@ -18,6 +19,7 @@ struct Delivery {
     id: u32,
     format: u32,
     is_settled: bool,
+    is_too_large: bool,
     payload: Bytes,
 }
 
@@ -44,6 +46,9 @@ impl Session {
         };
         let (address, node) = (link.address.clone(), incoming.node);
         let result = match (&address, node) {
+            _ if delivery.is_too_large => {
+                Err(too_large(context.shared.settings.max_message_size).into())
+            }
             (Address::Entity(_), Some(node)) => {
                 let link = (handle, &address);
                 self.on_message(link, node, &delivery, context)
@@ -112,6 +117,7 @@ impl Session {
                     delivery_id,
                     format: transfer.message_format.unwrap_or(0),
                     is_settled: false,
+                    is_too_large: false,
                     payload: BytesMut::new(),
                 }
             }
@@ -120,17 +126,16 @@ impl Session {
             return Ok(None);
         }
         partial.is_settled |= transfer.settled.unwrap_or(false);
-        partial.payload.extend_from_slice(&payload);
         let max = context.shared.settings.max_message_size;
-        if partial.payload.len() as u64 > max {
-            let e = errors::error(
-                "amqp:link:message-size-exceeded",
-                format!(
-                    "The received message (delivery-id:{}) exceeds the limit ({max} bytes) currently allowed on the link.",
-                    partial.delivery_id
-                ),
-            );
-            return Err(Fault::Link(handle, e));
+        let size = partial.payload.len() + payload.len();
+        partial.is_too_large |= size as u64 > max;
+        if partial.is_too_large && !facts::TOO_LARGE_IS_REJECTED {
+            return Err(Fault::Link(handle, too_large(max)));
+        }
+        if partial.is_too_large {
+            partial.payload.clear();
+        } else {
+            partial.payload.extend_from_slice(&payload);
         }
         if transfer.more {
             incoming.partial = Some(partial);
@@ -140,6 +145,7 @@ impl Session {
             id: partial.delivery_id,
             format: partial.format,
             is_settled: partial.is_settled,
+            is_too_large: partial.is_too_large,
             payload: partial.payload.freeze(),
         }))
     }
@@ -165,6 +171,15 @@ impl Session {
             None => Ok(()),
         }
     }
+}
+
+fn too_large(max: u64) -> Error {
+    errors::error(
+        "amqp:link:message-size-exceeded",
+        format!(
+            "The received message exceeds the limit ({max} bytes) currently allowed on the link."
+        ),
+    )
 }
 
 /// Why a delivery is not accepted.

@@ -54,6 +54,8 @@ pub(super) struct Partial {
     pub(super) delivery_id: u32,
     pub(super) format: u32,
     pub(super) is_settled: bool,
+    /// Larger than a message may be: the rest of it is passed over.
+    pub(super) is_too_large: bool,
     pub(super) payload: BytesMut,
 }
 

@@ -33,6 +33,7 @@ use crate::model::consumers::LinkId;
 use crate::model::store::ConnectionId;
 use crate::transport::{self, Engine, Stage, OUT_ROOM};
 use crate::wire::frame::{self, Frame, FrameError};
+use crate::wire::lenient;
 use crate::Error;
 use access::Access;
 use idle::Idle;
@@ -166,7 +167,10 @@ impl Connection {
         loop {
             let next = match frame::split(input, facts::MAX_FRAME_SIZE) {
                 Ok(None) => break,
-                Ok(Some(bytes)) => frame::decode(bytes),
+                Ok(Some(bytes)) => frame::decode(bytes.clone()).or_else(|e| {
+                    let right = lenient::with_symbol_keys(&bytes).ok_or(e)?;
+                    frame::decode(right)
+                }),
                 Err(e) => Err(e),
             };
             let is_error = next.is_err();

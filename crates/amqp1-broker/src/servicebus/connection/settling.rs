@@ -132,6 +132,10 @@ fn settle(unsettled: Unsettled, state: &DeliveryState, context: &mut Context<'_>
         return state.clone();
     };
     match apply(queue, unsettled.token, state) {
+        // Both SDKs take a `rejected` with an error for a dead-lettering that has failed.
+        Ok(()) if matches!(state, DeliveryState::Rejected(_)) => {
+            DeliveryState::Rejected(Rejected { error: None })
+        }
         Ok(()) => state.clone(),
         Err(Lost) => rejected(errors::lock_lost(queue.settings.requires_session)),
     }

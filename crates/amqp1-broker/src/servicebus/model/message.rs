@@ -175,7 +175,9 @@ impl Message {
                 octets.extend_from_slice(&data(section).ok()?);
             }
         }
-        String::from_utf8(octets).ok()
+        // A string of the SDK for JavaScript is JSON.
+        let json = serde_json::from_slice(&octets);
+        json.or_else(|_| String::from_utf8(octets)).ok()
     }
 
     /// Sets application properties; those that are there are replaced.
