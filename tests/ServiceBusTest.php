@@ -168,7 +168,7 @@ final class ServiceBusTest extends ContractTestCase
         $found = $failed->reserve(5);
         self::assertNotNull($found);
         $failure = $found->getFailure();
-        self::assertSame(['DomainException', 'no such customer', 'DomainException', $queue->getName(), 1],
+        self::assertSame(['failed', 'no such customer', 'DomainException', $queue->getName(), 1],
             [$failure['reason'], $failure['error'], $failure['exception'], $failure['queue'], $failure['attempts']]);
         $found->nack(null, true);
         self::assertSame(1, $queue->retryFailed());
