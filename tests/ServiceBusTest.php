@@ -159,9 +159,11 @@ final class ServiceBusTest extends ContractTestCase
     {
         $queue = $this->fresh();
         $queue->push('Bad', 'x', ['id' => 'bad-1', 'headers' => ['h' => 'v']]);
-        $task = $this->next($this->consumer($queue));
+        $consumer = $this->consumer($queue);
+        $task = $this->next($consumer);
         $task->deadLetter(new \DomainException('no such customer'));
         self::assertSame('dead_lettered', $task->getOutcome());
+        $consumer->close();
         $failed = $queue->failed();
         self::assertStringEndsWith('/$DeadLetterQueue', $failed->getName());
         self::assertCount(1, $failed);

@@ -93,7 +93,7 @@ final class Brokers
     /** SASL PLAIN, and the dialect by the option: nothing in the broker's open tells it. */
     private static function serviceBus(): string
     {
-        self::$serviceBus = ProgramBroker::serviceBus(['--idle-timeout', '4000']);
+        self::$serviceBus = ProgramBroker::serviceBus(['--idle-timeout', '4000', '--lock-duration', '5']);
 
         return 'amqp://RootManageSharedAccessKey:SAS_KEY_VALUE@' . self::$serviceBus->address() . '/?dialect=servicebus';
     }

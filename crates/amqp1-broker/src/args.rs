@@ -6,10 +6,10 @@ pub(crate) use servicebus::Faults;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use amqp1_broker::Options;
+use amqp1_broker::{Options, Tls};
 use lexopt::prelude::{Long, Short, ValueExt};
 
 /// What `--help` prints.
@@ -22,6 +22,8 @@ Usage: amqp1-broker --listen ADDRESS:PORT [OPTIONS]
   --user NAME:PASSWORD      who may connect, by SASL PLAIN; may be repeated (default: anybody)
   --max-message-size N      octets of the largest message (default 134217728)
   --idle-timeout MS         idle-time-out told to peers, milliseconds; 0 is none (default 60000)
+  --tls-cert PATH           PEM file of the server's certificate and its chain: speak TLS only
+  --tls-key PATH            PEM file of its private key
   --ready-file PATH         a file to write the address to once connections are accepted
   --dialect NAME            rabbitmq (default) or servicebus
   --help                    print this
@@ -61,6 +63,7 @@ pub(crate) struct Listen {
     pub(crate) options: Options,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) faults: Faults,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// Reads the arguments (without the program's name). The error is a sentence.
@@ -73,6 +76,7 @@ where
     let mut options = Options::default();
     let mut address = None;
     let mut ready_file = None;
+    let (mut certificate, mut key) = (None::<PathBuf>, None::<PathBuf>);
     let mut service_bus = servicebus::Said::default();
     let mut is_service_bus = false;
     let mut max_message_size = None;
@@ -114,6 +118,12 @@ where
                 let ms: u32 = number(&mut parser, "--idle-timeout")?;
                 options.idle_timeout = Duration::from_millis(ms.into());
             }
+            Long("tls-cert") => {
+                certificate = Some(parser.value().map_err(|e| e.to_string())?.into());
+            }
+            Long("tls-key") => {
+                key = Some(parser.value().map_err(|e| e.to_string())?.into());
+            }
             Long("dialect") => {
                 is_service_bus = match value(&mut parser)?.as_str() {
                     "rabbitmq" => false,
@@ -132,6 +142,11 @@ where
         }
     }
     let address = address.ok_or("--listen ADDRESS:PORT is missing")?;
+    let tls: Option<Tls> = match (certificate, key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(tls(&certificate, &key)?),
+        _ => return Err("--tls-cert and --tls-key go together".into()),
+    };
     let faults = service_bus.faults();
     options.service_bus = service_bus.settings(is_service_bus, max_message_size)?;
     Ok(Command::Listen(Box::new(Listen {
@@ -139,7 +154,12 @@ where
         options,
         ready_file,
         faults,
+        tls,
     })))
+}
+
+fn tls(certificate: &Path, key: &Path) -> Result<Tls, String> {
+    Tls::from_pem_files(certificate, key).map_err(|e| format!("--tls-cert, --tls-key: {e}"))
 }
 
 fn value(parser: &mut lexopt::Parser) -> Result<String, String> {

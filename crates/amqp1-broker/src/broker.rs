@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{watch, Notify};
 use tokio::task::JoinSet;
 
@@ -16,7 +16,7 @@ use crate::model::queue::QueueCounts;
 use crate::model::store::{ConnectionId, Policy, Store};
 use crate::servicebus;
 use crate::servicebus::settings::{QueueSettings, TopicSettings};
-use crate::{Error, Options};
+use crate::{Error, Options, Tls};
 
 /// A small AMQP 1.0 broker. Clones are the same broker; its messages live in memory and end with
 /// the last clone.
@@ -173,6 +173,18 @@ impl Broker {
     /// # Errors
     /// When the listener itself fails; connections' errors are theirs.
     pub async fn listen(&self, listener: TcpListener) -> Result<(), Error> {
+        self.accept(listener, None).await
+    }
+
+    /// The same with TLS before anything else.
+    ///
+    /// # Errors
+    /// When the listener itself fails; connections' errors are theirs.
+    pub async fn listen_tls(&self, listener: TcpListener, tls: Tls) -> Result<(), Error> {
+        self.accept(listener, Some(tls)).await
+    }
+
+    async fn accept(&self, listener: TcpListener, tls: Option<Tls>) -> Result<(), Error> {
         let mut connections = JoinSet::new();
         let mut end = self.end.subscribe();
         loop {
@@ -183,12 +195,12 @@ impl Broker {
                     Ok((stream, _)) => {
                         // Deliveries and settlements are small: they must not wait for more.
                         let _ = stream.set_nodelay(true);
-                        let broker = self.clone();
-                        connections.spawn(async move { broker.serve(stream).await });
+                        let (broker, tls) = (self.clone(), tls.clone());
+                        connections.spawn(async move { broker.welcome(stream, tls).await });
                     }
                     // Out of file descriptors, or the peer was gone already: neither is forever.
                     Err(e) if is_transient(&e) => {
-                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                        tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                     Err(e) => return Err(e.into()),
                 },
@@ -198,6 +210,24 @@ impl Broker {
         drop(listener);
         while connections.join_next().await.is_some() {}
         Ok(())
+    }
+
+    async fn welcome(&self, stream: TcpStream, tls: Option<Tls>) -> Result<(), Error> {
+        let Some(tls) = tls else {
+            return self.serve(stream).await;
+        };
+        let handshake = tls.acceptor.accept(stream);
+        match tokio::time::timeout(self.handshake_timeout(), handshake).await {
+            Ok(stream) => self.serve(stream?).await,
+            Err(_) => Err(Error::Negotiation("the TLS handshake took too long".into())),
+        }
+    }
+
+    fn handshake_timeout(&self) -> Duration {
+        match &self.dialect {
+            Dialect::Standard(shared) => shared.options.handshake_timeout,
+            Dialect::ServiceBus(shared) => shared.options.handshake_timeout,
+        }
     }
 
     /// Closes all connections with `amqp:connection:forced`, and every later one.

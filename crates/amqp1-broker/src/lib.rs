@@ -29,6 +29,7 @@ mod management;
 mod model;
 mod options;
 pub mod servicebus;
+mod tls;
 mod transport;
 mod wire;
 
@@ -36,3 +37,4 @@ pub use broker::Broker;
 pub use error::Error;
 pub use model::queue::QueueCounts;
 pub use options::Options;
+pub use tls::Tls;

@@ -69,7 +69,12 @@ async fn run(listen: Listen) -> Result<(), String> {
     );
     // Nobody may be reading; that is no reason to stop.
     print(&ready);
-    let serving = broker.listen(listener);
+    let serving = async {
+        match listen.tls {
+            Some(tls) => broker.listen_tls(listener, tls).await,
+            None => broker.listen(listener).await,
+        }
+    };
     tokio::pin!(serving);
     loop {
         tokio::select! {

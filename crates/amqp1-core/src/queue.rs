@@ -216,6 +216,9 @@ impl Queue {
     /// # Errors
     /// Config when what exists differs; Unsupported where the broker has no management.
     pub fn setup(&self, wait: &Wait<'_>) -> Result<()> {
+        if self.definition.endpoint.service_bus.is_some() {
+            return self.definition.exists(wait);
+        }
         let topology = self.definition.topology();
         self.managed("setup()", wait, |management| {
             topology.declare(management, Strictness::ReportDifferences, wait)

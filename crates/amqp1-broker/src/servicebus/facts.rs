@@ -42,6 +42,11 @@ pub(crate) mod dead_letter {
         "MaxDeliveryCountExceeded",
         "Message could not be consumed after the maximum number of delivery attempts.",
     );
+    /// This broker's own: the service has no queue that becomes one of sessions.
+    pub(crate) const NO_SESSION: (&str, &str) = (
+        "Session id is null",
+        "The queue is received from by session, and the message has none.",
+    );
     pub(crate) const EXPIRED: (&str, &str) = (
         "TTLExpiredException",
         "The message expired and was dead lettered.",

@@ -73,9 +73,6 @@ pub(crate) const DEAD_LETTER_REASON: &str = "DeadLetterReason";
 /// Application property of a dead-lettered message.
 pub(crate) const DEAD_LETTER_DESCRIPTION: &str = "DeadLetterErrorDescription";
 
-/// The longest reason and the longest description, in characters.
-pub(crate) const MAX_DEAD_LETTER_TEXT: usize = 4096;
-
 /// Conditions of a lock that is gone: the message will be delivered again.
 pub(crate) const LOCK_LOST: [&str; 4] = [
     "com.microsoft:message-lock-lost",
@@ -126,7 +123,7 @@ pub(crate) const MAX_BATCH: usize = 1024 * 1024;
 pub(crate) const MAX_BATCH_MESSAGES: usize = 1000;
 
 /// Messages of one peek.
-pub(crate) const PEEK: u32 = 250;
+pub(crate) const PEEK: i32 = 250;
 
 /// Messages that a count looks at, at the most.
 pub(crate) const MAX_COUNT: u64 = 10_000;

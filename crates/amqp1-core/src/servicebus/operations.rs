@@ -55,17 +55,19 @@ impl Definition {
         done.map_err(|error| error.context(format!("{}: {what}", self.describe())))
     }
 
+    /// The entity is there: it cannot be declared over AMQP.
+    ///
+    /// # Errors
+    /// QueueNotFound when it is not.
+    pub fn exists(&self, wait: &Wait<'_>) -> Result<()> {
+        self.operate("setup()", &peek(0, 1, wait), wait).map(|_| ())
+    }
+
     /// Looks at the messages, from the first to [`MAX_COUNT`] of them.
     pub fn look(&self, wait: &Wait<'_>) -> Result<Seen> {
         let (mut seen, mut from, mut looked_at) = (Seen::default(), 0_i64, 0_u64);
         while looked_at < MAX_COUNT {
-            let request = Request::operation("peek-message", None, wait.left(), |out| {
-                write::string(out, "from-sequence-number");
-                write::long(out, from);
-                write::string(out, "message-count");
-                write::int(out, PEEK as i32);
-                4
-            });
+            let request = peek(from, PEEK, wait);
             let reply = self.operate("counting", &request, wait)?;
             let found = reply.items("messages", |message| match message {
                 Value::Map(mut map) => match find(&mut map, "message")? {
@@ -89,6 +91,16 @@ impl Definition {
         }
         Ok(seen)
     }
+}
+
+fn peek(from: i64, count: i32, wait: &Wait<'_>) -> Request {
+    Request::operation("peek-message", None, wait.left(), |out| {
+        write::string(out, "from-sequence-number");
+        write::long(out, from);
+        write::string(out, "message-count");
+        write::int(out, count);
+        4
+    })
 }
 
 /// The annotations that say what a message waits for, and its number.

@@ -3,14 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use super::client::Client;
-use super::constants::{
-    DEAD_LETTER, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, LOCK_LOST, MAX_DEAD_LETTER_TEXT,
-};
+use super::constants::{DEAD_LETTER, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, LOCK_LOST};
 use super::locks::{to_uuid, LinkLocks, LockToken};
 use super::refusal;
 use super::request::Request;
 use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
+use crate::failure::bounded;
 use crate::format::roadrunner::now_millis;
 use crate::live::Definition;
 use crate::pool::Role;
@@ -183,14 +182,6 @@ impl Settlement<'_> {
                 count + 6
             },
         )
-    }
-}
-
-/// No longer than the service takes.
-fn bounded(text: &str) -> &str {
-    match text.char_indices().nth(MAX_DEAD_LETTER_TEXT) {
-        Some((end, _)) => &text[..end],
-        None => text,
     }
 }
 

@@ -57,6 +57,9 @@ pub(crate) struct Node {
     pub(crate) rules: Vec<(String, Rule)>,
     /// `None`: this is a queue of dead letters, or a topic.
     dead_letters: Option<NodeId>,
+    /// It was made at its first use, and nobody has received from it: its first receiver decides
+    /// whether it is received from by session.
+    is_undecided: bool,
     duplicates: Option<Duplicates>,
 }
 

@@ -98,6 +98,23 @@ impl Queue {
         }
     }
 
+    /// From now on messages are received by session; those without one are dead.
+    pub(crate) fn require_sessions(&mut self) {
+        let sequences: Vec<i64> = self.messages.keys().copied().collect();
+        for sequence in sequences {
+            self.unindex(sequence);
+            self.settings.requires_session = true;
+            self.index(sequence);
+            let entry = self.messages.get(&sequence);
+            if entry.is_some_and(|entry| entry.message.session_id().is_none()) {
+                if let Some(entry) = self.remove(sequence) {
+                    self.give_up(entry, sequence, dead_letter::NO_SESSION);
+                }
+            }
+        }
+        self.settings.requires_session = true;
+    }
+
     /// Whether messages of this size still fit.
     pub(crate) fn has_room(&self, size: u64) -> bool {
         self.size.saturating_add(size) <= self.settings.max_size

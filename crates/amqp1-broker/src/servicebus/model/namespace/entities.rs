@@ -115,6 +115,7 @@ impl Namespace {
             subscriptions: None,
             rules: Vec::new(),
             dead_letters,
+            is_undecided: false,
         });
         self.names.insert(path.to_lowercase(), id);
         id
@@ -132,10 +133,15 @@ impl Namespace {
             None if self.create_on_use => self.create(path, wanted)?,
             None => return Err(errors::no_entity(path)),
         };
-        let node = self
-            .nodes
-            .get(id.0)
-            .ok_or_else(|| errors::no_entity(path))?;
+        let node = self.node_mut(id).ok_or_else(|| errors::no_entity(path))?;
+        match wanted {
+            Use::ReceiveSession if node.is_undecided => {
+                node.queue.require_sessions();
+                node.is_undecided = false;
+            }
+            Use::Receive => node.is_undecided = false,
+            _ => {}
+        }
         match wanted {
             Use::Send if address::is_subscription(&node.path) => Err(errors::not_allowed(format!(
                 "'{}' is a subscription or a sub-queue: send to its topic or queue",
@@ -175,6 +181,11 @@ impl Namespace {
             }
             None => {
                 self.declare_queue(entity, settings);
+            }
+        }
+        for path in [entity, path] {
+            if let Some(node) = self.find(path).and_then(|id| self.nodes.get_mut(id.0)) {
+                node.is_undecided = node.dead_letters.is_some();
             }
         }
         self.find(path).ok_or_else(|| errors::no_entity(path))

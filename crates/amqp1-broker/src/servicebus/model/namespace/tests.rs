@@ -64,6 +64,29 @@ fn what_is_not_there_is_not_found_unless_it_may_be_made() {
 }
 
 #[test]
+fn the_first_receiver_decides_whether_there_are_sessions() {
+    let mut namespace = Namespace::new(&ServiceBus::default());
+    let q = namespace.resolve("q", Use::Send).unwrap();
+    let batch = vec![session_message("a", "s"), message("b")];
+    namespace.publish(q, batch, 0).unwrap();
+    namespace.resolve("q", Use::ReceiveSession).unwrap();
+    namespace.dispatch(0);
+    assert!(namespace.node(q).unwrap().queue.settings.requires_session);
+    assert_eq!(counts(&namespace, "q").active, 1);
+    assert_eq!(counts(&namespace, "q/$deadletterqueue").active, 1);
+    let plain = namespace.resolve("p", Use::Receive).unwrap();
+    namespace.resolve("p", Use::ReceiveSession).unwrap();
+    assert!(
+        !namespace
+            .node(plain)
+            .unwrap()
+            .queue
+            .settings
+            .requires_session
+    );
+}
+
+#[test]
 fn duplicates_within_the_window_are_taken_and_dropped() {
     let (mut namespace, q) =
         with_queue(|queue| queue.duplicate_detection = Some(Duration::from_secs(10)));
