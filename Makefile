@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps build install uninstall demo test test-rust test-php test-sdks lint fmt fuzz valgrind bench soak \
+.PHONY: help deps build install uninstall demo test test-rust test-php test-sdks live lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 
 help: ## This list
@@ -35,6 +35,9 @@ test-php: ## Only the PHP tests; FILTER=NameOfTest for some of them
 
 test-sdks: ## Only Microsoft's Service Bus SDKs against the own broker; FILTER=case for some of their cases
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') sdks
+
+live: ## A real Service Bus namespace beside the own broker's dialect; only with AMQP1_LIVE_SERVICEBUS (scripts/live)
+	@scripts/live
 
 lint: ## Formatting, clippy, shellcheck
 	@scripts/test lint

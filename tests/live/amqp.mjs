@@ -146,14 +146,14 @@ class Connection {
   }
 
   async #opened(kind, link) {
-    // Refused, it is opened and then closed with the error.
-    const [name, context] = await first(link, [`${kind}_open`, `${kind}_error`, `${kind}_close`]);
-    if (name === `${kind}_open`) {
-      const { source, target } = link.remote.attach;
-      if ((kind === "sender" ? target : source)?.address) return link;
-      await first(link, [`${kind}_error`, `${kind}_close`]);
-    }
-    throw Object.assign(new Error(condition(context[kind].error)), { link, seen: context[kind].error });
+    // Refused, it is opened and then closed with the error, perhaps before anybody can look.
+    const refused = first(link, [`${kind}_error`, `${kind}_close`], 30);
+    refused.catch(() => {});
+    const [name] = await first(link, [`${kind}_open`, `${kind}_error`, `${kind}_close`]);
+    const { source, target } = link.remote.attach ?? {};
+    if (name === `${kind}_open` && (kind === "sender" ? target : source)?.address) return link;
+    await refused;
+    throw new Error(condition(link.error));
   }
 
   // A link to send with; throws the error it is refused with.
@@ -192,7 +192,8 @@ class Connection {
     const delivery = link.send(sent, undefined, format);
     const [name] = await first(link, ["settled", "rejected", "sender_error", "sender_close"]);
     if (name.startsWith("sender")) return { ended: condition(link.error) };
-    return { state: outcome(delivery.remote_state), settled: delivery.remote_settled, error: delivery.remote_state?.error };
+    const { error } = delivery.remote_state ?? {};
+    return { state: outcome(delivery.remote_state), settled: delivery.remote_settled, condition: error?.condition, description: error?.description };
   }
 
   // The next message, or null.

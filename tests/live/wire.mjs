@@ -2,16 +2,22 @@
 //
 // usage: node wire.mjs
 //
+// "note" is what need not be the same: the words of an error.
+//
 // The connection string is in the environment (AMQP1_LIVE_TARGET), so are the entities (scripts/live). What differs
 // from run to run (times, ids) is not part of an observation.
 
-import { Namespace, condition, mapTypes, message, outcome, sections, sleep, typeOf, types } from "./amqp.mjs";
+import { Namespace, condition, mapTypes, message, sections, sleep, typeOf, types } from "./amqp.mjs";
 import { timers } from "./timers.mjs";
 
 const namespace = new Namespace(process.env.AMQP1_LIVE_TARGET);
 const { AMQP1_LIVE_QUEUE: QUEUE, AMQP1_LIVE_SESSION_QUEUE: SESSIONS, AMQP1_LIVE_DUPLICATES_QUEUE: DUPLICATES } = process.env;
 
-const say = (name, saw) => process.stdout.write(`${JSON.stringify({ name, saw: saw === undefined ? null : saw })}\n`);
+function say(name, saw) {
+  const isRecord = saw !== null && typeof saw === "object" && "description" in saw;
+  const { description: note, ...rest } = isRecord ? saw : {};
+  process.stdout.write(`${JSON.stringify({ name, saw: (isRecord ? rest : saw) ?? null, note })}\n`);
+}
 
 // One subject on a connection of its own; what it throws is an observation, too.
 async function observe(subject, look, options) {
@@ -32,7 +38,6 @@ const refusal = (attempt) =>
     () => "none",
     (error) => error.message,
   );
-const uuid = () => types.wrap_uuid ? types.wrap_uuid(Buffer.alloc(16, 7)) : types.Uuid(Buffer.alloc(16, 7));
 const longs = (...numbers) => types.wrap_array(numbers, 0x81);
 const answer = ({ got, sections: raw, properties, id }) => ({
   status: properties.statusCode ?? properties["status-code"],
@@ -153,7 +158,7 @@ await observe("message", async (saw, connection) => {
 
   const now = new Date();
   const sent = {
-    message_id: types.wrap_uuid ? types.wrap_uuid(Buffer.alloc(16, 1)) : undefined,
+    message_id: types.wrap_uuid(Buffer.alloc(16, 1)),
     subject: "s", to: "t", reply_to: "r", correlation_id: "c", content_type: "application/json", group_sequence: 7,
     priority: 9, durable: false, ttl: 3_600_000,
     application_properties: { long: types.wrap_long(5), date: now, double: types.Double(1), flag: true, none: null, bytes: Buffer.from("b") },
@@ -187,7 +192,7 @@ await observe("limits", async (saw, connection) => {
     await connection.end(link);
   };
   const size = (await connection.sender(QUEUE)).remote.attach.max_message_size;
-  await send("a message of the largest size and 1000 octets", Buffer.alloc(0).toString() + "x".repeat(size + 1000));
+  await send("a message of the largest size and 1000 octets", "x".repeat(size + 1000));
   const one = (body, options = {}) => message.encode({ ...options, body: message.data_section(Buffer.from(body)) });
   const batch = (...messages) => message.encode({ body: message.data_sections(messages) });
   await send("a batch of 2", batch(one("1"), one("2")), {}, 0x80013700);
@@ -357,7 +362,8 @@ await observe("session", async (saw, connection) => {
   const { attach } = receiver.remote;
   saw("the next one, filter of the answer", attach.source.filter?.["com.microsoft:session-filter"] ?? attach.source.filter);
   saw("the next one, properties of the answer", Object.keys(attach.properties ?? {}).sort());
-  const ticks = Number(attach.properties?.["com.microsoft:locked-until-utc"]);
+  const until = attach.properties?.["com.microsoft:locked-until-utc"];
+  const ticks = Number(Buffer.isBuffer(until) ? until.readBigInt64BE() : until);
   saw("locked for, seconds", Math.round(((ticks - 621355968e9) / 10_000 - Date.now()) / 1000));
   saw("a second receiver of it", await refusal(accept("a")));
   saw("a message of it, annotations", mapTypes(sections((await connection.receive(receiver)).message).annotations));
