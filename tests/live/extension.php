@@ -61,7 +61,7 @@ function emptied(AmqpQueue $queue): int
 emptied($queue());
 
 observe('dialect by the connection string', static fn () => $queue()->getBroker()['dialect']);
-observe('product', static fn () => $queue()->getBroker()['product']);
+observe('product', static fn () => preg_replace('~/.*~', '', $queue()->getBroker()['product']));
 observe('ping takes less than 5 s', static fn () => $queue()->ping() < 5);
 observe('setup() of what is there', static fn () => $queue()->setup());
 
