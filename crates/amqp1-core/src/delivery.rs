@@ -1,5 +1,7 @@
 //! One job in a worker's hands.
 
+mod service_bus;
+
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use crate::retry::{FailedQueue, Redelivery, Verdict};
 use crate::route::Destination;
 use crate::servicebus::entity;
 use crate::servicebus::locks::LockToken;
-use crate::servicebus::settle::{lost_is_given_back, PeekLock, Settlement};
+use crate::servicebus::settle::{lost_is_given_back, Settlement};
 use crate::source::{Attached, HeldLink};
 use crate::wait::Wait;
 use crate::wire::state;
@@ -216,16 +218,6 @@ impl Delivery {
     }
 
     /// The service's lock, by which it is settled (Service Bus).
-    fn peek_lock(&self) -> Option<PeekLock<'_>> {
-        let source = self.attached.service_bus.as_ref()?;
-        Some(PeekLock {
-            link: &self.attached,
-            source,
-            delivery_id: self.delivery_id,
-            lock: self.lock?,
-            definition: &self.definition,
-        })
-    }
 
     /// Done, for the broker.
     fn accept(&self, wait: &Wait<'_>) -> Result<()> {
@@ -385,28 +377,6 @@ impl Delivery {
     }
 
     /// To the service's own dead-letter queue (Service Bus).
-    fn dead_letter_there(
-        &self,
-        lock: &PeekLock<'_>,
-        reason: &str,
-        failure: Option<&Failure>,
-        description: Option<&str>,
-        wait: &Wait<'_>,
-    ) -> Result<()> {
-        if !self.complete(Outcome::DeadLettered) {
-            return Ok(());
-        }
-        let settlement = Settlement::DeadLetter {
-            reason,
-            description: description
-                .or(failure.map(|failure| failure.message.as_str()))
-                .unwrap_or_default(),
-            exception: failure.and_then(|failure| failure.exception.as_deref()),
-            queue: &self.definition.broker_queue,
-            attempts: self.attempts(),
-        };
-        lost_is_given_back(lock.settle(&settlement, wait))
-    }
 
     /// Why it is in a failed queue; `None` for a job that is in none.
     pub fn failure(&self) -> Option<FailureFacts> {
@@ -475,13 +445,6 @@ impl Delivery {
     }
 
     /// Its lock is renewed no more.
-    fn forget_lock(&self) {
-        if let (Some(lock), Ok(link)) = (&self.lock, self.link()) {
-            if let Some(locks) = link.service_bus.as_ref().and_then(|source| source.locks()) {
-                locks.forget(lock);
-            }
-        }
-    }
 
     /// A confirmed copy first, then the original: a crash in between makes
     /// two of it, never none.
