@@ -39,12 +39,18 @@ final class ReserveTest extends ContractTestCase
         $queue->push('second');
         $task = $queue->reserve();
         self::assertSame('first', $task?->getName());
-        // The other one can be had by anybody.
-        self::assertSame(1, count($queue));
+        // The other one can be had by anybody. Service Bus counts what is locked, too.
+        $isServiceBus = $this->broker($broker)->isServiceBus();
+        self::assertSame($isServiceBus ? 2 : 1, count($queue));
         self::assertSame('second', $this->take($queue)->getName());
 
         $task->ack();
         unset($task);
+        if ($isServiceBus) { // it does not tell who consumes
+            self::assertNull($queue->reserve());
+
+            return;
+        }
         $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
         self::assertNull($queue->reserve());
         $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');

@@ -87,6 +87,12 @@ impl Definition {
 
     /// What would have to be declared, and cannot be over AMQP.
     fn check_for_service_bus(&self) -> Result<()> {
+        if let Some(exchange) = &self.options.exchange {
+            return Err(Error::unsupported(format!(
+                "{}: exchange '{exchange}': Service Bus has no exchanges; push to a topic by its name, and leave the option out",
+                self.describe()
+            )));
+        }
         let wanted = self.options.topology.beyond_classic(&self.options);
         match wanted.filter(|_| self.options.declare) {
             None => Ok(()),

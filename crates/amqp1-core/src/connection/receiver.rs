@@ -220,7 +220,9 @@ impl Receiver {
     fn deliver(&mut self, delivery_id: u32, settled: bool, tag: Bytes, payload: Bytes) {
         self.spend_credit();
         self.held += 1;
-        if let Some(locks) = self.locks.as_ref().filter(|_| !settled) {
+        // What comes after the link's end is nobody's: its lock is not to be renewed.
+        let is_wanted = !settled && !matches!(self.phase, Phase::Detached(_));
+        if let Some(locks) = self.locks.as_ref().filter(|_| is_wanted) {
             locks.arrived(&tag, &payload);
         }
         self.buffer.push_back(Incoming {

@@ -59,14 +59,16 @@ pub(crate) struct Full {
 }
 
 impl Batches {
-    /// True when a message of `size` may go with those that are there; `limit` is the link's.
-    pub fn has_room(&self, key: &BatchKey, size: usize, limit: u64) -> bool {
+    /// True when the message `index` of `size` bytes may go with those that are there; `limit`
+    /// is the link's. What is between the indices of a batch is part of it, so there is no gap.
+    pub fn has_room(&self, index: u64, key: &BatchKey, size: usize, limit: u64) -> bool {
         let limit = match usize::try_from(limit) {
             Ok(limit) if limit > 0 => limit.min(MAX_BATCH),
             _ => MAX_BATCH,
         };
         self.open.as_ref().is_none_or(|open| {
-            open.key == *key
+            open.first + open.count == index
+                && open.key == *key
                 && (open.count as usize) < MAX_BATCH_MESSAGES
                 && open.body.len() + size + AROUND + OVERHEAD <= limit
         })

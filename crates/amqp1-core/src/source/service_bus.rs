@@ -1,12 +1,12 @@
 //! What a queue of a consumer is besides on Service Bus: locks, sessions, tokens.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_amqp::Value;
 
 use super::{Attached, Source};
-use crate::connection::{ReceiverOptions, ServiceBusReceiver};
+use crate::connection::{probe, ReceiverOptions, ServiceBusReceiver};
 use crate::error::Result;
 use crate::id;
 use crate::servicebus::client::Client;
@@ -15,6 +15,9 @@ use crate::servicebus::locks::LinkLocks;
 use crate::servicebus::settle::ServiceBusSource;
 use crate::servicebus::turn::{Answer, Turn};
 use crate::wait::Wait;
+
+/// How long a closing consumer waits for the round trip after which nothing comes any more.
+const QUIET: Duration = Duration::from_secs(2);
 
 impl Source {
     /// Until when its session is not asked for, because another has it.
@@ -54,6 +57,21 @@ impl Source {
             self.close();
         }
         Ok(())
+    }
+
+    /// Gives back what is still on its way: the service keeps its lock on what comes over a
+    /// link that has ended.
+    pub fn quiet(&self, wait: &Wait<'_>) {
+        let Some(attached) = self.attached() else {
+            return;
+        };
+        let Some(service_bus) = &attached.service_bus else {
+            return;
+        };
+        // What arrives from now on goes back; after one round trip nothing does any more.
+        if attached.set_prefetch(0).is_ok() {
+            let _ = probe(&service_bus.client.connection, &wait.at_most(QUIET));
+        }
     }
 
     /// Nobody waits for a session any more.
