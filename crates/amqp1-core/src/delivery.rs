@@ -217,8 +217,6 @@ impl Delivery {
         lost || self.is_completed()
     }
 
-    /// The service's lock, by which it is settled (Service Bus).
-
     /// Done, for the broker.
     fn accept(&self, wait: &Wait<'_>) -> Result<()> {
         let link = self.link()?;
@@ -376,8 +374,6 @@ impl Delivery {
         self.replace(queue, &changes, Outcome::DeadLettered, wait)
     }
 
-    /// To the service's own dead-letter queue (Service Bus).
-
     /// Why it is in a failed queue; `None` for a job that is in none.
     pub fn failure(&self) -> Option<FailureFacts> {
         format::failure(&self.decoded)
@@ -443,8 +439,6 @@ impl Delivery {
         let _ = link.settle(self.delivery_id, &state::modified(true, annotations));
         Ok(())
     }
-
-    /// Its lock is renewed no more.
 
     /// A confirmed copy first, then the original: a crash in between makes
     /// two of it, never none.

@@ -7,6 +7,7 @@ use crate::servicebus::settle::{lost_is_given_back, PeekLock, Settlement};
 use crate::wait::Wait;
 
 impl Delivery {
+    /// The service's lock, by which it is settled.
     pub(super) fn peek_lock(&self) -> Option<PeekLock<'_>> {
         let source = self.attached.service_bus.as_ref()?;
         Some(PeekLock {
@@ -18,6 +19,7 @@ impl Delivery {
         })
     }
 
+    /// To the service's own dead-letter queue.
     pub(super) fn dead_letter_there(
         &self,
         lock: &PeekLock<'_>,
@@ -41,6 +43,7 @@ impl Delivery {
         lost_is_given_back(lock.settle(&settlement, wait))
     }
 
+    /// Its lock is renewed no more.
     pub(super) fn forget_lock(&self) {
         if let (Some(lock), Ok(link)) = (&self.lock, self.link()) {
             if let Some(locks) = link.service_bus.as_ref().and_then(|source| source.locks()) {

@@ -70,7 +70,7 @@ async fn attempt(client: &Client, due: &Due) -> Renewal {
     match ask(client, due).await {
         Ok(reply) if reply.is_good() => Renewal::Until(match due.what {
             DueKind::Messages(_) => {
-                let times = reply.items("expirations", |value| time(value));
+                let times = reply.items("expirations", time);
                 times.into_iter().min()
             }
             DueKind::Session(_) => reply.get("expiration", time),
