@@ -14,6 +14,10 @@ use crate::queue::Queue;
 use crate::source::Source;
 use crate::wait::{Signal, Wait};
 
+/// How long a queue of a broker that cannot be asked to drain must be silent to
+/// count as empty.
+const SILENCE: Duration = Duration::from_millis(500);
+
 /// What a look at the link found.
 enum Look {
     /// All is there that will be.
@@ -80,6 +84,11 @@ impl Pull {
         let Some(link) = self.source.attached() else {
             return Err(self.gone());
         };
+        let drains = link.dialect.drains();
+        let until = match drains {
+            true => until,
+            false => until.max(Instant::now() + SILENCE),
+        };
         let mut draining = until <= Instant::now();
         if let Err(error) = link.demand(count, draining) {
             return Ok(Round::Lost(error));
@@ -99,6 +108,7 @@ impl Pull {
                     }
                 }
                 Ok(None) if draining => return Err(self.silent()),
+                Ok(None) if !drains => return Ok(Round::Done),
                 Ok(None) => {
                     draining = true;
                     if let Err(error) = link.demand(0, draining) {

@@ -94,6 +94,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         PropertyMapping::default()
     }
 
+    /// It answers a drain, also of an empty queue.
+    fn drains(&self) -> bool {
+        true
+    }
+
     /// The link property of consumer priority.
     fn priority_property(&self) -> Option<&'static str> {
         None

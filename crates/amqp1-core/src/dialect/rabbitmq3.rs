@@ -56,6 +56,11 @@ impl Dialect for RabbitMq3 {
         false
     }
 
+    fn drains(&self) -> bool {
+        // Of an empty classic queue it ends the session (function_clause, send_drained).
+        false
+    }
+
     fn delay(&self) -> DelaySupport {
         DelaySupport::Unsupported
     }
