@@ -43,7 +43,7 @@ final class CommandTest extends ContractTestCase
     public function testFromAPushToTheFailedQueueAndBack(string $broker): void
     {
         [$queue, $run] = $this->commandAt($broker);
-        // RabbitMQ 3 does not count, and is slower to say that there are no more.
+        // RabbitMQ 3 does not count: each look waits a second for more.
         $managed = $this->broker($broker)->supports('management');
         self::assertSame([0, "first\n", ''], $this->all($run('push', 'bad', '--payload', '{"n": 1, "o": {}}', '--id=first', '-H', 'tenant=a', '-H', 'tenant=b')));
         $pushed = $run('push', 'bad', '--payload=-', '--id', 'second', '--json', '--stdin={"n": 2}')->json();
