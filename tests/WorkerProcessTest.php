@@ -128,10 +128,12 @@ final class WorkerProcessTest extends ContractTestCase
             pcntl_signal(SIGTERM, $mine = fn () => print("mine\n"));
             $queue = new Amqp1\AmqpQueue('embedded://', 'q');
             $queue->push('job');
-            (new Amqp1\Worker($queue, ['job' => 'var_dump'], ['maxJobs' => 1, 'jobTimeout' => 5]))->run();
+            (new Amqp1\Worker($queue, ['job' => fn () => null], ['maxJobs' => 1, 'jobTimeout' => 1]))->run();
             var_dump(pcntl_signal_get_handler(SIGTERM) === $mine, pcntl_signal_get_handler(SIGINT), pcntl_async_signals());
+            sleep(2);
+            echo "no alarm is left\n";
             PHP);
-        self::assertStringContainsString("bool(true)\nint(0)\nbool(false)", $output);
+        self::assertStringContainsString("bool(true)\nint(0)\nbool(false)\nno alarm is left\n", $output);
     }
 
     public function testAJobThatTakesTooLongFails(): void
