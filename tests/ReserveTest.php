@@ -40,22 +40,23 @@ final class ReserveTest extends ContractTestCase
         $task = $queue->reserve();
         self::assertSame('first', $task?->getName());
         // The other one can be had by anybody.
-        self::assertSame(1, count($queue));
+        $this->assertJobs(1, $queue);
         self::assertSame('second', $this->take($queue)->getName());
 
         $task->ack();
         unset($task);
-        $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
+        $consumers = fn () => $this->broker($broker)->supports('management') ? $queue->stats()['consumers'] : 0;
+        $this->eventually(static fn () => $consumers() === 0, 'no consumer');
         self::assertNull($queue->reserve());
-        $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
-        self::assertSame(0, count($queue));
+        $this->eventually(static fn () => $consumers() === 0, 'no consumer');
+        $this->assertJobs(0, $queue);
     }
 
     /** @dataProvider brokers */
     #[DataProvider('brokers')]
     public function testItIsSettledInAllFourWays(string $broker): void
     {
-        $queue = $this->queue($broker, ['backoff' => 0.3]);
+        $queue = $this->queue($broker, ['backoff' => $this->pause($broker, 0.3)]);
         $queue->push('job');
         $queue->reserve()->release();
         $task = $queue->reserve(10);
@@ -87,6 +88,9 @@ final class ReserveTest extends ContractTestCase
     public function testItWaitsForAJobThatIsToCome(string $broker): void
     {
         $queue = $this->queue($broker);
+        if ($this->lacks($broker, 'delay', static fn () => $queue->push('job', null, ['delay' => 0.7]))) {
+            return;
+        }
         $queue->push('job', null, ['delay' => 0.7]);
         $start = microtime(true);
         $task = $queue->reserve(10);
