@@ -60,6 +60,11 @@ impl Dialect for RabbitMq3 {
         DelaySupport::Unsupported
     }
 
+    fn drains(&self) -> bool {
+        // A classic queue's drain ends the session with an internal error.
+        false
+    }
+
     fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {
         Some(Redelivery::Uncounted)
     }
