@@ -340,6 +340,9 @@ final class BabelQueueTest extends ContractTestCase
     public function testADelayIsKept(string $broker): void
     {
         $queue = $this->babelQueue($broker);
+        if ($this->lacks($broker, 'delay', static fn () => $queue->push(self::URN, ['n' => 1], ['delay' => 0.5]))) {
+            return;
+        }
         $pushed = microtime(true);
         $queue->push(self::URN, ['n' => 1], ['delay' => 0.5]);
         $task = $this->take($queue);

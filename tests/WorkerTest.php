@@ -59,7 +59,7 @@ final class WorkerTest extends ContractTestCase
         self::assertSame(['Plain' => 'its name', 'mail.welcome' => 'mail', 'mail.big.one' => 'mail', 'other' => 'the rest', 'urn:a:b' => 'urn'], $seen);
         self::assertSame(['App\\Invoked'], Invoked::$seen);
         self::assertSame(['handle App\\Handles', 'other method', 'still static'], Handles::$seen);
-        self::assertCount(0, $queue);
+        $this->assertJobs(0, $queue);
     }
 
     public function testAContainerMakesTheHandlersAtTheFirstJob(): void

@@ -154,6 +154,12 @@ abstract class ContractTestCase extends TestCase
         return true;
     }
 
+    /** The seconds, or none where the broker cannot delay a job. */
+    protected function pause(string $broker, float $seconds): float
+    {
+        return $this->broker($broker)->supports('delay') ? $seconds : 0.0;
+    }
+
     /** How many jobs of the queue wait, by the extension or, where it cannot tell, by another client. */
     protected function jobsIn(AmqpQueue $queue): int
     {
