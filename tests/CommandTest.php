@@ -38,8 +38,8 @@ final class CommandTest extends ContractTestCase
         parent::tearDown();
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testFromAPushToTheFailedQueueAndBack(string $broker): void
     {
         [$queue, $run] = $this->commandAt($broker);
@@ -90,8 +90,8 @@ final class CommandTest extends ContractTestCase
         self::assertSame([0, []], [$run('failed:list', '--json')->code, $run('failed:list', '--json')->json()]);
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testLongMovesTellHowFarTheyAreAndFlushAsks(string $broker): void
     {
         [$queue, $run] = $this->commandAt($broker);
@@ -109,8 +109,8 @@ final class CommandTest extends ContractTestCase
         self::assertSame([0, "0 failed jobs deleted\n"], array_slice($this->all($run('failed:flush', '-f')), 0, 2));
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testASignalEndsWorkInGoodOrder(string $broker): void
     {
         [$queue] = $this->commandAt($broker);
@@ -126,8 +126,8 @@ final class CommandTest extends ContractTestCase
         self::assertSame('ok', $this->take($queue)->getName());
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testAConfigurationInPlaceOfADsn(string $broker): void
     {
         $at = $this->broker($broker);

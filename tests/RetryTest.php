@@ -34,7 +34,7 @@ final class RetryTest extends ContractTestCase
     #[DataProvider('brokersAndQueueTypes')]
     public function testAFailingJobIsTriedByThePolicyAndThenInTheFailedQueue(string $broker, string $type): void
     {
-        $queue = $this->queue($broker, ['queue_type' => $type, 'max_attempts' => 3, 'backoff' => [
+        $queue = $this->typed($broker, $type, ['max_attempts' => 3, 'backoff' => [
             $this->pause($broker, 0.5), $this->pause($broker, 1),
         ]]);
         $id = $queue->push('Charge', ['order' => 7], ['headers' => ['tenant' => 'a'], 'trace_id' => 'trace', 'priority' => 6]);
@@ -81,7 +81,7 @@ final class RetryTest extends ContractTestCase
     #[DataProvider('brokersAndQueueTypes')]
     public function testAttemptsAreTrueWhoeverHadTheJobInBetween(string $broker, string $type): void
     {
-        $queue = $this->queue($broker, ['queue_type' => $type, 'backoff' => 0, 'max_attempts' => 0]);
+        $queue = $this->typed($broker, $type, ['backoff' => 0, 'max_attempts' => 0]);
         $queue->push('job');
         $attempt = 0;
         $settle = [
