@@ -44,6 +44,7 @@ final class Worker
     private ?Consumer $consumer = null;
     private ?StopReason $stopping = null;
     private ?int $signal = null;
+    private int $signalCount = 0;
     private float $signalled = 0;
     private bool $inHandler = false;
     private bool $interrupted = false;
@@ -130,7 +131,7 @@ final class Worker
     public function run(): Summary
     {
         if ($this->handlers->isEmpty()) {
-            throw new ConfigException('The worker has no handler: $worker->on(\'JobName\', $handler), or "*" for all jobs');
+            throw new ConfigException('The worker has no handler: $worker->on(\'JobName\', $handler), or "*" for all');
         }
         $this->consumer = new Consumer($this->queues, $this->options->consumerOptions());
         $this->started = self::now();
@@ -144,7 +145,7 @@ final class Worker
             $error = $this->loop($this->consumer);
             $this->close($this->consumer);
             $summary = $this->summary($error);
-            $this->report->write('info', 'worker ends ({reason}) after {jobs} jobs in {seconds} s', $error, $summary->jsonSerialize());
+            $this->report->write('info', 'worker ends after {seconds} s ({reason}), jobs: {jobs}', $error, $summary->jsonSerialize());
             $this->report->emit(Event::STOP, error: $error, summary: $summary);
 
             return $summary;
@@ -152,6 +153,7 @@ final class Worker
             $this->signals->restore();
             $this->consumer = null;
             $this->stopping = $this->signal = null;
+            $this->signalCount = 0;
             $this->interrupted = false;
         }
     }
@@ -201,8 +203,10 @@ final class Worker
         if ($this->stopping === null) {
             $reason = match (true) {
                 (bool) $options->maxJobs && $this->report->counted(Event::JOB_START) >= $options->maxJobs => StopReason::MaxJobs,
-                (bool) $options->maxRuntime && self::now() - $this->started >= $options->maxRuntime => StopReason::MaxRuntime,
-                (bool) $options->memoryLimitMb && memory_get_usage(true) >= $options->memoryLimitMb << 20 => StopReason::MemoryLimit,
+                (bool) $options->maxRuntime && self::now() - $this->started >= $options->maxRuntime
+                    => StopReason::MaxRuntime,
+                (bool) $options->memoryLimitMb && memory_get_usage(true) >= $options->memoryLimitMb << 20
+                    => StopReason::MemoryLimit,
                 default => null,
             };
             if ($reason !== null) {
@@ -336,7 +340,9 @@ final class Worker
     private function back(): void
     {
         if ($this->lostSince !== null) {
-            $this->report->write('warning', 'jobs come again after {seconds} s', context: ['seconds' => self::now() - $this->lostSince]);
+            $this->report->write('warning', 'jobs come again after {seconds} s', context: [
+                'seconds' => self::now() - $this->lostSince,
+            ]);
             $this->lostSince = null;
             $this->failures = 0;
         }
@@ -384,19 +390,23 @@ final class Worker
 
     private function onSignal(int $signal): void
     {
-        if ($this->signal === null) {
-            [$this->signal, $this->signalled] = [$signal, self::now()];
-            $this->end(StopReason::Signal);
-        } elseif (self::now() - $this->signalled < self::SAME_SIGNAL) {
+        if ($this->signal !== null && self::now() - $this->signalled < self::SAME_SIGNAL) {
             return;
-        } elseif (!$this->interrupted) {
-            $this->interrupted = true;
-            $this->signalled = self::now();
-            if ($this->inHandler) {
-                throw new Interrupted("The worker was interrupted by signal $signal");
-            }
-        } else {
-            exit(128 + $signal);
+        }
+        $this->signal ??= $signal;
+        $this->signalled = self::now();
+        switch (++$this->signalCount) {
+            case 1:
+                $this->end(StopReason::Signal);
+                break;
+            case 2:
+                if ($this->inHandler) {
+                    $this->interrupted = true;
+                    throw new Interrupted("The worker was interrupted by signal $signal");
+                }
+                break;
+            default:
+                exit(128 + $signal);
         }
     }
 
@@ -411,7 +421,7 @@ final class Worker
     private function pause(float $seconds): void
     {
         $until = self::now() + $seconds;
-        while ($this->stopping === null && ($left = $until - self::now()) > 0) {
+        while (!$this->isOver() && ($left = $until - self::now()) > 0) {
             $this->touch();
             usleep((int) (min($left, 0.1) * 1e6));
         }

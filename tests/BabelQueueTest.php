@@ -290,8 +290,8 @@ final class BabelQueueTest extends ContractTestCase
         $peer->close();
     }
 
-    /** @dataProvider brokers */
-    #[DataProvider('brokers')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testAFailedJobIsReplayedAsItWas(string $broker): void
     {
         $queue = $this->babelQueue($broker);
@@ -335,8 +335,8 @@ final class BabelQueueTest extends ContractTestCase
         $task->ack();
     }
 
-    /** @dataProvider brokers */
-    #[DataProvider('brokers')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testADelayIsKept(string $broker): void
     {
         $queue = $this->babelQueue($broker);

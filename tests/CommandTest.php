@@ -43,6 +43,8 @@ final class CommandTest extends ContractTestCase
     public function testFromAPushToTheFailedQueueAndBack(string $broker): void
     {
         [$queue, $run] = $this->commandAt($broker);
+        // RabbitMQ 3 does not count: each look waits a second for more.
+        $managed = $this->broker($broker)->supports('management');
         self::assertSame([0, "first\n", ''], $this->all($run('push', 'bad', '--payload', '{"n": 1, "o": {}}', '--id=first', '-H', 'tenant=a', '-H', 'tenant=b')));
         $pushed = $run('push', 'bad', '--payload=-', '--id', 'second', '--json', '--stdin={"n": 2}')->json();
         self::assertSame(['id' => 'second', 'job' => 'bad', 'queue' => $queue->getName()], $pushed);
@@ -58,7 +60,7 @@ final class CommandTest extends ContractTestCase
             && $line['exception'] === 'DomainException' && $line['job'] === 'bad')), $worked->err);
 
         // Looking changes nothing, however often: not their order, not their number, not their attempts.
-        foreach (range(1, 22) as $time) {
+        foreach (range(1, $managed ? 22 : 2) as $time) {
             $list = $run('failed:list', '--json')->json();
             self::assertSame(['first', 'second'], array_column($list, 'id'), "look $time");
             self::assertSame([2, 2], array_column($list, 'attempts'));
@@ -67,14 +69,21 @@ final class CommandTest extends ContractTestCase
         self::assertMatchesRegularExpression('/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/', $list[0]['failed_at']);
         $table = $run('failed:list', '--limit', '1');
         self::assertMatchesRegularExpression('/^ID +JOB +ATTEMPTS +FAILED AT +REASON +ERROR\nfirst +bad +2 +20\S+Z +failed +no good: \[31m1\n$/', $table->out);
-        self::assertStringContainsString('of 2', $table->err);
+        if ($managed) {
+            self::assertStringContainsString('of 2', $table->err);
+        }
 
         $shown = $run('failed:show', 'first', '--json')->json();
         self::assertSame([['n' => 1, 'o' => []], ['tenant' => ['a', 'b']], "no good:\n\e[31m1"], [$shown['payload'], $shown['headers'], $shown['error']]);
         $shown = $run('failed:show', 'second')->out;
         self::assertStringContainsString("\n{\n    \"n\": 2\n}\n", $shown);
         self::assertStringNotContainsString("\e", $shown);
-        self::assertSame([2, 0], [$run('stats', '--json')->json()[0]['failed'], count($queue)]);
+        if ($managed) {
+            self::assertSame([2, 0], [$run('stats', '--json')->json()[0]['failed'], count($queue)]);
+        } else {
+            $stats = $run('stats');
+            self::assertSame([1, ''], [$stats->code, $stats->out], $stats->err);
+        }
 
         $retried = $run('failed:retry', 'second', 'nobody', '--json');
         self::assertSame([3, 1], [$retried->code, $retried->json()['retried']]);
@@ -88,6 +97,11 @@ final class CommandTest extends ContractTestCase
         self::assertSame([0, ''], [$none->code, $none->out]);
         self::assertStringContainsString('No failed jobs', $none->err);
         self::assertSame([0, []], [$run('failed:list', '--json')->code, $run('failed:list', '--json')->json()]);
+
+        $run('push', 'bad', '--payload={"n": 3}');
+        $run('work', '--handlers', "$this->folder/handlers.php", '--max-attempts=1', '--max-jobs=1');
+        self::assertSame([0, "1 failed job deleted\n", ''], $this->all($run('failed:flush', '--force')));
+        self::assertSame([], $run('failed:list', '--json')->json());
     }
 
     /** @dataProvider fullyFeatured */
@@ -181,6 +195,11 @@ final class CommandTest extends ContractTestCase
             self::assertSame('', $looked->out);
             self::assertSame($command === 'stats' ? 3 : 0, $looked->code, $looked->err);
         }
+        $there = $this->queue($broker);
+        $there->setup();
+        $some = Cli::run(['stats', '-Q', "$name,{$there->getName()}", '--json'], ['AMQP1_DSN' => $this->broker($broker)->dsn]);
+        self::assertSame([3, 0], [$some->code, $some->json()[1]['ready']], 'one that is missing does not hide the others');
+        self::assertStringContainsString($name, $some->json()[0]['error']);
         $queue = new AmqpQueue($this->broker($broker)->dsn, $name, ['declare' => false]);
         $this->thrown(\Amqp1\Exception\QueueNotFoundException::class, static fn () => count($queue));
         $this->thrown(\Amqp1\Exception\QueueNotFoundException::class, static fn () => count($queue->failed()));
@@ -216,6 +235,9 @@ final class CommandTest extends ContractTestCase
         self::assertStringStartsWith('z', Cli::run(['work', '--handlers', $worker])->out);
         self::assertCount(0, $queue);
         self::assertSame(2, $run('work', '-H', $this->file('none.php', '<?php return 5;'))->code);
+        $broken = $run('work', '-H', $this->file('broken.php', "<?php\nreturn nobody();"));
+        self::assertSame(1, $broken->code);
+        self::assertStringContainsString('nobody() (Error in ' . $this->folder . '/broken.php:2)', $broken->err);
     }
 
     public function testPing(): void
@@ -263,7 +285,6 @@ final class CommandTest extends ContractTestCase
     {
         $at = $this->broker($broker);
         $queue = $this->queue($broker, [], $this->uniqueName($at, 'cli'));
-        $queue->setup();
 
         return [$queue, static function (string ...$words) use ($at, $queue): Cli {
             $input = '';

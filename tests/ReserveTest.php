@@ -45,10 +45,13 @@ final class ReserveTest extends ContractTestCase
 
         $task->ack();
         unset($task);
-        $consumers = fn () => $this->broker($broker)->supports('management') ? $queue->stats()['consumers'] : 0;
-        $this->eventually(static fn () => $consumers() === 0, 'no consumer');
+        if ($this->broker($broker)->supports('management')) {
+            $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
+        }
         self::assertNull($queue->reserve());
-        $this->eventually(static fn () => $consumers() === 0, 'no consumer');
+        if ($this->broker($broker)->supports('management')) {
+            $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
+        }
         $this->assertJobs(0, $queue);
     }
 
@@ -56,7 +59,7 @@ final class ReserveTest extends ContractTestCase
     #[DataProvider('brokers')]
     public function testItIsSettledInAllFourWays(string $broker): void
     {
-        $queue = $this->queue($broker, ['backoff' => $this->pause($broker, 0.3)]);
+        $queue = $this->queue($broker, ['backoff' => $this->broker($broker)->supports('delay') ? 0.3 : 0]);
         $queue->push('job');
         $queue->reserve()->release();
         $task = $queue->reserve(10);

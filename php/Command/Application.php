@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
+use Amqp1\Exception\ExceptionInterface;
 use Throwable;
 
 /** The command `amqp1`: finds out which of its commands is meant, and what it ends with. */
@@ -47,13 +48,20 @@ final class Application
 
             return $command->run($input, new Output($results, $notes, $input->has('json'), $input->has('quiet')));
         } catch (Throwable $e) {
-            $plain->error('amqp1: ' . Output::printable($e->getMessage() ?: $e::class, true));
+            $plain->error('amqp1: ' . Output::printable($e->getMessage() ?: $e::class, true) . self::place($e));
             if ($e instanceof UsageError) {
                 $plain->error('See: amqp1 ' . ($command === null ? '' : $command->name() . ' ') . '--help');
             }
 
             return ExitCode::of($e);
         }
+    }
+
+    /** Of an error in the application's own files, where it is. */
+    private static function place(Throwable $e): string
+    {
+        return $e instanceof UsageError || $e instanceof NotFound || $e instanceof ExceptionInterface
+            ? '' : ' (' . $e::class . " in {$e->getFile()}:{$e->getLine()})";
     }
 
     /** @return list<Option> */
@@ -97,7 +105,10 @@ final class Application
 
     private function overview(): string
     {
-        $lines = ["amqp1 " . phpversion('amqp1') . ': job queues over AMQP 1.0', '', 'Usage: amqp1 COMMAND [options]', '', 'Commands:'];
+        $lines = [
+            'amqp1 ' . phpversion('amqp1') . ': job queues over AMQP 1.0', '',
+            'Usage: amqp1 COMMAND [options]', '', 'Commands:',
+        ];
         foreach ($this->commands as $command) {
             $lines[] = sprintf('  %-14s %s', $command->name(), $command->summary());
         }

@@ -6,7 +6,11 @@ namespace Amqp1\Command;
 
 use Throwable;
 
-/** What a command prints: results to one stream, all that accompanies them to another. */
+/**
+ * What a command prints: results to one stream, all that accompanies them to another.
+ *
+ * A reader that has gone (`| head`) is no error.
+ */
 final class Output
 {
     /**
@@ -23,7 +27,7 @@ final class Output
 
     public function line(string $text = ''): void
     {
-        fwrite($this->results, $text . "\n");
+        @fwrite($this->results, $text . "\n");
     }
 
     /** One JSON document. */
@@ -43,7 +47,7 @@ final class Output
 
     public function error(string $text): void
     {
-        fwrite($this->notes, $text . "\n");
+        @fwrite($this->notes, $text . "\n");
     }
 
     /**
@@ -71,13 +75,13 @@ final class Output
     /** A line that the next one replaces. */
     public function progress(string $text): void
     {
-        fwrite($this->notes, $this->isWatched() ? "\r\e[K$text" : "$text\n");
+        @fwrite($this->notes, $this->isWatched() ? "\r\e[K$text" : "$text\n");
     }
 
     public function endProgress(): void
     {
         if ($this->isWatched()) {
-            fwrite($this->notes, "\r\e[K");
+            @fwrite($this->notes, "\r\e[K");
         }
     }
 
@@ -118,7 +122,8 @@ final class Output
         }
         $text = self::printable((string) $value);
 
-        return preg_match('/^.{' . $longest . '}./su', $text) ? preg_replace('/^(.{' . ($longest - 1) . '}).*$/su', '$1…', $text) : $text;
+        return preg_match("/^.{{$longest}}./su", $text) === 1
+            ? preg_replace('/^(.{' . ($longest - 1) . '}).*$/su', '$1…', $text) : $text;
     }
 
     /** As it is but for control characters, which a job's text may have and a terminal would obey. */
@@ -126,7 +131,9 @@ final class Output
     {
         $text = json_decode((string) json_encode($text, JSON_INVALID_UTF8_SUBSTITUTE));
 
-        return (string) preg_replace($lines ? '/(?![\n\t])[\p{Cc}\p{Cf}]/u' : '/[\p{Cc}\p{Cf}\x{2028}\x{2029}]+/u', ' ', $text);
+        $unprintable = $lines ? '/(?![\n\t])[\p{Cc}\p{Cf}]/u' : '/[\p{Cc}\p{Cf}\x{2028}\x{2029}]+/u';
+
+        return (string) preg_replace($unprintable, ' ', $text);
     }
 
     private static function width(string $text): int

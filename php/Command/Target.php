@@ -29,8 +29,8 @@ final class Target
     {
         return [
             new Option('config', 'FILE', 'YAML or JSON with the pipelines; AMQP1_CONFIG does the same', 'c'),
-            new Option('dsn', 'DSN', 'the broker, without a configuration; better AMQP1_DSN: other users see a command line'),
-            new Option('queue', 'NAME', 'the queue, or the pipeline of the configuration; repeat it or use commas for several', 'Q', true),
+            new Option('dsn', 'DSN', 'the broker, without a configuration; AMQP1_DSN does the same unseen by other users'),
+            new Option('queue', 'NAME', 'the queue, or the configuration\'s pipeline; several with commas, or repeated', 'Q', true),
             new Option('timeout', 'SECONDS', 'how long the broker may take for an answer (30)'),
         ];
     }
@@ -53,7 +53,8 @@ final class Target
             $config ??= $dsn === null ? ((string) ini_get('amqp1.config') ?: null) : null;
         }
         if ($dsn === null && $config === null) {
-            throw new UsageError('Which broker? Set AMQP1_DSN (or --dsn) and name a --queue, or give a --config (or AMQP1_CONFIG)');
+            throw new UsageError('Which broker? Set AMQP1_DSN (or --dsn) and name a --queue, or give a --config'
+                . ' (or AMQP1_CONFIG)');
         }
         if ($config !== null && !is_file($config)) {
             throw new UsageError("The configuration $config is not there");

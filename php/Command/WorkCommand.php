@@ -49,7 +49,7 @@ final class WorkCommand extends Command
             new Option('reserve-timeout', 'SECONDS', 'how long to wait for a job before looking round'),
             new Option('reconnect-timeout', 'SECONDS', 'end when the broker is lost for so long (never)'),
             new Option('alive-file', 'FILE', 'touch this file every 10 s, but for the time a job takes'),
-            new Option('verbose', null, 'tell when a job begins, too', 'v'),
+            new Option('verbose', null, 'tell when a job begins, and where an exception comes from', 'v'),
         ];
     }
 

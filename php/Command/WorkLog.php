@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Command;
 
 use Amqp1\Worker\Log;
+use Throwable;
 
 /** The worker's log, as PSR-3 has it, on standard error: lines for people, or a JSON object a line. */
 final class WorkLog
@@ -25,16 +26,20 @@ final class WorkLog
             return;
         }
         $text = Output::printable(Log::interpolate((string) $message, $context));
+        $exception = ($context['exception'] ?? null) instanceof Throwable ? $context['exception'] : null;
+        unset($context['exception']);
         if (!$this->output->json) {
-            $this->output->error(sprintf('%s %-7s %s', date('Y-m-d H:i:s'), $level, $text));
+            $where = $exception !== null && $this->least === 0
+                ? ' (' . $exception::class . " in {$exception->getFile()}:{$exception->getLine()})" : '';
+            $this->output->error(sprintf('%s %-7s %s', date('Y-m-d H:i:s'), $level, $text . $where));
 
             return;
         }
-        $exception = $context['exception'] ?? null;
-        unset($context['exception']);
         $this->output->error((string) json_encode(
             ['time' => gmdate('Y-m-d\TH:i:s\Z'), 'level' => $level, 'message' => $text]
-                + $context + ($exception instanceof \Throwable ? ['exception' => $exception::class] : []),
+                + $context + ($exception === null ? [] : [
+                    'exception' => $exception::class, 'file' => $exception->getFile(), 'line' => $exception->getLine(),
+                ]),
             JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR
         ));
     }

@@ -48,7 +48,7 @@ final class Log
         $replace = [];
         foreach ($context as $key => $value) {
             if (is_scalar($value) || $value instanceof \Stringable) {
-                $replace['{' . $key . '}'] = is_float($value) ? (string) round($value, 3) : (string) $value;
+                $replace['{' . $key . '}'] = is_float($value) ? sprintf('%.3F', $value) : (string) $value;
             }
         }
 

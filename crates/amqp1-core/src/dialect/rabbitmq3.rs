@@ -4,7 +4,7 @@
 //! not exist is confirmed and lost. It knows three outcomes, accepted, rejected
 //! and released; `modified` ends the session.
 
-use super::{DelaySupport, Dialect};
+use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::connection::Remote;
 use crate::error::{Error, Result};
 use crate::retry::Redelivery;
@@ -56,13 +56,17 @@ impl Dialect for RabbitMq3 {
         false
     }
 
-    fn delay(&self) -> DelaySupport {
-        DelaySupport::Unsupported
+    fn drains(&self) -> bool {
+        // Of an empty classic queue it ends the session (function_clause, send_drained).
+        false
     }
 
-    fn drains(&self) -> bool {
-        // A classic queue's drain ends the session with an internal error.
-        false
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::RabbitMq
+    }
+
+    fn delay(&self) -> DelaySupport {
+        DelaySupport::Unsupported
     }
 
     fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {
