@@ -38,8 +38,8 @@ final class CommandTest extends ContractTestCase
         parent::tearDown();
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testFromAPushToTheFailedQueueAndBack(string $broker): void
     {
         [$queue, $run] = $this->commandAt($broker);
@@ -123,8 +123,8 @@ final class CommandTest extends ContractTestCase
         self::assertSame([0, "0 failed jobs deleted\n"], array_slice($this->all($run('failed:flush', '-f')), 0, 2));
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testASignalEndsWorkInGoodOrder(string $broker): void
     {
         [$queue] = $this->commandAt($broker);

@@ -324,12 +324,13 @@ final class RabbitMq310Test extends ContractTestCase
     {
         $queue = $this->queue($broker, ['backoff' => 1]);
         $queue->push('job');
-        $task = $this->next($this->consumer($queue));
+        $consumer = $this->consumer($queue);
+        $task = $this->next($consumer);
         $thrown = $this->thrown(UnsupportedException::class, static fn () => $task->nack('again'));
         self::assertStringContainsString("'backoff' 0", $thrown->getMessage());
         self::assertFalse($task->isCompleted());
         $task->nack('now', true);
-        $again = $this->take($queue);
+        $again = $this->next($consumer);
 
         self::assertSame([2, $task->getId()], [$again->getAttempts(), $again->getId()]);
     }

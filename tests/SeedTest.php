@@ -106,8 +106,8 @@ final class SeedTest extends ContractTestCase
         self::assertSame(2, substr_count($worker->output(), 'handled '), 'each job once: ' . $worker->output());
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testTheWorkerServesTheQueueForAzure(string $broker): void
     {
         [$environment, $queue] = $this->environment('azure', $broker);

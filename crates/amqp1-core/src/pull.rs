@@ -15,7 +15,7 @@ use crate::source::Source;
 use crate::wait::{Signal, Wait};
 
 /// How long a broker that does not drain is given to deliver what it has.
-const GRACE: Duration = Duration::from_millis(300);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// What a look at the link found.
 enum Look {
