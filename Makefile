@@ -24,7 +24,7 @@ uninstall: ## Take it out of PHP again
 demo: ## Two PHP processes work off ten jobs; BROKER=rabbitmq or AMQP1_DSN=amqp://… for another broker
 	@scripts/demo
 
-test: ## Everything that is checked: build, lint, Rust tests, PHP tests on RabbitMQ 4.0, 4.3 and the own broker
+test: ## Everything that is checked: build, lint, Rust tests, PHP tests on RabbitMQ 3.10, 4.0, 4.3 and the own broker
 	@scripts/test
 
 test-rust: ## Only the Rust tests
@@ -54,7 +54,7 @@ valgrind: build ## The PHP tests' core part under valgrind's memcheck; FILTER=Na
 bench: build ## Measure against php-amqp (see bench/)
 	@bench/run
 
-brokers-up: ## Start RabbitMQ 4.0 and 4.3 for tests (scripts/brokers help: one of them, stop, kill, rabbitmqctl)
+brokers-up: ## Start RabbitMQ 3.10, 4.0 and 4.3 for tests (scripts/brokers help: one of them, stop, kill, rabbitmqctl)
 	@scripts/brokers up
 
 brokers-down: ## Stop them and forget their queues

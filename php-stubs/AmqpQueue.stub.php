@@ -37,17 +37,38 @@ final class AmqpQueue implements \Countable
      * - heartbeat: the idle time-out announced to the broker, at least 1; 60.
      * - container_id: prefix of the AMQP container-id; "amqp1-php".
      * - exchange: publish to this exchange instead of directly to the queue (RabbitMQ).
-     * - exchange_type: its type for setup(), and "x-delayed-message"; "direct".
+     * - exchange_type: its type for declaring: "direct", "topic", "fanout", "headers", or a plugin's
+     *   ("x-delayed-message"); "direct".
      * - routing_key: for the exchange; the queue's name by default.
      * - declare: declare what is missing before the first use, where the broker can; true.
-     * - queue_type: "quorum" or "classic", for declaring; "quorum".
-     * - arguments: queue arguments for declaring, besides the type.
+     * - queue_type: "quorum" or "classic", for declaring; "quorum" (RabbitMQ 3 declares classic ones).
+     * - bindings: for declaring, in place of the usual one (exchange with routing_key): a list of
+     *   binding keys of exchange, or of arrays with exchange, routing_key and arguments. Missing
+     *   ones are made, others are left.
+     * - max_length: most jobs that may wait, 1 or more; no limit.
+     * - overflow: beyond max_length, "drop-head" (the oldest makes room: dead-lettered, or lost) or
+     *   "reject-publish" (push() throws RejectedException); the broker's, "drop-head".
+     * - dead_letter_exchange: where the broker sends what was rejected, expired or made room; ""
+     *   routes by queue name; nowhere by default.
+     * - dead_letter_routing_key: with it; the job's own by default.
+     * - single_active_consumer: one consumer is served, the next one when it is gone; false.
+     * - max_priority: of a classic queue, 1 to 255 (few: each costs memory); none, so that it is in
+     *   the order of arrival. Quorum queues have priorities without it.
+     * - arguments: further queue arguments for declaring, as ["x-message-ttl" => 60000].
      * - durable: jobs survive a broker restart unless they say otherwise; true.
      * - exclusive: declare the queue for this connection alone; false.
      * - prefetch: jobs in flight to one consumer, 1 to 65535; 10.
      * - priority: of jobs that name none, 0 to 255; AMQP's 4.
      * - delay, ttl: of jobs that name none.
-     * - format: "roadrunner".
+     * - format: how jobs are written, "roadrunner", "amqp1", "babelqueue" or "raw"; "roadrunner".
+     *   Every format is read, whatever is said here.
+     * - max_attempts: how often a job is tried, 0 for no end; 3.
+     * - backoff: seconds before the second, third, … attempt, the last one repeats, as a
+     *   number, a list, or "exponential" (1, 2, 4, … up to 3600, with jitter); [1, 10, 60],
+     *   and 0 where the broker cannot delay.
+     * - failed_queue: where a job goes then; "<queue>.failed". "@dead-letter" is the queue that
+     *   the options dead_letter_exchange ("") and dead_letter_routing_key name.
+     * - requeue_on_fail: a failed job is tried again whatever its attempts; false.
      * - tls: cert and key (PEM files, together), root_ca (PEM file), insecure_skip_verify.
      *
      * @param string $dsn amqp://user:password@host:5672/vhost, amqps://…, a Service Bus
@@ -65,6 +86,13 @@ final class AmqpQueue implements \Countable
      *     routing_key?: string|null,
      *     declare?: bool|null,
      *     queue_type?: 'quorum'|'classic'|null,
+     *     bindings?: string|list<string|array{exchange?: non-empty-string, routing_key?: string, arguments?: array<string, mixed>}>|null,
+     *     max_length?: positive-int|null,
+     *     overflow?: 'drop-head'|'reject-publish'|null,
+     *     dead_letter_exchange?: string|null,
+     *     dead_letter_routing_key?: string|null,
+     *     single_active_consumer?: bool|null,
+     *     max_priority?: int<1, 255>|null,
      *     arguments?: array<string, mixed>|null,
      *     durable?: bool|null,
      *     exclusive?: bool|null,
@@ -72,7 +100,11 @@ final class AmqpQueue implements \Countable
      *     priority?: int<0, 255>|null,
      *     delay?: int|float|null,
      *     ttl?: int|float|null,
-     *     format?: 'roadrunner'|null,
+     *     format?: 'roadrunner'|'amqp1'|'babelqueue'|'raw'|null,
+     *     max_attempts?: int<0, 1000000>|null,
+     *     backoff?: int|float|list<int|float>|'exponential'|null,
+     *     failed_queue?: non-empty-string|null,
+     *     requeue_on_fail?: bool|null,
      *     tls?: array{cert?: string|null, key?: string|null, root_ca?: string|null, insecure_skip_verify?: bool|null}|null,
      * } $options Left out of traces.
      *
@@ -93,8 +125,9 @@ final class AmqpQueue implements \Countable
      *   float or bool; binary data belongs into the payload.
      * - ttl: how long the job may wait to be delivered.
      * - id: the job's id; a new UUID.
-     * - trace_id: carried as correlation-id.
-     * - group: carried as group-id, the session on Service Bus.
+     * - trace_id: carried as correlation-id; a UUID in the format "babelqueue", and so is id.
+     * - group: carried as group-id, the session on Service Bus. RabbitMQ and the embedded broker
+     *   do not keep a group together: single_active_consumer keeps a queue's jobs in order.
      * - routing_key: for this one job, instead of the queue's.
      * - durable: whether it survives a broker restart; true.
      * - auto_ack: settled when it is handed out; false.
@@ -109,7 +142,7 @@ final class AmqpQueue implements \Countable
      * @return non-empty-string the job's id
      *
      * @throws Exception\ConfigException a wrong name, option or header; nothing was sent
-     * @throws Exception\SerializationException the payload has no JSON; nothing was sent
+     * @throws Exception\SerializationException the payload has no JSON, or the format cannot carry it; nothing was sent
      * @throws Exception\ConnectionException the broker cannot be reached
      * @throws Exception\AuthenticationException the broker refused the credentials
      * @throws Exception\TimeoutException no answer in time: whether the broker has the job is unknown
@@ -143,6 +176,57 @@ final class AmqpQueue implements \Countable
      * @throws Exception\TimeoutException
      */
     public function pushMany(iterable $jobs, array $options = []): array
+    {
+    }
+
+    /**
+     * Takes the next job, without a standing consumer: no more than this one is locked,
+     * and nothing is attached any more when the job is settled and gone.
+     *
+     * It costs some round trips each time. A worker is served faster by a Consumer.
+     *
+     * @param float|null $timeout How long to wait for a job, in seconds: 0 takes what is
+     *     there now; null waits for ever.
+     *
+     * @return Task|null null when there is none
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException the broker did not answer
+     * @throws Exception\QueueNotFoundException
+     */
+    public function reserve(?float $timeout = 0.0): ?Task
+    {
+    }
+
+    /**
+     * The failed queue: to count, look at, consume or purge what is in there.
+     * Task::getFailure() says why a job is.
+     *
+     * @throws Exception\UnsupportedException the broker has no dead-letter queue of its own
+     */
+    public function failed(): AmqpQueue
+    {
+    }
+
+    /**
+     * Moves jobs from the failed queue back to the queues they came from, as if they had
+     * never been delivered. Each is confirmed there before it leaves the failed queue.
+     * Jobs that fail again meanwhile stay.
+     *
+     * @param int<0, max>|null $max No more than so many; null for all.
+     * @param list<non-empty-string> $ids Only the jobs of these ids.
+     *
+     * @return int<0, max> how many there were
+     *
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException no progress within the option "timeout"
+     * @throws Exception\QueueNotFoundException
+     * @throws Exception\RejectedException
+     * @throws Exception\UnsupportedException
+     */
+    public function retryFailed(?int $max = null, array $ids = []): int
     {
     }
 

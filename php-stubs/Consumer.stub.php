@@ -74,7 +74,8 @@ final class Consumer implements \IteratorAggregate
      * - auto_ack: settle each job when it is handed out; false.
      * - session: the session to take (Service Bus).
      *
-     * @param AmqpQueue|list<AmqpQueue>|null $queues
+     * @param AmqpQueue|list<AmqpQueue>|Jobs|null $queues A Jobs: the pipelines that its
+     *     jobs.consume names, all of them where it has no such key. null: those of new Jobs().
      * @param array{
      *     prefetch?: int<1, 65535>|null,
      *     timeout?: int|float|null,
@@ -83,9 +84,10 @@ final class Consumer implements \IteratorAggregate
      *     session?: string|null,
      * } $options
      *
-     * @throws Exception\ConfigException no queues, or a wrong option
+     * @throws Exception\ConfigException no queues, or a wrong option; what new Jobs() and
+     *     Jobs::create() throw
      */
-    public function __construct(AmqpQueue|array|null $queues = null, array $options = [])
+    public function __construct(AmqpQueue|Jobs|array|null $queues = null, array $options = [])
     {
     }
 

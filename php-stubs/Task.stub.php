@@ -44,7 +44,7 @@ final class Task
     }
 
     /**
-     * The body as it travelled, any bytes.
+     * The payload as it travelled, any bytes: out of the wrapper or envelope of its format.
      */
     public function getBody(): string
     {
@@ -131,6 +131,15 @@ final class Task
     }
 
     /**
+     * The format it travelled in, whatever the queue's own is.
+     *
+     * @return 'roadrunner'|'amqp1'|'babelqueue'|'raw'
+     */
+    public function getFormat(): string
+    {
+    }
+
+    /**
      * The trace id, when its producer gave one.
      */
     public function getTraceId(): ?string
@@ -141,6 +150,34 @@ final class Task
      * Whether it was settled, in any way.
      */
     public function isCompleted(): bool
+    {
+    }
+
+    /**
+     * What was made of it; null while it is not settled, and when its delivery was lost.
+     *
+     * @return 'acked'|'retried'|'released'|'dead_lettered'|null
+     */
+    public function getOutcome(): ?string
+    {
+    }
+
+    /**
+     * Why it is in a failed queue; null for a job that is in none.
+     *
+     * @return array{
+     *     reason: string,
+     *     error: string|null,
+     *     exception: string|null,
+     *     queue: string|null,
+     *     attempts: int<0, max>,
+     *     failed_at: float|null,
+     * }|null reason: "failed" (its attempts are used up), "poison" (it cannot be decoded),
+     *     "unknown" (no handler for it), or what its worker said; error and exception: the
+     *     message and class of the last error; queue: the broker's name of the queue that it
+     *     came from; failed_at: Unix time in seconds
+     */
+    public function getFailure(): ?array
     {
     }
 
@@ -156,12 +193,17 @@ final class Task
     }
 
     /**
-     * The job failed.
+     * The job failed: it is tried again after a pause, or goes to the failed queue when its
+     * attempts are used up (options max_attempts, backoff, failed_queue, requeue_on_fail).
+     *
+     * Where the broker counts and delays redeliveries by itself (quorum queues of RabbitMQ
+     * 4.3, embedded) nothing is sent but the outcome. Elsewhere a copy with the attempts is
+     * confirmed before the job itself is acknowledged: a crash in between makes two of it.
      *
      * @param string|\Stringable|\Throwable|null $error Why. Of an exception, its message
      *     and class are recorded.
-     * @param bool|null $requeue true: try again; false: to the failed queue; null: by the
-     *     pipeline's policy (max_attempts, backoff).
+     * @param bool|null $requeue In place of the policy: true, try again at once; false, to
+     *     the failed queue.
      *
      * @throws Exception\ConnectionException
      * @throws Exception\TimeoutException
@@ -192,8 +234,8 @@ final class Task
      * The job goes to the failed queue (or the broker's own dead-letter queue),
      * whatever the policy says.
      *
-     * @param string|\Throwable $reason Of an exception, its class is the reason, and its
-     *     message and class are recorded.
+     * @param string|\Throwable $reason "failed", "poison", "unknown", or a word of your own.
+     *     Of an exception, its message and class are recorded; the reason is "failed".
      * @param string|null $description For the person who looks at it there.
      *
      * @throws Exception\ConnectionException

@@ -15,10 +15,12 @@
  *
  * php.ini: amqp1.timeout (30; the default of the option "timeout"),
  * amqp1.shutdown_timeout (2; how long the end of the process may wait for the
- * broker; php.ini only), amqp1.config (path of a configuration file).
+ * broker; php.ini only), amqp1.config (path of the default configuration, see Jobs;
+ * AMQP1_CONFIG in the environment goes before it).
  */
 
 require __DIR__ . '/Exceptions.stub.php';
 require __DIR__ . '/Task.stub.php';
 require __DIR__ . '/Consumer.stub.php';
 require __DIR__ . '/AmqpQueue.stub.php';
+require __DIR__ . '/Jobs.stub.php';

@@ -9,6 +9,7 @@ use ext_php_rs::types::ZendStr;
 use ext_php_rs::zend::ClassEntry;
 
 use crate::consumer::Consumer;
+use crate::jobs::Jobs;
 use crate::queue::AmqpQueue;
 use crate::task::Task;
 
@@ -36,10 +37,14 @@ pub fn refine() {
     let queue = AmqpQueue::get_metadata().ce();
     let consumer = Consumer::get_metadata().ce();
     let task = Task::get_metadata().ce();
+    let jobs = Jobs::get_metadata().ce();
 
     mark_sensitive(queue, "__construct", 0);
     // Where a key's path belongs, somebody puts the key itself.
     mark_sensitive(queue, "__construct", 2);
+    // An array has the password in its addresses.
+    mark_sensitive(jobs, "__construct", 0);
+    add_type(jobs, "__construct", Some(0), IS_ARRAY);
     add_type(consumer, "__construct", Some(0), IS_ARRAY);
     add_type(task, "nack", Some(0), IS_STRING);
     add_type(task, "deadLetter", Some(0), IS_STRING);
@@ -49,6 +54,7 @@ pub fn refine() {
     deny_null(queue, "__construct", 2);
     deny_null(queue, "push", 2);
     deny_null(queue, "pushMany", 1);
+    deny_null(queue, "retryFailed", 1);
     deny_null(consumer, "__construct", 1);
     deny_null(task, "release", 0);
     deny_null(task, "release", 1);

@@ -71,14 +71,20 @@ parameters! {
     Jobs: DataType::Iterable, nullable: false;
     /// `int`.
     Int: DataType::Long, nullable: false;
+    /// `?int`, null by default.
+    OptionalInt: DataType::Long, nullable: true;
     /// `?bool`, null by default.
     OptionalBool: DataType::Bool, nullable: true;
     /// `?float`, null by default: seconds.
     OptionalSeconds: DataType::Double, nullable: true;
+    /// `?float`, 0.0 by default: seconds.
+    Patience: DataType::Double, nullable: true, default: "0.0";
     /// `int|float`, 0 by default: seconds. `int` is added by `arginfo`.
     Delay: DataType::Double, nullable: true, default: "0";
-    /// `AmqpQueue|array|null`, null by default. `array` is added by `arginfo`.
-    Queues: DataType::object("Amqp1\\AmqpQueue"), nullable: true;
+    /// `AmqpQueue|Jobs|array|null`, null by default. `array` is added by `arginfo`.
+    Queues: DataType::object("Amqp1\\AmqpQueue|Amqp1\\Jobs"), nullable: true;
+    /// `array|string|null`, null by default. `array` is added by `arginfo`.
+    Configuration: DataType::String, nullable: true;
     /// `Stringable|Throwable|string|null`, null by default. `string` is added by `arginfo`.
     Cause: DataType::object("Stringable|Throwable"), nullable: true;
     /// `Throwable|string`. `string` is added by `arginfo`.

@@ -11,9 +11,11 @@ use ext_php_rs::zend::ce;
 
 use crate::args::{Int, Omitted, OptionalSeconds, Options, Queues, NO_OPTIONS};
 use crate::boundary::{run, Fail};
+use crate::config;
 use crate::convert::{self, Parameter};
 use crate::interrupt::blocking;
 use crate::iterator::TaskIterator;
+use crate::jobs::Jobs;
 use crate::queue::AmqpQueue;
 use crate::table::entries;
 use crate::task::Task;
@@ -32,7 +34,7 @@ pub struct Consumer {
 }
 
 /// What waits without a deadline waits this long: a century, as the core's `Wait`.
-const FOR_EVER: Duration = Duration::MAX;
+pub const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 #[php_impl]
 impl Consumer {
@@ -137,7 +139,10 @@ pub fn next(consumer: &amqp1_core::Consumer, timeout: Duration) -> Result<Option
 }
 
 /// The time limit is raised by the VM as soon as the method returns: no exception before it.
-fn ended_by_time_limit<T>(result: Result<T, Fail>, nothing: T) -> Result<T, Fail> {
+///
+/// # Errors
+/// Every other failure of the call.
+pub fn ended_by_time_limit<T>(result: Result<T, Fail>, nothing: T) -> Result<T, Fail> {
     match result {
         Err(fail) if fail.is_interruption() => Ok(nothing),
         other => other,
@@ -168,12 +173,13 @@ fn wait_timeout(
 }
 
 fn read_queues(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>, Fail> {
-    let none = || {
-        Fail::config(format!(
-            "{method}: no queues: pass an AmqpQueue or a list of them"
-        ))
+    let in_call = |error: amqp1_core::Error| error.context(method);
+    let Some(queues) = queues else {
+        return Ok(config::load(method, None)?.consumed().map_err(in_call)?);
     };
-    let queues = queues.ok_or_else(none)?;
+    if let Some(jobs) = Jobs::of(queues) {
+        return Ok(jobs.consumed().map_err(in_call)?);
+    }
     if let Some(queue) = as_queue(queues) {
         return Ok(vec![queue]);
     }
@@ -182,12 +188,14 @@ fn read_queues(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>
             method,
             number: 1,
             name: "queues",
-            expected: "Amqp1\\AmqpQueue|array|null",
+            expected: "Amqp1\\AmqpQueue|Amqp1\\Jobs|array|null",
         };
         return Err(parameter.wrong_type(Some(queues)));
     };
     if list.is_empty() {
-        return Err(none());
+        return Err(Fail::config(format!(
+            "{method}: no queues: pass an AmqpQueue, a list of them, or a Jobs"
+        )));
     }
     entries(list)
         .enumerate()

@@ -189,6 +189,20 @@ pub fn input(value: &Zval, method: &dyn Display) -> Result<Input, Fail> {
     Ok(Input::Map(map))
 }
 
+/// A configuration's own sections; the others are somebody else's, and may be anything.
+pub fn configuration(array: &ZendHashTable, own: &[&str]) -> Result<Input, Fail> {
+    let mut map = Vec::with_capacity(array.len());
+    for (key, item) in entries(array) {
+        let key = text_key(key, &"the configuration")?;
+        let value = match own.contains(&key.as_str()) {
+            true => nested(item, &key, 0)?,
+            false => Input::Null,
+        };
+        map.push((key, value));
+    }
+    Ok(Input::Map(map))
+}
+
 fn nested(value: &Zval, path: &dyn Display, depth: usize) -> Result<Input, Fail> {
     let Some(array) = value.array() else {
         return scalar(value, "a scalar or an array", path);

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi::{
     ext_php_rs_executor_globals, zend_call_known_function, zend_fetch_function_str,
-    zend_interrupt_function,
+    zend_interrupt_function, zend_is_auto_global,
 };
 use ext_php_rs::flags::FunctionType;
-use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::types::{ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::{bailout, ce, try_catch, CatchError, ExecutorGlobals};
 
 use crate::boundary::Fail;
@@ -176,4 +176,25 @@ impl Stash {
             }
         }
     }
+}
+
+/// The text (or number) of an entry of `$_ENV` or `$_SERVER`.
+///
+/// # Errors
+/// [`Fail::Bailout`]: PHP fills these arrays when they are first wanted.
+pub fn superglobal(array: &str, entry: &str) -> Result<Option<Vec<u8>>, Fail> {
+    guarded(|| {
+        let mut name = ZendStr::new(array, false);
+        // SAFETY: the name lives as long as the call; the table is the globals' own.
+        let symbols = unsafe {
+            zend_is_auto_global(name.as_mut_ptr());
+            &(*globals()).symbol_table
+        };
+        let value = symbols.get(array)?.dereference().array()?.get(entry)?;
+        let value = value.dereference();
+        match value.zend_str() {
+            Some(text) => Some(text.as_bytes().to_vec()),
+            None => value.long().map(|number| number.to_string().into_bytes()),
+        }
+    })
 }

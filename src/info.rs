@@ -32,6 +32,8 @@ pub extern "C" fn info(module: *mut ModuleEntry) {
                     "not started in this process"
                 },
             );
+            let config = crate::config::default_path().ok().flatten();
+            row("Configuration file", config.as_deref().unwrap_or("none"));
             row("Pooled connections", &pool.connections.len().to_string());
             for connection in &pool.connections {
                 let facts = format!(

@@ -61,16 +61,24 @@ pub fn shutdown_timeout() -> Duration {
     read(SHUTDOWN_TIMEOUT, Duration::from_secs(2))
 }
 
+/// `amqp1.config`: the path of the default configuration, unless it is empty.
+pub fn config() -> Option<String> {
+    let path = value(CONFIG, |value| String::from_utf8_lossy(value).into_owned());
+    path.filter(|path| !path.is_empty())
+}
+
 fn read(name: &CStr, default: Duration) -> Duration {
+    value(name, parse).flatten().unwrap_or(default)
+}
+
+fn value<T>(name: &CStr, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
     // SAFETY: the name is copied; the value belongs to the entry and is read before
     // anything can change it.
     let value = unsafe {
         let value = zend_ini_string(name.as_ptr(), name.count_bytes(), 0);
         (!value.is_null()).then(|| CStr::from_ptr(value))
     };
-    value
-        .and_then(|value| parse(value.to_bytes()))
-        .unwrap_or(default)
+    value.map(|value| read(value.to_bytes()))
 }
 
 fn parse(value: &[u8]) -> Option<Duration> {

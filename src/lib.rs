@@ -2,12 +2,13 @@
 //!
 //! This layer translates between zvals and the core's types and decides
 //! nothing else. `unsafe` is confined to the files that speak to the engine's
-//! C API: `arginfo`, `engine`, `exceptions`, `info`, `ini`, `json`, `table`
+//! C API: `arginfo`, `config`, `engine`, `exceptions`, `info`, `ini`, `json`, `table`
 //! and `traverse`.
 
 mod arginfo;
 mod args;
 mod boundary;
+mod config;
 mod consumer;
 mod convert;
 mod engine;
@@ -17,6 +18,7 @@ mod ini;
 mod interrupt;
 mod iterator;
 mod job;
+mod jobs;
 mod json;
 mod push_many;
 mod queue;

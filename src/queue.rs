@@ -1,5 +1,7 @@
 //! `Amqp1\AmqpQueue`.
 
+use std::time::Duration;
+
 use amqp1_core::queue::{BrokerInfo, QueueStats};
 use amqp1_core::{Job, JobOptions, Queue, QueueOptions, Wait};
 use ext_php_rs::boxed::ZBox;
@@ -8,11 +10,16 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::ZendHashTable;
 use ext_php_rs::zend::ce;
 
-use crate::args::{Jobs, Mixed, Omitted, OptionalText, Options, Text, NO_OPTIONS};
+use crate::args::{
+    Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, NO_OPTIONS,
+};
 use crate::boundary::{run, Fail};
+use crate::consumer::{ended_by_time_limit, FOR_EVER};
 use crate::convert::{self, Parameter};
 use crate::interrupt::blocking;
 use crate::job::{read_options, Body};
+use crate::table::entries;
+use crate::task::Task;
 use crate::{ini, push_many};
 
 /// A named queue at a broker. Connects on first use.
@@ -23,6 +30,12 @@ use crate::{ini, push_many};
 #[derive(Debug)]
 pub struct AmqpQueue {
     queue: Queue,
+}
+
+impl From<Queue> for AmqpQueue {
+    fn from(queue: Queue) -> Self {
+        Self { queue }
+    }
 }
 
 impl AmqpQueue {
@@ -78,10 +91,7 @@ impl AmqpQueue {
                 }
                 None => NO_OPTIONS,
             };
-            let defaults = QueueOptions {
-                timeout: ini::timeout(),
-                ..QueueOptions::default()
-            };
+            let defaults = default_options();
             let in_call = |error: amqp1_core::Error| error.context(METHOD);
             let defaults = Queue::options_of(&dsn, defaults).map_err(in_call)?;
             let options = defaults.apply(METHOD, &input)?;
@@ -133,6 +143,71 @@ impl AmqpQueue {
         run(|| push_many::push_many(&self.handle(), jobs.get(), options.get()))
     }
 
+    /// The next job; null when there is none, and none comes in time.
+    #[php(defaults(timeout = Omitted))]
+    pub fn reserve(&self, timeout: Patience<'_>) -> PhpResult<Option<Task>> {
+        const METHOD: &str = "AmqpQueue::reserve()";
+        run(|| {
+            let patience = match timeout.get() {
+                None => Duration::ZERO,
+                Some(timeout) if timeout.is_null() => Duration::MAX,
+                Some(timeout) => Parameter {
+                    method: METHOD,
+                    number: 1,
+                    name: "timeout",
+                    expected: "?float",
+                }
+                .seconds(timeout)?,
+            };
+            let queue = self.handle();
+            let timeout = patience.saturating_add(queue.timeout());
+            let patience = patience.min(FOR_EVER);
+            let job = blocking(timeout, |wait| queue.reserve(patience, wait));
+            Ok(ended_by_time_limit(job, None)?.map(Task::new))
+        })
+    }
+
+    /// The failed queue.
+    pub fn failed(&self) -> PhpResult<AmqpQueue> {
+        run(|| {
+            let queue = self.handle().failed()?;
+            Ok(AmqpQueue { queue })
+        })
+    }
+
+    /// Moves jobs from the failed queue back; how many there were.
+    #[php(defaults(ids = Omitted))]
+    pub fn retry_failed(&self, max: OptionalInt<'_>, ids: Options<'_>) -> PhpResult<i64> {
+        const METHOD: &str = "AmqpQueue::retryFailed()";
+        let parameter = |number, name, expected| Parameter {
+            method: METHOD,
+            number,
+            name,
+            expected,
+        };
+        run(|| {
+            let max = match max.get() {
+                Some(max) => {
+                    let max = parameter(1, "max", "?int").int(Some(max), 0..=i64::MAX)?;
+                    Some(max.unsigned_abs())
+                }
+                None => None,
+            };
+            let ids = match ids.get() {
+                Some(ids) => entries(parameter(2, "ids", "array").array(ids)?)
+                    .enumerate()
+                    .map(|(at, (_, id))| {
+                        let path = format_args!("{METHOD}: id #{at}").to_string();
+                        Ok(convert::not_empty(id, &path)?.into_owned())
+                    })
+                    .collect::<Result<Vec<_>, Fail>>()?,
+                None => Vec::new(),
+            };
+            self.blocking(|queue, wait| queue.retry_failed(max, &ids, wait))
+                .map(integer)
+        })
+    }
+
     /// Declares what the configuration names.
     pub fn setup(&self) -> PhpResult<()> {
         run(|| self.blocking(Queue::setup))
@@ -172,11 +247,23 @@ impl AmqpQueue {
     }
 }
 
+/// The options of a queue that nothing is said of.
+pub fn default_options() -> QueueOptions {
+    QueueOptions {
+        timeout: ini::timeout(),
+        ..QueueOptions::default()
+    }
+}
+
 fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
+/// The figures as PHP's array.
+///
+/// # Errors
+/// When PHP does not take them.
+pub fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
     let mut array = ZendHashTable::new();
     let counts = [
         ("active", Some(stats.active)),

@@ -10,6 +10,7 @@ use ext_php_rs::internal::startup_guard;
 
 use crate::consumer::Consumer;
 use crate::iterator::TaskIterator;
+use crate::jobs::Jobs;
 use crate::queue::AmqpQueue;
 use crate::task::Task;
 use crate::{arginfo, exceptions, ini};
@@ -24,6 +25,7 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
         class::<Task>()?;
         class::<TaskIterator>()?;
         class::<AmqpQueue>()?;
+        class::<Jobs>()?;
         class::<Consumer>()?;
         arginfo::refine();
         Ok(())

@@ -112,7 +112,7 @@ impl Task {
         })
     }
 
-    /// The body as it travelled.
+    /// The payload's bytes.
     pub fn get_body(&self) -> Bytes {
         Bytes(ZendStr::new(self.delivery.body(), false))
     }
@@ -189,6 +189,11 @@ impl Task {
         Number(self.delivery.delay())
     }
 
+    /// The format it travelled in.
+    pub fn get_format(&self) -> String {
+        self.delivery.format().as_str().to_owned()
+    }
+
     /// The trace id, when the producer gave one.
     pub fn get_trace_id(&self) -> Option<String> {
         self.delivery.trace_id().map(str::to_owned)
@@ -197,6 +202,34 @@ impl Task {
     /// Whether it was settled, in any way.
     pub fn is_completed(&self) -> bool {
         self.delivery.is_completed()
+    }
+
+    /// What was made of it: `acked`, `retried`, `released` or `dead_lettered`.
+    pub fn get_outcome(&self) -> Option<String> {
+        let outcome = self.delivery.outcome();
+        outcome.map(|outcome| outcome.as_str().to_owned())
+    }
+
+    /// Why it is in a failed queue; null for a job that is in none.
+    pub fn get_failure(&self) -> PhpResult<Option<ZBox<ZendHashTable>>> {
+        run(|| {
+            let Some(failure) = self.delivery.failure() else {
+                return Ok(None);
+            };
+            let mut array = ZendHashTable::new();
+            let failed_at = failure.failed_at.map(|at| at as f64 / 1000.0);
+            array.insert("reason", failure.reason).map_err(internal)?;
+            array.insert("error", failure.error).map_err(internal)?;
+            array
+                .insert("exception", failure.exception)
+                .map_err(internal)?;
+            array.insert("queue", failure.queue).map_err(internal)?;
+            array
+                .insert("attempts", i64::from(failure.attempts))
+                .map_err(internal)?;
+            array.insert("failed_at", failed_at).map_err(internal)?;
+            Ok(Some(array))
+        })
     }
 
     /// Done.
@@ -285,10 +318,8 @@ impl Task {
                 None => None,
             };
             let (reason, failure) = match reason.get() {
-                // The class names the reason; its message travels in the failure.
                 Some(error) if convert::is_throwable(error) => {
-                    let failure = convert::failure(error)?;
-                    (failure.exception.clone().unwrap_or_default(), Some(failure))
+                    (String::from("failed"), Some(convert::failure(error)?))
                 }
                 text => {
                     let text = parameter(1, "reason", "Throwable|string").text(text)?;

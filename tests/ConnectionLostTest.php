@@ -31,7 +31,7 @@ final class ConnectionLostTest extends ContractTestCase
     /** @return array<string, array{string}> */
     public static function one(): array
     {
-        return array_slice(self::networked(), 0, 1);
+        return array_slice(self::fullyFeatured(), 0, 1);
     }
 
     /** @dataProvider breaks */
@@ -144,13 +144,13 @@ final class ConnectionLostTest extends ContractTestCase
         ksort($done);
         self::assertSame(array_map(static fn ($i) => "job-$i", range(0, 9)), array_keys($done), 'each once more');
         foreach ($held as $task) {
-            self::assertSame(2, $done[$task->getName()], 'a job that was in hand has been tried once');
+            self::assertSame($this->attemptsAfterALoss($broker), $done[$task->getName()], 'a job that was in hand has been tried once');
         }
         foreach ($held as $task) {
             $task->ack(); // settled once, and nothing may reach the new connection's deliveries
         }
         $consumer->close();
-        $this->eventually(static fn () => count($queue) === 0, 'an empty queue');
+        $this->eventually(fn () => $this->jobsIn($this->direct($broker, $queue)) === 0, 'an empty queue');
     }
 
     /** @dataProvider networked */
@@ -171,7 +171,7 @@ final class ConnectionLostTest extends ContractTestCase
         $old->release();
         $new->nack('again', true);
 
-        self::assertSame(3, $this->next($consumer)->getAttempts());
+        self::assertSame($this->attemptsAfterALoss($broker) + 1, $this->next($consumer)->getAttempts());
     }
 
     /** @dataProvider one */
@@ -208,7 +208,7 @@ final class ConnectionLostTest extends ContractTestCase
             'push' => static fn () => $queue->push('second', null, ['id' => 'x']),
             'pushMany' => static fn () => $queue->pushMany([['name' => 'third'], ['name' => 'fourth']])[1],
             'waitTask' => fn () => $this->acknowledge($consumer, 'fourth'),
-            'count' => static fn () => $queue->count(),
+            'count' => fn () => $this->lacks($broker, 'management', static fn () => $queue->count()) ?: $queue->count(),
             'ping' => static fn () => $queue->ping(),
         ];
         foreach ($calls as $call => $do) {
@@ -362,6 +362,12 @@ final class ConnectionLostTest extends ContractTestCase
     }
 
     /** The same queue without the proxy. */
+    /** RabbitMQ 3 does not tell that a job was delivered before: nack() counts there, and nothing else. */
+    private function attemptsAfterALoss(string $broker): int
+    {
+        return $this->broker($broker)->supports('delivery-count') ? 2 : 1;
+    }
+
     private function direct(string $broker, AmqpQueue $queue): AmqpQueue
     {
         return new AmqpQueue($this->broker($broker)->dsn, $queue->getName(), ['timeout' => 20]);

@@ -55,7 +55,7 @@ final class ForkTest extends ContractTestCase
             'by a new queue of child 0', 'by a new queue of child 1', 'by a new queue of child 2',
             'by child 0', 'by child 1', 'by child 2', 'by the parent',
         ]), $output);
-        self::assertSame(0, (new AmqpQueue($at->dsn, $name))->count());
+        $this->assertJobs(0, new AmqpQueue($at->dsn, $name));
     }
 
     /** @dataProvider networked */

@@ -149,7 +149,7 @@ final class HeaderTest extends ContractTestCase
         );
 
         self::assertStringContainsString($named, $thrown->getMessage());
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
     }
 
     public function testAHeaderThatIsStringableIsItsText(): void

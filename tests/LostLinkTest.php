@@ -14,8 +14,8 @@ use PHPUnit\Framework\Attributes\DataProvider;
 /** A queue is refused or deleted under its users: they are told by a typed exception, and the neighbours go on. */
 final class LostLinkTest extends ContractTestCase
 {
-    /** @dataProvider rabbitMq */
-    #[DataProvider('rabbitMq')]
+    /** @dataProvider everyRabbitMq */
+    #[DataProvider('everyRabbitMq')]
     public function testAMissingQueueOfSeveralIsReportedAndTheOthersAreServed(string $broker): void
     {
         $missing = $this->queue($broker, ['declare' => false]);

@@ -177,7 +177,7 @@ final class PayloadTest extends ContractTestCase
         $queue->push('good', ['still' => 'works']);
 
         self::assertSame('good', $this->take($queue)->getName());
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
     }
 
     public function testAnExceptionOfJsonSerializeComesThrough(): void
@@ -196,7 +196,7 @@ final class PayloadTest extends ContractTestCase
             $messages = $thrown->getMessage() . $thrown->getPrevious()?->getMessage();
             self::assertStringContainsString('not today', $messages);
         }
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
     }
 
     public function testThePayloadIsNotChangedByPushing(): void

@@ -84,7 +84,7 @@ final class ProcessEndTest extends ContractTestCase
             PHP, [$this->broker($broker)->dsn, $queue->getName()]);
 
         $this->assertNoTask($this->consumer($queue), 0.3);
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
     }
 
     /** @dataProvider networked */

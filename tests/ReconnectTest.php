@@ -43,7 +43,7 @@ final class ReconnectTest extends ContractTestCase
         $held->release();
         $this->assertNoTask($consumer);
         $consumer->close();
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
     }
 
     /** @dataProvider rabbitMq */

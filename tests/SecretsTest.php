@@ -88,6 +88,19 @@ final class SecretsTest extends TestCase
             'a key as CA' => $inTls(static fn () => ['root_ca' => $key()]),
             'a key file as CA' => $inTls(static fn () => ['root_ca' => Certificates::path('client.key')]),
             'a key of another certificate' => $inTls(static fn () => ['cert' => Certificates::path('server.pem'), 'key' => Certificates::path('client.key')]),
+            'a configuration with a wrong key' => self::configuration(['amqp1' => ['addr' => self::dsn('localhost'), 'colour' => 1]]),
+            'a configuration with a wrong address' => self::configuration(['amqp1' => ['addr' => self::dsn('localhost:99999')]]),
+            'a configuration whose address is a map' => self::configuration(['amqp1' => ['addr' => ['dsn' => self::dsn('localhost')]]]),
+            'a configuration with a key in it' => self::configuration(['amqp1' => ['addr' => self::dsn('localhost', 'amqps'), 'tls' => ['root_ca' => $key()]]]),
+            'a section that is the address' => self::configuration(['amqp1' => self::dsn('localhost')]),
+            'addresses that differ' => self::configuration(['amqp1' => ['addr' => [self::dsn('a'), 'amqp://other:' . rawurlencode(self::SECRET) . '@b']]]),
+            'a variable within the password' => self::configuration(['amqp1' => ['addr' => 'amqp://user:' . self::SECRET . '${AMQP1_NOT_SET}@h']]),
+            'an address in place of a path' => ['Config', static fn () => ['path', self::dsn('localhost'), []]],
+            'JSON in place of a path' => ['Config', static fn () => ['path', '{"amqp1": {"addr": ["' . self::SECRET . '"]}}', []]],
+            'a file that is wrong' => self::configuration("amqp1:\n  addr: \"" . self::dsn('localhost') . "\"\n  addr: x\n"),
+            'a file that is cut off' => self::configuration("amqp1:\n  addr: [\"" . self::dsn('localhost') . "\""),
+            'JSON that is wrong' => self::configuration('{"amqp1": {"addr": ' . self::dsn('localhost') . '}}'),
+            'a pipeline that is not there' => ['Config', static fn () => ['pipeline', '', ['amqp1' => ['addr' => self::dsn('localhost')]]]],
             'a damaged key' => $inTls(static function () {
                 $damaged = sys_get_temp_dir() . '/amqp1-damaged.key';
                 file_put_contents($damaged, "-----BEGIN PRIVATE KEY-----\n" . implode("\n", self::keyLines('client.key')) . '!');
@@ -95,6 +108,12 @@ final class SecretsTest extends TestCase
                 return ['cert' => Certificates::path('client.pem'), 'key' => $damaged];
             }),
         ];
+    }
+
+    /** Text is a file's. */
+    private static function configuration(array|string $configuration): array
+    {
+        return ['Config', static fn () => ['jobs', '', is_string($configuration) ? ['text' => $configuration] : $configuration]];
     }
 
     private static function address(ProgramBroker $broker): string

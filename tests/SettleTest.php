@@ -26,7 +26,7 @@ final class SettleTest extends ContractTestCase
         $consumer->close();
 
         $this->assertNoTask($this->consumer($queue));
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
     }
 
     /** @dataProvider brokers */
@@ -85,7 +85,7 @@ final class SettleTest extends ContractTestCase
         $this->next($consumer)->nack(new RuntimeException('no good'), false);
 
         $this->assertNoTask($consumer);
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
     }
 
     /** @dataProvider brokers */
@@ -113,6 +113,11 @@ final class SettleTest extends ContractTestCase
         $id = $queue->push('job', ['n' => 7], ['headers' => ['kept' => 'yes', 'changed' => 'old']]);
         $consumer = $this->consumer($queue);
         $task = $this->next($consumer);
+        if ($this->lacks($broker, 'delay', static fn () => $task->release(1.2))) {
+            self::assertFalse($task->isCompleted(), 'it can be settled otherwise');
+
+            return;
+        }
         $start = microtime(true);
         $task->release(1.2, ['changed' => 'new', 'added' => 5]);
         $task = $this->next($consumer, 15);
@@ -160,7 +165,7 @@ final class SettleTest extends ContractTestCase
         self::assertSame('job', $task->getName());
         self::assertSame(['n' => 1], $task->getPayload());
         self::assertSame(['a'], $task->getHeader('tenant'));
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
     }
 
     /** @dataProvider brokers */
@@ -185,9 +190,9 @@ final class SettleTest extends ContractTestCase
         $this->assertNoTask($consumer);
         $consumer->close();
 
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
         $failed = new AmqpQueue($this->broker($broker)->dsn, $queue->getName() . '.failed', ['declare' => true]);
-        self::assertSame(0, $failed->count());
+        $this->assertJobs(0, $failed);
     }
 
     /** @dataProvider brokers */

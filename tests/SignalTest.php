@@ -16,7 +16,6 @@ final class SignalTest extends ContractTestCase
     private const START = <<<'PHP'
         pcntl_async_signals(true);
         $queue = new Amqp1\AmqpQueue($argv[1], $argv[2], ['timeout' => 30]);
-        $queue->setup();
         $consumer = new Amqp1\Consumer($queue, ['prefetch' => 5]);
         $consumer->waitTask(0.01);
 

@@ -38,7 +38,7 @@ final class SilentPeerTest extends ContractTestCase
     #[DataProvider('steps')]
     public function testEveryCallEndsByItsTimeout(string $step): void
     {
-        $at = $this->broker(current(self::networked())[0]);
+        $at = $this->broker(current(self::fullyFeatured())[0]);
         $name = $this->uniqueName($at);
         (new AmqpQueue($at->dsn, $name))->push('there');
         $proxy = new Proxy($at);
@@ -113,7 +113,7 @@ final class SilentPeerTest extends ContractTestCase
     #[DataProvider('lost')]
     public function testALongBatchWaitsOneTimeoutNotOneAJob(string $frames): void
     {
-        $at = $this->broker(current(self::networked())[0]);
+        $at = $this->broker(current(self::fullyFeatured())[0]);
         $proxy = new Proxy($at);
         $queue = new AmqpQueue($proxy->dsn, $this->uniqueName($at), ['timeout' => 1]);
         $queue->setup();
@@ -138,7 +138,7 @@ final class SilentPeerTest extends ContractTestCase
 
     public function testAJobWhoseCallTimedOutIsNotSentBehindItsBack(): void
     {
-        $at = $this->broker(current(self::networked())[0]);
+        $at = $this->broker(current(self::fullyFeatured())[0]);
         $proxy = new Proxy($at);
         $direct = new AmqpQueue($at->dsn, $name = $this->uniqueName($at));
         $direct->setup();
@@ -163,7 +163,7 @@ final class SilentPeerTest extends ContractTestCase
     #[DataProvider('directions')]
     public function testTheProcessEndsWithinItsShutdownTimeout(string $direction): void
     {
-        $at = $this->broker(current(self::networked())[0]);
+        $at = $this->broker(current(self::fullyFeatured())[0]);
         $proxy = new Proxy($at);
         $child = Child::php(<<<'PHP'
             $queue = new Amqp1\AmqpQueue($argv[1], $argv[2], ['timeout' => 5]);
@@ -187,7 +187,7 @@ final class SilentPeerTest extends ContractTestCase
 
     public function testAPeerThatReadsNothingBlocksNoCallBeyondItsTimeout(): void
     {
-        $at = $this->broker(current(self::networked())[0]);
+        $at = $this->broker(current(self::fullyFeatured())[0]);
         $proxy = new Proxy($at);
         $queue = new AmqpQueue($proxy->dsn, $this->uniqueName($at), ['timeout' => 1]);
         $queue->push('first');

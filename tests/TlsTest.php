@@ -8,10 +8,13 @@ use Amqp1\AmqpQueue;
 use Amqp1\Exception\AuthenticationException;
 use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ConnectionException;
+use Amqp1\Exception\TaskLostException;
+use Amqp1\Tests\Support\Broker;
 use Amqp1\Tests\Support\Certificates;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Ctl;
+use Amqp1\Tests\Support\Proxy;
 use Amqp1\Tests\Support\Sockets;
 use Amqp1\Tests\Support\TlsPeer;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -201,6 +204,33 @@ final class TlsTest extends ContractTestCase
 
         self::assertSame("child: 0\nchild: 0\n"
             . json_encode(['by child 0', 'by child 1', 'by the parent 0', 'by the parent 1']) . " 0\n", $output);
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testALostConnectionIsMadeAgainAndNothingIsLost(string $broker): void
+    {
+        [$dsn, $name] = $this->tlsAt($broker);
+        $proxy = new Proxy(new Broker($broker, $dsn));
+        $tls = ['root_ca' => Certificates::path('ca.pem')];
+        $queue = new AmqpQueue($proxy->dsn, $name, ['timeout' => 20, 'tls' => $tls]);
+        $ids = [$queue->push('before')];
+        $consumer = $this->consumer($queue);
+        $held = $this->next($consumer);
+        foreach (['cut', 'reset'] as $how) {
+            $proxy->$how();
+            $ids = [...$ids, ...$queue->pushMany(array_fill(0, 50, ['name' => $how]))];
+        }
+        $this->thrown(TaskLostException::class, static fn () => $held->ack());
+        $done = [];
+        while (count($done) < 101) {
+            $task = $this->next($consumer, 20);
+            $done[$task->getId()] = true;
+            $task->ack();
+        }
+
+        self::assertEqualsCanonicalizing($ids, array_keys($done));
+        self::assertGreaterThanOrEqual(4, $proxy->counts()['accepted']);
     }
 
     /** @dataProvider rabbitMq */

@@ -13,6 +13,8 @@ spl_autoload_register(static function (string $class): void {
     }
 });
 
+require __DIR__ . '/../php/autoload.php';
+
 if (!extension_loaded('amqp1')) {
     fwrite(STDERR, "The extension amqp1 is not loaded in " . PHP_BINARY . ".\n"
         . "Run the suite through scripts/test, or: scripts/php \$(command -v phpunit) -c tests\n");

@@ -1,5 +1,5 @@
-//! Options of any names, types and nesting: no panic, limits kept, and the waits
-//! that are made of them do not overflow.
+//! Options of any names, types and nesting, and the text of configuration files: no
+//! panic, limits kept, and the waits that are made of options do not overflow.
 #![no_main]
 
 use amqp1_core::endpoint::Endpoint;
@@ -73,10 +73,17 @@ impl Bytes<'_> {
 }
 
 fuzz_target!(|data: &[u8]| {
+    // A file's name before its text.
+    for name in ["x.yaml", "x.json", "x.conf"] {
+        if let Some(text) = data.strip_prefix(name.as_bytes()) {
+            amqp1_core::fuzzing::configuration(name, &String::from_utf8_lossy(text));
+            return;
+        }
+    }
     let mut bytes = Bytes(data);
     let input = match bytes.byte() % 8 {
         0 => bytes.value(0),
-        _ => bytes.map(0, &QueueOptions::NAMES),
+        _ => bytes.map(0, QueueOptions::NAMES),
     };
     match QueueOptions::default().apply("AmqpQueue", &input) {
         Ok(options) => {
@@ -95,11 +102,11 @@ fuzz_target!(|data: &[u8]| {
             let _ = Endpoint::parse("amqp://localhost", &options);
             // Options that were taken are taken again, and mean the same.
             let again = QueueOptions::default().apply("AmqpQueue", &input);
-            assert!(again.is_ok_and(|again| again == options || has_nan(&options.arguments)));
+            assert!(again.is_ok_and(|again| again == options || has_nan(&options.topology.arguments)));
         }
         Err(error) => assert!(!error.message().is_empty()),
     }
-    let input = bytes.map(0, &ConsumerOptions::NAMES);
+    let input = bytes.map(0, ConsumerOptions::NAMES);
     if let Ok(options) = ConsumerOptions::default().apply("Consumer", &input) {
         assert!(options
             .prefetch

@@ -18,6 +18,31 @@ final class Broker
         return str_starts_with($this->name, 'rabbitmq');
     }
 
+    /** RabbitMQ 3: its plugin rabbitmq_amqp1_0. */
+    public function isRabbitMq3(): bool
+    {
+        return $this->name === 'rabbitmq-3.10';
+    }
+
+    /** What each broker lacks; whoever is not named lacks nothing. */
+    private const LACKS = [
+        'rabbitmq-3.10' => [
+            'delay', 'management', 'exchange-declaration', 'queue-options', 'unroutable', 'consumer-priority', 'delivery-count',
+        ],
+    ];
+
+    /**
+     * Whether this broker can do it. What it lacks is refused with an UnsupportedException, but for
+     * `delivery-count` (redeliveries are counted by the client, as far as it sees them) and `unroutable`
+     * (a job that no binding leads anywhere is an exception).
+     *
+     * @param 'delay'|'management'|'exchange-declaration'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count' $feature
+     */
+    public function supports(string $feature): bool
+    {
+        return !in_array($feature, self::LACKS[$this->name] ?? [], true);
+    }
+
     public function isEmbedded(): bool
     {
         return $this->name === 'embedded';

@@ -10,8 +10,8 @@ use RuntimeException;
  * The broker matrix.
  *
  * `embedded` runs in the process, `program` is amqp1-broker (started here, on a port of its own),
- * `rabbitmq-4.0` and `rabbitmq-4.3` are named by AMQP1_TEST_RABBITMQ_40 and AMQP1_TEST_RABBITMQ_43;
- * AMQP1_TEST_RABBITMQ, somebody's own, takes the place of both as `rabbitmq`.
+ * `rabbitmq-3.10`, `rabbitmq-4.0` and `rabbitmq-4.3` are named by AMQP1_TEST_RABBITMQ_310, _40 and _43;
+ * AMQP1_TEST_RABBITMQ, somebody's own RabbitMQ 4, takes the place of the three as `rabbitmq`.
  * AMQP1_TEST_BROKERS=embedded,program takes a part of them. One that is wanted and missing is a failure.
  */
 final class Brokers
@@ -27,7 +27,7 @@ final class Brokers
         $all = ['embedded', 'program'];
         $all = getenv('AMQP1_TEST_RABBITMQ')
             ? [...$all, 'rabbitmq']
-            : [...$all, 'rabbitmq-4.0', 'rabbitmq-4.3'];
+            : [...$all, 'rabbitmq-3.10', 'rabbitmq-4.0', 'rabbitmq-4.3'];
         $wanted = getenv('AMQP1_TEST_BROKERS');
         if ($wanted === false || trim($wanted) === '') {
             return $all;
@@ -48,10 +48,25 @@ final class Brokers
         return self::sets(self::names());
     }
 
-    /** @return array<string, array{string}> */
+    /** @return array<string, array{string}> RabbitMQ 4, which has management: what is declared and routed there. */
     public static function rabbitMq(): array
     {
+        return self::sets(array_filter(
+            self::names(),
+            static fn ($name) => $name !== 'rabbitmq-3.10' && str_starts_with($name, 'rabbitmq')
+        ));
+    }
+
+    /** @return array<string, array{string}> RabbitMQ 3 as well: its plugin rabbitmq_amqp1_0. */
+    public static function everyRabbitMq(): array
+    {
         return self::sets(array_filter(self::names(), static fn ($name) => str_starts_with($name, 'rabbitmq')));
+    }
+
+    /** @return array<string, array{string}> */
+    public static function rabbitMq3(): array
+    {
+        return self::sets(array_filter(self::names(), static fn ($name) => $name === 'rabbitmq-3.10'));
     }
 
     /** @return array<string, array{string}> Those that another process can reach. */
@@ -66,6 +81,7 @@ final class Brokers
             'embedded' => 'embedded://phpunit',
             'program' => (self::$program = ProgramBroker::start(['--idle-timeout', '4000']))->dsn,
             'rabbitmq' => self::fromEnvironment('AMQP1_TEST_RABBITMQ'),
+            'rabbitmq-3.10' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_310'),
             'rabbitmq-4.0' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_40'),
             'rabbitmq-4.3' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_43'),
         });

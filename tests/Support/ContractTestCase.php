@@ -6,6 +6,8 @@ namespace Amqp1\Tests\Support;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Consumer;
+use Amqp1\Exception\UnsupportedException;
+use Amqp1\Jobs;
 use Amqp1\Task;
 use PHPUnit\Framework\TestCase;
 use Throwable;
@@ -44,6 +46,24 @@ abstract class ContractTestCase extends TestCase
     public static function networked(): array
     {
         return Brokers::networked();
+    }
+
+    /** @return array<string, array{string}> RabbitMQ 3 as well. */
+    public static function everyRabbitMq(): array
+    {
+        return Brokers::everyRabbitMq();
+    }
+
+    /** @return array<string, array{string}> */
+    public static function rabbitMq3(): array
+    {
+        return Brokers::rabbitMq3();
+    }
+
+    /** @return array<string, array{string}> Those that have all there is, and that another process can reach. */
+    public static function fullyFeatured(): array
+    {
+        return array_diff_key(self::networked(), Brokers::rabbitMq3()) ?: ['none of AMQP1_TEST_BROKERS' => ['']];
     }
 
     protected function broker(string $name): Broker
@@ -86,7 +106,7 @@ abstract class ContractTestCase extends TestCase
         return $name;
     }
 
-    protected function consumer(AmqpQueue|array $queues, array $options = []): Consumer
+    protected function consumer(AmqpQueue|Jobs|array|null $queues, array $options = []): Consumer
     {
         return $this->consumers[] = new Consumer($queues, $options);
     }
@@ -116,6 +136,74 @@ abstract class ContractTestCase extends TestCase
     protected function assertNoTask(Consumer $consumer, float $within = 0.3): void
     {
         self::assertNull($consumer->waitTask($within), "no job within $within s");
+    }
+
+    /**
+     * False where the broker can do it. Where it lacks it: asserts that `$do` is refused, and true, so that the
+     * test ends there.
+     *
+     * @param class-string<Throwable> $with
+     */
+    protected function lacks(string $broker, string $feature, callable $do, string $with = UnsupportedException::class): bool
+    {
+        if ($this->broker($broker)->supports($feature)) {
+            return false;
+        }
+        $this->thrown($with, $do);
+
+        return true;
+    }
+
+    /** A queue of that type, by another client where the extension cannot declare it. */
+    protected function typed(string $broker, string $type, array $options = []): AmqpQueue
+    {
+        $queue = $this->queue($broker, ['queue_type' => $type] + $options);
+        $this->peerFor($queue)?->declareQueue($queue->getName(), ['x-queue-type' => $type]);
+
+        return $queue;
+    }
+
+    /** The seconds, or none where the broker cannot delay a job. */
+    protected function pause(string $broker, float $seconds): float
+    {
+        return $this->broker($broker)->supports('delay') ? $seconds : 0.0;
+    }
+
+    /** How many jobs of the queue wait, by the extension or, where it cannot tell, by another client. */
+    protected function jobsIn(AmqpQueue $queue): int
+    {
+        $peer = $this->peerFor($queue);
+
+        return match (true) {
+            $peer === null => $queue->count(),
+            $peer->hasQueue($queue->getName()) => $peer->count($queue->getName()),
+            default => 0, // count() would have declared it
+        };
+    }
+
+    /** So many jobs wait in the queue. */
+    protected function assertJobs(int $expected, AmqpQueue $queue, string $message = ''): void
+    {
+        if ($this->peerFor($queue) === null) {
+            self::assertSame($expected, $queue->count(), $message);
+        } else {
+            // Another connection than the one that settled: it may be ahead of it.
+            $this->eventually(fn () => $this->jobsIn($queue) === $expected, "$expected jobs in the queue $message");
+        }
+    }
+
+    /** Declares the queue by the extension or, where it cannot do it by itself, by another client. */
+    protected function declared(AmqpQueue $queue): AmqpQueue
+    {
+        $peer = $this->peerFor($queue);
+        $peer === null ? $queue->setup() : $peer->declareQueue($queue->getName(), []);
+
+        return $queue;
+    }
+
+    private function peerFor(AmqpQueue $queue): ?Peer
+    {
+        return $queue->getBroker()['dialect'] === 'rabbitmq3' ? new Peer(Brokers::get('rabbitmq-3.10')) : null;
     }
 
     /** @template T of Throwable @param class-string<T> $class @return T */
@@ -163,7 +251,9 @@ abstract class ContractTestCase extends TestCase
             }
         }
         foreach ($this->exchanges as [$broker, $name]) {
-            ($peers[$broker->name] ??= new Peer($broker))->deleteExchange($name);
+            if ($broker->isRabbitMq()) {
+                ($peers[$broker->name] ??= new Peer($broker))->deleteExchange($name);
+            }
         }
         $this->queues = $this->exchanges = [];
     }

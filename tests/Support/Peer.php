@@ -72,6 +72,15 @@ final class Peer
         }
     }
 
+    /** How many messages of the queue are ready. */
+    public function count(string $name): int
+    {
+        $queue = $this->queue($name);
+        $queue->setFlags(AMQP_PASSIVE);
+
+        return $queue->declareQueue();
+    }
+
     public function get(string $queue, float $timeout = 10): AMQPEnvelope
     {
         $deadline = microtime(true) + $timeout;
@@ -90,6 +99,14 @@ final class Peer
     public function publish(string $queue, string $body, array $attributes = []): void
     {
         (new AMQPExchange($this->channel))->publish($body, $queue, AMQP_NOPARAM, $attributes);
+    }
+
+    /** @param array<string, mixed> $attributes */
+    public function publishTo(string $exchange, string $body, array $attributes = []): void
+    {
+        $with = new AMQPExchange($this->channel);
+        $with->setName($exchange);
+        $with->publish($body, '', AMQP_NOPARAM, $attributes);
     }
 
     public function deleteQueue(string $name): void

@@ -23,6 +23,9 @@ final class Pair
     /** Of a direction that is cut into frames: what is not yet a whole one. */
     public string $partial = '';
 
+    /** The broker speaks TLS: its frames cannot be told apart. */
+    public bool $opaque = false;
+
     /** @var array<string, bool> from here on nothing goes that way any more, whatever is set later */
     public array $dead = ['up' => false, 'down' => false];
 
@@ -221,6 +224,10 @@ final class Spoiler
     /** The broker's bytes without what `silentBefore` and `drop` take away. */
     private function filter(Pair $pair, string $bytes): string
     {
+        $pair->opaque = $pair->opaque || ($pair->seen['down'] === strlen($bytes) && $bytes[0] === "\x16");
+        if ($pair->opaque) {
+            return $bytes;
+        }
         // Frames are followed from the first byte on, so that a setting can come at any time.
         $pair->partial .= $bytes;
         $passed = '';

@@ -42,6 +42,23 @@ try {
         case 'construct':
             $queue = new Amqp1\AmqpQueue($case['dsn'], 'orders', $case['options']);
             break;
+        case 'jobs':
+            $path = null;
+            if (isset($case['options']['text'])) {
+                file_put_contents($path = tempnam(sys_get_temp_dir(), 'amqp1-secrets-'), $case['options']['text']);
+                register_shutdown_function('unlink', $path);
+            }
+            new Amqp1\Jobs($path ?? $case['options']);
+            break;
+        case 'path':
+            new Amqp1\Jobs($case['dsn']);
+            break;
+        case 'pipeline':
+            $jobs = new Amqp1\Jobs($case['options']);
+            echo "\n--- object Jobs\n";
+            everyWay($jobs);
+            $queue = $jobs->create('orders');
+            break;
         case 'consume':
             $queue = new Amqp1\AmqpQueue($case['dsn'], 'orders', $case['options']);
             $consumer = new Amqp1\Consumer($queue);

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::job::Job;
 use crate::live::Definition;
-use crate::publisher::{Extra, Publisher};
+use crate::publisher::Publisher;
 use crate::queue::check;
 use crate::route::Destination;
 use crate::wait::{Wait, SLICE};
@@ -75,10 +75,7 @@ impl Batch {
             return Ok(());
         }
         let destination = Destination::of(job);
-        let sent = check(job).and_then(|()| {
-            self.publisher
-                .send(job, &id, destination, &Extra::default(), wait)
-        });
+        let sent = check(job).and_then(|()| self.publisher.send(job, &id, destination, wait));
         self.ids.push(id);
         let Err(error) = sent else {
             return Ok(());

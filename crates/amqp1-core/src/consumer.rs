@@ -4,17 +4,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::delivery::{Delivery, Failure};
+use crate::delivery::Delivery;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
-use crate::format::roadrunner;
+use crate::intake::{self, Poison, Taken};
 use crate::options::ConsumerOptions;
 use crate::queue::Queue;
 use crate::source::Source;
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
-use crate::wire::DecodeError;
 
 /// Expired deliveries that one look at the queues may pass over.
 const MAX_PASSED_OVER: usize = 1000;
@@ -32,41 +31,14 @@ pub struct Consumer {
     turn: AtomicUsize,
 }
 
-/// A message that is no job, its bytes as the body, and why it is none.
-struct Undecodable {
-    raw: Delivery,
-    error: DecodeError,
-}
-
-impl Undecodable {
-    /// To the failed queue with the reason; where that cannot be, rejected with
-    /// the reason, which is for the broker's own dead-letter queue.
-    fn bury(&self, wait: &Wait<'_>) -> Result<()> {
-        let failure = Failure {
-            message: self.error.to_string(),
-            exception: None,
-        };
-        let wait = wait.restarted(self.raw.timeout());
-        let buried = self
-            .raw
-            .dead_letter("undecodable", Some(&failure), None, &wait);
-        match buried {
-            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
-            Err(_) => {
-                self.raw.reject("amqp:decode-error", &failure.message);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-}
-
 /// What a look at the queues found.
 enum Found {
     Delivery(Box<Delivery>),
-    /// Poison: dead-lettered, and consuming goes on.
-    Undecodable(Box<Undecodable>),
+    /// Dead-lettered, and consuming goes on.
+    Poison(Box<Poison>),
     Stopped,
+    /// A pipeline was resumed that was not attached while it was paused.
+    Resumed,
     /// A link was lost: it is attached again.
     Lost(Error),
 }
@@ -143,9 +115,10 @@ impl Consumer {
             }
             match look_until.until(&self.signal(), || self.look())? {
                 None if !wait.left().is_zero() => {}
-                None | Some(Found::Stopped) => return Ok(None),
+                Some(Found::Resumed) if !wait.left().is_zero() => {}
+                None | Some(Found::Stopped | Found::Resumed) => return Ok(None),
                 Some(Found::Delivery(delivery)) => return Ok(Some(*delivery)),
-                Some(Found::Undecodable(poison)) => {
+                Some(Found::Poison(poison)) => {
                     poison.bury(&wait)?;
                     // A flood of it must not outlast the deadline.
                     if wait.left().is_zero() {
@@ -180,7 +153,7 @@ impl Consumer {
         while deliveries.len() < max {
             match self.look() {
                 Ok(Some(Found::Delivery(delivery))) => deliveries.push(*delivery),
-                Ok(Some(Found::Undecodable(poison))) => {
+                Ok(Some(Found::Poison(poison))) => {
                     // Interrupted, it is unsettled and comes again; so much is in hand already.
                     if poison.bury(wait).is_err() {
                         break;
@@ -203,7 +176,11 @@ impl Consumer {
         for source in &self.sources {
             let rests = source.rests_until().is_some_and(|at| at > Instant::now());
             let endpoint = &source.definition.endpoint;
-            if source.is_attached() || (others && rests) || unreachable.contains(&endpoint) {
+            if source.is_attached()
+                || source.is_paused()
+                || (others && rests)
+                || unreachable.contains(&endpoint)
+            {
                 continue;
             }
             worked = true;
@@ -222,7 +199,8 @@ impl Consumer {
 
     /// The wait, no longer than until a queue that rests is to be tried again.
     fn until_next_try<'a>(&self, wait: &Wait<'a>) -> Wait<'a> {
-        let resting = self.sources.iter().filter(|source| !source.is_attached());
+        let wanted = |source: &&Source| !source.is_attached() && !source.is_paused();
+        let resting = self.sources.iter().filter(wanted);
         match resting.filter_map(Source::rests_until).min() {
             Some(at) => wait.at_most(at.saturating_duration_since(Instant::now())),
             None => *wait,
@@ -239,6 +217,9 @@ impl Consumer {
         for offset in 0..count {
             let index = (first + offset) % count;
             let source = &self.sources[index];
+            if source.follow() {
+                return Ok(Some(Found::Resumed));
+            }
             loop {
                 // A flood of what is not handed out must not outlast the deadline.
                 passed_over += 1;
@@ -246,44 +227,14 @@ impl Consumer {
                     self.signal().raise();
                     return Ok(None);
                 }
-                match source.take() {
-                    Ok(Some((incoming, attached))) => {
-                        let delivery_id = incoming.delivery_id;
-                        let settled = incoming.settled || self.options.auto_ack;
-                        let bytes = incoming.payload;
-                        let decoded = match roadrunner::decode(bytes.clone()) {
-                            Ok(decoded) => decoded,
-                            Err(error) => {
-                                return Ok(Some(Found::Undecodable(Box::new(Undecodable {
-                                    raw: Delivery::new(
-                                        roadrunner::undecoded(bytes),
-                                        source.definition.clone(),
-                                        attached,
-                                        delivery_id,
-                                        incoming.settled,
-                                    ),
-                                    error,
-                                }))));
-                            }
-                        };
-                        let expired = decoded
-                            .expires_at
-                            .is_some_and(|at| at < roadrunner::now_millis());
-                        if expired || ((settled || decoded.auto_ack) && !incoming.settled) {
-                            // Lost with its link: it comes again.
-                            if attached.link.accept(delivery_id).is_err() || expired {
-                                continue;
-                            }
-                        }
+                match intake::take(source, self.options.auto_ack) {
+                    Ok(Some(Taken::Nothing)) => {}
+                    Ok(Some(Taken::Job(delivery))) => {
                         self.turn.store((index + 1) % count, Ordering::Relaxed);
-                        let settled = settled || decoded.auto_ack;
-                        return Ok(Some(Found::Delivery(Box::new(Delivery::new(
-                            decoded,
-                            source.definition.clone(),
-                            attached,
-                            delivery_id,
-                            settled,
-                        )))));
+                        return Ok(Some(Found::Delivery(delivery)));
+                    }
+                    Ok(Some(Taken::Poison(poison))) => {
+                        return Ok(Some(Found::Poison(poison)));
                     }
                     Ok(None) => break,
                     Err(error) => return Ok(Some(Found::Lost(error))),

@@ -1,32 +1,65 @@
 //! One job in a worker's hands.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connection::ReceiverLink;
+use crate::dialect::DelaySupport;
 use crate::error::{Error, ErrorKind, Result};
+use crate::failed;
+use crate::failure::{bounded, Failure, FailureFacts};
 use crate::fork;
-use crate::format::{roadrunner, Decoded};
-use crate::job::{HeaderValue, Job, JobOptions, Payload};
+use crate::format::copy::{Changes, FailureChange};
+use crate::format::envelope::now_millis;
+use crate::format::{self, Decoded, Format};
+use crate::job::HeaderValue;
 use crate::live::Definition;
-use crate::publisher::{Extra, Publisher};
+use crate::publisher::Publisher;
+use crate::retry::{Redelivery, Verdict};
 use crate::route::Destination;
-use crate::source::Attached;
+use crate::source::{Attached, HeldLink};
 use crate::wait::Wait;
 use crate::wire::state;
 
-/// Longest error text that travels with a failed job, in bytes.
-const MAX_ERROR: usize = 4096;
+/// The reason of jobs whose attempts are used up.
+const FAILED: &str = "failed";
 
-/// Why a job failed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Failure {
-    /// The error's message.
-    pub message: String,
-    /// The exception's class, when there was one.
-    pub exception: Option<String>,
+/// The delivery was lost before it was given back.
+const LOST: u8 = u8::MAX;
+
+/// What was made of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Done.
+    Acked = 1,
+    /// It failed and is tried again.
+    Retried = 2,
+    /// Put back by its worker.
+    Released = 3,
+    /// Moved to the failed queue.
+    DeadLettered = 4,
+}
+
+impl Outcome {
+    const ALL: [Outcome; 4] = [
+        Outcome::Acked,
+        Outcome::Retried,
+        Outcome::Released,
+        Outcome::DeadLettered,
+    ];
+
+    /// As PHP is told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Acked => "acked",
+            Outcome::Retried => "retried",
+            Outcome::Released => "released",
+            Outcome::DeadLettered => "dead_lettered",
+        }
+    }
 }
 
 /// One job. Dropped unsettled, it is delivered again when its consumer closes.
@@ -36,7 +69,8 @@ pub struct Delivery {
     definition: Arc<Definition>,
     attached: Attached,
     delivery_id: u32,
-    completed: AtomicBool,
+    /// [`Outcome`], [`LOST`], or zero.
+    settled: AtomicU8,
     generation: u64,
 }
 
@@ -53,7 +87,7 @@ impl Delivery {
             definition,
             attached,
             delivery_id,
-            completed: AtomicBool::new(settled),
+            settled: AtomicU8::new(if settled { Outcome::Acked as u8 } else { 0 }),
             generation: fork::generation(),
         }
     }
@@ -78,12 +112,14 @@ impl Delivery {
         self.decoded.json
     }
 
+    /// The format it travelled in.
+    pub fn format(&self) -> Format {
+        self.decoded.format
+    }
+
     /// Headers in order, each with at least one value.
     pub fn headers(&self) -> &[(String, Vec<String>)] {
-        let message = &self.decoded.message;
-        self.decoded
-            .headers
-            .get_or_init(|| roadrunner::headers(message))
+        self.decoded.headers()
     }
 
     /// Name of the queue (the pipeline) it was taken from.
@@ -127,7 +163,14 @@ impl Delivery {
 
     /// Settled, by any of the four ways, or on receipt.
     pub fn is_completed(&self) -> bool {
-        self.completed.load(Ordering::Relaxed)
+        self.settled.load(Ordering::Relaxed) != 0
+    }
+
+    /// What was made of it; `None` while it is unsettled, and when it was lost.
+    pub fn outcome(&self) -> Option<Outcome> {
+        Outcome::ALL
+            .into_iter()
+            .find(|outcome| *outcome as u8 == self.settled.load(Ordering::Relaxed))
     }
 
     /// The deadline of settlements that wait for the broker.
@@ -136,15 +179,31 @@ impl Delivery {
     }
 
     /// True for the first settlement only.
-    fn complete(&self) -> bool {
-        !self.completed.swap(true, Ordering::Relaxed)
+    fn complete(&self, outcome: Outcome) -> bool {
+        let first =
+            self.settled
+                .compare_exchange(0, outcome as u8, Ordering::Relaxed, Ordering::Relaxed);
+        first.is_ok()
     }
 
-    fn link(&self) -> Result<&ReceiverLink> {
+    fn link(&self) -> Result<&HeldLink> {
         if self.generation != fork::generation() {
             return Err(Error::connection("it belongs to the parent process"));
         }
-        Ok(&self.attached.link)
+        Ok(&self.attached)
+    }
+
+    /// Nothing can or need be done about it any more. What is lost is settled by
+    /// that: it comes again as another delivery.
+    fn is_over(&self) -> bool {
+        let lost = self.link().map_or(true, |link| link.failed().is_some());
+        if lost {
+            let (from, to) = (0, LOST);
+            let _ = self
+                .settled
+                .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        lost || self.is_completed()
     }
 
     fn lost(&self, error: &Error) -> Error {
@@ -160,35 +219,38 @@ impl Delivery {
     /// # Errors
     /// [`ErrorKind::TaskLost`] when the delivery died with its connection.
     pub fn ack(&self, _wait: &Wait<'_>) -> Result<()> {
-        if !self.complete() {
+        if !self.complete(Outcome::Acked) {
             return Ok(());
         }
         let accepted = self.link().and_then(|link| link.accept(self.delivery_id));
         accepted.map_err(|error| self.lost(&error))
     }
 
-    /// The job failed: back to its queue, counted as an attempt; or, with
-    /// `requeue` false, to the failed queue. Nothing when the delivery is lost.
+    /// The job failed. By the retry policy it is tried again after a pause, the
+    /// attempt counted, or goes to the failed queue; `requeue` decides instead.
+    /// Nothing when the delivery is lost.
     ///
     /// # Errors
-    /// What the copy to the failed queue failed with; the job is then unsettled.
+    /// What a copy failed with, where one is needed; the job is then unsettled.
     pub fn nack(
         &self,
         failure: Option<&Failure>,
         requeue: Option<bool>,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        if requeue == Some(false) {
-            return self.dead_letter("failed", failure, None, wait);
+        let (retry, dialect) = (&self.attached.retry, self.attached.dialect);
+        let cannot_pause = dialect.delay() == DelaySupport::Unsupported;
+        match retry.verdict(self.attempts(), requeue) {
+            Verdict::Fail => self.dead_letter(FAILED, failure, None, wait),
+            Verdict::Retry(_) if cannot_pause && retry.is_backoff_usual() => {
+                self.again(Duration::ZERO, &[], Outcome::Retried, wait)
+            }
+            Verdict::Retry(pause) => self.again(pause, &[], Outcome::Retried, wait),
         }
-        if self.complete() {
-            self.give_back(&[]);
-        }
-        Ok(())
     }
 
-    /// Back to the queue, after `delay`, with headers added or replaced.
-    /// Nothing when the delivery is lost.
+    /// Back to the queue, after `delay`, with headers added or replaced; counted
+    /// as an attempt. Nothing when the delivery is lost.
     ///
     /// # Errors
     /// What the copy failed with, where one is needed (a delay the broker does
@@ -199,30 +261,47 @@ impl Delivery {
         headers: &[(Cow<'_, str>, HeaderValue<'_>)],
         wait: &Wait<'_>,
     ) -> Result<()> {
-        if self.is_completed() || self.link().is_err() {
-            return Ok(());
-        }
-        let native = delay.is_zero() || self.attached.dialect.delays_redelivery();
-        if headers.is_empty() && native {
-            if self.complete() {
-                let at = roadrunner::now_millis().saturating_add(delay.as_millis() as i64);
-                match delay.is_zero() {
-                    true => self.give_back(&[]),
-                    false => self.give_back(&[("x-opt-delivery-time", at)]),
-                }
-            }
-            return Ok(());
-        }
-        let queue = Destination::Queue(self.definition.broker_queue.clone());
-        let extra = Extra {
-            pipeline: Some(self.pipeline()),
-            attempts: self.attempts(),
-            failure: &[],
-        };
-        self.replace(queue, delay, headers, &extra, wait)
+        self.again(delay, headers, Outcome::Released, wait)
     }
 
-    /// To the failed queue (`<queue>.failed`), with reason, error, exception
+    fn again(
+        &self,
+        delay: Duration,
+        headers: &[(Cow<'_, str>, HeaderValue<'_>)],
+        outcome: Outcome,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let redelivery = match headers.is_empty() {
+            true => self.attached.redelivery(&self.definition, wait)?,
+            false => Redelivery::Uncounted,
+        };
+        match redelivery {
+            Redelivery::Counted | Redelivery::Delayed if delay.is_zero() => {
+                self.give_back(&[], outcome);
+            }
+            Redelivery::Delayed => {
+                let at = now_millis().saturating_add(delay.as_millis() as i64);
+                self.give_back(&[("x-opt-delivery-time", at)], outcome);
+            }
+            Redelivery::Counted | Redelivery::Uncounted => {
+                let queue = Destination::Queue(self.definition.broker_queue.clone());
+                let changes = Changes {
+                    delay,
+                    headers,
+                    attempts: self.attempts(),
+                    expires_at: self.decoded.expires_at,
+                    ..Changes::default()
+                };
+                self.replace(queue, &changes, outcome, wait)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// To the failed queue of the retry policy, with reason, error, exception
     /// class, original queue, attempts and time. Nothing when the delivery is lost.
     ///
     /// # Errors
@@ -234,36 +313,63 @@ impl Delivery {
         description: Option<&str>,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        if self.is_completed() || self.link().is_err() {
+        if self.is_over() {
             return Ok(());
         }
-        let text = |text: &str| HeaderValue::Text(Cow::Owned(bounded(text).to_owned()));
-        let mut facts = vec![
-            ("rr_failed_reason", text(reason)),
-            (
-                "rr_failed_queue",
-                HeaderValue::Text(Cow::Borrowed(&self.definition.broker_queue)),
-            ),
-            ("rr_failed_at", HeaderValue::Int(roadrunner::now_millis())),
-        ];
-        if let Some(error) = description.or(failure.map(|failure| failure.message.as_str())) {
-            facts.push(("rr_failed_error", text(error)));
-        }
-        if let Some(exception) = failure.and_then(|failure| failure.exception.as_deref()) {
-            facts.push(("rr_failed_exception", text(exception)));
-        }
-        let extra = Extra {
-            pipeline: Some(self.pipeline()),
+        let error = description.or(failure.map(|failure| failure.message.as_str()));
+        let exception = failure.and_then(|failure| failure.exception.as_deref());
+        let facts = FailureFacts {
+            reason: bounded(reason).to_owned(),
+            error: error.map(|text| bounded(text).to_owned()),
+            exception: exception.map(|text| bounded(text).to_owned()),
+            queue: Some(self.definition.broker_queue.clone()),
             attempts: self.attempts(),
-            failure: &facts,
+            failed_at: Some(now_millis()),
         };
-        let queue = Destination::Queue(format!("{}.failed", self.definition.broker_queue));
-        self.replace(queue, Duration::ZERO, &[], &extra, wait)
+        let changes = Changes {
+            attempts: self.attempts(),
+            failure: FailureChange::Set(&facts),
+            ..Changes::default()
+        };
+        let name = failed::queue_name(&self.definition, self.attached.retry.failed_queue())?;
+        let queue = Destination::Queue(name);
+        self.replace(queue, &changes, Outcome::DeadLettered, wait)
+    }
+
+    /// Why it is in a failed queue; `None` for a job that is in none.
+    pub fn failure(&self) -> Option<FailureFacts> {
+        format::failure(&self.decoded)
+    }
+
+    /// When it failed, in Unix milliseconds.
+    pub(crate) fn failed_at(&self) -> Option<i64> {
+        self.failure()?.failed_at
+    }
+
+    /// A copy, as if it had never been delivered, to the queue it came from;
+    /// to that of `publisher` when it does not say.
+    pub(crate) fn send_back(&self, publisher: &mut Publisher, wait: &Wait<'_>) -> Result<()> {
+        let queue = self.failure().and_then(|failure| failure.queue);
+        let queue = queue.unwrap_or_else(|| publisher.queue().to_owned());
+        let changes = Changes {
+            failure: FailureChange::Forget,
+            ..Changes::default()
+        };
+        publisher.send_copy(&self.decoded, &changes, Destination::Queue(queue), wait)
+    }
+
+    /// Its copy is elsewhere. Nothing when the delivery is lost: it comes again.
+    pub(crate) fn leave(&self) {
+        if self.complete(Outcome::Acked) {
+            if let Ok(link) = self.link() {
+                let _ = link.accept(self.delivery_id);
+            }
+        }
     }
 
     /// Refused for good. Nothing when the delivery is lost: it comes again.
     pub(crate) fn reject(&self, condition: &str, description: &str) {
-        if self.complete() {
+        if self.complete(Outcome::DeadLettered) {
             if let Ok(link) = self.link() {
                 let _ = link.settle(self.delivery_id, &state::rejected(condition, description));
             }
@@ -271,7 +377,10 @@ impl Delivery {
     }
 
     /// Given back to the broker, counted as a failed delivery.
-    fn give_back(&self, annotations: &[(&str, i64)]) {
+    fn give_back(&self, annotations: &[(&str, i64)], outcome: Outcome) {
+        if !self.complete(outcome) {
+            return;
+        }
         let modified = state::modified(true, annotations);
         // A delivery that is lost is given back already.
         if let Ok(link) = self.link() {
@@ -284,18 +393,16 @@ impl Delivery {
     fn replace(
         &self,
         destination: Destination,
-        delay: Duration,
-        headers: &[(Cow<'_, str>, HeaderValue<'_>)],
-        extra: &Extra<'_>,
+        changes: &Changes<'_>,
+        outcome: Outcome,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        let job = self.copy(delay, headers);
         let mut publisher = Publisher::new(Arc::clone(&self.definition));
-        publisher.send(&job, self.id(), destination, extra, wait)?;
+        publisher.send_copy(&self.decoded, changes, destination, wait)?;
         if let Some((_, error)) = publisher.finish(wait)?.into_iter().next() {
             return Err(error.context(format!("copy of job {}", self.id())));
         }
-        if self.complete() {
+        if self.complete(outcome) {
             match self.link().and_then(|link| link.accept(self.delivery_id)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
                 // Lost meanwhile: it comes again, beside its copy.
@@ -304,55 +411,4 @@ impl Delivery {
         }
         Ok(())
     }
-
-    fn copy<'a>(
-        &'a self,
-        delay: Duration,
-        changed: &'a [(Cow<'a, str>, HeaderValue<'a>)],
-    ) -> Job<'a> {
-        let kept = self
-            .headers()
-            .iter()
-            .filter(|(name, _)| !changed.iter().any(|(new, _)| new == name));
-        let mut headers: Vec<(Cow<'_, str>, HeaderValue<'_>)> = kept
-            .map(|(name, values)| {
-                let mut texts = values.iter().map(|v| HeaderValue::Text(Cow::Borrowed(v)));
-                let value = match (texts.next(), values.len()) {
-                    (Some(only), 1) => only,
-                    (first, _) => HeaderValue::List(first.into_iter().chain(texts).collect()),
-                };
-                (Cow::Borrowed(name.as_str()), value)
-            })
-            .collect();
-        headers.extend(changed.iter().cloned());
-        Job {
-            name: Cow::Borrowed(self.name()),
-            payload: Payload {
-                bytes: Cow::Borrowed(self.body()),
-                json: self.is_json(),
-            },
-            options: JobOptions {
-                priority: u8::try_from(self.priority()).ok(),
-                delay: Some(delay),
-                headers,
-                trace_id: self.trace_id().map(Cow::Borrowed),
-                group: self.decoded.group.as_deref().map(Cow::Borrowed),
-                durable: Some(self.decoded.durable),
-                auto_ack: Some(self.decoded.auto_ack),
-                ..JobOptions::default()
-            },
-        }
-    }
-}
-
-/// The text, cut at a character boundary if it is too long.
-fn bounded(text: &str) -> &str {
-    if text.len() <= MAX_ERROR {
-        return text;
-    }
-    let mut end = MAX_ERROR;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

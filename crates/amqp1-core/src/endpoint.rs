@@ -183,14 +183,7 @@ impl Endpoint {
             .split(',')
             .map(|host| host_and_port(scheme, host))
             .collect::<Result<Vec<_>>>()?;
-        let names: Vec<String> = hosts.iter().map(|(host, port)| join(host, *port)).collect();
-        let user = credentials.as_ref().map(|(user, _)| format!("{user}@"));
-        let label = format!(
-            "{scheme}://{}{}{}",
-            user.unwrap_or_default(),
-            names.join(","),
-            vhost.as_ref().map(|v| format!("/{v}")).unwrap_or_default()
-        );
+        let label = label(&hosts, tls, credentials.as_ref(), vhost.as_deref());
         let target = Target::Network { hosts, tls };
         Ok(Self::with(target, credentials, vhost, label, options))
     }
@@ -213,11 +206,53 @@ impl Endpoint {
         }
     }
 
+    /// This endpoint with the hosts of another one to be tried after its own.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] when they differ in more than the hosts.
+    pub fn or(mut self, other: Self) -> Result<Self> {
+        let differs = self.credentials != other.credentials || self.vhost != other.vhost;
+        match (&mut self.target, other.target) {
+            (
+                Target::Network { hosts, tls },
+                Target::Network {
+                    hosts: more,
+                    tls: other_tls,
+                },
+            ) if !differs && *tls == other_tls => {
+                hosts.extend(more);
+                let (credentials, vhost) = (self.credentials.as_ref(), self.vhost.as_deref());
+                self.label = label(hosts, *tls, credentials, vhost);
+                Ok(self)
+            }
+            _ => Err(Error::config(
+                "DSN: a list of addresses is one broker: scheme, user, password and vhost must be the same in all of them",
+            )),
+        }
+    }
+
     /// For people: the DSN without its password.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
     }
+}
+
+fn label(
+    hosts: &[(String, u16)],
+    tls: bool,
+    credentials: Option<&(String, String)>,
+    vhost: Option<&str>,
+) -> String {
+    let scheme = if tls { "amqps" } else { "amqp" };
+    let names: Vec<String> = hosts.iter().map(|(host, port)| join(host, *port)).collect();
+    let user = credentials.map(|(user, _)| format!("{user}@"));
+    format!(
+        "{scheme}://{}{}{}",
+        user.unwrap_or_default(),
+        names.join(","),
+        vhost.map(|vhost| format!("/{vhost}")).unwrap_or_default()
+    )
 }
 
 /// `host:port`, with brackets around an IPv6 address.

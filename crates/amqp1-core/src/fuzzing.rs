@@ -4,21 +4,19 @@
 //! where a promise is broken.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::pin::{pin, Pin};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+pub use crate::config::fuzzing::configuration;
 pub use crate::connection::fuzzing::connection;
 use crate::connection::fuzzing::shake_hands;
 use crate::endpoint::Endpoint;
-use crate::format::roadrunner::{self, DelayMark, Envelope};
-use crate::format::{body, Decoded};
-use crate::job::{HeaderValue, Job, JobOptions, Payload};
+use crate::format::body;
+pub use crate::format::fuzzing::{envelope, message, round_trip};
 use crate::options::QueueOptions;
 use crate::wire::frame::{self, Frame, State};
 use crate::wire::read::{check_nesting, Reader};
@@ -52,12 +50,12 @@ impl<'a> Choices<'a> {
         front
     }
 
-    fn text(&mut self) -> String {
+    pub fn text(&mut self) -> String {
         let length = usize::from(self.byte() % 40);
         String::from_utf8_lossy(self.bytes(length)).into_owned()
     }
 
-    fn optional(&mut self) -> Option<String> {
+    pub fn optional(&mut self) -> Option<String> {
         (self.byte() % 2 == 0).then(|| self.text())
     }
 }
@@ -196,24 +194,6 @@ pub fn handshake(data: &[u8]) {
     }
 }
 
-/// A message of any producer, as a worker reads it.
-pub fn message(data: &[u8]) {
-    let Ok(decoded) = roadrunner::decode(Bytes::copy_from_slice(data)) else {
-        return;
-    };
-    assert!(!decoded.name.is_empty() && !decoded.id.is_empty());
-    // JSON is at most so much longer than what it was made of.
-    assert!(
-        decoded.body.len() <= data.len() * 128 + 64,
-        "the body has grown from {} to {} bytes",
-        data.len(),
-        decoded.body.len()
-    );
-    for (_, values) in roadrunner::headers(&decoded.message) {
-        assert!(!values.is_empty());
-    }
-}
-
 /// Any value, by the readers of values.
 pub fn values(data: &[u8]) {
     let mut reader = Reader::new(data);
@@ -227,95 +207,5 @@ pub fn values(data: &[u8]) {
     if let Ok(bytes) = skipped.skip() {
         assert_eq!(bytes.len(), data.len() - skipped.rest().len());
         assert_eq!(skipped.rest(), reader.rest());
-    }
-}
-
-/// A job that is written and read is the same job.
-pub fn round_trip(data: &[u8]) {
-    let mut choices = Choices(data);
-    let headers: Vec<(Cow<'_, str>, HeaderValue<'_>)> = (0..choices.byte() % 4)
-        .map(|_| (Cow::Owned(choices.text()), header(&mut choices, true)))
-        .collect();
-    let (id, name, pipeline) = (choices.text(), choices.text(), choices.text());
-    let (trace, group, to) = (choices.optional(), choices.optional(), choices.optional());
-    let flags = choices.byte();
-    let delay = Duration::from_millis(u64::from(choices.number()));
-    let envelope = Envelope {
-        id: &id,
-        pipeline: &pipeline,
-        durable: flags & 1 != 0,
-        priority: (flags & 2 != 0).then(|| choices.byte()),
-        ttl: (flags & 4 != 0).then(|| Duration::from_millis(u64::from(choices.number()))),
-        expires_at: (flags & 8 != 0).then(|| i64::from(choices.number())),
-        delay,
-        delay_mark: [DelayMark::None, DelayMark::XDelay, DelayMark::EnqueueTime]
-            [usize::from(flags >> 6) % 3],
-        to: to.as_deref(),
-        attempts: choices.number(),
-        failure: &[],
-    };
-    let job = Job {
-        name: Cow::Borrowed(&name),
-        payload: Payload {
-            bytes: Cow::Borrowed(choices.0),
-            json: flags & 16 != 0,
-        },
-        options: JobOptions {
-            headers,
-            trace_id: trace.as_deref().map(Cow::Borrowed),
-            group: group.as_deref().map(Cow::Borrowed),
-            auto_ack: Some(flags & 32 != 0),
-            ..JobOptions::default()
-        },
-    };
-    let read = roadrunner::decode(roadrunner::encode(&job, &envelope)).expect("what we write");
-    same(&job, &envelope, &read);
-}
-
-fn same(job: &Job<'_>, envelope: &Envelope<'_>, read: &Decoded) {
-    if !envelope.id.is_empty() {
-        assert_eq!(read.id, envelope.id);
-    }
-    if !job.name.is_empty() {
-        assert_eq!(read.name, job.name);
-    }
-    assert_eq!(read.pipeline.as_deref(), Some(envelope.pipeline));
-    assert_eq!(read.body, job.payload.bytes.as_ref());
-    assert_eq!(read.json, job.payload.json);
-    assert_eq!(read.trace_id.as_deref(), job.options.trace_id.as_deref());
-    assert_eq!(read.group.as_deref(), job.options.group.as_deref());
-    assert_eq!(read.durable, envelope.durable);
-    assert_eq!(read.expires_at, envelope.expires_at);
-    assert_eq!(read.delay, envelope.delay.as_millis() as f64 / 1000.0);
-    assert_eq!(
-        read.priority,
-        Some(i64::from(envelope.priority.unwrap_or(4)))
-    );
-    assert_eq!(
-        read.earlier_attempts,
-        envelope.attempts.min(i32::MAX as u32)
-    );
-    let sent = job.options.headers.iter();
-    let sent: Vec<&str> = sent
-        .filter(|(_, value)| !matches!(value, HeaderValue::List(values) if values.is_empty()))
-        .map(|(name, _)| name.as_ref())
-        .filter(|name| *name != roadrunner::ROUTING_KEY_HEADER)
-        .collect();
-    let headers = roadrunner::headers(&read.message);
-    let got: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(got, sent);
-}
-
-fn header(choices: &mut Choices<'_>, may_be_list: bool) -> HeaderValue<'static> {
-    match choices.byte() % if may_be_list { 5 } else { 4 } {
-        0 => HeaderValue::Text(Cow::Owned(choices.text())),
-        1 => HeaderValue::Int(i64::from(choices.number())),
-        2 => HeaderValue::Float(f64::from(choices.number()) / 3.0),
-        3 => HeaderValue::Bool(choices.byte() % 2 == 0),
-        _ => HeaderValue::List(
-            (0..choices.byte() % 4)
-                .map(|_| header(choices, false))
-                .collect(),
-        ),
     }
 }

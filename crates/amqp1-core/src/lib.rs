@@ -2,7 +2,9 @@
 #![deny(unsafe_code)]
 
 pub mod address;
+mod backoff;
 pub mod batch;
+pub mod config;
 mod connection;
 pub mod consumer;
 pub mod delay;
@@ -11,6 +13,8 @@ mod dialect;
 mod embedded;
 pub mod endpoint;
 pub mod error;
+mod failed;
+mod failure;
 pub mod fork;
 mod format;
 #[cfg(feature = "fuzzing")]
@@ -18,26 +22,34 @@ mod format;
 pub mod fuzzing;
 pub mod id;
 pub mod input;
+mod intake;
 pub mod job;
 mod live;
 mod management;
 pub mod options;
+pub mod place;
 mod pool;
+mod presence;
 mod publisher;
+mod pull;
 pub mod queue;
+pub mod retry;
 mod route;
 mod runtime;
 mod source;
 pub mod suggest;
 mod sync;
-mod topology;
+pub mod topology;
 pub mod wait;
 pub mod wire;
 
 pub use batch::{Batch, BatchReport};
+pub use config::Jobs;
 pub use consumer::Consumer;
-pub use delivery::{Delivery, Failure};
+pub use delivery::{Delivery, Outcome};
 pub use error::{Error, ErrorKind, Result};
+pub use failure::{Failure, FailureFacts};
+pub use format::Format;
 pub use input::Input;
 pub use job::{HeaderValue, Job, JobOptions, Payload};
 pub use options::{ConsumerOptions, QueueOptions};

@@ -1,5 +1,6 @@
 //! A queue's way to its broker: the pooled connection, declared topology, senders.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use crate::options::QueueOptions;
 use crate::pool::{self, Role};
 use crate::route::Destination;
 use crate::sync::Mutex;
-use crate::topology::{Strictness, Topology};
+use crate::topology::{queue_path, Strictness, Topology};
 use crate::wait::Wait;
+use crate::wire::write;
 
 /// Attempts at work on the management node whose link ends under it.
 const MANAGEMENT_TRIES: u32 = 8;
@@ -31,6 +33,8 @@ pub(crate) struct Definition {
     /// Binding key, and routing key of jobs that name none.
     pub routing_key: String,
     pub options: QueueOptions,
+    /// Consumers leave it alone. In this process: a child's is its own.
+    pub paused: AtomicBool,
     cached: Mutex<Option<Cached>>,
 }
 
@@ -62,6 +66,7 @@ impl Definition {
             broker_queue: queue,
             pipeline,
             options,
+            paused: AtomicBool::new(false),
             cached: Mutex::new(None),
         }
     }
@@ -83,7 +88,7 @@ impl Definition {
     pub fn connect(&self, role: Role, wait: &Wait<'_>) -> Result<Live> {
         let redial = self.options.redial_timeout;
         let connection = pool::connection(&self.endpoint, role, redial, wait)?;
-        let dialect = dialect::detect(connection.remote(), self.endpoint.label())?;
+        let dialect = dialect::detect(connection.remote());
         Ok(Live {
             connection,
             dialect,
@@ -93,6 +98,7 @@ impl Definition {
     /// Declares what is missing, once a connection.
     fn declare_once(&self, wait: &Wait<'_>) -> Result<()> {
         let (role, memo) = (self.management_role(), self.declared_key());
+        self.declare_by_attaching(&self.broker_queue, &self.options, &memo, wait)?;
         self.once(role, &memo, Duration::MAX, wait, |management| {
             let topology = self.topology();
             topology.declare(management, Strictness::UseWhatExists, wait)
@@ -181,6 +187,21 @@ impl Definition {
         }
     }
 
+    /// What management says of the queue's type; `None` where there is none, or
+    /// no such queue.
+    pub fn queue_type(&self, wait: &Wait<'_>) -> Result<Option<String>> {
+        let path = queue_path(&self.broker_queue);
+        self.retried(self.management_role(), wait, |live| {
+            if !live.dialect.has_management() {
+                return Ok(None);
+            }
+            let role = self.management_role();
+            let management = pool::management(&self.endpoint, role, &live.connection)?;
+            let answer = management.request("GET", &path, write::null, wait)?;
+            Ok(answer.text("type").filter(|_| answer.status == 200))
+        })
+    }
+
     /// Something was declared, or looked at for the first time, so lately.
     pub fn declared_within(&self, age: Duration) -> bool {
         pool::declared_within(&self.endpoint, self.management_role(), age)
@@ -222,7 +243,7 @@ impl Definition {
         self.retried(role, wait, |live| {
             if !live.dialect.has_management() {
                 return Err(Error::unsupported(format!(
-                    "{}: {what} is not possible: this broker has no management over AMQP",
+                    "{}: {what} is not possible: this broker has no management over AMQP 1.0; use the broker's own tools, or RabbitMQ 4",
                     self.describe()
                 )));
             }

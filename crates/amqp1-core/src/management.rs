@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::connection::{Connection, LinkPair};
 use crate::error::{Error, Result};
+use crate::input::Input;
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 use crate::wire::message::{section, Body, Message};
@@ -49,6 +50,11 @@ impl Response {
         self.find(name, |value| value.as_text().map(str::to_owned))
     }
 
+    /// Any value of the body's map.
+    pub fn value(&self, name: &str) -> Option<Input> {
+        self.find(name, |value| Some(input(value, 0)))
+    }
+
     /// How many items the body's list has.
     pub fn list_len(&self) -> usize {
         match Reader::new(&self.body).value() {
@@ -80,6 +86,33 @@ fn find<T>(items: &mut Items<'_>, name: &str, read: impl Fn(&Value<'_>) -> Optio
         }
     }
     None
+}
+
+/// An AMQP value as a configuration value, to compare it with one.
+fn input(value: &Value<'_>, depth: u8) -> Input {
+    if let Some(text) = value.as_text() {
+        return Input::Text(text.to_owned());
+    }
+    if let Some(number) = value.as_int() {
+        return Input::Int(number);
+    }
+    match value {
+        Value::Bool(value) => Input::Bool(*value),
+        Value::Float(value) => Input::Float(*value),
+        Value::List(items) | Value::Array(items) if depth < 8 => {
+            let items = items.filter_map(std::result::Result::ok);
+            Input::List(items.map(|item| input(&item, depth + 1)).collect())
+        }
+        Value::Map(items) if depth < 8 => {
+            let (mut items, mut entries) = (*items, Vec::new());
+            while let Ok(Some((key, value))) = items.entry() {
+                let key = key.as_text().unwrap_or_default().to_owned();
+                entries.push((key, input(&value, depth + 1)));
+            }
+            Input::Map(entries)
+        }
+        _ => Input::Null,
+    }
 }
 
 impl Management {

@@ -4,32 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::input::Input;
+use crate::place::Place;
+use crate::retry::RetryOptions;
 use crate::suggest::unknown_option;
+use crate::topology::options::{exchange_type, TopologyOptions};
 
 /// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The type a queue is declared with (RabbitMQ).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum QueueType {
-    /// Replicated and counted: the default.
-    #[default]
-    Quorum,
-    /// A classic queue.
-    Classic,
-}
-
-impl QueueType {
-    /// The value of `x-queue-type`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            QueueType::Quorum => "quorum",
-            QueueType::Classic => "classic",
-        }
-    }
-}
 
 /// TLS files and switches. Paths are read when a connection is dialled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -65,10 +48,8 @@ pub struct QueueOptions {
     pub routing_key: Option<String>,
     /// Declare what is missing before the first use, where the broker can. Default true.
     pub declare: bool,
-    /// Type a queue is declared with. Default quorum.
-    pub queue_type: QueueType,
-    /// Queue arguments for declaring, besides the type.
-    pub arguments: Vec<(String, Input)>,
+    /// How queue and bindings are declared.
+    pub topology: TopologyOptions,
     /// Jobs survive a broker restart unless they say otherwise. Default true.
     pub durable: bool,
     /// Declare the queue for this connection alone. Default false.
@@ -81,6 +62,10 @@ pub struct QueueOptions {
     pub delay: Option<Duration>,
     /// Time to live of jobs that name none.
     pub ttl: Option<Duration>,
+    /// How jobs are written; all formats are read. Default `roadrunner`.
+    pub format: Format,
+    /// What becomes of a job that failed.
+    pub retry: RetryOptions,
     /// TLS files.
     pub tls: TlsOptions,
 }
@@ -97,14 +82,15 @@ impl Default for QueueOptions {
             exchange_type: "direct".to_owned(),
             routing_key: None,
             declare: true,
-            queue_type: QueueType::Quorum,
-            arguments: Vec::new(),
+            topology: TopologyOptions::default(),
             durable: true,
             exclusive: false,
             prefetch: 10,
             priority: None,
             delay: None,
             ttl: None,
+            format: Format::default(),
+            retry: RetryOptions::default(),
             tls: TlsOptions::default(),
         }
     }
@@ -112,7 +98,7 @@ impl Default for QueueOptions {
 
 impl QueueOptions {
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: &'static [&'static str] = &[
         "name",
         "timeout",
         "redial_timeout",
@@ -124,6 +110,13 @@ impl QueueOptions {
         "declare",
         "queue_type",
         "arguments",
+        "bindings",
+        "max_length",
+        "overflow",
+        "dead_letter_exchange",
+        "dead_letter_routing_key",
+        "single_active_consumer",
+        "max_priority",
         "durable",
         "exclusive",
         "prefetch",
@@ -131,18 +124,23 @@ impl QueueOptions {
         "delay",
         "ttl",
         "format",
+        "max_attempts",
+        "backoff",
+        "failed_queue",
+        "requeue_on_fail",
         "tls",
     ];
 
-    /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
+    /// Reads the options written at `place` over `self` (the defaults). `null` leaves a default.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`]: an unknown name (with the nearest known one) or a wrong value.
-    pub fn apply(mut self, what: &str, input: &Input) -> Result<Self> {
-        for (key, value) in input.map(what)? {
-            let path = &format!("{what}: option '{key}'");
+    pub fn apply<'a>(mut self, place: impl Into<Place<'a>>, input: &Input) -> Result<Self> {
+        let place = place.into();
+        for (key, value) in input.map(place.name())? {
+            let path = &place.entry(key);
             if !Self::NAMES.contains(&key.as_str()) {
-                return Err(Error::config(unknown_option(what, key, &Self::NAMES)));
+                return Err(Error::config(place.unknown(key, Self::NAMES)));
             }
             if *value == Input::Null {
                 continue;
@@ -159,23 +157,39 @@ impl QueueOptions {
                 }
                 "container_id" => self.container_id = Some(not_empty(value.text(path)?, path)?),
                 "exchange" => self.exchange = Some(value.text(path)?).filter(|x| !x.is_empty()),
-                "exchange_type" => self.exchange_type = not_empty(value.text(path)?, path)?,
+                "exchange_type" => self.exchange_type = exchange_type(value.text(path)?, path)?,
                 "routing_key" => self.routing_key = Some(value.text(path)?),
                 "declare" => self.declare = value.bool(path)?,
-                "queue_type" => self.queue_type = queue_type(&value.text(path)?, path)?,
-                "arguments" => self.arguments = value.map(path)?.to_vec(),
                 "durable" => self.durable = value.bool(path)?,
                 "exclusive" => self.exclusive = value.bool(path)?,
                 "prefetch" => self.prefetch = value.int(path, 1..=65_535)? as u32,
                 "priority" => self.priority = Some(value.int(path, 0..=255)? as u8),
                 "delay" => self.delay = Some(value.seconds(path)?),
                 "ttl" => self.ttl = Some(value.seconds(path)?),
-                "format" => format_name(&value.text(path)?, path)?,
+                "format" => self.format = format(&value.text(path)?, path)?,
                 "tls" => self.tls = tls(value, path)?,
-                _ => {}
+                name => {
+                    if !self.retry.read(name, value, path)? {
+                        self.topology.set(name, value, path)?;
+                    }
+                }
             }
         }
         Ok(self)
+    }
+
+    /// Of a job that names none. A queue with `max_priority` would take it for 0.
+    pub(crate) fn usual_priority(&self) -> Option<u8> {
+        let default = self.topology.max_priority.map(|_| 4);
+        self.priority.or(default)
+    }
+
+    /// What can be known to be wrong once all of them are there.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`]: options that contradict each other.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.topology.check(self)
     }
 }
 
@@ -186,23 +200,15 @@ fn not_empty(text: String, path: &str) -> Result<String> {
     Ok(text)
 }
 
-fn queue_type(text: &str, path: &str) -> Result<QueueType> {
-    match text {
-        "quorum" => Ok(QueueType::Quorum),
-        "classic" => Ok(QueueType::Classic),
-        other => Err(Error::config(format!(
-            "{path}: expected 'quorum' or 'classic', got '{other}'"
-        ))),
-    }
-}
-
-fn format_name(text: &str, path: &str) -> Result<()> {
-    if text == "roadrunner" {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "{path}: expected 'roadrunner', got '{text}'"
-    )))
+fn format(text: &str, path: &str) -> Result<Format> {
+    let known = Format::ALL.iter().find(|format| format.as_str() == text);
+    known.copied().ok_or_else(|| {
+        let names = Format::ALL.map(|format| format!("'{}'", format.as_str()));
+        Error::config(format!(
+            "{path}: expected one of {}, got '{text}'",
+            names.join(", ")
+        ))
+    })
 }
 
 fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
@@ -268,11 +274,23 @@ pub struct ConsumerOptions {
     pub auto_ack: bool,
     /// The session to take (Service Bus).
     pub session: Option<String>,
+    /// What becomes of a job that failed; where it is silent, the queue's own say.
+    pub retry: RetryOptions,
 }
 
 impl ConsumerOptions {
     /// The names, as PHP writes them.
-    pub const NAMES: [&'static str; 5] = ["prefetch", "timeout", "priority", "auto_ack", "session"];
+    pub const NAMES: &'static [&'static str] = &[
+        "prefetch",
+        "timeout",
+        "priority",
+        "auto_ack",
+        "session",
+        "max_attempts",
+        "backoff",
+        "failed_queue",
+        "requeue_on_fail",
+    ];
 
     /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
     ///
@@ -282,8 +300,13 @@ impl ConsumerOptions {
         for (key, value) in input.map(what)? {
             let path = &format!("{what}: option '{key}'");
             match (key.as_str(), value) {
+                ("exclusive", _) => {
+                    return Err(Error::config(format!(
+                        "{what}: AMQP 1.0 has no exclusive consumers; the queue option 'single_active_consumer' serves one consumer at a time, and the queue option 'exclusive' makes a queue of this process alone"
+                    )))
+                }
                 (key, _) if !Self::NAMES.contains(&key) => {
-                    return Err(Error::config(unknown_option(what, key, &Self::NAMES)))
+                    return Err(Error::config(unknown_option(what, key, Self::NAMES)))
                 }
                 (_, Input::Null) => {}
                 ("prefetch", value) => self.prefetch = Some(value.int(path, 1..=65_535)? as u32),
@@ -293,7 +316,10 @@ impl ConsumerOptions {
                     self.priority = Some(value.int(path, range)? as i32);
                 }
                 ("auto_ack", value) => self.auto_ack = value.bool(path)?,
-                (_, value) => self.session = Some(value.text(path)?),
+                ("session", value) => self.session = Some(value.text(path)?),
+                (name, value) => {
+                    self.retry.read(name, value, path)?;
+                }
             }
         }
         Ok(self)

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::connection::{dial, Connection, SenderLink};
+use crate::backoff::{self, Lives};
+use crate::connection::{dial, Connection, Scout, SenderLink};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
-use crate::id;
 use crate::management::Management;
 use crate::runtime;
 use crate::sync::Mutex;
@@ -54,10 +54,21 @@ struct Entry {
     connection: Connection,
     senders: HashMap<Option<String>, (SenderLink, Instant)>,
     management: Option<Management>,
+    scout: Option<Scout>,
     /// What was declared (or found) over this connection.
     declared: HashMap<String, Instant>,
     /// The connection is lost: until when it is dialled again, by however many calls.
     give_up: Option<Instant>,
+    lives: Lives,
+}
+
+/// A connection that was lost.
+struct Lost {
+    error: Error,
+    /// Until when it is dialled again.
+    give_up: Instant,
+    /// How many broke soon after they were made, this one the last.
+    short_lived: u32,
 }
 
 fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
@@ -112,7 +123,7 @@ pub(crate) fn connection(
         Ok(connection) => connection,
         Err(error) => {
             // The next call starts afresh, or goes on where this one's deadline ended it.
-            let goes_on = lost.is_some_and(|(_, give_up)| Instant::now() < give_up);
+            let goes_on = lost.is_some_and(|lost| Instant::now() < lost.give_up);
             let undecided = match error.kind() {
                 ErrorKind::Interrupted | ErrorKind::Timeout => true,
                 ErrorKind::Connection => goes_on,
@@ -135,8 +146,10 @@ pub(crate) fn connection(
             connection: connection.clone(),
             senders: HashMap::new(),
             management: None,
+            scout: None,
             declared: HashMap::new(),
             give_up: None,
+            lives: Lives::begin(pool.entries.get(&key).map(|entry| entry.lives)),
         };
         pool.entries.insert(key, entry);
         connection.clone()
@@ -157,15 +170,17 @@ pub(crate) fn is_connected(endpoint: &Arc<Endpoint>, role: Role) -> bool {
 }
 
 /// The pooled connection; if it is lost, why, and until when it is dialled again.
-fn pooled(
-    key: &(Arc<Endpoint>, Role),
-    redial: Duration,
-) -> Option<(Connection, Option<(Error, Instant)>)> {
+fn pooled(key: &(Arc<Endpoint>, Role), redial: Duration) -> Option<(Connection, Option<Lost>)> {
     with_pool(|pool| {
         let entry = pool.entries.get_mut(key)?;
         let lost = entry.connection.lost().map(|error| {
-            let give_up = entry.give_up.get_or_insert_with(|| Instant::now() + redial);
-            (error, *give_up)
+            let first = entry.give_up.is_none();
+            let give_up = *entry.give_up.get_or_insert_with(|| Instant::now() + redial);
+            Lost {
+                error,
+                give_up,
+                short_lived: if first { entry.lives.ended() } else { 0 },
+            }
         });
         Some((entry.connection.clone(), lost))
     })
@@ -189,12 +204,15 @@ pub(crate) fn was_lost(endpoint: &Arc<Endpoint>, roles: &[Role]) -> bool {
 fn dial_until(
     endpoint: &Arc<Endpoint>,
     role: Role,
-    lost: Option<&(Error, Instant)>,
+    lost: Option<&Lost>,
     wait: &Wait<'_>,
 ) -> Result<Connection> {
-    let Some((lost, give_up)) = lost else {
+    let Some(lost) = lost else {
         return dial_once(endpoint, role, wait);
     };
+    let give_up = lost.give_up;
+    let left = give_up.saturating_duration_since(Instant::now());
+    wait.sleep(backoff::pause(lost.short_lived).min(left))?;
     let mut attempts = 0u32;
     // The same cause many times is one cause.
     let mut causes: Vec<Error> = Vec::new();
@@ -212,14 +230,13 @@ fn dial_until(
         if !causes.contains(&error) {
             causes.push(error);
         }
-        let longest = Duration::from_millis(50) * 2u32.saturating_pow(attempts.min(8));
-        let pause = longest.min(Duration::from_secs(10)).mul_f64(id::jitter());
         let left = give_up.saturating_duration_since(Instant::now());
-        wait.sleep(pause.min(left))?;
-        if wait.left().is_zero() || Instant::now() >= *give_up {
+        wait.sleep(backoff::pause(attempts).min(left))?;
+        if wait.left().is_zero() || Instant::now() >= give_up {
             let causes: Vec<&str> = causes.iter().map(Error::message).collect();
             return Err(Error::connection(format!(
-                "lost the connection ({lost}) and dialled {attempts} times in vain: {}",
+                "lost the connection ({}) and dialled {attempts} times in vain: {}",
+                lost.error,
                 causes.join("; ")
             )));
         }
@@ -328,6 +345,41 @@ pub(crate) fn management(
         Ok(management)
     });
     cached.unwrap_or_else(|| Management::open(connection))
+}
+
+/// The session for questions of a connection, for one of them: it is given back
+/// with [`keep_scout`] when it can be asked again. Who asks meanwhile, as a signal
+/// handler does, gets another one.
+pub(crate) fn scout(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    connection: &Connection,
+) -> Result<Scout> {
+    let kept = with_entry(endpoint, role, connection, |entry| entry.scout.take());
+    match kept.flatten() {
+        Some(scout) => Ok(scout),
+        None => Scout::open(connection)?.ok_or_else(|| {
+            Error::connection(format!(
+                "{}: all of the connection's sessions are in use",
+                connection.label()
+            ))
+        }),
+    }
+}
+
+/// Keeps the session for the next question.
+pub(crate) fn keep_scout(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    connection: &Connection,
+    scout: Scout,
+) {
+    let unused = with_entry(endpoint, role, connection, |entry| {
+        entry.scout.replace(scout)
+    });
+    if let Some(Some(other)) = unused {
+        other.close();
+    }
 }
 
 /// True when `name` was declared over this connection no longer ago than `age`.

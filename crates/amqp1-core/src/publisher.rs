@@ -4,6 +4,8 @@
 //! under the same message-id, within the deadline. What was confirmed is never
 //! sent again.
 
+mod verify;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +15,13 @@ use bytes::Bytes;
 use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
-use crate::format::roadrunner::{self, Envelope};
-use crate::job::{HeaderValue, Job};
+use crate::format::copy::{copy, Changes};
+use crate::format::envelope::{now_millis, Envelope};
+use crate::format::{self, Decoded};
+use crate::job::Job;
 use crate::live::Definition;
 use crate::pool::{self, Role};
-use crate::route::Destination;
+use crate::route::{Destination, Route};
 use crate::wait::Wait;
 
 /// Unconfirmed jobs at the most.
@@ -33,17 +37,6 @@ const FRESH_TRIES: u32 = 8;
 /// Larger messages wait for the attach, to learn the broker's limit before sending.
 const LARGE: usize = 64 * 1024;
 
-/// What a copy of a job adds to the job.
-#[derive(Debug, Default)]
-pub(crate) struct Extra<'a> {
-    /// The pipeline that the first producer named.
-    pub pipeline: Option<&'a str>,
-    /// Deliveries before this copy.
-    pub attempts: u32,
-    /// What a failed job carries.
-    pub failure: &'a [(&'a str, HeaderValue<'a>)],
-}
-
 /// A message whose outcome is awaited.
 #[derive(Debug)]
 struct Sent {
@@ -53,6 +46,8 @@ struct Sent {
     released_is_taken: bool,
     /// It goes to a queue by name, ours to declare: `released` means that the queue is gone.
     to_queue: bool,
+    /// `accepted` does not say that the queue exists.
+    unsure: bool,
     resent: u32,
 }
 
@@ -67,6 +62,8 @@ pub(crate) struct Publisher {
     bytes: usize,
     outcomes: Vec<(u64, Outcome)>,
     lost: Vec<(u64, Error)>,
+    /// Accepted; whether their queue exists is to be seen.
+    unsure: Vec<u64>,
     failures: Vec<(u64, Error)>,
     generation: u64,
 }
@@ -81,6 +78,7 @@ impl Publisher {
             bytes: 0,
             outcomes: Vec::new(),
             lost: Vec::new(),
+            unsure: Vec::new(),
             failures: Vec::new(),
             generation: fork::generation(),
         }
@@ -95,6 +93,11 @@ impl Publisher {
         Err(Error::interrupted(
             "the process was forked while jobs were being sent: they are the parent's",
         ))
+    }
+
+    /// The broker's name of its queue.
+    pub fn queue(&self) -> &str {
+        &self.definition.broker_queue
     }
 
     /// The index that the next job gets.
@@ -120,35 +123,75 @@ impl Publisher {
         job: &Job<'_>,
         id: &str,
         destination: Destination,
-        extra: &Extra<'_>,
         wait: &Wait<'_>,
     ) -> Result<()> {
         self.check_process()?;
         let definition = Arc::clone(&self.definition);
         let options = &definition.options;
+        format::check(options.format, job, id)
+            .map_err(|error| error.context(definition.describe()))?;
         let delay = job.options.delay.or(options.delay).unwrap_or_default();
         let route = definition.route(&destination, delay, wait)?;
-        // A copy outlives the pipeline's TTL: what failed is to be looked at.
-        let default_ttl = options.ttl.filter(|_| extra.pipeline.is_none());
-        let ttl = job.options.ttl.or(default_ttl);
+        let ttl = job.options.ttl.or(options.ttl);
         let expires_in = ttl.filter(|_| route.ttl_is_lost).map(|ttl| ttl + delay);
-        let payload = roadrunner::encode(
-            job,
-            &Envelope {
-                id,
-                pipeline: extra.pipeline.unwrap_or(&definition.pipeline),
-                durable: job.options.durable.unwrap_or(options.durable),
-                priority: job.options.priority.or(options.priority),
-                ttl: ttl.filter(|_| !route.ttl_is_lost),
-                expires_at: expires_in
-                    .map(|after| roadrunner::now_millis() + after.as_millis() as i64),
-                delay,
-                delay_mark: route.delay_mark,
-                to: route.to.as_deref(),
-                attempts: extra.attempts,
-                failure: extra.failure,
-            },
-        );
+        let envelope = Envelope {
+            id,
+            pipeline: &definition.pipeline,
+            durable: job.options.durable.unwrap_or(options.durable),
+            priority: job.options.priority.or(options.usual_priority()),
+            ttl: ttl.filter(|_| !route.ttl_is_lost),
+            expires_at: expires_in.map(|after| now_millis() + after.as_millis() as i64),
+            delay,
+            delay_mark: route.delay_mark,
+            to: route.to.as_deref(),
+            routing_key: definition.routing_key_of(&destination),
+        };
+        let mapping = || {
+            let live = definition.connect(Role::Publish, wait)?;
+            Ok(live.dialect.property_mapping())
+        };
+        let payload = format::encode(options.format, job, &envelope, mapping)?;
+        self.dispatch(payload, route, destination, delay, wait)
+    }
+
+    /// Sends a job that came once more, in the format it has. Its delay and TTL
+    /// are the changes'; how the broker is told of them is the route's.
+    /// On an error nothing was sent.
+    pub fn send_copy(
+        &mut self,
+        decoded: &Decoded,
+        changes: &Changes<'_>,
+        destination: Destination,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        self.check_process()?;
+        let definition = Arc::clone(&self.definition);
+        let delay = changes.delay;
+        let route = definition.route(&destination, delay, wait)?;
+        let expires_in = changes.ttl.filter(|_| route.ttl_is_lost);
+        let expires_in = expires_in.map(|ttl| ttl + delay);
+        let changes = Changes {
+            to: route.to.as_deref(),
+            delay_mark: route.delay_mark,
+            ttl: changes.ttl.filter(|_| !route.ttl_is_lost),
+            expires_at: expires_in
+                .map(|after| now_millis().saturating_add(after.as_millis() as i64))
+                .or(changes.expires_at),
+            ..changes.clone()
+        };
+        let payload = copy(decoded, &changes);
+        self.dispatch(payload, route, destination, delay, wait)
+    }
+
+    /// Sends a whole message.
+    fn dispatch(
+        &mut self,
+        payload: Bytes,
+        route: Route,
+        destination: Destination,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
         if payload.len() > LARGE {
             self.check_size(&route.sender.ready(wait)?, payload.len())?;
         }
@@ -167,6 +210,7 @@ impl Publisher {
             delay,
             released_is_taken: route.released_is_taken,
             to_queue: route.to_queue,
+            unsure: route.unsure && route.to_queue,
             resent: 0,
         }));
         if let Err(error) = sent {
@@ -215,7 +259,11 @@ impl Publisher {
                 continue;
             }
             if left <= pending {
-                return Ok(true);
+                if self.unsure.is_empty() {
+                    return Ok(true);
+                }
+                self.verify(wait)?;
+                continue;
             }
             let (tracker, outcomes) = (&self.tracker, &mut self.outcomes);
             let more = wait.until(tracker.signal(), || {
@@ -247,6 +295,7 @@ impl Publisher {
         };
         match (&outcome, slot.as_ref()) {
             (Outcome::Lost(error), Some(_)) => return self.lost.push((index, error.clone())),
+            (Outcome::Accepted, Some(sent)) if sent.unsure => return self.unsure.push(index),
             (Outcome::Accepted, _) | (_, None) => {}
             (Outcome::Released, Some(sent)) if sent.released_is_taken => {}
             (Outcome::Released, Some(sent)) if sent.to_queue => {

@@ -1,11 +1,13 @@
 //! A queue as its users see it.
 
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
 use crate::connection::{probe, tls};
 use crate::delay;
+use crate::delivery::Delivery;
 use crate::dialect::DelaySupport;
 use crate::endpoint::{split_query, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +18,8 @@ use crate::live::{Definition, Live};
 use crate::management::{Management, Response};
 use crate::options::QueueOptions;
 use crate::pool::Role;
-use crate::publisher::{Extra, Publisher};
+use crate::publisher::Publisher;
+use crate::pull::Pull;
 use crate::route::Destination;
 use crate::topology::{queue_path, Strictness};
 use crate::wait::Wait;
@@ -48,7 +51,7 @@ pub struct QueueStats {
 /// Who is at the other end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrokerInfo {
-    /// `rabbitmq4`, `embedded` or `generic`.
+    /// `rabbitmq4`, `rabbitmq3`, `embedded` or `generic`.
     pub dialect: String,
     /// The product of the broker's `open`.
     pub product: String,
@@ -88,8 +91,16 @@ impl Queue {
     pub fn new(dsn: &str, queue: Option<&str>, options: QueueOptions) -> Result<Self> {
         let (address, _) = split_query(dsn)?;
         let endpoint = Endpoint::parse(address, &options)?;
+        Self::at(endpoint, queue.unwrap_or(DEFAULT_QUEUE), options)
+    }
+
+    /// A queue at an endpoint that was made with these options.
+    ///
+    /// # Errors
+    /// As [`Queue::new`].
+    pub fn at(endpoint: Endpoint, queue: &str, options: QueueOptions) -> Result<Self> {
+        options.check()?;
         tls::check(&endpoint.tls)?;
-        let queue = queue.unwrap_or(DEFAULT_QUEUE);
         if queue.is_empty() {
             return Err(Error::config("the queue's name must not be empty"));
         }
@@ -114,6 +125,27 @@ impl Queue {
         defaults.apply("DSN", &query)
     }
 
+    pub(crate) fn of(definition: Definition) -> Self {
+        Self {
+            definition: Arc::new(definition),
+        }
+    }
+
+    /// The next job, for whoever pulls: `None` when there is none, and none comes
+    /// within `patience`. Nothing is attached when it returns without one;
+    /// otherwise until the job is dropped.
+    ///
+    /// # Errors
+    /// As [`crate::Consumer::next`]; Timeout when the broker does not answer.
+    pub fn reserve(&self, patience: Duration, wait: &Wait<'_>) -> Result<Option<Delivery>> {
+        let pull = Pull::new(self);
+        let job = pull.take(1, patience, wait)?.pop();
+        if job.is_none() {
+            pull.close();
+        }
+        Ok(job)
+    }
+
     pub(crate) fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }
@@ -128,6 +160,12 @@ impl Queue {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.definition.endpoint.label()
+    }
+
+    /// Whether consumers leave this queue alone: they ask for nothing more and give
+    /// back what nobody has seen, within [`crate::wait::SLICE`] of a wait under way.
+    pub fn set_paused(&self, paused: bool) {
+        self.definition.paused.store(paused, Ordering::Relaxed);
     }
 
     /// The configured deadline of blocking calls.
@@ -148,7 +186,7 @@ impl Queue {
             None => id::job_id(),
         };
         let mut publisher = Publisher::new(Arc::clone(&self.definition));
-        let sent = publisher.send(job, &id, Destination::of(job), &Extra::default(), wait);
+        let sent = publisher.send(job, &id, Destination::of(job), wait);
         sent.map_err(|error| match error.kind() {
             ErrorKind::Timeout => error.context(format!("job {id}")),
             _ => error,
@@ -229,11 +267,14 @@ impl Queue {
     /// There is a bounded number of delay queues, so all of them are asked, at once.
     fn in_delay_queues(&self, wait: &Wait<'_>) -> Result<u64> {
         let definition = &self.definition;
-        let target = definition.delay_target();
         let now = roadrunner::now_millis().unsigned_abs();
-        let paths: Vec<String> = delay::names(&target, now)
-            .map(|name| queue_path(&name))
-            .collect();
+        // Jobs that are tried again go to the queue, past its exchange.
+        let mut targets = vec![definition.broker_queue.clone()];
+        if definition.delay_target() != definition.broker_queue {
+            targets.push(definition.delay_target());
+        }
+        let names = targets.iter().flat_map(|target| delay::names(target, now));
+        let paths: Vec<String> = names.map(|name| queue_path(&name)).collect();
         let answers = self.managed("stats()", wait, |management| {
             management.get_all(&paths, wait)
         })?;

@@ -31,6 +31,8 @@ pub(crate) struct Route {
     pub ttl_is_lost: bool,
     /// To a queue by its name, not to an exchange.
     pub to_queue: bool,
+    /// `accepted` does not say that the queue exists.
+    pub unsure: bool,
 }
 
 impl Definition {
@@ -66,6 +68,7 @@ impl Definition {
                 released_is_taken: false,
                 ttl_is_lost: false,
                 to_queue: place.exchange.is_none(),
+                unsure: live.dialect.confirms_what_it_loses(),
             });
         }
         if let Destination::Queue(queue) = destination {
@@ -94,6 +97,12 @@ impl Definition {
         }
     }
 
+    /// The routing key of a job that goes to an exchange.
+    pub fn routing_key_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let place = self.place(destination);
+        place.exchange.map(|_| place.key)
+    }
+
     /// For messages: `exchange 'x' with routing key 'k'`, or `queue 'q'`.
     pub fn name_of(&self, destination: &Destination) -> String {
         let place = self.place(destination);
@@ -101,6 +110,12 @@ impl Definition {
             Some(exchange) => format!("exchange '{exchange}' with routing key '{}'", place.key),
             None => format!("queue '{}'", place.key),
         }
+    }
+
+    /// The queue that a job for `destination` goes to, if not to an exchange.
+    pub fn queue_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let place = self.place(destination);
+        place.exchange.is_none().then_some(place.key)
     }
 
     /// What the delay queues of the usual destination are named after.
@@ -114,11 +129,9 @@ impl Definition {
             return Ok(());
         }
         let memo = format!("{queue}\n");
+        self.declare_by_attaching(queue, &QueueOptions::default(), &memo, wait)?;
         self.once(Role::Publish, &memo, Duration::MAX, wait, |management| {
-            let options = QueueOptions {
-                queue_type: self.options.queue_type,
-                ..QueueOptions::default()
-            };
+            let options = topology::like(&self.options);
             let topology = Topology {
                 queue,
                 options: &options,
@@ -147,6 +160,7 @@ impl Definition {
             released_is_taken: false,
             ttl_is_lost: false,
             to_queue,
+            unsure: live.dialect.confirms_what_it_loses(),
         })
     }
 
@@ -162,7 +176,7 @@ impl Definition {
         let plugin = self.options.exchange_type == DELAYED_EXCHANGE;
         match (live.dialect.delay(), place.exchange) {
             (DelaySupport::Unsupported, _) => Err(Error::unsupported(format!(
-                "{}: this broker cannot delay a job; push without 'delay'",
+                "{}: this broker cannot delay a job; push without 'delay', and retry with 'backoff' 0",
                 self.describe()
             ))),
             (DelaySupport::EnqueueTime, _) if is_usual => Ok(Route {
@@ -172,6 +186,7 @@ impl Definition {
                 released_is_taken: false,
                 ttl_is_lost: false,
                 to_queue: place.exchange.is_none(),
+                unsure: live.dialect.confirms_what_it_loses(),
             }),
             (DelaySupport::EnqueueTime, _) => {
                 let address = place.address(live.dialect)?;
@@ -287,7 +302,10 @@ impl Place<'_> {
         match self.exchange {
             Some(exchange) => dialect.exchange_address(exchange, self.key),
             // The default exchange routes by queue name.
-            None => Ok(dialect.queue_address(self.key)),
+            None => {
+                dialect.check_name(self.key)?;
+                Ok(dialect.queue_address(self.key))
+            }
         }
     }
 

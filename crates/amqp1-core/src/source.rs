@@ -1,10 +1,12 @@
 //! One queue of a consumer: its receiver link, attached again when it was lost.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_amqp::Value;
 
+use crate::backoff::{self, Lives};
 use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,6 +14,7 @@ use crate::fork;
 use crate::live::Definition;
 use crate::options::ConsumerOptions;
 use crate::pool::{self, Role};
+use crate::retry::{Redelivery, RetryOptions};
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 
@@ -21,7 +24,14 @@ pub(crate) struct Source {
     pub definition: Arc<Definition>,
     prefetch: u32,
     priority: Option<i32>,
+    retry: RetryOptions,
     attached: Mutex<Option<Attached>>,
+    /// The consumer wants nothing of it.
+    held: AtomicBool,
+    /// What the link was told of being paused.
+    told: AtomicBool,
+    /// How long its links last.
+    lives: Mutex<Option<Lives>>,
     /// After failed attaches: how long it is left alone, and until when.
     rest: Mutex<Option<(Duration, Instant)>>,
 }
@@ -29,6 +39,9 @@ pub(crate) struct Source {
 /// How long a queue that cannot be had is left alone while others are served:
 /// at first, and after many attempts.
 const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
+/// Before an attach after links that broke at once: other queues wait meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Before an attach that the broker refused for a passing reason.
 const RETRY: Duration = Duration::from_millis(250);
@@ -39,6 +52,32 @@ const RETRY: Duration = Duration::from_millis(250);
 pub(crate) struct HeldLink {
     link: ReceiverLink,
     generation: u64,
+    pub dialect: &'static dyn Dialect,
+    /// The broker's address of the queue.
+    pub address: String,
+    /// What becomes of its jobs that fail.
+    pub retry: RetryOptions,
+    /// Asked for when the first job is given back.
+    redelivery: OnceLock<Redelivery>,
+}
+
+impl HeldLink {
+    /// What the broker does about jobs of this queue that are given back.
+    pub fn redelivery(&self, definition: &Definition, wait: &Wait<'_>) -> Result<Redelivery> {
+        if let Some(known) = self.redelivery.get() {
+            return Ok(*known);
+        }
+        let remote = self.link.remote();
+        let found = match self.dialect.redelivery(remote, None) {
+            Some(found) => found,
+            None => {
+                let queue_type = definition.queue_type(wait)?;
+                let found = self.dialect.redelivery(remote, queue_type.as_deref());
+                found.unwrap_or(Redelivery::Uncounted)
+            }
+        };
+        Ok(*self.redelivery.get_or_init(|| found))
+    }
 }
 
 impl std::ops::Deref for HeldLink {
@@ -58,20 +97,19 @@ impl Drop for HeldLink {
     }
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Attached {
-    generation: u64,
-    pub link: Arc<HeldLink>,
-    pub dialect: &'static dyn Dialect,
-    pub address: Arc<str>,
-}
+/// The link of a source; of whatever process, see [`HeldLink`].
+pub(crate) type Attached = Arc<HeldLink>;
 
 impl Source {
     pub fn new(definition: Arc<Definition>, options: &ConsumerOptions) -> Self {
         Self {
             prefetch: options.prefetch.unwrap_or(definition.options.prefetch),
             priority: options.priority,
+            retry: options.retry.over(&definition.options.retry),
             attached: Mutex::new(None),
+            held: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            lives: Mutex::new(None),
             rest: Mutex::new(None),
             definition,
         }
@@ -124,6 +162,8 @@ impl Source {
     }
 
     fn attach_now(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
+        let broken = self.lives.lock().map_or(0, |lives| lives.ended());
+        wait.sleep(backoff::pause(broken).min(LONGEST_PAUSE))?;
         let mut again = self.definition.options.declare;
         // A queue is declared when it turns out to be missing: RabbitMQ answers no
         // declaration while it is short of memory, and a worker that starts then
@@ -164,12 +204,14 @@ impl Source {
 
     fn try_attach(&self, declare: bool, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let definition = &self.definition;
-        let live = match declare {
-            true => definition.live(Role::Consume, wait)?,
-            false => definition.connect(Role::Consume, wait)?,
-        };
+        let mut live = definition.connect(Role::Consume, wait)?;
+        let unasked = live.dialect.makes_what_is_missing() && definition.options.declare;
+        if declare || unasked {
+            live = definition.live(Role::Consume, wait)?;
+        }
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
+            in_windows: live.dialect.overruns_credit(),
             properties: Vec::new(),
         };
         if let Some(priority) = self.priority {
@@ -183,6 +225,7 @@ impl Source {
                 .properties
                 .push((property.to_owned(), Value::from(priority)));
         }
+        live.dialect.check_name(&definition.broker_queue)?;
         let address = live.dialect.queue_address(&definition.broker_queue);
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone())?;
         let Some(link) = link else {
@@ -210,15 +253,17 @@ impl Source {
                 return Err(error);
             }
         }
-        *self.attached.lock() = Some(Attached {
+        self.told.store(false, Ordering::Relaxed);
+        let mut lives = self.lives.lock();
+        *lives = Some(Lives::begin(*lives));
+        *self.attached.lock() = Some(Arc::new(HeldLink {
+            link,
             generation: fork::generation(),
-            link: Arc::new(HeldLink {
-                link,
-                generation: fork::generation(),
-            }),
             dialect: live.dialect,
-            address: Arc::from(address),
-        });
+            address,
+            retry: self.retry.clone(),
+            redelivery: OnceLock::new(),
+        }));
         Ok(())
     }
 
@@ -228,7 +273,7 @@ impl Source {
         let Some(attached) = self.attached() else {
             return Ok(None);
         };
-        match attached.link.take() {
+        match attached.take() {
             Ok(Some(incoming)) => Ok(Some((incoming, attached))),
             Ok(None) => Ok(None),
             Err(error) => {
@@ -238,14 +283,42 @@ impl Source {
         }
     }
 
-    /// Asks for nothing more and gives back what is buffered; or asks again.
+    /// Asks for nothing more and gives back what is buffered; or asks again, unless
+    /// the pipeline is paused.
     pub fn set_paused(&self, paused: bool) {
+        self.held.store(paused, Ordering::Relaxed);
         if let Some(attached) = self.attached() {
-            // A link that is gone has given back everything already.
-            let _ = attached
-                .link
-                .set_prefetch(if paused { 0 } else { self.prefetch });
+            self.tell(&attached, self.is_paused());
         }
+    }
+
+    /// The consumer is paused, or the pipeline is.
+    pub fn is_paused(&self) -> bool {
+        self.held.load(Ordering::Relaxed) || self.definition.paused.load(Ordering::Relaxed)
+    }
+
+    /// Tells the link when that has changed. True when there is none, and one is wanted.
+    pub fn follow(&self) -> bool {
+        let paused = self.is_paused();
+        if self.told.load(Ordering::Relaxed) == paused {
+            return false;
+        }
+        match self.attached() {
+            Some(attached) => {
+                self.tell(&attached, paused);
+                false
+            }
+            None => {
+                self.told.store(paused, Ordering::Relaxed);
+                !paused
+            }
+        }
+    }
+
+    fn tell(&self, attached: &Attached, paused: bool) {
+        self.told.store(paused, Ordering::Relaxed);
+        // A link that is gone has given back everything already.
+        let _ = attached.set_prefetch(if paused { 0 } else { self.prefetch });
     }
 
     /// Gives back what is buffered and lets go of the link, which is closed when
@@ -259,8 +332,10 @@ impl Source {
 
     /// Gives back everything that is not settled, and detaches.
     pub fn close(&self) {
+        // Ended by us: the next one need not wait.
+        *self.lives.lock() = None;
         if let Some(attached) = self.attached() {
-            attached.link.close();
+            attached.close();
             *self.attached.lock() = None;
         }
     }

@@ -11,10 +11,10 @@ mod peer;
 
 use std::time::{Duration, Instant};
 
-use amqp1_core::{Consumer, ConsumerOptions, Error, ErrorKind};
+use amqp1_core::{Consumer, ConsumerOptions, Error, ErrorKind, Wait};
 use calls::{
-    condition, consume, consume_some, good_broker_still_works, nested, push, push_within, queue,
-    second, watch,
+    bounded, condition, consume, consume_some, good_broker_still_works, nested, push, push_within,
+    queue, second, watch,
 };
 use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::performatives::{Close, Detach, Disposition, End};
@@ -286,6 +286,20 @@ fn deliveries_without_credit_end_the_connection() {
     let most = 5 * peer.connections();
     assert!(got.map_or(true, |got| got.len() <= most));
     assert!(peer.connections() > 1, "it stayed on the connection");
+}
+
+#[test]
+fn a_broker_that_takes_the_attach_and_breaks_off_is_dialled_with_growing_pauses() {
+    let peer = Peer::start(|talk| {
+        talk.attached(0)?;
+        None
+    });
+    let wait = Wait::uninterrupted(Duration::from_secs(4));
+    let consumer = Consumer::new(vec![queue(&peer.dsn)], ConsumerOptions::default()).unwrap();
+    let got = bounded("breaks off", || consumer.next(&wait));
+    assert!(!matches!(got, Ok(Some(_))));
+    let connections = peer.connections();
+    assert!((3..30).contains(&connections), "{connections}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::model::arguments::Declaration;
 use crate::model::queue::Queue;
 use crate::model::store::{ConnectionId, Store};
 
-/// What GET says all queues are: every one keeps acquired and returned messages as a quorum queue.
+/// What GET says a queue is that was declared without a type: each keeps acquired and returned
+/// messages as a quorum queue.
 const QUEUE_TYPE: &str = "quorum";
 
 /// 201 when the queue was made, 200 when it is the same, 409 when it differs, 400 when the
@@ -98,7 +99,10 @@ fn describe(queue: &Queue) -> Value {
         ("durable", Value::Bool(declaration.durable)),
         ("exclusive", Value::Bool(declaration.exclusive)),
         ("auto_delete", Value::Bool(declaration.auto_delete)),
-        ("type", Value::from(QUEUE_TYPE)),
+        (
+            "type",
+            Value::from(declaration.queue_type.as_deref().unwrap_or(QUEUE_TYPE)),
+        ),
         ("arguments", arguments(&declaration.arguments)),
         ("message_count", Value::Ulong(counts.ready)),
         ("delayed_count", Value::Ulong(counts.delayed)),

@@ -52,6 +52,10 @@ pub(crate) struct Declaration {
     pub(crate) max_length_bytes: Option<u64>,
     /// `x-overflow`
     pub(crate) overflow: Overflow,
+    /// `x-single-active-consumer`
+    pub(crate) single_active_consumer: bool,
+    /// `x-queue-type`: kept to answer GET; all queues are of one type here.
+    pub(crate) queue_type: Option<String>,
     /// `x-delayed-retry-type`
     pub(crate) delayed_retry: DelayedRetry,
     /// `x-delayed-retry-min`, milliseconds.
@@ -128,8 +132,12 @@ impl Declaration {
             }
             "x-delayed-retry-min" => self.delayed_retry_min = count(value)?,
             "x-delayed-retry-max" => self.delayed_retry_max = Some(count(value)?),
+            "x-single-active-consumer" => match value {
+                Value::Bool(single) => self.single_active_consumer = *single,
+                _ => return Err("not a boolean".into()),
+            },
             "x-queue-type" => match text(value)?.as_str() {
-                "quorum" | "classic" => {}
+                known @ ("quorum" | "classic") => self.queue_type = Some(known.into()),
                 other => return Err(format!("'{other}' is neither quorum nor classic")),
             },
             "x-dead-letter-strategy"

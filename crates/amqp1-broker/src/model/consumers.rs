@@ -35,9 +35,20 @@ impl Consumer {
 pub(crate) struct Consumers {
     by_link: HashMap<LinkId, Consumer>,
     turns: BTreeMap<Reverse<i32>, VecDeque<LinkId>>,
+    /// Of a queue with a single active consumer: the one that is served.
+    active: Option<LinkId>,
+    single_active: bool,
 }
 
 impl Consumers {
+    /// No consumers yet; with `single_active` one at a time is served, until it is gone.
+    pub(crate) fn new(single_active: bool) -> Self {
+        Self {
+            single_active,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_link.len()
     }
@@ -54,6 +65,7 @@ impl Consumers {
         let turns = self.turns.entry(Reverse(consumer.priority)).or_default();
         turns.push_back(link);
         self.by_link.insert(link, consumer);
+        self.active.get_or_insert(link);
     }
 
     pub(crate) fn remove(&mut self, link: LinkId) {
@@ -67,6 +79,11 @@ impl Consumers {
                 self.turns.remove(&key);
             }
         }
+        if self.active == Some(link) {
+            // Of the highest priority, the one that has waited longest.
+            let first = self.turns.values().next();
+            self.active = first.and_then(|turns| turns.iter().min().copied());
+        }
     }
 
     /// Whose turn it is: the next one with credit among those of the highest priority that have
@@ -77,6 +94,9 @@ impl Consumers {
             for _ in 0..turns.len() {
                 let Some(link) = turns.pop_front() else { break };
                 turns.push_back(link);
+                if self.single_active && self.active != Some(link) {
+                    continue;
+                }
                 if self.by_link.get(&link).is_some_and(Consumer::is_eligible) {
                     found = Some(link);
                     break 'priorities;
@@ -88,5 +108,37 @@ impl Consumers {
         consumer.credit -= 1;
         consumer.unsent += 1;
         Some((link, consumer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consumer(priority: i32) -> Consumer {
+        Consumer {
+            credit: 10,
+            unsent: 0,
+            priority,
+            pre_settled: false,
+        }
+    }
+
+    #[test]
+    fn a_single_active_consumer_is_served_until_it_is_gone() {
+        let mut consumers = Consumers::new(true);
+        for link in [1, 2, 3] {
+            consumers.add(LinkId(link), consumer(0));
+        }
+        let next = |consumers: &mut Consumers| consumers.next().map(|(link, _)| link.0);
+        assert_eq!([next(&mut consumers), next(&mut consumers)], [Some(1); 2]);
+        consumers.remove(LinkId(2));
+        assert_eq!(next(&mut consumers), Some(1));
+        consumers.remove(LinkId(1));
+        assert_eq!([next(&mut consumers), next(&mut consumers)], [Some(3); 2]);
+        consumers.remove(LinkId(3));
+        assert_eq!(next(&mut consumers), None);
+        consumers.add(LinkId(4), consumer(0));
+        assert_eq!(next(&mut consumers), Some(4));
     }
 }

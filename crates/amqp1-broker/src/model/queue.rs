@@ -104,8 +104,8 @@ impl Queue {
     pub(crate) fn new(name: Arc<str>, declaration: Declaration) -> Self {
         Self {
             name,
+            consumers: Consumers::new(declaration.single_active_consumer),
             declaration,
-            consumers: Consumers::default(),
             ready: BTreeMap::new(),
             ready_octets: 0,
             expiring: BTreeSet::new(),

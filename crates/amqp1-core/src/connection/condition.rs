@@ -13,6 +13,8 @@ pub(crate) fn kind(condition: &str) -> ErrorKind {
         "amqp:resource-limit-exceeded"
         | "amqp:link:message-size-exceeded"
         | "amqp:precondition-failed"
+        // A queue that is exclusive to another connection.
+        | "amqp:resource-locked"
         | "amqp:invalid-field"
         | "amqp:decode-error" => ErrorKind::Rejected,
         "amqp:not-implemented" | "amqp:not-allowed" => ErrorKind::Unsupported,

@@ -111,6 +111,7 @@ impl World {
                 let options = ReceiverOptions {
                     prefetch: choices.number().clamp(1, 65_535),
                     properties: Vec::new(),
+                    in_windows: choices.byte() % 2 == 0,
                 };
                 let link = ReceiverLink::open(&self.connection, "a", &options, Signal::new());
                 if let Ok(Some(link)) = link {

@@ -11,13 +11,13 @@ use super::receiver::{self, Incoming, Receiver, MAX_MESSAGE_SIZE};
 use super::sender::{self, Phase, Sender};
 use super::state::{internal, LinkKey, State};
 use super::tracker::Tracked;
-use super::Connection;
+use super::{Connection, Remote};
 use crate::error::{Error, Result};
 use crate::id;
 use crate::wait::{Signal, Wait};
 use crate::wire::frame;
 
-fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {
+pub(super) fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {
     let sender = role == Role::Sender;
     Attach {
         name: name.to_owned(),
@@ -41,14 +41,14 @@ fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {
     }
 }
 
-fn source(address: &str) -> Source {
+pub(super) fn source(address: &str) -> Source {
     Source {
         address: Some(address.to_owned()),
         ..Source::default()
     }
 }
 
-fn target(address: Option<&str>) -> Target {
+pub(super) fn target(address: Option<&str>) -> Target {
     Target {
         address: address.map(str::to_owned),
         ..Target::default()
@@ -165,6 +165,8 @@ impl SenderLink {
 pub(crate) struct ReceiverOptions {
     /// Deliveries that may be unsettled at once.
     pub prefetch: u32,
+    /// Credit is granted when all of the last one is used up, not before.
+    pub in_windows: bool,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
 }
@@ -202,13 +204,19 @@ impl ReceiverLink {
         }
         if let Some((session, out)) = state.session_and_out(key) {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
-            session.receiver = Some(Receiver::new(name, options.prefetch, signal));
+            let receiver = Receiver::new(name, options.prefetch, signal);
+            session.receiver = Some(receiver.in_windows(options.in_windows));
         }
         connection.kick(state);
         Ok(Some(Self {
             connection: connection.clone(),
             key,
         }))
+    }
+
+    /// Who is at the other end.
+    pub fn remote(&self) -> &Remote {
+        self.connection.remote()
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Receiver) -> Result<T>) -> Result<T> {
@@ -228,6 +236,11 @@ impl ReceiverLink {
                 _ => Ok(None),
             },
         })
+    }
+
+    /// Why the link is over, if it is.
+    pub fn failed(&self) -> Option<Error> {
+        self.attached().err()
     }
 
     /// True once the broker has answered the attach; what refused it otherwise.
@@ -298,11 +311,44 @@ impl ReceiverLink {
             None => return Err(state.gone(self.key)),
         };
         if attached && prefetch == 0 {
-            session.send_credit(0, out).map_err(internal)?;
+            session.send_credit(0, false, out).map_err(internal)?;
         }
         session.grant_credit(out).map_err(internal)?;
         self.connection.kick(state);
         Ok(())
+    }
+
+    /// Asks for up to `count` deliveries; with `drain` the broker says when it has
+    /// no more for that. Only for a link attached with a prefetch of zero.
+    pub fn demand(&self, count: u32, drain: bool) -> Result<()> {
+        let mut state = self.connection.lock();
+        let Some((session, out)) = state.session_and_out(self.key) else {
+            return Err(state.gone(self.key));
+        };
+        let Some(receiver) = &mut session.receiver else {
+            return Err(state.gone(self.key));
+        };
+        if let Phase::Detached(error) = &receiver.phase {
+            return Err(error.clone());
+        }
+        receiver.demand(count);
+        let credit = receiver.credit();
+        session.send_credit(credit, drain, out).map_err(internal)?;
+        self.connection.kick(state);
+        Ok(())
+    }
+
+    /// Asks for up to `count` deliveries, unless what was asked for has not all come.
+    pub fn demand_when_spent(&self, count: u32) -> Result<()> {
+        if self.with(|receiver| Ok(receiver.credit() > 0))? {
+            return Ok(());
+        }
+        self.demand(count, false)
+    }
+
+    /// The broker has said that there is no more for what was asked for.
+    pub fn is_drained(&self) -> Result<bool> {
+        self.with(|receiver| Ok(receiver.is_drained()))
     }
 
     /// Gives back what is buffered, flushes, detaches and ends the session.

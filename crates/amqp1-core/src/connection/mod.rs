@@ -16,6 +16,7 @@ pub(crate) mod fuzzing;
 mod handshake;
 mod link;
 mod receiver;
+mod scout;
 mod sender;
 mod session;
 mod state;
@@ -26,6 +27,7 @@ mod tracker;
 pub(crate) use condition::kind as condition_kind;
 pub(crate) use link::{probe, LinkPair, ReceiverLink, ReceiverOptions, SenderLink};
 pub(crate) use receiver::Incoming;
+pub(crate) use scout::{Question, Scout};
 pub(crate) use tracker::{Outcome, Tracked, Tracker};
 
 use std::sync::{Arc, MutexGuard};

@@ -44,6 +44,12 @@ pub(crate) struct Receiver {
     pub signal: Signal,
     /// Deliveries that may be unsettled at once.
     prefetch: u32,
+    /// See [`Receiver::in_windows`].
+    whole_windows: bool,
+    /// Credit is granted when it is asked for, and never renewed.
+    on_demand: bool,
+    /// The broker has nothing more for the credit it was granted on demand.
+    drained: bool,
     credit: u32,
     /// Credit taken back: deliveries that were already on their way use it.
     revoked: u32,
@@ -65,6 +71,9 @@ impl Receiver {
             remote_handle: None,
             signal,
             prefetch,
+            whole_windows: false,
+            on_demand: false,
+            drained: false,
             credit: 0,
             revoked: 0,
             delivery_count: 0,
@@ -74,6 +83,39 @@ impl Receiver {
             accepted: Vec::new(),
             accepted_count: 0,
         }
+    }
+
+    /// Credit is granted when all of the last one is used up, not before: RabbitMQ 3
+    /// counts credit from deliveries that it has not sent yet, and sends too many.
+    pub fn in_windows(mut self, whole_windows: bool) -> Self {
+        self.whole_windows = whole_windows;
+        self
+    }
+
+    /// Credit for `count` deliveries, besides what was granted; never renewed.
+    pub fn demand(&mut self, count: u32) {
+        self.on_demand = true;
+        self.drained = false;
+        self.credit = self.credit.saturating_add(count);
+    }
+
+    /// The broker has answered a drain: what it had has come.
+    pub fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// The broker's `flow` on this link: after a drain it has advanced its
+    /// delivery-count over the credit that is left (2.6.7).
+    pub fn on_flow(&mut self, delivery_count: Option<u32>, credit: u32) {
+        let end = self.delivery_count.wrapping_add(self.credit);
+        // The answer to an earlier drain may come after credit was granted again.
+        if !self.on_demand || credit > 0 || delivery_count != Some(end) {
+            return;
+        }
+        self.delivery_count = end;
+        self.credit = 0;
+        self.drained = true;
+        self.signal.raise();
     }
 
     /// The broker's initial delivery-count.
@@ -189,7 +231,10 @@ impl Receiver {
 
     /// How much credit to grant now, when it is worth a flow frame.
     pub fn wanted_credit(&mut self) -> Option<u32> {
-        if self.phase != Phase::Attached || self.prefetch == 0 {
+        if self.phase != Phase::Attached || self.prefetch == 0 || self.on_demand {
+            return None;
+        }
+        if self.whole_windows && self.credit > 0 {
             return None;
         }
         let free = self.prefetch.saturating_sub(self.held);
@@ -216,7 +261,12 @@ impl Receiver {
 
     /// Nothing is wanted: what still arrives goes back.
     pub fn is_paused(&self) -> bool {
-        self.prefetch == 0
+        self.prefetch == 0 && !self.on_demand
+    }
+
+    /// Deliveries that the broker may still send.
+    pub fn credit(&self) -> u32 {
+        self.credit
     }
 
     /// The delivery-count as we count it.
@@ -298,6 +348,21 @@ mod tests {
         let id = receiver.take().unwrap().delivery_id;
         receiver.accept(id);
         assert_eq!(receiver.wanted_credit(), Some(1));
+    }
+
+    #[test]
+    fn credit_in_whole_windows_waits_for_the_last_delivery() {
+        let mut receiver = receiver(4).in_windows(true);
+        assert_eq!(receiver.wanted_credit(), Some(4));
+        for id in 0..4 {
+            assert_eq!(receiver.wanted_credit(), None);
+            receiver
+                .on_transfer(transfer(Some(id), false), Bytes::new())
+                .unwrap();
+            let id = receiver.take().unwrap().delivery_id;
+            receiver.accept(id);
+        }
+        assert_eq!(receiver.wanted_credit(), Some(4));
     }
 
     #[test]

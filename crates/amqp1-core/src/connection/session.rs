@@ -136,7 +136,8 @@ impl Session {
         }
     }
 
-    fn detach(&self, handle: u32, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    /// Detaches the link of our `handle`.
+    pub fn detach(&self, handle: u32, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let detach = Detach {
             handle: Handle(handle),
             closed: true,
@@ -158,6 +159,11 @@ impl Session {
                 if flow.drain {
                     drained = Some(sender.drain());
                 }
+            }
+        }
+        if let Some(receiver) = &mut self.receiver {
+            if handle.is_some() && handle == receiver.remote_handle && flow.drain {
+                receiver.on_flow(flow.delivery_count, flow.link_credit.unwrap_or(0));
             }
         }
         self.pump(out);
@@ -273,13 +279,18 @@ impl Session {
             return Ok(());
         };
         match receiver.wanted_credit() {
-            Some(credit) => self.send_credit(credit, out),
+            Some(credit) => self.send_credit(credit, false, out),
             None => Ok(()),
         }
     }
 
-    /// Tells the broker the receiver's credit.
-    pub fn send_credit(&self, credit: u32, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    /// Tells the broker the receiver's credit; with `drain`, that it is to use it up.
+    pub fn send_credit(
+        &self,
+        credit: u32,
+        drain: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecodeError> {
         let Some(receiver) = &self.receiver else {
             return Ok(());
         };
@@ -287,6 +298,7 @@ impl Session {
         flow.handle = Some(Handle(receiver::HANDLE));
         flow.delivery_count = Some(receiver.delivery_count());
         flow.link_credit = Some(credit);
+        flow.drain = drain;
         frames::encode_performative(out, self.channel, &flow)
     }
 

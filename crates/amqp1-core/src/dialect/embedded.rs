@@ -1,9 +1,11 @@
 //! The broker of `crates/amqp1-broker`: RabbitMQ's addresses and management,
 //! Service Bus's scheduling.
 
-use super::{DelaySupport, Dialect};
+use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::address;
+use crate::connection::Remote;
 use crate::error::Result;
+use crate::retry::Redelivery;
 
 #[derive(Debug)]
 pub(super) struct Embedded;
@@ -21,6 +23,10 @@ impl Dialect for Embedded {
         Ok(address::exchange(exchange, routing_key))
     }
 
+    fn makes_what_is_missing(&self) -> bool {
+        true
+    }
+
     fn has_management(&self) -> bool {
         true
     }
@@ -29,8 +35,12 @@ impl Dialect for Embedded {
         DelaySupport::EnqueueTime
     }
 
-    fn delays_redelivery(&self) -> bool {
-        true
+    fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {
+        Some(Redelivery::Delayed)
+    }
+
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::RabbitMq
     }
 
     fn priority_property(&self) -> Option<&'static str> {

@@ -2,10 +2,12 @@
 
 mod embedded;
 mod generic;
+mod rabbitmq3;
 mod rabbitmq4;
 
 use crate::connection::Remote;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::retry::Redelivery;
 
 /// How a broker delays a first delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +18,19 @@ pub(crate) enum DelaySupport {
     EnqueueTime,
     /// By queues that expire into the target, declared through management.
     DelayQueues,
+}
+
+/// Where the `babelqueue` format's properties are in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PropertyMapping {
+    /// As ActiveMQ and Artemis map JMS: `x-opt-jms-type`, `bq_*` strings.
+    #[default]
+    Generic,
+    /// Annotations that are properties and headers to 0-9-1 peers.
+    RabbitMq,
+    /// `subject` and typed `bq-*` application properties.
+    #[allow(dead_code)] // until there is a dialect that has it
+    ServiceBus,
 }
 
 /// What brokers do differently.
@@ -32,15 +47,56 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// [`crate::ErrorKind::Unsupported`] where there are no exchanges.
     fn exchange_address(&self, exchange: &str, routing_key: &str) -> Result<String>;
 
+    /// Whether an address can name this queue, exchange or routing key.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] when it would name another one.
+    fn check_name(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Attaching makes a queue that is missing, without asking what it is to be.
+    fn makes_what_is_missing(&self) -> bool {
+        false
+    }
+
+    /// The address at which attaching a sender makes the queue, where there is one.
+    fn declaring_address(&self, _queue: &str) -> Option<String> {
+        None
+    }
+
+    /// It confirms jobs for queues that do not exist, and loses them: a queue is
+    /// looked for before a job counts as confirmed.
+    fn confirms_what_it_loses(&self) -> bool {
+        false
+    }
+
+    /// It sends more than its credit allows when more is granted before the last is used up.
+    fn overruns_credit(&self) -> bool {
+        false
+    }
+
     /// It has RabbitMQ's management node.
     fn has_management(&self) -> bool;
 
     /// How it delays a first delivery.
     fn delay(&self) -> DelaySupport;
 
-    /// `modified` with `x-opt-delivery-time` delays a redelivery of any queue's message.
-    fn delays_redelivery(&self) -> bool {
-        false
+    /// It answers a drain (2.6.7), by which an empty queue is known.
+    fn drains(&self) -> bool {
+        true
+    }
+
+    /// What it does about a job that is given back as failed, `queue_type` being
+    /// what management says of its queue. `None`: that has to be known.
+    fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {
+        // As AMQP has it (3.4.5).
+        Some(Redelivery::Counted)
+    }
+
+    /// Where the properties of a `babelqueue` message are.
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::default()
     }
 
     /// The link property of consumer priority.
@@ -50,17 +106,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
 }
 
 /// The dialect of the broker at the other end.
-///
-/// # Errors
-/// [`crate::ErrorKind::Unsupported`] for a broker that is known not to work.
-pub(crate) fn detect(remote: &Remote, label: &str) -> Result<&'static dyn Dialect> {
+pub(crate) fn detect(remote: &Remote) -> &'static dyn Dialect {
     match remote.product.as_str() {
-        "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => Ok(&rabbitmq4::RabbitMq4),
-        "RabbitMQ" => Err(Error::unsupported(format!(
-            "{label}: RabbitMQ {} has no native AMQP 1.0; RabbitMQ 4.0 or later is needed",
-            remote.version
-        ))),
-        "amqp1-broker" => Ok(&embedded::Embedded),
-        _ => Ok(&generic::Generic),
+        "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => &rabbitmq4::RabbitMq4,
+        "RabbitMQ" => &rabbitmq3::RabbitMq3,
+        "amqp1-broker" => &embedded::Embedded,
+        _ => &generic::Generic,
     }
 }

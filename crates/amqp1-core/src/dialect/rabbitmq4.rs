@@ -1,8 +1,10 @@
 //! RabbitMQ 4: native AMQP 1.0, addresses v2, management over a link pair.
 
-use super::{DelaySupport, Dialect};
+use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::address;
+use crate::connection::Remote;
 use crate::error::Result;
+use crate::retry::Redelivery;
 
 #[derive(Debug)]
 pub(super) struct RabbitMq4;
@@ -28,7 +30,44 @@ impl Dialect for RabbitMq4 {
         DelaySupport::DelayQueues
     }
 
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::RabbitMq
+    }
+
+    fn redelivery(&self, remote: &Remote, queue_type: Option<&str>) -> Option<Redelivery> {
+        // 4.3 counts on every queue and delays on quorum queues; before it,
+        // classic queues do not count.
+        let counts_on_all = at_least(&remote.version, (4, 3));
+        Some(match (queue_type?, counts_on_all) {
+            ("quorum", true) => Redelivery::Delayed,
+            ("quorum", false) | ("classic", true) => Redelivery::Counted,
+            _ => Redelivery::Uncounted,
+        })
+    }
+
     fn priority_property(&self) -> Option<&'static str> {
         Some("rabbitmq:priority")
+    }
+}
+
+/// Whether the version, as `4.3.6` or `4.3.0-rc.1`, is that one or a later one.
+fn at_least(version: &str, wanted: (u32, u32)) -> bool {
+    let mut numbers = version.split(['.', '-', '+']).map(|part| part.parse().ok());
+    let mut next = || numbers.next().flatten().unwrap_or(0_u32);
+    (next(), next()) >= wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_least;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        for version in ["4.3.0", "4.3.0-rc.1", "4.10.2", "5.0"] {
+            assert!(at_least(version, (4, 3)), "{version}");
+        }
+        for version in ["4.0.5", "4.2.13", "3.13.7", "", "unknown"] {
+            assert!(!at_least(version, (4, 3)), "{version}");
+        }
     }
 }

@@ -2,7 +2,17 @@
 
 use std::borrow::Cow;
 
+use std::time::Duration;
+
 use super::*;
+use crate::dialect::PropertyMapping;
+use crate::format::{Decoded, Headers, DEDUCED};
+use crate::job::HeaderValue;
+use crate::wire::DecodeError;
+
+fn decode(payload: Bytes) -> Result<Decoded, DecodeError> {
+    crate::format::decode(payload, PropertyMapping::RabbitMq)
+}
 use crate::job::{JobOptions, Payload};
 
 fn envelope() -> Envelope<'static> {
@@ -16,8 +26,7 @@ fn envelope() -> Envelope<'static> {
         delay: Duration::ZERO,
         delay_mark: DelayMark::None,
         to: None,
-        attempts: 0,
-        failure: &[],
+        routing_key: None,
     }
 }
 
@@ -77,7 +86,7 @@ fn a_job_survives_the_way() {
 }
 
 fn headers_of(decoded: &Decoded) -> Headers {
-    headers(&decoded.message)
+    decoded.headers().clone()
 }
 
 /// fe2o3-amqp's own decoder is the judge of the types.
@@ -152,14 +161,6 @@ fn a_foreign_message_is_a_job() {
 #[test]
 fn broken_headers_do_not_break_the_job() {
     let mut headers = Headers::new();
-    from_json(br#"{"a":["1"],"b":7,"c":"#, &mut headers);
+    headers::from_json(br#"{"a":["1"],"b":7,"c":"#, &mut headers);
     assert_eq!(headers.len(), 2);
-}
-
-#[test]
-fn attempts_of_a_copy_are_counted_on() {
-    let mut envelope = envelope();
-    envelope.attempts = 3;
-    let decoded = decode(encode(&job(b"", vec![]), &envelope)).unwrap();
-    assert_eq!(decoded.earlier_attempts, 3);
 }

@@ -217,6 +217,31 @@ impl Message {
         self.map(&self.application_properties)
     }
 
+    /// The fields of the properties section in order; `None` without one.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is malformed.
+    pub fn property_items(&self) -> Result<Option<Items<'_>>, DecodeError> {
+        self.list(&self.properties)
+    }
+
+    /// The body's sections as they came, descriptors included.
+    #[must_use]
+    pub fn body_sections(&self) -> Vec<&[u8]> {
+        let mut sections = Vec::new();
+        let mut reader = Reader::new(&self.bytes);
+        while !reader.rest().is_empty() {
+            let before = reader.rest();
+            let (Ok(code), Ok(_)) = (reader.descriptor(), reader.skip()) else {
+                break;
+            };
+            if matches!(code, 0x75..=0x77) {
+                sections.push(&before[..before.len() - reader.rest().len()]);
+            }
+        }
+        sections
+    }
+
     fn list(&self, range: &Range<usize>) -> Result<Option<Items<'_>>, DecodeError> {
         if range.is_empty() {
             return Ok(None);

@@ -19,6 +19,12 @@ pub fn rejected(condition: &str, description: &str) -> Vec<u8> {
     out
 }
 
+/// `released`: given back, as if it had not been delivered.
+#[must_use]
+pub fn released() -> Vec<u8> {
+    vec![0x00, 0x53, 0x26, 0x45]
+}
+
 /// `modified`: given back, and counted as failed if `delivery_failed`.
 /// Annotations are symbols beginning `x-opt-` with integer values.
 #[must_use]
@@ -62,5 +68,7 @@ mod tests {
         };
         assert_eq!(modified.delivery_failed, Some(true));
         assert_eq!(modified.message_annotations.unwrap().len(), 1);
+        let state = serde_amqp::from_slice(&super::released()).unwrap();
+        assert!(matches!(state, DeliveryState::Released(_)));
     }
 }

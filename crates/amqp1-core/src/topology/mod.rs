@@ -1,11 +1,16 @@
 //! Declaring queues, exchanges and bindings through the management node.
 
+mod difference;
+pub mod options;
+
+use self::difference::{differences, Wanted, UNLIMITED};
+use self::options::{Binding, QueueType, TopologyOptions};
 use crate::address::segment;
 use crate::delay::DelayQueue;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::management::{Management, Response};
-use crate::options::{QueueOptions, QueueType};
+use crate::options::QueueOptions;
 use crate::wait::Wait;
 use crate::wire::write;
 
@@ -27,6 +32,9 @@ pub(crate) struct Topology<'a> {
     pub routing_key: &'a str,
 }
 
+/// Arguments of a queue or a binding, by name.
+type Arguments = Vec<(String, Input)>;
+
 /// The exchange type of RabbitMQ's delayed-message plugin.
 pub(crate) const DELAYED_EXCHANGE: &str = "x-delayed-message";
 
@@ -42,13 +50,28 @@ impl Topology<'_> {
         wait: &Wait<'_>,
     ) -> Result<()> {
         self.declare_queue(management, strictness, wait)?;
-        let Some(exchange) = self.options.exchange.as_deref() else {
-            return Ok(());
-        };
-        if !exchange.starts_with("amq.") {
-            self.declare_exchange(management, exchange, strictness, wait)?;
+        if let Some(exchange) = self.options.exchange.as_deref() {
+            if !exchange.starts_with("amq.") {
+                self.declare_exchange(management, exchange, strictness, wait)?;
+            }
         }
-        self.bind(management, exchange, wait)
+        for binding in self.bindings() {
+            self.bind(management, &binding, wait)?;
+        }
+        Ok(())
+    }
+
+    /// The configured bindings, or the usual one.
+    fn bindings(&self) -> Vec<Binding> {
+        let usual = || {
+            self.options.exchange.as_ref().map(|_| Binding {
+                exchange: None,
+                routing_key: self.routing_key.to_owned(),
+                arguments: Vec::new(),
+            })
+        };
+        let configured = self.options.topology.bindings.clone();
+        configured.unwrap_or_else(|| usual().into_iter().collect())
     }
 
     fn declare_queue(
@@ -59,49 +82,66 @@ impl Topology<'_> {
     ) -> Result<()> {
         let path = queue_path(self.queue);
         let existing = management.request("GET", &path, write::null, wait)?;
-        if existing.status == 200 && strictness == Strictness::UseWhatExists {
+        let exists = existing.status == 200;
+        if exists && strictness == Strictness::UseWhatExists {
             return Ok(());
         }
-        let answer = put_queue(
-            management,
-            self.queue,
-            self.options,
-            &self.arguments(),
-            wait,
-        )?;
+        let (asked, implied) = self.arguments();
+        if exists {
+            self.compare(&existing, &asked)?;
+        }
+        let arguments: Vec<_> = asked.iter().chain(&implied).cloned().collect();
+        let answer = put_queue(management, self.queue, self.options, &arguments, wait)?;
         match answer.status {
             200 | 201 => Ok(()),
             409 if strictness == Strictness::UseWhatExists => Ok(()),
-            409 => Err(Error::config(format!(
-                "queue '{}' exists and differs from the configuration (it is of type {}): {}; delete it or change the options",
-                self.queue,
-                existing.text("type").as_deref().unwrap_or("unknown"),
-                answer.reason()
-            ))),
+            // Made by somebody else just now, or different in what GET does not tell.
+            409 => {
+                let existing = management.request("GET", &path, write::null, wait)?;
+                self.compare(&existing, &asked)?;
+                Err(self.differs(&answer.reason()))
+            }
             status => Err(refused("queue", self.queue, status, &answer)),
         }
     }
 
-    fn arguments(&self) -> Vec<(String, Input)> {
-        let mut arguments = self.options.arguments.clone();
-        let mut add = |name: &str, value: Input| {
-            if !arguments.iter().any(|(known, _)| known == name) {
-                arguments.push((name.to_owned(), value));
+    fn compare(&self, existing: &Response, asked: &[(String, Input)]) -> Result<()> {
+        let options = self.options;
+        let wanted = Wanted {
+            durable: options.durable,
+            exclusive: options.exclusive,
+            queue_type: options.topology.effective_type(options).as_str(),
+            asked,
+        };
+        let found = differences(existing, &wanted);
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(self.differs(&found.join("; "))),
+        }
+    }
+
+    fn differs(&self, how: &str) -> Error {
+        Error::config(format!(
+            "queue '{}' exists and differs from the configuration: {how}; delete it, or change the options",
+            self.queue
+        ))
+    }
+
+    /// The queue's arguments: those that were asked for, and those that come with them.
+    fn arguments(&self) -> (Arguments, Arguments) {
+        let asked = self.options.topology.asked();
+        let mut implied = Vec::new();
+        let mut imply = |name: &str, value: Input| {
+            if !asked.iter().any(|(known, _)| known == name) {
+                implied.push((name.to_owned(), value));
             }
         };
-        // RabbitMQ does not let quorum queues be exclusive or transient.
-        let classic = self.options.exclusive || !self.options.durable;
-        let queue_type = match self.options.queue_type {
-            QueueType::Quorum if classic => QueueType::Classic,
-            chosen => chosen,
-        };
-        add("x-queue-type", Input::Text(queue_type.as_str().to_owned()));
+        let queue_type = self.options.topology.effective_type(self.options);
+        imply("x-queue-type", Input::Text(queue_type.as_str().to_owned()));
         if queue_type == QueueType::Quorum {
-            // RabbitMQ drops a message at its 20th failed delivery unless told
-            // otherwise: how often a job is tried is ours to decide.
-            add("x-delivery-limit", Input::Int(-1));
+            imply(UNLIMITED.0, UNLIMITED.1);
         }
-        arguments
+        (asked, implied)
     }
 
     fn declare_exchange(
@@ -147,7 +187,9 @@ impl Topology<'_> {
         }
     }
 
-    fn bind(&self, management: &Management, exchange: &str, wait: &Wait<'_>) -> Result<()> {
+    fn bind(&self, management: &Management, binding: &Binding, wait: &Wait<'_>) -> Result<()> {
+        let usual = self.options.exchange.as_deref();
+        let exchange = binding.exchange.as_deref().or(usual).unwrap_or_default();
         let body = |out: &mut Vec<u8>| {
             write::map(out, |out| {
                 write::string(out, "source");
@@ -155,9 +197,9 @@ impl Topology<'_> {
                 write::string(out, "destination_queue");
                 write::string(out, self.queue);
                 write::string(out, "binding_key");
-                write::string(out, self.routing_key);
+                write::string(out, &binding.routing_key);
                 write::string(out, "arguments");
-                write::map(out, |_| 0);
+                write_map(out, &binding.arguments);
                 8
             });
         };
@@ -166,6 +208,17 @@ impl Topology<'_> {
             200 | 201 | 204 => Ok(()),
             status => Err(refused("binding to exchange", exchange, status, &answer)),
         }
+    }
+}
+
+/// How a queue beside the configured one is declared, as a failed queue: of its type.
+pub(crate) fn like(options: &QueueOptions) -> QueueOptions {
+    QueueOptions {
+        topology: TopologyOptions {
+            queue_type: options.topology.queue_type,
+            ..TopologyOptions::default()
+        },
+        ..QueueOptions::default()
     }
 }
 
@@ -237,13 +290,7 @@ fn put_queue(
             write::string(out, "auto_delete");
             write::bool(out, false);
             write::string(out, "arguments");
-            write::map(out, |out| {
-                for (name, value) in arguments {
-                    write::string(out, name);
-                    write_input(out, value);
-                }
-                arguments.len() as u32 * 2
-            });
+            write_map(out, arguments);
             8
         });
     };
@@ -262,14 +309,18 @@ fn write_input(out: &mut Vec<u8>, value: &Input) {
             items.iter().for_each(|item| write_input(out, item));
             items.len() as u32
         }),
-        Input::Map(entries) => write::map(out, |out| {
-            for (name, value) in entries {
-                write::string(out, name);
-                write_input(out, value);
-            }
-            entries.len() as u32 * 2
-        }),
+        Input::Map(entries) => write_map(out, entries),
     }
+}
+
+fn write_map(out: &mut Vec<u8>, entries: &[(String, Input)]) {
+    write::map(out, |out| {
+        for (name, value) in entries {
+            write::string(out, name);
+            write_input(out, value);
+        }
+        entries.len() as u32 * 2
+    });
 }
 
 fn refused(what: &str, name: &str, status: u16, answer: &Response) -> Error {
@@ -285,5 +336,4 @@ fn refused(what: &str, name: &str, status: u16, answer: &Response) -> Error {
 }
 
 #[cfg(test)]
-#[path = "topology_tests.rs"]
 mod tests;

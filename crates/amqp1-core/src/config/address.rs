@@ -1,0 +1,91 @@
+//! `addr`: one DSN, or a list of them whose hosts are tried in turn.
+
+use std::cell::RefCell;
+
+use crate::config::honour;
+use crate::endpoint::{split_query, Endpoint};
+use crate::error::{Error, Result};
+use crate::input::Input;
+use crate::options::QueueOptions;
+use crate::queue::Queue;
+
+/// An address as it was written, with its variables put in.
+pub(super) struct Address {
+    dsns: Vec<String>,
+    path: String,
+    /// The endpoint of the last pipeline: the next one's is the same, as a rule.
+    last: RefCell<Option<Endpoint>>,
+}
+
+impl Address {
+    /// Reads an expanded value; `None` for null.
+    pub fn read(value: Input, path: String) -> Result<Option<Self>> {
+        let dsns = match value {
+            Input::Null => return Ok(None),
+            Input::Text(dsn) => vec![dsn],
+            Input::List(items) if !items.is_empty() => {
+                let texts = items.into_iter().map(|item| match item {
+                    Input::Text(dsn) => Ok(dsn),
+                    // Not repeated: it may be a part of the password.
+                    other => Err(Error::config(format!(
+                        "{path}: expected a list of addresses, got {} in it",
+                        other.type_name()
+                    ))),
+                });
+                texts.collect::<Result<_>>()?
+            }
+            other => {
+                return Err(Error::config(format!(
+                    "{path}: expected an address, as amqp://user:password@localhost:5672, or a list of them, got {}",
+                    other.type_name()
+                )))
+            }
+        };
+        Ok(Some(Self {
+            dsns,
+            path,
+            last: RefCell::new(None),
+        }))
+    }
+
+    /// The options of the DSNs' queries over `defaults`.
+    pub fn options(&self, defaults: QueueOptions) -> Result<QueueOptions> {
+        let mut dsns = self.dsns.iter();
+        dsns.try_fold(defaults, |options, dsn| Queue::options_of(dsn, options))
+            .map_err(|error| error.context(&self.path))
+    }
+
+    /// Whether one of them can have a use for TLS options.
+    pub fn is_encrypted(&self) -> bool {
+        let scheme = |dsn: &String| dsn.trim().split(':').next().map(str::to_ascii_lowercase);
+        let plain = |dsn| matches!(scheme(dsn).as_deref(), Some("amqp" | "embedded"));
+        !self.dsns.iter().all(plain)
+    }
+
+    /// The endpoint of all the hosts.
+    pub fn endpoint(&self, options: &QueueOptions) -> Result<Endpoint> {
+        let mut options = options.clone();
+        honour::tls(self.is_encrypted(), "", &mut options);
+        if let Some(last) = self.last.borrow().as_ref() {
+            let is_same = last.tls == options.tls
+                && last.container_id == options.container_id
+                && last.heartbeat == options.heartbeat;
+            if is_same {
+                return Ok(last.clone());
+            }
+        }
+        let in_path = |error: Error| error.context(&self.path);
+        let mut whole: Option<Endpoint> = None;
+        for dsn in &self.dsns {
+            let (dsn, _) = split_query(dsn).map_err(in_path)?;
+            let one = Endpoint::parse(dsn, &options).map_err(in_path)?;
+            whole = Some(match whole {
+                None => one,
+                Some(whole) => whole.or(one).map_err(in_path)?,
+            });
+        }
+        let whole = whole.ok_or_else(|| in_path(Error::config("an address is missing")))?;
+        *self.last.borrow_mut() = Some(whole.clone());
+        Ok(whole)
+    }
+}

@@ -1,0 +1,31 @@
+//! Entry for the fuzz target `config`: a configuration's text.
+
+use crate::config::{file, Jobs};
+use crate::options::QueueOptions;
+
+/// Any text, as the file of that name: no panic, no endless growth, and what is taken
+/// can be used.
+pub fn configuration(name: &str, text: &str) {
+    let environment = |name: &str| match name {
+        "SET" => Some(b"10".to_vec()),
+        "EMPTY" => Some(Vec::new()),
+        "BINARY" => Some(vec![0xff]),
+        _ => None,
+    };
+    let Ok(input) = file::parse(name, text) else {
+        return;
+    };
+    let Ok(jobs) = Jobs::new(&input, &environment, &QueueOptions::default()) else {
+        return;
+    };
+    for name in jobs.names() {
+        // The files of TLS options are not there.
+        if let Ok(queue) = jobs.queue(name) {
+            assert_eq!(queue.name(), name);
+        }
+    }
+    let longer_than_any = jobs.names().collect::<String>() + "x";
+    assert!(jobs.queue(&longer_than_any).is_err());
+    let _ = jobs.consumed();
+    assert!(jobs.warnings().iter().all(|warning| !warning.is_empty()));
+}

@@ -1,0 +1,84 @@
+//! Keys that a broker cannot honour: said once, not ignored in silence.
+
+use crate::endpoint::{Endpoint, Target};
+use crate::input::Input;
+use crate::options::{QueueOptions, TlsOptions};
+
+/// Hosts of Azure Service Bus: the public cloud and the national ones.
+const SERVICE_BUS: [&str; 4] = [
+    ".servicebus.windows.net",
+    ".servicebus.usgovcloudapi.net",
+    ".servicebus.chinacloudapi.cn",
+    ".servicebus.cloudapi.de",
+];
+
+/// Known without asking the broker: nobody else has names there.
+pub(super) fn is_service_bus(endpoint: &Endpoint) -> bool {
+    let Target::Network { hosts, .. } = &endpoint.target else {
+        return false;
+    };
+    hosts.iter().any(|(host, _)| {
+        let host = host.to_ascii_lowercase();
+        SERVICE_BUS.iter().any(|suffix| host.ends_with(suffix))
+    })
+}
+
+/// Takes `tls` from options for an address that does not encrypt; what is to be said of it.
+pub(super) fn tls(is_encrypted: bool, path: &str, options: &mut QueueOptions) -> Option<String> {
+    if is_encrypted || options.tls == TlsOptions::default() {
+        return None;
+    }
+    options.tls = TlsOptions::default();
+    Some(format!(
+        "{path}.tls: the address does not encrypt, so this has no effect; use amqps:// for TLS"
+    ))
+}
+
+/// Options that Service Bus has nothing for, and why.
+const NOT_OF_SERVICE_BUS: [(&str, &str); 13] = [
+    ("exchange", "it has no exchanges, jobs go to the queue"),
+    ("exchange_type", "it has no exchanges"),
+    ("routing_key", "it has no exchanges, jobs go to the queue"),
+    ("bindings", "it has no exchanges"),
+    ("exclusive", "its queues do not belong to connections"),
+    ("queue_type", "its queues are of one kind"),
+    ("arguments", "its queues are set up in Azure"),
+    ("max_length", "its queues are set up in Azure"),
+    ("overflow", "its queues are set up in Azure"),
+    ("dead_letter_exchange", "its queues are set up in Azure"),
+    ("dead_letter_routing_key", "its queues are set up in Azure"),
+    ("single_active_consumer", "a session has one consumer there"),
+    ("max_priority", "it has no priorities"),
+];
+
+/// Takes from a pipeline's options what Service Bus has nothing for, and says so of those
+/// that ask for anything.
+///
+/// Nothing is said of `durable: false`, which asks for less than Service Bus does.
+pub(super) fn service_bus(
+    path: &str,
+    queue: &str,
+    options: &mut Vec<(String, Input)>,
+) -> Vec<String> {
+    let mut said = Vec::new();
+    options.retain(|(key, value)| {
+        let Some((_, why)) = NOT_OF_SERVICE_BUS.iter().find(|(name, _)| name == key) else {
+            return true;
+        };
+        let asks_for_nothing = match value {
+            Input::Null | Input::Bool(false) => true,
+            value if key == "exclusive" => matches!(value.bool(key), Ok(false)),
+            Input::Text(text) => text.is_empty() || (key == "routing_key" && text == queue),
+            Input::List(items) => items.is_empty(),
+            Input::Map(entries) => entries.is_empty(),
+            _ => false,
+        };
+        if !asks_for_nothing {
+            said.push(format!(
+                "{path}.{key}: has no effect on Azure Service Bus: {why}"
+            ));
+        }
+        false
+    });
+    said
+}

@@ -1,0 +1,202 @@
+//! The pipelines of a configuration, as queues.
+
+use std::time::Duration;
+
+use crate::config::section::{self, unknown_pipeline, Sections};
+use crate::config::{file, Environment};
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::Input;
+use crate::options::QueueOptions;
+use crate::queue::{Queue, QueueStats};
+use crate::wait::Wait;
+
+/// Pipelines by name.
+#[derive(Debug)]
+pub struct Jobs {
+    sections: Sections,
+}
+
+impl Jobs {
+    /// Checks a configuration. Other sections than `amqp1` and `jobs` are left alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the path of the key.
+    pub fn new(
+        configuration: &Input,
+        environment: &dyn Environment,
+        defaults: &QueueOptions,
+    ) -> Result<Self> {
+        let sections = section::read(configuration, environment, defaults)?;
+        Ok(Self { sections })
+    }
+
+    /// [`Jobs::new`] of a YAML or JSON file, which is parsed again only when it changed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the path of the file, and of the key.
+    pub fn load(
+        path: &str,
+        environment: &dyn Environment,
+        defaults: &QueueOptions,
+    ) -> Result<Self> {
+        let configuration = file::read(path)?;
+        let mut jobs = Self::new(&configuration, environment, defaults)
+            .map_err(|error| error.context(path))?;
+        for warning in &mut jobs.sections.warnings {
+            *warning = format!("{path}: {warning}");
+        }
+        Ok(jobs)
+    }
+
+    /// What is said of keys that have no effect, once.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.sections.warnings
+    }
+
+    /// The pipelines' names, in the configuration's order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.sections.pipelines.iter().map(|one| one.name.as_str())
+    }
+
+    /// The queue of a pipeline; the same one every time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`]: no such pipeline (with the nearest one), one of another
+    /// driver, no address, TLS files that cannot be used.
+    pub fn queue(&self, name: &str) -> Result<Queue> {
+        let mut pipelines = self.sections.pipelines.iter();
+        if let Some(pipeline) = pipelines.find(|pipeline| pipeline.name == name) {
+            return pipeline.queue();
+        }
+        let mut others = self.sections.others.iter();
+        if let Some((_, driver)) = others.find(|(other, _)| other == name) {
+            return Err(Error::config(format!(
+                "pipeline '{name}' has the driver '{driver}', which is RoadRunner's to serve; this is 'amqp1'"
+            )));
+        }
+        let names: Vec<&str> = self.names().collect();
+        Err(Error::config(unknown_pipeline(name, &names)))
+    }
+
+    /// All queues, in the configuration's order.
+    ///
+    /// # Errors
+    /// As [`Jobs::queue`].
+    pub fn queues(&self) -> Result<Vec<Queue>> {
+        self.names().map(|name| self.queue(name)).collect()
+    }
+
+    /// The queues to consume from: those of `jobs.consume` that are ours; all of them
+    /// where that key is missing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there are none, and as [`Jobs::queue`].
+    pub fn consumed(&self) -> Result<Vec<Queue>> {
+        let Some(consume) = &self.sections.consume else {
+            let queues = self.queues()?;
+            if queues.is_empty() {
+                return Err(Error::config(
+                    "the configuration has no pipelines of the driver 'amqp1' (jobs.pipelines)",
+                ));
+            }
+            return Ok(queues);
+        };
+        let is_ours = |name: &&String| self.names().any(|ours| ours == name.as_str());
+        let mut names: Vec<&String> = Vec::new();
+        for name in consume.iter().filter(is_ours) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            return Err(Error::config(
+                "jobs.consume names no pipeline of the driver 'amqp1'",
+            ));
+        }
+        names.into_iter().map(|name| self.queue(name)).collect()
+    }
+
+    /// Consumers of a paused pipeline's queue ask for no more of its jobs and give back
+    /// those that they hold unseen, until it is resumed.
+    ///
+    /// # Errors
+    /// As [`Jobs::queue`]; then nothing is changed.
+    pub fn set_paused(&self, names: &[&str], paused: bool) -> Result<()> {
+        let queues = names.iter().map(|name| self.queue(name));
+        for queue in queues.collect::<Result<Vec<_>>>()? {
+            queue.set_paused(paused);
+        }
+        Ok(())
+    }
+
+    /// The figures of each pipeline, or why there are none. Brokers that cannot be
+    /// reached are asked once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`].
+    pub fn stats(&self, wait: &Wait<'_>) -> Result<Vec<(&str, Result<QueueStats>)>> {
+        let mut unreachable: Vec<(String, Error)> = Vec::new();
+        let mut all = Vec::new();
+        for name in self.names() {
+            let stats = self.queue(name).and_then(|queue| {
+                let known = unreachable.iter().find(|(at, _)| at == queue.endpoint());
+                if let Some((_, error)) = known {
+                    return Err(error.clone());
+                }
+                let stats = queue.stats(&wait.restarted(queue.timeout()));
+                if let Err(error) = &stats {
+                    if is_unreachable(error) {
+                        unreachable.push((queue.endpoint().to_owned(), error.clone()));
+                    }
+                }
+                stats
+            });
+            match stats {
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                stats => all.push((name, stats)),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether there are pipelines, and all of their brokers answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`].
+    pub fn is_available(&self, wait: &Wait<'_>) -> Result<bool> {
+        let mut reached: Vec<String> = Vec::new();
+        for name in self.names() {
+            let Ok(queue) = self.queue(name) else {
+                return Ok(false);
+            };
+            if reached.iter().any(|at| at == queue.endpoint()) {
+                continue;
+            }
+            match queue.ping(&wait.restarted(queue.timeout())) {
+                Ok(_) => reached.push(queue.endpoint().to_owned()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(!reached.is_empty())
+    }
+
+    /// The longest deadline of the pipelines.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        let timeouts = self
+            .sections
+            .pipelines
+            .iter()
+            .map(|one| one.options.timeout);
+        timeouts.max().unwrap_or_default()
+    }
+}
+
+fn is_unreachable(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Authentication
+    )
+}

@@ -1,0 +1,161 @@
+//! The failed queue: where jobs go that are not tried again, and back.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::delivery::Delivery;
+use crate::error::{Error, Result};
+use crate::format::roadrunner;
+use crate::live::Definition;
+use crate::options::QueueOptions;
+use crate::publisher::Publisher;
+use crate::pull::Pull;
+use crate::queue::Queue;
+use crate::retry::{FailedQueue, BROKERS_OWN};
+use crate::topology;
+use crate::wait::Wait;
+
+/// Jobs that are moved together.
+const ROUND: u32 = 256;
+
+/// Jobs that are held back at the most while others are looked for.
+const MAX_HELD: usize = 10_000;
+
+/// The broker's name of the failed queue of `definition`.
+///
+/// # Errors
+/// Unsupported where the broker has no dead-letter queue of its own.
+pub(crate) fn queue_name(definition: &Definition, configured: &FailedQueue) -> Result<String> {
+    match configured {
+        FailedQueue::Usual => Ok(format!("{}.failed", definition.broker_queue)),
+        FailedQueue::Named(name) => Ok(name.clone()),
+        FailedQueue::BrokersOwn => brokers_own(definition),
+    }
+}
+
+/// The queue that the configured dead-letter exchange leads to. A job is sent there
+/// by us, confirmed and with its failure, not by the broker, which would do neither.
+fn brokers_own(definition: &Definition) -> Result<String> {
+    let topology = &definition.options.topology;
+    let exchange = topology.dead_letter_exchange.as_deref();
+    let problem = match (exchange, &topology.dead_letter_routing_key) {
+        // The default exchange routes by queue name.
+        (Some(""), Some(name)) => return Ok(name.clone()),
+        (Some(""), None) => {
+            "leads back to the queue itself: set the option dead_letter_routing_key to a queue"
+                .to_owned()
+        }
+        (Some(exchange), _) => format!(
+            "is behind exchange '{exchange}', which may lead to any queue: name the queue in failed_queue"
+        ),
+        (None, _) => "is not there: set the options dead_letter_exchange ('') and dead_letter_routing_key, or name a queue in failed_queue".to_owned(),
+    };
+    Err(Error::unsupported(format!(
+        "{}: failed_queue '{BROKERS_OWN}': its dead-letter queue {problem}",
+        definition.describe()
+    )))
+}
+
+impl Queue {
+    /// The failed queue, as a queue: to count, look at, consume or purge.
+    ///
+    /// # Errors
+    /// Unsupported where the broker has no dead-letter queue of its own.
+    pub fn failed(&self) -> Result<Queue> {
+        let definition = self.definition();
+        let name = queue_name(definition, definition.options.retry.failed_queue())?;
+        let usual = &definition.options;
+        let options = QueueOptions {
+            name: None,
+            timeout: usual.timeout,
+            redial_timeout: usual.redial_timeout,
+            heartbeat: usual.heartbeat,
+            container_id: usual.container_id.clone(),
+            declare: usual.declare,
+            topology: topology::like(usual).topology,
+            prefetch: usual.prefetch,
+            retry: usual.retry.clone(),
+            tls: usual.tls.clone(),
+            ..QueueOptions::default()
+        };
+        let endpoint = Arc::clone(&definition.endpoint);
+        let pipeline = name.clone();
+        Ok(Queue::of(Definition::new(
+            endpoint, name, pipeline, options,
+        )))
+    }
+
+    /// Moves jobs from the failed queue back to the queues they came from, their
+    /// attempts reset; returns how many. At most `max`; with `ids`, those alone.
+    /// Each is confirmed in its queue before it leaves the failed queue: a crash
+    /// in between makes two of it. Jobs that fail again meanwhile stay.
+    ///
+    /// The deadline of `wait` is for every 256 jobs.
+    ///
+    /// # Errors
+    /// What sending a job back failed with, and how many were moved before; the
+    /// job is then still in the failed queue.
+    pub fn retry_failed(&self, max: Option<u64>, ids: &[String], wait: &Wait<'_>) -> Result<u64> {
+        let started = roadrunner::now_millis();
+        let mut wanted: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        let by_id = !ids.is_empty();
+        let max = max.unwrap_or(u64::MAX);
+        let failed = self.failed()?;
+        let pull = Pull::new(&failed);
+        let timeout = wait.left();
+        let (mut moved, mut held) = (0, Vec::new());
+        while moved < max && (!by_id || !wanted.is_empty()) && held.len() < MAX_HELD {
+            let wait = &wait.restarted(timeout);
+            let room = match by_id {
+                true => ROUND,
+                false => u32::try_from(max - moved).unwrap_or(ROUND).min(ROUND),
+            };
+            let jobs = pull.take(room, Duration::ZERO, wait)?;
+            if jobs.is_empty() {
+                break;
+            }
+            let (now, later): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| match by_id {
+                true => moved < max && wanted.remove(job.id()),
+                false => job.failed_at().is_none_or(|at| at <= started),
+            });
+            let ends = !by_id && !later.is_empty();
+            held.extend(later);
+            moved += self.send_back(&now, wait).map_err(|error| match moved {
+                0 => error,
+                _ => error.context(format!("after {moved} jobs were moved back")),
+            })?;
+            // Those that failed since this began are at the end of the queue.
+            if ends {
+                break;
+            }
+        }
+        pull.close();
+        Ok(moved)
+    }
+
+    /// Confirmed copies, then the originals.
+    fn send_back(&self, jobs: &[Delivery], wait: &Wait<'_>) -> Result<u64> {
+        let mut publisher = Publisher::new(Arc::clone(self.definition()));
+        for job in jobs {
+            job.send_back(&mut publisher, wait)?;
+        }
+        let failures = publisher.finish(wait)?;
+        let mut moved = 0;
+        for (index, job) in jobs.iter().enumerate() {
+            if failures.iter().all(|(failed, _)| *failed != index as u64) {
+                job.leave();
+                moved += 1;
+            }
+        }
+        match failures.into_iter().next() {
+            None => Ok(moved),
+            Some((index, error)) => {
+                let id = jobs.get(index as usize).map_or("", Delivery::id);
+                Err(error.context(format!(
+                    "job {id} stays in the failed queue ({moved} moved)"
+                )))
+            }
+        }
+    }
+}

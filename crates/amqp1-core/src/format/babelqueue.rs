@@ -1,0 +1,380 @@
+//! The `babelqueue` format: an envelope in JSON that SDKs of other languages
+//! read and write, with the parts that route and trace as message properties.
+//! Which properties those are depends on the broker ([`PropertyMapping`]).
+
+use bytes::Bytes;
+use std::borrow::Cow;
+use uuid::Uuid;
+
+use super::body::text;
+use super::copy::{Changes, FailureChange};
+use super::decode::Seen;
+use super::envelope::{
+    delay_annotation, delay_property, header, now_millis, properties, Envelope, Properties, JSON,
+};
+use super::failure::{self, DEAD_LETTER};
+use super::object::{quoted, Object};
+use super::{headers, Decoded, Format};
+use crate::dialect::PropertyMapping;
+use crate::error::{Error, Result};
+use crate::id;
+use crate::job::{Job, Payload};
+use crate::wire::message::{section, Message};
+use crate::wire::write;
+
+/// app_id, which is group-id over AMQP 1.0.
+const APP_ID: &str = "babelqueue";
+const LANG: &str = "php";
+
+const SCHEMA_VERSION: &str = "x-schema-version";
+const SOURCE_LANG: &str = "x-source-lang";
+/// The annotation of RabbitMQ that counts.
+pub(super) const ATTEMPTS: &str = "x-attempts";
+/// The application property of ActiveMQ that counts, as text.
+pub(super) const ATTEMPTS_TEXT: &str = "bq_attempts";
+
+/// The application properties of the format.
+pub(super) const PROPERTIES: [&str; 7] = [
+    "bq-schema-version",
+    "bq-source-lang",
+    "bq-created-at",
+    "bq_schema_version",
+    "bq_source_lang",
+    ATTEMPTS_TEXT,
+    "bq_app_id",
+];
+
+/// What the envelope cannot carry is refused.
+///
+/// # Errors
+/// Serialization for a payload that is no object, Config for an id or trace id
+/// that is no UUID.
+pub(super) fn check_job(job: &Job<'_>, id: &str) -> Result<()> {
+    data(job)?;
+    check_uuid("id", id, job)?;
+    match job.options.trace_id.as_deref() {
+        Some(trace_id) => check_uuid("trace_id", trace_id, job),
+        None => Ok(()),
+    }
+}
+
+/// The whole message.
+///
+/// # Errors
+/// Serialization for a payload that is no object.
+pub(crate) fn encode(
+    job: &Job<'_>,
+    envelope: &Envelope<'_>,
+    mapping: PropertyMapping,
+) -> Result<Bytes> {
+    let options = &job.options;
+    let data = data(job)?;
+    let trace_id = match options.trace_id.as_deref() {
+        Some(trace_id) => Cow::Borrowed(trace_id),
+        None => Cow::Owned(id::job_id()),
+    };
+    let now = now_millis();
+    let body = body(job, envelope, data, &trace_id, now);
+    let mut out = Vec::with_capacity(body.len() + 384 + options.headers.len() * 64);
+    header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
+    annotations(&mut out, job, envelope, mapping, now);
+    let app_id = (mapping == PropertyMapping::RabbitMq).then_some(APP_ID);
+    let of = Properties {
+        subject: &job.name,
+        correlation_id: Some(&trace_id),
+        content_type: JSON,
+        content_encoding: Some("utf-8"),
+        group: options.group.as_deref().or(app_id),
+    };
+    properties(&mut out, envelope, &of, now);
+    application_properties(&mut out, job, envelope, mapping, now);
+    write::descriptor(&mut out, section::DATA);
+    write::binary(&mut out, body.as_bytes());
+    Ok(out.into())
+}
+
+fn body(
+    job: &Job<'_>,
+    envelope: &Envelope<'_>,
+    data: &str,
+    trace_id: &str,
+    created_at: i64,
+) -> String {
+    format!(
+        r#"{{"job":{},"trace_id":{},"data":{data},"meta":{{"id":{},"queue":{},"lang":"{LANG}","schema_version":1,"created_at":{created_at}}},"attempts":0}}"#,
+        quoted(&job.name),
+        quoted(trace_id),
+        quoted(envelope.id),
+        quoted(envelope.pipeline),
+    )
+}
+
+/// The payload as the object that `data` has to be. PHP's empty array is one,
+/// and so is no payload at all.
+fn data<'a>(job: &'a Job<'_>) -> Result<&'a str> {
+    let Payload { bytes, json } = &job.payload;
+    let text = std::str::from_utf8(bytes).unwrap_or_default().trim_ascii();
+    // PHP has just written it: the first character tells.
+    let got = match text.as_bytes().first() {
+        Some(b'{') if *json || Object::parse(text.as_bytes()).is_some() => return Ok(text),
+        _ if *json && (text == "[]" || text == "null") => return Ok("{}"),
+        _ if !*json => "a string",
+        Some(b'[') => "a list",
+        _ => "a scalar",
+    };
+    Err(Error::serialization(format!(
+        "job '{}': the payload is {got}, and 'data' of the babelqueue format is an object: \
+         push an array with string keys, an object or a string that is a JSON object, \
+         or choose another 'format' for the queue",
+        job.name
+    )))
+}
+
+fn check_uuid(option: &str, value: &str, job: &Job<'_>) -> Result<()> {
+    if value.len() == 36 && Uuid::try_parse(value).is_ok() {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "job '{}': option '{option}': the babelqueue format needs a UUID \
+         (f1e2d3c4-b5a6-4789-90ab-cdef01234567), got '{value}'; leave it out to have one made",
+        job.name
+    )))
+}
+
+fn annotations(
+    out: &mut Vec<u8>,
+    job: &Job<'_>,
+    envelope: &Envelope<'_>,
+    mapping: PropertyMapping,
+    now: i64,
+) {
+    let (mut entries, mut count) = (Vec::with_capacity(128), 0);
+    match mapping {
+        PropertyMapping::RabbitMq => {
+            write::symbol(&mut entries, "x-basic-type");
+            write::string(&mut entries, &job.name);
+            write::symbol(&mut entries, SCHEMA_VERSION);
+            write::int(&mut entries, 1);
+            write::symbol(&mut entries, SOURCE_LANG);
+            write::string(&mut entries, LANG);
+            write::symbol(&mut entries, ATTEMPTS);
+            write::int(&mut entries, 0);
+            count += 8;
+        }
+        PropertyMapping::Generic => {
+            write::symbol(&mut entries, "x-opt-jms-type");
+            write::string(&mut entries, &job.name);
+            count += 2;
+        }
+        PropertyMapping::ServiceBus => {}
+    }
+    count += delay_annotation(&mut entries, envelope.delay_mark, now, envelope.delay);
+    if count > 0 {
+        write::descriptor(out, section::MESSAGE_ANNOTATIONS);
+        write::map(out, |out| {
+            out.extend_from_slice(&entries);
+            count
+        });
+    }
+}
+
+fn application_properties(
+    out: &mut Vec<u8>,
+    job: &Job<'_>,
+    envelope: &Envelope<'_>,
+    mapping: PropertyMapping,
+    created_at: i64,
+) {
+    write::descriptor(out, section::APPLICATION_PROPERTIES);
+    write::map(out, |out| {
+        let mut count = match mapping {
+            PropertyMapping::RabbitMq => 0,
+            PropertyMapping::ServiceBus => {
+                write::string(out, "bq-schema-version");
+                write::int(out, 1);
+                write::string(out, "bq-source-lang");
+                write::string(out, LANG);
+                write::string(out, "bq-created-at");
+                write::long(out, created_at);
+                6
+            }
+            PropertyMapping::Generic => {
+                for (name, value) in [
+                    ("bq_schema_version", "1"),
+                    ("bq_source_lang", LANG),
+                    (ATTEMPTS_TEXT, "0"),
+                    ("bq_app_id", APP_ID),
+                ] {
+                    write::string(out, name);
+                    write::string(out, value);
+                }
+                8
+            }
+        };
+        count += delay_property(out, envelope.delay);
+        count + headers::of_job(out, job)
+    });
+}
+
+/// The properties that a BabelQueue SDK writes on RabbitMQ.
+pub(super) fn is_marked(message: &Message) -> bool {
+    let Ok(Some(mut items)) = message.annotations() else {
+        return false;
+    };
+    let (mut has_version, mut is_theirs) = (false, false);
+    while let Ok(Some((key, _))) = items.entry() {
+        match key.as_text() {
+            Some(SCHEMA_VERSION) => has_version = true,
+            Some(SOURCE_LANG) => is_theirs = true,
+            _ => {}
+        }
+    }
+    // Either name alone may be anybody's.
+    has_version
+        && (is_theirs
+            || message
+                .properties()
+                .is_ok_and(|of| of.group_id == Some(APP_ID)))
+}
+
+/// The body has the shape of an envelope, at most one part missing.
+pub(super) fn is_envelope(object: &Object<'_>) -> bool {
+    let parts = [
+        object.has("job") || object.has("urn"),
+        object.has("trace_id"),
+        object.has("data"),
+        object.has("meta"),
+        object.has("attempts"),
+    ];
+    parts.iter().filter(|is_there| **is_there).count() >= 4
+}
+
+/// `job`, or its alias `urn`.
+fn urn<'a>(envelope: &'a Object<'_>) -> Option<Cow<'a, str>> {
+    let names = ["job", "urn"].into_iter();
+    let mut urns = names.filter_map(|name| envelope.text(name));
+    urns.find(|urn| !urn.trim().is_empty())
+}
+
+/// The first reason not to accept an envelope, in the order the format gives.
+fn check(envelope: Option<&Object<'_>>, version_property: Option<&str>) -> Option<&'static str> {
+    let Some((envelope, _)) = envelope.and_then(|it| Some((it, urn(it)?))) else {
+        return Some("missing_urn");
+    };
+    let Some(meta) = envelope.object("meta") else {
+        return Some("missing_meta");
+    };
+    let says_otherwise =
+        version_property.is_some_and(|of| !of.trim_ascii().is_empty() && of != "1");
+    if meta.get("schema_version") != Some("1") || says_otherwise {
+        return Some("unsupported_schema_version");
+    }
+    if !envelope
+        .get("data")
+        .is_some_and(|data| data.starts_with('{'))
+    {
+        return Some("invalid_data");
+    }
+    if envelope.text("trace_id").is_none_or(|id| id.is_empty()) {
+        return Some("missing_trace_id");
+    }
+    if envelope.integer("attempts").is_none_or(|count| count < 0) {
+        return Some("invalid_attempts");
+    }
+    None
+}
+
+/// It is a whole envelope, whose `attempts` count.
+pub(super) fn counts(envelope: &Object<'_>, message: &Message) -> bool {
+    let mut version = None;
+    if let Ok(Some(mut items)) = message.application_properties() {
+        while let Ok(Some((key, value))) = items.entry() {
+            if key.as_text().is_some_and(is_version) {
+                version = Some(text(value));
+            }
+        }
+    }
+    check(Some(envelope), version.as_deref()).is_none()
+}
+
+/// The application property that says the schema version.
+pub(super) fn is_version(name: &str) -> bool {
+    PROPERTIES[0] == name || PROPERTIES[3] == name
+}
+
+/// Reads the envelope into a job; one that is not accepted stays whole.
+pub(super) fn read(
+    decoded: &mut Decoded,
+    envelope: Option<&Object<'_>>,
+    whole: &Bytes,
+    seen: &Seen,
+) {
+    decoded.format = Format::Babelqueue;
+    if decoded.group.as_deref() == Some(APP_ID) {
+        decoded.group = None;
+    }
+    let reason = check(envelope, seen.schema_version.as_deref());
+    if let Some(envelope) = envelope {
+        if let Some(urn) = urn(envelope) {
+            decoded.name = urn.into_owned();
+        }
+        if let Some(trace_id) = envelope.text("trace_id").filter(|id| !id.is_empty()) {
+            decoded.trace_id = Some(trace_id.into_owned());
+        }
+        if let Some(meta) = envelope.object("meta") {
+            if let Some(id) = meta.text("id").filter(|id| !id.is_empty()) {
+                decoded.id = id.into_owned();
+            }
+            decoded.pipeline = meta.text("queue").map(Cow::into_owned);
+        }
+    }
+    match (reason, envelope) {
+        (None, Some(envelope)) => {
+            if let Some(data) = envelope.get("data") {
+                decoded.body = whole.slice_ref(data.as_bytes());
+                decoded.json = true;
+            }
+            let counted = envelope.integer("attempts").unwrap_or(0);
+            let counted = u32::try_from(counted).unwrap_or(u32::MAX);
+            // RabbitMQ starts again at 0 with each copy; the others' counters
+            // are said to have counted the same deliveries.
+            decoded.earlier_attempts = match seen.mapping {
+                PropertyMapping::RabbitMq => counted.saturating_add(seen.delivery_count),
+                _ => counted.max(seen.delivery_count),
+            };
+        }
+        (reason, _) => {
+            // In a failed queue it is looked at as it is.
+            decoded.poison = reason.filter(|_| failure::failure(decoded).is_none());
+        }
+    }
+}
+
+/// The envelope with the changes; `None` when there are none in it.
+pub(super) fn rewritten(
+    mut envelope: Object<'_>,
+    counts: bool,
+    changes: &Changes<'_>,
+) -> Option<String> {
+    let mut changed = false;
+    if counts && envelope.integer("attempts") != Some(i64::from(changes.attempts)) {
+        envelope.set("attempts", changes.attempts.to_string());
+        changed = true;
+    }
+    match changes.failure {
+        FailureChange::Set(facts) => {
+            envelope.set(DEAD_LETTER, failure::json(facts));
+            changed = true;
+        }
+        FailureChange::Forget if envelope.has(DEAD_LETTER) => {
+            envelope.remove(DEAD_LETTER);
+            changed = true;
+        }
+        FailureChange::Forget | FailureChange::Keep => {}
+    }
+    changed.then(|| envelope.to_json())
+}
+
+#[cfg(test)]
+#[path = "babelqueue_tests.rs"]
+mod tests;

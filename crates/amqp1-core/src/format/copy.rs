@@ -1,0 +1,293 @@
+//! The same message again, with changes: for a retry, a failed queue, a replay.
+//!
+//! What nothing changes stays as it was, byte for byte: a foreign content-type,
+//! typed application properties, annotations of its producer, the body's
+//! sections. What the broker has added goes, and so does `user-id`, which a
+//! broker takes from that very user only.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::envelope::{
+    attempts, delay_annotation, delay_property, header, now_millis, seconds, DelayMark,
+};
+use super::failure;
+use super::object::Object;
+use super::{amqp1, babelqueue, body, headers, Decoded, Format};
+use crate::failure::FailureFacts;
+use crate::job::HeaderValue;
+use crate::wire::message::{section, Body};
+use crate::wire::read::{Items, Reader, Value};
+use crate::wire::write;
+
+/// What becomes of the failure that a message may carry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FailureChange<'a> {
+    /// As it is.
+    Keep,
+    /// Gone, as for a replay.
+    Forget,
+    /// This one in its place.
+    Set(&'a FailureFacts),
+}
+
+/// How a copy differs from its original.
+#[derive(Debug, Clone)]
+pub(crate) struct Changes<'a> {
+    /// Per-message address over an anonymous sender.
+    pub to: Option<&'a str>,
+    pub delay: Duration,
+    pub delay_mark: DelayMark,
+    /// In the header; without it the copy lives as long as its queue lets it.
+    pub ttl: Option<Duration>,
+    /// absolute-expiry-time, Unix milliseconds.
+    pub expires_at: Option<i64>,
+    /// Deliveries before the copy is delivered first.
+    pub attempts: u32,
+    /// Added or replaced.
+    pub headers: &'a [(Cow<'a, str>, HeaderValue<'a>)],
+    pub failure: FailureChange<'a>,
+}
+
+impl Default for Changes<'_> {
+    fn default() -> Self {
+        Self {
+            to: None,
+            delay: Duration::ZERO,
+            delay_mark: DelayMark::None,
+            ttl: None,
+            expires_at: None,
+            attempts: 0,
+            headers: &[],
+            failure: FailureChange::Keep,
+        }
+    }
+}
+
+impl Changes<'_> {
+    /// The failure that the copy has now is not the one of its original.
+    pub(super) fn touches_failure(&self) -> bool {
+        !matches!(self.failure, FailureChange::Keep)
+    }
+}
+
+/// The whole message.
+pub(crate) fn copy(decoded: &Decoded, changes: &Changes<'_>) -> Bytes {
+    let message = &decoded.message;
+    let mut out = Vec::with_capacity(message.bytes().len() + 512);
+    let original = message.header().unwrap_or_default();
+    header(&mut out, decoded.durable, original.priority, changes.ttl);
+    annotations(&mut out, decoded, changes);
+    properties(&mut out, decoded, changes);
+    let whole = match decoded.format {
+        Format::Babelqueue | Format::Amqp1 => body::bytes(message).ok(),
+        Format::Roadrunner | Format::Raw => None,
+    };
+    let whole = whole.map(|(bytes, _)| bytes).unwrap_or_default();
+    let envelope = Object::parse(&whole);
+    let attempts_in_body = decoded.format == Format::Babelqueue
+        && envelope
+            .as_ref()
+            .is_some_and(|envelope| babelqueue::counts(envelope, message));
+    application_properties(&mut out, decoded, changes, attempts_in_body);
+    let rewritten = envelope.and_then(|envelope| match decoded.format {
+        Format::Babelqueue => babelqueue::rewritten(envelope, attempts_in_body, changes),
+        Format::Amqp1 => amqp1::rewritten(envelope, decoded, changes),
+        Format::Roadrunner | Format::Raw => None,
+    });
+    match (rewritten, message.body()) {
+        (Some(json), Body::Value(_)) => {
+            write::descriptor(&mut out, section::VALUE);
+            write::string(&mut out, &json);
+        }
+        (Some(json), _) => {
+            write::descriptor(&mut out, section::DATA);
+            write::binary(&mut out, json.as_bytes());
+        }
+        // What could not be decoded: its bytes are the body.
+        (None, _) if message.bytes().is_empty() => {
+            write::descriptor(&mut out, section::DATA);
+            write::binary(&mut out, &decoded.body);
+        }
+        (None, _) => {
+            for section in message.body_sections() {
+                out.extend_from_slice(section);
+            }
+        }
+    }
+    out.into()
+}
+
+/// The keys and values of a map as bytes, one pair at a time, up to where it is malformed.
+fn pairs<'a>(items: Option<Items<'a>>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let mut items = items;
+    std::iter::from_fn(move || {
+        let items = items.as_mut()?;
+        Some((items.next_bytes()?.ok()?, items.next_bytes()?.ok()?))
+    })
+}
+
+fn annotations(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
+    let (mut kept, mut count) = (Vec::new(), 0);
+    for (key, value) in pairs(decoded.message.annotations().ok().flatten()) {
+        let name = key_of(key).unwrap_or_default();
+        if is_brokers_annotation(name) {
+            continue;
+        }
+        kept.extend_from_slice(key);
+        if name == babelqueue::ATTEMPTS && decoded.format == Format::Babelqueue {
+            write::int(&mut kept, attempts(changes.attempts));
+        } else {
+            kept.extend_from_slice(value);
+        }
+        count += 2;
+    }
+    count += delay_annotation(&mut kept, changes.delay_mark, now_millis(), changes.delay);
+    if count > 0 {
+        write::descriptor(out, section::MESSAGE_ANNOTATIONS);
+        write::map(out, |out| {
+            out.extend_from_slice(&kept);
+            count
+        });
+    }
+}
+
+fn properties(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
+    const NULL: &[u8] = &[0x40];
+    let mut fields: Vec<&[u8]> = Vec::with_capacity(13);
+    if let Ok(Some(mut items)) = decoded.message.property_items() {
+        while let Some(Ok(field)) = items.next_bytes() {
+            fields.push(field);
+        }
+    }
+    let known = decoded.message.properties().unwrap_or_default();
+    let has_id = known
+        .message_id
+        .is_some_and(|id| !body::text(id).is_empty());
+    write::descriptor(out, section::PROPERTIES);
+    write::list(out, |out| {
+        let count = fields.len().max(9);
+        for index in 0..count {
+            let field = fields.get(index).copied().unwrap_or(NULL);
+            match index {
+                // The id stays the same from one delivery to the next.
+                0 if !has_id => write::string(out, &decoded.id),
+                1 => write::null(out),
+                2 => match changes.to {
+                    Some(to) => write::string(out, to),
+                    None => write::null(out),
+                },
+                8 => match changes.expires_at {
+                    Some(at) => write::timestamp(out, at),
+                    None => write::null(out),
+                },
+                _ => out.extend_from_slice(field),
+            }
+        }
+        count as u32
+    });
+}
+
+fn application_properties(
+    out: &mut Vec<u8>,
+    decoded: &Decoded,
+    changes: &Changes<'_>,
+    attempts_in_body: bool,
+) {
+    let delayed = !changes.delay.is_zero();
+    let is_babelqueue = decoded.format == Format::Babelqueue;
+    let rewrites_headers = !changes.headers.is_empty() && decoded.format != Format::Amqp1;
+    let is_replaced = |name: &str| {
+        let header = || changes.headers.iter().any(|(new, _)| new == name);
+        match name {
+            "rr_attempts" => true,
+            "x-delay" => delayed,
+            "rr_headers" => rewrites_headers,
+            _ if failure::is_property(name) => changes.touches_failure(),
+            _ => !headers::is_ours(name) && header(),
+        }
+    };
+    let (mut kept, mut count, mut had_all_headers) = (Vec::new(), 0, false);
+    for (key, value) in pairs(decoded.message.application_properties().ok().flatten()) {
+        let name = key_of(key).unwrap_or_default();
+        had_all_headers |= name == "rr_headers";
+        if is_replaced(name) {
+            continue;
+        }
+        kept.extend_from_slice(key);
+        match name {
+            "rr_delay" if delayed => write::int(&mut kept, seconds(changes.delay)),
+            babelqueue::ATTEMPTS_TEXT if is_babelqueue => {
+                write::string(&mut kept, &changes.attempts.to_string());
+            }
+            _ => kept.extend_from_slice(value),
+        }
+        count += 2;
+    }
+    if rewrites_headers {
+        let all = headers::merged(decoded.headers(), changes.headers);
+        if had_all_headers || !headers::are_single(&all) {
+            write::string(&mut kept, "rr_headers");
+            write::binary(&mut kept, &headers::to_json(&all));
+            count += 2;
+        }
+    }
+    count += delay_property(&mut kept, changes.delay);
+    if changes.attempts > 0 && !attempts_in_body {
+        write::string(&mut kept, "rr_attempts");
+        write::int(&mut kept, attempts(changes.attempts));
+        count += 2;
+    }
+    if let FailureChange::Set(facts) = changes.failure {
+        count += failure::properties(facts, &mut kept);
+    }
+    count += headers::properties(&mut kept, changes.headers);
+    if count > 0 {
+        write::descriptor(out, section::APPLICATION_PROPERTIES);
+        write::map(out, |out| {
+            out.extend_from_slice(&kept);
+            count
+        });
+    }
+}
+
+/// One of the broker's own annotations, or a mark of a delay that is over: a
+/// copy does not carry them.
+fn is_brokers_annotation(name: &str) -> bool {
+    const NAMES: [&str; 18] = [
+        "x-opt-deaths",
+        "x-death",
+        "x-exchange",
+        "x-routing-key",
+        // Copies to further routing keys, which have been made.
+        "x-cc",
+        "x-delivery-count",
+        "x-acquired-count",
+        "x-opt-enqueued-time",
+        "x-opt-sequence-number",
+        "x-opt-enqueue-sequence-number",
+        "x-opt-locked-until",
+        "x-opt-message-state",
+        "x-opt-deadletter-source",
+        "x-opt-rabbitmq-received-time",
+        "x-delay",
+        "x-opt-scheduled-enqueue-time",
+        "x-opt-delivery-time",
+        "x-opt-delivery-delay",
+    ];
+    name.starts_with("x-first-death-") || name.starts_with("x-last-death-") || NAMES.contains(&name)
+}
+
+/// The text of a key, when it is one.
+fn key_of(bytes: &[u8]) -> Option<&str> {
+    match Reader::new(bytes).value() {
+        Ok(Value::Text(text) | Value::Symbol(text)) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "copy_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,171 @@
+//! The job in a message, whoever wrote it, in whichever format.
+
+use std::cell::OnceCell;
+
+use bytes::Bytes;
+
+use super::body::{self, text};
+use super::envelope::JSON;
+use super::object::Object;
+use super::{amqp1, babelqueue, Decoded, Format, DEDUCED};
+use crate::dialect::PropertyMapping;
+use crate::id;
+use crate::wire::message::Message;
+use crate::wire::read::Value;
+use crate::wire::DecodeError;
+
+/// Recognises the format by what is cheapest to see: `rr_job` or `rr_id` among
+/// the application properties, the properties of a BabelQueue SDK, the shape of
+/// the body. What is none of them is a job all the same: its id is the
+/// message-id or a new one, its name the subject.
+pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded, DecodeError> {
+    let message = Message::parse(payload)?;
+    let header = message.header()?;
+    let properties = message.properties()?;
+    let (body, converted) = body::bytes(&message)?;
+    let mut found = Found::default();
+    if let Some(mut items) = message.application_properties()? {
+        while let Some((key, value)) = items.entry()? {
+            if let Some(key) = key.as_text() {
+                found.note(key, value);
+            }
+        }
+    }
+    let json = converted
+        || properties
+            .content_type
+            .is_some_and(|content_type| content_type.starts_with(JSON));
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let seen = Seen {
+        delivery_count: header.delivery_count,
+        priority: header.priority,
+        schema_version: found.schema_version.map(text),
+        mapping,
+    };
+    let is_roadrunner = found.is_roadrunner;
+    let decoded = Decoded {
+        format: Format::Roadrunner,
+        id: found
+            .id
+            .map(str::to_owned)
+            .or_else(|| properties.message_id.map(text).filter(|id| !id.is_empty()))
+            .unwrap_or_else(id::job_id),
+        name: found
+            .name
+            .or(properties.subject.filter(|subject| !subject.is_empty()))
+            .unwrap_or(DEDUCED)
+            .to_owned(),
+        pipeline: owned(found.pipeline),
+        trace_id: properties.correlation_id.map(text),
+        group: owned(properties.group_id),
+        priority: found.priority,
+        delay: found
+            .delay_ms
+            .map(|milliseconds| milliseconds as f64 / 1000.0)
+            .or(found.delay.map(|seconds| seconds as f64))
+            .unwrap_or(0.0),
+        auto_ack: found.auto_ack,
+        durable: header.durable,
+        earlier_attempts: header.delivery_count.saturating_add(found.attempts),
+        expires_at: properties.absolute_expiry_time,
+        headers: OnceCell::new(),
+        poison: None,
+        body,
+        json,
+        message,
+    };
+    if is_roadrunner {
+        return Ok(decoded);
+    }
+    Ok(foreign(decoded, &seen))
+}
+
+/// What cannot be decoded, as a job whose body are the message's bytes.
+pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
+    Decoded {
+        message: Message::empty(),
+        format: Format::Raw,
+        id: id::job_id(),
+        name: DEDUCED.to_owned(),
+        pipeline: None,
+        body: bytes,
+        json: false,
+        trace_id: None,
+        group: None,
+        priority: None,
+        delay: 0.0,
+        auto_ack: false,
+        durable: true,
+        earlier_attempts: 0,
+        expires_at: None,
+        headers: OnceCell::new(),
+        poison: None,
+    }
+}
+
+/// What the other formats look at besides the body.
+pub(super) struct Seen {
+    pub delivery_count: u32,
+    /// Of the header section.
+    pub priority: Option<u8>,
+    /// `bq-schema-version` or `bq_schema_version`.
+    pub schema_version: Option<String>,
+    pub mapping: PropertyMapping,
+}
+
+/// A message without the `roadrunner` format's properties.
+fn foreign(mut decoded: Decoded, seen: &Seen) -> Decoded {
+    decoded.format = Format::Raw;
+    decoded.priority = decoded.priority.or(seen.priority.map(i64::from));
+    // A handle on the same bytes, which what is read from them borrows.
+    let whole = decoded.body.clone();
+    let object = Object::parse(&whole);
+    let marked = seen.schema_version.is_some() || babelqueue::is_marked(&decoded.message);
+    let is_babelqueue = marked || object.as_ref().is_some_and(babelqueue::is_envelope);
+    if is_babelqueue {
+        babelqueue::read(&mut decoded, object.as_ref(), &whole, seen);
+    } else if let Some(wrapper) = object.as_ref() {
+        amqp1::read(&mut decoded, wrapper, &whole);
+    }
+    decoded
+}
+
+/// The application properties that carry an envelope.
+#[derive(Default)]
+struct Found<'a> {
+    is_roadrunner: bool,
+    id: Option<&'a str>,
+    name: Option<&'a str>,
+    pipeline: Option<&'a str>,
+    delay: Option<i64>,
+    delay_ms: Option<i64>,
+    priority: Option<i64>,
+    auto_ack: bool,
+    attempts: u32,
+    schema_version: Option<Value<'a>>,
+}
+
+impl<'a> Found<'a> {
+    fn note(&mut self, key: &str, value: Value<'a>) {
+        match key {
+            "rr_id" => {
+                self.is_roadrunner = true;
+                self.id = value.as_text().filter(|id| !id.is_empty());
+            }
+            "rr_job" => {
+                self.is_roadrunner = true;
+                self.name = value.as_text().filter(|name| !name.is_empty());
+            }
+            "rr_pipeline" => self.pipeline = value.as_text(),
+            "rr_delay" => self.delay = value.as_int(),
+            "x-delay" => self.delay_ms = value.as_int(),
+            "rr_priority" => self.priority = value.as_int(),
+            "rr_auto_ack" => self.auto_ack = value == Value::Bool(true),
+            "rr_attempts" => {
+                self.attempts = value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32;
+            }
+            key if babelqueue::is_version(key) => self.schema_version = Some(value),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What every format needs to know of one job, and the sections all write alike.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::wire::message::section;
+use crate::wire::write;
+
+/// A header of this name is the routing key of its job, and is not sent.
+pub(crate) const ROUTING_KEY_HEADER: &str = "x-routing-key";
+
+/// content-type of JSON.
+pub(super) const JSON: &str = "application/json";
+/// content-type of a payload that was a string.
+pub(super) const OCTETS: &str = "application/octet-stream";
+
+/// How the broker is told about a delay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DelayMark {
+    /// Not at all: the address sees to it.
+    None,
+    /// `x-delay`, milliseconds: RabbitMQ's delayed-message exchange.
+    XDelay,
+    /// `x-opt-scheduled-enqueue-time`, an absolute timestamp: Service Bus, embedded.
+    EnqueueTime,
+}
+
+/// What the queue's configuration and the route add to a job.
+#[derive(Debug, Clone)]
+pub(crate) struct Envelope<'a> {
+    pub id: &'a str,
+    pub pipeline: &'a str,
+    pub durable: bool,
+    pub priority: Option<u8>,
+    pub ttl: Option<Duration>,
+    /// Unix milliseconds; for a broker on whose way to the queue a TTL would be lost.
+    pub expires_at: Option<i64>,
+    pub delay: Duration,
+    pub delay_mark: DelayMark,
+    pub to: Option<&'a str>,
+    /// Of the exchange it goes to, if it goes to one.
+    pub routing_key: Option<&'a str>,
+}
+
+/// Unix time in milliseconds.
+pub(crate) fn now_millis() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
+}
+
+/// A duration's milliseconds.
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The header section.
+pub(super) fn header(
+    out: &mut Vec<u8>,
+    durable: bool,
+    priority: Option<u8>,
+    ttl: Option<Duration>,
+) {
+    write::descriptor(out, section::HEADER);
+    write::list(out, |out| {
+        write::bool(out, durable);
+        match priority {
+            Some(priority) => write::ubyte(out, priority),
+            None => write::null(out),
+        }
+        match ttl {
+            Some(ttl) => write::uint(out, ttl.as_millis().min(u128::from(u32::MAX)) as u32),
+            None => write::null(out),
+        }
+        3
+    });
+}
+
+/// The annotation that asks for a delay; how many keys and values it is.
+pub(super) fn delay_annotation(
+    out: &mut Vec<u8>,
+    mark: DelayMark,
+    now: i64,
+    delay: Duration,
+) -> u32 {
+    if delay.is_zero() {
+        return 0;
+    }
+    match mark {
+        DelayMark::None => return 0,
+        DelayMark::XDelay => {
+            write::symbol(out, "x-delay");
+            write::long(out, millis(delay));
+        }
+        DelayMark::EnqueueTime => {
+            write::symbol(out, "x-opt-scheduled-enqueue-time");
+            write::timestamp(out, now.saturating_add(millis(delay)));
+        }
+    }
+    2
+}
+
+/// The message annotations: the delay's only, none without one.
+pub(super) fn delay_annotations(out: &mut Vec<u8>, envelope: &Envelope<'_>, now: i64) {
+    if envelope.delay.is_zero() || envelope.delay_mark == DelayMark::None {
+        return;
+    }
+    write::descriptor(out, section::MESSAGE_ANNOTATIONS);
+    write::map(out, |out| {
+        delay_annotation(out, envelope.delay_mark, now, envelope.delay)
+    });
+}
+
+/// What goes into the properties section, besides what the envelope says.
+pub(super) struct Properties<'a> {
+    pub subject: &'a str,
+    pub correlation_id: Option<&'a str>,
+    pub content_type: &'static str,
+    pub content_encoding: Option<&'static str>,
+    pub group: Option<&'a str>,
+}
+
+/// The properties section.
+pub(super) fn properties(
+    out: &mut Vec<u8>,
+    envelope: &Envelope<'_>,
+    of: &Properties<'_>,
+    now: i64,
+) {
+    write::descriptor(out, section::PROPERTIES);
+    write::list(out, |out| {
+        write::string(out, envelope.id);
+        write::null(out); // user-id
+        optional(out, envelope.to);
+        write::string(out, of.subject);
+        write::null(out); // reply-to
+        optional(out, of.correlation_id);
+        write::symbol(out, of.content_type);
+        match of.content_encoding {
+            Some(encoding) => write::symbol(out, encoding),
+            None => write::null(out),
+        }
+        match envelope.expires_at {
+            Some(at) => write::timestamp(out, at),
+            None => write::null(out),
+        }
+        write::timestamp(out, now);
+        match of.group {
+            Some(group) => {
+                write::string(out, group);
+                11
+            }
+            None => 10,
+        }
+    });
+}
+
+fn optional(out: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        Some(text) => write::string(out, text),
+        None => write::null(out),
+    }
+}
+
+/// `x-delay`, which consumers of any kind may look for; how many keys and
+/// values that is.
+pub(super) fn delay_property(out: &mut Vec<u8>, delay: Duration) -> u32 {
+    if delay.is_zero() {
+        return 0;
+    }
+    write::string(out, "x-delay");
+    write::long(out, millis(delay));
+    2
+}
+
+/// A number of attempts as the wire has it.
+pub(super) fn attempts(attempts: u32) -> i32 {
+    i32::try_from(attempts).unwrap_or(i32::MAX)
+}
+
+/// A delay in whole seconds, as `rr_delay` has it.
+pub(super) fn seconds(delay: Duration) -> i32 {
+    i32::try_from(delay.as_secs()).unwrap_or(i32::MAX)
+}

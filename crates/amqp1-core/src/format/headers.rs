@@ -1,0 +1,220 @@
+//! A job's headers: as application properties of their own, and all of them,
+//! with all their values, as the JSON of `rr_headers`.
+
+use std::borrow::Cow;
+
+use serde_json::Value as Json;
+
+use super::babelqueue;
+use super::body::{float, text};
+use super::envelope::ROUTING_KEY_HEADER;
+use super::Headers;
+use crate::job::{HeaderValue, Job};
+use crate::wire::message::Message;
+use crate::wire::read::Value;
+use crate::wire::write;
+
+/// A caller's headers.
+pub(super) type Given<'a> = [(Cow<'a, str>, HeaderValue<'a>)];
+
+/// Names of the envelope: a caller's header never overwrites one, and none of
+/// them is a header.
+pub(super) fn is_ours(name: &str) -> bool {
+    name.starts_with("rr_")
+        || name == "x-delay"
+        || name == ROUTING_KEY_HEADER
+        || babelqueue::PROPERTIES.contains(&name)
+}
+
+/// One property for each header, the first of several values; how many keys
+/// and values that are.
+pub(super) fn properties(out: &mut Vec<u8>, headers: &Given<'_>) -> u32 {
+    let mut count = 0;
+    for (name, value) in headers {
+        if is_ours(name) {
+            continue;
+        }
+        let first = match value {
+            HeaderValue::List(values) => values.first(),
+            scalar => Some(scalar),
+        };
+        if let Some(first) = first {
+            write::string(out, name);
+            scalar(out, first);
+            count += 2;
+        }
+    }
+    count
+}
+
+/// A property can carry each of them whole.
+pub(super) fn are_single(headers: &Given<'_>) -> bool {
+    headers.iter().all(|(name, value)| match value {
+        HeaderValue::List(values) => values.len() == 1 && !is_ours(name),
+        _ => !is_ours(name) || name == ROUTING_KEY_HEADER,
+    })
+}
+
+/// The headers of a job in a format that has no place of its own for them, and
+/// what else of the job has none; how many keys and values that are.
+pub(super) fn of_job(out: &mut Vec<u8>, job: &Job<'_>) -> u32 {
+    let options = &job.options;
+    let mut count = properties(out, &options.headers);
+    if !are_single(&options.headers) {
+        write::string(out, "rr_headers");
+        write::binary(out, &to_json(&options.headers));
+        count += 2;
+    }
+    if options.auto_ack == Some(true) {
+        write::string(out, "rr_auto_ack");
+        write::bool(out, true);
+        count += 2;
+    }
+    count
+}
+
+pub(super) fn scalar(out: &mut Vec<u8>, value: &HeaderValue<'_>) {
+    match value {
+        HeaderValue::Text(text) => write::string(out, text),
+        HeaderValue::Int(value) => write::long(out, *value),
+        HeaderValue::Float(value) => write::double(out, *value),
+        HeaderValue::Bool(value) => write::bool(out, *value),
+        HeaderValue::List(_) => write::null(out),
+    }
+}
+
+/// name → list of strings, as one JSON object.
+pub(super) fn to_json(headers: &Given<'_>) -> Vec<u8> {
+    let mut json = Vec::with_capacity(2 + headers.len() * 40);
+    json.push(b'{');
+    for (name, value) in headers {
+        if name == ROUTING_KEY_HEADER {
+            continue;
+        }
+        if json.len() > 1 {
+            json.push(b',');
+        }
+        quote(&mut json, name);
+        json.extend_from_slice(b":[");
+        match value {
+            HeaderValue::List(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        json.push(b',');
+                    }
+                    quote_value(&mut json, value);
+                }
+            }
+            scalar => quote_value(&mut json, scalar),
+        }
+        json.push(b']');
+    }
+    json.push(b'}');
+    json
+}
+
+fn quote_value(json: &mut Vec<u8>, value: &HeaderValue<'_>) {
+    match value {
+        HeaderValue::Text(text) => quote(json, text),
+        HeaderValue::Int(value) => quote(json, &value.to_string()),
+        HeaderValue::Float(value) => quote(json, &float(*value)),
+        HeaderValue::Bool(value) => quote(json, if *value { "true" } else { "false" }),
+        HeaderValue::List(_) => quote(json, ""),
+    }
+}
+
+fn quote(json: &mut Vec<u8>, text: &str) {
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(json, text);
+}
+
+/// The headers of a message: those of `rr_headers`, then what others added as
+/// application properties.
+pub(super) fn read(message: &Message) -> Headers {
+    let mut headers = Headers::new();
+    let Ok(Some(items)) = message.application_properties() else {
+        return headers;
+    };
+    let mut entries = items;
+    while let Ok(Some((key, value))) = entries.entry() {
+        if key.as_text() == Some("rr_headers") {
+            let json = match value {
+                Value::Binary(bytes) => bytes,
+                Value::Text(text) => text.as_bytes(),
+                _ => b"",
+            };
+            from_json(json, &mut headers);
+        }
+    }
+    add_properties(message, &mut headers);
+    headers
+}
+
+/// The application properties that are headers of their own.
+pub(super) fn add_properties(message: &Message, headers: &mut Headers) {
+    let Ok(Some(mut entries)) = message.application_properties() else {
+        return;
+    };
+    while let Ok(Some((key, value))) = entries.entry() {
+        let Some(name) = key.as_text() else { continue };
+        if !is_ours(name) && !headers.iter().any(|(known, _)| known == name) {
+            headers.push((name.to_owned(), vec![text(value)]));
+        }
+    }
+}
+
+/// Reads `rr_headers`; what is not a list of strings is read as well as it can be.
+pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
+    struct InOrder<'a>(&'a mut Headers);
+    impl<'de> serde::de::Visitor<'de> for InOrder<'_> {
+        type Value = ();
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of lists of strings")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some((name, value)) = map.next_entry::<String, Json>()? {
+                let values: Vec<String> = match value {
+                    Json::Array(values) => values.into_iter().map(plain).collect(),
+                    Json::Null => Vec::new(),
+                    value => vec![plain(value)],
+                };
+                if !values.is_empty() {
+                    self.0.push((name, values));
+                }
+            }
+            Ok(())
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    // A foreign producer's broken rr_headers must not make the job undeliverable.
+    let _ = serde::Deserializer::deserialize_map(&mut deserializer, InOrder(headers));
+}
+
+fn plain(value: Json) -> String {
+    match value {
+        Json::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// `known`, with `changed` replacing and adding.
+pub(super) fn merged<'a>(
+    known: &'a Headers,
+    changed: &'a Given<'a>,
+) -> Vec<(Cow<'a, str>, HeaderValue<'a>)> {
+    let kept = known
+        .iter()
+        .filter(|(name, _)| !changed.iter().any(|(new, _)| new == name));
+    let mut headers: Vec<(Cow<'_, str>, HeaderValue<'_>)> = kept
+        .map(|(name, values)| {
+            let mut texts = values.iter().map(|v| HeaderValue::Text(Cow::Borrowed(v)));
+            let value = match (texts.next(), values.len()) {
+                (Some(only), 1) => only,
+                (first, _) => HeaderValue::List(first.into_iter().chain(texts).collect()),
+            };
+            (Cow::Borrowed(name.as_str()), value)
+        })
+        .collect();
+    headers.extend(changed.iter().cloned());
+    headers
+}

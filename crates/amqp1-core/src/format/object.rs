@@ -1,0 +1,187 @@
+//! A JSON object taken apart at its first level: keys in order, values as they
+//! were written, so that what is not changed stays as it was.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::Value as Json;
+
+/// Keys and values of a JSON object.
+#[derive(Debug, Clone)]
+pub(crate) struct Object<'a> {
+    /// The values are JSON.
+    entries: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl<'a> Object<'a> {
+    /// The object that these bytes are; `None` if they are anything else.
+    pub fn parse(json: &'a [u8]) -> Option<Self> {
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return None;
+        }
+        serde_json::from_slice(json).ok()
+    }
+
+    /// The value of a key as it was written: the last one, as PHP and Go read it.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let mut entries = self.entries.iter().rev();
+        let found = entries.find(|(known, _)| known == key);
+        found.map(|(_, value)| value.as_ref())
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The value of a key when it is a string.
+    pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.get(key).and_then(text)
+    }
+
+    /// The value of a key when it is an integer that is written as one.
+    pub fn integer(&self, key: &str) -> Option<i64> {
+        self.get(key).and_then(|raw| raw.parse().ok())
+    }
+
+    /// The value of a key when it is an object.
+    pub fn object(&self, key: &str) -> Option<Object<'_>> {
+        self.get(key).and_then(|raw| Object::parse(raw.as_bytes()))
+    }
+
+    /// Replaces the value of a key where it stands, or adds it at the end.
+    pub fn set(&mut self, key: &'static str, json: String) {
+        let at = self.entries.iter().rposition(|(known, _)| known == key);
+        match at {
+            Some(at) => self.entries[at].1 = Cow::Owned(json),
+            None => self.entries.push((Cow::Borrowed(key), Cow::Owned(json))),
+        }
+    }
+
+    pub fn remove(&mut self, key: &str) {
+        self.entries.retain(|(known, _)| known != key);
+    }
+
+    /// The object as JSON.
+    pub fn to_json(&self) -> String {
+        let length: usize = self
+            .entries
+            .iter()
+            .map(|(k, v)| k.len() + v.len() + 4)
+            .sum();
+        let mut json = String::with_capacity(length + 2);
+        json.push('{');
+        for (key, value) in &self.entries {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            json.push_str(&quoted(key));
+            json.push(':');
+            json.push_str(value);
+        }
+        json.push('}');
+        json
+    }
+}
+
+/// A string as JSON, nothing escaped that need not be.
+pub(crate) fn quoted(text: &str) -> String {
+    Json::from(text).to_string()
+}
+
+/// The string that a JSON text is; borrowed where nothing in it is escaped.
+pub(crate) fn text(json: &str) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Text<'_>>(json)
+        .ok()
+        .map(|Text(text)| text)
+}
+
+/// A string that is borrowed where it can be, which `Cow` alone is not.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Of;
+        impl<'de> Visitor<'de> for Of {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Of)
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Of;
+        impl<'de> Visitor<'de> for Of {
+            type Value = Object<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((Text(key), value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
+                    entries.push((key, Cow::Borrowed(value.get())));
+                }
+                Ok(Object { entries })
+            }
+        }
+        deserializer.deserialize_map(Of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_not_changed_stays_as_it_was_written() {
+        let json = br#" {"a" : 1.50, "b\n":{"x": [1, 2]} ,"a/b":"\u00fc\/"} "#;
+        let mut object = Object::parse(json).unwrap();
+        object.set("a", "2".to_owned());
+        object.set("new", quoted("ü/\n"));
+        let same = r#"{"a":2,"b\n":{"x": [1, 2]},"a/b":"\u00fc\/","new":"ü/\n"}"#;
+        assert_eq!(object.to_json(), same);
+        object.remove("a");
+        assert!(!object.has("a"));
+        assert_eq!(object.text("a/b").unwrap(), "ü/");
+    }
+
+    #[test]
+    fn anything_but_an_object_is_none() {
+        for json in ["", "[]", "1", "\"{}\"", "{", "{} x", "{\"a\":}", "null"] {
+            assert!(Object::parse(json.as_bytes()).is_none(), "{json}");
+        }
+        assert!(Object::parse(b"{\"a\":\"\xff\"}").is_none());
+        assert!(Object::parse("{\"a\":[".repeat(100_000).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn only_integers_are_integers() {
+        let json = br#"{"i":1,"f":1.0,"e":1e0,"s":"1","n":-1,"big":99999999999999999999}"#;
+        let object = Object::parse(json).unwrap();
+        assert_eq!(object.integer("i"), Some(1));
+        assert_eq!(object.integer("n"), Some(-1));
+        for key in ["f", "e", "s", "big", "none"] {
+            assert_eq!(object.integer(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_two_equal_keys_counts() {
+        assert_eq!(
+            Object::parse(br#"{"a":1,"a":2}"#).unwrap().integer("a"),
+            Some(2)
+        );
+    }
+}

@@ -1,0 +1,21 @@
+#![allow(clippy::unwrap_used)]
+
+use super::super::copy::tests::{envelope, job, ID};
+use super::super::{decode, encode, Format};
+use crate::dialect::PropertyMapping;
+
+#[test]
+fn there_is_nothing_but_the_payload_and_its_properties() {
+    let mut job = job(b"\xffpayload", false);
+    job.options.headers.truncate(1);
+    let mapping = || Ok(PropertyMapping::RabbitMq);
+    let bytes = encode(Format::Raw, &job, &envelope(), mapping).unwrap();
+    assert!(!bytes.windows(3).any(|bytes| bytes == b"rr_"));
+    let decoded = decode(bytes, PropertyMapping::RabbitMq).unwrap();
+    assert_eq!((decoded.format, decoded.id.as_str()), (Format::Raw, ID));
+    assert_eq!(decoded.name, "urn:babel:orders:created");
+    assert_eq!(decoded.body, &b"\xffpayload"[..]);
+    assert_eq!(decoded.priority, Some(7));
+    let tenant = ("tenant".to_owned(), vec!["ü/1".to_owned()]);
+    assert_eq!(decoded.headers(), &[tenant]);
+}

@@ -1,0 +1,93 @@
+//! What arrives over a link, made into jobs.
+
+use crate::delivery::Delivery;
+use crate::error::{ErrorKind, Result};
+use crate::failure::Failure;
+use crate::format;
+use crate::format::envelope::now_millis;
+use crate::source::Source;
+use crate::wait::Wait;
+
+/// The reason of messages that are no jobs.
+const POISON: &str = "poison";
+
+/// A message that is no job, and why it is none: its bytes as the body where it
+/// cannot be decoded, its whole envelope where that is not accepted.
+#[derive(Debug)]
+pub(crate) struct Poison {
+    delivery: Delivery,
+    error: String,
+}
+
+impl Poison {
+    /// To the failed queue with the reason; where that cannot be, rejected with
+    /// the reason, which is for the broker's own dead-letter queue.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`] only.
+    pub fn bury(&self, wait: &Wait<'_>) -> Result<()> {
+        let failure = Failure {
+            message: self.error.clone(),
+            exception: None,
+        };
+        let wait = wait.restarted(self.delivery.timeout());
+        let buried = self
+            .delivery
+            .dead_letter(POISON, Some(&failure), None, &wait);
+        match buried {
+            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+            Err(_) => {
+                self.delivery.reject("amqp:decode-error", &failure.message);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// What was taken from a source.
+pub(crate) enum Taken {
+    Job(Box<Delivery>),
+    Poison(Box<Poison>),
+    /// It had expired, or was lost before it could be handed out.
+    Nothing,
+}
+
+/// Takes the next delivery that has come; `None` when there is none. With
+/// `auto_ack`, or if its producer asked for that, it is settled here.
+///
+/// # Errors
+/// When the link is over.
+pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
+    let Some((incoming, attached)) = source.take()? else {
+        return Ok(None);
+    };
+    let delivery_id = incoming.delivery_id;
+    let bytes = incoming.payload;
+    let mapping = attached.dialect.property_mapping();
+    let (decoded, error) = match format::decode(bytes.clone(), mapping) {
+        Ok(decoded) => {
+            let error = decoded.poison.map(str::to_owned);
+            (decoded, error)
+        }
+        Err(error) => (format::undecoded(bytes), Some(error.to_string())),
+    };
+    if let Some(error) = error {
+        let definition = source.definition.clone();
+        let settled = incoming.settled;
+        let delivery = Delivery::new(decoded, definition, attached, delivery_id, settled);
+        return Ok(Some(Taken::Poison(Box::new(Poison { delivery, error }))));
+    }
+    let expires_at = decoded.expires_at;
+    let expired = expires_at.is_some_and(|at| at < now_millis());
+    let settled = incoming.settled || auto_ack || decoded.auto_ack;
+    if expired || (settled && !incoming.settled) {
+        // Lost with its link: it comes again.
+        if attached.accept(delivery_id).is_err() || expired {
+            return Ok(Some(Taken::Nothing));
+        }
+    }
+    let definition = source.definition.clone();
+    let delivery = Delivery::new(decoded, definition, attached, delivery_id, settled);
+    Ok(Some(Taken::Job(Box::new(delivery))))
+}

@@ -1,0 +1,150 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Command;
+
+use Amqp1\Exception\ExceptionInterface;
+use Throwable;
+
+/** The command `amqp1`: finds out which of its commands is meant, and what it ends with. */
+final class Application
+{
+    /** @var array<string, Command> */
+    private readonly array $commands;
+
+    public function __construct()
+    {
+        $commands = [
+            new WorkCommand(), new PushCommand(), new StatsCommand(), new FailedListCommand(), new FailedShowCommand(),
+            new FailedRetryCommand(), new FailedFlushCommand(), new SetupCommand(), new PingCommand(),
+        ];
+        $this->commands = array_combine(array_map(static fn (Command $command) => $command->name(), $commands), $commands);
+    }
+
+    /**
+     * @param list<string> $words without the program's name
+     * @param resource $results
+     * @param resource $notes
+     */
+    public function run(array $words, $results = STDOUT, $notes = STDERR): int
+    {
+        $plain = new Output($results, $notes);
+        $command = null;
+        try {
+            [$command, $words] = $this->command($words);
+            $known = [...($command === null ? [] : [...$command->options(), ...Target::options()]), ...self::options()];
+            $input = Input::parse($words, $known);
+            if ($input->has('version')) {
+                $plain->line('amqp1 ' . phpversion('amqp1'));
+
+                return ExitCode::OK;
+            }
+            if ($command === null || $input->has('help')) {
+                $plain->line($command === null ? $this->overview() : self::usage($command));
+
+                return ExitCode::OK;
+            }
+
+            return $command->run($input, new Output($results, $notes, $input->has('json'), $input->has('quiet')));
+        } catch (Throwable $e) {
+            $plain->error('amqp1: ' . Output::printable($e->getMessage() ?: $e::class, true) . self::place($e));
+            if ($e instanceof UsageError) {
+                $plain->error('See: amqp1 ' . ($command === null ? '' : $command->name() . ' ') . '--help');
+            }
+
+            return ExitCode::of($e);
+        }
+    }
+
+    /** Of an error in the application's own files, where it is. */
+    private static function place(Throwable $e): string
+    {
+        return $e instanceof UsageError || $e instanceof NotFound || $e instanceof ExceptionInterface
+            ? '' : ' (' . $e::class . " in {$e->getFile()}:{$e->getLine()})";
+    }
+
+    /** @return list<Option> */
+    private static function options(): array
+    {
+        return [
+            new Option('json', null, 'print JSON, for programs'),
+            new Option('quiet', null, 'only results and problems', 'q'),
+            new Option('help', null, 'this', 'h'),
+            new Option('version', null, 'the extension\'s version', 'V'),
+        ];
+    }
+
+    /**
+     * The first word is the command; `help NAME` is `NAME --help`.
+     *
+     * @param list<string> $words
+     * @return array{Command|null, list<string>}
+     */
+    private function command(array $words): array
+    {
+        if ($words === [] || in_array($words[0], ['-h', '--help', '-V', '--version'], true)) {
+            return [null, $words];
+        }
+        $name = array_shift($words);
+        if ($name === 'help') {
+            return $words === [] ? [null, []] : [$this->named($words[0]), ['--help']];
+        }
+        if (str_starts_with($name, '-')) {
+            throw new UsageError("The command comes first, then its options: amqp1 COMMAND $name …");
+        }
+
+        return [$this->named($name), $words];
+    }
+
+    private function named(string $name): Command
+    {
+        return $this->commands[$name] ?? throw new UsageError("There is no command \"$name\""
+            . Suggestion::for($name, array_keys($this->commands)));
+    }
+
+    private function overview(): string
+    {
+        $lines = [
+            'amqp1 ' . phpversion('amqp1') . ': job queues over AMQP 1.0', '',
+            'Usage: amqp1 COMMAND [options]', '', 'Commands:',
+        ];
+        foreach ($this->commands as $command) {
+            $lines[] = sprintf('  %-14s %s', $command->name(), $command->summary());
+        }
+
+        return implode("\n", [...$lines, '', 'The broker, of all commands:', ...self::listed(Target::options()), '',
+            'Options of all commands:', ...self::listed(self::options()), '', 'Exit codes:',
+            '  0  done',
+            '  1  failed: refused by the broker, or unforeseen',
+            '  2  wrong command line or configuration; nothing was done',
+            '  3  no such queue, or no such failed job',
+            '  4  the broker was not reached, was lost, or refused the login',
+            '  5  no answer in time: whether it was done is unknown',
+            '', 'amqp1 help COMMAND tells its options.']);
+    }
+
+    private static function usage(Command $command): string
+    {
+        $usage = rtrim("Usage: amqp1 {$command->name()} [options] {$command->arguments()}");
+        $lines = [$usage, '', $command->summary() . '.'];
+        if ($command->help() !== '') {
+            array_push($lines, '', $command->help());
+        }
+        if ($command->options() !== []) {
+            array_push($lines, '', 'Options:', ...self::listed($command->options()));
+        }
+
+        return implode("\n", [...$lines, '', 'The broker:', ...self::listed(Target::options()), '',
+            'General:', ...self::listed(self::options())]);
+    }
+
+    /**
+     * @param list<Option> $options
+     * @return list<string>
+     */
+    private static function listed(array $options): array
+    {
+        return array_map(static fn (Option $option) => sprintf('  %-31s %s', $option->usage(), $option->help), $options);
+    }
+}

@@ -1,0 +1,143 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Command;
+
+use Amqp1\AmqpQueue;
+use Amqp1\Consumer;
+use Amqp1\Exception\QueueNotFoundException;
+use Amqp1\Exception\SerializationException;
+use Amqp1\Exception\UnsupportedException;
+use Amqp1\Task;
+
+/**
+ * Looks at the jobs of a failed queue: takes them in hand, unsettled, and gives them back.
+ *
+ * For that moment no other consumer can have them.
+ */
+final class FailedJobs
+{
+    /** How long the next one may take to come, when the broker does not say how many there are. */
+    private const WAIT = 1.0;
+
+    /** What a consumer may hold. */
+    private const MOST = 65535;
+
+    public function __construct(private readonly AmqpQueue $failed)
+    {
+    }
+
+    /** @return int|null null: the broker does not tell */
+    public function count(): ?int
+    {
+        try {
+            return $this->failed->count();
+        } catch (QueueNotFoundException) {
+            return 0;
+        } catch (UnsupportedException) {
+            return null;
+        }
+    }
+
+    /**
+     * @template T
+     *
+     * @param int $max Looks at so many at the most.
+     * @param callable(Task): ?T $take What is wanted of a job; null: it is not one of those.
+     * @param int $wanted Ends when it has so many.
+     *
+     * @return list<T>
+     */
+    public function look(int $max, callable $take, int $wanted = PHP_INT_MAX): array
+    {
+        $max = min($max, self::MOST, $this->count() ?? self::MOST);
+        if ($max === 0) {
+            return [];
+        }
+        $consumer = new Consumer($this->failed, ['prefetch' => $max]);
+        $found = $held = [];
+        try {
+            while (count($held) < $max && count($found) < $wanted) {
+                // Somebody else may have taken what was counted.
+                $tasks = $consumer->waitTasks($max - count($held), self::WAIT);
+                if ($tasks === []) {
+                    break;
+                }
+                array_push($held, ...$tasks);
+                array_push($found, ...array_filter(array_map($take, $tasks), static fn ($value) => $value !== null));
+            }
+        } catch (QueueNotFoundException) {
+            // It is declared when the first job fails.
+        } finally {
+            $consumer->close();
+        }
+
+        return $found;
+    }
+
+    /** @return int how many there were */
+    public function delete(): int
+    {
+        try {
+            return $this->failed->purge();
+        } catch (QueueNotFoundException) {
+            return 0;
+        } catch (UnsupportedException) {
+            // Where the broker cannot, one after the other.
+            return $this->acknowledge();
+        }
+    }
+
+    private function acknowledge(): int
+    {
+        $deleted = 0;
+        $consumer = new Consumer($this->failed, ['prefetch' => 100]);
+        try {
+            while (($task = $consumer->waitTask(self::WAIT)) !== null) {
+                $task->ack();
+                $deleted++;
+            }
+        } catch (QueueNotFoundException) {
+            // It is declared when the first job fails.
+        } finally {
+            $consumer->close();
+        }
+
+        return $deleted;
+    }
+
+    /**
+     * @return array{
+     *     id: string, job: string, queue: string, reason: ?string, error: ?string, exception: ?string,
+     *     attempts: int, failed_at: ?string,
+     * }
+     */
+    public static function facts(Task $task): array
+    {
+        $failure = $task->getFailure();
+
+        return [
+            'id' => $task->getId(),
+            'job' => $task->getName(),
+            'queue' => $failure['queue'] ?? $task->getQueue(),
+            'reason' => $failure['reason'] ?? null,
+            'error' => $failure['error'] ?? null,
+            'exception' => $failure['exception'] ?? null,
+            'attempts' => $failure['attempts'] ?? $task->getAttempts(),
+            'failed_at' => isset($failure['failed_at']) ? gmdate('Y-m-d\TH:i:s\Z', (int) $failure['failed_at']) : null,
+        ];
+    }
+
+    /** @return array<string, mixed> facts(), headers and payload */
+    public static function all(Task $task): array
+    {
+        try {
+            $payload = ['payload' => $task->getPayload()];
+        } catch (SerializationException $e) {
+            $payload = ['payload' => $task->getBody(), 'payload_error' => $e->getMessage()];
+        }
+
+        return self::facts($task) + ['headers' => $task->getHeaders()] + $payload;
+    }
+}

@@ -1,0 +1,57 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Command;
+
+/** `amqp1 failed:list`. */
+final class FailedListCommand extends Command
+{
+    public function name(): string
+    {
+        return 'failed:list';
+    }
+
+    public function summary(): string
+    {
+        return 'List failed jobs';
+    }
+
+    public function help(): string
+    {
+        return 'The jobs are taken in hand for the moment it takes to look at them, and given back.';
+    }
+
+    public function options(): array
+    {
+        return [new Option('limit', 'N', 'look at so many at the most (50)', 'n')];
+    }
+
+    public function run(Input $input, Output $output): int
+    {
+        $input->noArguments();
+        $limit = $input->int('limit', 1) ?? 50;
+        $queue = Target::of($input, false)->queue();
+        $failed = new FailedJobs($queue->failed());
+        $count = $failed->count();
+        $jobs = $failed->look($limit, FailedJobs::facts(...));
+        if ($output->json) {
+            $output->json($jobs);
+
+            return ExitCode::OK;
+        }
+        if ($jobs === []) {
+            $output->note('No failed jobs of ' . Output::cell($queue->getName()));
+
+            return ExitCode::OK;
+        }
+        $output->table(['ID', 'JOB', 'ATTEMPTS', 'FAILED AT', 'REASON', 'ERROR'], array_map(static fn (array $job) => [
+            $job['id'], $job['job'], $job['attempts'], $job['failed_at'], $job['reason'], $job['error'],
+        ], $jobs));
+        if ($count !== null && $count > count($jobs)) {
+            $output->note("… of $count: --limit shows more");
+        }
+
+        return ExitCode::OK;
+    }
+}

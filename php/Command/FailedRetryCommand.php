@@ -1,0 +1,90 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Command;
+
+use Amqp1\AmqpQueue;
+
+/** `amqp1 failed:retry`: puts failed jobs back. */
+final class FailedRetryCommand extends Command
+{
+    /** So many between two lines of progress. */
+    private const STEP = 100;
+
+    public function name(): string
+    {
+        return 'failed:retry';
+    }
+
+    public function arguments(): string
+    {
+        return '[ID…]';
+    }
+
+    public function summary(): string
+    {
+        return 'Put failed jobs back into the queue they came from, with their attempts reset';
+    }
+
+    public function help(): string
+    {
+        return 'Each is confirmed before its original goes: an end at any moment doubles one at worst, and loses none.';
+    }
+
+    public function options(): array
+    {
+        return [
+            new Option('all', null, 'all that are there now', 'a'),
+            new Option('max', 'N', 'the oldest N', 'n'),
+            new Option('progress', null, 'say how far it is, even when nobody watches'),
+        ];
+    }
+
+    public function run(Input $input, Output $output): int
+    {
+        $ids = array_values(array_unique($input->arguments));
+        $max = $input->int('max', 1);
+        if (($ids !== []) + ($max !== null) + $input->has('all') !== 1) {
+            throw new UsageError('Which jobs? Their ids, or --max N, or --all');
+        }
+        $queue = Target::of($input, false)->queue();
+        $retried = $ids !== []
+            ? $queue->retryFailed(null, $ids)
+            : $this->move($queue, $max, $input->has('progress') || ($output->isWatched() && !$output->quiet), $output);
+        if ($output->json) {
+            $output->json(['retried' => $retried, 'queue' => $queue->getName()]);
+        } else {
+            $output->line($retried === 1 ? '1 job goes again' : "$retried jobs go again");
+        }
+        if ($retried < count($ids)) {
+            $missing = count($ids) - $retried;
+            throw new NotFound(($missing === 1 ? 'One of these ids is' : "$missing of these ids are")
+                . ' not among the failed jobs of ' . $queue->getName());
+        }
+
+        return ExitCode::OK;
+    }
+
+    private function move(AmqpQueue $queue, ?int $max, bool $progress, Output $output): int
+    {
+        // What fails again meanwhile comes back to the end of the queue: not more than there are now.
+        $count = (new FailedJobs($queue->failed()))->count();
+        $total = min($max ?? PHP_INT_MAX, $count ?? PHP_INT_MAX);
+        if ($count === null || !$progress) {
+            return $total === 0 ? 0 : $queue->retryFailed($total === PHP_INT_MAX ? null : $total);
+        }
+        $retried = 0;
+        while ($retried < $total) {
+            $moved = $queue->retryFailed(min(self::STEP, $total - $retried));
+            if ($moved === 0) {
+                break;
+            }
+            $retried += $moved;
+            $output->progress("$retried of $total");
+        }
+        $output->endProgress();
+
+        return $retried;
+    }
+}

@@ -1,0 +1,54 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Command;
+
+use Amqp1\Exception\ExceptionInterface;
+
+/** `amqp1 ping`: whether the broker answers. */
+final class PingCommand extends Command
+{
+    public function name(): string
+    {
+        return 'ping';
+    }
+
+    public function summary(): string
+    {
+        return 'Ask the broker for an answer, and how long it took';
+    }
+
+    public function help(): string
+    {
+        return 'With a configuration the broker of each pipeline is asked.';
+    }
+
+    public function run(Input $input, Output $output): int
+    {
+        $input->noArguments();
+        $answers = $problems = [];
+        foreach (Target::of($input, false)->any() as $name => $queue) {
+            $answer = ['queue' => $name === '' ? null : (string) $name];
+            try {
+                $queue->ping();
+                // The first one connects.
+                $answers[] = $answer + ['seconds' => $queue->ping(), 'broker' => $queue->getBroker()];
+            } catch (ExceptionInterface $e) {
+                $answers[] = $answer + ['error' => $e->getMessage()];
+                $problems[] = $e;
+            }
+        }
+        if ($output->json) {
+            $output->json($answers);
+        } else {
+            $output->table(['QUEUE', 'BROKER', 'MS'], array_map(static fn (array $answer) => [
+                $answer['queue'],
+                $answer['broker']['product'] . ' ' . $answer['broker']['version'],
+                round($answer['seconds'] * 1000, 2),
+            ], array_values(array_filter($answers, static fn (array $answer) => !isset($answer['error'])))));
+        }
+
+        return $output->problems($problems);
+    }
+}

@@ -1,0 +1,71 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Command;
+
+use Amqp1\AmqpQueue;
+use Amqp1\Exception\ExceptionInterface;
+use Amqp1\Exception\QueueNotFoundException;
+use Amqp1\Exception\UnsupportedException;
+
+/** `amqp1 stats`: how many jobs there are. */
+final class StatsCommand extends Command
+{
+    private const FIGURES = ['ready', 'delayed', 'reserved', 'consumers'];
+
+    public function name(): string
+    {
+        return 'stats';
+    }
+
+    public function summary(): string
+    {
+        return 'How many jobs wait, are delayed, are in hand, and have failed';
+    }
+
+    public function help(): string
+    {
+        return '"-" (null with --json) is what the broker does not tell.';
+    }
+
+    public function run(Input $input, Output $output): int
+    {
+        $input->noArguments();
+        $all = $problems = [];
+        foreach (Target::of($input, false)->queues() as $name => $queue) {
+            try {
+                $all[] = ['queue' => (string) $name] + $queue->stats() + ['failed' => self::failed($queue)];
+            } catch (ExceptionInterface $e) {
+                $all[] = ['queue' => (string) $name, 'error' => $e->getMessage()];
+                $problems[] = $e;
+            }
+        }
+        if ($output->json) {
+            $output->json($all);
+        } else {
+            $output->table(
+                ['QUEUE', ...array_map('strtoupper', self::FIGURES), 'FAILED', 'BROKER'],
+                array_map(static fn (array $stats) => [
+                    $stats['queue'],
+                    ...array_map(static fn (string $figure) => $stats[$figure], self::FIGURES),
+                    $stats['failed'],
+                    $stats['broker']['product'] . ' ' . $stats['broker']['version'],
+                ], array_values(array_filter($all, static fn (array $stats) => !isset($stats['error']))))
+            );
+        }
+
+        return $output->problems($problems);
+    }
+
+    private static function failed(AmqpQueue $queue): ?int
+    {
+        try {
+            return $queue->failed()->count();
+        } catch (QueueNotFoundException) {
+            return 0;
+        } catch (UnsupportedException) {
+            return null;
+        }
+    }
+}

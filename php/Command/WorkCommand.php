@@ -1,0 +1,158 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Command;
+
+use Amqp1\Worker;
+use Closure;
+
+/** `amqp1 work`: a worker, whose handlers a PHP file names. */
+final class WorkCommand extends Command
+{
+    public function name(): string
+    {
+        return 'work';
+    }
+
+    public function summary(): string
+    {
+        return 'Take jobs and hand them to the handlers of a PHP file';
+    }
+
+    public function help(): string
+    {
+        return "The file given as --handlers returns an array (job name => handler), one callable for all jobs, or an\n"
+            . "Amqp1\\Worker with all its settings. A handler is a callable, or a class with __invoke() or handle(), and\n"
+            . "is given the Amqp1\\Task: returning acknowledges the job, throwing fails it.\n\n"
+            . "SIGTERM, SIGINT and SIGQUIT let the job in hand end, then the worker ends; a second one gives that job\n"
+            . 'back as well. What happens is told on standard error, a summary at the end on standard output.';
+    }
+
+    public function options(): array
+    {
+        return [
+            new Option('handlers', 'FILE', 'PHP file that returns the handlers', 'H'),
+            new Option('bootstrap', 'FILE', 'PHP file that is loaded first, as vendor/autoload.php', 'b', true),
+            new Option('max-attempts', 'N', 'how often a failing job is tried; 0: for ever (the queue\'s: 3)'),
+            new Option('backoff', 'SECONDS', 'wait before the next attempt: one time, a list as 1,10,60, or exponential'),
+            new Option('failed-queue', 'NAME', 'where jobs go that failed for good'),
+            new Option('requeue-on-fail', null, 'never move jobs to the failed queue'),
+            new Option('prefetch', 'N', 'jobs held at once; 1 for jobs that take long (the queue\'s: 10)'),
+            new Option('job-timeout', 'SECONDS', 'fail a job that takes longer'),
+            new Option('unknown-job', 'WHAT', 'a job without a handler: fail, delete, release or dead_letter (fail)'),
+            new Option('release-delay', 'SECONDS', 'of --unknown-job release (10)'),
+            new Option('max-jobs', 'N', 'end after so many jobs'),
+            new Option('max-runtime', 'SECONDS', 'end after so long'),
+            new Option('memory-limit', 'MB', 'end when PHP has taken so many MiB'),
+            new Option('stop-when-empty', null, 'end when there are no more jobs'),
+            new Option('reserve-timeout', 'SECONDS', 'how long to wait for a job before looking round'),
+            new Option('reconnect-timeout', 'SECONDS', 'end when the broker is lost for so long (never)'),
+            new Option('alive-file', 'FILE', 'touch this file every 10 s, but for the time a job takes'),
+            new Option('verbose', null, 'tell when a job begins, and where an exception comes from', 'v'),
+        ];
+    }
+
+    public function run(Input $input, Output $output): int
+    {
+        $input->noArguments();
+        foreach ($input->list('bootstrap') as $file) {
+            self::load($file);
+        }
+        $file = $input->string('handlers') ?? throw new UsageError('Which handlers? --handlers FILE');
+        $handlers = self::load($file);
+        $options = self::workerOptions($input);
+        if ($handlers instanceof Worker) {
+            $given = array_keys($options);
+            foreach (['queue', 'dsn', 'config'] as $name) {
+                if ($input->has($name)) {
+                    $given[] = $name;
+                }
+            }
+            if ($given !== []) {
+                throw new UsageError("$file returns a Worker with settings of its own: "
+                    . implode(', ', array_map(static fn ($name) => '--' . strtr($name, '_', '-'), $given)) . ' must go there');
+            }
+            $worker = $handlers;
+        } else {
+            if (!is_array($handlers) || is_callable($handlers)) {
+                if (!is_callable($handlers)) {
+                    throw new UsageError("$file returns " . get_debug_type($handlers)
+                        . ', not an array (job name => handler), a callable or a Worker');
+                }
+                $handlers = ['*' => $handlers];
+            }
+            $log = new WorkLog($output, $input->has('verbose'));
+            $worker = new Worker(Target::of($input, true)->consumed(), $handlers, $options, $log);
+        }
+        $summary = $worker->run();
+        if ($output->json) {
+            $output->line((string) json_encode($summary, JSON_UNESCAPED_SLASHES));
+        } elseif (!$output->quiet) {
+            $output->line(self::sentence($summary));
+        }
+
+        return $summary->exitCode();
+    }
+
+    private static function sentence(Worker\Summary $summary): string
+    {
+        $counts = [];
+        foreach (array_slice($summary->jsonSerialize(), 6) as $name => $count) {
+            if ($count > 0) {
+                $counts[] = "$count " . strtr($name, '_', '-');
+            }
+        }
+
+        return sprintf(
+            '%s: %d %s in %.1f s%s',
+            strtr($summary->reason->value, '_', ' '),
+            $summary->jobs,
+            $summary->jobs === 1 ? 'job' : 'jobs',
+            $summary->seconds,
+            $counts === [] ? '' : ' (' . implode(', ', $counts) . ')'
+        );
+    }
+
+    /** @return array<string, mixed> only what is given */
+    private static function workerOptions(Input $input): array
+    {
+        $backoff = $input->string('backoff');
+        if ($backoff !== null && $backoff !== 'exponential') {
+            $backoff = array_map(static function (string $text): float {
+                $seconds = filter_var(trim($text), FILTER_VALIDATE_FLOAT);
+
+                return $seconds !== false && $seconds >= 0 ? $seconds
+                    : throw new UsageError("--backoff is seconds, a list of them (1,10,60), or exponential, not \"$text\"");
+            }, explode(',', $backoff));
+        }
+
+        return array_filter([
+            'max_attempts' => $input->int('max-attempts'),
+            'backoff' => $backoff,
+            'failed_queue' => $input->string('failed-queue'),
+            'requeue_on_fail' => $input->has('requeue-on-fail') ?: null,
+            'prefetch' => $input->int('prefetch', 1),
+            'job_timeout' => $input->int('job-timeout'),
+            'unknown_job' => $input->string('unknown-job'),
+            'release_delay' => $input->seconds('release-delay'),
+            'max_jobs' => $input->int('max-jobs'),
+            'max_runtime' => $input->seconds('max-runtime'),
+            'memory_limit_mb' => $input->int('memory-limit'),
+            'stop_when_empty' => $input->has('stop-when-empty') ?: null,
+            'reserve_timeout' => $input->seconds('reserve-timeout'),
+            'reconnect_timeout' => $input->seconds('reconnect-timeout'),
+            'alive_file' => $input->string('alive-file'),
+        ], static fn ($value) => $value !== null);
+    }
+
+    /** In a scope of its own. */
+    private static function load(string $file): mixed
+    {
+        if (!is_file($file) || !is_readable($file)) {
+            throw new UsageError("The file $file cannot be read");
+        }
+
+        return (Closure::bind(static fn (string $file) => require $file, null, null))((string) realpath($file));
+    }
+}

@@ -1,0 +1,66 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Worker;
+
+use Amqp1\Task;
+use Throwable;
+
+/** What a Worker tells its listeners. */
+final class Event
+{
+    /** Before the first job is taken. */
+    public const START = 'worker.start';
+
+    /** A wait for a job (reserveTimeout) ended without one. */
+    public const IDLE = 'worker.idle';
+
+    /** The broker is lost; the worker goes on trying. $error says why. */
+    public const LOST = 'worker.lost';
+
+    /** run() ends. $summary is set. */
+    public const STOP = 'worker.stop';
+
+    /** A job is handed to its handler. */
+    public const JOB_START = 'job.start';
+
+    /** Done. */
+    public const JOB_ACK = 'job.ack';
+
+    /** Failed, and comes again. */
+    public const JOB_RETRY = 'job.retry';
+
+    /** Failed for good: it is in the failed queue. */
+    public const JOB_DEAD_LETTER = 'job.dead_letter';
+
+    /** Without a handler, and deleted (unknownJob: delete). */
+    public const JOB_DROPPED = 'job.dropped';
+
+    /** Given back to its queue. */
+    public const JOB_RELEASED = 'job.released';
+
+    /** It could not be settled, and is delivered again. */
+    public const JOB_LOST = 'job.lost';
+
+    public const ALL = [
+        self::START, self::IDLE, self::LOST, self::STOP, self::JOB_START, self::JOB_ACK, self::JOB_RETRY,
+        self::JOB_DEAD_LETTER, self::JOB_DROPPED, self::JOB_RELEASED, self::JOB_LOST,
+    ];
+
+    /**
+     * @param string $name One of the constants.
+     * @param Task|null $task With job events.
+     * @param Throwable|null $error Why a job failed or was lost, or the broker.
+     * @param float|null $seconds How long its handler took; with the events that end a job.
+     * @param Summary|null $summary With worker.stop.
+     */
+    public function __construct(
+        public readonly string $name,
+        public readonly ?Task $task = null,
+        public readonly ?Throwable $error = null,
+        public readonly ?float $seconds = null,
+        public readonly ?Summary $summary = null,
+    ) {
+    }
+}

@@ -1,0 +1,110 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Worker;
+
+use Amqp1\Command\Suggestion;
+use Amqp1\Exception\ConfigException;
+use Amqp1\Task;
+use Throwable;
+
+/** What a Worker tells of its work: counts, log lines, events. */
+final class Report
+{
+    /** @var array<string, list<callable(Event): void>> */
+    private array $listeners = [];
+
+    /** @var array<string, int> how many jobs had each event */
+    private array $counts = [];
+
+    public function __construct(private readonly Log $log)
+    {
+        $this->begin();
+    }
+
+    /** @throws ConfigException no such event */
+    public function listen(string $event, callable $listener): void
+    {
+        if ($event !== '*' && !in_array($event, Event::ALL, true)) {
+            throw new ConfigException("Worker has no event \"$event\"" . Suggestion::for($event, Event::ALL));
+        }
+        $this->listeners[$event][] = $listener;
+    }
+
+    /** Counts from nothing. */
+    public function begin(): void
+    {
+        $this->counts = array_fill_keys(Event::ALL, 0);
+    }
+
+    public function counted(string $event): int
+    {
+        return $this->counts[$event];
+    }
+
+    public function job(string $event, Task $task, ?Throwable $error = null, ?float $seconds = null): void
+    {
+        $this->counts[$event]++;
+        [$level, $message] = match ($event) {
+            Event::JOB_START => ['debug', '{job} {id}: attempt {attempt}'],
+            Event::JOB_ACK => ['info', '{job} {id} done in {seconds} s'],
+            Event::JOB_RETRY => ['warning', '{job} {id} failed at attempt {attempt}, comes again: {error}'],
+            Event::JOB_DEAD_LETTER => ['error', '{job} {id} failed for good at attempt {attempt}: {error}'],
+            Event::JOB_RELEASED => ['info', '{job} {id} given back'],
+            Event::JOB_DROPPED => ['warning', '{job} {id} deleted: {error}'],
+            Event::JOB_LOST => ['warning', '{job} {id} was lost and will be delivered again: {error}'],
+        };
+        if ($seconds !== null) {
+            $this->about($level, $message, $task, $error, ['seconds' => round($seconds, 6)]);
+        } else {
+            $this->about($level, $message, $task, $error);
+        }
+        $this->emit($event, $task, $error, $seconds);
+    }
+
+    /**
+     * A log line about a job.
+     *
+     * @param array<string, mixed> $more
+     */
+    public function about(string $level, string $message, Task $task, ?Throwable $error = null, array $more = []): void
+    {
+        if (!$this->log->takes($level)) {
+            return;
+        }
+        $this->write($level, $message, $error, [
+            'job' => $task->getName(), 'id' => $task->getId(), 'queue' => $task->getQueue(),
+            'attempt' => $task->getAttempts(),
+        ] + $more);
+    }
+
+    /** @param array<string, mixed> $context */
+    public function write(string $level, string $message, ?Throwable $error = null, array $context = []): void
+    {
+        if ($error !== null) {
+            $context += ['error' => $error->getMessage() ?: $error::class, 'exception' => $error];
+        }
+        $this->log->write($level, $message, $context);
+    }
+
+    public function emit(
+        string $event,
+        ?Task $task = null,
+        ?Throwable $error = null,
+        ?float $seconds = null,
+        ?Summary $summary = null,
+    ): void {
+        if ($this->listeners === []) {
+            return;
+        }
+        $told = new Event($event, $task, $error, $seconds, $summary);
+        foreach ([...$this->listeners[$event] ?? [], ...$this->listeners['*'] ?? []] as $listener) {
+            try {
+                $listener($told);
+            } catch (Throwable $e) {
+                $this->write('error', 'a listener of {event} failed: {error}', $e, ['event' => $event]);
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests;
+
+use Amqp1\Command\Application;
+use Amqp1\Command\Input;
+use Amqp1\Command\Option;
+use Amqp1\Command\Output;
+use Amqp1\Command\Suggestion;
+use Amqp1\Command\UsageError;
+use Amqp1\Tests\Support\Child;
+use Amqp1\Tests\Support\Cli;
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\TestCase;
+
+/** What the command amqp1 makes of its command line, before any broker is asked. */
+final class CommandLineTest extends TestCase
+{
+    /** @return array<string, array{list<string>, string}> */
+    public static function wrong(): array
+    {
+        return [
+            'command' => [['wrk'], 'no command "wrk": did you mean "work"?'],
+            'command, its beginning' => [['failed'], 'did you mean "failed:list"?'],
+            'command, nothing near' => [['xylophone'], 'There is no command "xylophone"'],
+            'help of none' => [['help', 'stat'], 'did you mean "stats"?'],
+            'option' => [['stats', '--jason'], 'no option --jason: did you mean "--json"?'],
+            'option of another command' => [['stats', '--force'], 'no option --force'],
+            'short option' => [['stats', '-x'], 'no option -x'],
+            'option first' => [['--json', 'stats'], 'The command comes first'],
+            'no value' => [['stats', '--queue'], '--queue needs a value: NAME'],
+            'a value too many' => [['stats', '--json=yes'], '--json takes no value'],
+            'twice' => [['stats', '--dsn', 'embedded://', '--dsn', 'embedded://'], '--dsn is given more than once'],
+            'no broker' => [['stats'], 'Which broker? Set AMQP1_DSN'],
+            'both' => [['stats', '--dsn', 'embedded://', '--config', 'a.yaml'], '--dsn and --config exclude each other'],
+            'no such file' => [['stats', '--config', '/nowhere/a.yaml'], '/nowhere/a.yaml is not there'],
+            'no queue' => [['stats', '--dsn', 'embedded://'], 'Which queue? --queue NAME'],
+            'several queues' => [['push', 'job', '--dsn', 'embedded://', '-Qa,b'], '--queue a or --queue b'],
+            'a wrong DSN' => [['ping', '--dsn', 'http://user:geheim@host'], 'http'],
+            'arguments' => [['stats', 'orders'], 'Too many arguments: orders'],
+            'no name' => [['push', '--dsn', 'embedded://'], 'The job\'s name is missing'],
+            'two names' => [['push', 'a', 'b', '--dsn', 'embedded://'], 'Too many arguments: b'],
+            'JSON' => [['push', 'a', '--payload', '{x', '--dsn', 'embedded://', '-Q', 'q'], '--payload is not JSON (Syntax error); --text'],
+            'two payloads' => [['push', 'a', '-p1', '--text', '2', '--dsn', 'embedded://', '-Q', 'q'], 'exclude each other'],
+            'no such payload' => [['push', 'a', '-p@/nowhere/x', '--dsn', 'embedded://', '-Q', 'q'], '/nowhere/x cannot be read'],
+            'header' => [['push', 'a', '-H', 'tenant', '--dsn', 'embedded://', '-Q', 'q'], '--header is NAME=VALUE, not "tenant"'],
+            'seconds' => [['push', 'a', '--delay', 'soon'], '--delay is a number of seconds, not "soon"'],
+            'a whole number' => [['failed:list', '--limit=0'], '--limit is a whole number from 1 up, not "0"'],
+            'the extension\'s own' => [['push', 'a', '--priority', '999', '--dsn', 'embedded://', '-Q', 'q'], 'priority'],
+            'which failed jobs' => [['failed:retry', '--dsn', 'embedded://', '-Q', 'q'], 'Their ids, or --max N, or --all'],
+            'too much of them' => [['failed:retry', 'id', '--all', '--dsn', 'embedded://', '-Q', 'q'], 'Their ids, or --max N, or --all'],
+            'no handlers' => [['work', '--dsn', 'embedded://', '-Q', 'q'], '--handlers FILE'],
+            'handlers not there' => [['work', '-H', '/nowhere/h.php'], '/nowhere/h.php cannot be read'],
+            'backoff' => [['work', '-H', __DIR__ . '/seed/handlers.php', '--backoff', '1,x'], '--backoff is seconds'],
+            'unknown-job' => [['work', '-H', __DIR__ . '/bootstrap.php', '--dsn', 'embedded://', '-Q', 'q'], 'returns int, not an array'],
+        ];
+    }
+
+    /**
+     * @dataProvider wrong
+     *
+     * @param list<string> $words
+     */
+    #[DataProvider('wrong')]
+    public function testAWrongCommandLineEndsWith2AndSaysWhatIsWrong(array $words, string $message): void
+    {
+        [$code, $out, $err] = $this->amqp1(...$words);
+
+        self::assertStringContainsString($message, $err);
+        self::assertSame([2, ''], [$code, $out]);
+        self::assertStringNotContainsString('geheim', $err);
+        self::assertStringNotContainsString('Stack trace', $err);
+    }
+
+    public function testHelpNamesEveryCommandAndEveryOption(): void
+    {
+        [$code, $help] = $this->amqp1('--help');
+        self::assertSame(0, $code);
+        self::assertSame($help, $this->amqp1('help')[1]);
+        self::assertSame($help, $this->amqp1()[1]);
+        foreach (['work', 'stats', 'failed:list', 'failed:show', 'failed:retry', 'failed:flush', 'push', 'setup', 'ping'] as $name) {
+            self::assertStringContainsString("  $name ", $help);
+            [$code, $usage] = $this->amqp1($name, '--help');
+            self::assertSame([0, $usage, ''], $this->amqp1('help', $name));
+            self::assertStringStartsWith("Usage: amqp1 $name [options]", $usage);
+            foreach (['--config FILE', '--dsn DSN', '--queue NAME', '--json', '-h, --help'] as $option) {
+                self::assertStringContainsString($option, $usage);
+            }
+        }
+        self::assertSame([0, 'amqp1 ' . phpversion('amqp1') . "\n", ''], $this->amqp1('--version'));
+        self::assertSame(0, $this->amqp1('stats', '-V')[0]);
+    }
+
+    public function testTheParser(): void
+    {
+        $known = [new Option('name', 'N', '', 'n'), new Option('list', 'L', '', 'l', true), new Option('all', null, '', 'a'), new Option('force', null, '', 'f')];
+        $input = Input::parse(['one', '-afn', '-5', '--list=a=b', '-lc', '-l', '-', 'two', '--', '--three', '-'], $known);
+
+        self::assertSame(['one', 'two', '--three', '-'], $input->arguments);
+        self::assertSame([true, true, false], [$input->has('all'), $input->has('force'), $input->has('other')]);
+        self::assertSame(['-5', ['a=b', 'c', '-'], []], [$input->string('name'), $input->list('list'), $input->list('none')]);
+        $this->expectException(UsageError::class);
+        $input->int('name');
+    }
+
+    public function testNothingThatAJobSaysMovesTheCursor(): void
+    {
+        self::assertSame('a [31m b', Output::cell("a\e[31m\r\n\x07b"));
+        self::assertSame(str_repeat('ü', 79) . '…', Output::cell(str_repeat('ü', 81)));
+        self::assertSame(str_repeat('ü', 80), Output::cell(str_repeat('ü', 80)));
+        self::assertSame("\u{fffd}x", Output::cell("\xffx"));
+        self::assertSame("a\n\tb c", Output::printable("a\n\tb\ec", true));
+    }
+
+    public function testSuggestions(): void
+    {
+        self::assertSame(': did you mean "--force"?', Suggestion::for('forse', ['force', 'all'], '--'));
+        self::assertSame('', Suggestion::for('banana', ['force', 'all']));
+    }
+
+    public function testWithoutTheExtensionItSaysSo(): void
+    {
+        $child = Child::command([PHP_BINARY, '-n', dirname(__DIR__) . '/bin/amqp1', 'ping']);
+        self::assertSame(1, $child->wait(20));
+        self::assertStringContainsString('extension=amqp1', $child->output());
+    }
+
+    public function testItRunsFromAnywhereAndWithComposersAutoloader(): void
+    {
+        $folder = sys_get_temp_dir() . '/amqp1-vendor-' . bin2hex(random_bytes(6));
+        mkdir("$folder/vendor/bin", 0777, true);
+        $top = dirname(__DIR__);
+        // As Composer writes them: a proxy that says where the autoloader is, and an autoloader with the application.
+        file_put_contents("$folder/vendor/autoload.php", "<?php require_once '$top/php/autoload.php'; class ApplicationHandler { public function handle(\$task) {} }");
+        file_put_contents("$folder/vendor/bin/amqp1", "<?php \$GLOBALS['_composer_autoload_path'] = __DIR__ . '/../autoload.php'; return include '$top/php/bin/amqp1';");
+        file_put_contents("$folder/handlers.php", "<?php return ['job' => ApplicationHandler::class];");
+        symlink("$top/bin/amqp1", "$folder/amqp1");
+        try {
+            foreach (["$folder/vendor/bin/amqp1", "$folder/amqp1"] as $program) {
+                $child = Child::command([...Child::phpCommand(), $program, '--version']);
+                self::assertSame([0, 'amqp1 ' . phpversion('amqp1') . "\n"], [$child->wait(20), $child->output()]);
+            }
+            $child = Child::command([...Child::phpCommand(), "$folder/vendor/bin/amqp1", 'work', '-H', "$folder/handlers.php",
+                '--dsn', 'embedded://', '-Q', 'q', '--stop-when-empty', '--reserve-timeout', '0.1', '-q']);
+            self::assertSame([0, ''], [$child->wait(20), $child->output()]);
+        } finally {
+            array_map('unlink', ["$folder/vendor/autoload.php", "$folder/vendor/bin/amqp1", "$folder/handlers.php", "$folder/amqp1"]);
+            array_map('rmdir', ["$folder/vendor/bin", "$folder/vendor", $folder]);
+        }
+    }
+
+    public function testThePackageNamesWhatIsThere(): void
+    {
+        $package = json_decode((string) file_get_contents(dirname(__DIR__) . '/php/composer.json'), true, 512, JSON_THROW_ON_ERROR);
+        self::assertSame(['Amqp1\\' => ''], $package['autoload']['psr-4']);
+        foreach ($package['bin'] as $program) {
+            self::assertTrue(is_executable(dirname(__DIR__) . "/php/$program"));
+        }
+        foreach (new \RecursiveIteratorIterator(new \RecursiveDirectoryIterator(dirname(__DIR__) . '/php', \FilesystemIterator::SKIP_DOTS)) as $file) {
+            if (ctype_upper($file->getBasename()[0])) {
+                $class = 'Amqp1\\' . strtr(substr($file->getPathname(), strlen(dirname(__DIR__) . '/php/'), -4), '/', '\\');
+                self::assertTrue(class_exists($class) || enum_exists($class), "$class is in {$file->getPathname()}");
+            }
+        }
+    }
+
+    /** @return array{int, string, string} its exit code, output and notes */
+    private function amqp1(string ...$words): array
+    {
+        $before = [getenv('AMQP1_DSN'), getenv('AMQP1_CONFIG')];
+        putenv('AMQP1_DSN');
+        putenv('AMQP1_CONFIG');
+        [$results, $notes] = [fopen('php://memory', 'w+'), fopen('php://memory', 'w+')];
+        try {
+            $code = (new Application())->run($words, $results, $notes);
+        } finally {
+            foreach (['AMQP1_DSN', 'AMQP1_CONFIG'] as $index => $name) {
+                if ($before[$index] !== false) {
+                    putenv("$name=$before[$index]");
+                }
+            }
+        }
+        rewind($results);
+        rewind($notes);
+
+        return [$code, (string) stream_get_contents($results), (string) stream_get_contents($notes)];
+    }
+}

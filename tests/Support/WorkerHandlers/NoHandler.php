@@ -1,0 +1,9 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests\Support\WorkerHandlers;
+
+final class NoHandler
+{
+}
