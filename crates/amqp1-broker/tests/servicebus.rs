@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use amqp1_broker::servicebus::settings::{QueueSettings, Timers};
 use fe2o3_amqp::frames::amqp::FrameBody;
-use fe2o3_amqp_types::definitions::SenderSettleMode;
+use fe2o3_amqp_types::definitions::{Error, Fields, SenderSettleMode};
 use fe2o3_amqp_types::messaging::{DeliveryState, Modified, Properties};
 use fe2o3_amqp_types::performatives::{Disposition, Flow};
 use serde_amqp::Value;
@@ -17,7 +17,11 @@ use support::servicebus::*;
 
 #[tokio::test]
 async fn a_link_needs_a_token_and_goes_with_it() {
-    let broker = broker(|s| s.require_token = true);
+    let broker = broker(|s| {
+        s.require_token = true;
+        // Shorter than the token lives: it counts anew from when that has expired.
+        s.timers.no_token = SECOND;
+    });
     let mut raw = connect(&broker).await;
     let answer = raw.attach(&sender(5, "q")).await;
     assert!(answer.source.is_none() && answer.target.is_none());
@@ -399,4 +403,54 @@ async fn pipelined_openings_are_taken() {
     assert!(matches!(raw.next().await, FrameBody::Begin(_)));
     assert!(matches!(raw.next().await, FrameBody::Attach(a) if a.target.is_some()));
     assert_eq!(broker.queue_names(), ["Q"]);
+}
+
+/// The broker may refuse anything, but it must live on.
+#[tokio::test]
+async fn damaged_frames_never_harm_the_broker() {
+    let broker = broker(|_| {});
+    let renew = request(
+        "me",
+        &[("operation", "com.microsoft:renew-lock")],
+        &Value::Null,
+    );
+    let dead_letter = DeliveryState::Rejected(fe2o3_amqp_types::messaging::Rejected {
+        error: Some(Error::new(
+            fe2o3_amqp_types::definitions::AmqpError::NotAllowed,
+            "why".to_owned(),
+            Fields::new(),
+        )),
+    });
+    let settle = Disposition {
+        state: Some(dead_letter),
+        ..disposition(0, 0, false)
+    };
+    let frames = [
+        frame(0, &session_receiver(3, Value::Null, 100), b""),
+        frame(0, &transfer(1, Some(0), false), &renew),
+        frame(
+            0,
+            &transfer(2, Some(1), false),
+            &token("SAS_KEY_VALUE", 1).into_bytes(),
+        ),
+        frame(0, &settle, b""),
+    ];
+    for whole in frames {
+        for at in (8..whole.len()).step_by(3) {
+            for value in [0x00, 0x40, 0xa1, 0xb1, 0xd0, 0xff] {
+                let mut raw = connect(&broker).await;
+                raw.send(&sender(1, "q/$management")).await;
+                raw.send(&sender(2, "$cbs")).await;
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                raw.say(&damaged).await;
+            }
+        }
+    }
+    let mut raw = connect(&broker).await;
+    raw.attach(&sender(0, "alive")).await;
+    assert!(matches!(
+        send(&mut raw, 0, 0).await,
+        DeliveryState::Accepted(_)
+    ));
 }
