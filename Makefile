@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps build install uninstall demo test test-rust test-php lint fmt fuzz valgrind bench soak \
+.PHONY: help deps build install uninstall demo test test-rust test-php test-sdks lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 
 help: ## This list
@@ -32,6 +32,9 @@ test-rust: ## Only the Rust tests
 
 test-php: ## Only the PHP tests; FILTER=NameOfTest for some of them
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') php
+
+test-sdks: ## Only Microsoft's Service Bus SDKs against the own broker; FILTER=case for some of their cases
+	@scripts/test $(if $(FILTER),--filter '$(FILTER)') sdks
 
 lint: ## Formatting, clippy, shellcheck
 	@scripts/test lint

@@ -1,11 +1,15 @@
 //! The program's command line.
 
+mod servicebus;
+
+pub(crate) use servicebus::Faults;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use amqp1_broker::Options;
+use amqp1_broker::{Options, Tls};
 use lexopt::prelude::{Long, Short, ValueExt};
 
 /// What `--help` prints.
@@ -18,9 +22,27 @@ Usage: amqp1-broker --listen ADDRESS:PORT [OPTIONS]
   --user NAME:PASSWORD      who may connect, by SASL PLAIN; may be repeated (default: anybody)
   --max-message-size N      octets of the largest message (default 134217728)
   --idle-timeout MS         idle-time-out told to peers, milliseconds; 0 is none (default 60000)
+  --tls-cert PATH           PEM file of the server's certificate and its chain: speak TLS only
+  --tls-key PATH            PEM file of its private key
   --ready-file PATH         a file to write the address to once connections are accepted
+  --dialect NAME            rabbitmq (default) or servicebus
   --help                    print this
   --version                 print the version
+
+With --dialect servicebus (docs/servicebus-emulator.md):
+
+  --config PATH             queues and topics, as Microsoft's emulator has them in its Config.json
+  --queue NAME              a queue; may be repeated
+  --session-queue NAME      a queue that is received from by session; may be repeated
+  --create-on-use           make queues and subscriptions at their first use
+  --access-rule NAME:KEY    a rule whose key signs tokens; may be repeated
+                            (default RootManageSharedAccessKey:SAS_KEY_VALUE)
+  --no-tokens               let links in that have put no token
+  --lock-duration SECONDS   of queues that --config does not name (default 60)
+  --max-delivery-count N    of queues that --config does not name (default 10)
+  --fault 'KIND …'          something that goes wrong (docs/faults.md); may be repeated
+  --faults PATH             a file of these, one a line; read again at SIGHUP
+  --timer NAME=SECONDS      no-token (20), no-link (60), links-gone (300), link-idle (600); 0 is never
 
 When it accepts connections it prints 'amqp1-broker VERSION listening on ADDRESS' on one line.
 SIGTERM and SIGINT end it.
@@ -40,6 +62,8 @@ pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
     pub(crate) options: Options,
     pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) faults: Faults,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// Reads the arguments (without the program's name). The error is a sentence.
@@ -52,7 +76,15 @@ where
     let mut options = Options::default();
     let mut address = None;
     let mut ready_file = None;
+    let (mut certificate, mut key) = (None::<PathBuf>, None::<PathBuf>);
+    let mut service_bus = servicebus::Said::default();
+    let mut is_service_bus = false;
+    let mut max_message_size = None;
     while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
+        if let Some(name) = servicebus::option(&arg) {
+            service_bus.read(name, &mut parser)?;
+            continue;
+        }
         match arg {
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("version") | Short('V') => return Ok(Command::Version),
@@ -75,14 +107,33 @@ where
                     .push((name.to_owned(), password.to_owned()));
             }
             Long("max-message-size") => {
-                options.max_message_size = number(&mut parser, "--max-message-size")?;
-                if options.max_message_size == 0 {
+                let size = number(&mut parser, "--max-message-size")?;
+                if size == 0 {
                     return Err("--max-message-size: must be more than 0".into());
                 }
+                max_message_size = Some(size);
+                options.max_message_size = size;
             }
             Long("idle-timeout") => {
                 let ms: u32 = number(&mut parser, "--idle-timeout")?;
                 options.idle_timeout = Duration::from_millis(ms.into());
+            }
+            Long("tls-cert") => {
+                certificate = Some(parser.value().map_err(|e| e.to_string())?.into());
+            }
+            Long("tls-key") => {
+                key = Some(parser.value().map_err(|e| e.to_string())?.into());
+            }
+            Long("dialect") => {
+                is_service_bus = match value(&mut parser)?.as_str() {
+                    "rabbitmq" => false,
+                    "servicebus" => true,
+                    other => {
+                        return Err(format!(
+                            "--dialect: '{other}' is neither rabbitmq nor servicebus"
+                        ))
+                    }
+                };
             }
             Long("ready-file") => {
                 ready_file = Some(parser.value().map_err(|e| e.to_string())?.into());
@@ -91,11 +142,24 @@ where
         }
     }
     let address = address.ok_or("--listen ADDRESS:PORT is missing")?;
+    let tls: Option<Tls> = match (certificate, key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(tls(&certificate, &key)?),
+        _ => return Err("--tls-cert and --tls-key go together".into()),
+    };
+    let faults = service_bus.faults();
+    options.service_bus = service_bus.settings(is_service_bus, max_message_size)?;
     Ok(Command::Listen(Box::new(Listen {
         address,
         options,
         ready_file,
+        faults,
+        tls,
     })))
+}
+
+fn tls(certificate: &Path, key: &Path) -> Result<Tls, String> {
+    Tls::from_pem_files(certificate, key).map_err(|e| format!("--tls-cert, --tls-key: {e}"))
 }
 
 fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
@@ -141,12 +205,50 @@ mod tests {
     }
 
     #[test]
+    fn the_dialects_options_are_read() {
+        let Ok(Command::Listen(listen)) = parse([
+            "--listen=127.0.0.1:0",
+            "--dialect=servicebus",
+            "--queue=a",
+            "--lock-duration=0.5",
+            "--session-queue=b",
+            "--access-rule=me:k:1",
+            "--max-message-size=1000",
+            "--timer=link-idle=2",
+            "--fault=busy times=3",
+            "--faults=/tmp/f",
+        ]) else {
+            panic!("not understood");
+        };
+        let settings = listen.options.service_bus.unwrap();
+        let [(a, plain), (b, by_session)] = &settings.queues[..] else {
+            panic!("{settings:?}");
+        };
+        assert_eq!((a.as_str(), b.as_str()), ("a", "b"));
+        assert!(!plain.requires_session && by_session.requires_session);
+        assert_eq!(plain.lock_duration, Duration::from_millis(500));
+        assert_eq!(settings.access_rules, [("me".into(), "k:1".into())]);
+        assert_eq!(settings.timers.link_idle, Duration::from_secs(2));
+        assert_eq!(settings.max_message_size, 1000);
+        assert!(settings.require_token && !settings.create_on_use);
+        assert_eq!(listen.faults.said, "busy times=3\n");
+        assert_eq!(listen.faults.file.unwrap(), PathBuf::from("/tmp/f"));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_the_password() {
         let error = |args: &[&str]| parse(args.iter().copied()).unwrap_err();
         assert!(error(&[]).contains("--listen"));
         assert!(error(&["--listen", "nowhere"]).contains("nowhere"));
         assert!(error(&["--listen", "127.0.0.1:0", "--idle-timeout", "-1"]).contains("-1"));
         assert!(error(&["--what"]).contains("--what"));
+        let listen = "--listen=127.0.0.1:0";
+        assert!(error(&[listen, "--queue=q"]).contains("--dialect servicebus"));
+        assert!(error(&[listen, "--dialect=kafka"]).contains("kafka"));
+        assert!(error(&[listen, "--timer=idle=3"]).contains("'idle'"));
+        assert!(error(&[listen, "--config=/nowhere"]).contains("/nowhere"));
+        assert!(error(&[listen, "--tls-key=/k"]).contains("--tls-cert"));
+        assert!(!error(&[listen, "--access-rule=:s3cret"]).contains("s3cret"));
         assert!(!error(&["--user", ":s3cret"]).contains("s3cret"));
     }
 }

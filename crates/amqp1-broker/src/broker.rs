@@ -4,17 +4,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{watch, Notify};
 use tokio::task::JoinSet;
 
 use crate::connection::Connection;
 use crate::model::queue::QueueCounts;
 use crate::model::store::{ConnectionId, Policy, Store};
-use crate::{Error, Options};
+use crate::servicebus;
+use crate::servicebus::settings::{QueueSettings, TopicSettings};
+use crate::{Error, Options, Tls};
 
 /// A small AMQP 1.0 broker. Clones are the same broker; its messages live in memory and end with
 /// the last clone.
@@ -23,7 +25,17 @@ use crate::{Error, Options};
 /// is scheduled is done by these, or at the next call.
 #[derive(Clone)]
 pub struct Broker {
-    shared: Arc<Shared>,
+    dialect: Dialect,
+    /// Whether the broker is shut down.
+    end: watch::Sender<bool>,
+}
+
+/// By whose rules the broker goes.
+#[derive(Clone)]
+enum Dialect {
+    /// RabbitMQ 4's.
+    Standard(Arc<Shared>),
+    ServiceBus(Arc<servicebus::Shared>),
 }
 
 /// What all clones and connections share.
@@ -67,6 +79,23 @@ impl State {
 }
 
 impl Shared {
+    fn new(container_id: String, options: Options) -> Self {
+        let policy = Policy {
+            create_on_use: options.create_on_use,
+            delivery_limit: options.max_delivery_count,
+        };
+        let state = State {
+            store: Store::new(policy),
+            wakers: HashMap::new(),
+        };
+        Self {
+            container_id,
+            options,
+            is_shut_down: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
+    }
+
     /// A panic elsewhere while the lock was held does not make the state worse than it is.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -74,6 +103,13 @@ impl Shared {
 
     pub(crate) fn is_shut_down(&self) -> bool {
         self.is_shut_down.load(Ordering::Acquire)
+    }
+
+    fn shut_down(&self) {
+        self.is_shut_down.store(true, Ordering::Release);
+        for waker in self.lock().wakers.values() {
+            waker.notify_one();
+        }
     }
 }
 
@@ -83,6 +119,11 @@ impl fmt::Debug for Shared {
             .field("container_id", &self.container_id)
             .finish_non_exhaustive()
     }
+}
+
+/// Waits until the broker is shut down. What it got is let go here: it cannot be sent to a thread.
+async fn over(end: &mut watch::Receiver<bool>) {
+    drop(end.wait_for(|is_over| *is_over).await);
 }
 
 /// Unix milliseconds.
@@ -100,22 +141,17 @@ impl Broker {
 
     /// A broker with these options.
     pub fn with_options(name: &str, options: Options) -> Self {
-        let policy = Policy {
-            create_on_use: options.create_on_use,
-            delivery_limit: options.max_delivery_count,
-        };
-        let state = State {
-            store: Store::new(policy),
-            wakers: HashMap::new(),
-        };
-        Self {
-            shared: Arc::new(Shared {
-                container_id: format!("amqp1-broker/{name}"),
+        let container_id = format!("amqp1-broker/{name}");
+        let dialect = match options.service_bus.clone() {
+            Some(settings) => Dialect::ServiceBus(Arc::new(servicebus::Shared::new(
+                container_id,
                 options,
-                is_shut_down: AtomicBool::new(false),
-                state: Mutex::new(state),
-            }),
-        }
+                settings,
+            ))),
+            None => Dialect::Standard(Arc::new(Shared::new(container_id, options))),
+        };
+        let end = watch::Sender::new(false);
+        Self { dialect, end }
     }
 
     /// Serves one connection until it ends. Dropping the future ends it at once; what its
@@ -127,7 +163,13 @@ impl Broker {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Connection::new(self.shared.clone()).run(stream).await
+        match &self.dialect {
+            Dialect::Standard(shared) => Connection::new(shared.clone()).run(stream).await,
+            Dialect::ServiceBus(shared) => {
+                let connection = servicebus::Connection::new(shared.clone());
+                connection.run(stream).await
+            }
+        }
     }
 
     /// Accepts connections for ever and serves each in a task of its own. These tasks end when
@@ -136,67 +178,156 @@ impl Broker {
     /// # Errors
     /// When the listener itself fails; connections' errors are theirs.
     pub async fn listen(&self, listener: TcpListener) -> Result<(), Error> {
+        self.accept(listener, None).await
+    }
+
+    /// The same with TLS before anything else.
+    ///
+    /// # Errors
+    /// When the listener itself fails; connections' errors are theirs.
+    pub async fn listen_tls(&self, listener: TcpListener, tls: Tls) -> Result<(), Error> {
+        self.accept(listener, Some(tls)).await
+    }
+
+    async fn accept(&self, listener: TcpListener, tls: Option<Tls>) -> Result<(), Error> {
         let mut connections = JoinSet::new();
-        let waker = Arc::new(Notify::new());
-        // Registered like a connection, so that a shutdown wakes it.
-        let registration = Registration::new(self.shared.clone(), waker.clone());
-        while !self.shared.is_shut_down() {
+        let mut end = self.end.subscribe();
+        loop {
             tokio::select! {
+                // The sender is this broker's own: it cannot be gone.
+                () = over(&mut end) => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
                         // Deliveries and settlements are small: they must not wait for more.
                         let _ = stream.set_nodelay(true);
-                        let broker = self.clone();
-                        connections.spawn(async move { broker.serve(stream).await });
+                        let (broker, tls) = (self.clone(), tls.clone());
+                        connections.spawn(async move { broker.welcome(stream, tls).await });
                     }
                     // Out of file descriptors, or the peer was gone already: neither is forever.
                     Err(e) if is_transient(&e) => {
-                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                        tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                     Err(e) => return Err(e.into()),
                 },
                 Some(_) = connections.join_next() => {}
-                () = waker.notified() => {}
             }
         }
-        drop(registration);
         drop(listener);
         while connections.join_next().await.is_some() {}
         Ok(())
     }
 
-    /// Closes all connections with `amqp:connection:forced`, and every later one.
-    pub fn shutdown(&self) {
-        self.shared.is_shut_down.store(true, Ordering::Release);
-        for waker in self.shared.lock().wakers.values() {
-            waker.notify_one();
+    async fn welcome(&self, stream: TcpStream, tls: Option<Tls>) -> Result<(), Error> {
+        let Some(tls) = tls else {
+            return self.serve(stream).await;
+        };
+        let handshake = tls.acceptor.accept(stream);
+        match tokio::time::timeout(self.handshake_timeout(), handshake).await {
+            Ok(stream) => self.serve(stream?).await,
+            Err(_) => Err(Error::Negotiation("the TLS handshake took too long".into())),
         }
     }
 
-    /// Numbers of a queue's messages and consumers; `None` where there is no such queue.
+    fn handshake_timeout(&self) -> Duration {
+        match &self.dialect {
+            Dialect::Standard(shared) => shared.options.handshake_timeout,
+            Dialect::ServiceBus(shared) => shared.options.handshake_timeout,
+        }
+    }
+
+    /// Closes all connections with `amqp:connection:forced`, and every later one.
+    pub fn shutdown(&self) {
+        match &self.dialect {
+            Dialect::Standard(shared) => shared.shut_down(),
+            Dialect::ServiceBus(shared) => shared.shut_down(),
+        }
+        self.end.send_replace(true);
+    }
+
+    /// Numbers of a queue's messages and consumers; `None` where there is no such queue. In the
+    /// Service Bus dialect the path may be a subscription's or a sub-queue's.
     pub fn queue_counts(&self, queue: &str) -> Option<QueueCounts> {
-        let mut state = self.shared.lock();
-        state.dispatch(now(), None);
-        state.store.queue(queue).map(|queue| queue.counts())
+        match &self.dialect {
+            Dialect::Standard(shared) => {
+                let mut state = shared.lock();
+                state.dispatch(now(), None);
+                state.store.queue(queue).map(|queue| queue.counts())
+            }
+            Dialect::ServiceBus(shared) => shared.queue_counts(queue),
+        }
     }
 
     /// The names of all queues, sorted.
     pub fn queue_names(&self) -> Vec<String> {
-        let state = self.shared.lock();
-        state.store.queue_names().map(str::to_owned).collect()
+        match &self.dialect {
+            Dialect::Standard(shared) => {
+                let state = shared.lock();
+                state.store.queue_names().map(str::to_owned).collect()
+            }
+            Dialect::ServiceBus(shared) => shared.lock().namespace.paths(),
+        }
     }
 
     /// Connections that are being served.
     pub fn connection_count(&self) -> usize {
-        self.shared.lock().store.connection_count()
+        match &self.dialect {
+            Dialect::Standard(shared) => shared.lock().store.connection_count(),
+            Dialect::ServiceBus(shared) => shared.lock().namespace.connection_count(),
+        }
+    }
+
+    /// Makes a queue in the Service Bus dialect; one that is there stays as it is. False in the
+    /// other dialect, where queues are declared over AMQP.
+    pub fn declare_queue(&self, name: &str, settings: QueueSettings) -> bool {
+        let Dialect::ServiceBus(shared) = &self.dialect else {
+            return false;
+        };
+        shared.lock().namespace.declare_queue(name, settings);
+        true
+    }
+
+    /// Adds faults, one a line, in the Service Bus dialect; `docs/faults.md` has them all.
+    ///
+    /// # Errors
+    /// A sentence that says which line is wrong; nothing is added then.
+    pub fn inject(&self, faults: &str) -> Result<(), String> {
+        let Dialect::ServiceBus(shared) = &self.dialect else {
+            return Err("faults are for the Service Bus dialect".to_owned());
+        };
+        let mut state = shared.lock();
+        state.inject(faults)?;
+        state.dispatch(now(), None);
+        Ok(())
+    }
+
+    /// Faults that were added and have not happened.
+    pub fn pending_faults(&self) -> usize {
+        match &self.dialect {
+            Dialect::Standard(_) => 0,
+            Dialect::ServiceBus(shared) => shared.lock().faults.len(),
+        }
+    }
+
+    /// Makes a topic and its subscriptions in the Service Bus dialect; what is there stays as it
+    /// is. False in the other dialect.
+    pub fn declare_topic(&self, name: &str, settings: &TopicSettings) -> bool {
+        let Dialect::ServiceBus(shared) = &self.dialect else {
+            return false;
+        };
+        shared.lock().namespace.declare_topic(name, settings);
+        true
     }
 }
 
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (container_id, options) = match &self.dialect {
+            Dialect::Standard(shared) => (&shared.container_id, &shared.options),
+            Dialect::ServiceBus(shared) => (&shared.container_id, &shared.options),
+        };
         f.debug_struct("Broker")
-            .field("container_id", &self.shared.container_id)
-            .field("options", &self.shared.options)
+            .field("container_id", container_id)
+            .field("options", options)
             .finish()
     }
 }
@@ -209,26 +340,4 @@ fn is_transient(e: &std::io::Error) -> bool {
             e.kind(),
             ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
         )
-}
-
-/// A waker that is forgotten when this is dropped.
-struct Registration {
-    shared: Arc<Shared>,
-    key: ConnectionId,
-}
-
-impl Registration {
-    fn new(shared: Arc<Shared>, waker: Arc<Notify>) -> Self {
-        let mut state = shared.lock();
-        let key = state.store.reserve_connection_id();
-        state.wakers.insert(key, waker);
-        drop(state);
-        Self { shared, key }
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.shared.lock().wakers.remove(&self.key);
-    }
 }

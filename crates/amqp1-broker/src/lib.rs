@@ -28,9 +28,13 @@ mod error;
 mod management;
 mod model;
 mod options;
+pub mod servicebus;
+mod tls;
+mod transport;
 mod wire;
 
 pub use broker::Broker;
 pub use error::Error;
 pub use model::queue::QueueCounts;
 pub use options::Options;
+pub use tls::Tls;

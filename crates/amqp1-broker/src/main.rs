@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use amqp1_broker::Broker;
-use args::{Command, Listen};
+use args::{Command, Faults, Listen};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{signal, SignalKind};
 
@@ -46,12 +46,19 @@ async fn run(listen: Listen) -> Result<(), String> {
         let int = signal(SignalKind::interrupt())?;
         Ok((term, int))
     });
+    let mut hup = signal(SignalKind::hangup()).map_err(|e| format!("no signal handler: {e}"))?;
     let (mut term, mut int) = signals.map_err(|e| format!("no signal handler: {e}"))?;
     let listener = TcpListener::bind(listen.address)
         .await
         .map_err(|e| format!("cannot listen on {}: {e}", listen.address))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let broker = Broker::with_options(&address.to_string(), listen.options);
+    if !listen.faults.said.is_empty() {
+        broker
+            .inject(&listen.faults.said)
+            .map_err(|e| format!("--fault: {e}"))?;
+    }
+    read_faults(&broker, &listen.faults)?;
     if let Some(path) = listen.ready_file {
         std::fs::write(&path, format!("{address}\n"))
             .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
@@ -62,17 +69,39 @@ async fn run(listen: Listen) -> Result<(), String> {
     );
     // Nobody may be reading; that is no reason to stop.
     print(&ready);
-    let serving = broker.listen(listener);
+    let serving = async {
+        match listen.tls {
+            Some(tls) => broker.listen_tls(listener, tls).await,
+            None => broker.listen(listener).await,
+        }
+    };
     tokio::pin!(serving);
-    tokio::select! {
-        ended = &mut serving => return ended.map_err(|e| e.to_string()),
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    loop {
+        tokio::select! {
+            ended = &mut serving => return ended.map_err(|e| e.to_string()),
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => {
+                if let Err(e) = read_faults(&broker, &listen.faults) {
+                    eprintln!("amqp1-broker: {e}");
+                }
+            }
+        }
     }
     broker.shutdown();
     // Connections that do not close in time are cut off with the runtime.
     let _ = tokio::time::timeout(SHUTDOWN, serving).await;
     Ok(())
+}
+
+/// Puts the faults of the file in the place of those that wait.
+fn read_faults(broker: &Broker, faults: &Faults) -> Result<(), String> {
+    let Some(path) = &faults.file else {
+        return Ok(());
+    };
+    let read = std::fs::read_to_string(path).map_err(|e| e.to_string());
+    read.and_then(|text| broker.inject(&format!("clear\n{text}")))
+        .map_err(|e| format!("--faults: {}: {e}", path.display()))
 }
 
 fn print(text: &str) -> ExitCode {

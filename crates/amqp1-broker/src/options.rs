@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::servicebus::ServiceBus;
+
 /// A broker's settings. `Options::default()` is right for the embedded broker.
 #[derive(Clone)]
 pub struct Options {
@@ -35,6 +37,9 @@ pub struct Options {
     pub max_sessions: u16,
     /// Links per session. Default 256.
     pub max_links: u32,
+    /// Speak the dialect of Azure Service Bus, with these settings, in place of RabbitMQ's.
+    /// Default `None`. Of the options above it takes `idle_timeout` and `handshake_timeout`.
+    pub service_bus: Option<ServiceBus>,
 }
 
 impl Default for Options {
@@ -51,6 +56,7 @@ impl Default for Options {
             pose_as: None,
             max_sessions: 256,
             max_links: 256,
+            service_bus: None,
         }
     }
 }
@@ -73,6 +79,7 @@ impl fmt::Debug for Options {
             .field("pose_as", &self.pose_as)
             .field("max_sessions", &self.max_sessions)
             .field("max_links", &self.max_links)
+            .field("service_bus", &self.service_bus)
             .finish()
     }
 }

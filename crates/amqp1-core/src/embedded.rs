@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use amqp1_broker::Broker;
+use amqp1_broker::servicebus::ServiceBus;
+use amqp1_broker::{Broker, Options};
 use once_cell::sync::Lazy;
 use tokio::io::DuplexStream;
 
@@ -16,11 +17,12 @@ static BROKERS: Lazy<Mutex<Brokers>> = Lazy::new(Mutex::default);
 #[derive(Default)]
 struct Brokers {
     generation: u64,
-    by_name: HashMap<String, Broker>,
+    /// By name, and whether they speak Service Bus: the two are strangers.
+    by_name: HashMap<(String, bool), Broker>,
 }
 
 /// Serves one connection of the broker `name`, made at its first use.
-pub(crate) fn serve(name: &str, stream: DuplexStream) {
+pub(crate) fn serve(name: &str, is_service_bus: bool, stream: DuplexStream) {
     let broker = {
         let mut brokers = BROKERS.lock();
         if brokers.generation != fork::generation() {
@@ -30,8 +32,14 @@ pub(crate) fn serve(name: &str, stream: DuplexStream) {
         }
         brokers
             .by_name
-            .entry(name.to_owned())
-            .or_insert_with(|| Broker::new(name))
+            .entry((name.to_owned(), is_service_bus))
+            .or_insert_with(|| {
+                let options = Options {
+                    service_bus: is_service_bus.then(ServiceBus::default),
+                    ..Options::default()
+                };
+                Broker::with_options(name, options)
+            })
             .clone()
     };
     tokio::spawn(async move {

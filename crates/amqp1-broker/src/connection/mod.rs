@@ -1,15 +1,14 @@
-//! One connection: the protocol without the stream. Octets go in, octets come out; [`transport`]
-//! moves them.
+//! One connection: the protocol without the stream. Octets go in, octets come out;
+//! [`crate::transport`] moves them.
 
 mod attach;
 mod incoming;
 mod link;
-mod negotiation;
+pub(crate) mod negotiation;
 mod outgoing;
 mod performatives;
 mod requests;
 mod session;
-mod transport;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,22 +17,19 @@ use std::time::Duration;
 use bytes::BytesMut;
 use fe2o3_amqp_types::definitions::{AmqpError, ConnectionError, Error as AmqpErrorValue};
 use fe2o3_amqp_types::performatives::Close;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use crate::broker::{now, Shared};
-use crate::connection::negotiation::{Negotiation, Progress};
+use crate::connection::negotiation::{Negotiation, Progress, Users};
 use crate::connection::session::{Context, Fault, Session};
 use crate::model::consumers::LinkId;
 use crate::model::errors;
 use crate::model::queue::Sequence;
 use crate::model::store::{ConnectionId, Event, Store};
+use crate::transport::{self, Engine, Stage, OUT_ROOM};
 use crate::wire::frame::{self, Frame, FrameError};
 use crate::Error;
-
-/// Octets in the write buffer from which no more messages are added to it.
-const OUT_ROOM: usize = 256 * 1024;
-/// Octets in the write buffer from which nothing more is read: the peer must read first.
-const OUT_FULL: usize = 1024 * 1024;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -103,12 +99,19 @@ impl Connection {
         }
     }
 
+    /// Serves the stream until the connection ends.
+    pub(crate) async fn run<S>(self, stream: S) -> Result<(), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        transport::run(self, stream).await
+    }
+
     fn is_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended)
     }
 
-    /// Takes what was read, does what is due, and writes what there is to say.
-    fn turn(&mut self, input: &mut BytesMut) {
+    fn take_turn(&mut self, input: &mut BytesMut) {
         let frames = self.take_frames(input);
         let shared = self.shared.clone();
         let mut guard = shared.lock();
@@ -141,7 +144,8 @@ impl Connection {
     /// Negotiates, then decodes all whole frames in the read buffer; an error is the last.
     fn take_frames(&mut self, input: &mut BytesMut) -> Vec<Result<Frame, FrameError>> {
         if let Phase::Negotiating(negotiation) = &mut self.phase {
-            match negotiation.advance(input, &mut self.out, &self.shared.options) {
+            let mut users = Users(self.shared.options.users.as_deref());
+            match negotiation.advance(input, &mut self.out, &mut users) {
                 Progress::Waits => return Vec::new(),
                 Progress::Done => self.phase = Phase::Opening,
                 Progress::Failed(reason) => {
@@ -342,10 +346,68 @@ impl Connection {
             self.phase = Phase::Ended;
         }
     }
+}
 
-    /// Something waits that only the write buffer's room holds back.
+impl Engine for Connection {
+    fn turn(&mut self, input: &mut BytesMut) {
+        self.take_turn(input);
+    }
+
+    fn out(&mut self) -> &mut BytesMut {
+        &mut self.out
+    }
+
+    fn stage(&self) -> Stage {
+        match self.phase {
+            Phase::Negotiating(_) | Phase::Opening => Stage::Handshake,
+            Phase::Opened => Stage::Open,
+            Phase::Closing => Stage::Closing,
+            Phase::Ended => Stage::Ended,
+        }
+    }
+
+    fn end(&mut self, reason: Option<Error>) {
+        self.failure = reason.or(self.failure.take());
+        self.phase = Phase::Ended;
+    }
+
+    fn on_silence(&mut self) {
+        let e = errors::error(
+            AmqpError::ResourceLimitExceeded,
+            "the peer was silent for longer than idle-time-out",
+        );
+        let shared = self.shared.clone();
+        let mut state = shared.lock();
+        self.close(e, &mut state.store, now());
+        state.dispatch(now(), Some(self.id));
+    }
+
     fn has_unwritten(&self) -> bool {
         !self.sent.is_empty()
+    }
+
+    fn waker(&self) -> Arc<Notify> {
+        self.waker.clone()
+    }
+
+    fn handshake_timeout(&self) -> Duration {
+        self.shared.options.handshake_timeout
+    }
+
+    fn idle_timeout(&self) -> Duration {
+        self.shared.options.idle_timeout
+    }
+
+    fn peer_idle_timeout(&self) -> Option<Duration> {
+        self.peer.idle_timeout
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        self.next_due
+    }
+
+    fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
     }
 }
 

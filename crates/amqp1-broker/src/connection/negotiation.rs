@@ -3,17 +3,53 @@
 use bytes::BytesMut;
 use fe2o3_amqp::frames::sasl::Frame as SaslFrame;
 use fe2o3_amqp::transport::protocol_header::ProtocolHeader;
-use fe2o3_amqp_types::sasl::{SaslChallenge, SaslCode, SaslInit, SaslMechanisms, SaslOutcome};
+use fe2o3_amqp_types::sasl::{SaslChallenge, SaslCode, SaslMechanisms, SaslOutcome};
 use serde_amqp::primitives::Symbol;
 use serde_bytes::ByteBuf;
 
 use crate::wire::frame::{self, FrameError};
 use crate::wire::sasl;
-use crate::Options;
 
-const ANONYMOUS: &str = "ANONYMOUS";
-const PLAIN: &str = "PLAIN";
-const EXTERNAL: &str = "EXTERNAL";
+pub(crate) const ANONYMOUS: &str = "ANONYMOUS";
+pub(crate) const PLAIN: &str = "PLAIN";
+pub(crate) const EXTERNAL: &str = "EXTERNAL";
+
+/// Who is let in.
+pub(crate) trait Doorkeeper {
+    /// The SASL mechanisms offered.
+    fn mechanisms(&self) -> &[&str];
+    /// Whether AMQP without SASL is refused.
+    fn needs_sasl(&self) -> bool;
+    /// Whether a peer comes in by this mechanism with this response.
+    fn lets_in(&mut self, mechanism: &str, response: Option<&[u8]>) -> bool;
+}
+
+/// Names and passwords; `None` is everybody.
+#[derive(Debug)]
+pub(crate) struct Users<'a>(pub(crate) Option<&'a [(String, String)]>);
+
+impl Doorkeeper for Users<'_> {
+    /// With users there is PLAIN only: the other mechanisms check nothing here.
+    fn mechanisms(&self) -> &[&str] {
+        match self.0 {
+            Some(_) => &[PLAIN],
+            None => &[ANONYMOUS, PLAIN, EXTERNAL],
+        }
+    }
+
+    fn needs_sasl(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn lets_in(&mut self, mechanism: &str, response: Option<&[u8]>) -> bool {
+        match (mechanism, self.0) {
+            (PLAIN, None) => response.is_some_and(|r| credentials(r).is_some()),
+            (PLAIN, Some(users)) => response.is_some_and(|r| user(r, users).is_some()),
+            (ANONYMOUS | EXTERNAL, None) => true,
+            _ => false,
+        }
+    }
+}
 
 /// How far a connection is before its AMQP frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +66,7 @@ enum Step {
 
 /// How negotiating goes on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// More octets are needed.
     Waits,
     /// AMQP frames follow.
@@ -41,27 +77,27 @@ pub(super) enum Progress {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Negotiation {
+pub(crate) struct Negotiation {
     step: Step,
 }
 
 impl Negotiation {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { step: Step::Header }
     }
 
     /// Takes what it can from the read buffer; everything behind it is left there, as peers may
     /// send ahead.
-    pub(super) fn advance(
+    pub(crate) fn advance(
         &mut self,
         input: &mut BytesMut,
         out: &mut BytesMut,
-        options: &Options,
+        door: &mut dyn Doorkeeper,
     ) -> Progress {
         loop {
             let next = match self.step {
-                Step::Header | Step::AmqpHeader => self.header(input, out, options),
-                Step::Init | Step::Response => self.sasl(input, out, options),
+                Step::Header | Step::AmqpHeader => self.header(input, out, door),
+                Step::Init | Step::Response => self.sasl(input, out, door),
             };
             match next {
                 Ok(None) => return Progress::Waits,
@@ -76,22 +112,22 @@ impl Negotiation {
         &self,
         input: &mut BytesMut,
         out: &mut BytesMut,
-        options: &Options,
+        door: &mut dyn Doorkeeper,
     ) -> Result<Option<Next>, String> {
         // What cannot become a header needs no more octets to be refused.
         let known = input.len().min(4);
         if input[..known] != b"AMQP"[..known] {
-            sasl::put_protocol_header(out, self.supported(options));
+            sasl::put_protocol_header(out, self.supported(door));
             return Err("the peer does not speak AMQP".into());
         }
         let Some(header) = sasl::take_protocol_header(input) else {
             return Ok(None);
         };
-        let is_amqp_allowed = self.step == Step::AmqpHeader || options.users.is_none();
+        let is_amqp_allowed = self.step == Step::AmqpHeader || !door.needs_sasl();
         match header {
             Ok(header) if header.is_sasl() && self.step == Step::Header => {
                 sasl::put_protocol_header(out, ProtocolHeader::sasl());
-                put(out, SaslFrame::Mechanisms(mechanisms(options)))?;
+                put(out, SaslFrame::Mechanisms(mechanisms(door)))?;
                 Ok(Some(Next::Step(Step::Init)))
             }
             Ok(header) if header.is_amqp() && is_amqp_allowed => {
@@ -100,7 +136,7 @@ impl Negotiation {
             }
             other => {
                 // The answer to a header that is not taken is the one that would be.
-                sasl::put_protocol_header(out, self.supported(options));
+                sasl::put_protocol_header(out, self.supported(door));
                 Err(format!(
                     "the protocol header {other:?} is not supported here"
                 ))
@@ -108,8 +144,8 @@ impl Negotiation {
         }
     }
 
-    fn supported(&self, options: &Options) -> ProtocolHeader {
-        if self.step == Step::Header && options.users.is_some() {
+    fn supported(&self, door: &dyn Doorkeeper) -> ProtocolHeader {
+        if self.step == Step::Header && door.needs_sasl() {
             ProtocolHeader::sasl()
         } else {
             ProtocolHeader::amqp()
@@ -120,7 +156,7 @@ impl Negotiation {
         &self,
         input: &mut BytesMut,
         out: &mut BytesMut,
-        options: &Options,
+        door: &mut dyn Doorkeeper,
     ) -> Result<Option<Next>, String> {
         let bytes = match frame::split(input, sasl::MAX_FRAME_SIZE) {
             Ok(Some(bytes)) => bytes,
@@ -137,10 +173,11 @@ impl Negotiation {
                     put(out, SaslFrame::Challenge(SaslChallenge { challenge }))?;
                     return Ok(Some(Next::Step(Step::Response)));
                 }
-                is_let_in(&init, options)
+                let response = init.initial_response.as_ref().map(|r| r.as_slice());
+                door.lets_in(init.mechanism.as_str(), response)
             }
             (Step::Response, SaslFrame::Response(response)) => {
-                is_user(&response.response, options.users.as_deref())
+                door.lets_in(PLAIN, Some(&response.response))
             }
             (_, other) => return Err(format!("unexpected SASL frame {}", name(&other))),
         };
@@ -182,40 +219,34 @@ fn name(frame: &SaslFrame) -> &'static str {
     }
 }
 
-/// With users there is PLAIN only: the other mechanisms check nothing here.
-fn mechanisms(options: &Options) -> SaslMechanisms {
-    let offered: &[&str] = match options.users {
-        Some(_) => &[PLAIN],
-        None => &[ANONYMOUS, PLAIN, EXTERNAL],
-    };
-    let offered: Vec<Symbol> = offered.iter().map(|m| Symbol::from(*m)).collect();
+fn mechanisms(door: &dyn Doorkeeper) -> SaslMechanisms {
+    let offered: Vec<Symbol> = door.mechanisms().iter().map(|m| Symbol::from(*m)).collect();
     SaslMechanisms {
         sasl_server_mechanisms: offered.into(),
     }
 }
 
-fn is_let_in(init: &SaslInit, options: &Options) -> bool {
-    match (init.mechanism.as_str(), options.users.as_deref()) {
-        (PLAIN, users) => init
-            .initial_response
-            .as_ref()
-            .is_some_and(|response| is_user(response, users)),
-        (ANONYMOUS | EXTERNAL, None) => true,
-        _ => false,
+/// Name and password of PLAIN's message: authorization identity, name and password between NULs
+/// (RFC 4616).
+fn credentials(response: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut parts = response.splitn(3, |b| *b == 0);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(name), Some(password)) => Some((name, password)),
+        _ => None,
     }
 }
 
-/// Checks PLAIN's message: authorization identity, name and password between NULs (RFC 4616).
-fn is_user(response: &[u8], users: Option<&[(String, String)]>) -> bool {
-    let mut parts = response.splitn(3, |b| *b == 0);
-    let (Some(_), Some(name), Some(password)) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let Some(users) = users else { return true };
+/// The user whose name and password PLAIN's message has.
+pub(crate) fn user<'u>(response: &[u8], users: &'u [(String, String)]) -> Option<&'u str> {
+    let (name, password) = credentials(response)?;
     // Every user is compared in full, so that the time taken tells nothing.
-    users.iter().fold(false, |found, (n, p)| {
+    users.iter().fold(None, |found, (n, p)| {
         let is_this = same(n.as_bytes(), name) & same(p.as_bytes(), password);
-        found | is_this
+        if is_this {
+            Some(n.as_str())
+        } else {
+            found
+        }
     })
 }
 
@@ -232,48 +263,37 @@ mod tests {
     #[test]
     fn plain_compares_name_and_password() {
         let users = [("guest".to_owned(), "secret".to_owned())];
-        let check = |response: &[u8]| is_user(response, Some(&users));
+        let check = |response: &[u8]| user(response, &users).is_some();
         assert!(check(b"\0guest\0secret"));
         assert!(check(b"other\0guest\0secret"));
         assert!(!check(b"\0guest\0secre"));
         assert!(!check(b"\0guest\0secret\0"));
         assert!(!check(b"\0guest"));
         assert!(!check(b""));
-        assert!(is_user(b"\0any\0body", None));
+        assert!(Users(None).lets_in(PLAIN, Some(b"\0any\0body")));
     }
 
     #[test]
     fn with_users_no_mechanism_but_plain_lets_anybody_in() {
-        let init = |mechanism: &str| SaslInit {
-            mechanism: mechanism.into(),
-            initial_response: Some(ByteBuf::from(b"\0guest\0secret".to_vec())),
-            hostname: None,
-        };
-        let users = Some(vec![("guest".to_owned(), "secret".to_owned())]);
-        let checked = Options {
-            users,
-            ..Options::default()
-        };
-        assert!(is_let_in(&init(PLAIN), &checked));
+        let response = Some(&b"\0guest\0secret"[..]);
+        let users = [("guest".to_owned(), "secret".to_owned())];
+        let mut checked = Users(Some(&users));
+        assert!(checked.lets_in(PLAIN, response));
         for mechanism in [ANONYMOUS, EXTERNAL, "SCRAM-SHA-256", ""] {
-            assert!(!is_let_in(&init(mechanism), &checked), "{mechanism}");
+            assert!(!checked.lets_in(mechanism, response), "{mechanism}");
         }
         for mechanism in [ANONYMOUS, EXTERNAL, PLAIN] {
-            assert!(is_let_in(&init(mechanism), &Options::default()));
+            assert!(Users(None).lets_in(mechanism, response));
         }
     }
 
     #[test]
     fn bare_amqp_is_answered_with_sasl_where_users_are_checked() {
-        let options = Options {
-            users: Some(Vec::new()),
-            ..Options::default()
-        };
         let (mut input, mut out) = (
             BytesMut::from(&b"AMQP\x00\x01\x00\x00"[..]),
             BytesMut::new(),
         );
-        let progress = Negotiation::new().advance(&mut input, &mut out, &options);
+        let progress = Negotiation::new().advance(&mut input, &mut out, &mut Users(Some(&[])));
         assert!(matches!(progress, Progress::Failed(_)));
         assert_eq!(&out[..], b"AMQP\x03\x01\x00\x00");
     }
@@ -282,7 +302,7 @@ mod tests {
     fn octets_behind_the_header_are_left() {
         let mut input = BytesMut::from(&b"AMQP\x00\x01\x00\x00open"[..]);
         let mut out = BytesMut::new();
-        let progress = Negotiation::new().advance(&mut input, &mut out, &Options::default());
+        let progress = Negotiation::new().advance(&mut input, &mut out, &mut Users(None));
         assert_eq!(progress, Progress::Done);
         assert_eq!(&input[..], b"open");
     }

@@ -11,20 +11,22 @@ use serde_amqp::{primitives::Symbol, Value};
 use crate::wire::{scan, transfer::Payload};
 
 /// Descriptor codes of the sections (section 3.2).
-mod section {
-    pub(super) const HEADER: u64 = 0x70;
-    pub(super) const DELIVERY_ANNOTATIONS: u64 = 0x71;
-    pub(super) const MESSAGE_ANNOTATIONS: u64 = 0x72;
-    pub(super) const PROPERTIES: u64 = 0x73;
-    pub(super) const AMQP_VALUE: u64 = 0x77;
-    pub(super) const FOOTER: u64 = 0x78;
-    pub(super) const NAMES: &[(&str, u64)] = &[
+pub(crate) mod section {
+    pub(crate) const HEADER: u64 = 0x70;
+    pub(crate) const DELIVERY_ANNOTATIONS: u64 = 0x71;
+    pub(crate) const MESSAGE_ANNOTATIONS: u64 = 0x72;
+    pub(crate) const PROPERTIES: u64 = 0x73;
+    pub(crate) const APPLICATION_PROPERTIES: u64 = 0x74;
+    pub(crate) const DATA: u64 = 0x75;
+    pub(crate) const AMQP_VALUE: u64 = 0x77;
+    pub(crate) const FOOTER: u64 = 0x78;
+    pub(crate) const NAMES: &[(&str, u64)] = &[
         ("amqp:header:list", HEADER),
         ("amqp:delivery-annotations:map", DELIVERY_ANNOTATIONS),
         ("amqp:message-annotations:map", MESSAGE_ANNOTATIONS),
         ("amqp:properties:list", PROPERTIES),
-        ("amqp:application-properties:map", 0x74),
-        ("amqp:data:binary", 0x75),
+        ("amqp:application-properties:map", APPLICATION_PROPERTIES),
+        ("amqp:data:binary", DATA),
         ("amqp:amqp-sequence:list", 0x76),
         ("amqp:amqp-value:*", AMQP_VALUE),
         ("amqp:footer:map", FOOTER),

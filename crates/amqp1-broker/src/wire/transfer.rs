@@ -29,7 +29,8 @@ impl Payload {
         self.parts.iter().map(Bytes::len).sum()
     }
 
-    fn take(&mut self, mut n: usize, out: &mut BytesMut) {
+    /// Moves up to `n` octets to a buffer.
+    pub(crate) fn take(&mut self, mut n: usize, out: &mut BytesMut) {
         for part in &mut self.parts {
             let k = n.min(part.len());
             out.put_slice(&part[..k]);

@@ -31,7 +31,7 @@ pub(crate) async fn dial(endpoint: &Endpoint, role: &str, timeout: Duration) -> 
     let opened = match &endpoint.target {
         Target::Embedded(name) => {
             let (ours, theirs) = tokio::io::duplex(PIPE);
-            embedded::serve(name, theirs);
+            embedded::serve(name, false, theirs);
             opened(
                 ours,
                 endpoint,

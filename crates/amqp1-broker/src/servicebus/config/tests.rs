@@ -1,0 +1,109 @@
+//! A file as Microsoft's documentation has it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+
+const CONFIG: &str = r#"{
+  "UserConfig": {
+    "Namespaces": [{
+      "Name": "sbemulatorns",
+      "Queues": [{
+        "Name": "queue.1",
+        "Properties": {
+          "DeadLetteringOnMessageExpiration": false,
+          "DefaultMessageTimeToLive": "PT1H",
+          "DuplicateDetectionHistoryTimeWindow": "PT20S",
+          "ForwardDeadLetteredMessagesTo": "",
+          "ForwardTo": "",
+          "LockDuration": "PT1M",
+          "MaxDeliveryCount": 3,
+          "RequiresDuplicateDetection": true,
+          "RequiresSession": false
+        }
+      }, {"Name": "plain"}],
+      "Topics": [{
+        "Name": "topic.1",
+        "Properties": {
+          "DefaultMessageTimeToLive": "PT1H",
+          "DuplicateDetectionHistoryTimeWindow": "PT20S",
+          "RequiresDuplicateDetection": false
+        },
+        "Subscriptions": [{
+          "Name": "subscription.1",
+          "Properties": {
+            "DeadLetteringOnMessageExpiration": true,
+            "DefaultMessageTimeToLive": "PT1H",
+            "LockDuration": "PT30S",
+            "MaxDeliveryCount": 3,
+            "ForwardDeadLetteredMessagesTo": "",
+            "ForwardTo": "queue.1",
+            "RequiresSession": false
+          },
+          "Rules": [{
+            "Name": "app-prop-filter-1",
+            "Properties": {
+              "FilterType": "Correlation",
+              "CorrelationFilter": {
+                "ContentType": "application/json",
+                "CorrelationId": "id1",
+                "Label": "subject1",
+                "Properties": {"n": 5}
+              }
+            }
+          }]
+        }, {"Name": "subscription.2", "Rules": [{
+            "Name": "sql",
+            "Properties": {"FilterType": "Sql", "SqlFilter": {"SqlExpression": "sys.To = 'x'"}}
+        }]}, {"Name": "subscription.3"}]
+      }]
+    }],
+    "Logging": {"Type": "File"}
+  }
+}"#;
+
+#[test]
+fn the_emulators_file_is_read() {
+    let mut settings = ServiceBus::strict();
+    settings.add_config(CONFIG).unwrap();
+    let (name, queue) = &settings.queues[0];
+    assert_eq!(name, "queue.1");
+    assert_eq!(
+        *queue,
+        QueueSettings {
+            lock_duration: Duration::from_secs(60),
+            max_delivery_count: 3,
+            default_ttl: Some(Duration::from_secs(3600)),
+            duplicate_detection: Some(Duration::from_secs(20)),
+            ..QueueSettings::default()
+        }
+    );
+    assert_eq!(settings.queues[1].1, QueueSettings::default());
+    let (name, topic) = &settings.topics[0];
+    assert_eq!(
+        (name.as_str(), topic.duplicate_detection),
+        ("topic.1", None)
+    );
+    let [first, second, third] = &topic.subscriptions[..] else {
+        panic!("{topic:?}");
+    };
+    assert_eq!(first.queue.forward_to.as_deref(), Some("queue.1"));
+    let Rule::Correlation(filter) = &first.rules[0].1 else {
+        panic!("{first:?}");
+    };
+    assert_eq!(filter.subject.as_deref(), Some("subject1"));
+    assert_eq!(filter.properties, [("n".to_owned(), "5".to_owned())]);
+    assert!(matches!(&second.rules[0].1, Rule::Correlation(f) if f.to.is_some()));
+    assert_eq!(third.rules, [("$Default".to_owned(), Rule::True)]);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let error = |from: &str, to: &str| {
+        let json = CONFIG.replacen(from, to, 1);
+        ServiceBus::strict().add_config(&json).unwrap_err()
+    };
+    assert!(error("PT1M", "1 minute").contains("queue 'queue.1': LockDuration: '1 minute'"));
+    assert!(error("sys.To = 'x'", "a > 5").contains("rule 'sql'"));
+    assert!(error("\"MaxDeliveryCount\": 3", "\"MaxDeliveryCount\": 0").contains("MaxDelivery"));
+    assert!(error("UserConfig", "X").contains("UserConfig"));
+}

@@ -1,0 +1,357 @@
+//! Attaching links, and refusing to.
+
+use std::collections::VecDeque;
+
+use fe2o3_amqp_types::definitions::{
+    Error, Fields, Handle, ReceiverSettleMode, Role, SenderSettleMode,
+};
+use fe2o3_amqp_types::messaging::TargetArchetype;
+use fe2o3_amqp_types::performatives::{Attach, Detach};
+use serde_amqp::primitives::{Array, Symbol};
+use serde_amqp::Value;
+
+use super::link::{Incoming, Kind, Link, Outgoing, Source};
+use super::session::{Context, Fault, Session};
+use crate::model::consumers::LinkId;
+use crate::servicebus::address::Address;
+use crate::servicebus::facts::{self, condition, link as names};
+use crate::servicebus::faults::{Action, Point};
+use crate::servicebus::model::errors;
+use crate::servicebus::model::namespace::{Attached, Use, Wanted};
+
+/// The outcomes a receiver may settle with.
+const OUTCOMES: [&str; 4] = [
+    "amqp:accepted:list",
+    "amqp:rejected:list",
+    "amqp:released:list",
+    "amqp:modified:list",
+];
+
+impl Session {
+    pub(super) fn on_attach(
+        &mut self,
+        attach: Attach,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let handle = attach.handle.0;
+        if handle > facts::HANDLE_MAX {
+            return Err(Fault::Connection(errors::error(
+                "amqp:connection:framing-error",
+                format!("handle {handle} is beyond handle-max"),
+            )));
+        }
+        if self.links.contains_key(&handle) {
+            return Err(Fault::Session(errors::error(
+                "amqp:session:handle-in-use",
+                format!("handle {handle} is in use"),
+            )));
+        }
+        let id = context.state.namespace.new_link();
+        let address = address(&attach);
+        let fault = match &address {
+            Ok(address) => context.fault(Point::Attach, address),
+            Err(_) => None,
+        };
+        let mut withheld = None;
+        let made = match (&address, fault) {
+            (Err(e), _) => Err(e.clone()),
+            (_, Some(Action::Fail(e) | Action::Detach(e))) => Err(e),
+            (Ok(address), fault) => {
+                match fault.map(|action| action.into_fault(handle)) {
+                    Some(Ok(fault)) => return Err(fault),
+                    Some(Err(Action::Withhold(ms))) => withheld = Some(ms),
+                    _ => {}
+                }
+                make(&attach, id, address, context)
+            }
+        };
+        let (kind, refusal) = match made {
+            Ok(kind) => (kind, None),
+            Err(error) => (Kind::Detached, Some(error)),
+        };
+        let kind = match (kind, withheld) {
+            (Kind::Incoming(mut incoming), Some(ms)) => {
+                incoming.credit = 0;
+                incoming.withheld_until = context.now.saturating_add(ms);
+                Kind::Incoming(incoming)
+            }
+            (kind, _) => kind,
+        };
+        let is_waiting = matches!(kind, Kind::Waiting(..));
+        let link = Link {
+            name: attach.name.clone(),
+            id,
+            address: address.unwrap_or(Address::Cbs),
+            kind,
+            active_at: context.now,
+        };
+        self.links.insert(handle, link);
+        if let Some(error) = refusal {
+            return self.refuse_attach(attach, error, context);
+        }
+        context.routes.insert(id, (self.channel, handle));
+        if is_waiting {
+            return Ok(());
+        }
+        self.accept(attach, None, context)
+    }
+
+    /// Answers an attach; `locked_until` is that of the link's session.
+    fn accept(
+        &mut self,
+        attach: Attach,
+        locked_until: Option<u64>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let handle = attach.handle.0;
+        let mut answer = answer(attach, context);
+        let link = self.links.get(&handle).map(|link| &link.kind);
+        let is_incoming = matches!(link, Some(Kind::Incoming(_)));
+        if let Some(Kind::Outgoing(outgoing)) = link {
+            if let (Some(session), Some(source)) = (&outgoing.session, &mut answer.source) {
+                let key = Symbol::from(names::SESSION_FILTER);
+                let filter = source.filter.get_or_insert_default();
+                filter.insert(key, Value::String(session.clone()));
+            }
+        }
+        let until = locked_until.or_else(|| self.session_lock(handle, context));
+        if let Some(until) = until {
+            let properties = answer.properties.get_or_insert_with(Fields::new);
+            let key = Symbol::from(names::LOCKED_UNTIL);
+            properties.insert(key, Value::Long(facts::ticks(until)));
+        }
+        context.put(self.channel, &answer)?;
+        if is_incoming {
+            let flow = self.link_flow(handle, 0);
+            context.put(self.channel, &flow)?;
+        }
+        Ok(())
+    }
+
+    /// Until when the session of a link is locked.
+    fn session_lock(&self, handle: u32, context: &Context<'_>) -> Option<u64> {
+        let Kind::Outgoing(outgoing) = &self.links.get(&handle)?.kind else {
+            return None;
+        };
+        let Source::Queue(node) = outgoing.source else {
+            return None;
+        };
+        let queue = &context.state.namespace.node(node)?.queue;
+        let lock = queue.sessions.get(outgoing.session.as_deref()?)?.lock?;
+        Some(lock.until)
+    }
+
+    /// Answers with an attach without termini and a closing detach with the error. Neighbours on
+    /// the session are none the worse.
+    pub(super) fn refuse_attach(
+        &mut self,
+        attach: Attach,
+        error: Error,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let handle = attach.handle.0;
+        let mut answer = answer(attach, context);
+        answer.source = None;
+        answer.target = None;
+        context.put(self.channel, &answer)?;
+        let detach = Detach {
+            handle: Handle(handle),
+            closed: true,
+            error: Some(error),
+        };
+        context.put(self.channel, &detach)
+    }
+
+    /// A held attach has got its session, or has waited for too long.
+    pub(super) fn on_session(
+        &mut self,
+        handle: u32,
+        granted: Option<(String, u64)>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let Some((session, until)) = granted else {
+            return Err(Fault::Link(
+                handle,
+                errors::error(
+                    condition::TIMEOUT,
+                    "No session was free within the time that was given.",
+                ),
+            ));
+        };
+        let Some(mut link) = self.links.remove(&handle) else {
+            return Ok(());
+        };
+        match std::mem::replace(&mut link.kind, Kind::Detached) {
+            Kind::Waiting(attach, mut outgoing) => {
+                outgoing.session = Some(session);
+                let credit = outgoing.spare().max(0) as u32;
+                context.state.namespace.set_credit(link.id, credit);
+                link.kind = Kind::Outgoing(outgoing);
+                link.active_at = context.now;
+                self.links.insert(handle, link);
+                self.accept(*attach, Some(until), context)
+            }
+            other => {
+                link.kind = other;
+                self.links.insert(handle, link);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What an attach is for: a receiver's source, a sender's target.
+fn address(attach: &Attach) -> Result<Address, Error> {
+    let address = match attach.role {
+        Role::Receiver => {
+            let source = attach.source.as_deref();
+            source.and_then(|source| source.address.as_deref())
+        }
+        Role::Sender => match attach.target.as_deref() {
+            Some(TargetArchetype::Target(target)) => target.address.as_deref(),
+            _ => None,
+        },
+    };
+    match address {
+        Some(address) if !address.is_empty() => Ok(Address::parse(address)),
+        _ => Err(errors::error(
+            "amqp:invalid-field",
+            "the link has no address: a sender needs a target, a receiver a source",
+        )),
+    }
+}
+
+fn make(
+    attach: &Attach,
+    id: LinkId,
+    address: &Address,
+    context: &mut Context<'_>,
+) -> Result<Kind, Error> {
+    if let Some(entity) = address.entity() {
+        if !context.access.reaches(entity) {
+            return Err(errors::unauthorized(format!(
+                "Unauthorized access. A claim is required to access '{entity}': put a token for it to $cbs first."
+            )));
+        }
+    }
+    let is_sender = attach.role == Role::Sender;
+    let node = match address {
+        Address::Cbs | Address::Faults => None,
+        Address::Management(path) => Some((path, Use::Manage)),
+        Address::Entity(path) if is_sender => Some((path, Use::Send)),
+        Address::Entity(path) if session_filter(attach).is_some() => {
+            Some((path, Use::ReceiveSession))
+        }
+        Address::Entity(path) => Some((path, Use::Receive)),
+    };
+    let node = node
+        .map(|(path, wanted)| context.state.namespace.resolve(path, wanted))
+        .transpose()?;
+    if is_sender {
+        return Ok(Kind::Incoming(Incoming {
+            node,
+            delivery_count: attach.initial_delivery_count.unwrap_or(0),
+            credit: facts::SENDER_CREDIT,
+            withheld_until: 0,
+            partial: None,
+        }));
+    }
+    let reply_to = match attach.target.as_deref() {
+        Some(TargetArchetype::Target(target)) => target.address.clone(),
+        _ => None,
+    };
+    let (Some(node), Address::Entity(_)) = (node, address) else {
+        let replies = Source::Replies(VecDeque::new());
+        return Ok(Kind::Outgoing(Outgoing::new(replies, reply_to)));
+    };
+    let deletes = attach.snd_settle_mode == SenderSettleMode::Settled;
+    let wanted = match session_filter(attach) {
+        None => Wanted::Messages,
+        Some(Some(session)) => Wanted::Session(session),
+        Some(None) => Wanted::NextSession(context.now.saturating_add(session_wait(attach))),
+    };
+    let namespace = &mut context.state.namespace;
+    let connection = context.connection;
+    let attached = namespace.attach(connection, id, node, deletes, wanted, context.now)?;
+    let mut outgoing = Outgoing::new(Source::Queue(node), reply_to);
+    Ok(match attached {
+        Attached::Now => Kind::Outgoing(outgoing),
+        Attached::WithSession(session, _) => {
+            outgoing.session = Some(session);
+            Kind::Outgoing(outgoing)
+        }
+        Attached::Waits => Kind::Waiting(Box::new(attach.clone()), outgoing),
+    })
+}
+
+/// The session a receiver asks for: `Some(None)` is the next that is free.
+fn session_filter(attach: &Attach) -> Option<Option<String>> {
+    let filter = attach.source.as_deref()?.filter.as_ref()?;
+    let value = filter.get(&Symbol::from(names::SESSION_FILTER))?;
+    Some(match undescribed(value) {
+        Value::String(id) => Some(id.clone()),
+        Value::Symbol(id) => Some(id.as_str().to_owned()),
+        _ => None,
+    })
+}
+
+fn undescribed(value: &Value) -> &Value {
+    match value {
+        Value::Described(described) => &described.value,
+        other => other,
+    }
+}
+
+/// How long a receiver waits for the next session, milliseconds.
+fn session_wait(attach: &Attach) -> u64 {
+    let properties = attach.properties.as_ref();
+    let timeout = properties.and_then(|p| p.get(&Symbol::from(names::TIMEOUT)));
+    match timeout {
+        Some(Value::Uint(ms)) => u64::from(*ms),
+        Some(Value::Int(ms)) => u64::try_from(*ms).unwrap_or(0),
+        Some(Value::Ulong(ms)) => *ms,
+        Some(Value::Long(ms)) => u64::try_from(*ms).unwrap_or(0),
+        _ => facts::SESSION_WAIT,
+    }
+}
+
+/// The answering attach.
+fn answer(attach: Attach, context: &Context<'_>) -> Attach {
+    let is_sender = attach.role == Role::Receiver;
+    let source = attach.source.map(|mut source| {
+        if is_sender {
+            source.outcomes = Some(Array::from(OUTCOMES.map(Symbol::from).to_vec()));
+        }
+        source
+    });
+    Attach {
+        name: attach.name,
+        handle: attach.handle,
+        role: if is_sender {
+            Role::Sender
+        } else {
+            Role::Receiver
+        },
+        snd_settle_mode: attach.snd_settle_mode,
+        // What comes in is settled as soon as it is stored.
+        rcv_settle_mode: if is_sender {
+            attach.rcv_settle_mode
+        } else {
+            ReceiverSettleMode::First
+        },
+        // An answer without a terminus would be a refusal.
+        source: Some(source.unwrap_or_default()),
+        target: Some(
+            attach
+                .target
+                .unwrap_or_else(|| Box::new(TargetArchetype::Target(Default::default()))),
+        ),
+        unsettled: None,
+        incomplete_unsettled: false,
+        initial_delivery_count: is_sender.then_some(0),
+        max_message_size: Some(context.shared.settings.max_message_size),
+        offered_capabilities: None,
+        desired_capabilities: None,
+        properties: attach.properties,
+    }
+}

@@ -1,0 +1,81 @@
+//! Faults that were asked for, as they happen on a connection.
+
+use super::link::Kind;
+use super::session::{Context, Fault};
+use super::Connection;
+use crate::servicebus::address::Address;
+use crate::servicebus::faults::{self, Action, Point};
+use crate::servicebus::shared::State;
+
+impl Context<'_> {
+    /// What goes wrong here, if anything was asked for.
+    pub(super) fn fault(&mut self, point: Point<'_>, address: &Address) -> Option<Action> {
+        self.state.faults.take(point, path(address)?)
+    }
+}
+
+/// What a fault names an address by; `None`: no fault happens there.
+fn path(address: &Address) -> Option<&str> {
+    match address {
+        Address::Entity(path) | Address::Management(path) => Some(path),
+        Address::Cbs => Some("$cbs"),
+        Address::Faults => None,
+    }
+}
+
+impl Action {
+    /// The fault of a link that ends it, its connection or its stream; `Err` for other actions.
+    pub(super) fn into_fault(self, handle: u32) -> Result<Fault, Self> {
+        Ok(match self {
+            Self::Detach(error) => Fault::Link(handle, error),
+            Self::Close(error) => Fault::Connection(error),
+            Self::Reset => Fault::Reset,
+            Self::ExpireToken => Fault::ExpireToken,
+            other => return Err(other),
+        })
+    }
+}
+
+impl Connection {
+    /// A fault happens now, on the links it concerns. A connection that asks for faults is spared
+    /// those that concern all.
+    pub(super) fn happen(&mut self, fault: &faults::Fault, state: &mut State, now: u64) {
+        let mut concerned = Vec::new();
+        let mut asks = false;
+        for (channel, session) in &self.sessions {
+            for (handle, link) in &session.links {
+                asks |= link.address == Address::Faults;
+                let is_it = path(&link.address).is_some_and(|path| fault.concerns(path));
+                if is_it && !matches!(link.kind, Kind::Detached) {
+                    concerned.push((*channel, *handle));
+                }
+            }
+        }
+        if asks && fault.entity.is_none() {
+            return;
+        }
+        if let Action::Detach(error) = &fault.action {
+            for (channel, handle) in concerned {
+                let error = error.clone();
+                self.with_session(channel, state, now, |_, _| Err(Fault::Link(handle, error)));
+            }
+            return;
+        }
+        let is_concerned = fault.entity.is_none() || !concerned.is_empty();
+        if !is_concerned {
+            return;
+        }
+        match &fault.action {
+            Action::Close(error) => self.close(error.clone(), state, now),
+            Action::Reset => self.reset(state, now),
+            Action::ExpireToken => self.expire_token(state, now),
+            _ => {}
+        }
+    }
+
+    /// The peer's tokens are worth nothing from now on.
+    pub(super) fn expire_token(&mut self, state: &mut State, now: u64) {
+        self.access.revoke();
+        self.drop_unauthorized(state, now);
+    }
+}

@@ -1,0 +1,153 @@
+//! What the service drops because nothing is done with it: connections without a token or without
+//! links, links on which nothing moves, and links whose token has expired.
+
+use std::time::Duration;
+
+use super::link::Kind;
+use super::session::Fault;
+use super::{Connection, Phase};
+use crate::servicebus::model::errors;
+use crate::servicebus::ms;
+use crate::servicebus::shared::State;
+
+/// When what began.
+#[derive(Debug)]
+pub(super) struct Idle {
+    /// Since when the peer may reach nothing, Unix milliseconds.
+    no_token_since: Option<u64>,
+    had_links: bool,
+    /// Since when there is no link, Unix milliseconds.
+    no_links_since: Option<u64>,
+}
+
+/// `start` + a time of the settings; zero is never.
+fn end(start: u64, time: Duration) -> Option<u64> {
+    (!time.is_zero()).then(|| start.saturating_add(ms(time)))
+}
+
+impl Idle {
+    pub(super) fn new(now: u64) -> Self {
+        Self {
+            no_token_since: Some(now),
+            had_links: false,
+            no_links_since: Some(now),
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn watch_idle(&mut self, state: &mut State, now: u64) {
+        if !matches!(self.phase, Phase::Opened) {
+            return;
+        }
+        if self.access.expire(now) {
+            self.drop_unauthorized(state, now);
+        }
+        self.drop_idle_links(state, now);
+        self.idle.no_token_since = match self.access.is_empty() {
+            true => self.idle.no_token_since.or(Some(now)),
+            false => None,
+        };
+        let has_links = self.sessions.values().any(|s| {
+            let is_alive = |kind: &Kind| !matches!(kind, Kind::Detached);
+            s.links.values().any(|link| is_alive(&link.kind))
+        });
+        self.idle.had_links |= has_links;
+        self.idle.no_links_since = match (has_links, self.idle.no_links_since) {
+            (true, _) => None,
+            (false, since) => since.or(Some(now)),
+        };
+        if let Some((at, what)) = self.forced_at() {
+            if at <= now {
+                let e = errors::error("amqp:connection:forced", what);
+                self.close(e, state, now);
+            }
+        }
+    }
+
+    /// When the connection is closed, and why.
+    fn forced_at(&self) -> Option<(u64, &'static str)> {
+        let timers = &self.shared.settings.timers;
+        let since = self.idle.no_token_since;
+        let no_token = since
+            .and_then(|since| end(since, timers.no_token))
+            .map(|at| (at, "The connection was inactive: no valid token was put."));
+        let (time, what) = if self.idle.had_links {
+            (
+                timers.links_gone,
+                "The connection was inactive: it has had no link for too long.",
+            )
+        } else {
+            (
+                timers.no_link,
+                "The connection was inactive: no link was attached.",
+            )
+        };
+        let since = self.idle.no_links_since;
+        let no_link = since.and_then(|since| end(since, time));
+        no_token
+            .into_iter()
+            .chain(no_link.map(|at| (at, what)))
+            .min()
+    }
+
+    /// When [`Connection::watch_idle`] has something to do.
+    pub(super) fn idle_due(&self, _now: u64) -> Option<u64> {
+        if !matches!(self.phase, Phase::Opened) {
+            return None;
+        }
+        let time = self.shared.settings.timers.link_idle;
+        let links = self.sessions.values().flat_map(|s| s.links.values());
+        let links = links.filter(|link| !matches!(link.kind, Kind::Detached));
+        let idle = links.filter_map(|link| end(link.active_at, time)).min();
+        let forced = self.forced_at().map(|(at, _)| at);
+        let withheld = self.sessions.values().flat_map(|s| s.links.values());
+        let withheld = withheld.filter_map(|link| match &link.kind {
+            Kind::Incoming(incoming) if incoming.withheld_until > 0 => {
+                Some(incoming.withheld_until)
+            }
+            _ => None,
+        });
+        [idle, forced, self.access.due(), withheld.min()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn drop_idle_links(&mut self, state: &mut State, now: u64) {
+        let time = self.shared.settings.timers.link_idle;
+        let mut over = Vec::new();
+        for (channel, session) in &self.sessions {
+            for (handle, link) in &session.links {
+                let is_over = end(link.active_at, time).is_some_and(|at| at <= now);
+                if is_over && matches!(link.kind, Kind::Incoming(_) | Kind::Outgoing(_)) {
+                    over.push((*channel, *handle, link.name.clone()));
+                }
+            }
+        }
+        for (channel, handle, name) in over {
+            let e = errors::error(
+                "amqp:link:detach-forced",
+                format!("The link '{name}' is force detached by the broker due to errors occurred in publisher(link0). Detach origin: idle for {} ms.", ms(time)),
+            );
+            self.with_session(channel, state, now, |_, _| Err(Fault::Link(handle, e)));
+        }
+    }
+
+    /// Detaches the links that no token covers any more.
+    pub(super) fn drop_unauthorized(&mut self, state: &mut State, now: u64) {
+        let mut over = Vec::new();
+        for (channel, session) in &self.sessions {
+            for (handle, link) in &session.links {
+                let entity = link.address.entity();
+                if entity.is_some_and(|entity| !self.access.reaches(entity)) {
+                    over.push((*channel, *handle));
+                }
+            }
+        }
+        for (channel, handle) in over {
+            let e = errors::unauthorized("ExpiredToken: The token is expired.");
+            self.with_session(channel, state, now, |_, _| Err(Fault::Link(handle, e)));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Requests to `$management` and `$cbs`, and their answers' way back.
+//!
+//! The SDKs name the link of the answer by the node's address, by the link's name or by the address
+//! of its target, and may have the two links on different sessions.
+
+use bytes::Bytes;
+
+use super::incoming::Refusal;
+use super::link::{Kind, Source};
+use super::session::{Context, Fault, Session};
+use super::Connection;
+use crate::servicebus::address::Address;
+use crate::servicebus::faults::{Action, Point};
+use crate::servicebus::management::{self, Answer, Caller, Request};
+use crate::servicebus::shared::State;
+
+/// Answers that may wait for credit on one link; more are not kept.
+const MAX_WAITING: usize = 256;
+
+/// An answer on its way.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// Not before, Unix milliseconds.
+    pub(super) at: u64,
+    /// The node that answers.
+    node: Address,
+    reply_to: Option<String>,
+    /// Where the request came from.
+    channel: u16,
+    message: Vec<u8>,
+}
+
+impl Session {
+    /// Carries a request out and leaves its answer.
+    pub(super) fn on_request(
+        &mut self,
+        handle: u32,
+        address: &Address,
+        payload: &Bytes,
+        context: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let request = Request::parse(payload)?;
+        let mut at = context.now;
+        let mut is_misrouted = false;
+        let mut answer = None;
+        match context.fault(Point::Request(request.operation()), address) {
+            None => {}
+            Some(Action::Delay(ms)) => at = at.saturating_add(ms),
+            Some(Action::Misroute) => is_misrouted = true,
+            Some(Action::Fail(error)) => answer = Some(Answer::refused(error, address)),
+            Some(Action::Drop) => return Ok(()),
+            Some(Action::LoseLock) => {
+                let node = self.links.get(&handle).and_then(|link| match &link.kind {
+                    Kind::Incoming(incoming) => incoming.node,
+                    _ => None,
+                });
+                if let Some(queue) = node.and_then(|n| context.state.namespace.queue_mut(n)) {
+                    management::lose_locks(queue, &request);
+                }
+            }
+            Some(action) => {
+                if let Ok(fault) = action.into_fault(handle) {
+                    return Err(Refusal::Fault(fault));
+                }
+            }
+        }
+        let caller = Caller {
+            shared: context.shared,
+            now: context.now,
+        };
+        let answer = match answer {
+            Some(refusal) => refusal,
+            None => {
+                let (answer, claim) =
+                    management::answer(address, &request, &caller, context.state)?;
+                if let Some(claim) = claim {
+                    context.access.add(claim);
+                }
+                answer
+            }
+        };
+        if let Some(link) = self.links.get_mut(&handle) {
+            link.active_at = context.now;
+        }
+        context.replies.push(Reply {
+            at,
+            node: address.clone(),
+            reply_to: request.reply_to.clone(),
+            channel: self.channel,
+            message: answer.encode(&request, is_misrouted),
+        });
+        Ok(())
+    }
+
+    /// How well a link of this session suits an answer; `None`: not at all.
+    fn suits(&self, reply: &Reply) -> Option<(u8, u32)> {
+        let links = self.links.iter().filter_map(|(handle, link)| {
+            let Kind::Outgoing(outgoing) = &link.kind else {
+                return None;
+            };
+            match &outgoing.source {
+                Source::Replies(waiting) if waiting.len() < MAX_WAITING => {}
+                _ => return None,
+            }
+            if link.address != reply.node {
+                return None;
+            }
+            let name = reply.reply_to.as_deref();
+            let is_named = name.is_some_and(|to| outgoing.reply_to.as_deref() == Some(to))
+                || name == Some(link.name.as_str());
+            let is_near = self.channel == reply.channel;
+            Some((u8::from(is_named) * 2 + u8::from(is_near), *handle))
+        });
+        links.max()
+    }
+}
+
+impl Connection {
+    /// Sends the answers that are due on the links that suit them best.
+    pub(super) fn send_replies(&mut self, state: &mut State, now: u64) {
+        let replies = std::mem::take(&mut self.replies);
+        for reply in replies {
+            if reply.at > now {
+                self.replies.push(reply);
+                continue;
+            }
+            let found = self.sessions.iter().filter(|(_, s)| !s.is_ended);
+            let found = found.filter_map(|(channel, session)| {
+                let (suits, handle) = session.suits(&reply)?;
+                Some((suits, *channel, handle))
+            });
+            // Without a link for it, nobody wants the answer.
+            if let Some((_, channel, handle)) = found.max() {
+                self.with_session(channel, state, now, |session, context| {
+                    if let Some(link) = session.links.get_mut(&handle) {
+                        link.active_at = context.now;
+                    }
+                    session.enqueue_reply(handle, reply.message);
+                    Ok::<(), Fault>(())
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! A session: its windows, its links, and what waits to be sent on it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use bytes::{Bytes, BytesMut};
+use fe2o3_amqp_types::definitions::{Error, Handle};
+use fe2o3_amqp_types::performatives::{Begin, Detach, End, Flow, Performative};
+use serde::Serialize;
+
+use super::access::Access;
+use super::link::{Kind, Link};
+use super::outgoing::Pending;
+use super::requests::Reply;
+use super::settling::Unsettled;
+use crate::model::consumers::LinkId;
+use crate::model::store::ConnectionId;
+use crate::servicebus::facts;
+use crate::servicebus::model::errors;
+use crate::servicebus::shared::{Shared, State};
+use crate::wire::frame;
+use crate::wire::windows::{Windows, OUTGOING_WINDOW};
+
+/// What breaks, and what is therefore closed.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The link of this handle, by a closing detach.
+    Link(u32, Error),
+    Session(Error),
+    Connection(Error),
+    /// The stream, without a word.
+    Reset,
+    /// What the peer may reach.
+    ExpireToken,
+}
+
+/// What handling a frame needs beside the session itself.
+pub(super) struct Context<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) state: &'a mut State,
+    pub(super) connection: ConnectionId,
+    /// Unix milliseconds.
+    pub(super) now: u64,
+    pub(super) out: &'a mut BytesMut,
+    pub(super) routes: &'a mut HashMap<LinkId, (u16, u32)>,
+    /// Receivers that have asked for a drain.
+    pub(super) draining: &'a mut BTreeSet<LinkId>,
+    pub(super) access: &'a mut Access,
+    /// Answers to requests, which may go out on another session.
+    pub(super) replies: &'a mut Vec<Reply>,
+}
+
+impl Context<'_> {
+    /// Appends a frame.
+    pub(super) fn put(&mut self, channel: u16, performative: &impl Serialize) -> Result<(), Fault> {
+        frame::encode(self.out, channel, performative).map_err(|e| {
+            let text = format!("a frame was not encoded: {e}");
+            Fault::Connection(errors::error("amqp:internal-error", text))
+        })
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The channel of both directions.
+    pub(super) channel: u16,
+    /// By the peer's handle, which is the broker's too.
+    pub(super) links: BTreeMap<u32, Link>,
+    /// The broker has ended it, the peer not yet: frames are passed over.
+    pub(super) is_ended: bool,
+    pub(super) windows: Windows,
+    pub(super) unsettled: BTreeMap<u64, Unsettled>,
+    pub(super) pending: VecDeque<Pending>,
+}
+
+impl Session {
+    /// A session, and the answer to its begin.
+    pub(super) fn begin(channel: u16, begin: &Begin) -> (Self, Begin) {
+        let session = Self {
+            channel,
+            links: BTreeMap::new(),
+            is_ended: false,
+            windows: Windows::new(begin, facts::SESSION_WINDOW),
+            unsettled: BTreeMap::new(),
+            pending: VecDeque::new(),
+        };
+        let answer = Begin {
+            remote_channel: Some(channel),
+            next_outgoing_id: 0,
+            incoming_window: facts::SESSION_WINDOW,
+            outgoing_window: OUTGOING_WINDOW,
+            handle_max: Handle(facts::HANDLE_MAX),
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: None,
+        };
+        (session, answer)
+    }
+
+    pub(super) fn on_performative(
+        &mut self,
+        performative: Performative,
+        payload: Bytes,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        match performative {
+            Performative::Attach(attach) => self.on_attach(attach, context),
+            Performative::Transfer(transfer) => self.on_transfer(&transfer, payload, context),
+            Performative::Disposition(disposition) => self.on_disposition(disposition, context),
+            Performative::Flow(flow) => self.on_flow(&flow, context),
+            Performative::Detach(detach) => self.on_detach(&detach, context),
+            Performative::Open(_)
+            | Performative::Begin(_)
+            | Performative::End(_)
+            | Performative::Close(_) => Ok(()),
+        }
+    }
+
+    fn on_flow(&mut self, flow: &Flow, context: &mut Context<'_>) -> Result<(), Fault> {
+        self.windows.update(flow);
+        let Some(handle) = &flow.handle else {
+            // A session's flow with echo is the peer's ping.
+            if flow.echo {
+                let answer = self.windows.flow();
+                context.put(self.channel, &answer)?;
+            }
+            return Ok(());
+        };
+        let handle = handle.0;
+        let link = self.links.get(&handle).ok_or_else(|| unattached(handle))?;
+        match &link.kind {
+            Kind::Outgoing(_) | Kind::Waiting(..) => self.on_receiver_flow(handle, flow, context),
+            Kind::Incoming(_) if flow.echo => {
+                let answer = self.link_flow(handle, 0);
+                context.put(self.channel, &answer)
+            }
+            Kind::Incoming(_) | Kind::Detached => Ok(()),
+        }
+    }
+
+    /// Refreshes the incoming window and senders' credit where half is used.
+    pub(super) fn refresh(&mut self, context: &mut Context<'_>) -> Result<(), Fault> {
+        if self.windows.refresh() {
+            let flow = self.windows.flow();
+            context.put(self.channel, &flow)?;
+        }
+        let topped_up: Vec<u32> = self
+            .links
+            .iter_mut()
+            .filter_map(|(handle, link)| link.top_up(context.now).then_some(*handle))
+            .collect();
+        for handle in topped_up {
+            let flow = self.link_flow(handle, 0);
+            context.put(self.channel, &flow)?;
+        }
+        Ok(())
+    }
+
+    /// A flow with this link's state.
+    pub(super) fn link_flow(&self, handle: u32, available: u32) -> Flow {
+        let mut flow = self.windows.flow();
+        if let Some(link) = self.links.get(&handle) {
+            let (delivery_count, credit) = link.flow_state();
+            flow.handle = Some(Handle(handle));
+            flow.delivery_count = Some(delivery_count);
+            flow.link_credit = Some(credit);
+            flow.available = Some(available);
+        }
+        flow
+    }
+
+    fn on_detach(&mut self, detach: &Detach, context: &mut Context<'_>) -> Result<(), Fault> {
+        let handle = detach.handle.0;
+        // Detaches that cross may leave one over: it says nothing that is not so already.
+        let Some(link) = self.links.remove(&handle) else {
+            return Ok(());
+        };
+        if matches!(link.kind, Kind::Detached) {
+            return Ok(());
+        }
+        self.forget(&link, context);
+        let answer = Detach {
+            handle: Handle(handle),
+            closed: detach.closed,
+            error: None,
+        };
+        context.put(self.channel, &answer)
+    }
+
+    /// Detaches a link, closed, and passes over what comes for it until the peer has detached too.
+    pub(super) fn detach(
+        &mut self,
+        handle: u32,
+        error: Error,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let Some(mut link) = self.links.remove(&handle) else {
+            return Ok(());
+        };
+        if matches!(link.kind, Kind::Detached) {
+            self.links.insert(handle, link);
+            return Ok(());
+        }
+        self.forget(&link, context);
+        if let Kind::Waiting(attach, _) = std::mem::replace(&mut link.kind, Kind::Detached) {
+            self.links.insert(handle, link);
+            return self.refuse_attach(*attach, error, context);
+        }
+        self.links.insert(handle, link);
+        let detach = Detach {
+            handle: Handle(handle),
+            closed: true,
+            error: Some(error),
+        };
+        context.put(self.channel, &detach)
+    }
+
+    /// Gives up a link. Messages that its receiver has got stay locked until their locks expire.
+    fn forget(&mut self, link: &Link, context: &mut Context<'_>) {
+        context.routes.remove(&link.id);
+        context.draining.remove(&link.id);
+        self.unsettled.retain(|_, u| u.link != link.id);
+        for pending in std::mem::take(&mut self.pending) {
+            if pending.link() == link.id {
+                pending.give_back(&mut context.state.namespace);
+            } else {
+                self.pending.push_back(pending);
+            }
+        }
+        context.state.namespace.detach(link.id);
+    }
+
+    /// Ends the session with an error and passes over what comes on it until the peer has ended it
+    /// too.
+    pub(super) fn end(&mut self, error: Error, context: &mut Context<'_>) -> Result<(), Fault> {
+        self.drop_links(context);
+        self.is_ended = true;
+        context.put(self.channel, &End { error: Some(error) })
+    }
+
+    /// Gives up all links, because the session or its connection has ended.
+    pub(super) fn drop_links(&mut self, context: &mut Context<'_>) {
+        for link in std::mem::take(&mut self.links).into_values() {
+            self.forget(&link, context);
+        }
+    }
+}
+
+/// The fault of a frame for a handle that has no link.
+pub(super) fn unattached(handle: u32) -> Fault {
+    Fault::Session(errors::error(
+        "amqp:session:unattached-handle",
+        format!("no link has handle {handle}"),
+    ))
+}

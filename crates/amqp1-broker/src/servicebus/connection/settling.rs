@@ -1,0 +1,189 @@
+//! Dispositions of receivers: complete, abandon, defer, dead-letter.
+
+use fe2o3_amqp_types::definitions::{Error, Fields, Role};
+use fe2o3_amqp_types::messaging::{DeliveryState, Rejected};
+use fe2o3_amqp_types::performatives::Disposition;
+use serde_amqp::Value;
+
+use super::session::{Context, Fault, Session};
+use crate::model::consumers::LinkId;
+use crate::servicebus::address::Address;
+use crate::servicebus::facts::dead_letter;
+use crate::servicebus::faults::{Action, Point};
+use crate::servicebus::model::errors;
+use crate::servicebus::model::namespace::NodeId;
+use crate::servicebus::model::queue::{Lost, Modifications, Queue};
+use crate::servicebus::model::token::LockToken;
+
+/// A delivery that was sent and that its receiver has not settled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unsettled {
+    pub(super) link: LinkId,
+    pub(super) node: NodeId,
+    pub(super) token: LockToken,
+}
+
+impl Session {
+    /// Takes a receiver's disposition. One that is not settled is answered with a settled one.
+    pub(super) fn on_disposition(
+        &mut self,
+        disposition: Disposition,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        if disposition.role == Role::Sender {
+            // The sender settles what the broker has settled already.
+            return Ok(());
+        }
+        let Some(first) = self.windows.delivery(disposition.first) else {
+            return Ok(());
+        };
+        let last = match disposition.last {
+            None => first,
+            Some(last) => {
+                let last = self.windows.delivery(last);
+                last.unwrap_or_else(|| self.windows.last_delivery())
+            }
+        };
+        if last < first {
+            return Ok(());
+        }
+        let is_outcome = match &disposition.state {
+            None => disposition.settled,
+            // `received` says how far the receiver is; nothing is settled by it.
+            Some(DeliveryState::Received(_)) => false,
+            Some(_) => true,
+        };
+        if !is_outcome {
+            return Ok(());
+        }
+        // Never by counting from first to last: a peer may name two billion deliveries.
+        let ids = self.unsettled.range(first..=last).map(|(id, _)| *id);
+        let ids: Vec<u64> = ids.collect();
+        for id in ids {
+            let Some(unsettled) = self.unsettled.remove(&id) else {
+                continue;
+            };
+            let Some((handle, address)) = self.touch(unsettled.link, context) else {
+                continue;
+            };
+            let mut refused = None;
+            match context.fault(Point::Settle, &address) {
+                Some(Action::LoseLock) => lose(unsettled, context),
+                Some(Action::Drop) => continue,
+                Some(Action::Fail(error)) => refused = Some(rejected(error)),
+                Some(action) => {
+                    if let Ok(fault) = action.into_fault(handle) {
+                        return Err(fault);
+                    }
+                }
+                None => {}
+            }
+            let answer = match &disposition.state {
+                None => None,
+                Some(_) if refused.is_some() => refused,
+                Some(state) => Some(settle(unsettled, state, context)),
+            };
+            match context.fault(Point::Settled, &address) {
+                Some(Action::Drop) => continue,
+                Some(action) => {
+                    if let Ok(fault) = action.into_fault(handle) {
+                        return Err(fault);
+                    }
+                }
+                None => {}
+            }
+            if disposition.settled {
+                continue;
+            }
+            let answer = Disposition {
+                role: Role::Sender,
+                first: id as u32,
+                last: None,
+                settled: true,
+                state: answer,
+                batchable: false,
+            };
+            context.put(self.channel, &answer)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that something moves on a link; its handle and address.
+    fn touch(&mut self, link: LinkId, context: &Context<'_>) -> Option<(u32, Address)> {
+        let (_, handle) = context.routes.get(&link)?;
+        let link = self.links.get_mut(handle)?;
+        link.active_at = context.now;
+        Some((*handle, link.address.clone()))
+    }
+}
+
+/// Takes the lock of a delivery away, that of its session where it has one.
+fn lose(unsettled: Unsettled, context: &mut Context<'_>) {
+    let namespace = &mut context.state.namespace;
+    if let Some(queue) = namespace.queue_mut(unsettled.node) {
+        queue.lose(unsettled.token);
+    }
+}
+
+/// Settles one delivery; the state to answer with.
+fn settle(unsettled: Unsettled, state: &DeliveryState, context: &mut Context<'_>) -> DeliveryState {
+    let namespace = &mut context.state.namespace;
+    let Some(queue) = namespace.queue_mut(unsettled.node) else {
+        return state.clone();
+    };
+    match apply(queue, unsettled.token, state) {
+        // Both SDKs take a `rejected` with an error for a dead-lettering that has failed.
+        Ok(()) if matches!(state, DeliveryState::Rejected(_)) => {
+            DeliveryState::Rejected(Rejected { error: None })
+        }
+        Ok(()) => state.clone(),
+        Err(Lost) => rejected(errors::lock_lost(queue.settings.requires_session)),
+    }
+}
+
+fn rejected(error: Error) -> DeliveryState {
+    DeliveryState::Rejected(Rejected { error: Some(error) })
+}
+
+fn apply(queue: &mut Queue, token: LockToken, state: &DeliveryState) -> Result<(), Lost> {
+    match state {
+        DeliveryState::Accepted(_) => queue.complete(token),
+        DeliveryState::Released(_) => queue.abandon(token, Vec::new()),
+        DeliveryState::Modified(modified) => {
+            let with = modifications(modified.message_annotations.as_ref());
+            if modified.undeliverable_here.unwrap_or(false) {
+                queue.defer(token, with)
+            } else {
+                queue.abandon(token, with)
+            }
+        }
+        DeliveryState::Rejected(rejected) => {
+            queue.dead_letter(token, reasons(rejected.error.as_ref()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn modifications(annotations: Option<&Fields>) -> Modifications {
+    let annotations = annotations.into_iter().flatten();
+    annotations
+        .map(|(key, value)| (key.as_str().to_owned(), value.clone()))
+        .collect()
+}
+
+/// Why a message is dead-lettered: what the error's info says, or the error itself.
+fn reasons(error: Option<&Error>) -> Modifications {
+    let Some(error) = error else {
+        return Vec::new();
+    };
+    let mut with = modifications(error.info.as_deref());
+    let has = |with: &Modifications, name: &str| with.iter().any(|(key, _)| key == name);
+    if !has(&with, dead_letter::DESCRIPTION) {
+        if let Some(description) = &error.description {
+            let key = dead_letter::DESCRIPTION.to_owned();
+            with.push((key, Value::String(description.clone())));
+        }
+    }
+    with.retain(|(_, value)| *value != Value::Null);
+    with
+}

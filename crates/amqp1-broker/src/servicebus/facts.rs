@@ -1,0 +1,107 @@
+//! What Azure Service Bus does where no standard says it: names, conditions, numbers.
+//!
+//! The service cannot be run on a developer's machine, so everything that was taken from its
+//! documentation or from its SDKs' code and could turn out to be otherwise stands here, once.
+
+/// Error conditions of the service (its documentation: "AMQP errors in Azure Service Bus").
+pub(crate) mod condition {
+    pub(crate) const SERVER_BUSY: &str = "com.microsoft:server-busy";
+    pub(crate) const TIMEOUT: &str = "com.microsoft:timeout";
+    pub(crate) const MESSAGE_LOCK_LOST: &str = "com.microsoft:message-lock-lost";
+    pub(crate) const SESSION_LOCK_LOST: &str = "com.microsoft:session-lock-lost";
+    pub(crate) const SESSION_CANNOT_BE_LOCKED: &str = "com.microsoft:session-cannot-be-locked";
+    pub(crate) const MESSAGE_NOT_FOUND: &str = "com.microsoft:message-not-found";
+    pub(crate) const ARGUMENT_ERROR: &str = "com.microsoft:argument-error";
+}
+
+/// Message annotations.
+pub(crate) mod annotation {
+    pub(crate) const SCHEDULED_ENQUEUE_TIME: &str = "x-opt-scheduled-enqueue-time";
+    pub(crate) const ENQUEUED_TIME: &str = "x-opt-enqueued-time";
+    pub(crate) const SEQUENCE_NUMBER: &str = "x-opt-sequence-number";
+    pub(crate) const ENQUEUE_SEQUENCE_NUMBER: &str = "x-opt-enqueue-sequence-number";
+    pub(crate) const LOCKED_UNTIL: &str = "x-opt-locked-until";
+    pub(crate) const MESSAGE_STATE: &str = "x-opt-message-state";
+    pub(crate) const DEAD_LETTER_SOURCE: &str = "x-opt-deadletter-source";
+    /// What only the service may set: a client's are dropped.
+    pub(crate) const OWN: [&str; 6] = [
+        ENQUEUED_TIME,
+        SEQUENCE_NUMBER,
+        ENQUEUE_SEQUENCE_NUMBER,
+        LOCKED_UNTIL,
+        MESSAGE_STATE,
+        DEAD_LETTER_SOURCE,
+    ];
+}
+
+/// Application properties of a dead-lettered message, and the reasons the service gives itself.
+pub(crate) mod dead_letter {
+    pub(crate) const REASON: &str = "DeadLetterReason";
+    pub(crate) const DESCRIPTION: &str = "DeadLetterErrorDescription";
+    pub(crate) const MAX_DELIVERY_COUNT: (&str, &str) = (
+        "MaxDeliveryCountExceeded",
+        "Message could not be consumed after the maximum number of delivery attempts.",
+    );
+    /// This broker's own: the service has no queue that becomes one of sessions.
+    pub(crate) const NO_SESSION: (&str, &str) = (
+        "Session id is null",
+        "The queue is received from by session, and the message has none.",
+    );
+    pub(crate) const EXPIRED: (&str, &str) = (
+        "TTLExpiredException",
+        "The message expired and was dead lettered.",
+    );
+}
+
+/// Filter and property names of links.
+pub(crate) mod link {
+    pub(crate) const SESSION_FILTER: &str = "com.microsoft:session-filter";
+    pub(crate) const TIMEOUT: &str = "com.microsoft:timeout";
+    pub(crate) const LOCKED_UNTIL: &str = "com.microsoft:locked-until-utc";
+}
+
+/// `value` of `x-opt-message-state`.
+pub(crate) mod state {
+    pub(crate) const ACTIVE: i32 = 0;
+    pub(crate) const DEFERRED: i32 = 1;
+    pub(crate) const SCHEDULED: i32 = 2;
+}
+
+/// The message-format of a batch: data sections, each a whole encoded message.
+pub(crate) const BATCH_FORMAT: u32 = 0x8001_3700;
+
+/// How long a receiver waits for the next session when it does not say (milliseconds).
+pub(crate) const SESSION_WAIT: u64 = 65_000;
+
+/// What the service's open says.
+pub(crate) const MAX_FRAME_SIZE: u32 = 65_536;
+pub(crate) const CHANNEL_MAX: u16 = 4_999;
+pub(crate) const SESSION_WINDOW: u32 = 5_000;
+pub(crate) const HANDLE_MAX: u32 = 255;
+/// Credit of a link that sends.
+pub(crate) const SENDER_CREDIT: u32 = 1_000;
+
+/// What becomes of a message that is too large: true, its delivery is rejected with
+/// `amqp:link:message-size-exceeded` and the link goes on; false, the link is detached with it.
+/// Python's SDK has the error for its caller only from a rejected delivery.
+pub(crate) const TOO_LARGE_IS_REJECTED: bool = true;
+
+/// Characters of a message-id or a session-id.
+pub(crate) const MAX_ID: usize = 128;
+/// Octets of one application property, and of all of them.
+pub(crate) const MAX_PROPERTY: usize = 32 * 1024;
+pub(crate) const MAX_PROPERTIES: usize = 64 * 1024;
+/// How often a message may be forwarded from entity to entity.
+pub(crate) const MAX_FORWARDS: u32 = 4;
+
+/// `jwt` is what Python's SDK calls a shared access signature, too.
+pub(crate) const TOKEN_TYPES: [&str; 3] = ["servicebus.windows.net:sastoken", "jwt", "amqp:jwt"];
+
+/// .NET counts 100 ns ticks from the year 1: those of 1970-01-01.
+const UNIX_EPOCH_TICKS: i64 = 621_355_968_000_000_000;
+
+/// Unix milliseconds as .NET ticks.
+pub(crate) fn ticks(ms: u64) -> i64 {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    ms.saturating_mul(10_000).saturating_add(UNIX_EPOCH_TICKS)
+}

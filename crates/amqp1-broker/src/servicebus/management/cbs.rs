@@ -1,0 +1,41 @@
+//! Claims-based security: tokens that are put to `$cbs`.
+
+use serde_amqp::Value;
+
+use super::{Answer, Caller, Request};
+use crate::servicebus::facts;
+use crate::servicebus::sas::{self, Claim};
+
+/// Checks a token; what it allows.
+pub(super) fn put_token(request: &Request, caller: &Caller<'_>) -> (Answer, Option<Claim>) {
+    let (mut answer, claim) = match check(request, caller) {
+        Ok(claim) => (Answer::with(202, "Accepted", Value::Null), Some(claim)),
+        Err(answer) => (answer, None),
+    };
+    answer.is_cbs = true;
+    (answer, claim)
+}
+
+fn check(request: &Request, caller: &Caller<'_>) -> Result<Claim, Answer> {
+    let bad = |text: String| Answer::failed(400, "amqp:not-allowed", text);
+    let operation = request.text("operation").unwrap_or_default();
+    if operation != "put-token" {
+        return Err(bad(format!(
+            "The operation '{operation}' is not put-token."
+        )));
+    }
+    let kind = request.text("type").unwrap_or_default();
+    if !facts::TOKEN_TYPES.contains(&kind) {
+        return Err(bad(format!(
+            "Tokens of the type '{kind}' are not supported."
+        )));
+    }
+    let audience = request.text("name");
+    let audience = audience.ok_or_else(|| bad("The property 'name' is missing.".to_owned()))?;
+    let token = match &request.body.0 {
+        Value::String(token) => token,
+        _ => return Err(bad("The body is not a string.".to_owned())),
+    };
+    sas::check(token, audience, &caller.shared.settings, caller.now)
+        .map_err(|text| Answer::failed(401, "amqp:unauthorized-access", text))
+}

@@ -1,0 +1,91 @@
+//! Messages by sequence number: peeked at, scheduled, cancelled, received when deferred.
+
+use bytes::Bytes;
+use serde_amqp::primitives::{Array, Uuid};
+use serde_amqp::Value;
+use serde_bytes::ByteBuf;
+
+use super::request::bad;
+use super::{gone, map, Answer, Fields, Outcome};
+use crate::servicebus::address::Address;
+use crate::servicebus::facts::condition;
+use crate::servicebus::model::message::Message;
+use crate::servicebus::model::namespace::{Namespace, NodeId};
+
+pub(super) fn peek(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Outcome {
+    let from = fields.integer("from-sequence-number")?;
+    let count = fields.integer("message-count")?;
+    let count = usize::try_from(count).map_err(|_| bad("message-count"))?;
+    let queue = &namespace.node(node).ok_or_else(gone)?.queue;
+    let messages = queue.peek(from, count, fields.text("session-id"));
+    if messages.is_empty() {
+        return Ok(Answer::with(204, "No messages.", map([])));
+    }
+    let messages = messages.into_iter().map(|m| map([("message", binary(m))]));
+    let messages = Value::List(messages.collect());
+    Ok(Answer::ok(map([("messages", messages)])))
+}
+
+pub(super) fn schedule(
+    namespace: &mut Namespace,
+    node: NodeId,
+    fields: &Fields,
+    now: u64,
+) -> Outcome {
+    let mut messages = Vec::new();
+    for element in fields.elements("messages")? {
+        let element = Fields(element);
+        let Some(Value::Binary(encoded)) = element.get("message") else {
+            return Err(bad("message"));
+        };
+        let message = Message::parse(&Bytes::copy_from_slice(encoded));
+        messages.push(message.map_err(|e| Answer::failed(400, "amqp:decode-error", e.0))?);
+    }
+    let sequences = namespace
+        .schedule(node, messages, now)
+        .map_err(|e| Answer::refused(e, &Address::Management(String::new())))?;
+    let sequences = sequences.into_iter().map(Value::Long).collect::<Vec<_>>();
+    let sequences = Value::Array(Array::from(sequences));
+    Ok(Answer::ok(map([("sequence-numbers", sequences)])))
+}
+
+pub(super) fn cancel(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Outcome {
+    let queue = namespace.queue_mut(node).ok_or_else(gone)?;
+    for sequence in fields.integers("sequence-numbers")? {
+        if !queue.cancel(sequence) {
+            return Err(not_found(sequence));
+        }
+    }
+    Ok(Answer::ok(map([])))
+}
+
+pub(super) fn receive(
+    namespace: &mut Namespace,
+    node: NodeId,
+    fields: &Fields,
+    now: u64,
+) -> Outcome {
+    let sequences = fields.integers("sequence-numbers")?;
+    let deletes = fields.integer("receiver-settle-mode")? == 0;
+    let session = fields.text("session-id");
+    let queue = namespace.queue_mut(node).ok_or_else(gone)?;
+    let received = queue.receive_deferred(&sequences, deletes, session, now);
+    let received = received.map_err(not_found)?;
+    let received = received.into_iter().map(|(token, message)| {
+        map([
+            ("lock-token", Value::Uuid(Uuid::from(token.0))),
+            ("message", binary(message)),
+        ])
+    });
+    let received = Value::List(received.collect());
+    Ok(Answer::ok(map([("messages", received)])))
+}
+
+fn binary(bytes: Vec<u8>) -> Value {
+    Value::Binary(ByteBuf::from(bytes))
+}
+
+fn not_found(sequence: i64) -> Answer {
+    let text = format!("Failed to lock one or more specified messages. The message with sequence number {sequence} does not exist.");
+    Answer::failed(404, condition::MESSAGE_NOT_FOUND, text)
+}

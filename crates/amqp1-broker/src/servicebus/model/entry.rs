@@ -1,0 +1,89 @@
+//! A message in its queue: what the service knows of it besides the message itself.
+
+use serde_amqp::primitives::Timestamp;
+use serde_amqp::Value;
+
+use super::message::{Message, Stamp};
+use super::token::LockToken;
+use crate::servicebus::facts::{annotation, state};
+
+/// Whether a message can be received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Active,
+    /// Only by its sequence number.
+    Deferred,
+    /// From then on, Unix milliseconds.
+    Scheduled(u64),
+}
+
+/// Who has a message for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lock {
+    pub(crate) token: LockToken,
+    /// Unix milliseconds; `None`: as long as the session's lock, or (receive and delete) until the
+    /// message is sent.
+    pub(crate) until: Option<u64>,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) message: Message,
+    pub(crate) enqueued_at: u64,
+    /// The first sequence number it ever had.
+    pub(crate) enqueue_sequence: i64,
+    pub(crate) delivery_count: u32,
+    pub(crate) state: State,
+    pub(crate) lock: Option<Lock>,
+    /// Unix milliseconds.
+    pub(crate) expires_at: Option<u64>,
+}
+
+impl Entry {
+    /// When something happens to it by itself.
+    pub(crate) fn due(&self) -> Option<u64> {
+        match (self.lock, self.state) {
+            (Some(lock), _) => lock.until,
+            (None, State::Scheduled(at)) => Some(at),
+            (None, _) => self.expires_at,
+        }
+    }
+
+    /// Ready to be received.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state == State::Active && self.lock.is_none()
+    }
+
+    /// What a delivery, or an answer to peek, says.
+    pub(crate) fn stamp(&self, sequence: i64, locked_until: Option<u64>) -> Stamp {
+        let mut annotations = vec![
+            (annotation::ENQUEUED_TIME, timestamp(self.enqueued_at)),
+            (annotation::SEQUENCE_NUMBER, Value::Long(sequence)),
+            (
+                annotation::ENQUEUE_SEQUENCE_NUMBER,
+                Value::Long(self.enqueue_sequence),
+            ),
+            (
+                annotation::MESSAGE_STATE,
+                Value::Int(match self.state {
+                    State::Active => state::ACTIVE,
+                    State::Deferred => state::DEFERRED,
+                    State::Scheduled(_) => state::SCHEDULED,
+                }),
+            ),
+        ];
+        if let Some(until) = locked_until {
+            annotations.push((annotation::LOCKED_UNTIL, timestamp(until)));
+        }
+        Stamp {
+            delivery_count: self.delivery_count,
+            annotations,
+        }
+    }
+}
+
+/// Unix milliseconds as AMQP has them.
+pub(crate) fn timestamp(ms: u64) -> Value {
+    Value::Timestamp(Timestamp::from(i64::try_from(ms).unwrap_or(i64::MAX)))
+}

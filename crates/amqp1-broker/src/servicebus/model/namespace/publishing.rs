@@ -1,0 +1,166 @@
+//! Messages into entities: checked, kept until they are due, copied to subscriptions, passed on.
+
+use super::*;
+use crate::servicebus::facts::{self, condition};
+use crate::servicebus::model::message::Message;
+
+impl Namespace {
+    /// Takes messages, all or none.
+    pub(crate) fn publish(
+        &mut self,
+        id: NodeId,
+        messages: Vec<Message>,
+        now: u64,
+    ) -> Result<(), Error> {
+        self.check(id, &messages)?;
+        for message in messages {
+            match message.scheduled().filter(|due| *due > now) {
+                Some(due) => {
+                    self.hold(id, message, due, now);
+                }
+                None => self.admit(id, message, now),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes messages until they are due; returns their sequence numbers.
+    pub(crate) fn schedule(
+        &mut self,
+        id: NodeId,
+        messages: Vec<Message>,
+        now: u64,
+    ) -> Result<Vec<i64>, Error> {
+        self.check(id, &messages)?;
+        Ok(messages
+            .into_iter()
+            .map(|message| {
+                let due = message.scheduled().unwrap_or(now).max(now);
+                self.hold(id, message, due, now)
+            })
+            .collect())
+    }
+
+    fn check(&mut self, id: NodeId, messages: &[Message]) -> Result<(), Error> {
+        let Some(node) = self.nodes.get(id.0) else {
+            return Err(errors::no_entity("?"));
+        };
+        for message in messages {
+            check(message, node.queue.settings.requires_session)?;
+        }
+        let size = messages.iter().map(Message::size).sum();
+        if node.queue.has_room(size) {
+            return Ok(());
+        }
+        Err(errors::error(
+            "amqp:resource-limit-exceeded",
+            format!(
+                "The maximum entity size has been reached or exceeded for '{}'.",
+                node.path
+            ),
+        ))
+    }
+
+    fn hold(&mut self, id: NodeId, message: Message, due: u64, now: u64) -> i64 {
+        // What is known already is answered like what is new, and kept by nobody.
+        let is_known = self.is_duplicate(id, &message, now);
+        let Some(queue) = self.queue_mut(id) else {
+            return 0;
+        };
+        let sequence = queue.schedule(message, due);
+        if is_known {
+            queue.cancel(sequence);
+        }
+        sequence
+    }
+
+    fn is_duplicate(&mut self, id: NodeId, message: &Message, now: u64) -> bool {
+        let ids = self.nodes.get_mut(id.0).and_then(|n| n.duplicates.as_mut());
+        match (ids, message.id()) {
+            (Some(ids), Some(id)) => ids.is_known(&id, now),
+            _ => false,
+        }
+    }
+
+    fn admit(&mut self, id: NodeId, message: Message, now: u64) {
+        if !self.is_duplicate(id, &message, now) {
+            self.deliver(id, message, None, now, 0);
+        }
+    }
+
+    /// Puts a message where it can be received: here, in subscriptions, or where this entity
+    /// forwards to.
+    pub(super) fn deliver(
+        &mut self,
+        id: NodeId,
+        mut message: Message,
+        enqueue_sequence: Option<i64>,
+        now: u64,
+        hops: u32,
+    ) {
+        if hops > facts::MAX_FORWARDS {
+            return;
+        }
+        let Some(node) = self.nodes.get(id.0) else {
+            return;
+        };
+        if let Some(subscriptions) = node.subscriptions.clone() {
+            for subscription in subscriptions {
+                let takes = self
+                    .nodes
+                    .get(subscription.0)
+                    .is_some_and(|node| node.rules.iter().any(|(_, rule)| rule.matches(&message)));
+                if takes {
+                    self.deliver(
+                        subscription,
+                        message.clone(),
+                        enqueue_sequence,
+                        now,
+                        hops + 1,
+                    );
+                }
+            }
+            return;
+        }
+        let forward = node.queue.settings.forward_to.clone();
+        if let Some(target) = forward.and_then(|path| self.find(&path)) {
+            return self.deliver(target, message, enqueue_sequence, now, hops + 1);
+        }
+        if message.properties.message_id.is_none() {
+            message.assign_id();
+        }
+        if let Some(queue) = self.queue_mut(id) {
+            queue.enqueue(message, enqueue_sequence, now);
+        }
+    }
+}
+
+/// What the service refuses in a message.
+fn check(message: &Message, requires_session: bool) -> Result<(), Error> {
+    let refuse = |text: String| Err(errors::error(condition::ARGUMENT_ERROR, text));
+    for (name, id) in [
+        ("message-id", message.id().as_deref()),
+        ("session-id (group-id)", message.session_id()),
+    ] {
+        if id.is_some_and(|id| id.chars().count() > facts::MAX_ID) {
+            return refuse(format!(
+                "{name} is longer than {} characters",
+                facts::MAX_ID
+            ));
+        }
+    }
+    let (longest, all) = message.application_sizes();
+    if longest > facts::MAX_PROPERTY || all > facts::MAX_PROPERTIES {
+        return refuse(format!(
+            "an application property is larger than {} octets, or all of them than {}",
+            facts::MAX_PROPERTY,
+            facts::MAX_PROPERTIES
+        ));
+    }
+    if requires_session && message.session_id().is_none() {
+        return Err(errors::not_allowed(
+            "The SessionId was not set on a message, and it cannot be sent to the entity. Entities that have session support enabled can only receive messages that have the SessionId set to a valid value.",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,335 @@
+//! A queue: of its own, of a subscription, or of dead letters.
+
+mod receiving;
+mod settling;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use super::entry::{Entry, Lock, State};
+use super::message::{Message, Stamp};
+use super::sessions::{Accepted, Sessions};
+use super::token::LockToken;
+use crate::model::consumers::LinkId;
+use crate::servicebus::facts::dead_letter;
+use crate::servicebus::settings::QueueSettings;
+
+pub(crate) use settling::Modifications;
+
+/// What happens to a message beyond its queue. The namespace sees to it.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// To the dead letters; its reason is in its properties.
+    Dead(Box<Entry>, i64),
+    /// A scheduled message is due.
+    Due(Box<Message>),
+    /// A link has lost its session.
+    SessionLost(LinkId, String),
+}
+
+/// A message for a link.
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    pub(crate) link: LinkId,
+    pub(crate) token: LockToken,
+    pub(crate) pre_settled: bool,
+    pub(crate) message: Message,
+    pub(crate) stamp: Stamp,
+}
+
+/// The lock that was named is not held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost;
+
+/// A link that receives.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) link: LinkId,
+    pub(crate) credit: u32,
+    /// Receive and delete.
+    pub(crate) deletes: bool,
+    /// The session it has.
+    pub(crate) session: Option<String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) settings: QueueSettings,
+    /// Dead letters neither expire nor are given up.
+    is_dead_letters: bool,
+    messages: BTreeMap<i64, Entry>,
+    /// Those that can be received and belong to no session.
+    ready: BTreeSet<i64>,
+    pub(crate) sessions: Sessions,
+    locks: HashMap<LockToken, i64>,
+    /// When something happens to which message.
+    timers: BTreeSet<(u64, i64)>,
+    last_sequence: i64,
+    pub(crate) consumers: VecDeque<Consumer>,
+    size: u64,
+    effects: Vec<Effect>,
+}
+
+/// Numbers of a queue's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    pub(crate) active: u64,
+    pub(crate) locked: u64,
+    pub(crate) deferred: u64,
+    pub(crate) scheduled: u64,
+}
+
+impl Queue {
+    pub(crate) fn new(settings: QueueSettings, is_dead_letters: bool) -> Self {
+        Self {
+            settings,
+            is_dead_letters,
+            messages: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            sessions: Sessions::default(),
+            locks: HashMap::new(),
+            timers: BTreeSet::new(),
+            last_sequence: 0,
+            consumers: VecDeque::new(),
+            size: 0,
+            effects: Vec::new(),
+        }
+    }
+
+    /// From now on messages are received by session; those without one are dead.
+    pub(crate) fn require_sessions(&mut self) {
+        let sequences: Vec<i64> = self.messages.keys().copied().collect();
+        for sequence in sequences {
+            self.unindex(sequence);
+            self.settings.requires_session = true;
+            self.index(sequence);
+            let entry = self.messages.get(&sequence);
+            if entry.is_some_and(|entry| entry.message.session_id().is_none()) {
+                if let Some(entry) = self.remove(sequence) {
+                    self.give_up(entry, sequence, dead_letter::NO_SESSION);
+                }
+            }
+        }
+        self.settings.requires_session = true;
+    }
+
+    /// Whether messages of this size still fit.
+    pub(crate) fn has_room(&self, size: u64) -> bool {
+        self.size.saturating_add(size) <= self.settings.max_size
+    }
+
+    /// Takes a message that can be received from now on; returns its sequence number.
+    /// `enqueue_sequence` is what it had where it came from.
+    pub(crate) fn enqueue(
+        &mut self,
+        message: Message,
+        enqueue_sequence: Option<i64>,
+        now: u64,
+    ) -> i64 {
+        let sequence = self.next_sequence();
+        let own = self.settings.default_ttl.map(crate::servicebus::ms);
+        let ttl = match (message.ttl.map(u64::from), own) {
+            (Some(ttl), Some(own)) => Some(ttl.min(own)),
+            (ttl, own) => ttl.or(own),
+        };
+        let entry = Entry {
+            message,
+            enqueued_at: now,
+            enqueue_sequence: enqueue_sequence.unwrap_or(sequence),
+            delivery_count: 0,
+            state: State::Active,
+            lock: None,
+            expires_at: ttl.map(|ttl| now.saturating_add(ttl)),
+        };
+        self.insert(sequence, entry);
+        sequence
+    }
+
+    /// Keeps a message until it is due.
+    pub(crate) fn schedule(&mut self, message: Message, due: u64) -> i64 {
+        let sequence = self.next_sequence();
+        let entry = Entry {
+            message,
+            enqueued_at: due,
+            enqueue_sequence: sequence,
+            delivery_count: 0,
+            state: State::Scheduled(due),
+            lock: None,
+            expires_at: None,
+        };
+        self.insert(sequence, entry);
+        sequence
+    }
+
+    /// Takes a dead letter as it is. It keeps its sequence number, as sub-queues share their
+    /// entity's store.
+    pub(crate) fn bury(&mut self, mut entry: Entry, sequence: i64) {
+        entry.state = State::Active;
+        entry.lock = None;
+        entry.expires_at = None;
+        self.last_sequence = self.last_sequence.max(sequence);
+        self.insert(sequence, entry);
+    }
+
+    /// Takes a scheduled message back; false when there is none of this number.
+    pub(crate) fn cancel(&mut self, sequence: i64) -> bool {
+        let is_scheduled = |e: &Entry| matches!(e.state, State::Scheduled(_));
+        let is_there = self.messages.get(&sequence).is_some_and(is_scheduled);
+        if is_there {
+            self.remove(sequence);
+        }
+        is_there
+    }
+
+    /// Does what the time says: locks and messages expire, scheduled messages are due.
+    pub(crate) fn tick(&mut self, now: u64) {
+        for (session, link) in self.sessions.expired(now) {
+            self.release_session(&session, true);
+            self.effects.push(Effect::SessionLost(link, session));
+        }
+        while let Some((at, sequence)) = self.timers.first().copied() {
+            if at > now {
+                break;
+            }
+            let Some(entry) = self.messages.get(&sequence) else {
+                self.timers.remove(&(at, sequence));
+                continue;
+            };
+            if entry.lock.is_some() {
+                self.unlock(sequence, true);
+            } else if matches!(entry.state, State::Scheduled(_)) {
+                if let Some(entry) = self.remove(sequence) {
+                    self.effects.push(Effect::Due(Box::new(entry.message)));
+                }
+            } else if let Some(entry) = self.remove(sequence) {
+                if self.settings.dead_letter_on_expiration {
+                    self.give_up(entry, sequence, dead_letter::EXPIRED);
+                }
+            }
+        }
+    }
+
+    /// When the next thing happens by itself.
+    pub(crate) fn due(&self) -> Option<u64> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        match (timer, self.sessions.due()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for entry in self.messages.values() {
+            match (entry.state, entry.lock) {
+                (_, Some(_)) => counts.locked += 1,
+                (State::Active, _) => counts.active += 1,
+                (State::Deferred, _) => counts.deferred += 1,
+                (State::Scheduled(_), _) => counts.scheduled += 1,
+            }
+        }
+        counts
+    }
+
+    fn next_sequence(&mut self) -> i64 {
+        self.last_sequence += 1;
+        self.last_sequence
+    }
+
+    fn insert(&mut self, sequence: i64, entry: Entry) {
+        self.size += entry.message.size();
+        self.messages.insert(sequence, entry);
+        self.index(sequence);
+    }
+
+    fn remove(&mut self, sequence: i64) -> Option<Entry> {
+        self.unindex(sequence);
+        let entry = self.messages.remove(&sequence)?;
+        if let Some(lock) = entry.lock {
+            self.locks.remove(&lock.token);
+        }
+        self.size = self.size.saturating_sub(entry.message.size());
+        Some(entry)
+    }
+
+    /// Changes a message, and keeps the indexes right.
+    fn change(&mut self, sequence: i64, change: impl FnOnce(&mut Entry)) {
+        self.unindex(sequence);
+        if let Some(entry) = self.messages.get_mut(&sequence) {
+            if let Some(lock) = entry.lock {
+                self.locks.remove(&lock.token);
+            }
+            change(entry);
+        }
+        self.index(sequence);
+    }
+
+    fn index(&mut self, sequence: i64) {
+        let Some(entry) = self.messages.get(&sequence) else {
+            return;
+        };
+        if let Some(due) = entry.due() {
+            self.timers.insert((due, sequence));
+        }
+        if let Some(lock) = entry.lock {
+            self.locks.insert(lock.token, sequence);
+        }
+        if entry.is_ready() {
+            match entry.message.session_id() {
+                Some(id) if self.settings.requires_session => {
+                    self.sessions.entry(id).ready.insert(sequence);
+                }
+                _ => {
+                    self.ready.insert(sequence);
+                }
+            }
+        }
+    }
+
+    fn unindex(&mut self, sequence: i64) {
+        let Some(entry) = self.messages.get(&sequence) else {
+            return;
+        };
+        if let Some(due) = entry.due() {
+            self.timers.remove(&(due, sequence));
+        }
+        self.ready.remove(&sequence);
+        if let Some(id) = entry.message.session_id() {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.ready.remove(&sequence);
+            }
+        }
+    }
+
+    /// Lets a message go that was locked; `counts` as a delivery that failed.
+    fn unlock(&mut self, sequence: i64, counts: bool) {
+        let max = self.settings.max_delivery_count;
+        let mut is_over = false;
+        self.change(sequence, |entry| {
+            entry.lock = None;
+            if counts {
+                entry.delivery_count = entry.delivery_count.saturating_add(1);
+                is_over = entry.delivery_count >= max;
+            }
+        });
+        if is_over && !self.is_dead_letters {
+            if let Some(entry) = self.remove(sequence) {
+                self.give_up(entry, sequence, dead_letter::MAX_DELIVERY_COUNT);
+            }
+        }
+    }
+
+    fn give_up(&mut self, mut entry: Entry, sequence: i64, (reason, description): (&str, &str)) {
+        entry.message.set_application([
+            (dead_letter::REASON.to_owned(), reason.into()),
+            (dead_letter::DESCRIPTION.to_owned(), description.into()),
+        ]);
+        self.effects.push(Effect::Dead(Box::new(entry), sequence));
+    }
+}

@@ -1,0 +1,166 @@
+//! Messages to links: by credit, by session, by sequence number, and looked at only.
+
+use super::*;
+
+impl Queue {
+    /// Gives the next message to the next link that has credit; `None` when no link and no message
+    /// are left that fit.
+    pub(crate) fn assign(&mut self, now: u64) -> Option<Assignment> {
+        for at in 0..self.consumers.len() {
+            let consumer = self.consumers.get(at)?;
+            if consumer.credit == 0 {
+                continue;
+            }
+            let (session, deletes) = (consumer.session.as_deref(), consumer.deletes);
+            let Some(sequence) = self.first_ready(session) else {
+                continue;
+            };
+            let until = self.lock_end(session, now);
+            let mut consumer = self.consumers.remove(at)?;
+            consumer.credit -= 1;
+            let link = consumer.link;
+            // The others go first next time.
+            self.consumers.push_back(consumer);
+            let lock = Lock {
+                token: LockToken::random(),
+                until: match deletes || self.settings.requires_session {
+                    true => None,
+                    false => Some(until),
+                },
+            };
+            self.change(sequence, |entry| entry.lock = Some(lock));
+            let entry = self.messages.get(&sequence)?;
+            return Some(Assignment {
+                link,
+                token: lock.token,
+                pre_settled: deletes,
+                message: entry.message.clone(),
+                stamp: entry.stamp(sequence, (!deletes).then_some(until)),
+            });
+        }
+        None
+    }
+
+    fn first_ready(&self, session: Option<&str>) -> Option<i64> {
+        match session {
+            Some(id) => self.sessions.get(id)?.ready.first().copied(),
+            None if self.settings.requires_session => None,
+            None => self.ready.first().copied(),
+        }
+    }
+
+    /// Until when a message is locked that is locked now.
+    fn lock_end(&self, session: Option<&str>, now: u64) -> u64 {
+        let lock = session.and_then(|id| self.sessions.get(id)?.lock);
+        lock.map_or_else(|| self.lock_until(now), |lock| lock.until)
+    }
+
+    /// Until when a lock holds that is taken now.
+    pub(crate) fn lock_until(&self, now: u64) -> u64 {
+        now.saturating_add(crate::servicebus::ms(self.settings.lock_duration))
+    }
+
+    /// A delivery was not sent after all: it was never given out.
+    pub(crate) fn unassign(&mut self, token: LockToken) {
+        if let Some(sequence) = self.locks.get(&token).copied() {
+            self.unlock(sequence, false);
+        }
+    }
+
+    /// Messages that have not been given out, for a flow's `available`.
+    pub(crate) fn available(&self) -> u32 {
+        u32::try_from(self.ready.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Deferred messages by their numbers, all or nothing: the first number that is none's is the
+    /// error.
+    pub(crate) fn receive_deferred(
+        &mut self,
+        sequences: &[i64],
+        deletes: bool,
+        session: Option<&str>,
+        now: u64,
+    ) -> Result<Vec<(LockToken, Vec<u8>)>, i64> {
+        let is_there = |e: &Entry| e.state == State::Deferred && e.lock.is_none();
+        for sequence in sequences {
+            let entry = self.messages.get(sequence).filter(|e| is_there(e));
+            let is_mine = |e: &&Entry| session.is_none_or(|id| e.message.session_id() == Some(id));
+            entry.filter(is_mine).ok_or(*sequence)?;
+        }
+        let until = self.lock_end(session, now);
+        let mut received = Vec::with_capacity(sequences.len());
+        for sequence in sequences {
+            let token = LockToken::random();
+            if deletes {
+                if let Some(entry) = self.remove(*sequence) {
+                    received.push((token, entry.message.encoded(&entry.stamp(*sequence, None))));
+                }
+                continue;
+            }
+            let until_own = session.is_none().then_some(until);
+            self.change(*sequence, |entry| {
+                entry.lock = Some(Lock {
+                    token,
+                    until: until_own,
+                });
+            });
+            if let Some(entry) = self.messages.get(sequence) {
+                let stamp = entry.stamp(*sequence, Some(until));
+                received.push((token, entry.message.encoded(&stamp)));
+            }
+        }
+        Ok(received)
+    }
+
+    /// Messages from a number on, whatever their state, as they are.
+    pub(crate) fn peek(&self, from: i64, count: usize, session: Option<&str>) -> Vec<Vec<u8>> {
+        self.messages
+            .range(from..)
+            .filter(|(_, e)| session.is_none_or(|id| e.message.session_id() == Some(id)))
+            .take(count)
+            .map(|(sequence, e)| e.message.encoded(&e.stamp(*sequence, None)))
+            .collect()
+    }
+
+    /// Gives a link the session it wants, or the next one.
+    pub(crate) fn accept_session(
+        &mut self,
+        link: LinkId,
+        wanted: Option<&str>,
+        now: u64,
+    ) -> Accepted {
+        let until = self.lock_until(now);
+        self.sessions.accept(link, wanted, until)
+    }
+
+    /// Takes a session and the messages that were locked in it from its link.
+    pub(crate) fn release_session(&mut self, id: &str, counts: bool) {
+        self.sessions.set_lock(id, None);
+        let locked: Vec<i64> = self
+            .locks
+            .values()
+            .copied()
+            .filter(|s| {
+                self.messages
+                    .get(s)
+                    .is_some_and(|e| e.message.session_id() == Some(id))
+            })
+            .collect();
+        for sequence in locked {
+            self.unlock(sequence, counts);
+        }
+        self.sessions.tidy(id);
+    }
+
+    /// A link is gone. Locks of messages stay until they expire; those of a session go with it.
+    pub(crate) fn remove_consumer(&mut self, link: LinkId) {
+        self.consumers.retain(|consumer| consumer.link != link);
+        if let Some(session) = self.sessions.held_by(link) {
+            self.release_session(&session, false);
+        }
+    }
+
+    pub(crate) fn consumer_mut(&mut self, link: LinkId) -> Option<&mut Consumer> {
+        self.consumers.iter_mut().find(|c| c.link == link)
+    }
+}

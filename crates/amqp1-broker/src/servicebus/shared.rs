@@ -1,0 +1,123 @@
+//! What all connections of a namespace share: its state behind one lock.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::faults::Faults;
+use super::model::namespace::Namespace;
+use super::settings::ServiceBus;
+use crate::broker::now;
+use crate::model::queue::QueueCounts;
+use crate::model::store::ConnectionId;
+use crate::Options;
+
+/// See the module.
+pub(crate) struct Shared {
+    pub(crate) container_id: String,
+    pub(crate) options: Options,
+    pub(crate) settings: ServiceBus,
+    is_shut_down: AtomicBool,
+    state: Mutex<State>,
+}
+
+/// What the lock guards.
+pub(crate) struct State {
+    pub(crate) namespace: Namespace,
+    pub(crate) faults: Faults,
+    wakers: HashMap<ConnectionId, Arc<Notify>>,
+}
+
+impl State {
+    /// Registers a connection with what wakes its task.
+    pub(crate) fn connect(&mut self, waker: Arc<Notify>) -> ConnectionId {
+        let id = self.namespace.connect();
+        self.wakers.insert(id, waker);
+        id
+    }
+
+    /// Adds faults, one a line, and has those happen that are for now.
+    pub(crate) fn inject(&mut self, text: &str) -> Result<(), String> {
+        for fault in self.faults.add(text)? {
+            self.namespace.happen(fault);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn disconnect(&mut self, id: ConnectionId) {
+        self.wakers.remove(&id);
+        self.namespace.disconnect(id);
+    }
+
+    /// Gives out messages, and wakes the other connections that have something to do now.
+    pub(crate) fn dispatch(&mut self, now: u64, own: Option<ConnectionId>) {
+        self.namespace.dispatch(now);
+        for id in self.namespace.take_woken() {
+            if own != Some(id) {
+                if let Some(waker) = self.wakers.get(&id) {
+                    waker.notify_one();
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(container_id: String, options: Options, settings: ServiceBus) -> Self {
+        let state = State {
+            namespace: Namespace::new(&settings),
+            faults: Faults::default(),
+            wakers: HashMap::new(),
+        };
+        Self {
+            container_id,
+            options,
+            settings,
+            is_shut_down: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// A panic elsewhere while the lock was held does not make the state worse than it is.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.is_shut_down.load(Ordering::Acquire)
+    }
+
+    /// Numbers of an entity's messages and receivers.
+    pub(crate) fn queue_counts(&self, path: &str) -> Option<QueueCounts> {
+        let mut state = self.lock();
+        state.dispatch(now(), None);
+        let id = state.namespace.find(path)?;
+        let queue = &state.namespace.node(id)?.queue;
+        let counts = queue.counts();
+        Some(QueueCounts {
+            ready: counts.active,
+            unsettled: counts.locked,
+            delayed: counts.scheduled + counts.deferred,
+            consumers: u32::try_from(queue.consumers.len()).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Closes all connections.
+    pub(crate) fn shut_down(&self) {
+        self.is_shut_down.store(true, Ordering::Release);
+        for waker in self.lock().wakers.values() {
+            waker.notify_one();
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("container_id", &self.container_id)
+            .finish_non_exhaustive()
+    }
+}

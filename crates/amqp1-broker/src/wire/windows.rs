@@ -1,0 +1,121 @@
+//! The windows of a session (AMQP 1.0 section 2.5.6).
+
+use fe2o3_amqp_types::performatives::{Begin, Flow};
+
+/// Where outgoing delivery numbers start, counted on without wrapping; the wire has the low half.
+const FIRST_DELIVERY: u64 = 1 << 32;
+/// Transfer frames the broker has room for: it sends what it has.
+pub(crate) const OUTGOING_WINDOW: u32 = i32::MAX as u32;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    next_incoming_id: u32,
+    incoming_window: u32,
+    /// What the incoming window is refreshed to.
+    full: u32,
+    next_outgoing_id: u32,
+    remote_incoming_window: u32,
+    next_delivery: u64,
+}
+
+impl Windows {
+    /// Those of a session that the peer begins, with this many transfer frames it may send.
+    pub(crate) fn new(begin: &Begin, full: u32) -> Self {
+        Self {
+            next_incoming_id: begin.next_outgoing_id,
+            incoming_window: full,
+            full,
+            next_outgoing_id: 0,
+            remote_incoming_window: begin.incoming_window,
+            next_delivery: FIRST_DELIVERY,
+        }
+    }
+
+    /// Counts an incoming transfer frame; false when it is beyond the window.
+    pub(crate) fn count_incoming(&mut self) -> bool {
+        self.next_incoming_id = self.next_incoming_id.wrapping_add(1);
+        match self.incoming_window.checked_sub(1) {
+            Some(left) => {
+                self.incoming_window = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes one transfer frame of the peer's window; false when it is used up.
+    pub(crate) fn take_outgoing(&mut self) -> bool {
+        match self.remote_incoming_window.checked_sub(1) {
+            Some(left) => {
+                self.remote_incoming_window = left;
+                self.next_outgoing_id = self.next_outgoing_id.wrapping_add(1);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes the session's part of a flow.
+    pub(crate) fn update(&mut self, flow: &Flow) {
+        // Without next-incoming-id the peer has not seen the begin: it counts from the start (0).
+        let room = flow
+            .next_incoming_id
+            .unwrap_or(0)
+            .wrapping_add(flow.incoming_window)
+            .wrapping_sub(self.next_outgoing_id);
+        // A flow that crossed transfers which used the window up gives less than nothing.
+        self.remote_incoming_window = if room > i32::MAX as u32 && flow.incoming_window < room {
+            0
+        } else {
+            room
+        };
+    }
+
+    /// Refreshes the incoming window when half is used; true if the peer must be told.
+    pub(crate) fn refresh(&mut self) -> bool {
+        let is_low = self.incoming_window <= self.full / 2;
+        if is_low {
+            self.incoming_window = self.full;
+        }
+        is_low
+    }
+
+    /// A flow of the session; the caller adds a link's part.
+    pub(crate) fn flow(&self) -> Flow {
+        Flow {
+            next_incoming_id: Some(self.next_incoming_id),
+            incoming_window: self.incoming_window,
+            next_outgoing_id: self.next_outgoing_id,
+            outgoing_window: OUTGOING_WINDOW,
+            handle: None,
+            delivery_count: None,
+            link_credit: None,
+            available: None,
+            drain: false,
+            echo: false,
+            properties: None,
+        }
+    }
+
+    /// Numbers an outgoing delivery.
+    pub(crate) fn take_delivery(&mut self) -> u64 {
+        let delivery = self.next_delivery;
+        self.next_delivery += 1;
+        delivery
+    }
+
+    /// The delivery that a number of the wire means; `None` for one that was not sent.
+    pub(crate) fn delivery(&self, id: u32) -> Option<u64> {
+        let behind = (self.next_delivery as u32).wrapping_sub(id);
+        if behind == 0 || behind > i32::MAX as u32 {
+            return None;
+        }
+        self.next_delivery.checked_sub(behind.into())
+    }
+
+    /// The last delivery sent.
+    pub(crate) fn last_delivery(&self) -> u64 {
+        self.next_delivery - 1
+    }
+}
