@@ -106,8 +106,7 @@ final class BabelQueueTest extends ContractTestCase
     #[DataProvider('brokers')]
     public function testWhatIsNoObjectIsRefusedBeforeItIsSent(string $broker): void
     {
-        $queue = $this->babelQueue($broker);
-        $queue->setup();
+        $queue = $this->declared($this->babelQueue($broker));
         foreach ([[1, 2], 'text', '[1]', '{broken', 42, true, 1.5, '', "\xff{}"] as $payload) {
             $refused = $this->thrown(SerializationException::class, static fn () => $queue->push(self::URN, $payload));
             self::assertStringContainsString(self::URN, $refused->getMessage());
@@ -120,7 +119,7 @@ final class BabelQueueTest extends ContractTestCase
                 self::assertStringContainsString("'$option'", $refused->getMessage());
             }
         }
-        self::assertCount(0, $queue);
+        $this->assertJobs(0, $queue);
     }
 
     public function testWhatIsNoObjectIsRefusedWithoutABroker(): void
@@ -293,8 +292,8 @@ final class BabelQueueTest extends ContractTestCase
         $peer->close();
     }
 
-    /** @dataProvider brokers */
-    #[DataProvider('brokers')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testAFailedJobIsReplayedAsItWas(string $broker): void
     {
         $queue = $this->babelQueue($broker);
@@ -340,11 +339,14 @@ final class BabelQueueTest extends ContractTestCase
         $task->ack();
     }
 
-    /** @dataProvider brokers */
-    #[DataProvider('brokers')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testADelayIsKept(string $broker): void
     {
         $queue = $this->babelQueue($broker);
+        if ($this->lacks($broker, 'delay', static fn () => $queue->push(self::URN, ['n' => 1], ['delay' => 0.5]))) {
+            return;
+        }
         $pushed = microtime(true);
         $queue->push(self::URN, ['n' => 1], ['delay' => 0.5]);
         $task = $this->take($queue);

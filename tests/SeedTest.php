@@ -69,8 +69,8 @@ final class SeedTest extends ContractTestCase
         self::assertStringContainsString('/path/to/', $thrown->getMessage());
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testTheProducerForAzure(string $broker): void
     {
         [$environment, $queue] = $this->environment('azure', $broker);
@@ -81,8 +81,8 @@ final class SeedTest extends ContractTestCase
         self::assertSame([1, 0], [$stats['delayed'], $stats['ready']]);
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testTheProducerForRabbitMqAndTheWorker(string $broker): void
     {
         if (!$this->broker($broker)->supports('exchanges')) {
@@ -119,8 +119,8 @@ final class SeedTest extends ContractTestCase
         self::assertSame(2, substr_count($worker->output(), 'handled '), 'each job once: ' . $worker->output());
     }
 
-    /** @dataProvider networked */
-    #[DataProvider('networked')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testTheWorkerServesTheQueueForAzure(string $broker): void
     {
         [$environment, $queue] = $this->environment('azure', $broker);

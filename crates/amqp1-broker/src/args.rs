@@ -205,12 +205,50 @@ mod tests {
     }
 
     #[test]
+    fn the_dialects_options_are_read() {
+        let Ok(Command::Listen(listen)) = parse([
+            "--listen=127.0.0.1:0",
+            "--dialect=servicebus",
+            "--queue=a",
+            "--lock-duration=0.5",
+            "--session-queue=b",
+            "--access-rule=me:k:1",
+            "--max-message-size=1000",
+            "--timer=link-idle=2",
+            "--fault=busy times=3",
+            "--faults=/tmp/f",
+        ]) else {
+            panic!("not understood");
+        };
+        let settings = listen.options.service_bus.unwrap();
+        let [(a, plain), (b, by_session)] = &settings.queues[..] else {
+            panic!("{settings:?}");
+        };
+        assert_eq!((a.as_str(), b.as_str()), ("a", "b"));
+        assert!(!plain.requires_session && by_session.requires_session);
+        assert_eq!(plain.lock_duration, Duration::from_millis(500));
+        assert_eq!(settings.access_rules, [("me".into(), "k:1".into())]);
+        assert_eq!(settings.timers.link_idle, Duration::from_secs(2));
+        assert_eq!(settings.max_message_size, 1000);
+        assert!(settings.require_token && !settings.create_on_use);
+        assert_eq!(listen.faults.said, "busy times=3\n");
+        assert_eq!(listen.faults.file.unwrap(), PathBuf::from("/tmp/f"));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_the_password() {
         let error = |args: &[&str]| parse(args.iter().copied()).unwrap_err();
         assert!(error(&[]).contains("--listen"));
         assert!(error(&["--listen", "nowhere"]).contains("nowhere"));
         assert!(error(&["--listen", "127.0.0.1:0", "--idle-timeout", "-1"]).contains("-1"));
         assert!(error(&["--what"]).contains("--what"));
+        let listen = "--listen=127.0.0.1:0";
+        assert!(error(&[listen, "--queue=q"]).contains("--dialect servicebus"));
+        assert!(error(&[listen, "--dialect=kafka"]).contains("kafka"));
+        assert!(error(&[listen, "--timer=idle=3"]).contains("'idle'"));
+        assert!(error(&[listen, "--config=/nowhere"]).contains("/nowhere"));
+        assert!(error(&[listen, "--tls-key=/k"]).contains("--tls-cert"));
+        assert!(!error(&[listen, "--access-rule=:s3cret"]).contains("s3cret"));
         assert!(!error(&["--user", ":s3cret"]).contains("s3cret"));
     }
 }

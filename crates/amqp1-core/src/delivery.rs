@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dialect::DelaySupport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failed;
 use crate::failure::{bounded, Failure, FailureFacts};
@@ -261,8 +262,13 @@ impl Delivery {
         requeue: Option<bool>,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        match self.attached.retry.verdict(self.attempts(), requeue) {
+        let (retry, dialect) = (&self.attached.retry, self.attached.dialect);
+        let cannot_pause = dialect.delay() == DelaySupport::Unsupported;
+        match retry.verdict(self.attempts(), requeue) {
             Verdict::Fail => self.dead_letter(FAILED, failure, None, wait),
+            Verdict::Retry(_) if cannot_pause && retry.is_backoff_usual() => {
+                self.again(Duration::ZERO, &[], Outcome::Retried, wait)
+            }
             Verdict::Retry(pause) => self.again(pause, &[], Outcome::Retried, wait),
         }
     }

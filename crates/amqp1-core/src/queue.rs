@@ -51,7 +51,7 @@ pub struct QueueStats {
 /// Who is at the other end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrokerInfo {
-    /// `rabbitmq4`, `embedded` or `generic`.
+    /// `rabbitmq4`, `rabbitmq3`, `embedded` or `generic`.
     pub dialect: String,
     /// The product of the broker's `open`.
     pub product: String,

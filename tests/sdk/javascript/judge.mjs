@@ -1,9 +1,9 @@
 // @azure/service-bus as the judge of amqp1-broker: one line a case, `ok NAME` or `not ok NAME: why`.
 //
-// usage: node judge.mjs CONNECTION_STRING [PATTERN]
+// usage: NODE_EXTRA_CA_CERTS=CA_FILE node judge.mjs CONNECTION_STRING TLS_PORT [PATTERN]
 //
-// The broker runs with tests/sdk/Config.json and has nothing in it yet. The exit status is 1 when a
-// case has failed.
+// The broker runs with tests/sdk/Config.json and has nothing in it yet; a second one speaks TLS as
+// localhost, on TLS_PORT. The exit status is 1 when a case has failed.
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { ServiceBusClient } from "@azure/service-bus";
 
-const [connectionString, pattern = ""] = process.argv.slice(2);
+const [connectionString, tlsPort, pattern = ""] = process.argv.slice(2);
 const endpoint = /sb:\/\/([^;/]+)/.exec(connectionString)[1];
 const cases = [];
 const once = { maxRetries: 0 };
@@ -468,6 +468,17 @@ test("token expires", async () => {
     await sender.sendMessages({ body: "after" });
   }, retries);
 });
+
+test("over TLS", () =>
+  withClient(
+    async (client) => {
+      await client.createSender("send").sendMessages({ body: "x" });
+      const receiver = client.createReceiver("send");
+      await receiver.completeMessage(await one(receiver));
+    },
+    RETRY,
+    connectionString.replace(endpoint, `localhost:${tlsPort}`).replace(/UseDevelop[^;]*;/, ""),
+  ));
 
 let failed = 0;
 for (const [name, run] of cases) {

@@ -13,7 +13,8 @@ use crate::servicebus::shared::State;
 /// When what began.
 #[derive(Debug)]
 pub(super) struct Idle {
-    connected_at: u64,
+    /// Since when the peer may reach nothing, Unix milliseconds.
+    no_token_since: Option<u64>,
     had_links: bool,
     /// Since when there is no link, Unix milliseconds.
     no_links_since: Option<u64>,
@@ -27,7 +28,7 @@ fn end(start: u64, time: Duration) -> Option<u64> {
 impl Idle {
     pub(super) fn new(now: u64) -> Self {
         Self {
-            connected_at: now,
+            no_token_since: Some(now),
             had_links: false,
             no_links_since: Some(now),
         }
@@ -43,6 +44,10 @@ impl Connection {
             self.drop_unauthorized(state, now);
         }
         self.drop_idle_links(state, now);
+        self.idle.no_token_since = match self.access.is_empty() {
+            true => self.idle.no_token_since.or(Some(now)),
+            false => None,
+        };
         let has_links = self.sessions.values().any(|s| {
             let is_alive = |kind: &Kind| !matches!(kind, Kind::Detached);
             s.links.values().any(|link| is_alive(&link.kind))
@@ -63,8 +68,9 @@ impl Connection {
     /// When the connection is closed, and why.
     fn forced_at(&self) -> Option<(u64, &'static str)> {
         let timers = &self.shared.settings.timers;
-        let no_token = end(self.idle.connected_at, timers.no_token)
-            .filter(|_| self.access.is_empty())
+        let since = self.idle.no_token_since;
+        let no_token = since
+            .and_then(|since| end(since, timers.no_token))
             .map(|at| (at, "The connection was inactive: no valid token was put."));
         let (time, what) = if self.idle.had_links {
             (
