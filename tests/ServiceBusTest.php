@@ -12,8 +12,10 @@ use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\TaskLostException;
 use Amqp1\Exception\UnsupportedException;
+use Amqp1\Tests\Support\Broker;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
+use Amqp1\Tests\Support\Proxy;
 
 /** What Azure Service Bus has of its own, on amqp1-broker's dialect of it. */
 final class ServiceBusTest extends ContractTestCase
@@ -130,6 +132,24 @@ final class ServiceBusTest extends ContractTestCase
         self::assertSame(['Waits in the buffer', 1], [$second->getName(), $second->getAttempts()]);
         $second->ack();
         self::assertCount(0, $queue);
+    }
+
+    public function testLocksOutliveTheirConnection(): void
+    {
+        $this->dsn();
+        $proxy = new Proxy(new Broker('servicebus', self::$broker->dsn));
+        foreach (["amqp://RootManageSharedAccessKey:SAS_KEY_VALUE@$proxy->address/?dialect=servicebus",
+            "Endpoint=sb://$proxy->address;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;"
+            . 'UseDevelopmentEmulator=true'] as $dsn) {
+            $queue = $this->entity('q-' . bin2hex(random_bytes(6)), dsn: $dsn);
+            $queue->push('Slow');
+            $task = $this->next($this->consumer($queue));
+            $proxy->cut();
+            sleep(5); // the lock is for 2 s; PHP dials nothing meanwhile
+            $task->ack();
+            self::assertSame('acked', $task->getOutcome());
+            self::assertCount(0, $queue);
+        }
     }
 
     public function testALockThatIsNotRenewedIsLost(): void
