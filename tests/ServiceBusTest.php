@@ -401,6 +401,46 @@ final class ServiceBusTest extends ContractTestCase
         $broker->stop();
     }
 
+    public function testFaultsOfTheServiceEndAsTheyShould(): void
+    {
+        $broker = ProgramBroker::serviceBus(['--lock-duration', '8',
+            '--fault', 'misroute op=renew-lock entity=renewed', '--fault', 'close op=send entity=closed',
+            '--fault', 'reset op=sent entity=reset', '--fault', 'lose-lock op=settle entity=stolen',
+            '--fault', 'drop op=settled entity=unconfirmed', '--fault', 'withhold-credit entity=waits ms=1500',
+            '--fault', 'cut op=receive entity=cut']);
+        $at = fn (string $name, array $options = []) => $this->entity($name, $options, $broker->connectionString());
+
+        $renewed = $at('renewed');
+        $renewed->push('A');
+        $task = $this->next($this->consumer($renewed));
+        $closed = $at('closed');
+        $closed->push('A');
+        self::assertCount(1, $closed, 'sent again, once');
+        $reset = $at('reset');
+        $reset->push('A');
+        self::assertContains(count($reset), [1, 2], 'at least once');
+        $stolen = $at('stolen');
+        $stolen->push('A');
+        $lost = $this->next($this->consumer($stolen));
+        $this->thrown(TaskLostException::class, static fn () => $lost->ack());
+        $unconfirmed = $at('unconfirmed', ['timeout' => 2]);
+        $unconfirmed->push('A');
+        $unsure = $this->next($this->consumer($unconfirmed));
+        $error = $this->thrown(TaskLostException::class, static fn () => $unsure->ack());
+        self::assertStringContainsString('in time', $error->getMessage());
+        $waits = $at('waits');
+        $start = microtime(true);
+        $waits->push('A');
+        self::assertGreaterThan(1.2, microtime(true) - $start);
+        $cut = $at('cut');
+        $cut->push('A', str_repeat('x', 100_000));
+        self::assertSame(100_000, strlen($this->next($this->consumer($cut), 20)->getBody()));
+        sleep(2); // more than the 8 s of the lock since the job was taken, its first renewal unanswered
+        $task->ack();
+        self::assertSame('acked', $task->getOutcome());
+        $broker->stop();
+    }
+
     public function testATokenThatIsOverIsPutAgain(): void
     {
         $broker = ProgramBroker::serviceBus(['--fault', 'expire-token op=sent entity=expires after=1']);

@@ -11,8 +11,8 @@ use crate::error::ErrorKind;
 use crate::id;
 use crate::wire::write;
 
-/// How long one renewal may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long one renewal may take: less than half of a short lock, so that there is time for another.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Renewals on their way at once: fewer than the credit for their answers.
 const WINDOW: usize = 32;

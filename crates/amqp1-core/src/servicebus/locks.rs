@@ -261,7 +261,7 @@ impl Locks {
             }
             Renewal::Lost => lock.lost = true,
             // Again, while there is time.
-            Renewal::Failed => lock.renew_at = now + LEAST.max(Duration::from_secs(1)),
+            Renewal::Failed => lock.renew_at = now + LEAST,
         };
         match what {
             DueKind::Messages(tokens) => {
