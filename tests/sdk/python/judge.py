@@ -411,6 +411,9 @@ def topic_and_subscriptions(judge):
                 got = []
                 for message in receiver:
                     got.append(str(message))
+                    if name == "sql":
+                        changed = (message.to, message.application_properties[b"depth"])
+                        assert changed == ("sea", b"deep"), changed
                     receiver.dead_letter_message(message, reason="seen")
             assert got == expected, (name, got)
             with client.get_subscription_receiver(

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-pub use super::model::rules::{Correlation, Rule};
+pub use super::model::rules::{Change, Correlation, NamedRule, Rule};
 
 /// The name of the default access rule.
 pub const DEFAULT_RULE: &str = "RootManageSharedAccessKey";
@@ -100,8 +100,9 @@ pub struct SubscriptionSettings {
     pub name: String,
     /// What it has in common with a queue.
     pub queue: QueueSettings,
-    /// Its rules by name; a message that matches any of them is taken.
-    pub rules: Vec<(String, Rule)>,
+    /// Its rules; a message that matches any of them is taken, once, with the changes of all that
+    /// it matches.
+    pub rules: Vec<NamedRule>,
 }
 
 impl SubscriptionSettings {
@@ -110,7 +111,7 @@ impl SubscriptionSettings {
         Self {
             name: name.into(),
             queue,
-            rules: vec![("$Default".to_owned(), Rule::True)],
+            rules: vec![NamedRule::new("$Default", Rule::True)],
         }
     }
 }
