@@ -11,6 +11,9 @@ pub const DEFAULT_RULE: &str = "RootManageSharedAccessKey";
 /// documents for its emulator, so that this string works unchanged.
 pub const DEFAULT_KEY: &str = "SAS_KEY_VALUE";
 
+/// The idle-time-out that the service tells its peers; [`Options`](crate::Options) has a shorter one.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(240);
+
 /// A namespace's settings. `ServiceBus::default()` suits the broker inside a process: entities are
 /// made at their first use and nobody needs a token.
 #[derive(Clone)]
