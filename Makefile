@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help deps build install uninstall demo test test-rust test-php test-sdks lint fmt fuzz valgrind bench soak \
+.PHONY: help deps build install uninstall demo test test-rust test-php test-sdks live lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 
 help: ## This list
@@ -35,6 +35,9 @@ test-php: ## Only the PHP tests; FILTER=NameOfTest for some of them
 
 test-sdks: ## Only Microsoft's Service Bus SDKs against the own broker; FILTER=case for some of their cases
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') sdks
+
+live: build ## What differs on a real Service Bus namespace: AMQP1_LIVE_SERVICEBUS='Endpoint=sb://…' (tests/live)
+	@scripts/php tests/live/servicebus.php
 
 lint: ## Formatting, clippy, shellcheck
 	@scripts/test lint

@@ -69,12 +69,26 @@ final class AmqpQueue implements \Countable
      * - failed_queue: where a job goes then; "<queue>.failed". "@dead-letter" is the queue that
      *   the options dead_letter_exchange ("") and dead_letter_routing_key name.
      * - requeue_on_fail: a failed job is tried again whatever its attempts; false.
+     * - dialect: "servicebus" for a broker that behaves as Azure Service Bus and is not known
+     *   by its host, as Microsoft's emulator or amqp1-broker; "auto". The service's own hosts
+     *   (also of the sovereign clouds), sb:// and connection strings are known without it.
+     * - token: Service Bus: in place of a key a token (SharedAccessSignature …, or of Entra ID),
+     *   or a callable(string $audience): string|array{token: string, expires?: int}, expires
+     *   in Unix seconds. It is called during this object's own blocking calls, before the
+     *   first link to an entity, and again when half of the token's life is over; a job that
+     *   takes longer than the other half is lost (TaskLostException). A function's or static
+     *   method's name keeps its connections over requests.
+     * - max_lock_renewal: Service Bus: how long the lock of a job is renewed in the background,
+     *   from when it is handed out; 300. With 0 never.
      * - tls: cert and key (PEM files, together), root_ca (PEM file), insecure_skip_verify.
      *
      * @param string $dsn amqp://user:password@host:5672/vhost, amqps://…, a Service Bus
      *     connection string (Endpoint=sb://…), or embedded://. Options may stand in its
      *     query (?prefetch=20); those in $options go first. Left out of traces.
-     * @param string|null $queue The queue's name; "default" when it is left out.
+     *     On Service Bus a key in the DSN (amqps://rule:key@host) is for SASL PLAIN, one in a
+     *     connection string signs tokens, which are renewed in the background.
+     * @param string|null $queue The queue's name; "default" when it is left out. On Service Bus
+     *     also topic (to push), topic/Subscriptions/name, and …/$DeadLetterQueue.
      * @param array{
      *     name?: non-empty-string|null,
      *     timeout?: int|float|null,
@@ -100,6 +114,9 @@ final class AmqpQueue implements \Countable
      *     priority?: int<0, 255>|null,
      *     delay?: int|float|null,
      *     ttl?: int|float|null,
+     *     dialect?: 'auto'|'servicebus'|null,
+     *     token?: string|callable|null,
+     *     max_lock_renewal?: int|float|null,
      *     format?: 'roadrunner'|'amqp1'|'babelqueue'|'raw'|null,
      *     max_attempts?: int<0, 1000000>|null,
      *     backoff?: int|float|list<int|float>|'exponential'|null,
@@ -128,6 +145,7 @@ final class AmqpQueue implements \Countable
      * - trace_id: carried as correlation-id; a UUID in the format "babelqueue", and so is id.
      * - group: carried as group-id, the session on Service Bus. RabbitMQ and the embedded broker
      *   do not keep a group together: single_active_consumer keeps a queue's jobs in order.
+     * - partition_key: keeps jobs together on a partitioned entity (Service Bus).
      * - routing_key: for this one job, instead of the queue's.
      * - durable: whether it survives a broker restart; true.
      * - auto_ack: settled when it is handed out; false.
@@ -152,6 +170,41 @@ final class AmqpQueue implements \Countable
      * @throws Exception\UnsupportedException the broker cannot do what an option asks for
      */
     public function push(string $name, mixed $payload = null, array $options = []): string
+    {
+    }
+
+    /**
+     * Pushes a job that is to be delivered later, so that it can be taken back. push() with
+     * the option "delay" is as good where that is not needed.
+     *
+     * @param non-empty-string $name As for push().
+     * @param mixed $payload As for push().
+     * @param \DateTimeInterface|int|float $delay Seconds, or a date.
+     * @param JobOptions $options As for push(), without "delay".
+     *
+     * @return numeric-string the number of the scheduled job (Service Bus: its sequence number)
+     *
+     * @throws Exception\UnsupportedException any broker but Service Bus
+     * @throws Exception\ExceptionInterface as push()
+     */
+    public function schedule(string $name, mixed $payload, \DateTimeInterface|int|float $delay, array $options = []): string
+    {
+    }
+
+    /**
+     * Takes back a job that schedule() has pushed.
+     *
+     * @param string $scheduled What schedule() returned.
+     *
+     * @return bool false when it is not there any more: delivered, or taken back before
+     *
+     * @throws Exception\ConfigException it is no number
+     * @throws Exception\UnsupportedException any broker but Service Bus
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException
+     */
+    public function cancel(string $scheduled): bool
     {
     }
 
@@ -232,7 +285,7 @@ final class AmqpQueue implements \Countable
 
     /**
      * Declares what the configuration names, and reports what exists with other
-     * settings, where the broker can (RabbitMQ 4 management).
+     * settings, where the broker can (RabbitMQ 4 management). On Service Bus it looks whether the entity is there.
      *
      * @throws Exception\ConfigException what exists differs
      * @throws Exception\ConnectionException
@@ -245,7 +298,8 @@ final class AmqpQueue implements \Countable
     }
 
     /**
-     * Removes the jobs that are ready.
+     * Removes the jobs that are ready. On Service Bus they are received and deleted; those that
+     * others have in hand stay.
      *
      * @return int<0, max> how many there were
      *
@@ -261,6 +315,9 @@ final class AmqpQueue implements \Countable
 
     /**
      * How many jobs are ready to be delivered.
+     *
+     * Service Bus has no such figure over AMQP: its messages are looked at (peek), 10,000 at the
+     * most, and those that somebody has in hand are counted with the others.
      *
      * @return int<0, max>
      *
@@ -282,7 +339,7 @@ final class AmqpQueue implements \Countable
      *     delayed: int<0, max>|null,
      *     ready: int<0, max>,
      *     reserved: int<0, max>|null,
-     *     consumers: int<0, max>,
+     *     consumers: int<0, max>|null,
      *     broker: Broker,
      * } active is ready + delayed + reserved; reserved is delivered and
      *     not settled; null where the broker does not tell

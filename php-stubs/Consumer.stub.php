@@ -72,7 +72,10 @@ final class Consumer implements \IteratorAggregate
      * - timeout: how long waitTask() without an argument waits; for ever.
      * - priority: consumer priority, higher is served first (RabbitMQ, embedded).
      * - auto_ack: settle each job when it is handed out; false.
-     * - session: the session to take (Service Bus).
+     * - session: the session to take (Service Bus): its id, or true for the next free one
+     *   that has jobs. When that has had none for a second, and none of them is in hand, it is
+     *   let go for the next. A session that another consumer has is waited for. The session's
+     *   lock is renewed as long as waitTask() is called at least every max_lock_renewal seconds.
      *
      * @param AmqpQueue|list<AmqpQueue>|Jobs|null $queues A Jobs: the pipelines that its
      *     jobs.consume names, all of them where it has no such key. null: those of new Jobs().
@@ -81,7 +84,7 @@ final class Consumer implements \IteratorAggregate
      *     timeout?: int|float|null,
      *     priority?: int|null,
      *     auto_ack?: bool|null,
-     *     session?: string|null,
+     *     session?: string|bool|null,
      * } $options
      *
      * @throws Exception\ConfigException no queues, or a wrong option; what new Jobs() and
@@ -165,6 +168,43 @@ final class Consumer implements \IteratorAggregate
      * buffered goes back to the broker. Made for signal handlers.
      */
     public function stop(): void
+    {
+    }
+
+    /**
+     * The session that the consumer has now (Service Bus).
+     *
+     * @return string|null null before the first job, and between two sessions
+     */
+    public function getSession(): ?string
+    {
+    }
+
+    /**
+     * What was kept with the session by setSessionState(), now or by an earlier consumer.
+     *
+     * @return string|null any bytes; null when nothing is kept
+     *
+     * @throws Exception\TaskLostException the consumer has no session (any more)
+     * @throws Exception\ConfigException the consumer has several queues
+     * @throws Exception\ConnectionException
+     * @throws Exception\TimeoutException
+     */
+    public function getSessionState(): ?string
+    {
+    }
+
+    /**
+     * Keeps something with the session, for whoever takes it next.
+     *
+     * @param string|null $state Any bytes; null for nothing.
+     *
+     * @throws Exception\TaskLostException the consumer has no session (any more)
+     * @throws Exception\ConfigException the consumer has several queues
+     * @throws Exception\ConnectionException
+     * @throws Exception\TimeoutException
+     */
+    public function setSessionState(?string $state = null): void
     {
     }
 

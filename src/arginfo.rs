@@ -3,7 +3,8 @@
 
 use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::ffi::{
-    zend_function, zend_hash_str_find_ptr_lc, HashTable, IS_ARRAY, IS_LONG, IS_NULL, IS_STRING,
+    zend_function, zend_hash_str_find_ptr_lc, HashTable, IS_ARRAY, IS_DOUBLE, IS_LONG, IS_NULL,
+    IS_STRING,
 };
 use ext_php_rs::types::ZendStr;
 use ext_php_rs::zend::ClassEntry;
@@ -46,6 +47,8 @@ pub fn refine() {
     mark_sensitive(jobs, "__construct", 0);
     add_type(jobs, "__construct", Some(0), IS_ARRAY);
     add_type(consumer, "__construct", Some(0), IS_ARRAY);
+    add_type(queue, "schedule", Some(2), IS_LONG);
+    add_type(queue, "schedule", Some(2), IS_DOUBLE);
     add_type(task, "nack", Some(0), IS_STRING);
     add_type(task, "deadLetter", Some(0), IS_STRING);
     add_type(task, "release", Some(0), IS_LONG);
@@ -53,6 +56,7 @@ pub fn refine() {
     // default; ours is PHP's. So they are nullable for it and for nobody else.
     deny_null(queue, "__construct", 2);
     deny_null(queue, "push", 2);
+    deny_null(queue, "schedule", 3);
     deny_null(queue, "pushMany", 1);
     deny_null(queue, "retryFailed", 1);
     deny_null(consumer, "__construct", 1);

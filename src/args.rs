@@ -63,6 +63,10 @@ parameters! {
     Text: DataType::String, nullable: false;
     /// `?string`, null by default.
     OptionalText: DataType::String, nullable: true;
+    /// `mixed`.
+    Value: DataType::Mixed, nullable: false;
+    /// `DateTimeInterface|int|float`. The numbers are added by `arginfo`.
+    When: DataType::object("DateTimeInterface"), nullable: false;
     /// `mixed`, null by default.
     Mixed: DataType::Mixed, nullable: true;
     /// `array`, empty by default. Nullable for ext-php-rs alone, see `arginfo`.

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use amqp1_core::{ConsumerOptions, Queue};
+use amqp1_core::{ConsumerOptions, Queue, Wait};
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, Zval};
 use ext_php_rs::zend::ce;
 
-use crate::args::{Int, Omitted, OptionalSeconds, Options, Queues, NO_OPTIONS};
+use crate::args::{Int, Omitted, OptionalSeconds, OptionalText, Options, Queues, NO_OPTIONS};
 use crate::boundary::{run, Fail};
 use crate::config;
 use crate::convert::{self, Parameter};
@@ -18,7 +18,7 @@ use crate::iterator::TaskIterator;
 use crate::jobs::Jobs;
 use crate::queue::AmqpQueue;
 use crate::table::entries;
-use crate::task::Task;
+use crate::task::{Bytes, Task};
 
 /// Takes jobs from one or more queues.
 #[php_class]
@@ -118,6 +118,43 @@ impl Consumer {
     /// Ends every wait, this one and those to come. For signal handlers.
     pub fn stop(&self) {
         self.consumer.stop();
+    }
+
+    /// The session that the consumer has; null when it has none.
+    pub fn get_session(&self) -> Option<String> {
+        self.consumer.session()
+    }
+
+    /// What was kept with the session; null when nothing is.
+    pub fn get_session_state(&self) -> PhpResult<Option<Bytes>> {
+        run(|| {
+            let consumer = Rc::clone(&self.consumer);
+            let state = blocking(self.timeout, |wait| consumer.session_state(wait))?;
+            Ok(state.map(Bytes::from))
+        })
+    }
+
+    /// Keeps something with the session, for whoever takes it next.
+    pub fn set_session_state(&self, state: OptionalText<'_>) -> PhpResult<()> {
+        const STATE: Parameter = Parameter {
+            method: "Consumer::setSessionState()",
+            number: 1,
+            name: "state",
+            expected: "?string",
+        };
+        run(|| {
+            let consumer = Rc::clone(&self.consumer);
+            // Any bytes: not to be UTF-8.
+            let state = match state.get() {
+                None => None,
+                Some(value) => match value.dereference().zend_str() {
+                    Some(bytes) => Some(bytes.as_bytes().to_vec()),
+                    None => Some(STATE.text(Some(value))?.into_owned().into_bytes()),
+                },
+            };
+            let set = |wait: &Wait<'_>| consumer.set_session_state(state.as_deref(), wait);
+            blocking(self.timeout, set)
+        })
     }
 
     /// Gives back what is buffered and detaches.

@@ -177,12 +177,24 @@ pub fn delay(value: &Zval, path: &dyn Display) -> Result<Duration, Fail> {
 
 /// An array of options for the core, which checks the names and values.
 pub fn input(value: &Zval, method: &dyn Display) -> Result<Input, Fail> {
+    input_without(value, method, None)
+}
+
+/// [`input`] without one option, which its caller reads.
+pub fn input_without(
+    value: &Zval,
+    method: &dyn Display,
+    left_out: Option<&str>,
+) -> Result<Input, Fail> {
     let Some(array) = value.array() else {
         return Err(mismatch(method, "an array of options", value));
     };
     let mut map = Vec::with_capacity(array.len());
     for (key, item) in entries(array) {
         let key = text_key(key, method)?;
+        if left_out == Some(key.as_str()) {
+            continue;
+        }
         let value = nested(item, &format_args!("{method}: option '{key}'"), 0)?;
         map.push((key, value));
     }

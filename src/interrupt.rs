@@ -6,7 +6,7 @@ use std::time::Duration;
 use amqp1_core::{Interrupt, Wait};
 
 use crate::boundary::Fail;
-use crate::engine;
+use crate::{engine, token};
 
 /// Runs PHP's signal handlers between the slices of a wait.
 ///
@@ -63,7 +63,7 @@ impl PhpInterrupt {
 
     /// The failure as it has to be reported after a wait with this interrupt.
     pub fn fail(&self, error: amqp1_core::Error) -> Fail {
-        if self.bailed_out.get() {
+        if self.bailed_out.get() || token::has_bailed_out() {
             Fail::Bailout
         } else if engine::has_exception() {
             Fail::Pending

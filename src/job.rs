@@ -91,6 +91,7 @@ pub fn read_options<'a>(
             "id" => options.id = Some(convert::not_empty(value, &path)?),
             "trace_id" => options.trace_id = Some(convert::text(value, &path)?),
             "group" => options.group = Some(convert::text(value, &path)?),
+            "partition_key" => options.partition_key = Some(convert::not_empty(value, &path)?),
             "routing_key" => options.routing_key = Some(convert::text(value, &path)?),
             "durable" => options.durable = Some(convert::bool(value, &path)?),
             "auto_ack" => options.auto_ack = Some(convert::bool(value, &path)?),

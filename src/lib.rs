@@ -25,6 +25,7 @@ mod queue;
 mod startup;
 mod table;
 mod task;
+mod token;
 mod traverse;
 
 #[allow(

@@ -11,7 +11,8 @@ use ext_php_rs::types::ZendHashTable;
 use ext_php_rs::zend::ce;
 
 use crate::args::{
-    Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, NO_OPTIONS,
+    Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
+    NO_OPTIONS,
 };
 use crate::boundary::{run, Fail};
 use crate::consumer::{ended_by_time_limit, FOR_EVER};
@@ -20,7 +21,7 @@ use crate::interrupt::blocking;
 use crate::job::{read_options, Body};
 use crate::table::entries;
 use crate::task::Task;
-use crate::{ini, push_many};
+use crate::{ini, push_many, token};
 
 /// A named queue at a broker. Connects on first use.
 #[php_class]
@@ -84,17 +85,23 @@ impl AmqpQueue {
                 Some(queue) => Some(parameter(2, "queue", "?string").text(Some(queue))?),
                 None => None,
             };
+            let mut token = None;
             let input = match options.get() {
                 Some(options) => {
-                    parameter(3, "options", "array").array(options)?;
-                    convert::input(options, &METHOD)?
+                    let array = parameter(3, "options", "array").array(options)?;
+                    if let Some(given) = array.get(token::OPTION) {
+                        token = token::read(given, METHOD)?;
+                    }
+                    let read = token.as_ref().map(|_| token::OPTION);
+                    convert::input_without(options, &METHOD, read)?
                 }
                 None => NO_OPTIONS,
             };
             let defaults = default_options();
             let in_call = |error: amqp1_core::Error| error.context(METHOD);
             let defaults = Queue::options_of(&dsn, defaults).map_err(in_call)?;
-            let options = defaults.apply(METHOD, &input)?;
+            let mut options = defaults.apply(METHOD, &input)?;
+            options.token = token.or(options.token);
             let queue = Queue::new(&dsn, queue.as_deref(), options).map_err(in_call)?;
             Ok(Self { queue })
         })
@@ -141,6 +148,72 @@ impl AmqpQueue {
     #[php(defaults(options = Omitted))]
     pub fn push_many(&self, jobs: Jobs<'_>, options: Options<'_>) -> PhpResult<Vec<String>> {
         run(|| push_many::push_many(&self.handle(), jobs.get(), options.get()))
+    }
+
+    /// Pushes a job for later; the number by which it can be cancelled.
+    #[php(defaults(options = Omitted))]
+    pub fn schedule(
+        &self,
+        name: Text<'_>,
+        payload: Value<'_>,
+        delay: When<'_>,
+        options: Options<'_>,
+    ) -> PhpResult<String> {
+        const METHOD: &str = "AmqpQueue::schedule()";
+        let parameter = |number, name, expected| Parameter {
+            method: METHOD,
+            number,
+            name,
+            expected,
+        };
+        run(|| {
+            let name = parameter(1, "name", "string").text(name.get())?;
+            if name.is_empty() {
+                return Err(Fail::config(format!(
+                    "{METHOD}: the job's name must not be empty"
+                )));
+            }
+            let when = parameter(3, "delay", "DateTimeInterface|int|float");
+            let delay = match delay.get() {
+                Some(delay) if delay.is_object() || delay.is_scalar() => {
+                    convert::delay(delay, &when)?
+                }
+                other => return Err(when.wrong_type(other)),
+            };
+            let mut job_options = JobOptions::default();
+            if let Some(options) = options.get() {
+                let array = parameter(4, "options", "array").array(options)?;
+                read_options(array, &METHOD, &mut job_options)?;
+            }
+            if job_options.delay.is_some() {
+                return Err(Fail::config(format!(
+                    "{METHOD}: option 'delay': the delay is a parameter here"
+                )));
+            }
+            let body = Body::read(payload.get(), &METHOD)?;
+            let job = Job {
+                name,
+                payload: body.payload(),
+                options: job_options,
+            };
+            let queue = self.handle();
+            let timeout = job.options.timeout.unwrap_or_else(|| queue.timeout());
+            blocking(timeout, |wait| queue.schedule(&job, delay, wait))
+        })
+    }
+
+    /// Takes a scheduled job back; false when it is not there any more.
+    pub fn cancel(&self, scheduled: Text<'_>) -> PhpResult<bool> {
+        const SCHEDULED: Parameter = Parameter {
+            method: "AmqpQueue::cancel()",
+            number: 1,
+            name: "scheduled",
+            expected: "string",
+        };
+        run(|| {
+            let scheduled = SCHEDULED.text(scheduled.get())?;
+            self.blocking(|queue, wait| queue.cancel(&scheduled, wait))
+        })
     }
 
     /// The next job; null when there is none, and none comes in time.
@@ -270,7 +343,7 @@ pub fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
         ("delayed", stats.delayed),
         ("ready", Some(stats.ready)),
         ("reserved", stats.reserved),
-        ("consumers", Some(stats.consumers)),
+        ("consumers", stats.consumers),
     ];
     for (name, count) in counts {
         array.insert(name, count.map(integer)).map_err(internal)?;

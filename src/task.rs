@@ -34,6 +34,12 @@ pub struct Task {
 #[derive(Debug)]
 pub struct Bytes(ZBox<ZendStr>);
 
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(ZendStr::new(bytes, false))
+    }
+}
+
 impl IntoZval for Bytes {
     const TYPE: DataType = DataType::String;
     const NULLABLE: bool = false;

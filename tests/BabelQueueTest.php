@@ -198,7 +198,9 @@ final class BabelQueueTest extends ContractTestCase
             self::assertSame(['poison', $check], [$failure['reason'], $failure['error']], $name);
             self::assertSame($queue->getName(), $failure['queue']);
             $envelope = json_decode($task->getBody(), true);
-            self::assertSame('poison', $envelope['dead_letter']['reason']);
+            // Service Bus moves it itself, and does not change its body.
+            $isMoved = $this->broker($broker)->isServiceBus();
+            self::assertSame($isMoved ? null : 'poison', $envelope['dead_letter']['reason'] ?? null);
             unset($envelope['dead_letter']);
             self::assertSame(json_decode($body, true), $envelope);
         }
@@ -331,7 +333,9 @@ final class BabelQueueTest extends ContractTestCase
         self::assertSame([6, ['yes']], [$task->getAttempts(), $task->getHeader('again')]);
         $task->release();
         $task = $this->next($consumer);
-        self::assertSame([7, ['yes']], [$task->getAttempts(), $task->getHeader('again')]);
+        // There BabelQueue takes the larger of both counts.
+        $attempts = $this->broker($broker)->isServiceBus() ? 6 : 7;
+        self::assertSame([$attempts, ['yes']], [$task->getAttempts(), $task->getHeader('again')]);
         $task->ack();
     }
 

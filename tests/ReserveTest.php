@@ -39,17 +39,19 @@ final class ReserveTest extends ContractTestCase
         $queue->push('second');
         $task = $queue->reserve();
         self::assertSame('first', $task?->getName());
-        // The other one can be had by anybody.
-        $this->assertJobs(1, $queue);
+        // The other one can be had by anybody. Service Bus counts what is locked, too.
+        $isServiceBus = $this->broker($broker)->isServiceBus();
+        $this->assertJobs($isServiceBus ? 2 : 1, $queue);
         self::assertSame('second', $this->take($queue)->getName());
 
         $task->ack();
         unset($task);
-        if ($this->broker($broker)->supports('management')) {
+        $tells = $this->broker($broker)->supports('management') && !$isServiceBus;
+        if ($tells) {
             $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
         }
         self::assertNull($queue->reserve());
-        if ($this->broker($broker)->supports('management')) {
+        if ($tells) {
             $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
         }
         $this->assertJobs(0, $queue);

@@ -64,7 +64,8 @@ final class RetryTest extends ContractTestCase
         $this->assertNoTask($consumer, 1.5);
 
         $failed = $queue->failed();
-        self::assertSame($queue->getName() . '.failed', $failed->getName());
+        $suffix = $this->broker($broker)->isServiceBus() ? '/$DeadLetterQueue' : '.failed';
+        self::assertSame($queue->getName() . $suffix, $failed->getName());
         $task = $this->take($failed);
         self::assertSame([$id, 'Charge', ['order' => 7]], [$task->getId(), $task->getName(), $task->getPayload()]);
         self::assertSame(['tenant' => ['a']], $task->getHeaders());

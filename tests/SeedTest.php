@@ -85,6 +85,19 @@ final class SeedTest extends ContractTestCase
     #[DataProvider('fullyFeatured')]
     public function testTheProducerForRabbitMqAndTheWorker(string $broker): void
     {
+        if (!$this->broker($broker)->supports('exchanges')) {
+            $warnings = [];
+            set_error_handler(static function (int $level, string $message) use (&$warnings): bool {
+                $warnings[] = $message;
+
+                return true;
+            });
+            $this->environment('rabbitmq', $broker);
+            restore_error_handler();
+            self::assertStringContainsString('exchange: has no effect on Azure Service Bus', implode("\n", $warnings));
+
+            return;
+        }
         [$environment, $queue] = $this->environment('rabbitmq', $broker);
         $this->program('producer-rabbitmq', $environment);
         self::assertSame(1, $queue->count(), 'by way of the exchange');

@@ -29,18 +29,30 @@ final class Broker
         'rabbitmq-3.10' => [
             'delay', 'management', 'exchange-declaration', 'queue-options', 'unroutable', 'consumer-priority', 'delivery-count',
         ],
+        'servicebus' => [
+            'exchange-declaration', 'exchanges', 'queue-options', 'unroutable', 'consumer-priority', 'priority', 'large-messages',
+            'locks-of-a-connection',
+        ],
     ];
 
     /**
      * Whether this broker can do it. What it lacks is refused with an UnsupportedException, but for
      * `delivery-count` (redeliveries are counted by the client, as far as it sees them) and `unroutable`
-     * (a job that no binding leads anywhere is an exception).
+     * (a job that no binding leads anywhere is an exception), `priority` (ignored), `large-messages` (refused: more
+     * than 256 KB), and `locks-of-a-connection` (what a connection had in hand comes back with its end; on Service
+     * Bus when the lock is over, and it can be settled until then).
      *
-     * @param 'delay'|'management'|'exchange-declaration'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count' $feature
+     * @param 'delay'|'management'|'exchange-declaration'|'exchanges'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count'|'priority'|'large-messages'|'locks-of-a-connection' $feature
      */
     public function supports(string $feature): bool
     {
         return !in_array($feature, self::LACKS[$this->name] ?? [], true);
+    }
+
+    /** The program in the dialect of Azure Service Bus. */
+    public function isServiceBus(): bool
+    {
+        return $this->name === 'servicebus';
     }
 
     public function isEmbedded(): bool
@@ -62,6 +74,6 @@ final class Broker
         $parts = parse_url($this->dsn);
 
         return sprintf('%s://%s:%s@%s%s', $parts['scheme'], rawurlencode($user), rawurlencode($password),
-            $this->endpoint(), $parts['path'] ?? '');
+            $this->endpoint(), ($parts['path'] ?? '') . (isset($parts['query']) ? "?$parts[query]" : ''));
     }
 }

@@ -10,7 +10,7 @@ use RuntimeException;
  * The broker matrix.
  *
  * `embedded` runs in the process, `program` is amqp1-broker (started here, on a port of its own),
- * `rabbitmq-3.10`, `rabbitmq-4.0` and `rabbitmq-4.3` are named by AMQP1_TEST_RABBITMQ_310, _40 and _43;
+ * `servicebus` is the same program as Azure Service Bus; `rabbitmq-3.10`, `rabbitmq-4.0` and `rabbitmq-4.3` are named by AMQP1_TEST_RABBITMQ_310, _40 and _43;
  * AMQP1_TEST_RABBITMQ, somebody's own RabbitMQ 4, takes the place of the three as `rabbitmq`.
  * AMQP1_TEST_BROKERS=embedded,program takes a part of them. One that is wanted and missing is a failure.
  */
@@ -18,13 +18,15 @@ final class Brokers
 {
     private static ?ProgramBroker $program = null;
 
+    private static ?ProgramBroker $serviceBus = null;
+
     /** @var array<string, Broker> */
     private static array $found = [];
 
     /** @return list<string> */
     public static function names(): array
     {
-        $all = ['embedded', 'program'];
+        $all = ['embedded', 'program', 'servicebus'];
         $all = getenv('AMQP1_TEST_RABBITMQ')
             ? [...$all, 'rabbitmq']
             : [...$all, 'rabbitmq-3.10', 'rabbitmq-4.0', 'rabbitmq-4.3'];
@@ -80,11 +82,20 @@ final class Brokers
         return self::$found[$name] ??= new Broker($name, match ($name) {
             'embedded' => 'embedded://phpunit',
             'program' => (self::$program = ProgramBroker::start(['--idle-timeout', '4000']))->dsn,
+            'servicebus' => self::serviceBus(),
             'rabbitmq' => self::fromEnvironment('AMQP1_TEST_RABBITMQ'),
             'rabbitmq-3.10' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_310'),
             'rabbitmq-4.0' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_40'),
             'rabbitmq-4.3' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_43'),
         });
+    }
+
+    /** SASL PLAIN, and the dialect by the option: nothing in the broker's open tells it. */
+    private static function serviceBus(): string
+    {
+        self::$serviceBus = ProgramBroker::serviceBus(['--idle-timeout', '4000', '--lock-duration', '5']);
+
+        return 'amqp://RootManageSharedAccessKey:SAS_KEY_VALUE@' . self::$serviceBus->address() . '/?dialect=servicebus';
     }
 
     private static function fromEnvironment(string $variable): string

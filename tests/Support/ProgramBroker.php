@@ -30,6 +30,25 @@ final class ProgramBroker
         return new self($process, 'amqp://guest:guest@' . $match[1]);
     }
 
+    /** @param list<string> $arguments more of the program's own; every queue that is used is made */
+    public static function serviceBus(array $arguments = []): self
+    {
+        return self::start(['--dialect', 'servicebus', '--create-on-use', ...$arguments]);
+    }
+
+    /** `127.0.0.1:PORT`. */
+    public function address(): string
+    {
+        return substr($this->dsn, strrpos($this->dsn, '@') + 1);
+    }
+
+    /** As Microsoft's emulator has it: without TLS, tokens signed with its key. */
+    public function connectionString(string $key = 'SAS_KEY_VALUE', string $more = ''): string
+    {
+        return "Endpoint=sb://{$this->address()};SharedAccessKeyName=RootManageSharedAccessKey;"
+            . "SharedAccessKey=$key;UseDevelopmentEmulator=true;$more";
+    }
+
     public function pid(): int
     {
         return $this->process->pid();

@@ -37,7 +37,7 @@ pub struct BatchReport {
 impl Batch {
     pub(crate) fn new(definition: Arc<Definition>) -> Self {
         Self {
-            publisher: Publisher::new(definition),
+            publisher: Publisher::for_many(definition),
             ids: Vec::new(),
             checked: Instant::now(),
             over: None,

@@ -29,6 +29,8 @@ pub struct Consumer {
     paused: AtomicBool,
     /// The queue that is looked at first next time.
     turn: AtomicUsize,
+    /// Queues want something besides deliveries: see [`Source::next_errand`].
+    has_errands: bool,
 }
 
 /// What a look at the queues found.
@@ -54,10 +56,12 @@ impl Consumer {
                 "no queues to consume from: pass an AmqpQueue or a list of them",
             ));
         }
-        if options.session.is_some() {
-            return Err(Error::unsupported(
-                "option 'session': this broker has no sessions; leave it out",
-            ));
+        let has_no_sessions = |queue: &&Queue| queue.definition().endpoint.service_bus.is_none();
+        if let (Some(_), Some(queue)) = (&options.session, queues.iter().find(has_no_sessions)) {
+            return Err(Error::unsupported(format!(
+                "option 'session': the broker of {} has no sessions; leave it out",
+                queue.definition().describe()
+            )));
         }
         let sources = queues.iter();
         Ok(Self {
@@ -69,6 +73,7 @@ impl Consumer {
             stopped: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
+            has_errands: queues.iter().any(|queue| !has_no_sessions(&queue)),
         })
     }
 
@@ -81,6 +86,10 @@ impl Consumer {
             std::mem::forget(parents);
         }
         signal.1.clone()
+    }
+
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
     }
 
     /// The options it was made with.
@@ -96,6 +105,14 @@ impl Consumer {
     /// # Errors
     /// Connection, Authentication, QueueNotFound, Timeout (of an attach), Interrupted.
     pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Delivery>> {
+        let next = self.wait_for_next(wait);
+        if !matches!(next, Ok(Some(_))) {
+            self.sources.iter().for_each(Source::stop_asking);
+        }
+        next
+    }
+
+    fn wait_for_next(&self, wait: &Wait<'_>) -> Result<Option<Delivery>> {
         let patience = wait.left();
         let mut wait = *wait;
         let mut is_first = true;
@@ -104,6 +121,11 @@ impl Consumer {
                 return Ok(None);
             }
             let mut look_until = wait;
+            if self.has_errands {
+                self.sources
+                    .iter()
+                    .try_for_each(|source| source.run_errands(&wait))?;
+            }
             if !self.paused.load(Ordering::Relaxed) {
                 // Once only: a broker that takes the attach and breaks off, again
                 // and again, must not make the call endless.
@@ -176,11 +198,9 @@ impl Consumer {
         for source in &self.sources {
             let rests = source.rests_until().is_some_and(|at| at > Instant::now());
             let endpoint = &source.definition.endpoint;
-            if source.is_attached()
-                || source.is_paused()
-                || (others && rests)
-                || unreachable.contains(&endpoint)
-            {
+            let waits = (others && rests) || source.session_rests_until().is_some();
+            let served = source.is_attached() || source.is_paused();
+            if served || waits || unreachable.contains(&endpoint) {
                 continue;
             }
             worked = true;
@@ -201,7 +221,9 @@ impl Consumer {
     fn until_next_try<'a>(&self, wait: &Wait<'a>) -> Wait<'a> {
         let wanted = |source: &&Source| !source.is_attached() && !source.is_paused();
         let resting = self.sources.iter().filter(wanted);
-        match resting.filter_map(Source::rests_until).min() {
+        let with_errands = self.sources.iter().filter(|_| self.has_errands);
+        let errands = with_errands.filter_map(Source::next_errand);
+        match resting.filter_map(Source::rests_until).chain(errands).min() {
             Some(at) => wait.at_most(at.saturating_duration_since(Instant::now())),
             None => *wait,
         }
@@ -292,7 +314,10 @@ impl Consumer {
     ///
     /// # Errors
     /// None today.
-    pub fn close(&self, _wait: &Wait<'_>) -> Result<()> {
+    pub fn close(&self, wait: &Wait<'_>) -> Result<()> {
+        if self.has_errands {
+            self.sources.iter().for_each(|source| source.quiet(wait));
+        }
         self.sources.iter().for_each(Source::close);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! One job in a worker's hands.
 
+mod service_bus;
+
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
@@ -16,8 +18,11 @@ use crate::format::{self, Decoded, Format};
 use crate::job::HeaderValue;
 use crate::live::Definition;
 use crate::publisher::Publisher;
-use crate::retry::{Redelivery, Verdict};
+use crate::retry::{FailedQueue, Redelivery, Verdict};
 use crate::route::Destination;
+use crate::servicebus::entity;
+use crate::servicebus::locks::LockToken;
+use crate::servicebus::settle::{lost_is_given_back, Settlement};
 use crate::source::{Attached, HeldLink};
 use crate::wait::Wait;
 use crate::wire::state;
@@ -69,6 +74,8 @@ pub struct Delivery {
     definition: Arc<Definition>,
     attached: Attached,
     delivery_id: u32,
+    /// The service's lock on it (Service Bus).
+    lock: Option<LockToken>,
     /// [`Outcome`], [`LOST`], or zero.
     settled: AtomicU8,
     generation: u64,
@@ -79,7 +86,7 @@ impl Delivery {
         decoded: Decoded,
         definition: Arc<Definition>,
         attached: Attached,
-        delivery_id: u32,
+        (delivery_id, lock): (u32, Option<LockToken>),
         settled: bool,
     ) -> Self {
         Self {
@@ -87,6 +94,7 @@ impl Delivery {
             definition,
             attached,
             delivery_id,
+            lock,
             settled: AtomicU8::new(if settled { Outcome::Acked as u8 } else { 0 }),
             generation: fork::generation(),
         }
@@ -196,7 +204,11 @@ impl Delivery {
     /// Nothing can or need be done about it any more. What is lost is settled by
     /// that: it comes again as another delivery.
     fn is_over(&self) -> bool {
-        let lost = self.link().map_or(true, |link| link.failed().is_some());
+        let lost = match self.link() {
+            // A lock of the service outlives the link.
+            Ok(link) => link.failed().is_some() && self.peek_lock().is_none(),
+            Err(_) => true,
+        };
         if lost {
             let (from, to) = (0, LOST);
             let _ = self
@@ -204,6 +216,15 @@ impl Delivery {
                 .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
         }
         lost || self.is_completed()
+    }
+
+    /// Done, for the broker.
+    fn accept(&self, wait: &Wait<'_>) -> Result<()> {
+        let link = self.link()?;
+        match self.peek_lock() {
+            Some(lock) => lock.settle(&Settlement::Complete, wait),
+            None => link.accept(self.delivery_id),
+        }
     }
 
     fn lost(&self, error: &Error) -> Error {
@@ -214,16 +235,19 @@ impl Delivery {
         ))
     }
 
-    /// The job is done. Told to the broker within milliseconds, together with others.
+    /// The job is done. Told to the broker within milliseconds, together with others;
+    /// on Service Bus at once, and confirmed when this returns.
     ///
     /// # Errors
-    /// [`ErrorKind::TaskLost`] when the delivery died with its connection.
-    pub fn ack(&self, _wait: &Wait<'_>) -> Result<()> {
+    /// [`ErrorKind::TaskLost`] when the delivery died with its connection or its lock.
+    pub fn ack(&self, wait: &Wait<'_>) -> Result<()> {
         if !self.complete(Outcome::Acked) {
             return Ok(());
         }
-        let accepted = self.link().and_then(|link| link.accept(self.delivery_id));
-        accepted.map_err(|error| self.lost(&error))
+        self.accept(wait).map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => error,
+            _ => self.lost(&error),
+        })
     }
 
     /// The job failed. By the retry policy it is tried again after a pause, the
@@ -280,11 +304,21 @@ impl Delivery {
         };
         match redelivery {
             Redelivery::Counted | Redelivery::Delayed if delay.is_zero() => {
-                self.give_back(&[], outcome);
+                self.give_back(&[], outcome, wait)?;
             }
             Redelivery::Delayed => {
                 let at = now_millis().saturating_add(delay.as_millis() as i64);
-                self.give_back(&[("x-opt-delivery-time", at)], outcome);
+                self.give_back(&[("x-opt-delivery-time", at)], outcome, wait)?;
+            }
+            _ if self.attached.service_bus.is_some() && entity::takes_no_copy(self.source()) => {
+                if !headers.is_empty() {
+                    return Err(Error::unsupported(format!(
+                        "job {} of {}: headers cannot be changed here: nothing can be sent to a subscription or a dead-letter queue",
+                        self.id(),
+                        self.definition.describe()
+                    )));
+                }
+                self.give_back(&[], outcome, wait)?;
             }
             Redelivery::Counted | Redelivery::Uncounted => {
                 let queue = Destination::Queue(self.definition.broker_queue.clone());
@@ -316,6 +350,16 @@ impl Delivery {
         if self.is_over() {
             return Ok(());
         }
+        let configured = self.attached.retry.failed_queue();
+        if let Some(lock) = self.peek_lock() {
+            if entity::is_dead_letter_queue(self.source()) {
+                // It is where it would go.
+                return self.give_back(&[], Outcome::DeadLettered, wait);
+            }
+            if !matches!(configured, FailedQueue::Named(_)) {
+                return self.dead_letter_there(&lock, reason, failure, description, wait);
+            }
+        }
         let error = description.or(failure.map(|failure| failure.message.as_str()));
         let exception = failure.and_then(|failure| failure.exception.as_deref());
         let facts = FailureFacts {
@@ -331,7 +375,7 @@ impl Delivery {
             failure: FailureChange::Set(&facts),
             ..Changes::default()
         };
-        let name = failed::queue_name(&self.definition, self.attached.retry.failed_queue())?;
+        let name = failed::queue_name(&self.definition, configured)?;
         let queue = Destination::Queue(name);
         self.replace(queue, &changes, Outcome::DeadLettered, wait)
     }
@@ -351,6 +395,12 @@ impl Delivery {
     pub(crate) fn send_back(&self, publisher: &mut Publisher, wait: &Wait<'_>) -> Result<()> {
         let queue = self.failure().and_then(|failure| failure.queue);
         let queue = queue.unwrap_or_else(|| publisher.queue().to_owned());
+        if self.attached.service_bus.is_some() && entity::takes_no_copy(&queue) {
+            return Err(Error::unsupported(format!(
+                "job {} cannot go back to '{queue}': nothing can be sent to a subscription, only to its topic, for all of them",
+                self.id()
+            )));
+        }
         let changes = Changes {
             failure: FailureChange::Forget,
             ..Changes::default()
@@ -359,17 +409,16 @@ impl Delivery {
     }
 
     /// Its copy is elsewhere. Nothing when the delivery is lost: it comes again.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&self, wait: &Wait<'_>) {
         if self.complete(Outcome::Acked) {
-            if let Ok(link) = self.link() {
-                let _ = link.accept(self.delivery_id);
-            }
+            let _ = self.accept(wait);
         }
     }
 
     /// Refused for good. Nothing when the delivery is lost: it comes again.
     pub(crate) fn reject(&self, condition: &str, description: &str) {
         if self.complete(Outcome::DeadLettered) {
+            self.forget_lock();
             if let Ok(link) = self.link() {
                 let _ = link.settle(self.delivery_id, &state::rejected(condition, description));
             }
@@ -377,15 +426,24 @@ impl Delivery {
     }
 
     /// Given back to the broker, counted as a failed delivery.
-    fn give_back(&self, annotations: &[(&str, i64)], outcome: Outcome) {
+    fn give_back(
+        &self,
+        annotations: &[(&str, i64)],
+        outcome: Outcome,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
         if !self.complete(outcome) {
-            return;
+            return Ok(());
         }
-        let modified = state::modified(true, annotations);
         // A delivery that is lost is given back already.
-        if let Ok(link) = self.link() {
-            let _ = link.settle(self.delivery_id, &modified);
+        let Ok(link) = self.link() else {
+            return Ok(());
+        };
+        if let Some(lock) = self.peek_lock() {
+            return lost_is_given_back(lock.settle(&Settlement::Abandon, wait));
         }
+        let _ = link.settle(self.delivery_id, &state::modified(true, annotations));
+        Ok(())
     }
 
     /// A confirmed copy first, then the original: a crash in between makes
@@ -403,12 +461,21 @@ impl Delivery {
             return Err(error.context(format!("copy of job {}", self.id())));
         }
         if self.complete(outcome) {
-            match self.link().and_then(|link| link.accept(self.delivery_id)) {
+            match self.accept(wait) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
                 // Lost meanwhile: it comes again, beside its copy.
                 _ => {}
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        // Dropped unsettled: the service delivers it again when its lock is over.
+        if self.lock.is_some() {
+            self.forget_lock();
+        }
     }
 }

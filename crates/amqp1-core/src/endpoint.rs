@@ -7,7 +7,11 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 use crate::input::Input;
-use crate::options::{QueueOptions, TlsOptions};
+use crate::options::{DialectOption, QueueOptions, TlsOptions};
+use crate::servicebus::access::Access;
+use crate::servicebus::connection_string;
+use crate::servicebus::constants::HOST_SUFFIXES;
+use crate::servicebus::token::TokenOption;
 use crate::suggest;
 
 /// What is dialled.
@@ -39,6 +43,10 @@ pub struct Endpoint {
     pub container_id: Option<String>,
     /// The idle time-out we announce.
     pub heartbeat: Duration,
+    /// Service Bus, known before it is dialled, and how it is told who we are.
+    pub service_bus: Option<Access>,
+    /// The queue that a Service Bus connection string or address names.
+    pub entity: Option<String>,
     label: String,
 }
 
@@ -49,13 +57,16 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-const SCHEMES: [&str; 3] = ["amqp", "amqps", "embedded"];
+const SCHEMES: [&str; 4] = ["amqp", "amqps", "embedded", "sb"];
 
 /// Splits a DSN into what precedes its query, and the query as options.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Config`] on a query that is not `name=value&…`.
 pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
+    if connection_string::is_one(dsn) {
+        return Ok((dsn, Input::Map(Vec::new())));
+    }
     let Some((address, query)) = dsn.split_once('?') else {
         return Ok((dsn, Input::Map(Vec::new())));
     };
@@ -104,16 +115,20 @@ fn decode(what: &str, text: &str) -> Result<String> {
 }
 
 impl Endpoint {
-    /// Reads `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]` or `embedded://[name]`.
+    /// Reads `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`,
+    /// `sb://[rule:key@]host[/queue]`, a Service Bus connection string, or `embedded://[name]`.
     ///
     /// No message repeats the DSN: it has the password.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`] that says which part is wrong.
     pub fn parse(address: &str, options: &QueueOptions) -> Result<Self> {
+        if connection_string::is_one(address) {
+            return Self::connection_string(address, options);
+        }
         let Some((scheme, rest)) = address.trim().split_once("://") else {
             return Err(Error::config(
-                "DSN: expected amqp://user:password@host:5672/vhost, amqps://… or embedded://",
+                "DSN: expected amqp://user:password@host:5672/vhost, amqps://…, a Service Bus connection string or embedded://",
             ));
         };
         let scheme = scheme.to_ascii_lowercase();
@@ -121,7 +136,7 @@ impl Endpoint {
         no_at_sign(path)?;
         match scheme.as_str() {
             "embedded" => Self::embedded(authority, path, options),
-            "amqp" | "amqps" => Self::network(&scheme, authority, path, options),
+            "amqp" | "amqps" | "sb" => Self::network(&scheme, authority, path, options),
             // Whatever this is, it may have the password.
             other if !other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(Error::config(
                 "DSN: it does not begin with a scheme, as amqp:// is",
@@ -148,13 +163,18 @@ impl Endpoint {
             name => name,
         };
         let label = format!("embedded://{name}");
-        Ok(Self::with(
-            Target::Embedded(name),
-            None,
-            None,
-            label,
-            options,
-        ))
+        let target = Target::Embedded(name);
+        Self::with(target, None, None, label, options).by_dialect(options)
+    }
+
+    /// `Endpoint=sb://…;…`
+    fn connection_string(text: &str, options: &QueueOptions) -> Result<Self> {
+        let parsed = connection_string::parse(text)?;
+        let scheme = if parsed.emulator { "amqp" } else { "sb" };
+        let mut endpoint = Self::network(scheme, &parsed.authority, "", options)?;
+        endpoint.entity = parsed.entity;
+        endpoint.service_bus = Some(parsed.access);
+        endpoint.by_token(options)
     }
 
     fn network(scheme: &str, authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
@@ -173,7 +193,7 @@ impl Endpoint {
             .transpose()?
             .filter(|(user, _)| !user.is_empty());
         let vhost = Some(decode("DSN: vhost", path)?).filter(|vhost| !vhost.is_empty());
-        let tls = scheme == "amqps";
+        let tls = scheme != "amqp";
         if !tls && options.tls != TlsOptions::default() {
             return Err(Error::config(
                 "DSN: amqp:// does not encrypt, and so has no use for the option 'tls'; use amqps://",
@@ -184,8 +204,48 @@ impl Endpoint {
             .map(|host| host_and_port(scheme, host))
             .collect::<Result<Vec<_>>>()?;
         let label = label(&hosts, tls, credentials.as_ref(), vhost.as_deref());
+        let is_namespace = |host: &str| HOST_SUFFIXES.iter().any(|suffix| host.ends_with(suffix));
+        let known = scheme == "sb" || hosts.iter().any(|(host, _)| is_namespace(host));
         let target = Target::Network { hosts, tls };
-        Ok(Self::with(target, credentials, vhost, label, options))
+        let mut endpoint = Self::with(target, credentials, vhost, label, options);
+        if known {
+            endpoint.service_bus = Some(Access::Sasl);
+        }
+        endpoint.by_dialect(options)
+    }
+
+    /// Service Bus by the option `dialect`; there the path is no virtual host but a queue.
+    fn by_dialect(mut self, options: &QueueOptions) -> Result<Self> {
+        if options.dialect == DialectOption::ServiceBus {
+            self.service_bus.get_or_insert(Access::Sasl);
+        }
+        if self.service_bus.is_some() {
+            self.entity = self.vhost.take();
+        }
+        self.by_token(options)
+    }
+
+    /// The option `token` in place of a key.
+    fn by_token(mut self, options: &QueueOptions) -> Result<Self> {
+        let Some(token) = &options.token else {
+            return Ok(self);
+        };
+        if self.service_bus.is_none() {
+            return Err(Error::config(
+                "option 'token': only Service Bus takes tokens; is it one, then set 'dialect' to 'servicebus'",
+            ));
+        }
+        let has_key = !matches!(self.service_bus, Some(Access::Sasl)) || self.credentials.is_some();
+        if has_key {
+            return Err(Error::config(
+                "option 'token': the DSN has a key already; leave one of them out",
+            ));
+        }
+        self.service_bus = Some(match token {
+            TokenOption::Fixed(token) => Access::Token(token.text.clone()),
+            TokenOption::Source(source) => Access::Callback(source.number()),
+        });
+        Ok(self)
     }
 
     fn with(
@@ -202,7 +262,17 @@ impl Endpoint {
             tls: options.tls.clone(),
             container_id: options.container_id.clone(),
             heartbeat: options.heartbeat,
+            service_bus: None,
+            entity: None,
             label,
+        }
+    }
+
+    /// The host of tokens' audiences.
+    pub(crate) fn host(&self) -> &str {
+        match &self.target {
+            Target::Network { hosts, .. } => hosts.first().map_or("localhost", |(host, _)| host),
+            Target::Embedded(_) => "localhost",
         }
     }
 
@@ -294,97 +364,10 @@ fn host_and_port(scheme: &str, text: &str) -> Result<(String, u16)> {
     }
     Ok((
         host,
-        port.unwrap_or(if scheme == "amqps" { 5671 } else { 5672 }),
+        port.unwrap_or(if scheme == "amqp" { 5672 } else { 5671 }),
     ))
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn parse(dsn: &str) -> Result<Endpoint> {
-        Endpoint::parse(dsn, &QueueOptions::default())
-    }
-
-    #[test]
-    fn a_dsn_with_everything() {
-        let endpoint = parse("amqps://me:p%40ss:w@one.example:5999,[::1]/a%2Fb").unwrap();
-        let Target::Network { hosts, tls } = &endpoint.target else {
-            panic!("not a network endpoint");
-        };
-        assert!(tls);
-        assert_eq!(hosts[0], ("one.example".to_owned(), 5999));
-        assert_eq!(hosts[1], ("::1".to_owned(), 5671));
-        let (user, password) = endpoint.credentials.as_ref().unwrap();
-        assert_eq!((user.as_str(), password.as_str()), ("me", "p@ss:w"));
-        assert_eq!(endpoint.vhost.as_deref(), Some("a/b"));
-        assert_eq!(
-            endpoint.label(),
-            "amqps://me@one.example:5999,[::1]:5671/a/b"
-        );
-    }
-
-    #[test]
-    fn port_80_is_kept() {
-        let endpoint = parse("amqp://host:80").unwrap();
-        assert_eq!(endpoint.label(), "amqp://host:80");
-    }
-
-    #[test]
-    fn wrong_dsns_are_named_and_never_repeated() {
-        for dsn in [
-            "",
-            "localhost",
-            "ampq://u:s3cret@h",
-            "amqp://u:s3cret@",
-            "amqp://u:s3cret@h:99999",
-            "amqp://u:s3cret@h:0",
-            "amqp://u:s3cret@h ost",
-            "embedded://u:s3cret@x",
-            "amqp://u:s3cret",
-            "amqp://u:s3cret/x@h",
-            "amqp://u:12/s3cret@h",
-            "amqp://u:12?s3cret@h",
-            "amqp://u:x@s3cret/y@h",
-            "u:s3cret://x@h",
-            "u:s3cret@h",
-            "u:12?s3cret#x://h",
-        ] {
-            let error = split_query(dsn)
-                .and_then(|(address, _)| parse(address))
-                .unwrap_err();
-            assert_eq!(error.kind(), crate::ErrorKind::Config, "{dsn}");
-            assert!(!error.message().contains("s3cret"), "{error}");
-        }
-        let error = parse("ampq://h").unwrap_err();
-        assert!(
-            error.message().contains("did you mean 'amqp://'"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn tls_options_are_not_ignored_by_a_connection_without_tls() {
-        let mut options = QueueOptions::default();
-        options.tls.root_ca = Some("/ca.pem".into());
-        let error = Endpoint::parse("amqp://h", &options).unwrap_err();
-        assert!(error.message().contains("use amqps://"), "{error}");
-        assert!(Endpoint::parse("amqps://h", &options).is_ok());
-    }
-
-    #[test]
-    fn debug_has_no_password() {
-        let endpoint = parse("amqp://u:s3cret@h").unwrap();
-        assert!(!format!("{endpoint:?}").contains("s3cret"));
-    }
-
-    #[test]
-    fn the_query_becomes_options() {
-        let (address, options) = split_query("amqp://h?timeout=5&tls.root_ca=%2Fca.pem").unwrap();
-        assert_eq!(address, "amqp://h");
-        let options = QueueOptions::default().apply("DSN", &options).unwrap();
-        assert_eq!(options.timeout, Duration::from_secs(5));
-        assert_eq!(options.tls.root_ca, Some("/ca.pem".into()));
-    }
-}
+#[path = "endpoint_tests.rs"]
+mod tests;

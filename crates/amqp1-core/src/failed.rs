@@ -13,6 +13,7 @@ use crate::publisher::Publisher;
 use crate::pull::Pull;
 use crate::queue::Queue;
 use crate::retry::{FailedQueue, BROKERS_OWN};
+use crate::servicebus::entity;
 use crate::topology;
 use crate::wait::Wait;
 
@@ -27,7 +28,11 @@ const MAX_HELD: usize = 10_000;
 /// # Errors
 /// Unsupported where the broker has no dead-letter queue of its own.
 pub(crate) fn queue_name(definition: &Definition, configured: &FailedQueue) -> Result<String> {
+    let service_bus = definition.endpoint.service_bus.is_some();
     match configured {
+        FailedQueue::Usual | FailedQueue::BrokersOwn if service_bus => {
+            Ok(entity::dead_letter_queue(&definition.broker_queue))
+        }
         FailedQueue::Usual => Ok(format!("{}.failed", definition.broker_queue)),
         FailedQueue::Named(name) => Ok(name.clone()),
         FailedQueue::BrokersOwn => brokers_own(definition),
@@ -77,6 +82,8 @@ impl Queue {
             prefetch: usual.prefetch,
             retry: usual.retry.clone(),
             tls: usual.tls.clone(),
+            token: usual.token.clone(),
+            max_lock_renewal: usual.max_lock_renewal,
             ..QueueOptions::default()
         };
         let endpoint = Arc::clone(&definition.endpoint);
@@ -144,7 +151,7 @@ impl Queue {
         let mut moved = 0;
         for (index, job) in jobs.iter().enumerate() {
             if failures.iter().all(|(failed, _)| *failed != index as u64) {
-                job.leave();
+                job.leave(wait);
                 moved += 1;
             }
         }

@@ -84,7 +84,11 @@ fn again(channel: u16, frame: &Frame) {
     let mut out = Vec::new();
     match frame {
         Frame::Transfer(transfer, payload) => {
-            let delivery = transfer.delivery_id.map(|id| (id, transfer.settled));
+            let delivery = transfer.delivery_id.map(|delivery_id| frame::First {
+                delivery_id,
+                settled: transfer.settled,
+                format: 0,
+            });
             frame::encode_transfer(
                 &mut out,
                 channel,

@@ -5,6 +5,7 @@ use crate::error::{ErrorKind, Result};
 use crate::failure::Failure;
 use crate::format;
 use crate::format::envelope::now_millis;
+use crate::servicebus::locks::LockToken;
 use crate::source::Source;
 use crate::wait::Wait;
 
@@ -63,6 +64,16 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
         return Ok(None);
     };
     let delivery_id = incoming.delivery_id;
+    // On other brokers the tag is nobody's business.
+    let source_of_locks = attached.service_bus.as_ref();
+    let lock = source_of_locks.and_then(|_| LockToken::try_from(&*incoming.tag).ok());
+    let ids = (delivery_id, lock);
+    if let (Some(service_bus), false) = (source_of_locks, incoming.settled) {
+        // It comes again, or another has it by now.
+        if !service_bus.take(&incoming.tag) {
+            return Ok(Some(Taken::Nothing));
+        }
+    }
     let bytes = incoming.payload;
     let mapping = attached.dialect.property_mapping();
     let (decoded, error) = match format::decode(bytes.clone(), mapping) {
@@ -75,19 +86,22 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
     if let Some(error) = error {
         let definition = source.definition.clone();
         let settled = incoming.settled;
-        let delivery = Delivery::new(decoded, definition, attached, delivery_id, settled);
+        let delivery = Delivery::new(decoded, definition, attached, ids, settled);
         return Ok(Some(Taken::Poison(Box::new(Poison { delivery, error }))));
     }
     let expires_at = decoded.expires_at;
     let expired = expires_at.is_some_and(|at| at < now_millis());
     let settled = incoming.settled || auto_ack || decoded.auto_ack;
     if expired || (settled && !incoming.settled) {
+        if let (Some(locks), Some(lock)) = (source_of_locks.and_then(|s| s.locks()), lock) {
+            locks.forget(&lock);
+        }
         // Lost with its link: it comes again.
         if attached.accept(delivery_id).is_err() || expired {
             return Ok(Some(Taken::Nothing));
         }
     }
     let definition = source.definition.clone();
-    let delivery = Delivery::new(decoded, definition, attached, delivery_id, settled);
+    let delivery = Delivery::new(decoded, definition, attached, ids, settled);
     Ok(Some(Taken::Job(Box::new(delivery))))
 }

@@ -58,6 +58,8 @@ pub struct JobOptions<'a> {
     pub trace_id: Option<Cow<'a, str>>,
     /// Group (session) id, carried as group-id.
     pub group: Option<Cow<'a, str>>,
+    /// Jobs of one key stay together and in order (Service Bus, partitioned entities).
+    pub partition_key: Option<Cow<'a, str>>,
     /// Routing key for this one job, instead of the queue's.
     pub routing_key: Option<Cow<'a, str>>,
     /// Whether the message survives a broker restart; true by default.
@@ -70,7 +72,7 @@ pub struct JobOptions<'a> {
 
 impl JobOptions<'_> {
     /// The names of the options, as PHP writes them.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 12] = [
         "priority",
         "delay",
         "headers",
@@ -78,6 +80,7 @@ impl JobOptions<'_> {
         "id",
         "trace_id",
         "group",
+        "partition_key",
         "routing_key",
         "durable",
         "auto_ack",

@@ -36,6 +36,7 @@ pub mod queue;
 pub mod retry;
 mod route;
 mod runtime;
+pub mod servicebus;
 mod source;
 pub mod suggest;
 mod sync;

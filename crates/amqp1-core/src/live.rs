@@ -14,6 +14,8 @@ use crate::management::Management;
 use crate::options::QueueOptions;
 use crate::pool::{self, Role};
 use crate::route::Destination;
+use crate::servicebus::access::Access;
+use crate::servicebus::client::Client;
 use crate::sync::Mutex;
 use crate::topology::{queue_path, Strictness, Topology};
 use crate::wait::Wait;
@@ -51,6 +53,18 @@ struct Cached {
 pub(crate) struct Live {
     pub connection: Connection,
     pub dialect: &'static dyn Dialect,
+    /// What Service Bus has besides.
+    pub service_bus: Option<Arc<Client>>,
+}
+
+impl Live {
+    /// The broker knows who we are, as far as it wants to for this address.
+    pub fn authorize(&self, definition: &Definition, address: &str, wait: &Wait<'_>) -> Result<()> {
+        match &self.service_bus {
+            Some(client) => client.authorize(address, definition.options.token.as_ref(), wait),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Definition {
@@ -71,6 +85,36 @@ impl Definition {
         }
     }
 
+    /// What would have to be declared, and cannot be over AMQP.
+    fn check_for_service_bus(&self) -> Result<()> {
+        if let Some(exchange) = &self.options.exchange {
+            return Err(Error::unsupported(format!(
+                "{}: exchange '{exchange}': Service Bus has no exchanges; push to a topic by its name, and leave the option out",
+                self.describe()
+            )));
+        }
+        let wanted = self.options.topology.beyond_classic(&self.options);
+        match wanted.filter(|_| self.options.declare) {
+            None => Ok(()),
+            Some(option) => Err(Error::unsupported(format!(
+                "{}: option '{option}': Service Bus declares nothing over AMQP; make the queue in Azure as it is to be, and leave the option out, or set 'declare' to false",
+                self.describe()
+            ))),
+        }
+    }
+
+    /// The broker found the token over, before we did: true when another one can be had,
+    /// and is the next time.
+    pub fn renews_token(&self, role: Role, error: &Error) -> bool {
+        let by_link = error.condition() == Some("amqp:unauthorized-access");
+        let access = self.endpoint.service_bus.as_ref();
+        if !by_link || !access.is_some_and(Access::has_more_tokens) {
+            return false;
+        }
+        pool::forget_tokens(&self.endpoint, role);
+        true
+    }
+
     /// For messages: `queue 'orders' at amqp://…`.
     pub fn describe(&self) -> String {
         format!("queue '{}' at {}", self.broker_queue, self.endpoint.label())
@@ -88,10 +132,16 @@ impl Definition {
     pub fn connect(&self, role: Role, wait: &Wait<'_>) -> Result<Live> {
         let redial = self.options.redial_timeout;
         let connection = pool::connection(&self.endpoint, role, redial, wait)?;
-        let dialect = dialect::detect(connection.remote());
+        let dialect = dialect::detect(connection.remote(), &self.endpoint);
+        let mut service_bus = None;
+        if dialect.is_service_bus() {
+            self.check_for_service_bus()?;
+            service_bus = Some(pool::service_bus(&self.endpoint, role, &connection)?);
+        }
         Ok(Live {
             connection,
             dialect,
+            service_bus,
         })
     }
 
@@ -253,13 +303,21 @@ impl Definition {
 
     /// The usual way of a job: to the queue or its exchange, without delay.
     pub fn usual(&self, wait: &Wait<'_>) -> Result<(Live, SenderLink)> {
+        let mut usual = None;
         if let Some(cached) = self.cached.lock().as_ref() {
             if cached.generation == fork::generation() && cached.sender.failed().is_none() {
-                return Ok((cached.live.clone(), cached.sender.clone()));
+                usual = Some((cached.live.clone(), cached.sender.clone()));
             }
+        }
+        if let Some((live, sender)) = usual {
+            if let Some(client) = &live.service_bus {
+                client.ask_if_due(self.options.token.as_ref(), wait)?;
+            }
+            return Ok((live, sender));
         }
         let live = self.live(Role::Publish, wait)?;
         let address = self.place(&Destination::Usual).address(live.dialect)?;
+        live.authorize(self, &address, wait)?;
         let sender = pool::sender(&self.endpoint, &live.connection, Some(&address))?;
         let cached = Cached {
             generation: fork::generation(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::connection::{Connection, LinkPair};
+use crate::connection::{Connection, LinkPair, Node};
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::sync::Mutex;
@@ -119,12 +119,13 @@ impl Management {
     /// Attaches the pair. Does not wait.
     pub fn open(connection: &Connection) -> Result<Self> {
         let signal = Signal::new();
-        let pair = LinkPair::open(connection, NODE, signal.clone())?.ok_or_else(|| {
-            Error::connection(format!(
-                "{}: all of the connection's sessions are in use",
-                connection.label()
-            ))
-        })?;
+        let pair =
+            LinkPair::open(connection, &Node::Paired(NODE), signal.clone())?.ok_or_else(|| {
+                Error::connection(format!(
+                    "{}: all of the connection's sessions are in use",
+                    connection.label()
+                ))
+            })?;
         Ok(Self {
             pair,
             signal,

@@ -8,11 +8,22 @@ use crate::format::Format;
 use crate::input::Input;
 use crate::place::Place;
 use crate::retry::RetryOptions;
+use crate::servicebus::token::{Token, TokenOption};
 use crate::suggest::unknown_option;
 use crate::topology::options::{exchange_type, TopologyOptions};
 
 /// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Which broker's ways are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DialectOption {
+    /// Found from the DSN, and from what the broker says of itself.
+    #[default]
+    Auto,
+    /// Service Bus, or what behaves as it does.
+    ServiceBus,
+}
 
 /// TLS files and switches. Paths are read when a connection is dialled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -68,6 +79,13 @@ pub struct QueueOptions {
     pub retry: RetryOptions,
     /// TLS files.
     pub tls: TlsOptions,
+    /// Which broker's ways are used. Default: found out.
+    pub dialect: DialectOption,
+    /// Tokens in place of a key (Service Bus).
+    pub token: Option<TokenOption>,
+    /// How long the locks of a job in hand, or in the buffer, are renewed in the background
+    /// (Service Bus). Default 300 s; zero: never.
+    pub max_lock_renewal: Duration,
 }
 
 impl Default for QueueOptions {
@@ -92,6 +110,9 @@ impl Default for QueueOptions {
             format: Format::default(),
             retry: RetryOptions::default(),
             tls: TlsOptions::default(),
+            dialect: DialectOption::Auto,
+            token: None,
+            max_lock_renewal: Duration::from_secs(300),
         }
     }
 }
@@ -129,6 +150,9 @@ impl QueueOptions {
         "failed_queue",
         "requeue_on_fail",
         "tls",
+        "dialect",
+        "token",
+        "max_lock_renewal",
     ];
 
     /// Reads the options written at `place` over `self` (the defaults). `null` leaves a default.
@@ -168,6 +192,9 @@ impl QueueOptions {
                 "ttl" => self.ttl = Some(value.seconds(path)?),
                 "format" => self.format = format(&value.text(path)?, path)?,
                 "tls" => self.tls = tls(value, path)?,
+                "dialect" => self.dialect = dialect(&value.text(path)?, path)?,
+                "token" => self.token = Some(token(value, path)?),
+                "max_lock_renewal" => self.max_lock_renewal = value.seconds(path)?,
                 name => {
                     if !self.retry.read(name, value, path)? {
                         self.topology.set(name, value, path)?;
@@ -198,6 +225,26 @@ fn not_empty(text: String, path: &str) -> Result<String> {
         return Err(Error::config(format!("{path}: must not be empty")));
     }
     Ok(text)
+}
+
+fn dialect(text: &str, path: &str) -> Result<DialectOption> {
+    match text {
+        "auto" => Ok(DialectOption::Auto),
+        "servicebus" => Ok(DialectOption::ServiceBus),
+        other => Err(Error::config(format!(
+            "{path}: expected 'auto' or 'servicebus', got '{other}'"
+        ))),
+    }
+}
+
+fn token(value: &Input, path: &str) -> Result<TokenOption> {
+    // Not repeated: it is a secret.
+    let wrong = |why: &str| Error::config(format!("{path}: {why}"));
+    let Input::Text(text) = value else {
+        return Err(wrong("expected a token or a callable that gives one"));
+    };
+    let token = Token::read(text).map_err(|why| wrong(&format!("it {why}")))?;
+    Ok(TokenOption::Fixed(token))
 }
 
 fn format(text: &str, path: &str) -> Result<Format> {
@@ -261,6 +308,25 @@ fn file(value: &Input, path: &str) -> Result<PathBuf> {
     not_empty(text.clone(), path).map(PathBuf::from)
 }
 
+/// Which session a consumer takes (Service Bus).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionOption {
+    /// The next free one that has jobs, and when that has no more, the next.
+    Next,
+    /// The one of this id.
+    Id(String),
+}
+
+fn session_id(value: &Input, path: &str) -> Result<String> {
+    let id = not_empty(value.text(path)?, path)?;
+    if id.len() > 128 {
+        return Err(Error::config(format!(
+            "{path}: longer than 128 bytes, which Service Bus does not take"
+        )));
+    }
+    Ok(id)
+}
+
 /// What a `Consumer` can be told; `None` leaves it to each queue.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConsumerOptions {
@@ -273,7 +339,7 @@ pub struct ConsumerOptions {
     /// Settle each job when it is handed out. Default false.
     pub auto_ack: bool,
     /// The session to take (Service Bus).
-    pub session: Option<String>,
+    pub session: Option<SessionOption>,
     /// What becomes of a job that failed; where it is silent, the queue's own say.
     pub retry: RetryOptions,
 }
@@ -316,7 +382,11 @@ impl ConsumerOptions {
                     self.priority = Some(value.int(path, range)? as i32);
                 }
                 ("auto_ack", value) => self.auto_ack = value.bool(path)?,
-                ("session", value) => self.session = Some(value.text(path)?),
+                ("session", Input::Bool(true)) => self.session = Some(SessionOption::Next),
+                ("session", Input::Bool(false)) => self.session = None,
+                ("session", value) => {
+                    self.session = Some(SessionOption::Id(session_id(value, path)?));
+                }
                 (name, value) => {
                     self.retry.read(name, value, path)?;
                 }

@@ -4,6 +4,9 @@
 //! connection, because a broker that blocks publishers stops reading from it.
 //! Only PHP's thread locks the pool, so a fork never happens while it is locked.
 
+mod info;
+mod service_bus;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +18,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
 use crate::management::Management;
 use crate::runtime;
+use crate::servicebus::client::Client;
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
+
+pub use self::info::{pool_info, ConnectionInfo, PoolInfo};
+pub use self::service_bus::forget_callback;
+pub(crate) use self::service_bus::{forget_tokens, service_bus};
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +62,7 @@ struct Entry {
     connection: Connection,
     senders: HashMap<Option<String>, (SenderLink, Instant)>,
     management: Option<Management>,
+    service_bus: Option<Arc<Client>>,
     scout: Option<Scout>,
     /// What was declared (or found) over this connection.
     declared: HashMap<String, Instant>,
@@ -146,6 +155,7 @@ pub(crate) fn connection(
             connection: connection.clone(),
             senders: HashMap::new(),
             management: None,
+            service_bus: None,
             scout: None,
             declared: HashMap::new(),
             give_up: None,
@@ -429,50 +439,6 @@ pub(crate) fn forget_declared(endpoint: &Arc<Endpoint>, role: Role) {
             entry.declared.clear();
         }
     });
-}
-
-/// One pooled connection, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionInfo {
-    /// The endpoint, without secrets.
-    pub endpoint: String,
-    /// `push` or `consume`.
-    pub role: &'static str,
-    /// `open`, or why it is lost.
-    pub state: String,
-    /// Sessions in use on it.
-    pub sessions: usize,
-}
-
-/// The pool of this process, for people.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PoolInfo {
-    /// The I/O thread runs.
-    pub runtime_started: bool,
-    /// The pooled connections.
-    pub connections: Vec<ConnectionInfo>,
-}
-
-/// The state of the pool; starts nothing.
-#[must_use]
-pub fn pool_info() -> PoolInfo {
-    let connections = with_pool(|pool| {
-        let entries = pool.entries.iter();
-        let infos = entries.map(|((endpoint, role), entry)| ConnectionInfo {
-            endpoint: endpoint.label().to_owned(),
-            role: role.as_str(),
-            state: match entry.connection.lost() {
-                None => "open".to_owned(),
-                Some(error) => error.message().to_owned(),
-            },
-            sessions: entry.connection.session_count(),
-        });
-        infos.collect()
-    });
-    PoolInfo {
-        runtime_started: runtime::is_started(),
-        connections,
-    }
 }
 
 /// Closes this process's connections in good order and ends the I/O thread,

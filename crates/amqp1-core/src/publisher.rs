@@ -4,6 +4,7 @@
 //! under the same message-id, within the deadline. What was confirmed is never
 //! sent again.
 
+mod resend;
 mod verify;
 
 use std::collections::VecDeque;
@@ -12,16 +13,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
+use crate::connection::{Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
 use crate::format::copy::{copy, Changes};
 use crate::format::envelope::{now_millis, Envelope};
 use crate::format::{self, Decoded};
-use crate::job::Job;
+use crate::id;
+use crate::job::{Job, JobOptions};
 use crate::live::Definition;
 use crate::pool::{self, Role};
 use crate::route::{Destination, Route};
+use crate::servicebus::batch::{BatchKey, Batches};
+use crate::servicebus::constants::BATCH_FORMAT;
+use crate::servicebus::refusal;
 use crate::wait::Wait;
 
 /// Unconfirmed jobs at the most.
@@ -65,6 +70,8 @@ pub(crate) struct Publisher {
     /// Accepted; whether their queue exists is to be seen.
     unsure: Vec<u64>,
     failures: Vec<(u64, Error)>,
+    /// Many jobs in one message (Service Bus).
+    batches: Option<Batches>,
     generation: u64,
 }
 
@@ -80,8 +87,17 @@ impl Publisher {
             lost: Vec::new(),
             unsure: Vec::new(),
             failures: Vec::new(),
+            batches: None,
             generation: fork::generation(),
         }
+    }
+
+    /// For many jobs, which go together where the broker takes that.
+    pub fn for_many(definition: Arc<Definition>) -> Self {
+        let together = definition.endpoint.service_bus.is_some();
+        let mut publisher = Self::new(definition);
+        publisher.batches = together.then(Batches::default);
+        publisher
     }
 
     /// The caller's iterable may fork between two jobs. The outcomes come to the
@@ -145,12 +161,22 @@ impl Publisher {
             delay_mark: route.delay_mark,
             to: route.to.as_deref(),
             routing_key: definition.routing_key_of(&destination),
+            partition_key: job.options.partition_key.as_deref(),
         };
+        if definition.endpoint.service_bus.is_none() && envelope.partition_key.is_some() {
+            return Err(Error::unsupported(format!(
+                "{}: option 'partition_key': this broker has no partitions; leave it out",
+                definition.describe()
+            )));
+        }
         let mapping = || {
             let live = definition.connect(Role::Publish, wait)?;
             Ok(live.dialect.property_mapping())
         };
         let payload = format::encode(options.format, job, &envelope, mapping)?;
+        if self.batches.is_some() && destination == Destination::Usual {
+            return self.gather(payload, &job.options, &route, delay, wait);
+        }
         self.dispatch(payload, route, destination, delay, wait)
     }
 
@@ -170,7 +196,15 @@ impl Publisher {
         let route = definition.route(&destination, delay, wait)?;
         let expires_in = changes.ttl.filter(|_| route.ttl_is_lost);
         let expires_in = expires_in.map(|ttl| ttl + delay);
+        let message_id = definition
+            .endpoint
+            .service_bus
+            .as_ref()
+            .map(|_| id::job_id());
         let changes = Changes {
+            // Within the window of duplicate detection the service takes the copy for its
+            // original, confirms it, and drops it.
+            message_id: message_id.as_deref(),
             to: route.to.as_deref(),
             delay_mark: route.delay_mark,
             ttl: changes.ttl.filter(|_| !route.ttl_is_lost),
@@ -220,6 +254,64 @@ impl Publisher {
         Ok(())
     }
 
+    /// One more job for the batch that is being filled; it goes when it is full.
+    fn gather(
+        &mut self,
+        payload: Bytes,
+        options: &JobOptions<'_>,
+        route: &Route,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        let ready = route.sender.ready(wait);
+        let lost = match &ready {
+            // The link has ended: sent again like one that was lost on its way.
+            Err(error) if error.kind() == ErrorKind::Connection => Some(error.clone()),
+            _ => None,
+        };
+        let limit = if lost.is_some() { 0 } else { ready? };
+        self.check_size(&limit, payload.len())?;
+        let key = BatchKey::of(options);
+        let index = self.next_index();
+        let fits = |batches: &Batches| batches.has_room(index, &key, payload.len(), limit);
+        if lost.is_some() || !self.batches.as_ref().is_some_and(fits) {
+            self.send_batch();
+        }
+        self.bytes += payload.len();
+        self.window.push_back(Some(Sent {
+            payload: payload.clone(),
+            destination: Destination::Usual,
+            delay,
+            released_is_taken: route.released_is_taken,
+            to_queue: route.to_queue,
+            unsure: false,
+            resent: 0,
+        }));
+        match (lost, &mut self.batches) {
+            (Some(error), _) => self.lost.push((index, error)),
+            (None, Some(batches)) => batches.add(index, key, &payload, &route.sender),
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Sends the batch that is being filled.
+    fn send_batch(&mut self) {
+        let Some(batch) = self.batches.as_mut().and_then(Batches::take) else {
+            return;
+        };
+        let tracked = Tracked {
+            tracker: self.tracker.clone(),
+            index: batch.first,
+        };
+        if let Err(error) = batch.sender.send_format(batch.body, BATCH_FORMAT, tracked) {
+            self.batches.as_mut().and_then(|all| all.sent(batch.first));
+            let members = batch.first..batch.first + batch.count;
+            self.lost
+                .extend(members.map(|index| (index, error.clone())));
+        }
+    }
+
     fn check_size(&self, limit: &u64, size: usize) -> Result<()> {
         if *limit == 0 || size as u64 <= *limit {
             return Ok(());
@@ -252,6 +344,7 @@ impl Publisher {
     /// deadline passed first.
     fn settle(&mut self, pending: usize, wait: &Wait<'_>) -> Result<bool> {
         self.check_process()?;
+        self.send_batch();
         loop {
             let left = self.collect(pending);
             if !self.lost.is_empty() {
@@ -281,11 +374,30 @@ impl Publisher {
         let mut outcomes = std::mem::take(&mut self.outcomes);
         let left = self.tracker.take(&mut outcomes, wake_at);
         for (index, outcome) in outcomes.drain(..) {
-            self.note(index, outcome);
+            match self.batches.as_mut().and_then(|all| all.sent(index)) {
+                Some(count) if count > 1 => self.note_batch(index, count, &outcome),
+                _ => self.note(index, outcome),
+            }
         }
         self.outcomes = outcomes;
         self.trim();
         left
+    }
+
+    /// A batch is taken or refused as a whole: when it is refused, each of its jobs is sent
+    /// alone, so that none fails for another.
+    fn note_batch(&mut self, first: u64, count: u64, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Rejected(Some((condition, _))) if !refusal::passes(condition) => {
+                Outcome::Lost(Error::connection(format!(
+                    "a batch was refused: {condition}"
+                )))
+            }
+            other => other.clone(),
+        };
+        for index in first..first + count {
+            self.note(index, outcome.clone());
+        }
     }
 
     fn note(&mut self, index: u64, outcome: Outcome) {
@@ -313,8 +425,15 @@ impl Publisher {
                 let error = Error::connection("the queue is not ready yet (rejected)");
                 return self.lost.push((index, error));
             }
+            (Outcome::Rejected(Some((condition, description))), Some(_))
+                if self.definition.endpoint.service_bus.is_some() && refusal::passes(condition) =>
+            {
+                let why = description.as_deref().unwrap_or("no description");
+                let error = Error::rejected(format!("the service refused it: {condition}: {why}"));
+                return self.lost.push((index, error.with_condition(condition)));
+            }
             (outcome, Some(sent)) => {
-                let error = failure(&self.definition, &sent.destination, outcome);
+                let error = resend::failure(&self.definition, &sent.destination, outcome);
                 self.failures.push((index, error));
             }
         }
@@ -328,86 +447,6 @@ impl Publisher {
             self.window.pop_front();
             self.base += 1;
         }
-    }
-
-    /// Sends again what was lost, on a new connection or link.
-    fn resend(&mut self, wait: &Wait<'_>) -> Result<()> {
-        let lost = std::mem::take(&mut self.lost);
-        let mut paused = false;
-        for (index, error) in lost {
-            let position = index.wrapping_sub(self.base) as usize;
-            let Some(Some(sent)) = self.window.get_mut(position) else {
-                continue;
-            };
-            sent.resent += 1;
-            // A queue that is gone is declared again once; a link that keeps
-            // failing while the connection stands is not worth the deadline.
-            let again = match error.kind() {
-                ErrorKind::Connection => !wait.left().is_zero(),
-                ErrorKind::QueueNotFound => sent.resent == 1 && self.definition.options.declare,
-                _ => false,
-            };
-            if error.kind() == ErrorKind::QueueNotFound {
-                self.definition.forget_declared();
-            }
-            if !again {
-                self.fail(index, self.explain(error));
-                continue;
-            }
-            // One pause for all of them, the longer the more often they were lost.
-            let pause = Duration::from_millis(20) * (sent.resent - 1).min(50);
-            if !pause.is_zero() && !paused {
-                wait.sleep(pause)?;
-                paused = true;
-            }
-            if let Err(error) = self.resend_one(index, wait) {
-                if error.kind() == ErrorKind::Interrupted {
-                    return Err(error);
-                }
-                self.fail(index, self.explain(error));
-            }
-        }
-        Ok(())
-    }
-
-    fn resend_one(&mut self, index: u64, wait: &Wait<'_>) -> Result<()> {
-        let position = index.wrapping_sub(self.base) as usize;
-        let Some(Some(sent)) = self.window.get(position) else {
-            return Ok(());
-        };
-        let route = self.definition.route(&sent.destination, sent.delay, wait)?;
-        let tracked = Tracked {
-            tracker: self.tracker.clone(),
-            index,
-        };
-        let resent = route.sender.send(sent.payload.clone(), tracked, true);
-        if let Err(error) = resent {
-            self.lost.push((index, error));
-        }
-        Ok(())
-    }
-
-    fn fail(&mut self, index: u64, error: Error) {
-        self.failures.push((index, error));
-        let position = index.wrapping_sub(self.base) as usize;
-        if let Some(slot) = self.window.get_mut(position) {
-            if let Some(sent) = slot.take() {
-                self.bytes -= sent.payload.len();
-            }
-        }
-    }
-
-    fn explain(&self, error: Error) -> Error {
-        let hint = match error.kind() {
-            ErrorKind::QueueNotFound => "; create it, or leave the option 'declare' on",
-            // It was sent once, and its confirmation may be what was lost.
-            ErrorKind::Connection | ErrorKind::Timeout => "; whether it has the job is unknown",
-            _ => "",
-        };
-        Error::new(
-            error.kind(),
-            format!("{}: {}{hint}", self.definition.describe(), error.message()),
-        )
     }
 
     /// Waits for every outcome; what has none at the deadline is a timeout.
@@ -442,31 +481,5 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         // A job whose call has ended must not be sent by a broker's late credit.
         self.tracker.abandon();
-    }
-}
-
-/// The error that a negative outcome is.
-fn failure(definition: &Definition, destination: &Destination, outcome: &Outcome) -> Error {
-    let what = definition.describe();
-    match outcome {
-        Outcome::Released => Error::unroutable(format!(
-            "{what}: the broker has no queue for the job (released by {}): create the queue, or bind one",
-            definition.name_of(destination)
-        )),
-        Outcome::Rejected(Some((condition, description))) => {
-            let kind = match condition_kind(condition) {
-                ErrorKind::QueueNotFound => ErrorKind::QueueNotFound,
-                _ => ErrorKind::Rejected,
-            };
-            let description = description.as_deref().unwrap_or("no description");
-            Error::new(
-                kind,
-                format!("{what}: the broker refused the job: {condition}: {description}"),
-            )
-            .with_condition(condition)
-        }
-        _ => Error::rejected(format!(
-            "{what}: the broker refused the job without a reason; the queue may be full"
-        )),
     }
 }

@@ -43,7 +43,7 @@ pub struct QueueStats {
     /// Delivered and not settled.
     pub reserved: Option<u64>,
     /// Consumers attached.
-    pub consumers: u64,
+    pub consumers: Option<u64>,
     /// Who says so.
     pub broker: BrokerInfo,
 }
@@ -91,7 +91,9 @@ impl Queue {
     pub fn new(dsn: &str, queue: Option<&str>, options: QueueOptions) -> Result<Self> {
         let (address, _) = split_query(dsn)?;
         let endpoint = Endpoint::parse(address, &options)?;
-        Self::at(endpoint, queue.unwrap_or(DEFAULT_QUEUE), options)
+        let entity = endpoint.entity.clone();
+        let queue = queue.or(entity.as_deref()).unwrap_or(DEFAULT_QUEUE);
+        Self::at(endpoint, queue, options)
     }
 
     /// A queue at an endpoint that was made with these options.
@@ -101,6 +103,12 @@ impl Queue {
     pub fn at(endpoint: Endpoint, queue: &str, options: QueueOptions) -> Result<Self> {
         options.check()?;
         tls::check(&endpoint.tls)?;
+        let other = |entity: &&String| !entity.eq_ignore_ascii_case(queue);
+        if let Some(entity) = endpoint.entity.as_ref().filter(other) {
+            return Err(Error::config(format!(
+                "the DSN is for '{entity}' alone, and not for the queue '{queue}'"
+            )));
+        }
         if queue.is_empty() {
             return Err(Error::config("the queue's name must not be empty"));
         }
@@ -208,6 +216,9 @@ impl Queue {
     /// # Errors
     /// Config when what exists differs; Unsupported where the broker has no management.
     pub fn setup(&self, wait: &Wait<'_>) -> Result<()> {
+        if self.definition.endpoint.service_bus.is_some() {
+            return self.definition.exists(wait);
+        }
         let topology = self.definition.topology();
         self.managed("setup()", wait, |management| {
             topology.declare(management, Strictness::ReportDifferences, wait)
@@ -219,6 +230,9 @@ impl Queue {
     /// # Errors
     /// QueueNotFound; Unsupported where the broker has no management.
     pub fn purge(&self, wait: &Wait<'_>) -> Result<u64> {
+        if self.definition.endpoint.service_bus.is_some() {
+            return self.receive_and_delete(wait);
+        }
         self.declared(wait)?;
         let path = format!("{}/messages", queue_path(&self.definition.broker_queue));
         let answer = self.managed("purge()", wait, |management| {
@@ -236,6 +250,9 @@ impl Queue {
     /// # Errors
     /// QueueNotFound; Unsupported where the broker has no management.
     pub fn count(&self, wait: &Wait<'_>) -> Result<u64> {
+        if self.definition.endpoint.service_bus.is_some() {
+            return Ok(self.definition.look(wait)?.active);
+        }
         Ok(self.figures(wait)?.number("message_count").unwrap_or(0))
     }
 
@@ -247,6 +264,17 @@ impl Queue {
         let live = self
             .definition
             .connect(self.definition.management_role(), wait)?;
+        if live.dialect.is_service_bus() {
+            let seen = self.definition.look(wait)?;
+            return Ok(QueueStats {
+                active: seen.active + seen.scheduled,
+                delayed: Some(seen.scheduled),
+                ready: seen.active,
+                reserved: None,
+                consumers: None,
+                broker: BrokerInfo::of(&live),
+            });
+        }
         let answer = self.figures(wait)?;
         let ready = answer.number("message_count").unwrap_or(0);
         let reserved = answer.number("unsettled_count");
@@ -259,7 +287,7 @@ impl Queue {
             delayed,
             ready,
             reserved,
-            consumers: answer.number("consumer_count").unwrap_or(0),
+            consumers: Some(answer.number("consumer_count").unwrap_or(0)),
             broker: BrokerInfo::of(&live),
         })
     }

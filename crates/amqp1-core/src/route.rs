@@ -75,6 +75,7 @@ impl Definition {
             self.declare_other(queue, wait)?;
         }
         let address = place.address(live.dialect)?;
+        live.authorize(self, &address, wait)?;
         self.addressed(&live, address, place.exchange.is_none(), DelayMark::None)
     }
 
@@ -190,6 +191,7 @@ impl Definition {
             }),
             (DelaySupport::EnqueueTime, _) => {
                 let address = place.address(live.dialect)?;
+                live.authorize(self, &address, wait)?;
                 self.addressed(
                     live,
                     address,

@@ -1,5 +1,7 @@
 //! One queue of a consumer: its receiver link, attached again when it was lost.
 
+mod service_bus;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -15,6 +17,9 @@ use crate::live::Definition;
 use crate::options::ConsumerOptions;
 use crate::pool::{self, Role};
 use crate::retry::{Redelivery, RetryOptions};
+use crate::servicebus::refusal;
+use crate::servicebus::settle::ServiceBusSource;
+use crate::servicebus::turn::Turn;
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
 
@@ -25,6 +30,8 @@ pub(crate) struct Source {
     prefetch: u32,
     priority: Option<i32>,
     retry: RetryOptions,
+    /// The sessions it takes (Service Bus).
+    turn: Option<Turn>,
     attached: Mutex<Option<Attached>>,
     /// The consumer wants nothing of it.
     held: AtomicBool,
@@ -59,9 +66,16 @@ pub(crate) struct HeldLink {
     pub retry: RetryOptions,
     /// Asked for when the first job is given back.
     redelivery: OnceLock<Redelivery>,
+    /// What it is besides on Service Bus.
+    pub service_bus: Option<ServiceBusSource>,
 }
 
 impl HeldLink {
+    /// The link's name, where it was given one (Service Bus).
+    pub fn name(&self) -> &str {
+        self.service_bus.as_ref().map_or("", ServiceBusSource::link)
+    }
+
     /// What the broker does about jobs of this queue that are given back.
     pub fn redelivery(&self, definition: &Definition, wait: &Wait<'_>) -> Result<Redelivery> {
         if let Some(known) = self.redelivery.get() {
@@ -92,6 +106,9 @@ impl Drop for HeldLink {
     fn drop(&mut self) {
         // A parent's link is not torn down by its child.
         if self.generation == fork::generation() {
+            if let Some(service_bus) = &self.service_bus {
+                service_bus.leave_session();
+            }
             self.link.close();
         }
     }
@@ -106,6 +123,7 @@ impl Source {
             prefetch: options.prefetch.unwrap_or(definition.options.prefetch),
             priority: options.priority,
             retry: options.retry.over(&definition.options.retry),
+            turn: options.session.clone().map(Turn::new),
             attached: Mutex::new(None),
             held: AtomicBool::new(false),
             told: AtomicBool::new(false),
@@ -129,14 +147,15 @@ impl Source {
         }
     }
 
-    /// There is a link of this process.
+    /// There is a link of this process, or one is asked for.
     pub fn is_attached(&self) -> bool {
-        self.attached().is_some()
+        self.attached().is_some() || self.turn.as_ref().is_some_and(Turn::is_asking)
     }
 
     /// Until when it is left alone, because it could not be attached.
     pub fn rests_until(&self) -> Option<Instant> {
-        self.rest.lock().map(|(_, until)| until)
+        self.session_rests_until()
+            .or(self.rest.lock().map(|(_, until)| until))
     }
 
     /// Attaches unless that is done; waits for the broker's answer. What fails
@@ -145,7 +164,7 @@ impl Source {
     /// # Errors
     /// What dialling, declaring or the attach failed with.
     pub fn attach(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
-        if self.attached().is_some() {
+        if self.is_attached() {
             return Ok(());
         }
         let attached = self.attach_now(signal, wait);
@@ -169,7 +188,10 @@ impl Source {
         // declaration while it is short of memory, and a worker that starts then
         // is what helps it.
         let mut declare = self.definition.options.exchange.is_some();
+        let service_bus = self.definition.endpoint.service_bus.is_some();
+        let (mut tries, mut may_renew) = (0, true);
         loop {
+            tries += 1;
             let attempt = || self.try_attach(declare, signal, wait);
             // Declaring is done over the connection of that role.
             let used = [Role::Consume, self.definition.management_role()];
@@ -182,7 +204,17 @@ impl Source {
                         && !wait.left().is_zero()
                         && pool::is_connected(&self.definition.endpoint, Role::Consume) =>
                 {
-                    wait.sleep(RETRY)?;
+                    let pause = match service_bus {
+                        false => Some(RETRY),
+                        true => refusal::pause(error.condition(), tries),
+                    };
+                    match pause.filter(|pause| *pause < wait.left()) {
+                        Some(pause) => wait.sleep(pause)?,
+                        None => return Err(error.context(self.definition.describe())),
+                    }
+                }
+                Err(error) if may_renew && self.definition.renews_token(Role::Consume, &error) => {
+                    may_renew = false;
                 }
                 Err(error) if error.kind() == ErrorKind::QueueNotFound && again => {
                     // Declared earlier, deleted since: once more.
@@ -212,7 +244,7 @@ impl Source {
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
             in_windows: live.dialect.overruns_credit(),
-            properties: Vec::new(),
+            ..ReceiverOptions::default()
         };
         if let Some(priority) = self.priority {
             let Some(property) = live.dialect.priority_property() else {
@@ -227,6 +259,11 @@ impl Source {
         }
         live.dialect.check_name(&definition.broker_queue)?;
         let address = live.dialect.queue_address(&definition.broker_queue);
+        let mut service_bus = None;
+        if let Some(client) = &live.service_bus {
+            live.authorize(definition, &address, wait)?;
+            service_bus = Some(self.service_bus(client, &address, &mut options));
+        }
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone())?;
         let Some(link) = link else {
             return Err(Error::connection(format!(
@@ -234,6 +271,21 @@ impl Source {
                 definition.describe()
             )));
         };
+        let held = |link, service_bus| {
+            Arc::new(HeldLink {
+                link,
+                generation: fork::generation(),
+                dialect: live.dialect,
+                address,
+                retry: self.retry.clone(),
+                redelivery: OnceLock::new(),
+                service_bus,
+            })
+        };
+        if let Some(turn) = &self.turn {
+            turn.ask(held(link, service_bus));
+            return Ok(());
+        }
         let answered = wait.until(signal, || match link.attached() {
             Ok(true) => Ok(Some(())),
             Ok(false) => Ok(None),
@@ -256,14 +308,7 @@ impl Source {
         self.told.store(false, Ordering::Relaxed);
         let mut lives = self.lives.lock();
         *lives = Some(Lives::begin(*lives));
-        *self.attached.lock() = Some(Arc::new(HeldLink {
-            link,
-            generation: fork::generation(),
-            dialect: live.dialect,
-            address,
-            retry: self.retry.clone(),
-            redelivery: OnceLock::new(),
-        }));
+        *self.attached.lock() = Some(held(link, service_bus));
         Ok(())
     }
 
@@ -271,14 +316,32 @@ impl Source {
     /// [`Source::attach`] makes a new one.
     pub fn take(&self) -> Result<Option<(Incoming, Attached)>> {
         let Some(attached) = self.attached() else {
+            if self.turn.is_some() {
+                self.take_session()?;
+            }
             return Ok(None);
         };
         match attached.take() {
-            Ok(Some(incoming)) => Ok(Some((incoming, attached))),
+            Ok(Some(incoming)) => {
+                if let Some(turn) = &self.turn {
+                    turn.note_job();
+                }
+                Ok(Some((incoming, attached)))
+            }
             Ok(None) => Ok(None),
             Err(error) => {
                 *self.attached.lock() = None;
-                Err(error)
+                if attached.service_bus.is_none() {
+                    return Err(error);
+                }
+                // A token that is over is no error before a new one is refused.
+                Err(match error.kind() {
+                    ErrorKind::Authentication => {
+                        self.definition.renews_token(Role::Consume, &error);
+                        Error::connection(error.message())
+                    }
+                    _ => Turn::lost(error),
+                })
             }
         }
     }
@@ -286,6 +349,9 @@ impl Source {
     /// Asks for nothing more and gives back what is buffered; or asks again, unless
     /// the pipeline is paused.
     pub fn set_paused(&self, paused: bool) {
+        if paused {
+            self.stop_asking();
+        }
         self.held.store(paused, Ordering::Relaxed);
         if let Some(attached) = self.attached() {
             self.tell(&attached, self.is_paused());
@@ -332,9 +398,13 @@ impl Source {
 
     /// Gives back everything that is not settled, and detaches.
     pub fn close(&self) {
+        self.stop_asking();
         // Ended by us: the next one need not wait.
         *self.lives.lock() = None;
         if let Some(attached) = self.attached() {
+            if let Some(service_bus) = &attached.service_bus {
+                service_bus.leave_session();
+            }
             attached.close();
             *self.attached.lock() = None;
         }

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::error::{Error, Result};
 use crate::fork;
 use crate::sync::{Condvar, Mutex};
@@ -161,6 +163,8 @@ pub struct Signal {
 struct SignalInner {
     state: Mutex<SignalState>,
     raised: Condvar,
+    /// Wakes a task as well.
+    task: Option<Arc<Notify>>,
 }
 
 #[derive(Debug, Default)]
@@ -176,6 +180,17 @@ impl Signal {
         Self::default()
     }
 
+    /// A signal that a task waits for besides, by `task`.
+    pub(crate) fn with_task(task: Arc<Notify>) -> Self {
+        let inner = SignalInner {
+            task: Some(task),
+            ..SignalInner::default()
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
     /// Wakes every waiter. A system call only when somebody waits.
     pub fn raise(&self) {
         let mut state = self.inner.state.lock();
@@ -184,6 +199,9 @@ impl Signal {
         drop(state);
         if waiting {
             self.inner.raised.notify_all();
+        }
+        if let Some(task) = &self.inner.task {
+            task.notify_one();
         }
     }
 

@@ -6,15 +6,16 @@ use crate::config::honour;
 use crate::endpoint::{split_query, Endpoint};
 use crate::error::{Error, Result};
 use crate::input::Input;
-use crate::options::QueueOptions;
+use crate::options::{DialectOption, QueueOptions};
 use crate::queue::Queue;
+use crate::servicebus::token::TokenOption;
 
 /// An address as it was written, with its variables put in.
 pub(super) struct Address {
     dsns: Vec<String>,
     path: String,
     /// The endpoint of the last pipeline: the next one's is the same, as a rule.
-    last: RefCell<Option<Endpoint>>,
+    last: RefCell<Option<(DialectOption, Option<TokenOption>, Endpoint)>>,
 }
 
 impl Address {
@@ -66,8 +67,10 @@ impl Address {
     pub fn endpoint(&self, options: &QueueOptions) -> Result<Endpoint> {
         let mut options = options.clone();
         honour::tls(self.is_encrypted(), "", &mut options);
-        if let Some(last) = self.last.borrow().as_ref() {
+        if let Some((dialect, token, last)) = self.last.borrow().as_ref() {
             let is_same = last.tls == options.tls
+                && *dialect == options.dialect
+                && *token == options.token
                 && last.container_id == options.container_id
                 && last.heartbeat == options.heartbeat;
             if is_same {
@@ -85,7 +88,7 @@ impl Address {
             });
         }
         let whole = whole.ok_or_else(|| in_path(Error::config("an address is missing")))?;
-        *self.last.borrow_mut() = Some(whole.clone());
+        *self.last.borrow_mut() = Some((options.dialect, options.token, whole.clone()));
         Ok(whole)
     }
 }

@@ -1,26 +1,12 @@
 //! Keys that a broker cannot honour: said once, not ignored in silence.
 
-use crate::endpoint::{Endpoint, Target};
+use crate::endpoint::Endpoint;
 use crate::input::Input;
 use crate::options::{QueueOptions, TlsOptions};
 
-/// Hosts of Azure Service Bus: the public cloud and the national ones.
-const SERVICE_BUS: [&str; 4] = [
-    ".servicebus.windows.net",
-    ".servicebus.usgovcloudapi.net",
-    ".servicebus.chinacloudapi.cn",
-    ".servicebus.cloudapi.de",
-];
-
 /// Known without asking the broker: nobody else has names there.
 pub(super) fn is_service_bus(endpoint: &Endpoint) -> bool {
-    let Target::Network { hosts, .. } = &endpoint.target else {
-        return false;
-    };
-    hosts.iter().any(|(host, _)| {
-        let host = host.to_ascii_lowercase();
-        SERVICE_BUS.iter().any(|suffix| host.ends_with(suffix))
-    })
+    endpoint.service_bus.is_some()
 }
 
 /// Takes `tls` from options for an address that does not encrypt; what is to be said of it.

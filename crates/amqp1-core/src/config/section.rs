@@ -6,7 +6,7 @@ use crate::config::honour;
 use crate::config::pipeline::Pipeline;
 use crate::error::{Error, Result};
 use crate::input::Input;
-use crate::options::{QueueOptions, TlsOptions};
+use crate::options::{DialectOption, QueueOptions, TlsOptions};
 use crate::place::Place;
 use crate::suggest;
 
@@ -158,7 +158,16 @@ impl Reader<'_> {
                 true => query.tls,
                 false => checked.tls,
             };
-            address.endpoint(&QueueOptions { tls, ..checked })?;
+            let dialect = match checked.dialect {
+                DialectOption::Auto => query.dialect,
+                own => own,
+            };
+            let checked = QueueOptions {
+                tls,
+                dialect,
+                ..checked
+            };
+            address.endpoint(&checked)?;
         }
         Ok((address, options))
     }

@@ -3,10 +3,14 @@
 use fe2o3_amqp_types::definitions as amqp;
 
 use crate::error::{Error, ErrorKind};
+use crate::servicebus::refusal;
 use crate::wire::read::{Reader, Value};
 
 /// The kind of failure that a condition means.
 pub(crate) fn kind(condition: &str) -> ErrorKind {
+    if let Some(kind) = refusal::kind(condition) {
+        return kind;
+    }
     match condition {
         "amqp:not-found" | "amqp:resource-deleted" => ErrorKind::QueueNotFound,
         "amqp:unauthorized-access" => ErrorKind::Authentication,

@@ -31,7 +31,7 @@ pub(crate) async fn dial(endpoint: &Endpoint, role: &str, timeout: Duration) -> 
     let opened = match &endpoint.target {
         Target::Embedded(name) => {
             let (ours, theirs) = tokio::io::duplex(PIPE);
-            embedded::serve(name, false, theirs);
+            embedded::serve(name, endpoint.service_bus.is_some(), theirs);
             opened(
                 ours,
                 endpoint,

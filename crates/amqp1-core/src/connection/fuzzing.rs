@@ -110,8 +110,8 @@ impl World {
             1 => {
                 let options = ReceiverOptions {
                     prefetch: choices.number().clamp(1, 65_535),
-                    properties: Vec::new(),
                     in_windows: choices.byte() % 2 == 0,
+                    ..ReceiverOptions::default()
                 };
                 let link = ReceiverLink::open(&self.connection, "a", &options, Signal::new());
                 if let Ok(Some(link)) = link {
@@ -119,7 +119,9 @@ impl World {
                 }
             }
             2 if links < MAX_LINKS => {
-                if let Ok(Some(pair)) = LinkPair::open(&self.connection, "m", Signal::new()) {
+                if let Ok(Some(pair)) =
+                    LinkPair::open(&self.connection, &super::Node::Paired("m"), Signal::new())
+                {
                     self.pairs.push(pair);
                 }
             }
@@ -241,8 +243,11 @@ impl World {
                 frame::encode_performative(out, channel, &flow)
             }
             5 | 6 => {
-                let delivery =
-                    (choices.byte() > 30).then(|| (choices.number(), choices.byte() > 200));
+                let delivery = (choices.byte() > 30).then(|| frame::First {
+                    delivery_id: choices.number(),
+                    settled: choices.byte() > 200,
+                    format: 0,
+                });
                 let more = choices.byte() > 200;
                 let length = usize::from(choices.byte());
                 let payload = choices.bytes(length);

@@ -21,6 +21,7 @@ use crate::endpoint::{Endpoint, Target};
 use crate::error::{Error, Result};
 use crate::fork;
 use crate::options::TlsOptions;
+use crate::servicebus::access::Access;
 use crate::wire::frame::{self, Frame};
 use crate::wire::read::check_nesting;
 
@@ -57,7 +58,13 @@ impl fmt::Debug for Mechanism {
 impl Mechanism {
     /// What an endpoint's credentials ask for.
     pub fn of(endpoint: &Endpoint) -> Self {
+        let by_token = endpoint
+            .service_bus
+            .as_ref()
+            .is_some_and(Access::is_by_token);
         match &endpoint.credentials {
+            // The token says who we are, after the open.
+            _ if by_token => Mechanism::Anonymous,
             Some((user, password)) => Mechanism::Plain(user.clone(), password.clone()),
             None if endpoint.tls.cert.is_some() => Mechanism::External,
             None => Mechanism::Anonymous,

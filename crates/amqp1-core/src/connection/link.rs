@@ -1,19 +1,21 @@
 //! Links as the rest of the client holds them: a connection and a key.
 
 use bytes::Bytes;
-use fe2o3_amqp_types::definitions::{Fields, Handle, ReceiverSettleMode, Role, SenderSettleMode};
+use fe2o3_amqp_types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
 use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
 use fe2o3_amqp_types::performatives::Attach;
 use serde_amqp::primitives::Symbol;
 use serde_amqp::Value;
 
-use super::receiver::{self, Incoming, Receiver, MAX_MESSAGE_SIZE};
+use super::receiver::{self, Incoming, Receiver, SessionAnswer, MAX_MESSAGE_SIZE};
 use super::sender::{self, Phase, Sender};
 use super::state::{internal, LinkKey, State};
 use super::tracker::Tracked;
 use super::{Connection, Remote};
 use crate::error::{Error, Result};
 use crate::id;
+use crate::servicebus::constants::SESSION_FILTER;
+use crate::servicebus::locks::LinkLocks;
 use crate::wait::{Signal, Wait};
 use crate::wire::frame;
 
@@ -68,9 +70,9 @@ fn phase_of_sender(state: &mut State, key: LinkKey) -> Phase {
 /// Our end of a link to a target.
 #[derive(Debug, Clone)]
 pub(crate) struct SenderLink {
-    connection: Connection,
-    key: LinkKey,
-    signal: Signal,
+    pub(super) connection: Connection,
+    pub(super) key: LinkKey,
+    pub(super) signal: Signal,
 }
 
 impl SenderLink {
@@ -140,12 +142,20 @@ impl SenderLink {
     /// Sends one message; `at_once`, or within milliseconds with others.
     pub fn send(&self, payload: Bytes, tracked: Tracked, at_once: bool) -> Result<()> {
         let mut state = self.connection.lock();
-        state.send(self.key, payload, Some(tracked))?;
+        state.send(self.key, payload, 0, Some(tracked))?;
         if at_once {
             self.connection.kick(state);
         } else {
             self.connection.kick_soon(state);
         }
+        Ok(())
+    }
+
+    /// Sends one message of another message-format, at once.
+    pub fn send_format(&self, payload: Bytes, format: u32, tracked: Tracked) -> Result<()> {
+        let mut state = self.connection.lock();
+        state.send(self.key, payload, format, Some(tracked))?;
+        self.connection.kick(state);
         Ok(())
     }
 
@@ -165,17 +175,32 @@ impl SenderLink {
 pub(crate) struct ReceiverOptions {
     /// Deliveries that may be unsettled at once.
     pub prefetch: u32,
+    /// The link's name; one of its own by default.
+    pub name: Option<String>,
     /// Credit is granted when all of the last one is used up, not before.
     pub in_windows: bool,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
+    /// What Service Bus wants of a receiver.
+    pub service_bus: Option<ServiceBusReceiver>,
+}
+
+/// What a receiver on Service Bus is besides.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServiceBusReceiver {
+    /// The service settles what it sends, and forgets it.
+    pub receive_and_delete: bool,
+    /// The session to take; `Some(None)` is the next free one.
+    pub session: Option<Option<String>>,
+    /// Where the locks of its deliveries are kept.
+    pub locks: Option<LinkLocks>,
 }
 
 /// Our end of a link from a source.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiverLink {
-    connection: Connection,
-    key: LinkKey,
+    pub(super) connection: Connection,
+    pub(super) key: LinkKey,
 }
 
 impl ReceiverLink {
@@ -191,7 +216,8 @@ impl ReceiverLink {
         let Some(key) = state.open_session(signal.clone())? else {
             return Ok(None);
         };
-        let name = format!("amqp1-consume-{}", id::short());
+        let name = options.name.clone();
+        let name = name.unwrap_or_else(|| format!("amqp1-consume-{}", id::short()));
         let mut attach = attach(
             &name,
             Role::Receiver,
@@ -202,16 +228,47 @@ impl ReceiverLink {
             let properties = options.properties.iter().cloned();
             attach.properties = Some(properties.map(|(k, v)| (Symbol::new(k), v)).collect());
         }
+        if let Some(service_bus) = &options.service_bus {
+            attach.rcv_settle_mode = ReceiverSettleMode::Second;
+            attach.snd_settle_mode = SenderSettleMode::Unsettled;
+            if service_bus.receive_and_delete {
+                attach.rcv_settle_mode = ReceiverSettleMode::First;
+                attach.snd_settle_mode = SenderSettleMode::Settled;
+            }
+            if let (Some(id), Some(source)) = (&service_bus.session, &mut attach.source) {
+                let id = id.clone().map_or(Value::Null, Value::String);
+                source.filter = Some([(Symbol::from(SESSION_FILTER), id)].into_iter().collect());
+            }
+        }
         if let Some((session, out)) = state.session_and_out(key) {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
             let receiver = Receiver::new(name, options.prefetch, signal);
-            session.receiver = Some(receiver.in_windows(options.in_windows));
+            let receiver = receiver.in_windows(options.in_windows);
+            session.receiver = Some(match &options.service_bus {
+                Some(service_bus) => receiver.with_locks(service_bus.locks.clone()),
+                None => receiver,
+            });
         }
         connection.kick(state);
         Ok(Some(Self {
             connection: connection.clone(),
             key,
         }))
+    }
+
+    /// What the attach answer said of the session (Service Bus).
+    pub fn session(&self) -> Option<SessionAnswer> {
+        self.with(|receiver| Ok(receiver.session.clone())).ok()?
+    }
+
+    /// Deliveries that are not settled: in the buffer or in hand.
+    pub fn held(&self) -> u32 {
+        self.with(|receiver| Ok(receiver.held())).unwrap_or(0)
+    }
+
+    /// The endpoint at the other end, without secrets.
+    pub fn remote_label(&self) -> &str {
+        self.connection.label()
     }
 
     /// Who is at the other end.
@@ -291,6 +348,29 @@ impl ReceiverLink {
         Ok(())
     }
 
+    /// Settles a delivery and awaits the confirmation of a sender that settles second.
+    pub fn settle_second(
+        &self,
+        delivery_id: u32,
+        delivery_state: &[u8],
+        tracked: Tracked,
+    ) -> Result<()> {
+        let mut state = self.connection.lock();
+        let Some((session, out)) = state.session_and_out(self.key) else {
+            return Err(state.gone(self.key));
+        };
+        let Some(receiver) = &mut session.receiver else {
+            return Err(state.gone(self.key));
+        };
+        if let Phase::Detached(error) = &receiver.phase {
+            return Err(error.clone());
+        }
+        receiver.settle_second(out, self.key.channel, delivery_id, delivery_state, tracked);
+        session.grant_credit(out).map_err(internal)?;
+        self.connection.kick(state);
+        Ok(())
+    }
+
     /// How many deliveries may be unsettled at once; with zero, what is
     /// buffered goes back to the broker and nothing more is asked for.
     pub fn set_prefetch(&self, prefetch: u32) -> Result<()> {
@@ -360,113 +440,4 @@ impl ReceiverLink {
         state.end_session(self.key);
         self.connection.kick(state);
     }
-}
-
-/// Credit for answers: renewed at half, so never less than half of it is there.
-const ANSWERS: u32 = 64;
-
-/// A sender and a receiver of one name: requests and their answers.
-#[derive(Debug, Clone)]
-pub(crate) struct LinkPair {
-    sender: SenderLink,
-    receiver: ReceiverLink,
-}
-
-impl LinkPair {
-    /// Attaches both to `node`, paired as RabbitMQ's management wants it.
-    pub fn open(connection: &Connection, node: &str, signal: Signal) -> Result<Option<Self>> {
-        let mut state = connection.lock();
-        let Some(key) = state.open_session(signal.clone())? else {
-            return Ok(None);
-        };
-        let name = format!("amqp1-management-{}", id::short());
-        let paired: Fields = [(Symbol::from("paired"), Value::from(true))]
-            .into_iter()
-            .collect();
-        if let Some((session, out)) = state.session_and_out(key) {
-            for role in [Role::Sender, Role::Receiver] {
-                let mut attach = attach(&name, role.clone(), source(node), target(Some(node)));
-                attach.snd_settle_mode = SenderSettleMode::Settled;
-                attach.properties = Some(paired.clone());
-                frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
-            }
-            session.sender = Some(Sender::new(name.clone()));
-            session.receiver = Some(Receiver::new(name, ANSWERS, signal.clone()));
-        }
-        connection.kick(state);
-        Ok(Some(Self {
-            sender: SenderLink {
-                connection: connection.clone(),
-                key,
-                signal,
-            },
-            receiver: ReceiverLink {
-                connection: connection.clone(),
-                key,
-            },
-        }))
-    }
-
-    /// Sends a request, settled.
-    pub fn send(&self, payload: Bytes) -> Result<()> {
-        let connection = &self.sender.connection;
-        let mut state = connection.lock();
-        state.send(self.sender.key, payload, None)?;
-        connection.kick(state);
-        Ok(())
-    }
-
-    /// The next answer.
-    pub fn take(&self) -> Result<Option<Bytes>> {
-        let Some(incoming) = self.receiver.take()? else {
-            return Ok(None);
-        };
-        if !incoming.settled {
-            self.receiver.accept(incoming.delivery_id)?;
-        }
-        // Settled answers use up credit without a settlement that would renew it.
-        let connection = &self.receiver.connection;
-        let mut state = connection.lock();
-        if let Some((session, out)) = state.session_and_out(self.receiver.key) {
-            session.grant_credit(out).map_err(internal)?;
-        }
-        connection.kick(state);
-        Ok(Some(incoming.payload))
-    }
-
-    /// Why the pair is over, if it is.
-    pub fn failed(&self) -> Option<Error> {
-        self.sender.failed()
-    }
-}
-
-/// One round trip: a session is opened and ended.
-pub(crate) fn probe(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
-    let signal = connection.lock().signal.clone();
-    let mut state = connection.lock();
-    let Some(key) = state.open_session(signal.clone())? else {
-        return Err(Error::connection(format!(
-            "{}: all of the connection's sessions are in use",
-            connection.label()
-        )));
-    };
-    connection.kick(state);
-    let answered = wait.until(&signal, || {
-        let mut state = connection.lock();
-        // Sessions outlive their connection, so that their links can say why.
-        if let Some(error) = &state.lost {
-            return Err(error.clone());
-        }
-        match state.session(key) {
-            Some(session) => Ok(session.remote_channel.map(|_| ())),
-            None => Err(state.gone(key)),
-        }
-    });
-    if connection.is_ours() {
-        let mut state = connection.lock();
-        state.end_session(key);
-        connection.kick(state);
-    }
-    answered?
-        .ok_or_else(|| Error::timeout(format!("{} did not answer in time", connection.label())))
 }

@@ -15,6 +15,7 @@ mod driver;
 pub(crate) mod fuzzing;
 mod handshake;
 mod link;
+mod pair;
 mod receiver;
 mod scout;
 mod sender;
@@ -25,7 +26,8 @@ mod tls_error;
 mod tracker;
 
 pub(crate) use condition::kind as condition_kind;
-pub(crate) use link::{probe, LinkPair, ReceiverLink, ReceiverOptions, SenderLink};
+pub(crate) use link::{ReceiverLink, ReceiverOptions, SenderLink, ServiceBusReceiver};
+pub(crate) use pair::{probe, LinkPair, Node};
 pub(crate) use receiver::Incoming;
 pub(crate) use scout::{Question, Scout};
 pub(crate) use tracker::{Outcome, Tracked, Tracker};

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::sender::Phase;
+use super::sender::{outcome, Phase};
+use super::tracker::{Outcome, Tracked};
 use crate::error::Error;
+use crate::servicebus::locks::LinkLocks;
 use crate::wait::Signal;
-use crate::wire::frame::{self, Transfer};
+use crate::wire::frame::{self, State as DeliveryState, Transfer};
 use crate::wire::DecodeError;
 
 /// The handle of our receiver in its session.
@@ -26,12 +28,15 @@ pub(crate) struct Incoming {
     pub payload: Bytes,
     /// The broker has settled it: it will not come again.
     pub settled: bool,
+    /// delivery-tag; on Service Bus the token of its lock.
+    pub tag: Bytes,
 }
 
 #[derive(Debug)]
 struct Partial {
     delivery_id: u32,
     settled: bool,
+    tag: Bytes,
     bytes: BytesMut,
 }
 
@@ -61,6 +66,23 @@ pub(crate) struct Receiver {
     /// Accepted, not yet told to the broker.
     accepted: Vec<(u32, u32)>,
     accepted_count: u32,
+    /// Handed out and not settled, where the broker locks them: it has to be told when the
+    /// link ends. `None` where the link's end is enough.
+    in_hand: Option<Vec<u32>>,
+    /// Settled by us, not yet confirmed by a sender that settles second.
+    confirming: Vec<(u32, Tracked)>,
+    /// Where the broker's locks on deliveries are kept (Service Bus).
+    locks: Option<LinkLocks>,
+    /// What the broker said of the session in its attach (Service Bus).
+    pub session: Option<SessionAnswer>,
+}
+
+/// What an attach answer says of the session that was taken (Service Bus).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SessionAnswer {
+    pub id: Option<String>,
+    /// .NET ticks, in UTC.
+    pub locked_until: Option<i64>,
 }
 
 impl Receiver {
@@ -82,6 +104,25 @@ impl Receiver {
             partial: None,
             accepted: Vec::new(),
             accepted_count: 0,
+            in_hand: None,
+            confirming: Vec::new(),
+            locks: None,
+            session: None,
+        }
+    }
+
+    /// A receiver of a broker that locks what it delivers, and does not unlock it when the
+    /// link ends (Service Bus).
+    pub fn with_locks(mut self, locks: Option<LinkLocks>) -> Self {
+        self.in_hand = Some(Vec::new());
+        self.locks = locks;
+        self
+    }
+
+    fn let_go(&mut self, delivery_id: u32) {
+        self.held = self.held.saturating_sub(1);
+        if let Some(in_hand) = &mut self.in_hand {
+            in_hand.retain(|id| *id != delivery_id);
         }
     }
 
@@ -139,6 +180,7 @@ impl Receiver {
                 Partial {
                     delivery_id,
                     settled: transfer.settled,
+                    tag: transfer.delivery_tag,
                     bytes: BytesMut::new(),
                 }
             }
@@ -151,7 +193,7 @@ impl Receiver {
         let mut whole = whole;
         whole.settled |= transfer.settled;
         if !transfer.more && whole.bytes.is_empty() {
-            self.deliver(whole.delivery_id, whole.settled, payload);
+            self.deliver(whole.delivery_id, whole.settled, whole.tag, payload);
             return Ok(());
         }
         if whole.bytes.len() as u64 + payload.len() as u64 > MAX_MESSAGE_SIZE {
@@ -161,7 +203,8 @@ impl Receiver {
         if transfer.more {
             self.partial = Some(whole);
         } else {
-            self.deliver(whole.delivery_id, whole.settled, whole.bytes.freeze());
+            let payload = whole.bytes.freeze();
+            self.deliver(whole.delivery_id, whole.settled, whole.tag, payload);
         }
         Ok(())
     }
@@ -174,13 +217,19 @@ impl Receiver {
         self.delivery_count = self.delivery_count.wrapping_add(1);
     }
 
-    fn deliver(&mut self, delivery_id: u32, settled: bool, payload: Bytes) {
+    fn deliver(&mut self, delivery_id: u32, settled: bool, tag: Bytes, payload: Bytes) {
         self.spend_credit();
         self.held += 1;
+        // What comes after the link's end is nobody's: its lock is not to be renewed.
+        let is_wanted = !settled && !matches!(self.phase, Phase::Detached(_));
+        if let Some(locks) = self.locks.as_ref().filter(|_| is_wanted) {
+            locks.arrived(&tag, &payload);
+        }
         self.buffer.push_back(Incoming {
             delivery_id,
             payload,
             settled,
+            tag,
         });
         if self.buffer.len() == 1 {
             self.signal.raise();
@@ -192,6 +241,8 @@ impl Receiver {
         let incoming = self.buffer.pop_front()?;
         if incoming.settled {
             self.held = self.held.saturating_sub(1);
+        } else if let Some(in_hand) = &mut self.in_hand {
+            in_hand.push(incoming.delivery_id);
         }
         Some(incoming)
     }
@@ -205,7 +256,7 @@ impl Receiver {
             _ => self.accepted.push((delivery_id, delivery_id)),
         }
         self.accepted_count += 1;
-        self.held = self.held.saturating_sub(1);
+        self.let_go(delivery_id);
         let starving = self.buffer.is_empty() && self.credit <= self.prefetch / 4;
         starving || self.accepted_count >= (self.prefetch / 2).clamp(1, MAX_GATHERED)
     }
@@ -225,8 +276,34 @@ impl Receiver {
     /// Settles one delivery with a state other than accepted, at once.
     pub fn settle(&mut self, out: &mut Vec<u8>, channel: u16, delivery_id: u32, state: &[u8]) {
         self.flush(out, channel);
-        self.held = self.held.saturating_sub(1);
+        self.let_go(delivery_id);
         frame::encode_disposition(out, channel, delivery_id, delivery_id, true, state);
+    }
+
+    /// Settles one delivery and awaits that the sender does so too (rcv-settle-mode second).
+    pub fn settle_second(
+        &mut self,
+        out: &mut Vec<u8>,
+        channel: u16,
+        delivery_id: u32,
+        state: &[u8],
+        tracked: Tracked,
+    ) {
+        self.let_go(delivery_id);
+        tracked.tracker.expect();
+        self.confirming.push((delivery_id, tracked));
+        frame::encode_disposition(out, channel, delivery_id, delivery_id, false, state);
+    }
+
+    /// The sender has settled the deliveries `first..=last`.
+    pub fn on_settled(&mut self, first: u32, last: u32, state: Option<&DeliveryState>) {
+        let count = last.wrapping_sub(first);
+        let settled = |id: u32| id.wrapping_sub(first) <= count;
+        while let Some(at) = self.confirming.iter().position(|(id, _)| settled(*id)) {
+            // No state: it has settled what we said.
+            let outcome = state.map_or(Outcome::Accepted, |state| outcome(Some(state)));
+            self.confirming.swap_remove(at).1.resolve(outcome);
+        }
     }
 
     /// How much credit to grant now, when it is worth a flow frame.
@@ -269,6 +346,11 @@ impl Receiver {
         self.credit
     }
 
+    /// Delivered, not settled.
+    pub fn held(&self) -> u32 {
+        self.held
+    }
+
     /// The delivery-count as we count it.
     pub fn delivery_count(&self) -> u32 {
         self.delivery_count
@@ -280,6 +362,9 @@ impl Receiver {
         let mut range: Option<(u32, u32)> = None;
         for incoming in std::mem::take(&mut self.buffer) {
             self.held = self.held.saturating_sub(1);
+            if let Some(locks) = &self.locks {
+                locks.forget(&incoming.tag);
+            }
             if incoming.settled {
                 continue;
             }
@@ -298,12 +383,27 @@ impl Receiver {
         }
     }
 
+    /// Gives back what was handed out and is not settled, where that is needed.
+    pub fn release_in_hand(&mut self, out: &mut Vec<u8>, channel: u16) {
+        for id in self.in_hand.take().unwrap_or_default() {
+            frame::encode_disposition(out, channel, id, id, true, &RELEASED);
+        }
+    }
+
     /// The link is over: what is buffered will be delivered again by the broker.
     pub fn fail(&mut self, error: &Error) {
         if matches!(self.phase, Phase::Detached(_)) {
             return;
         }
         self.phase = Phase::Detached(error.clone());
+        if let Some(locks) = &self.locks {
+            self.buffer
+                .iter()
+                .for_each(|incoming| locks.forget(&incoming.tag));
+        }
+        for (_, tracked) in self.confirming.drain(..) {
+            tracked.resolve(Outcome::Lost(error.clone()));
+        }
         self.buffer.clear();
         self.partial = None;
         self.accepted.clear();
@@ -317,103 +417,5 @@ const ACCEPTED: [u8; 4] = [0x00, 0x53, 0x24, 0x45];
 const RELEASED: [u8; 4] = [0x00, 0x53, 0x26, 0x45];
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn receiver(prefetch: u32) -> Receiver {
-        let mut receiver = Receiver::new("r".to_owned(), prefetch, Signal::new());
-        receiver.phase = Phase::Attached;
-        receiver
-    }
-
-    fn transfer(delivery_id: Option<u32>, more: bool) -> Transfer {
-        Transfer {
-            delivery_id,
-            more,
-            ..Transfer::default()
-        }
-    }
-
-    #[test]
-    fn credit_never_exceeds_what_is_free() {
-        let mut receiver = receiver(4);
-        assert_eq!(receiver.wanted_credit(), Some(4));
-        for id in 0..4 {
-            receiver
-                .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
-                .unwrap();
-        }
-        assert_eq!(receiver.wanted_credit(), None);
-        let id = receiver.take().unwrap().delivery_id;
-        receiver.accept(id);
-        assert_eq!(receiver.wanted_credit(), Some(1));
-    }
-
-    #[test]
-    fn credit_in_whole_windows_waits_for_the_last_delivery() {
-        let mut receiver = receiver(4).in_windows(true);
-        assert_eq!(receiver.wanted_credit(), Some(4));
-        for id in 0..4 {
-            assert_eq!(receiver.wanted_credit(), None);
-            receiver
-                .on_transfer(transfer(Some(id), false), Bytes::new())
-                .unwrap();
-            let id = receiver.take().unwrap().delivery_id;
-            receiver.accept(id);
-        }
-        assert_eq!(receiver.wanted_credit(), Some(4));
-    }
-
-    #[test]
-    fn a_delivery_without_credit_is_refused() {
-        let mut receiver = receiver(1);
-        assert!(receiver
-            .on_transfer(transfer(Some(0), false), Bytes::new())
-            .is_err());
-    }
-
-    #[test]
-    fn pausing_again_and_again_lets_no_more_in() {
-        let mut receiver = receiver(4);
-        for _ in 0..100 {
-            receiver.set_prefetch(4);
-            receiver.wanted_credit();
-            receiver.set_prefetch(0);
-        }
-        for id in 0..4 {
-            receiver
-                .on_transfer(transfer(Some(id), false), Bytes::new())
-                .unwrap();
-        }
-        assert!(receiver
-            .on_transfer(transfer(Some(4), false), Bytes::new())
-            .is_err());
-    }
-
-    #[test]
-    fn acknowledgements_are_told_as_ranges() {
-        let mut receiver = receiver(100);
-        for id in [7, 8, 9, 11] {
-            receiver.accept(id);
-        }
-        assert_eq!(receiver.accepted, [(7, 9), (11, 11)]);
-        let mut out = Vec::new();
-        assert!(receiver.flush(&mut out, 0));
-        assert!(!receiver.flush(&mut out, 0));
-    }
-
-    #[test]
-    fn frames_of_one_delivery_are_joined() {
-        let mut receiver = receiver(2);
-        receiver.wanted_credit();
-        receiver
-            .on_transfer(transfer(Some(1), true), Bytes::from_static(b"ab"))
-            .unwrap();
-        assert!(receiver.take().is_none());
-        receiver
-            .on_transfer(transfer(None, false), Bytes::from_static(b"cd"))
-            .unwrap();
-        assert_eq!(&receiver.take().unwrap().payload[..], b"abcd");
-    }
-}
+#[path = "receiver_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::tracker::{Outcome, Tracked};
 use crate::error::Error;
-use crate::wire::frame::{self, State as DeliveryState, TRANSFER_OVERHEAD};
+use crate::wire::frame::{self, First, State as DeliveryState, TRANSFER_OVERHEAD};
 
 /// The handle of our sender in its session.
 pub(crate) const HANDLE: u32 = 0;
@@ -29,6 +29,8 @@ pub(crate) enum Phase {
 struct Outgoing {
     payload: Bytes,
     offset: usize,
+    /// message-format
+    format: u32,
     /// `None`: sent settled.
     tracked: Option<Tracked>,
 }
@@ -66,7 +68,7 @@ impl Sender {
     }
 
     /// Queues a message; [`Sender::pump`] sends it when the broker lets it.
-    pub fn push(&mut self, payload: Bytes, tracked: Option<Tracked>) {
+    pub fn push(&mut self, payload: Bytes, format: u32, tracked: Option<Tracked>) {
         if let Some(tracked) = &tracked {
             tracked.tracker.expect();
         }
@@ -75,6 +77,7 @@ impl Sender {
         self.queue.push_back(Outgoing {
             payload,
             offset: 0,
+            format,
             tracked,
         });
     }
@@ -135,7 +138,11 @@ impl Sender {
             let left = head.payload.len() - head.offset;
             let more = left > room;
             let part = &head.payload[head.offset..head.offset + left.min(room)];
-            let delivery = first.then_some((self.next_delivery_id, head.tracked.is_none()));
+            let delivery = first.then_some(First {
+                delivery_id: self.next_delivery_id,
+                settled: head.tracked.is_none(),
+                format: head.format,
+            });
             frame::encode_transfer(out, channel, HANDLE, delivery, more, part);
             frames += 1;
             *window -= 1;
@@ -193,7 +200,8 @@ impl Sender {
     }
 }
 
-fn outcome(state: Option<&DeliveryState>) -> Outcome {
+/// What became of a delivery, in the words of the one who settled it.
+pub(super) fn outcome(state: Option<&DeliveryState>) -> Outcome {
     match state {
         Some(DeliveryState::Accepted) => Outcome::Accepted,
         Some(DeliveryState::Rejected(error)) => Outcome::Rejected(error.clone()),
@@ -225,7 +233,7 @@ mod tests {
                 tracker: tracker.clone(),
                 index,
             };
-            sender.push(Bytes::from_static(b"m"), Some(tracked));
+            sender.push(Bytes::from_static(b"m"), 0, Some(tracked));
         }
     }
 
@@ -283,7 +291,7 @@ mod tests {
             tracker: tracker.clone(),
             index: 0,
         };
-        sender.push(Bytes::from(vec![7; 1000]), Some(tracked));
+        sender.push(Bytes::from(vec![7; 1000]), 0, Some(tracked));
         sender.on_flow(Some(0), 1);
         assert_eq!(sender.pump(&mut out, 0, &mut 2, 512), 2);
         assert_eq!(sender.pump(&mut out, 0, &mut 2, 512), 1);

@@ -6,13 +6,16 @@
 use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End, Flow};
 
-use super::receiver::{self, Receiver};
+use super::receiver::{self, Receiver, SessionAnswer};
 use super::sender::{self, Phase, Sender};
 use crate::error::Error;
+use crate::servicebus::constants::{SESSION_FILTER, SESSION_LOCKED_UNTIL};
 use crate::wait::Signal;
 use crate::wire::frame::{self, Transfer};
 use crate::wire::{frame as frames, DecodeError};
 use bytes::Bytes;
+use serde_amqp::primitives::Symbol;
+use serde_amqp::Value;
 
 /// Transfer frames that the broker may send before it needs our flow.
 const INCOMING_WINDOW: u32 = 4096;
@@ -97,6 +100,7 @@ impl Session {
                 let receiver = receiver.ok_or(UNKNOWN_LINK)?;
                 receiver.remote_handle = Some(attach.handle.0);
                 receiver.on_attach(attach.initial_delivery_count.unwrap_or(0));
+                receiver.session = session_of(attach);
                 if !refused && receiver.phase == Phase::Attaching {
                     receiver.phase = Phase::Attached;
                     receiver.signal.raise();
@@ -225,6 +229,10 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<(), DecodeError> {
         if !disposition.from_receiver {
+            if let Some(receiver) = self.receiver.as_mut().filter(|_| disposition.settled) {
+                let state = disposition.state.as_ref();
+                receiver.on_settled(disposition.first, disposition.last, state);
+            }
             return Ok(());
         }
         let terminal = !matches!(disposition.state, None | Some(frame::State::Other));
@@ -320,6 +328,7 @@ impl Session {
         if let Some(receiver) = &mut self.receiver {
             if receiver.phase == Phase::Attached {
                 receiver.release_buffered(out, self.channel);
+                receiver.release_in_hand(out, self.channel);
                 receiver.fail(&closed);
                 self.detach(receiver::HANDLE, out)?;
             }
@@ -344,6 +353,27 @@ impl Session {
         }
         self.signal.raise();
     }
+}
+
+/// The session that Service Bus gave: the filter with its id, and the lock's end.
+fn session_of(attach: &Attach) -> Option<SessionAnswer> {
+    let filter = attach.source.as_ref()?.filter.as_ref()?;
+    let key = Symbol::from(SESSION_FILTER);
+    let id = match filter.get(&key)? {
+        Value::String(id) => Some(id.clone()),
+        Value::Described(described) => match &described.value {
+            Value::String(id) => Some(id.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let properties = attach.properties.as_ref();
+    let until = properties.and_then(|map| map.get(&Symbol::from(SESSION_LOCKED_UNTIL)));
+    let locked_until = match until {
+        Some(Value::Long(ticks)) => Some(*ticks),
+        _ => None,
+    };
+    Some(SessionAnswer { id, locked_until })
 }
 
 const UNKNOWN_LINK: DecodeError = DecodeError("a frame for a link that does not exist");

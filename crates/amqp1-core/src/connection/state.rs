@@ -183,7 +183,13 @@ impl State {
     }
 
     /// Sends a message over a session's sender.
-    pub fn send(&mut self, key: LinkKey, payload: Bytes, tracked: Option<Tracked>) -> Result<()> {
+    pub fn send(
+        &mut self,
+        key: LinkKey,
+        payload: Bytes,
+        format: u32,
+        tracked: Option<Tracked>,
+    ) -> Result<()> {
         if self.session(key).is_none() {
             return Err(self.gone(key));
         }
@@ -196,7 +202,7 @@ impl State {
         if let Phase::Detached(error) = &sender.phase {
             return Err(error.clone());
         }
-        sender.push(payload, tracked);
+        sender.push(payload, format, tracked);
         session.pump(out);
         Ok(())
     }

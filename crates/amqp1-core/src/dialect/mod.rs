@@ -4,8 +4,10 @@ mod embedded;
 mod generic;
 mod rabbitmq3;
 mod rabbitmq4;
+mod servicebus;
 
 use crate::connection::Remote;
+use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::retry::Redelivery;
 
@@ -94,6 +96,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Some(Redelivery::Counted)
     }
 
+    /// Tokens, peek-lock, sessions and the rest of [`crate::servicebus`].
+    fn is_service_bus(&self) -> bool {
+        false
+    }
+
     /// Where the properties of a `babelqueue` message are.
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::default()
@@ -106,7 +113,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
 }
 
 /// The dialect of the broker at the other end.
-pub(crate) fn detect(remote: &Remote) -> &'static dyn Dialect {
+pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> &'static dyn Dialect {
+    // Its open says nothing of itself: it is known before it is dialled, or not at all.
+    if endpoint.service_bus.is_some() {
+        return &servicebus::ServiceBus;
+    }
     match remote.product.as_str() {
         "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => &rabbitmq4::RabbitMq4,
         "RabbitMQ" => &rabbitmq3::RabbitMq3,

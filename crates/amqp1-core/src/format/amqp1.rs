@@ -14,8 +14,8 @@ use bytes::Bytes;
 
 use super::copy::{Changes, FailureChange};
 use super::envelope::{
-    delay_annotations, delay_property, header, now_millis, properties, seconds, Envelope,
-    Properties, JSON,
+    annotations, delay_property, header, now_millis, properties, seconds, Envelope, Properties,
+    JSON,
 };
 use super::failure::{self, DEAD_LETTER};
 use super::object::{self, quoted, Object};
@@ -33,7 +33,7 @@ pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
     let mut out = Vec::with_capacity(wrapper.len() + 320 + options.headers.len() * 64);
     let now = now_millis();
     header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
-    delay_annotations(&mut out, envelope, now);
+    annotations(&mut out, envelope, now);
     let of = Properties {
         subject: envelope.routing_key.unwrap_or(&job.name),
         correlation_id: options.trace_id.as_deref(),

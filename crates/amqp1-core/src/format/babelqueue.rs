@@ -10,7 +10,8 @@ use super::body::text;
 use super::copy::{Changes, FailureChange};
 use super::decode::Seen;
 use super::envelope::{
-    delay_annotation, delay_property, header, now_millis, properties, Envelope, Properties, JSON,
+    delay_annotation, delay_property, header, now_millis, partition_annotation, properties,
+    Envelope, Properties, JSON,
 };
 use super::failure::{self, DEAD_LETTER};
 use super::object::{quoted, Object};
@@ -169,6 +170,7 @@ fn annotations(
         PropertyMapping::ServiceBus => {}
     }
     count += delay_annotation(&mut entries, envelope.delay_mark, now, envelope.delay);
+    count += partition_annotation(&mut entries, envelope.partition_key);
     if count > 0 {
         write::descriptor(out, section::MESSAGE_ANNOTATIONS);
         write::map(out, |out| {

@@ -22,6 +22,9 @@ use crate::wire::message::{section, Body};
 use crate::wire::read::{Items, Reader, Value};
 use crate::wire::write;
 
+/// The id of a job whose copy has another message-id.
+pub(super) const MESSAGE_ID: &str = "rr_message_id";
+
 /// What becomes of the failure that a message may carry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FailureChange<'a> {
@@ -36,6 +39,9 @@ pub(crate) enum FailureChange<'a> {
 /// How a copy differs from its original.
 #[derive(Debug, Clone)]
 pub(crate) struct Changes<'a> {
+    /// Another message-id: a broker that drops duplicates would drop the copy. The job's id
+    /// stays what it is.
+    pub message_id: Option<&'a str>,
     /// Per-message address over an anonymous sender.
     pub to: Option<&'a str>,
     pub delay: Duration,
@@ -54,6 +60,7 @@ pub(crate) struct Changes<'a> {
 impl Default for Changes<'_> {
     fn default() -> Self {
         Self {
+            message_id: None,
             to: None,
             delay: Duration::ZERO,
             delay_mark: DelayMark::None,
@@ -173,7 +180,11 @@ fn properties(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
             let field = fields.get(index).copied().unwrap_or(NULL);
             match index {
                 // The id stays the same from one delivery to the next.
-                0 if !has_id => write::string(out, &decoded.id),
+                0 => match changes.message_id {
+                    Some(id) => write::string(out, id),
+                    None if !has_id => write::string(out, &decoded.id),
+                    None => out.extend_from_slice(field),
+                },
                 1 => write::null(out),
                 2 => match changes.to {
                     Some(to) => write::string(out, to),
@@ -203,6 +214,7 @@ fn application_properties(
         let header = || changes.headers.iter().any(|(new, _)| new == name);
         match name {
             "rr_attempts" => true,
+            MESSAGE_ID => changes.message_id.is_some(),
             "x-delay" => delayed,
             "rr_headers" => rewrites_headers,
             _ if failure::is_property(name) => changes.touches_failure(),
@@ -235,6 +247,11 @@ fn application_properties(
         }
     }
     count += delay_property(&mut kept, changes.delay);
+    if changes.message_id.is_some() {
+        write::string(&mut kept, MESSAGE_ID);
+        write::string(&mut kept, &decoded.id);
+        count += 2;
+    }
     if changes.attempts > 0 && !attempts_in_body {
         write::string(&mut kept, "rr_attempts");
         write::int(&mut kept, attempts(changes.attempts));

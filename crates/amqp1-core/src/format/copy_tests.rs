@@ -20,6 +20,7 @@ pub(in crate::format) fn envelope() -> Envelope<'static> {
         delay_mark: DelayMark::None,
         to: None,
         routing_key: None,
+        partition_key: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use bytes::Bytes;
 
 use super::body::{self, text};
+use super::copy::MESSAGE_ID;
 use super::envelope::JSON;
 use super::object::Object;
 use super::{amqp1, babelqueue, Decoded, Format, DEDUCED};
@@ -47,6 +48,7 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         format: Format::Roadrunner,
         id: found
             .id
+            .or(found.copied_id.filter(|id| !id.is_empty()))
             .map(str::to_owned)
             .or_else(|| properties.message_id.map(text).filter(|id| !id.is_empty()))
             .unwrap_or_else(id::job_id),
@@ -135,6 +137,8 @@ fn foreign(mut decoded: Decoded, seen: &Seen) -> Decoded {
 struct Found<'a> {
     is_roadrunner: bool,
     id: Option<&'a str>,
+    /// The id of a job whose copy has another message-id.
+    copied_id: Option<&'a str>,
     name: Option<&'a str>,
     pipeline: Option<&'a str>,
     delay: Option<i64>,
@@ -156,6 +160,7 @@ impl<'a> Found<'a> {
                 self.is_roadrunner = true;
                 self.name = value.as_text().filter(|name| !name.is_empty());
             }
+            MESSAGE_ID => self.copied_id = value.as_text(),
             "rr_pipeline" => self.pipeline = value.as_text(),
             "rr_delay" => self.delay = value.as_int(),
             "x-delay" => self.delay_ms = value.as_int(),

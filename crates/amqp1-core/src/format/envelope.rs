@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::servicebus::constants::PARTITION_KEY;
 use crate::wire::message::section;
 use crate::wire::write;
 
@@ -39,6 +40,8 @@ pub(crate) struct Envelope<'a> {
     pub to: Option<&'a str>,
     /// Of the exchange it goes to, if it goes to one.
     pub routing_key: Option<&'a str>,
+    /// Jobs of one key stay together (Service Bus).
+    pub partition_key: Option<&'a str>,
 }
 
 /// Unix time in milliseconds.
@@ -99,15 +102,27 @@ pub(super) fn delay_annotation(
     2
 }
 
-/// The message annotations: the delay's only, none without one.
-pub(super) fn delay_annotations(out: &mut Vec<u8>, envelope: &Envelope<'_>, now: i64) {
-    if envelope.delay.is_zero() || envelope.delay_mark == DelayMark::None {
+/// The message annotations: the delay's and the partition key's, none without them.
+pub(super) fn annotations(out: &mut Vec<u8>, envelope: &Envelope<'_>, now: i64) {
+    let is_delayed = !envelope.delay.is_zero() && envelope.delay_mark != DelayMark::None;
+    if !is_delayed && envelope.partition_key.is_none() {
         return;
     }
     write::descriptor(out, section::MESSAGE_ANNOTATIONS);
     write::map(out, |out| {
         delay_annotation(out, envelope.delay_mark, now, envelope.delay)
+            + partition_annotation(out, envelope.partition_key)
     });
+}
+
+/// The annotation of the partition key; how many keys and values it is.
+pub(super) fn partition_annotation(out: &mut Vec<u8>, key: Option<&str>) -> u32 {
+    let Some(key) = key else {
+        return 0;
+    };
+    write::symbol(out, PARTITION_KEY);
+    write::string(out, key);
+    2
 }
 
 /// What goes into the properties section, besides what the envelope says.

@@ -185,6 +185,7 @@ pub fn round_trip(data: &[u8]) {
         delay_mark: MARKS[usize::from(flags >> 6) % 3],
         to: to.as_deref(),
         routing_key: None,
+        partition_key: None,
     };
     let job = Job {
         name: Cow::Borrowed(&name),

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::babelqueue;
 use super::body::{float, text};
 use super::envelope::ROUTING_KEY_HEADER;
+use super::failure;
 use super::Headers;
 use crate::job::{HeaderValue, Job};
 use crate::wire::message::Message;
@@ -23,6 +24,7 @@ pub(super) fn is_ours(name: &str) -> bool {
     name.starts_with("rr_")
         || name == "x-delay"
         || name == ROUTING_KEY_HEADER
+        || failure::is_property(name)
         || babelqueue::PROPERTIES.contains(&name)
 }
 

@@ -5,8 +5,7 @@
 use bytes::Bytes;
 
 use super::envelope::{
-    delay_annotations, delay_property, header, now_millis, properties, Envelope, Properties, JSON,
-    OCTETS,
+    annotations, delay_property, header, now_millis, properties, Envelope, Properties, JSON, OCTETS,
 };
 use super::headers;
 use crate::job::Job;
@@ -20,7 +19,7 @@ pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
     let mut out = Vec::with_capacity(body.len() + 192 + options.headers.len() * 64);
     let now = now_millis();
     header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
-    delay_annotations(&mut out, envelope, now);
+    annotations(&mut out, envelope, now);
     let of = Properties {
         subject: &job.name,
         correlation_id: options.trace_id.as_deref(),

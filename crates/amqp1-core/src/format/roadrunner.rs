@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 use super::envelope::{
-    delay_annotations, delay_property, header, properties, seconds, Properties, JSON, OCTETS,
+    annotations, delay_property, header, properties, seconds, Properties, JSON, OCTETS,
 };
 pub(crate) use super::envelope::{now_millis, DelayMark, Envelope, ROUTING_KEY_HEADER};
 use super::headers;
@@ -23,7 +23,7 @@ pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
     let mut out = Vec::with_capacity(body.len() + 384 + options.headers.len() * 64);
     let now = now_millis();
     header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
-    delay_annotations(&mut out, envelope, now);
+    annotations(&mut out, envelope, now);
     let of = Properties {
         subject: &job.name,
         correlation_id: options.trace_id.as_deref(),

@@ -27,6 +27,7 @@ fn envelope() -> Envelope<'static> {
         delay_mark: DelayMark::None,
         to: None,
         routing_key: None,
+        partition_key: None,
     }
 }
 

@@ -267,12 +267,23 @@ pub fn encode_empty(out: &mut Vec<u8>) {
 /// The most that one transfer frame has besides its payload.
 pub const TRANSFER_OVERHEAD: usize = HEADER + 32;
 
-/// Writes one transfer frame; `delivery` is given on the first frame of a delivery.
+/// What the first frame of a delivery says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct First {
+    /// delivery-id, and the delivery-tag made of it
+    pub delivery_id: u32,
+    /// Sent settled: no outcome is awaited.
+    pub settled: bool,
+    /// message-format; 0 is AMQP's own.
+    pub format: u32,
+}
+
+/// Writes one transfer frame; `first` is given on the first frame of a delivery.
 pub fn encode_transfer(
     out: &mut Vec<u8>,
     channel: u16,
     handle: u32,
-    delivery: Option<(u32, bool)>,
+    first: Option<First>,
     more: bool,
     payload: &[u8],
 ) {
@@ -282,12 +293,12 @@ pub fn encode_transfer(
         let size = out.len();
         out.extend_from_slice(&[0, 6]);
         write::uint(out, handle);
-        match delivery {
-            Some((delivery_id, settled)) => {
-                write::uint(out, delivery_id);
-                write::binary(out, &delivery_id.to_be_bytes());
-                write::uint(out, 0);
-                write::bool(out, settled);
+        match first {
+            Some(first) => {
+                write::uint(out, first.delivery_id);
+                write::binary(out, &first.delivery_id.to_be_bytes());
+                write::uint(out, first.format);
+                write::bool(out, first.settled);
             }
             None => out.extend_from_slice(&[0x40; 4]),
         }
@@ -327,7 +338,12 @@ mod tests {
     #[test]
     fn a_transfer_survives_the_way() {
         let mut out = Vec::new();
-        encode_transfer(&mut out, 3, 0, Some((0xffff_fffc, false)), true, b"abc");
+        let first = First {
+            delivery_id: 0xffff_fffc,
+            settled: false,
+            format: 0,
+        };
+        encode_transfer(&mut out, 3, 0, Some(first), true, b"abc");
         encode_transfer(&mut out, 3, 0, None, false, b"def");
         let mut buffer = BytesMut::from(&out[..]);
         let (channel, Frame::Transfer(first, payload)) =
@@ -351,7 +367,12 @@ mod tests {
     #[test]
     fn fe2o3_reads_what_we_write() {
         let mut out = Vec::new();
-        encode_transfer(&mut out, 0, 7, Some((1, true)), false, b"xyz");
+        let first = First {
+            delivery_id: 1,
+            settled: true,
+            format: 0x8001_3700,
+        };
+        encode_transfer(&mut out, 0, 7, Some(first), false, b"xyz");
         let mut body = BytesMut::from(&out[4..]);
         let frame = (FrameDecoder {}).decode(&mut body).unwrap().unwrap();
         let FrameBody::Transfer {
@@ -363,6 +384,7 @@ mod tests {
         };
         assert_eq!(performative.handle.0, 7);
         assert_eq!(performative.settled, Some(true));
+        assert_eq!(performative.message_format, Some(0x8001_3700));
         assert_eq!(&payload[..], b"xyz");
     }
 

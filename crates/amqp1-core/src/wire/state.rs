@@ -19,6 +19,30 @@ pub fn rejected(condition: &str, description: &str) -> Vec<u8> {
     out
 }
 
+/// `rejected` with an error without description, and what `info` writes in its map and counts.
+#[must_use]
+pub fn rejected_with(condition: &str, info: impl FnOnce(&mut Vec<u8>) -> u32) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    write::descriptor(&mut out, 0x25);
+    write::list(&mut out, |out| {
+        write::descriptor(out, 0x1d);
+        write::list(out, |out| {
+            write::symbol(out, condition);
+            write::null(out);
+            write::map(out, info);
+            3
+        });
+        1
+    });
+    out
+}
+
+/// `accepted`.
+#[must_use]
+pub fn accepted() -> Vec<u8> {
+    vec![0x00, 0x53, 0x24, 0x45]
+}
+
 /// `released`: given back, as if it had not been delivered.
 #[must_use]
 pub fn released() -> Vec<u8> {

@@ -93,6 +93,49 @@ pub fn binary(out: &mut Vec<u8>, value: &[u8]) {
     variable(out, 0xa0, 0xb0, value);
 }
 
+/// `uuid`.
+pub fn uuid(out: &mut Vec<u8>, value: &[u8; 16]) {
+    out.push(0x98);
+    out.extend_from_slice(value);
+}
+
+/// `array` of `uuid`.
+pub fn uuid_array(out: &mut Vec<u8>, values: &[[u8; 16]]) {
+    array(
+        out,
+        0x98,
+        values.len(),
+        values.iter().map(|value| &value[..]),
+    );
+}
+
+/// `array` of `long`.
+pub fn long_array(out: &mut Vec<u8>, values: &[i64]) {
+    let bytes: Vec<[u8; 8]> = values.iter().map(|value| value.to_be_bytes()).collect();
+    array(
+        out,
+        0x81,
+        values.len(),
+        bytes.iter().map(|value| &value[..]),
+    );
+}
+
+fn array<'a>(
+    out: &mut Vec<u8>,
+    constructor: u8,
+    count: usize,
+    items: impl Iterator<Item = &'a [u8]>,
+) {
+    out.push(0xf0);
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&(count as u32).to_be_bytes());
+    out.push(constructor);
+    items.for_each(|item| out.extend_from_slice(item));
+    let size = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&size.to_be_bytes());
+}
+
 fn variable(out: &mut Vec<u8>, short: u8, long: u8, value: &[u8]) {
     match u8::try_from(value.len()) {
         Ok(length) => out.extend_from_slice(&[short, length]),

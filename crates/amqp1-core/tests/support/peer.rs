@@ -211,7 +211,18 @@ impl Talk {
         payload: &[u8],
     ) -> Option<()> {
         let mut out = Vec::new();
-        frame::encode_transfer(&mut out, 0, handle, id.map(|id| (id, false)), more, payload);
+        frame::encode_transfer(
+            &mut out,
+            0,
+            handle,
+            id.map(|delivery_id| frame::First {
+                delivery_id,
+                settled: false,
+                format: 0,
+            }),
+            more,
+            payload,
+        );
         self.raw(&out)
     }
 

@@ -148,7 +148,7 @@ fn rejected(error: Error) -> DeliveryState {
 fn apply(queue: &mut Queue, token: LockToken, state: &DeliveryState) -> Result<(), Lost> {
     match state {
         DeliveryState::Accepted(_) => queue.complete(token),
-        DeliveryState::Released(_) => queue.abandon(token, Vec::new()),
+        DeliveryState::Released(_) => queue.release(token),
         DeliveryState::Modified(modified) => {
             let with = modifications(modified.message_annotations.as_ref());
             if modified.undeliverable_here.unwrap_or(false) {

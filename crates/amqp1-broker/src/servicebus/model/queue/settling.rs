@@ -26,6 +26,13 @@ impl Queue {
         Ok(())
     }
 
+    /// Back as if it had not been delivered: the service does not count `released`.
+    pub(crate) fn release(&mut self, token: LockToken) -> Result<(), Lost> {
+        let sequence = self.locked(token)?;
+        self.unlock(sequence, false);
+        Ok(())
+    }
+
     /// From now on only to be had by its sequence number.
     pub(crate) fn defer(&mut self, token: LockToken, with: Modifications) -> Result<(), Lost> {
         let sequence = self.locked(token)?;

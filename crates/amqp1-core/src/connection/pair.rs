@@ -1,0 +1,150 @@
+//! A link pair for requests and their answers, and a probe of the connection.
+
+use bytes::Bytes;
+use fe2o3_amqp_types::definitions::{Fields, Role, SenderSettleMode};
+use serde_amqp::primitives::Symbol;
+use serde_amqp::Value;
+
+use super::link::{attach, source, target, ReceiverLink, SenderLink};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::state::internal;
+use super::Connection;
+use crate::error::{Error, Result};
+use crate::id;
+use crate::wait::{Signal, Wait};
+use crate::wire::frame;
+
+/// Credit for answers: renewed at half, so never less than half of it is there.
+const ANSWERS: u32 = 64;
+
+/// A sender and a receiver of one name: requests and their answers.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkPair {
+    sender: SenderLink,
+    receiver: ReceiverLink,
+}
+
+/// The node that a link pair leads to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Node<'a> {
+    /// Paired links, as RabbitMQ's management wants them.
+    Paired(&'a str),
+    /// Two links, answers to the address of the second, as Service Bus wants them.
+    WithReplies {
+        node: &'a str,
+        /// Address of the answers, and the name of the link that they come over.
+        reply_to: &'a str,
+    },
+}
+
+impl LinkPair {
+    /// Attaches both links.
+    pub fn open(connection: &Connection, node: &Node<'_>, signal: Signal) -> Result<Option<Self>> {
+        let mut state = connection.lock();
+        let Some(key) = state.open_session(signal.clone())? else {
+            return Ok(None);
+        };
+        let name = format!("amqp1-management-{}", id::short());
+        let (address, reply_to, receiver_name) = match node {
+            Node::Paired(node) => (node, node, name.clone()),
+            Node::WithReplies { node, reply_to } => (node, reply_to, (*reply_to).to_owned()),
+        };
+        let paired = match node {
+            Node::Paired(_) => {
+                let paired = [(Symbol::from("paired"), Value::from(true))];
+                Some(paired.into_iter().collect::<Fields>())
+            }
+            Node::WithReplies { .. } => None,
+        };
+        if let Some((session, out)) = state.session_and_out(key) {
+            for role in [Role::Sender, Role::Receiver] {
+                let (name, from, to) = match role {
+                    Role::Sender => (&name, reply_to, address),
+                    Role::Receiver => (&receiver_name, address, reply_to),
+                };
+                let mut attach = attach(name, role, source(from), target(Some(to)));
+                attach.snd_settle_mode = SenderSettleMode::Settled;
+                attach.properties = paired.clone();
+                frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
+            }
+            session.sender = Some(Sender::new(name));
+            session.receiver = Some(Receiver::new(receiver_name, ANSWERS, signal.clone()));
+        }
+        connection.kick(state);
+        Ok(Some(Self {
+            sender: SenderLink {
+                connection: connection.clone(),
+                key,
+                signal,
+            },
+            receiver: ReceiverLink {
+                connection: connection.clone(),
+                key,
+            },
+        }))
+    }
+
+    /// Sends a request, settled.
+    pub fn send(&self, payload: Bytes) -> Result<()> {
+        let connection = &self.sender.connection;
+        let mut state = connection.lock();
+        state.send(self.sender.key, payload, 0, None)?;
+        connection.kick(state);
+        Ok(())
+    }
+
+    /// The next answer.
+    pub fn take(&self) -> Result<Option<Bytes>> {
+        let Some(incoming) = self.receiver.take()? else {
+            return Ok(None);
+        };
+        if !incoming.settled {
+            self.receiver.accept(incoming.delivery_id)?;
+        }
+        // Settled answers use up credit without a settlement that would renew it.
+        let connection = &self.receiver.connection;
+        let mut state = connection.lock();
+        if let Some((session, out)) = state.session_and_out(self.receiver.key) {
+            session.grant_credit(out).map_err(internal)?;
+        }
+        connection.kick(state);
+        Ok(Some(incoming.payload))
+    }
+
+    /// Why the pair is over, if it is.
+    pub fn failed(&self) -> Option<Error> {
+        self.sender.failed()
+    }
+}
+
+/// One round trip: a session is opened and ended.
+pub(crate) fn probe(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
+    let signal = connection.lock().signal.clone();
+    let mut state = connection.lock();
+    let Some(key) = state.open_session(signal.clone())? else {
+        return Err(Error::connection(format!(
+            "{}: all of the connection's sessions are in use",
+            connection.label()
+        )));
+    };
+    connection.kick(state);
+    let answered = wait.until(&signal, || {
+        let mut state = connection.lock();
+        // Sessions outlive their connection, so that their links can say why.
+        if let Some(error) = &state.lost {
+            return Err(error.clone());
+        }
+        match state.session(key) {
+            Some(session) => Ok(session.remote_channel.map(|_| ())),
+            None => Err(state.gone(key)),
+        }
+    });
+    if connection.is_ours() {
+        let mut state = connection.lock();
+        state.end_session(key);
+        connection.kick(state);
+    }
+    answered?
+        .ok_or_else(|| Error::timeout(format!("{} did not answer in time", connection.label())))
+}

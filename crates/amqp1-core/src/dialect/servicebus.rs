@@ -1,0 +1,39 @@
+//! Azure Service Bus: entities by their names, tokens, peek-lock, scheduling.
+
+use super::{DelaySupport, Dialect, PropertyMapping};
+use crate::error::{Error, Result};
+
+#[derive(Debug)]
+pub(super) struct ServiceBus;
+
+impl Dialect for ServiceBus {
+    fn name(&self) -> &'static str {
+        "servicebus"
+    }
+
+    fn queue_address(&self, queue: &str) -> String {
+        queue.to_owned()
+    }
+
+    fn exchange_address(&self, exchange: &str, _routing_key: &str) -> Result<String> {
+        Err(Error::unsupported(format!(
+            "exchange '{exchange}': Service Bus has no exchanges; push to a topic by its name, and leave the option out"
+        )))
+    }
+
+    fn has_management(&self) -> bool {
+        false
+    }
+
+    fn delay(&self) -> DelaySupport {
+        DelaySupport::EnqueueTime
+    }
+
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::ServiceBus
+    }
+
+    fn is_service_bus(&self) -> bool {
+        true
+    }
+}
