@@ -290,6 +290,25 @@ async fn a_wish_for_a_session_is_held_then_granted_or_refused() {
 }
 
 #[tokio::test]
+async fn a_link_that_waits_for_a_session_is_not_idle() {
+    let broker = broker(|s| {
+        s.timers.link_idle = SECOND / 10;
+        let requires_session = true;
+        let queue = QueueSettings {
+            requires_session,
+            ..QueueSettings::default()
+        };
+        s.queues = vec![("q".into(), queue)];
+    });
+    let mut raw = connect(&broker).await;
+    raw.attach(&session_receiver(0, Value::Null, 400)).await;
+    assert_eq!(
+        condition(&detached(&mut raw).await),
+        "com.microsoft:timeout"
+    );
+}
+
+#[tokio::test]
 async fn answers_go_to_the_link_that_is_named_or_near() {
     let broker = broker(|_| {});
     let mut raw = connect(&broker).await;
