@@ -64,9 +64,10 @@ final class AmqpQueue implements \Countable
      *   Every format is read, whatever is said here.
      * - max_attempts: how often a job is tried, 0 for no end; 3.
      * - backoff: seconds before the second, third, … attempt, the last one repeats, as a
-     *   number, a list, or "exponential" (1, 2, 4, … up to 3600, with jitter); [1, 10, 60].
-     * - failed_queue: where a job goes then; "<queue>.failed". "@dead-letter" is the broker's
-     *   own dead-letter queue, where it has one.
+     *   number, a list, or "exponential" (1, 2, 4, … up to 3600, with jitter); [1, 10, 60],
+     *   and 0 where the broker cannot delay.
+     * - failed_queue: where a job goes then; "<queue>.failed". "@dead-letter" is the queue that
+     *   the options dead_letter_exchange ("") and dead_letter_routing_key name.
      * - requeue_on_fail: a failed job is tried again whatever its attempts; false.
      * - dialect: "servicebus" for a broker that behaves as Azure Service Bus and is not known
      *   by its host, as Microsoft's emulator or amqp1-broker; "auto". The service's own hosts

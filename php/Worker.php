@@ -421,7 +421,7 @@ final class Worker
     private function pause(float $seconds): void
     {
         $until = self::now() + $seconds;
-        while ($this->stopping === null && ($left = $until - self::now()) > 0) {
+        while (!$this->isOver() && ($left = $until - self::now()) > 0) {
             $this->touch();
             usleep((int) (min($left, 0.1) * 1e6));
         }

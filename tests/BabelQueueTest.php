@@ -106,8 +106,7 @@ final class BabelQueueTest extends ContractTestCase
     #[DataProvider('brokers')]
     public function testWhatIsNoObjectIsRefusedBeforeItIsSent(string $broker): void
     {
-        $queue = $this->babelQueue($broker);
-        $queue->setup();
+        $queue = $this->declared($this->babelQueue($broker));
         foreach ([[1, 2], 'text', '[1]', '{broken', 42, true, 1.5, '', "\xff{}"] as $payload) {
             $refused = $this->thrown(SerializationException::class, static fn () => $queue->push(self::URN, $payload));
             self::assertStringContainsString(self::URN, $refused->getMessage());
@@ -120,7 +119,7 @@ final class BabelQueueTest extends ContractTestCase
                 self::assertStringContainsString("'$option'", $refused->getMessage());
             }
         }
-        self::assertCount(0, $queue);
+        $this->assertJobs(0, $queue);
     }
 
     public function testWhatIsNoObjectIsRefusedWithoutABroker(): void
@@ -199,7 +198,9 @@ final class BabelQueueTest extends ContractTestCase
             self::assertSame(['poison', $check], [$failure['reason'], $failure['error']], $name);
             self::assertSame($queue->getName(), $failure['queue']);
             $envelope = json_decode($task->getBody(), true);
-            self::assertSame('poison', $envelope['dead_letter']['reason']);
+            // Service Bus moves it itself, and does not change its body.
+            $isMoved = $this->broker($broker)->isServiceBus();
+            self::assertSame($isMoved ? null : 'poison', $envelope['dead_letter']['reason'] ?? null);
             unset($envelope['dead_letter']);
             self::assertSame(json_decode($body, true), $envelope);
         }
@@ -291,8 +292,8 @@ final class BabelQueueTest extends ContractTestCase
         $peer->close();
     }
 
-    /** @dataProvider brokers */
-    #[DataProvider('brokers')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testAFailedJobIsReplayedAsItWas(string $broker): void
     {
         $queue = $this->babelQueue($broker);
@@ -332,15 +333,20 @@ final class BabelQueueTest extends ContractTestCase
         self::assertSame([6, ['yes']], [$task->getAttempts(), $task->getHeader('again')]);
         $task->release();
         $task = $this->next($consumer);
-        self::assertSame([7, ['yes']], [$task->getAttempts(), $task->getHeader('again')]);
+        // There BabelQueue takes the larger of both counts.
+        $attempts = $this->broker($broker)->isServiceBus() ? 6 : 7;
+        self::assertSame([$attempts, ['yes']], [$task->getAttempts(), $task->getHeader('again')]);
         $task->ack();
     }
 
-    /** @dataProvider brokers */
-    #[DataProvider('brokers')]
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
     public function testADelayIsKept(string $broker): void
     {
         $queue = $this->babelQueue($broker);
+        if ($this->lacks($broker, 'delay', static fn () => $queue->push(self::URN, ['n' => 1], ['delay' => 0.5]))) {
+            return;
+        }
         $pushed = microtime(true);
         $queue->push(self::URN, ['n' => 1], ['delay' => 0.5]);
         $task = $this->take($queue);

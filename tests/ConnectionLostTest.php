@@ -130,6 +130,22 @@ final class ConnectionLostTest extends ContractTestCase
         $proxy->$how();
         usleep(100000);
 
+        if (!$this->broker($broker)->supports('locks-of-a-connection')) {
+            // The lock is the service's, and outlives the connection: all are settled as if nothing had been.
+            $held[0]->ack();
+            $held[1]->nack('again', true);
+            $held[2]->release();
+            $done = [];
+            for ($i = 0; $i < 9; ++$i) {
+                $task = $this->next($consumer);
+                $done[$task->getName()] = true;
+                $task->ack();
+            }
+            self::assertCount(9, $done);
+            $this->assertNoTask($consumer);
+
+            return;
+        }
         $thrown = $this->thrown(TaskLostException::class, static fn () => $held[0]->ack());
         self::assertStringContainsString($held[0]->getId(), $thrown->getMessage());
         $held[1]->nack('does nothing', true);

@@ -220,7 +220,8 @@ final class PushManyTest extends ContractTestCase
     public function testMixedSizesKeepTheirOrder(string $broker): void
     {
         $queue = $this->queue($broker);
-        $sizes = [0, 1, 100_000, 1, 300_000, 255, 256, 70_000, 0];
+        $large = $this->broker($broker)->supports('large-messages') ? 300_000 : 250_000;
+        $sizes = [0, 1, 100_000, 1, $large, 255, 256, 70_000, 0];
         $queue->pushMany(array_map(static fn (int $size) => ['name' => "size-$size", 'payload' => str_repeat('x', $size)], $sizes));
         $consumer = $this->consumer($queue);
         foreach ($sizes as $size) {

@@ -318,12 +318,29 @@ final class RabbitMq310Test extends ContractTestCase
         $this->assertJobs(301, $queue);
     }
 
+    /** @dataProvider rabbitMq3 */
+    #[DataProvider('rabbitMq3')]
+    public function testARetryWithAPauseIsRefusedAndTheJobCanBeSettledOtherwise(string $broker): void
+    {
+        $queue = $this->queue($broker, ['backoff' => 1]);
+        $queue->push('job');
+        $consumer = $this->consumer($queue);
+        $task = $this->next($consumer);
+        $thrown = $this->thrown(UnsupportedException::class, static fn () => $task->nack('again'));
+        self::assertStringContainsString("'backoff' 0", $thrown->getMessage());
+        self::assertFalse($task->isCompleted());
+        $task->nack('now', true);
+        $again = $this->next($consumer);
+
+        self::assertSame([2, $task->getId()], [$again->getAttempts(), $again->getId()]);
+    }
+
     /** What another client on 0-9-1 sees of a job: everything but its headers. @dataProvider rabbitMq3 */
     #[DataProvider('rabbitMq3')]
     public function testZeroNineOneSeesTheBodyAndThePropertiesAndNoHeaders(string $broker): void
     {
         $queue = $this->queue($broker);
-        $id = $queue->push('job', ['n' => 1], ['headers' => ['tenant' => 'a'], 'priority' => 7, 'trace_id' => 'trace']);
+        $id = $queue->push('job', ['n' => 1], ['headers' => ['tenant' => 'a'], 'priority' => 7, 'trace_id' => 'trace', 'group' => 'customer-7']);
         $envelope = (new Peer($this->broker($broker)))->get($queue->getName());
 
         self::assertSame('{"n":1}', $envelope->getBody());
@@ -332,5 +349,7 @@ final class RabbitMq310Test extends ContractTestCase
         ]);
         self::assertArrayNotHasKey('tenant', $envelope->getHeaders());
         self::assertArrayHasKey('x-amqp-1.0-app-properties', $envelope->getHeaders());
+        // It keeps the properties section as it came.
+        self::assertStringContainsString('customer-7', $envelope->getHeader('x-amqp-1.0-properties'), 'group-id');
     }
 }

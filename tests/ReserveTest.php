@@ -39,23 +39,29 @@ final class ReserveTest extends ContractTestCase
         $queue->push('second');
         $task = $queue->reserve();
         self::assertSame('first', $task?->getName());
-        // The other one can be had by anybody.
-        self::assertSame(1, count($queue));
+        // The other one can be had by anybody. Service Bus counts what is locked, too.
+        $isServiceBus = $this->broker($broker)->isServiceBus();
+        $this->assertJobs($isServiceBus ? 2 : 1, $queue);
         self::assertSame('second', $this->take($queue)->getName());
 
         $task->ack();
         unset($task);
-        $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
+        $tells = $this->broker($broker)->supports('management') && !$isServiceBus;
+        if ($tells) {
+            $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
+        }
         self::assertNull($queue->reserve());
-        $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
-        self::assertSame(0, count($queue));
+        if ($tells) {
+            $this->eventually(static fn () => $queue->stats()['consumers'] === 0, 'no consumer');
+        }
+        $this->assertJobs(0, $queue);
     }
 
     /** @dataProvider brokers */
     #[DataProvider('brokers')]
     public function testItIsSettledInAllFourWays(string $broker): void
     {
-        $queue = $this->queue($broker, ['backoff' => 0.3]);
+        $queue = $this->queue($broker, ['backoff' => $this->broker($broker)->supports('delay') ? 0.3 : 0]);
         $queue->push('job');
         $queue->reserve()->release();
         $task = $queue->reserve(10);
@@ -87,6 +93,9 @@ final class ReserveTest extends ContractTestCase
     public function testItWaitsForAJobThatIsToCome(string $broker): void
     {
         $queue = $this->queue($broker);
+        if ($this->lacks($broker, 'delay', static fn () => $queue->push('job', null, ['delay' => 0.7]))) {
+            return;
+        }
         $queue->push('job', null, ['delay' => 0.7]);
         $start = microtime(true);
         $task = $queue->reserve(10);

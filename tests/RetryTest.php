@@ -6,7 +6,6 @@ namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Exception\ConfigException;
-use Amqp1\Tests\Support\Broker;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Proxy;
@@ -21,9 +20,13 @@ final class RetryTest extends ContractTestCase
     {
         $sets = [];
         foreach (self::brokers() as $name => [$broker]) {
-            $sets[$name] = [$broker, 'quorum'];
-            if (str_starts_with($broker, 'rabbitmq')) {
-                $sets["$name, classic queue"] = [$broker, 'classic'];
+            $queueTypes = match (true) {
+                $broker === '', !str_starts_with($broker, 'rabbitmq') => ['quorum'],
+                $broker === 'rabbitmq-3.10' => [null],
+                default => ['quorum', 'classic'],
+            };
+            foreach ($queueTypes as $type) {
+                $sets[$name . ($type === 'classic' ? ', classic queue' : '')] = [$broker, $type];
             }
         }
 
@@ -32,9 +35,10 @@ final class RetryTest extends ContractTestCase
 
     /** @dataProvider brokersAndQueueTypes */
     #[DataProvider('brokersAndQueueTypes')]
-    public function testAFailingJobIsTriedByThePolicyAndThenInTheFailedQueue(string $broker, string $type): void
+    public function testAFailingJobIsTriedByThePolicyAndThenInTheFailedQueue(string $broker, ?string $type): void
     {
-        $queue = $this->queue($broker, ['queue_type' => $type, 'max_attempts' => 3, 'backoff' => [0.5, 1]]);
+        $delays = $this->broker($broker)->supports('delay');
+        $queue = $this->queue($broker, ['queue_type' => $type, 'max_attempts' => 3] + ($delays ? ['backoff' => [0.5, 1]] : []));
         $id = $queue->push('Charge', ['order' => 7], ['headers' => ['tenant' => 'a'], 'trace_id' => 'trace', 'priority' => 6]);
         $consumer = $this->consumer($queue);
         $before = microtime(true);
@@ -53,12 +57,15 @@ final class RetryTest extends ContractTestCase
             $task->nack(new RuntimeException("try $attempt"));
             self::assertSame($attempt < 3 ? 'retried' : 'dead_lettered', $task->getOutcome());
         }
-        self::assertGreaterThanOrEqual(0.49, $pauses[1]);
-        self::assertGreaterThanOrEqual(0.99, $pauses[2]);
+        if ($delays) {
+            self::assertGreaterThanOrEqual(0.49, $pauses[1]);
+            self::assertGreaterThanOrEqual(0.99, $pauses[2]);
+        }
         $this->assertNoTask($consumer, 1.5);
 
         $failed = $queue->failed();
-        self::assertSame($queue->getName() . '.failed', $failed->getName());
+        $suffix = $this->broker($broker)->isServiceBus() ? '/$DeadLetterQueue' : '.failed';
+        self::assertSame($queue->getName() . $suffix, $failed->getName());
         $task = $this->take($failed);
         self::assertSame([$id, 'Charge', ['order' => 7]], [$task->getId(), $task->getName(), $task->getPayload()]);
         self::assertSame(['tenant' => ['a']], $task->getHeaders());
@@ -77,7 +84,7 @@ final class RetryTest extends ContractTestCase
 
     /** @dataProvider brokersAndQueueTypes */
     #[DataProvider('brokersAndQueueTypes')]
-    public function testAttemptsAreTrueWhoeverHadTheJobInBetween(string $broker, string $type): void
+    public function testAttemptsAreTrueWhoeverHadTheJobInBetween(string $broker, ?string $type): void
     {
         $queue = $this->queue($broker, ['queue_type' => $type, 'backoff' => 0, 'max_attempts' => 0]);
         $queue->push('job');
@@ -89,6 +96,9 @@ final class RetryTest extends ContractTestCase
             'nack with a pause' => static fn ($task) => $task->nack('no'),
             'requeue' => static fn ($task) => $task->nack('no', true),
         ];
+        if (!$this->broker($broker)->supports('delay')) {
+            unset($settle['nack with a pause']);
+        }
         foreach ($settle as $how => $do) {
             // A consumer of its own each time.
             $consumer = $this->consumer($queue, $how === 'nack with a pause' ? ['backoff' => 0.3] : []);
@@ -118,7 +128,28 @@ final class RetryTest extends ContractTestCase
 
         $graveyard = $this->queue($broker, [], $name);
         self::assertSame('at once', $this->take($graveyard)->getFailure()['error']);
-        self::assertSame(0, $queue->count());
+        $this->assertJobs(0, $queue);
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testAPauseThatWasAskedForIsKeptOrRefused(string $broker): void
+    {
+        $queue = $this->queue($broker, ['backoff' => 0.4]);
+        $queue->push('job');
+        $consumer = $this->consumer($queue);
+        $task = $this->next($consumer);
+        if ($this->lacks($broker, 'delay', static fn () => $task->nack('later'))) {
+            self::assertFalse($task->isCompleted());
+            $task->nack('now', true);
+            self::assertSame(2, $this->next($consumer)->getAttempts());
+
+            return;
+        }
+        $start = microtime(true);
+        $task->nack('later');
+        $this->next($consumer);
+        self::assertGreaterThanOrEqual(0.39, microtime(true) - $start);
     }
 
     /** @dataProvider brokers */
@@ -154,7 +185,7 @@ final class RetryTest extends ContractTestCase
         self::assertSame(0, $this->republished($queue));
     }
 
-    /** How many messages a retry publishes: RabbitMQ counts them in the copies' own message annotations. */
+    /** How many messages a retry publishes: a copy waits in a delay queue. */
     private function republished(AmqpQueue $queue): int
     {
         $queue->push('job');

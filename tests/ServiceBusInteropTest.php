@@ -9,6 +9,7 @@ use Amqp1\Task;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\SdkPeer;
+use PHPUnit\Framework\Attributes\DataProvider;
 
 /** Microsoft's SDKs for Service Bus receive what the extension pushes, and it consumes what they send. */
 final class ServiceBusInteropTest extends ContractTestCase
@@ -59,6 +60,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testAPushedJobIsAMessageWithEverythingInItsPlace(string $sdk): void
     {
         $queue = $this->entity();
@@ -94,6 +96,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testPayloadsArriveAsTheyWerePushed(string $sdk): void
     {
         $queue = $this->entity();
@@ -110,6 +113,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testABatchIsItsMessages(string $sdk): void
     {
         $queue = $this->entity();
@@ -129,6 +133,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testADelayIsAScheduledMessage(string $sdk): void
     {
         $queue = $this->entity();
@@ -153,21 +158,24 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testAGroupIsASession(string $sdk): void
     {
         $queue = $this->entity([], "sessions-$sdk");
-        $queue->push('1', null, ['group' => 'a']);
+        $queue->push('1', null, ['group' => 'a', 'partition_key' => 'a']);
         $queue->push('other', null, ['group' => 'b']);
         $queue->pushMany([['name' => '2'], ['name' => '3']], ['group' => 'a']);
         $queue->schedule('4', null, 0.1, ['group' => 'a']);
         $got = $this->peer($sdk)->receive($queue->getName(), ['session' => 'a', 'count' => 4]);
         self::assertSame(['1', '2', '3', '4'], array_column($got, 'subject'));
         self::assertSame(['a'], array_values(array_unique(array_column($got, 'session_id'))));
+        self::assertSame('a', $got[0]['partition_key']);
         $next = $this->peer($sdk)->receiveOne($queue->getName(), ['session' => true]);
         self::assertSame(['other', 'b'], [$next['subject'], $next['session_id']]);
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testAnEnvelopeOfBabelQueue(string $sdk): void
     {
         $queue = $this->entity(['format' => 'babelqueue']);
@@ -201,6 +209,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testWhatTheSdkSendsIsAJob(string $sdk): void
     {
         $queue = $this->entity();
@@ -228,6 +237,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testBodiesOfEveryKind(string $sdk): void
     {
         $queue = $this->entity();
@@ -259,6 +269,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testTheSdksBatchesAndScheduledMessages(string $sdk): void
     {
         $queue = $this->entity();
@@ -291,6 +302,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testTheSdksSessions(string $sdk): void
     {
         $queue = $this->entity([], "sessions-$sdk");
@@ -309,6 +321,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testAttemptsAreCountedAcrossBoth(string $sdk): void
     {
         $queue = $this->entity();
@@ -327,6 +340,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testTheExtensionsRetryIsTheSameMessageForAnSdk(string $sdk): void
     {
         $queue = $this->entity(['backoff' => [0.5]]);
@@ -340,6 +354,24 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
+    public function testACopyOfTheSdksMessageKeepsItsId(string $sdk): void
+    {
+        $queue = $this->entity();
+        $this->peer($sdk)->send($queue->getName(), ['body' => self::bytes('x'), 'message_id' => 'theirs', 'subject' => 'Foreign',
+            'correlation_id' => 'c', 'properties' => ['tenant' => ['string', 'b']]]);
+        $consumer = $this->consumer($queue);
+        // A copy has another message-id: the job's own stays.
+        $this->next($consumer)->release(0.5, ['added' => 'yes']);
+        $copy = $this->next($consumer);
+        self::assertSame(['theirs', 'Foreign', 'c', 2, ['b'], ['yes']], [$copy->getId(), $copy->getName(), $copy->getTraceId(),
+            $copy->getAttempts(), $copy->getHeader('tenant'), $copy->getHeader('added')]);
+        $copy->ack();
+        self::assertCount(0, $queue);
+    }
+
+    /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testWhatTheExtensionDeadLettersAnSdkReads(string $sdk): void
     {
         $queue = $this->entity();
@@ -353,11 +385,13 @@ final class ServiceBusInteropTest extends ContractTestCase
         self::assertSame(['d-1', 'payload', 'unreadable', "the customer's\nfile", ['int', 1]], [$first['message_id'],
             self::body($first), $first['dead_letter_reason'], $first['dead_letter_description'], $first['properties']['kept']]);
         self::assertSame(['string', 'unreadable'], $first['properties']['DeadLetterReason']);
-        self::assertSame(['failed', 'no such customer', ['string', 'DomainException']], [$second['dead_letter_reason'],
-            $second['dead_letter_description'], $second['properties']['rr_failed_exception']]);
+        self::assertSame(['failed', 'no such customer', ['string', 'DomainException'], ['string', $queue->getName()]],
+            [$second['dead_letter_reason'], $second['dead_letter_description'], $second['properties']['rr_failed_exception'],
+                $second['properties']['rr_failed_queue']]);
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testWhatAnSdkDeadLettersIsInTheFailedQueue(string $sdk): void
     {
         $queue = $this->entity();
@@ -380,6 +414,7 @@ final class ServiceBusInteropTest extends ContractTestCase
     }
 
     /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testATopicForBoth(string $sdk): void
     {
         $topic = $this->entity([], 'events');

@@ -159,7 +159,8 @@ final class SettleTest extends ContractTestCase
         self::assertTrue($task->isCompleted());
         $this->assertNoTask($consumer);
 
-        $failed = new AmqpQueue($this->broker($broker)->dsn, $queue->getName() . '.failed');
+        $suffix = $this->broker($broker)->isServiceBus() ? '/$DeadLetterQueue' : '.failed';
+        $failed = new AmqpQueue($this->broker($broker)->dsn, $queue->getName() . $suffix);
         $task = $this->take($failed);
         self::assertSame($id, $task->getId());
         self::assertSame('job', $task->getName());

@@ -130,6 +130,9 @@ final class SingleActiveConsumerTest extends ContractTestCase
     {
         $queue = $this->queue($broker, ['queue_type' => $type, 'single_active_consumer' => true]);
         if ($this->lacks($broker, 'queue-options', static fn () => $queue->push('job'))) {
+            if ($this->broker($broker)->isServiceBus()) {
+                self::markTestSkipped('Service Bus has sessions instead: ServiceBusTest');
+            }
             (new Peer($this->broker($broker)))->declareQueue($queue->getName(), [
                 'x-queue-type' => $type, 'x-single-active-consumer' => true,
             ]);

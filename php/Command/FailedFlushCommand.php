@@ -4,8 +4,6 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
-use Amqp1\Exception\QueueNotFoundException;
-
 /** `amqp1 failed:flush`: deletes failed jobs. */
 final class FailedFlushCommand extends Command
 {
@@ -41,11 +39,7 @@ final class FailedFlushCommand extends Command
                 return ExitCode::FAILURE;
             }
         }
-        try {
-            $deleted = $failed->purge();
-        } catch (QueueNotFoundException) {
-            $deleted = 0;
-        }
+        $deleted = (new FailedJobs($failed))->delete();
         if ($output->json) {
             $output->json(['deleted' => $deleted, 'queue' => $queue->getName()]);
         } else {

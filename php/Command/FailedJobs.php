@@ -76,6 +76,37 @@ final class FailedJobs
         return $found;
     }
 
+    /** @return int how many there were */
+    public function delete(): int
+    {
+        try {
+            return $this->failed->purge();
+        } catch (QueueNotFoundException) {
+            return 0;
+        } catch (UnsupportedException) {
+            // Where the broker cannot, one after the other.
+            return $this->acknowledge();
+        }
+    }
+
+    private function acknowledge(): int
+    {
+        $deleted = 0;
+        $consumer = new Consumer($this->failed, ['prefetch' => 100]);
+        try {
+            while (($task = $consumer->waitTask(self::WAIT)) !== null) {
+                $task->ack();
+                $deleted++;
+            }
+        } catch (QueueNotFoundException) {
+            // It is declared when the first job fails.
+        } finally {
+            $consumer->close();
+        }
+
+        return $deleted;
+    }
+
     /**
      * @return array{
      *     id: string, job: string, queue: string, reason: ?string, error: ?string, exception: ?string,

@@ -30,16 +30,19 @@ final class Broker
             'delay', 'management', 'exchange-declaration', 'queue-options', 'unroutable', 'consumer-priority', 'delivery-count',
         ],
         'servicebus' => [
-            'management', 'exchange-declaration', 'exchanges', 'queue-options', 'unroutable', 'consumer-priority',
+            'exchange-declaration', 'exchanges', 'queue-options', 'unroutable', 'consumer-priority', 'priority', 'large-messages',
+            'locks-of-a-connection',
         ],
     ];
 
     /**
      * Whether this broker can do it. What it lacks is refused with an UnsupportedException, but for
      * `delivery-count` (redeliveries are counted by the client, as far as it sees them) and `unroutable`
-     * (a job that no binding leads anywhere is an exception).
+     * (a job that no binding leads anywhere is an exception), `priority` (ignored), `large-messages` (refused: more
+     * than 256 KB), and `locks-of-a-connection` (what a connection had in hand comes back with its end; on Service
+     * Bus when the lock is over, and it can be settled until then).
      *
-     * @param 'delay'|'management'|'exchange-declaration'|'exchanges'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count' $feature
+     * @param 'delay'|'management'|'exchange-declaration'|'exchanges'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count'|'priority'|'large-messages'|'locks-of-a-connection' $feature
      */
     public function supports(string $feature): bool
     {

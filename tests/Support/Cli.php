@@ -50,6 +50,10 @@ final class Cli
 
     public function json(): mixed
     {
-        return json_decode($this->out, true, 512, JSON_THROW_ON_ERROR);
+        try {
+            return json_decode($this->out, true, 512, JSON_THROW_ON_ERROR);
+        } catch (\JsonException $e) {
+            throw new RuntimeException("it ended with $this->code and printed no JSON, but \"$this->out\" and \"$this->err\"", 0, $e);
+        }
     }
 }

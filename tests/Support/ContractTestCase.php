@@ -154,6 +154,21 @@ abstract class ContractTestCase extends TestCase
         return true;
     }
 
+    /** A queue of that type, by another client where the extension cannot declare it. */
+    protected function typed(string $broker, string $type, array $options = []): AmqpQueue
+    {
+        $queue = $this->queue($broker, ['queue_type' => $type] + $options);
+        $this->peerFor($queue)?->declareQueue($queue->getName(), ['x-queue-type' => $type]);
+
+        return $queue;
+    }
+
+    /** The seconds, or none where the broker cannot delay a job. */
+    protected function pause(string $broker, float $seconds): float
+    {
+        return $this->broker($broker)->supports('delay') ? $seconds : 0.0;
+    }
+
     /** How many jobs of the queue wait, by the extension or, where it cannot tell, by another client. */
     protected function jobsIn(AmqpQueue $queue): int
     {

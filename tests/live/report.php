@@ -67,9 +67,21 @@ function sorted(mixed $value): mixed
 
 [$service, $dialect] = [observed($argv[1]), observed($argv[2])];
 $names = array_keys($dialect + $service);
-$counts = ['same' => 0, 'DIFFERS' => 0];
+$counts = ['same' => 0, 'DIFFERS' => 0, 'left out' => 0];
 $indent = "\n          ";
+// What was left out: a subject, or one observation, whose entity is not there.
+$left = [];
+foreach ($service as $name => $one) {
+    if (str_ends_with($name, ': left out')) {
+        $left[] = substr($name, 0, -strlen(': left out'));
+        $counts['left out']++;
+        echo 'left out  ', end($left), ': ', told($one['saw']), "\n";
+    }
+}
 foreach ($names as $name) {
+    if (preg_match('{: left out$}', $name) || array_filter($left, static fn ($of) => $name === $of || str_starts_with($name, "$of: "))) {
+        continue;
+    }
     $of = $service[$name] ?? null;
     $known = $dialect[$name] ?? null;
     $note = isset($of['note']) ? $indent . 'in words: ' . told($of['note']) : '';
@@ -82,4 +94,4 @@ foreach ($names as $name) {
     echo "DIFFERS:  $name", $indent, 'namespace: ', $of === null ? 'not observed' : told($of['saw']), $note,
         $indent, 'dialect:   ', $known === null ? 'not observed' : told($known['saw']), "\n";
 }
-echo "\n{$counts['same']} same, {$counts['DIFFERS']} different.\n";
+echo "\n{$counts['same']} same, {$counts['DIFFERS']} different, {$counts['left out']} left out.\n";

@@ -19,12 +19,17 @@ function say(name, saw) {
   process.stdout.write(`${JSON.stringify({ name, saw: (isRecord ? rest : saw) ?? null, note })}\n`);
 }
 
+const only = new RegExp(process.env.AMQP1_LIVE_ONLY || ".");
+const missing = new Set();
+
 // One subject on a connection of its own; what it throws is an observation, too.
-async function observe(subject, look, options) {
+async function observe(subject, look, entity = QUEUE) {
+  if (!only.test(subject)) return;
+  if (missing.has(entity)) return say(`${subject}: left out`, `there is no ${entity}`);
   const saw = (what, value) => say(`${subject}: ${what}`, value);
   let connection;
   try {
-    connection = await namespace.connect(options);
+    connection = await namespace.connect();
     await look(saw, connection);
   } catch (error) {
     saw("ended with", error.message);
@@ -57,6 +62,7 @@ async function emptied(entity, sessions = false) {
     while (await connection.receive(link, 2)) continue;
   }
   while (sessions) {
+    await connection.sender(entity).then((link) => connection.end(link));
     const filter = { "com.microsoft:session-filter": null };
     const link = await connection
       .receiver(entity, { filter, snd_settle_mode: 1, rcv_settle_mode: 0, properties: { "com.microsoft:timeout": types.wrap_uint(1000) } })
@@ -68,11 +74,14 @@ async function emptied(entity, sessions = false) {
   connection.close();
 }
 
-await emptied(QUEUE);
-await emptied(DUPLICATES);
-await emptied(SESSIONS, true);
+for (const entity of [QUEUE, DUPLICATES, SESSIONS]) {
+  await emptied(entity, entity === SESSIONS).catch((error) => {
+    if (error.message !== "amqp:not-found") throw error;
+    missing.add(entity);
+  });
+}
 // They take minutes, and go on beside the others.
-const late = timers(namespace, QUEUE, say);
+const late = only.test("timer") ? timers(namespace, QUEUE, say) : undefined;
 
 await observe("open", async (saw, { raw, mechanism }) => {
   const { open } = raw.remote;
@@ -93,7 +102,7 @@ await observe("SASL", async (saw) => {
     connection.close();
     return refused;
   };
-  saw("PLAIN, a link without a token is refused with", await refusal(end({ plain: true }).then((said) => (said === "none" ? said : Promise.reject(new Error(said))))));
+  saw("PLAIN, a link without a token: refused with", await end({ plain: true }));
   saw("PLAIN, a wrong key is refused with", await refusal(namespace.connect({ plain: true, key: "d3Jvbmc=" })));
   saw("ANONYMOUS, a link without a token is refused with", await end({}));
 });
@@ -382,7 +391,7 @@ await observe("session", async (saw, connection) => {
   const context = await connection.receive(again);
   saw("after it, delivery-count", context && (context.message.delivery_count ?? 0));
   if (context) await connection.settle(context, message.accepted());
-});
+}, SESSIONS);
 
 await observe("duplicates", async (saw, connection) => {
   await connection.putToken(DUPLICATES);
@@ -395,7 +404,7 @@ await observe("duplicates", async (saw, connection) => {
     got.push(String(context.message.body.content ?? context.message.body));
   }
   saw("delivered", got);
-});
+}, DUPLICATES);
 
 await late;
 process.exit(0);

@@ -121,6 +121,11 @@ impl fmt::Debug for Shared {
     }
 }
 
+/// Waits until the broker is shut down. What it got is let go here: it cannot be sent to a thread.
+async fn over(end: &mut watch::Receiver<bool>) {
+    drop(end.wait_for(|is_over| *is_over).await);
+}
+
 /// Unix milliseconds.
 pub(crate) fn now() -> u64 {
     SystemTime::now()
@@ -190,7 +195,7 @@ impl Broker {
         loop {
             tokio::select! {
                 // The sender is this broker's own: it cannot be gone.
-                () = async { drop(end.wait_for(|is_over| *is_over).await) } => break,
+                () = over(&mut end) => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
                         // Deliveries and settlements are small: they must not wait for more.

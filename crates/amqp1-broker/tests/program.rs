@@ -80,6 +80,38 @@ async fn an_interrupt_ends_it_as_well() {
 }
 
 #[tokio::test]
+async fn faults_are_read_again_when_it_is_told_to() {
+    let path = std::env::temp_dir().join(format!("amqp1-faults-{}", std::process::id()));
+    std::fs::write(&path, "").unwrap();
+    let (child, address) = start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--dialect=servicebus",
+        "--queue=q",
+        "--no-tokens",
+        "--faults",
+        path.to_str().unwrap(),
+    ])
+    .await;
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let builder = Connection::builder().container_id("c");
+    let mut connection = builder.open_with_stream(stream).await.unwrap();
+    std::fs::write(&path, "close op=now\n").unwrap();
+    let id = child.id().unwrap().to_string();
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -HUP {id}")])
+        .status();
+    assert!(sent.await.unwrap().success());
+    let closed = tokio::time::timeout(Duration::from_secs(10), connection.on_close());
+    let closed = closed.await.expect("a close").unwrap_err();
+    assert!(
+        format!("{closed:?}").contains("ConnectionForced"),
+        "{closed:?}"
+    );
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
 async fn wrong_arguments_are_said_and_exit_2() {
     for arguments in [&[][..], &["--listen", "here"], &["--nonsense"]] {
         let output = Command::new(PROGRAM)
@@ -99,6 +131,15 @@ async fn wrong_arguments_are_said_and_exit_2() {
         .await
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
+    let wrong = [
+        "--listen",
+        "127.0.0.1:0",
+        "--dialect=servicebus",
+        "--fault=buzy",
+    ];
+    let output = Command::new(PROGRAM).args(wrong).output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("'buzy'"), "{said}");
 }
 
 #[tokio::test]

@@ -6,188 +6,22 @@ mod support;
 
 use std::time::Duration;
 
-use amqp1_broker::servicebus::settings::{QueueSettings, ServiceBus, Timers};
-use amqp1_broker::{Broker, Options};
+use amqp1_broker::servicebus::settings::{QueueSettings, Timers};
 use fe2o3_amqp::frames::amqp::FrameBody;
-use fe2o3_amqp_types::definitions::{Error, Fields, ReceiverSettleMode, Role, SenderSettleMode};
-use fe2o3_amqp_types::messaging::{
-    AmqpValue, ApplicationProperties, DeliveryState, FilterSet, Modified, Properties, Source,
-};
-use fe2o3_amqp_types::performatives::{Attach, Disposition, Flow};
-use fe2o3_amqp_types::primitives::SimpleValue;
-use serde_amqp::primitives::OrderedMap;
+use fe2o3_amqp_types::definitions::{Error, Fields, SenderSettleMode};
+use fe2o3_amqp_types::messaging::{DeliveryState, Modified, Properties};
+use fe2o3_amqp_types::performatives::{Disposition, Flow};
 use serde_amqp::Value;
-use support::raw::{attach, disposition, flow, frame, transfer, Raw, MESSAGE};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn broker(change: impl FnOnce(&mut ServiceBus)) -> Broker {
-    let mut settings = ServiceBus::default();
-    change(&mut settings);
-    Broker::with_options(
-        "test",
-        Options {
-            service_bus: Some(settings),
-            ..Options::default()
-        },
-    )
-}
-
-fn with_queue(queue: QueueSettings) -> Broker {
-    broker(|s| s.queues = vec![("q".into(), queue)])
-}
-
-async fn connect(broker: &Broker) -> Raw {
-    Raw::connect(broker, 1000).await
-}
-
-/// Sends a message on a link of its own, and takes the broker's disposition.
-async fn send(raw: &mut Raw, handle: u32, id: u32) -> DeliveryState {
-    raw.send_with(&transfer(handle, Some(id), false), MESSAGE)
-        .await;
-    let disposition = disposed(raw).await;
-    assert_eq!((disposition.first, disposition.settled), (id, true));
-    disposition.state.unwrap()
-}
-
-async fn disposed(raw: &mut Raw) -> Disposition {
-    match raw.next().await {
-        FrameBody::Disposition(disposition) => disposition,
-        other => panic!("no disposition: {other:?}"),
-    }
-}
-
-async fn detached(raw: &mut Raw) -> Error {
-    match raw.next().await {
-        FrameBody::Detach(detach) => {
-            assert!(detach.closed);
-            detach.error.unwrap()
-        }
-        other => panic!("no detach: {other:?}"),
-    }
-}
-
-async fn closed(raw: &mut Raw) -> Error {
-    match raw.next().await {
-        FrameBody::Close(close) => close.error.unwrap(),
-        other => panic!("no close: {other:?}"),
-    }
-}
-
-fn condition(error: &Error) -> String {
-    match serde_amqp::to_value(&error.condition).unwrap() {
-        Value::Symbol(symbol) => symbol.0,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn receiver(handle: u32, address: &str) -> Attach {
-    let mut attach = attach(
-        &format!("from {handle}"),
-        handle,
-        Role::Receiver,
-        Some(address),
-    );
-    attach.rcv_settle_mode = ReceiverSettleMode::Second;
-    attach
-}
-
-fn sender(handle: u32, address: &str) -> Attach {
-    attach(&format!("to {handle}"), handle, Role::Sender, Some(address))
-}
-
-fn session_receiver(handle: u32, session: Value, timeout: u32) -> Attach {
-    let mut attach = receiver(handle, "q");
-    let mut filter = FilterSet::new();
-    filter.insert("com.microsoft:session-filter".into(), session);
-    attach.source = Some(Box::new(Source {
-        address: Some("q".into()),
-        filter: Some(filter),
-        ..Source::default()
-    }));
-    let mut properties = Fields::new();
-    properties.insert("com.microsoft:timeout".into(), Value::Uint(timeout));
-    attach.properties = Some(properties);
-    attach
-}
-
-/// The header of a delivered message.
-fn delivery_count(payload: &[u8]) -> u32 {
-    // By hand in the broker, with the count as the last field.
-    let size = usize::from(payload[4]);
-    u32::from_be_bytes(payload[5 + size - 4..5 + size].try_into().unwrap())
-}
-
-fn application(pairs: &[(&str, &str)]) -> Vec<u8> {
-    let mut map = OrderedMap::new();
-    for (key, value) in pairs {
-        map.insert((*key).to_owned(), SimpleValue::String((*value).to_owned()));
-    }
-    serde_amqp::to_vec(&ApplicationProperties(map)).unwrap()
-}
-
-fn request(reply_to: &str, pairs: &[(&str, &str)], body: &Value) -> Vec<u8> {
-    let properties = Properties {
-        message_id: Some(7u64.into()),
-        reply_to: Some(reply_to.into()),
-        ..Properties::default()
-    };
-    let mut out = serde_amqp::to_vec(&properties).unwrap();
-    out.extend(application(pairs));
-    out.extend(serde_amqp::to_vec(&AmqpValue(body.clone())).unwrap());
-    out
-}
-
-/// A token as azure-servicebus makes it, for `sb://localhost/q` until `expiry`.
-fn token(key: &str, expiry: u64) -> String {
-    use base64::Engine as _;
-    let resource = "sb%3A%2F%2Flocalhost%2Fq";
-    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key.as_bytes());
-    let signature = ring::hmac::sign(&key, format!("{resource}\n{expiry}").as_bytes());
-    let signature = base64::engine::general_purpose::STANDARD.encode(signature.as_ref());
-    let signature = signature
-        .replace('+', "%2B")
-        .replace('/', "%2F")
-        .replace('=', "%3D");
-    format!("SharedAccessSignature sr={resource}&sig={signature}&se={expiry}&skn=RootManageSharedAccessKey")
-}
-
-fn seconds_from_now(seconds: u64) -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.unwrap().as_secs() + seconds
-}
-
-/// Puts a token; the answer's status.
-async fn put_token(raw: &mut Raw, token: &str) -> i32 {
-    raw.attach(&sender(0, "$cbs")).await;
-    raw.attach(&receiver(1, "$cbs")).await;
-    raw.send(&flow(Some(1), 0, 10)).await;
-    let pairs = [
-        ("operation", "put-token"),
-        ("type", "servicebus.windows.net:sastoken"),
-        ("name", "sb://localhost/q"),
-    ];
-    let request = request("nowhere", &pairs, &Value::String(token.into()));
-    raw.send_with(&transfer(0, Some(0), false), &request).await;
-    disposed(raw).await;
-    let (answer, payload) = raw.transfer().await;
-    assert_eq!(answer.settled, Some(true));
-    status(&payload, "status-code")
-}
-
-/// A named int among the application properties.
-fn status(payload: &[u8], name: &str) -> i32 {
-    let at = payload
-        .windows(name.len())
-        .position(|w| w == name.as_bytes())
-        .unwrap_or_else(|| panic!("no {name}"));
-    let value = &payload[at + name.len()..];
-    serde_amqp::from_slice(value).unwrap()
-}
+use support::raw::{disposition, flow, frame, transfer, Raw, MESSAGE};
+use support::servicebus::*;
 
 #[tokio::test]
 async fn a_link_needs_a_token_and_goes_with_it() {
-    let broker = broker(|s| s.require_token = true);
+    let broker = broker(|s| {
+        s.require_token = true;
+        // Shorter than the token lives: it counts anew from when that has expired.
+        s.timers.no_token = SECOND;
+    });
     let mut raw = connect(&broker).await;
     let answer = raw.attach(&sender(5, "q")).await;
     assert!(answer.source.is_none() && answer.target.is_none());
@@ -405,6 +239,17 @@ async fn a_wish_for_a_session_is_held_then_granted_or_refused() {
         "com.microsoft:timeout"
     );
 
+    // Given up by the peer: an attach must come before the detach.
+    raw.send(&session_receiver(5, Value::Null, 10_000)).await;
+    raw.send(&fe2o3_amqp_types::performatives::Detach {
+        handle: 5.into(),
+        closed: true,
+        error: None,
+    })
+    .await;
+    assert!(matches!(raw.next().await, FrameBody::Attach(a) if a.source.is_none()));
+    assert!(matches!(raw.next().await, FrameBody::Detach(d) if d.error.is_none()));
+
     // Held until there is one, with the credit that was given meanwhile.
     raw.send(&session_receiver(1, Value::Null, 10_000)).await;
     raw.send(&flow(Some(1), 0, 5)).await;
@@ -442,6 +287,25 @@ async fn a_wish_for_a_session_is_held_then_granted_or_refused() {
     let plain = raw.attach(&receiver(3, "q")).await;
     assert!(plain.source.is_none());
     assert_eq!(condition(&detached(&mut raw).await), "amqp:not-allowed");
+}
+
+#[tokio::test]
+async fn a_link_that_waits_for_a_session_is_not_idle() {
+    let broker = broker(|s| {
+        s.timers.link_idle = SECOND / 10;
+        let requires_session = true;
+        let queue = QueueSettings {
+            requires_session,
+            ..QueueSettings::default()
+        };
+        s.queues = vec![("q".into(), queue)];
+    });
+    let mut raw = connect(&broker).await;
+    raw.attach(&session_receiver(0, Value::Null, 400)).await;
+    assert_eq!(
+        condition(&detached(&mut raw).await),
+        "com.microsoft:timeout"
+    );
 }
 
 #[tokio::test]
@@ -569,4 +433,54 @@ async fn pipelined_openings_are_taken() {
     assert!(matches!(raw.next().await, FrameBody::Begin(_)));
     assert!(matches!(raw.next().await, FrameBody::Attach(a) if a.target.is_some()));
     assert_eq!(broker.queue_names(), ["Q"]);
+}
+
+/// The broker may refuse anything, but it must live on.
+#[tokio::test]
+async fn damaged_frames_never_harm_the_broker() {
+    let broker = broker(|_| {});
+    let renew = request(
+        "me",
+        &[("operation", "com.microsoft:renew-lock")],
+        &Value::Null,
+    );
+    let dead_letter = DeliveryState::Rejected(fe2o3_amqp_types::messaging::Rejected {
+        error: Some(Error::new(
+            fe2o3_amqp_types::definitions::AmqpError::NotAllowed,
+            "why".to_owned(),
+            Fields::new(),
+        )),
+    });
+    let settle = Disposition {
+        state: Some(dead_letter),
+        ..disposition(0, 0, false)
+    };
+    let frames = [
+        frame(0, &session_receiver(3, Value::Null, 100), b""),
+        frame(0, &transfer(1, Some(0), false), &renew),
+        frame(
+            0,
+            &transfer(2, Some(1), false),
+            &token("SAS_KEY_VALUE", 1).into_bytes(),
+        ),
+        frame(0, &settle, b""),
+    ];
+    for whole in frames {
+        for at in (8..whole.len()).step_by(3) {
+            for value in [0x00, 0x40, 0xa1, 0xb1, 0xd0, 0xff] {
+                let mut raw = connect(&broker).await;
+                raw.send(&sender(1, "q/$management")).await;
+                raw.send(&sender(2, "$cbs")).await;
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                raw.say(&damaged).await;
+            }
+        }
+    }
+    let mut raw = connect(&broker).await;
+    raw.attach(&sender(0, "alive")).await;
+    assert!(matches!(
+        send(&mut raw, 0, 0).await,
+        DeliveryState::Accepted(_)
+    ));
 }

@@ -314,7 +314,10 @@ impl Consumer {
     ///
     /// # Errors
     /// None today.
-    pub fn close(&self, _wait: &Wait<'_>) -> Result<()> {
+    pub fn close(&self, wait: &Wait<'_>) -> Result<()> {
+        if self.has_errands {
+            self.sources.iter().for_each(|source| source.quiet(wait));
+        }
         self.sources.iter().for_each(Source::close);
         Ok(())
     }

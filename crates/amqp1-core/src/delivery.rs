@@ -1,10 +1,13 @@
 //! One job in a worker's hands.
 
+mod service_bus;
+
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dialect::DelaySupport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failed;
 use crate::failure::{bounded, Failure, FailureFacts};
@@ -19,7 +22,7 @@ use crate::retry::{FailedQueue, Redelivery, Verdict};
 use crate::route::Destination;
 use crate::servicebus::entity;
 use crate::servicebus::locks::LockToken;
-use crate::servicebus::settle::{lost_is_given_back, PeekLock, Settlement};
+use crate::servicebus::settle::{lost_is_given_back, Settlement};
 use crate::source::{Attached, HeldLink};
 use crate::wait::Wait;
 use crate::wire::state;
@@ -215,18 +218,6 @@ impl Delivery {
         lost || self.is_completed()
     }
 
-    /// The service's lock, by which it is settled (Service Bus).
-    fn peek_lock(&self) -> Option<PeekLock<'_>> {
-        let source = self.attached.service_bus.as_ref()?;
-        Some(PeekLock {
-            link: &self.attached,
-            source,
-            delivery_id: self.delivery_id,
-            lock: self.lock?,
-            definition: &self.definition,
-        })
-    }
-
     /// Done, for the broker.
     fn accept(&self, wait: &Wait<'_>) -> Result<()> {
         let link = self.link()?;
@@ -271,8 +262,13 @@ impl Delivery {
         requeue: Option<bool>,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        match self.attached.retry.verdict(self.attempts(), requeue) {
+        let (retry, dialect) = (&self.attached.retry, self.attached.dialect);
+        let cannot_pause = dialect.delay() == DelaySupport::Unsupported;
+        match retry.verdict(self.attempts(), requeue) {
             Verdict::Fail => self.dead_letter(FAILED, failure, None, wait),
+            Verdict::Retry(_) if cannot_pause && retry.is_backoff_usual() => {
+                self.again(Duration::ZERO, &[], Outcome::Retried, wait)
+            }
             Verdict::Retry(pause) => self.again(pause, &[], Outcome::Retried, wait),
         }
     }
@@ -384,30 +380,6 @@ impl Delivery {
         self.replace(queue, &changes, Outcome::DeadLettered, wait)
     }
 
-    /// To the service's own dead-letter queue (Service Bus).
-    fn dead_letter_there(
-        &self,
-        lock: &PeekLock<'_>,
-        reason: &str,
-        failure: Option<&Failure>,
-        description: Option<&str>,
-        wait: &Wait<'_>,
-    ) -> Result<()> {
-        if !self.complete(Outcome::DeadLettered) {
-            return Ok(());
-        }
-        let settlement = Settlement::DeadLetter {
-            reason,
-            description: description
-                .or(failure.map(|failure| failure.message.as_str()))
-                .unwrap_or_default(),
-            exception: failure.and_then(|failure| failure.exception.as_deref()),
-            queue: &self.definition.broker_queue,
-            attempts: self.attempts(),
-        };
-        lost_is_given_back(lock.settle(&settlement, wait))
-    }
-
     /// Why it is in a failed queue; `None` for a job that is in none.
     pub fn failure(&self) -> Option<FailureFacts> {
         format::failure(&self.decoded)
@@ -472,15 +444,6 @@ impl Delivery {
         }
         let _ = link.settle(self.delivery_id, &state::modified(true, annotations));
         Ok(())
-    }
-
-    /// Its lock is renewed no more.
-    fn forget_lock(&self) {
-        if let (Some(lock), Ok(link)) = (&self.lock, self.link()) {
-            if let Some(locks) = link.service_bus.as_ref().and_then(|source| source.locks()) {
-                locks.forget(lock);
-            }
-        }
     }
 
     /// A confirmed copy first, then the original: a crash in between makes

@@ -35,11 +35,31 @@ pub(crate) fn queue_name(definition: &Definition, configured: &FailedQueue) -> R
         }
         FailedQueue::Usual => Ok(format!("{}.failed", definition.broker_queue)),
         FailedQueue::Named(name) => Ok(name.clone()),
-        FailedQueue::BrokersOwn => Err(Error::unsupported(format!(
-            "{}: failed_queue '{BROKERS_OWN}': this broker has no dead-letter queue of its own; name a queue",
-            definition.describe()
-        ))),
+        FailedQueue::BrokersOwn => brokers_own(definition),
     }
+}
+
+/// The queue that the configured dead-letter exchange leads to. A job is sent there
+/// by us, confirmed and with its failure, not by the broker, which would do neither.
+fn brokers_own(definition: &Definition) -> Result<String> {
+    let topology = &definition.options.topology;
+    let exchange = topology.dead_letter_exchange.as_deref();
+    let problem = match (exchange, &topology.dead_letter_routing_key) {
+        // The default exchange routes by queue name.
+        (Some(""), Some(name)) => return Ok(name.clone()),
+        (Some(""), None) => {
+            "leads back to the queue itself: set the option dead_letter_routing_key to a queue"
+                .to_owned()
+        }
+        (Some(exchange), _) => format!(
+            "is behind exchange '{exchange}', which may lead to any queue: name the queue in failed_queue"
+        ),
+        (None, _) => "is not there: set the options dead_letter_exchange ('') and dead_letter_routing_key, or name a queue in failed_queue".to_owned(),
+    };
+    Err(Error::unsupported(format!(
+        "{}: failed_queue '{BROKERS_OWN}': its dead-letter queue {problem}",
+        definition.describe()
+    )))
 }
 
 impl Queue {

@@ -17,6 +17,7 @@ use crate::route::Destination;
 use crate::servicebus::access::Access;
 use crate::servicebus::client::Client;
 use crate::sync::Mutex;
+use crate::topology::options::TopologyOptions;
 use crate::topology::{queue_path, Strictness, Topology};
 use crate::wait::Wait;
 use crate::wire::write;
@@ -85,6 +86,29 @@ impl Definition {
         }
     }
 
+    /// What would have to be declared, and cannot be over AMQP.
+    fn check_for_service_bus(&self) -> Result<()> {
+        if let Some(exchange) = &self.options.exchange {
+            return Err(Error::unsupported(format!(
+                "{}: exchange '{exchange}': Service Bus has no exchanges; push to a topic by its name, and leave the option out",
+                self.describe()
+            )));
+        }
+        // Which of RabbitMQ's types a queue is of is nothing to Service Bus.
+        let topology = TopologyOptions {
+            queue_type: None,
+            ..self.options.topology.clone()
+        };
+        let wanted = topology.beyond_classic(&self.options);
+        match wanted.filter(|_| self.options.declare) {
+            None => Ok(()),
+            Some(option) => Err(Error::unsupported(format!(
+                "{}: option '{option}': Service Bus declares nothing over AMQP; make the queue in Azure as it is to be, and leave the option out, or set 'declare' to false",
+                self.describe()
+            ))),
+        }
+    }
+
     /// The broker found the token over, before we did: true when another one can be had,
     /// and is the next time.
     pub fn renews_token(&self, role: Role, error: &Error) -> bool {
@@ -115,10 +139,11 @@ impl Definition {
         let redial = self.options.redial_timeout;
         let connection = pool::connection(&self.endpoint, role, redial, wait)?;
         let dialect = dialect::detect(connection.remote(), &self.endpoint);
-        let service_bus = match dialect.is_service_bus() {
-            true => Some(pool::service_bus(&self.endpoint, role, &connection)?),
-            false => None,
-        };
+        let mut service_bus = None;
+        if dialect.is_service_bus() {
+            self.check_for_service_bus()?;
+            service_bus = Some(pool::service_bus(&self.endpoint, role, &connection)?);
+        }
         Ok(Live {
             connection,
             dialect,

@@ -4,6 +4,9 @@
 //! connection, because a broker that blocks publishers stops reading from it.
 //! Only PHP's thread locks the pool, so a fork never happens while it is locked.
 
+mod info;
+mod service_bus;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +18,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
 use crate::management::Management;
 use crate::runtime;
-use crate::servicebus::access::Access;
 use crate::servicebus::client::Client;
 use crate::sync::Mutex;
 use crate::wait::{Signal, Wait};
+
+pub use self::info::{pool_info, ConnectionInfo, PoolInfo};
+pub use self::service_bus::forget_callback;
+pub(crate) use self::service_bus::{forget_tokens, service_bus};
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -351,23 +357,6 @@ pub(crate) fn management(
     cached.unwrap_or_else(|| Management::open(connection))
 }
 
-/// What a connection to Service Bus has besides.
-pub(crate) fn service_bus(
-    endpoint: &Arc<Endpoint>,
-    role: Role,
-    connection: &Connection,
-) -> Result<Arc<Client>> {
-    let cached = with_entry(endpoint, role, connection, |entry| {
-        if let Some(client) = &entry.service_bus {
-            return Ok(Arc::clone(client));
-        }
-        let client = Client::start(endpoint, connection)?;
-        entry.service_bus = Some(Arc::clone(&client));
-        Ok(client)
-    });
-    cached.unwrap_or_else(|| Client::start(endpoint, connection))
-}
-
 /// The session for questions of a connection, for one of them: it is given back
 /// with [`keep_scout`] when it can be asked again. Who asks meanwhile, as a signal
 /// handler does, gets another one.
@@ -450,72 +439,6 @@ pub(crate) fn forget_declared(endpoint: &Arc<Endpoint>, role: Role) {
             entry.declared.clear();
         }
     });
-}
-
-/// The tokens of an endpoint's connection are over: they are put again before the next attach.
-pub(crate) fn forget_tokens(endpoint: &Arc<Endpoint>, role: Role) {
-    with_pool(|pool| {
-        let entry = pool.entries.get(&(Arc::clone(endpoint), role));
-        if let Some(client) = entry.and_then(|entry| entry.service_bus.as_ref()) {
-            client.forget_tokens();
-        }
-    });
-}
-
-/// The application's callback of this number is gone: its connections are closed.
-pub fn forget_callback(number: u64) {
-    let gone: Vec<Entry> = with_pool(|pool| {
-        let keys: Vec<_> = pool.entries.keys().cloned().collect();
-        let of_it = keys.into_iter().filter(|(endpoint, _)| {
-            matches!(endpoint.service_bus, Some(Access::Callback(known)) if known == number)
-        });
-        of_it.filter_map(|key| pool.entries.remove(&key)).collect()
-    });
-    gone.iter().for_each(|entry| entry.connection.begin_close());
-}
-
-/// One pooled connection, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionInfo {
-    /// The endpoint, without secrets.
-    pub endpoint: String,
-    /// `push` or `consume`.
-    pub role: &'static str,
-    /// `open`, or why it is lost.
-    pub state: String,
-    /// Sessions in use on it.
-    pub sessions: usize,
-}
-
-/// The pool of this process, for people.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PoolInfo {
-    /// The I/O thread runs.
-    pub runtime_started: bool,
-    /// The pooled connections.
-    pub connections: Vec<ConnectionInfo>,
-}
-
-/// The state of the pool; starts nothing.
-#[must_use]
-pub fn pool_info() -> PoolInfo {
-    let connections = with_pool(|pool| {
-        let entries = pool.entries.iter();
-        let infos = entries.map(|((endpoint, role), entry)| ConnectionInfo {
-            endpoint: endpoint.label().to_owned(),
-            role: role.as_str(),
-            state: match entry.connection.lost() {
-                None => "open".to_owned(),
-                Some(error) => error.message().to_owned(),
-            },
-            sessions: entry.connection.session_count(),
-        });
-        infos.collect()
-    });
-    PoolInfo {
-        runtime_started: runtime::is_started(),
-        connections,
-    }
 }
 
 /// Closes this process's connections in good order and ends the I/O thread,

@@ -263,14 +263,20 @@ impl Publisher {
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        let limit = route.sender.ready(wait)?;
+        let ready = route.sender.ready(wait);
+        let lost = match &ready {
+            // The link has ended: sent again like one that was lost on its way.
+            Err(error) if error.kind() == ErrorKind::Connection => Some(error.clone()),
+            _ => None,
+        };
+        let limit = if lost.is_some() { 0 } else { ready? };
         self.check_size(&limit, payload.len())?;
         let key = BatchKey::of(options);
-        let batches = self.batches.as_ref();
-        if batches.is_some_and(|batches| !batches.has_room(&key, payload.len(), limit)) {
+        let index = self.next_index();
+        let fits = |batches: &Batches| batches.has_room(index, &key, payload.len(), limit);
+        if lost.is_some() || !self.batches.as_ref().is_some_and(fits) {
             self.send_batch();
         }
-        let index = self.next_index();
         self.bytes += payload.len();
         self.window.push_back(Some(Sent {
             payload: payload.clone(),
@@ -281,8 +287,10 @@ impl Publisher {
             unsure: false,
             resent: 0,
         }));
-        if let Some(batches) = &mut self.batches {
-            batches.add(index, key, &payload, &route.sender);
+        match (lost, &mut self.batches) {
+            (Some(error), _) => self.lost.push((index, error)),
+            (None, Some(batches)) => batches.add(index, key, &payload, &route.sender),
+            (None, None) => {}
         }
         Ok(())
     }

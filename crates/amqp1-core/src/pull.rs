@@ -14,6 +14,9 @@ use crate::queue::Queue;
 use crate::source::Source;
 use crate::wait::{Signal, Wait};
 
+/// How long a broker that does not drain is given to deliver what it has.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// What a look at the link found.
 enum Look {
     /// All is there that will be.
@@ -80,6 +83,12 @@ impl Pull {
         let Some(link) = self.source.attached() else {
             return Err(self.gone());
         };
+        if !link.dialect.drains() {
+            if let Err(error) = link.demand_when_spent(count) {
+                return Ok(Round::Lost(error));
+            }
+            return self.patient_round(count, until, jobs, wait);
+        }
         let mut draining = until <= Instant::now();
         if let Err(error) = link.demand(count, draining) {
             return Ok(Round::Lost(error));
@@ -111,6 +120,36 @@ impl Pull {
         }
     }
 
+    /// For a broker that does not say that it has nothing: a job that is there comes
+    /// within [`GRACE`].
+    fn patient_round(
+        &self,
+        count: u32,
+        until: Instant,
+        jobs: &mut Vec<Delivery>,
+        wait: &Wait<'_>,
+    ) -> Result<Round> {
+        let until = until.max(Instant::now() + GRACE);
+        loop {
+            let look_for = wait.at_most(until.saturating_duration_since(Instant::now()));
+            match look_for.until(&self.signal, || self.look(count, false, jobs)) {
+                Ok(Some(Look::Complete)) => return Ok(Round::Done),
+                Ok(Some(Look::Poison(poison))) => {
+                    poison.bury(wait)?;
+                    let link = self.source.attached().ok_or_else(|| self.gone())?;
+                    link.demand_when_spent(1)?;
+                }
+                // Its credit goes with the link: nothing is locked that nobody waits for.
+                Ok(None) => {
+                    self.source.close();
+                    return Ok(Round::Done);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                Err(error) => return Ok(Round::Lost(error)),
+            }
+        }
+    }
+
     fn look(&self, count: u32, draining: bool, jobs: &mut Vec<Delivery>) -> Result<Option<Look>> {
         while jobs.len() < count as usize {
             let link = self.source.attached().ok_or_else(|| self.gone())?;
@@ -120,6 +159,7 @@ impl Pull {
                 Some(Taken::Job(job)) => jobs.push(*job),
                 Some(Taken::Poison(poison)) => return Ok(Some(Look::Poison(poison))),
                 // Its credit is spent.
+                Some(Taken::Nothing) if !link.dialect.drains() => link.demand_when_spent(1)?,
                 Some(Taken::Nothing) => link.demand(1, draining)?,
                 None if drained || !jobs.is_empty() && !draining => break,
                 None => return Ok(None),

@@ -51,7 +51,7 @@ pub struct QueueStats {
 /// Who is at the other end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrokerInfo {
-    /// `rabbitmq4`, `embedded` or `generic`.
+    /// `rabbitmq4`, `rabbitmq3`, `embedded` or `generic`.
     pub dialect: String,
     /// The product of the broker's `open`.
     pub product: String,
@@ -388,6 +388,14 @@ impl Queue {
 pub(crate) fn check(job: &Job<'_>) -> Result<()> {
     if job.name.is_empty() {
         return Err(Error::config("the job's name must not be empty"));
+    }
+    if let Some(key) = &job.options.partition_key {
+        let group = job.options.group.as_ref();
+        if key.len() > MAX_ID || group.is_some_and(|group| group != key) {
+            return Err(Error::config(format!(
+                "option 'partition_key': longer than {MAX_ID} bytes, or another one than 'group', which Service Bus does not take"
+            )));
+        }
     }
     match &job.options.id {
         Some(id) if id.is_empty() => Err(Error::config("option 'id': must not be empty")),

@@ -151,6 +151,13 @@ impl RetryOptions {
         self.failed_queue.as_ref().unwrap_or(&FailedQueue::Usual)
     }
 
+    /// The pauses are those that nobody asked for: a broker that cannot delay need
+    /// not refuse them.
+    #[must_use]
+    pub fn is_backoff_usual(&self) -> bool {
+        self.backoff.is_none()
+    }
+
     /// What becomes of a job that failed at its `attempts`th attempt;
     /// `requeue` decides in place of the policy, and without a pause.
     #[must_use]

@@ -175,7 +175,7 @@ impl Reader<'_> {
     fn option(&self, key: &str, value: &Input, path: &str) -> Result<Input> {
         let expanded = self.expand(value, path)?;
         Ok(match key {
-            "arguments" => retype(value, expanded),
+            "arguments" | "bindings" => retype(value, expanded),
             _ => expanded,
         })
     }
@@ -333,6 +333,7 @@ impl Reader<'_> {
             merged?.apply(Place::Key(path), &Input::Map(options))
         };
         let mut merged = merge(globals, options.clone())?;
+        merged.check().map_err(|error| error.context(path))?;
         let Some(address) = own.as_ref().or(global) else {
             return Ok(Pipeline::new(name, queue, None, merged));
         };

@@ -88,6 +88,7 @@ fn every_error_has_the_path_of_its_key() {
             "{tls: {certt: x}}",
             "tls.certt: unknown option 'certt', did you mean 'cert'?",
         ),
+        ("{bindings: [{key: x}]}", "bindings"),
         (
             "{backoff: [1, soon]}",
             "backoff[1]: expected a number of seconds, zero or more, got string 'soon'",
@@ -102,6 +103,13 @@ fn every_error_has_the_path_of_its_key() {
         let expected = format!("jobs.pipelines.orders.config.{expected}");
         assert!(error.message().starts_with(&expected), "{written}: {error}");
     }
+}
+
+#[test]
+fn options_that_contradict_each_other_are_found_when_it_is_read() {
+    let error = config("{queue_type: quorum, exclusive: true}").unwrap_err();
+    let expected = "jobs.pipelines.orders.config: option 'exclusive': a quorum queue";
+    assert!(error.message().starts_with(expected), "{error}");
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl World {
             1 => {
                 let options = ReceiverOptions {
                     prefetch: choices.number().clamp(1, 65_535),
+                    in_windows: choices.byte() % 2 == 0,
                     ..ReceiverOptions::default()
                 };
                 let link = ReceiverLink::open(&self.connection, "a", &options, Signal::new());

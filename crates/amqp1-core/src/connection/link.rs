@@ -418,6 +418,14 @@ impl ReceiverLink {
         Ok(())
     }
 
+    /// Asks for up to `count` deliveries, unless what was asked for has not all come.
+    pub fn demand_when_spent(&self, count: u32) -> Result<()> {
+        if self.with(|receiver| Ok(receiver.credit() > 0))? {
+            return Ok(());
+        }
+        self.demand(count, false)
+    }
+
     /// The broker has said that there is no more for what was asked for.
     pub fn is_drained(&self) -> Result<bool> {
         self.with(|receiver| Ok(receiver.is_drained()))

@@ -169,6 +169,10 @@ impl Receiver {
     /// # Errors
     /// [`DecodeError`] when the peer breaks the rules of 2.6.14 or sends without credit.
     pub fn on_transfer(&mut self, transfer: Transfer, payload: Bytes) -> Result<(), DecodeError> {
+        // What crosses our detach is nobody's: it is not settled, and comes again.
+        if matches!(self.phase, Phase::Detached(_)) {
+            return Ok(());
+        }
         let whole = match self.partial.take() {
             None => {
                 let delivery_id = transfer
@@ -220,7 +224,9 @@ impl Receiver {
     fn deliver(&mut self, delivery_id: u32, settled: bool, tag: Bytes, payload: Bytes) {
         self.spend_credit();
         self.held += 1;
-        if let Some(locks) = self.locks.as_ref().filter(|_| !settled) {
+        // What comes after the link's end is nobody's: its lock is not to be renewed.
+        let is_wanted = !settled && !matches!(self.phase, Phase::Detached(_));
+        if let Some(locks) = self.locks.as_ref().filter(|_| is_wanted) {
             locks.arrived(&tag, &payload);
         }
         self.buffer.push_back(Incoming {
@@ -415,103 +421,5 @@ const ACCEPTED: [u8; 4] = [0x00, 0x53, 0x24, 0x45];
 const RELEASED: [u8; 4] = [0x00, 0x53, 0x26, 0x45];
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn receiver(prefetch: u32) -> Receiver {
-        let mut receiver = Receiver::new("r".to_owned(), prefetch, Signal::new());
-        receiver.phase = Phase::Attached;
-        receiver
-    }
-
-    fn transfer(delivery_id: Option<u32>, more: bool) -> Transfer {
-        Transfer {
-            delivery_id,
-            more,
-            ..Transfer::default()
-        }
-    }
-
-    #[test]
-    fn credit_never_exceeds_what_is_free() {
-        let mut receiver = receiver(4);
-        assert_eq!(receiver.wanted_credit(), Some(4));
-        for id in 0..4 {
-            receiver
-                .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
-                .unwrap();
-        }
-        assert_eq!(receiver.wanted_credit(), None);
-        let id = receiver.take().unwrap().delivery_id;
-        receiver.accept(id);
-        assert_eq!(receiver.wanted_credit(), Some(1));
-    }
-
-    #[test]
-    fn credit_in_whole_windows_waits_for_the_last_delivery() {
-        let mut receiver = receiver(4).in_windows(true);
-        assert_eq!(receiver.wanted_credit(), Some(4));
-        for id in 0..4 {
-            assert_eq!(receiver.wanted_credit(), None);
-            receiver
-                .on_transfer(transfer(Some(id), false), Bytes::new())
-                .unwrap();
-            let id = receiver.take().unwrap().delivery_id;
-            receiver.accept(id);
-        }
-        assert_eq!(receiver.wanted_credit(), Some(4));
-    }
-
-    #[test]
-    fn a_delivery_without_credit_is_refused() {
-        let mut receiver = receiver(1);
-        assert!(receiver
-            .on_transfer(transfer(Some(0), false), Bytes::new())
-            .is_err());
-    }
-
-    #[test]
-    fn pausing_again_and_again_lets_no_more_in() {
-        let mut receiver = receiver(4);
-        for _ in 0..100 {
-            receiver.set_prefetch(4);
-            receiver.wanted_credit();
-            receiver.set_prefetch(0);
-        }
-        for id in 0..4 {
-            receiver
-                .on_transfer(transfer(Some(id), false), Bytes::new())
-                .unwrap();
-        }
-        assert!(receiver
-            .on_transfer(transfer(Some(4), false), Bytes::new())
-            .is_err());
-    }
-
-    #[test]
-    fn acknowledgements_are_told_as_ranges() {
-        let mut receiver = receiver(100);
-        for id in [7, 8, 9, 11] {
-            receiver.accept(id);
-        }
-        assert_eq!(receiver.accepted, [(7, 9), (11, 11)]);
-        let mut out = Vec::new();
-        assert!(receiver.flush(&mut out, 0));
-        assert!(!receiver.flush(&mut out, 0));
-    }
-
-    #[test]
-    fn frames_of_one_delivery_are_joined() {
-        let mut receiver = receiver(2);
-        receiver.wanted_credit();
-        receiver
-            .on_transfer(transfer(Some(1), true), Bytes::from_static(b"ab"))
-            .unwrap();
-        assert!(receiver.take().is_none());
-        receiver
-            .on_transfer(transfer(None, false), Bytes::from_static(b"cd"))
-            .unwrap();
-        assert_eq!(&receiver.take().unwrap().payload[..], b"abcd");
-    }
-}
+#[path = "receiver_tests.rs"]
+mod tests;

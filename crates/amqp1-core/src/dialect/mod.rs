@@ -84,6 +84,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// How it delays a first delivery.
     fn delay(&self) -> DelaySupport;
 
+    /// It answers a drain (2.6.7), by which an empty queue is known.
+    fn drains(&self) -> bool {
+        true
+    }
+
     /// What it does about a job that is given back as failed, `queue_type` being
     /// what management says of its queue. `None`: that has to be known.
     fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {

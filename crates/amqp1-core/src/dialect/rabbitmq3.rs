@@ -4,7 +4,7 @@
 //! not exist is confirmed and lost. It knows three outcomes, accepted, rejected
 //! and released; `modified` ends the session.
 
-use super::{DelaySupport, Dialect};
+use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::connection::Remote;
 use crate::error::{Error, Result};
 use crate::retry::Redelivery;
@@ -54,6 +54,15 @@ impl Dialect for RabbitMq3 {
 
     fn has_management(&self) -> bool {
         false
+    }
+
+    fn drains(&self) -> bool {
+        // Of an empty classic queue it ends the session (function_clause, send_drained).
+        false
+    }
+
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::RabbitMq
     }
 
     fn delay(&self) -> DelaySupport {

@@ -13,7 +13,8 @@ use crate::servicebus::shared::State;
 /// When what began.
 #[derive(Debug)]
 pub(super) struct Idle {
-    connected_at: u64,
+    /// Since when the peer may reach nothing, Unix milliseconds.
+    no_token_since: Option<u64>,
     had_links: bool,
     /// Since when there is no link, Unix milliseconds.
     no_links_since: Option<u64>,
@@ -24,10 +25,15 @@ fn end(start: u64, time: Duration) -> Option<u64> {
     (!time.is_zero()).then(|| start.saturating_add(ms(time)))
 }
 
+/// Whether a link may be idle for too long; one that waits for a session has a time of its own.
+fn is_watched(kind: &Kind) -> bool {
+    matches!(kind, Kind::Incoming(_) | Kind::Outgoing(_))
+}
+
 impl Idle {
     pub(super) fn new(now: u64) -> Self {
         Self {
-            connected_at: now,
+            no_token_since: Some(now),
             had_links: false,
             no_links_since: Some(now),
         }
@@ -43,6 +49,10 @@ impl Connection {
             self.drop_unauthorized(state, now);
         }
         self.drop_idle_links(state, now);
+        self.idle.no_token_since = match self.access.is_empty() {
+            true => self.idle.no_token_since.or(Some(now)),
+            false => None,
+        };
         let has_links = self.sessions.values().any(|s| {
             let is_alive = |kind: &Kind| !matches!(kind, Kind::Detached);
             s.links.values().any(|link| is_alive(&link.kind))
@@ -63,8 +73,9 @@ impl Connection {
     /// When the connection is closed, and why.
     fn forced_at(&self) -> Option<(u64, &'static str)> {
         let timers = &self.shared.settings.timers;
-        let no_token = end(self.idle.connected_at, timers.no_token)
-            .filter(|_| self.access.is_empty())
+        let since = self.idle.no_token_since;
+        let no_token = since
+            .and_then(|since| end(since, timers.no_token))
             .map(|at| (at, "The connection was inactive: no valid token was put."));
         let (time, what) = if self.idle.had_links {
             (
@@ -92,7 +103,7 @@ impl Connection {
         }
         let time = self.shared.settings.timers.link_idle;
         let links = self.sessions.values().flat_map(|s| s.links.values());
-        let links = links.filter(|link| !matches!(link.kind, Kind::Detached));
+        let links = links.filter(|link| is_watched(&link.kind));
         let idle = links.filter_map(|link| end(link.active_at, time)).min();
         let forced = self.forced_at().map(|(at, _)| at);
         let withheld = self.sessions.values().flat_map(|s| s.links.values());
@@ -114,7 +125,7 @@ impl Connection {
         for (channel, session) in &self.sessions {
             for (handle, link) in &session.links {
                 let is_over = end(link.active_at, time).is_some_and(|at| at <= now);
-                if is_over && matches!(link.kind, Kind::Incoming(_) | Kind::Outgoing(_)) {
+                if is_over && is_watched(&link.kind) {
                     over.push((*channel, *handle, link.name.clone()));
                 }
             }

@@ -14,6 +14,9 @@ use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::management::{self, Answer, Caller, Request};
 use crate::servicebus::shared::State;
 
+/// Answers that may wait for credit on one link; more are not kept.
+const MAX_WAITING: usize = 256;
+
 /// An answer on its way.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -95,7 +98,11 @@ impl Session {
             let Kind::Outgoing(outgoing) = &link.kind else {
                 return None;
             };
-            if !matches!(outgoing.source, Source::Replies(_)) || link.address != reply.node {
+            match &outgoing.source {
+                Source::Replies(waiting) if waiting.len() < MAX_WAITING => {}
+                _ => return None,
+            }
+            if link.address != reply.node {
                 return None;
             }
             let name = reply.reply_to.as_deref();

@@ -38,6 +38,8 @@ pub(crate) enum Accepted {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     by_id: BTreeMap<String, Session>,
+    /// Those that are locked, by the end of their locks.
+    locked: BTreeSet<(u64, String)>,
 }
 
 impl Sessions {
@@ -69,40 +71,52 @@ impl Sessions {
                 }
             }
         };
-        let session = self.entry(&id);
-        if session.lock.is_some_and(|lock| lock.link != link) {
+        if self.entry(&id).lock.is_some_and(|lock| lock.link != link) {
             return Accepted::Taken;
         }
-        session.lock = Some(SessionLock { link, until });
+        self.set_lock(&id, Some(SessionLock { link, until }));
         Accepted::Granted { id, until }
+    }
+
+    /// Locks a session, renews its lock, or takes it away.
+    pub(crate) fn set_lock(&mut self, id: &str, lock: Option<SessionLock>) {
+        let session = self.entry(id);
+        let before = std::mem::replace(&mut session.lock, lock);
+        if let Some(before) = before {
+            self.locked.remove(&(before.until, id.to_owned()));
+        }
+        if let Some(lock) = lock {
+            self.locked.insert((lock.until, id.to_owned()));
+        }
     }
 
     /// The id of the session that a link has.
     pub(crate) fn held_by(&self, link: LinkId) -> Option<String> {
-        self.by_id
-            .iter()
-            .find(|(_, s)| s.lock.is_some_and(|lock| lock.link == link))
-            .map(|(id, _)| id.clone())
+        let held = self.held().find(|(_, holder)| *holder == link);
+        held.map(|(id, _)| id.to_owned())
+    }
+
+    /// The sessions that are locked, and by whom.
+    fn held(&self) -> impl Iterator<Item = (&str, LinkId)> {
+        self.locked.iter().filter_map(|(_, id)| {
+            let lock = self.by_id.get(id)?.lock?;
+            Some((id.as_str(), lock.link))
+        })
     }
 
     /// Sessions whose lock has expired.
     pub(crate) fn expired(&self, now: u64) -> Vec<(String, LinkId)> {
-        self.by_id
-            .iter()
-            .filter_map(|(id, s)| {
-                s.lock
-                    .filter(|lock| lock.until <= now)
-                    .map(|lock| (id.clone(), lock.link))
-            })
-            .collect()
+        let expired = self.locked.iter().take_while(|(until, _)| *until <= now);
+        let links = expired.filter_map(|(_, id)| {
+            let lock = self.by_id.get(id)?.lock?;
+            Some((id.clone(), lock.link))
+        });
+        links.collect()
     }
 
     /// When the next lock expires.
     pub(crate) fn due(&self) -> Option<u64> {
-        self.by_id
-            .values()
-            .filter_map(|s| s.lock.map(|lock| lock.until))
-            .min()
+        self.locked.first().map(|(until, _)| *until)
     }
 
     /// Forgets a session in which there is nothing to remember.

@@ -135,10 +135,7 @@ impl Queue {
 
     /// Takes a session and the messages that were locked in it from its link.
     pub(crate) fn release_session(&mut self, id: &str, counts: bool) {
-        let Some(session) = self.sessions.get_mut(id) else {
-            return;
-        };
-        session.lock = None;
+        self.sessions.set_lock(id, None);
         let locked: Vec<i64> = self
             .locks
             .values()

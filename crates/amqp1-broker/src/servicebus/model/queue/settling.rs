@@ -3,6 +3,7 @@
 use serde_amqp::Value;
 
 use super::*;
+use crate::servicebus::model::sessions::SessionLock;
 
 /// Properties that a receiver changes as it returns a message.
 pub(crate) type Modifications = Vec<(String, Value)>;
@@ -105,9 +106,10 @@ impl Queue {
     /// Until when the session is locked now.
     pub(crate) fn renew_session(&mut self, id: &str, now: u64) -> Result<u64, Lost> {
         let until = self.lock_until(now);
-        let session = self.sessions.get_mut(id).ok_or(Lost)?;
-        let lock = session.lock.as_mut().ok_or(Lost)?;
-        lock.until = until;
+        let lock = self.sessions.get(id).and_then(|session| session.lock);
+        let link = lock.ok_or(Lost)?.link;
+        self.sessions
+            .set_lock(id, Some(SessionLock { link, until }));
         Ok(until)
     }
 

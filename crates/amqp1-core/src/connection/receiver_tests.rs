@@ -1,0 +1,146 @@
+#![allow(clippy::unwrap_used)]
+use super::super::tracker::Tracker;
+use super::*;
+
+fn receiver(prefetch: u32) -> Receiver {
+    let mut receiver = Receiver::new("r".to_owned(), prefetch, Signal::new());
+    receiver.phase = Phase::Attached;
+    receiver
+}
+
+fn transfer(delivery_id: Option<u32>, more: bool) -> Transfer {
+    Transfer {
+        delivery_id,
+        more,
+        ..Transfer::default()
+    }
+}
+
+#[test]
+fn credit_never_exceeds_what_is_free() {
+    let mut receiver = receiver(4);
+    assert_eq!(receiver.wanted_credit(), Some(4));
+    for id in 0..4 {
+        receiver
+            .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
+            .unwrap();
+    }
+    assert_eq!(receiver.wanted_credit(), None);
+    let id = receiver.take().unwrap().delivery_id;
+    receiver.accept(id);
+    assert_eq!(receiver.wanted_credit(), Some(1));
+}
+
+#[test]
+fn credit_in_whole_windows_waits_for_the_last_delivery() {
+    let mut receiver = receiver(4).in_windows(true);
+    assert_eq!(receiver.wanted_credit(), Some(4));
+    for id in 0..4 {
+        assert_eq!(receiver.wanted_credit(), None);
+        receiver
+            .on_transfer(transfer(Some(id), false), Bytes::new())
+            .unwrap();
+        let id = receiver.take().unwrap().delivery_id;
+        receiver.accept(id);
+    }
+    assert_eq!(receiver.wanted_credit(), Some(4));
+}
+
+#[test]
+fn a_delivery_without_credit_is_refused() {
+    let mut receiver = receiver(1);
+    assert!(receiver
+        .on_transfer(transfer(Some(0), false), Bytes::new())
+        .is_err());
+}
+
+#[test]
+fn pausing_again_and_again_lets_no_more_in() {
+    let mut receiver = receiver(4);
+    for _ in 0..100 {
+        receiver.set_prefetch(4);
+        receiver.wanted_credit();
+        receiver.set_prefetch(0);
+    }
+    for id in 0..4 {
+        receiver
+            .on_transfer(transfer(Some(id), false), Bytes::new())
+            .unwrap();
+    }
+    assert!(receiver
+        .on_transfer(transfer(Some(4), false), Bytes::new())
+        .is_err());
+}
+
+#[test]
+fn acknowledgements_are_told_as_ranges() {
+    let mut receiver = receiver(100);
+    for id in [7, 8, 9, 11] {
+        receiver.accept(id);
+    }
+    assert_eq!(receiver.accepted, [(7, 9), (11, 11)]);
+    let mut out = Vec::new();
+    assert!(receiver.flush(&mut out, 0));
+    assert!(!receiver.flush(&mut out, 0));
+}
+
+#[test]
+fn frames_of_one_delivery_are_joined() {
+    let mut receiver = receiver(2);
+    receiver.wanted_credit();
+    receiver
+        .on_transfer(transfer(Some(1), true), Bytes::from_static(b"ab"))
+        .unwrap();
+    assert!(receiver.take().is_none());
+    receiver
+        .on_transfer(transfer(None, false), Bytes::from_static(b"cd"))
+        .unwrap();
+    assert_eq!(&receiver.take().unwrap().payload[..], b"abcd");
+}
+
+#[test]
+fn a_sender_that_settles_second_confirms() {
+    let mut receiver = receiver(4).with_locks(None);
+    receiver.wanted_credit();
+    for id in 0..3 {
+        receiver
+            .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
+            .unwrap();
+        receiver.take();
+    }
+    let (tracker, mut out) = (Tracker::default(), Vec::new());
+    for index in 0..2 {
+        let tracked = Tracked {
+            tracker: tracker.clone(),
+            index,
+        };
+        receiver.settle_second(&mut out, 0, index as u32, &ACCEPTED, tracked);
+    }
+    assert_eq!((tracker.pending(), receiver.held()), (2, 1));
+    let lost = DeliveryState::Rejected(Some(("lost".to_owned(), None)));
+    receiver.on_settled(1, 1, Some(&lost));
+    receiver.on_settled(0, 0, None);
+    let mut outcomes = Vec::new();
+    tracker.take(&mut outcomes, 0);
+    let rejected = Outcome::Rejected(Some(("lost".to_owned(), None)));
+    assert_eq!(outcomes, [(1, rejected), (0, Outcome::Accepted)]);
+    // The third is in hand: it goes back when the link ends.
+    out.clear();
+    receiver.release_in_hand(&mut out, 0);
+    assert!(!out.is_empty());
+}
+
+#[test]
+fn an_unconfirmed_settlement_is_lost_with_its_link() {
+    let mut receiver = receiver(4).with_locks(None);
+    let tracker = Tracker::default();
+    let tracked = Tracked {
+        tracker: tracker.clone(),
+        index: 0,
+    };
+    receiver.settle_second(&mut Vec::new(), 0, 9, &ACCEPTED, tracked);
+    receiver.fail(&Error::connection("gone"));
+    let mut outcomes = Vec::new();
+    tracker.take(&mut outcomes, 0);
+    assert_eq!(outcomes, [(0, Outcome::Lost(Error::connection("gone")))]);
+}

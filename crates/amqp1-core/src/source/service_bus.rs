@@ -1,0 +1,136 @@
+//! What a queue of a consumer is besides on Service Bus: locks, sessions, tokens.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_amqp::Value;
+
+use super::{Attached, Source};
+use crate::connection::{probe, ReceiverOptions, ServiceBusReceiver};
+use crate::error::Result;
+use crate::id;
+use crate::servicebus::client::Client;
+use crate::servicebus::constants::{SESSION_WAIT, TIMEOUT_PROPERTY};
+use crate::servicebus::locks::LinkLocks;
+use crate::servicebus::settle::ServiceBusSource;
+use crate::servicebus::turn::{Answer, Turn};
+use crate::wait::Wait;
+
+/// How long a closing consumer waits for the round trip after which nothing comes any more.
+const QUIET: Duration = Duration::from_secs(2);
+
+impl Source {
+    /// Until when its session is not asked for, because another has it.
+    pub fn session_rests_until(&self) -> Option<Instant> {
+        self.turn.as_ref().and_then(Turn::rests_until)
+    }
+
+    /// When something has to be done about it although no delivery comes: a session without
+    /// jobs is let go, an application asked for a token.
+    pub fn next_errand(&self) -> Option<Instant> {
+        let attached = self.attached()?;
+        let service_bus = attached.service_bus.as_ref()?;
+        let idle_at = self
+            .turn
+            .as_ref()
+            .and_then(|turn| turn.idle_at(attached.held()));
+        let question = service_bus.client.next_question();
+        [idle_at, question].into_iter().flatten().min()
+    }
+
+    /// Does what [`Source::next_errand`] is about.
+    pub fn run_errands(&self, wait: &Wait<'_>) -> Result<()> {
+        let Some(attached) = self.attached() else {
+            return Ok(());
+        };
+        let Some(service_bus) = &attached.service_bus else {
+            return Ok(());
+        };
+        service_bus.touch_session();
+        let token = self.definition.options.token.as_ref();
+        service_bus.client.ask_if_due(token, wait)?;
+        let idle_at = self
+            .turn
+            .as_ref()
+            .and_then(|turn| turn.idle_at(attached.held()));
+        if idle_at.is_some_and(|at| at <= Instant::now()) {
+            self.close();
+        }
+        Ok(())
+    }
+
+    /// Gives back what is still on its way: the service keeps its lock on what comes over a
+    /// link that has ended.
+    pub fn quiet(&self, wait: &Wait<'_>) {
+        let Some(attached) = self.attached() else {
+            return;
+        };
+        let Some(service_bus) = &attached.service_bus else {
+            return;
+        };
+        // What arrives from now on goes back; after one round trip nothing does any more.
+        if attached.set_prefetch(0).is_ok() {
+            let _ = probe(&service_bus.client.connection, &wait.at_most(QUIET));
+        }
+    }
+
+    /// Nobody waits for a session any more.
+    pub fn stop_asking(&self) {
+        if let Some(turn) = &self.turn {
+            turn.give_up();
+        }
+    }
+
+    /// What a receiver on Service Bus is besides.
+    pub(super) fn service_bus(
+        &self,
+        client: &Arc<Client>,
+        address: &str,
+        options: &mut ReceiverOptions,
+    ) -> ServiceBusSource {
+        let name = format!("amqp1-consume-{}", id::short());
+        let longest = self.definition.options.max_lock_renewal;
+        let locks = LinkLocks::new(&client.locks, address, &name, longest);
+        let session = self.turn.as_ref().map(Turn::filter);
+        if session.is_some() {
+            let patience = SESSION_WAIT.as_millis() as u32;
+            let patience = (TIMEOUT_PROPERTY.to_owned(), Value::from(patience));
+            options.properties.push(patience);
+        }
+        let has_session = session.is_some();
+        options.name = Some(name);
+        options.service_bus = Some(ServiceBusReceiver {
+            receive_and_delete: false,
+            locks: (!has_session).then(|| locks.clone()),
+            session,
+        });
+        ServiceBusSource::new(client, locks, has_session)
+    }
+
+    /// The session that it has, and what is known of its link.
+    pub fn session(&self) -> Option<Attached> {
+        let attached = self.attached()?;
+        let has_one = attached.service_bus.as_ref()?.session.get().is_some();
+        has_one.then_some(attached)
+    }
+
+    /// A session that was asked for and has come.
+    pub(super) fn take_session(&self) -> Result<()> {
+        let Some(turn) = self.turn.as_ref() else {
+            return Ok(());
+        };
+        match turn.answer() {
+            Answer::None => Ok(()),
+            Answer::Refused(error) => Err(error),
+            Answer::Taken(attached) => {
+                let session = attached.link.session().unwrap_or_default();
+                if let Some(service_bus) = &attached.service_bus {
+                    let id = session.id.or_else(|| turn.filter()).unwrap_or_default();
+                    service_bus.took_session(&id, session.locked_until);
+                }
+                *self.attached.lock() = Some(attached);
+                Ok(())
+            }
+        }
+    }
+}

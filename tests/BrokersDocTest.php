@@ -1,0 +1,36 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests;
+
+use PHPUnit\Framework\TestCase;
+
+/** Each line of docs/brokers.md is shown by the tests that it names. */
+final class BrokersDocTest extends TestCase
+{
+    public function testEveryTestThatIsNamedExists(): void
+    {
+        $documentation = (string) file_get_contents(__DIR__ . '/../docs/brokers.md');
+        $lines = array_filter(explode("\n", $documentation), static fn (string $line) => str_starts_with($line, '| ') && !str_contains($line, '---'));
+        $lines = array_slice($lines, 1); // without the head
+        self::assertGreaterThan(20, count($lines));
+        foreach ($lines as $line) {
+            $cells = explode('|', trim($line, '| '));
+            $class = null;
+            self::assertGreaterThan(0, preg_match_all('/(\w+Test)?::(test\w+)|(\w+Test)\b|`(\w+\/\w+\.rs)`/', end($cells), $named, PREG_SET_ORDER), $line);
+            foreach ($named as $name) {
+                if (($name[4] ?? '') !== '') {
+                    self::assertFileExists(__DIR__ . "/../crates/amqp1-core/src/$name[4]");
+                    continue;
+                }
+                $class = ($name[3] ?? '') ?: ($name[1] ?: $class);
+                $file = __DIR__ . "/$class.php";
+                self::assertFileExists($file);
+                if ($name[2] !== '') {
+                    self::assertStringContainsString("function $name[2](", (string) file_get_contents($file), $class);
+                }
+            }
+        }
+    }
+}
