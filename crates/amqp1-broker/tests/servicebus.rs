@@ -99,6 +99,19 @@ async fn peers_that_do_nothing_are_dropped() {
 }
 
 #[tokio::test]
+async fn there_are_no_more_connections_than_there_may_be() {
+    let broker = broker(|s| s.max_connections = 1);
+    let _first = connect(&broker).await;
+    let mut second = Raw::silent(&broker);
+    second.say(support::raw::HEADER).await;
+    second.send(&support::raw::open()).await;
+    second.expect_header().await;
+    assert!(matches!(second.next().await, FrameBody::Open(_)));
+    let error = closed(&mut second).await;
+    assert_eq!(condition(&error), "amqp:resource-limit-exceeded");
+}
+
+#[tokio::test]
 async fn peek_lock_settles_with_an_answer_and_loses_with_an_error() {
     let broker = with_queue(QueueSettings {
         lock_duration: 3 * SECOND / 10,
