@@ -88,6 +88,23 @@ final class SecretsTest extends TestCase
             'a key as CA' => $inTls(static fn () => ['root_ca' => $key()]),
             'a key file as CA' => $inTls(static fn () => ['root_ca' => Certificates::path('client.key')]),
             'a key of another certificate' => $inTls(static fn () => ['cert' => Certificates::path('server.pem'), 'key' => Certificates::path('client.key')]),
+            'a connection string without its rule' => $wrong('Endpoint=sb://ns/;SharedAccessKey=' . self::SECRET),
+            'a connection string with two keys' => $wrong('Endpoint=sb://ns/;SharedAccessKeyName=r;SharedAccessKey=' . self::SECRET
+                . ';SharedAccessSignature=' . self::SECRET),
+            'a connection string without a host' => $wrong('Endpoint=' . self::SECRET . ';SharedAccessKeyName=r;SharedAccessKey=x'),
+            'a key that another broker does not take' => ['Config', static fn () => ['construct', 'amqp://localhost', ['token' => self::SECRET]]],
+            'a token that is none' => ['Config', static fn () => ['construct', 'sb://ns', ['token' => 'two words ' . self::SECRET]]],
+            'a key of Service Bus that is refused' => ['Authentication', static function () {
+                $broker = ProgramBroker::serviceBus();
+
+                return ['push', $broker->connectionString(self::SECRET), self::QUICK, $broker];
+            }],
+            'a token that is refused' => ['Authentication', static function () {
+                $broker = ProgramBroker::serviceBus();
+                $dsn = 'amqp://' . self::address($broker) . '/?dialect=servicebus';
+
+                return ['push', $dsn, ['token' => self::SECRET] + self::QUICK, $broker];
+            }],
             'a configuration with a wrong key' => self::configuration(['amqp1' => ['addr' => self::dsn('localhost'), 'colour' => 1]]),
             'a configuration with a wrong address' => self::configuration(['amqp1' => ['addr' => self::dsn('localhost:99999')]]),
             'a configuration whose address is a map' => self::configuration(['amqp1' => ['addr' => ['dsn' => self::dsn('localhost')]]]),

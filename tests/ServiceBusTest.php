@@ -12,8 +12,10 @@ use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\TaskLostException;
 use Amqp1\Exception\UnsupportedException;
+use Amqp1\Tests\Support\Broker;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
+use Amqp1\Tests\Support\Proxy;
 
 /** What Azure Service Bus has of its own, on amqp1-broker's dialect of it. */
 final class ServiceBusTest extends ContractTestCase
@@ -130,6 +132,24 @@ final class ServiceBusTest extends ContractTestCase
         self::assertSame(['Waits in the buffer', 1], [$second->getName(), $second->getAttempts()]);
         $second->ack();
         self::assertCount(0, $queue);
+    }
+
+    public function testLocksOutliveTheirConnection(): void
+    {
+        $this->dsn();
+        $proxy = new Proxy(new Broker('servicebus', self::$broker->dsn));
+        foreach (["amqp://RootManageSharedAccessKey:SAS_KEY_VALUE@$proxy->address/?dialect=servicebus",
+            "Endpoint=sb://$proxy->address;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;"
+            . 'UseDevelopmentEmulator=true'] as $dsn) {
+            $queue = $this->entity('q-' . bin2hex(random_bytes(6)), dsn: $dsn);
+            $queue->push('Slow');
+            $task = $this->next($this->consumer($queue));
+            $proxy->cut();
+            sleep(5); // the lock is for 2 s; PHP dials nothing meanwhile
+            $task->ack();
+            self::assertSame('acked', $task->getOutcome());
+            self::assertCount(0, $queue);
+        }
     }
 
     public function testALockThatIsNotRenewedIsLost(): void
@@ -378,6 +398,46 @@ final class ServiceBusTest extends ContractTestCase
         $task->ack();
         self::assertGreaterThan(9.5, microtime(true) - $start, 'the service asks for 10 s');
         self::assertCount(0, $queue);
+        $broker->stop();
+    }
+
+    public function testFaultsOfTheServiceEndAsTheyShould(): void
+    {
+        $broker = ProgramBroker::serviceBus(['--lock-duration', '8',
+            '--fault', 'misroute op=renew-lock entity=renewed', '--fault', 'close op=send entity=closed',
+            '--fault', 'reset op=sent entity=reset', '--fault', 'lose-lock op=settle entity=stolen',
+            '--fault', 'drop op=settled entity=unconfirmed', '--fault', 'withhold-credit entity=waits ms=1500',
+            '--fault', 'cut op=receive entity=cut']);
+        $at = fn (string $name, array $options = []) => $this->entity($name, $options, $broker->connectionString());
+
+        $renewed = $at('renewed');
+        $renewed->push('A');
+        $task = $this->next($this->consumer($renewed));
+        $closed = $at('closed');
+        $closed->push('A');
+        self::assertCount(1, $closed, 'sent again, once');
+        $reset = $at('reset');
+        $reset->push('A');
+        self::assertContains(count($reset), [1, 2], 'at least once');
+        $stolen = $at('stolen');
+        $stolen->push('A');
+        $lost = $this->next($this->consumer($stolen));
+        $this->thrown(TaskLostException::class, static fn () => $lost->ack());
+        $unconfirmed = $at('unconfirmed', ['timeout' => 2]);
+        $unconfirmed->push('A');
+        $unsure = $this->next($this->consumer($unconfirmed));
+        $error = $this->thrown(TaskLostException::class, static fn () => $unsure->ack());
+        self::assertStringContainsString('in time', $error->getMessage());
+        $waits = $at('waits');
+        $start = microtime(true);
+        $waits->push('A');
+        self::assertGreaterThan(1.2, microtime(true) - $start);
+        $cut = $at('cut');
+        $cut->push('A', str_repeat('x', 100_000));
+        self::assertSame(100_000, strlen($this->next($this->consumer($cut), 20)->getBody()));
+        sleep(2); // more than the 8 s of the lock since the job was taken, its first renewal unanswered
+        $task->ack();
+        self::assertSame('acked', $task->getOutcome());
         $broker->stop();
     }
 

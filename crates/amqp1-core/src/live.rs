@@ -17,6 +17,7 @@ use crate::route::Destination;
 use crate::servicebus::access::Access;
 use crate::servicebus::client::Client;
 use crate::sync::Mutex;
+use crate::topology::options::TopologyOptions;
 use crate::topology::{queue_path, Strictness, Topology};
 use crate::wait::Wait;
 use crate::wire::write;
@@ -93,7 +94,12 @@ impl Definition {
                 self.describe()
             )));
         }
-        let wanted = self.options.topology.beyond_classic(&self.options);
+        // Which of RabbitMQ's types a queue is of is nothing to Service Bus.
+        let topology = TopologyOptions {
+            queue_type: None,
+            ..self.options.topology.clone()
+        };
+        let wanted = topology.beyond_classic(&self.options);
         match wanted.filter(|_| self.options.declare) {
             None => Ok(()),
             Some(option) => Err(Error::unsupported(format!(

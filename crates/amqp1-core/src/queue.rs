@@ -389,6 +389,14 @@ pub(crate) fn check(job: &Job<'_>) -> Result<()> {
     if job.name.is_empty() {
         return Err(Error::config("the job's name must not be empty"));
     }
+    if let Some(key) = &job.options.partition_key {
+        let group = job.options.group.as_ref();
+        if key.len() > MAX_ID || group.is_some_and(|group| group != key) {
+            return Err(Error::config(format!(
+                "option 'partition_key': longer than {MAX_ID} bytes, or another one than 'group', which Service Bus does not take"
+            )));
+        }
+    }
     match &job.options.id {
         Some(id) if id.is_empty() => Err(Error::config("option 'id': must not be empty")),
         Some(id) if id.len() > MAX_ID => Err(Error::config(format!(

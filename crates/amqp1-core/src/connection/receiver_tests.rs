@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use super::super::tracker::Tracker;
 use super::*;
 
 fn receiver(prefetch: u32) -> Receiver {
@@ -95,4 +96,51 @@ fn frames_of_one_delivery_are_joined() {
         .on_transfer(transfer(None, false), Bytes::from_static(b"cd"))
         .unwrap();
     assert_eq!(&receiver.take().unwrap().payload[..], b"abcd");
+}
+
+#[test]
+fn a_sender_that_settles_second_confirms() {
+    let mut receiver = receiver(4).with_locks(None);
+    receiver.wanted_credit();
+    for id in 0..3 {
+        receiver
+            .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
+            .unwrap();
+        receiver.take();
+    }
+    let (tracker, mut out) = (Tracker::default(), Vec::new());
+    for index in 0..2 {
+        let tracked = Tracked {
+            tracker: tracker.clone(),
+            index,
+        };
+        receiver.settle_second(&mut out, 0, index as u32, &ACCEPTED, tracked);
+    }
+    assert_eq!((tracker.pending(), receiver.held()), (2, 1));
+    let lost = DeliveryState::Rejected(Some(("lost".to_owned(), None)));
+    receiver.on_settled(1, 1, Some(&lost));
+    receiver.on_settled(0, 0, None);
+    let mut outcomes = Vec::new();
+    tracker.take(&mut outcomes, 0);
+    let rejected = Outcome::Rejected(Some(("lost".to_owned(), None)));
+    assert_eq!(outcomes, [(1, rejected), (0, Outcome::Accepted)]);
+    // The third is in hand: it goes back when the link ends.
+    out.clear();
+    receiver.release_in_hand(&mut out, 0);
+    assert!(!out.is_empty());
+}
+
+#[test]
+fn an_unconfirmed_settlement_is_lost_with_its_link() {
+    let mut receiver = receiver(4).with_locks(None);
+    let tracker = Tracker::default();
+    let tracked = Tracked {
+        tracker: tracker.clone(),
+        index: 0,
+    };
+    receiver.settle_second(&mut Vec::new(), 0, 9, &ACCEPTED, tracked);
+    receiver.fail(&Error::connection("gone"));
+    let mut outcomes = Vec::new();
+    tracker.take(&mut outcomes, 0);
+    assert_eq!(outcomes, [(0, Outcome::Lost(Error::connection("gone")))]);
 }

@@ -33,32 +33,41 @@ impl BatchKey {
 }
 
 /// The batch that is being filled, and those whose outcome is awaited.
-#[derive(Debug, Default)]
-pub(crate) struct Batches {
-    open: Option<Open>,
+#[derive(Debug)]
+pub(crate) struct Batches<S = SenderLink> {
+    open: Option<Open<S>>,
     /// First index and number of jobs.
     sent: HashMap<u64, u64>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct Open<S> {
     first: u64,
     count: u64,
     key: BatchKey,
     body: Vec<u8>,
-    sender: SenderLink,
+    sender: S,
 }
 
 /// A batch to be sent.
 #[derive(Debug)]
-pub(crate) struct Full {
+pub(crate) struct Full<S> {
     pub first: u64,
     pub count: u64,
     pub body: Bytes,
-    pub sender: SenderLink,
+    pub sender: S,
 }
 
-impl Batches {
+impl<S> Default for Batches<S> {
+    fn default() -> Self {
+        Self {
+            open: None,
+            sent: HashMap::new(),
+        }
+    }
+}
+
+impl<S: Clone> Batches<S> {
     /// True when the message `index` of `size` bytes may go with those that are there; `limit`
     /// is the link's. What is between the indices of a batch is part of it, so there is no gap.
     pub fn has_room(&self, index: u64, key: &BatchKey, size: usize, limit: u64) -> bool {
@@ -75,7 +84,7 @@ impl Batches {
     }
 
     /// Adds a message; there is room, see [`Batches::has_room`].
-    pub fn add(&mut self, index: u64, key: BatchKey, message: &[u8], sender: &SenderLink) {
+    pub fn add(&mut self, index: u64, key: BatchKey, message: &[u8], sender: &S) {
         let open = self.open.get_or_insert_with(|| Open {
             first: index,
             count: 0,
@@ -89,7 +98,7 @@ impl Batches {
     }
 
     /// The batch that was being filled.
-    pub fn take(&mut self) -> Option<Full> {
+    pub fn take(&mut self) -> Option<Full<S>> {
         let open = self.open.take()?;
         self.sent.insert(open.first, open.count);
         Some(Full {
@@ -126,4 +135,57 @@ fn begin(key: &BatchKey) -> Vec<u8> {
         });
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::wire::message::{Body, Message};
+
+    fn add(batches: &mut Batches<()>, index: u64, message: &[u8]) {
+        batches.add(index, BatchKey::default(), message, &());
+    }
+
+    #[test]
+    fn a_batch_is_a_message_of_messages() {
+        let mut batches = Batches::<()>::default();
+        add(&mut batches, 7, b"one");
+        add(&mut batches, 8, b"two");
+        let full = batches.take().unwrap();
+        assert_eq!((full.first, full.count), (7, 2));
+        let message = Message::parse(full.body).unwrap();
+        let Body::DataMany(parts) = message.body() else {
+            panic!("not many");
+        };
+        assert_eq!(&message.slice(&parts[1])[..], b"two");
+        assert_eq!((batches.sent(7), batches.sent(7)), (Some(2), None));
+        assert!(batches.take().is_none());
+    }
+
+    #[test]
+    fn nothing_joins_over_a_gap_with_another_key_or_beyond_the_limit() {
+        let mut batches = Batches::<()>::default();
+        let key = BatchKey::default();
+        assert!(
+            batches.has_room(0, &key, 1_000_000_000, 0),
+            "the first one always"
+        );
+        add(&mut batches, 0, &[0; 1000]);
+        assert!(batches.has_room(1, &key, 1000, 262_144));
+        assert!(
+            !batches.has_room(2, &key, 1000, 262_144),
+            "index 1 failed alone"
+        );
+        assert!(!batches.has_room(1, &key, 1000, 2000));
+        let other = BatchKey {
+            group: Some("s".to_owned()),
+            partition: None,
+        };
+        assert!(!batches.has_room(1, &other, 1000, 262_144));
+        for index in 1..MAX_BATCH_MESSAGES as u64 {
+            add(&mut batches, index, b"");
+        }
+        assert!(!batches.has_room(MAX_BATCH_MESSAGES as u64, &key, 1, 0));
+    }
 }

@@ -10,7 +10,7 @@ use super::locks::Locks;
 use super::request::{Reply, Request, RequestLink};
 use super::token::{now_seconds, Token, TokenOption};
 use super::{keeper, refusal, sas};
-use crate::connection::Connection;
+use crate::connection::{dial, Connection};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
@@ -205,6 +205,30 @@ impl Client {
                     granted.renew_at = Instant::now() + keeper::AGAIN;
                 }
             }
+        }
+    }
+
+    /// Another connection for the same locks. From the keeper.
+    pub async fn again(&self, timeout: Duration) -> Result<Self> {
+        let dialled = dial::dial(&self.endpoint, "renew", timeout);
+        let in_time = tokio::time::timeout(timeout, dialled).await;
+        let late = |_| Error::timeout("dialling took too long");
+        Ok(Self {
+            endpoint: Arc::clone(&self.endpoint),
+            connection: in_time.map_err(late)??,
+            links: Mutex::default(),
+            granted: Mutex::default(),
+            locks: Arc::clone(&self.locks),
+        })
+    }
+
+    /// The token for an entity, where none is put and it can be had without asking anybody.
+    pub async fn authorize_again(&self, entity: &str, timeout: Duration) -> Result<()> {
+        let audience = self.audience(entity);
+        let is_put = self.granted.lock().contains_key(&audience);
+        match self.access().is_by_token() && !is_put {
+            true => self.renew_token(&audience, timeout).await,
+            false => Ok(()),
         }
     }
 

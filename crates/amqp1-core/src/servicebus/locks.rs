@@ -190,6 +190,20 @@ impl Locks {
         }
     }
 
+    /// A message's lock is still good, and to be kept so. A session's lock goes with its link.
+    pub fn has_renewable(&self, now: Instant) -> bool {
+        let held = self.held.lock();
+        let mut locks = held.messages.values();
+        locks.any(|lock| {
+            !lock.lost && lock.renew_until > now && lock.ends.is_none_or(|ends| ends > now)
+        })
+    }
+
+    /// It is not settled yet.
+    pub fn holds(&self, token: &LockToken) -> bool {
+        self.held.lock().messages.contains_key(token)
+    }
+
     /// What is to be renewed now, and when to look again.
     pub fn due(&self, now: Instant) -> (Vec<Due>, Option<Instant>) {
         let mut held = self.held.lock();
@@ -247,7 +261,7 @@ impl Locks {
             }
             Renewal::Lost => lock.lost = true,
             // Again, while there is time.
-            Renewal::Failed => lock.renew_at = now + LEAST.max(Duration::from_secs(1)),
+            Renewal::Failed => lock.renew_at = now + LEAST,
         };
         match what {
             DueKind::Messages(tokens) => {

@@ -234,20 +234,43 @@ impl RequestLink {
         answer?.ok_or_else(|| self.in_vain())
     }
 
-    /// The same, from a task. One at a time.
+    /// The same, from a task. One task at a time.
     pub async fn call_async(&self, request: &Request, timeout: Duration) -> Result<Reply> {
-        let id = self.send(request)?;
+        let replies = self
+            .calls_async(std::slice::from_ref(request), timeout)
+            .await;
+        let reply = replies.into_iter().next().flatten();
+        reply.ok_or_else(|| self.failed().unwrap_or_else(|| self.in_vain()))
+    }
+
+    /// Many at once, no more than there is credit for; the answers in the requests' order,
+    /// `None` where there is none in time.
+    pub async fn calls_async(&self, requests: &[Request], timeout: Duration) -> Vec<Option<Reply>> {
+        let ids: Vec<Option<u64>> = requests.iter().map(|one| self.send(one).ok()).collect();
+        let mut replies: Vec<Option<Reply>> = requests.iter().map(|_| None).collect();
         let answered = tokio::time::timeout(timeout, async {
             loop {
-                if let Some(reply) = self.take(id)? {
-                    return Ok(reply);
+                let mut missing = false;
+                for (id, reply) in ids.iter().zip(&mut replies) {
+                    let (Some(id), None) = (id, &reply) else {
+                        continue;
+                    };
+                    match self.take(*id) {
+                        Ok(found) => *reply = found,
+                        Err(_) => return,
+                    }
+                    missing |= reply.is_none();
+                }
+                if !missing {
+                    return;
                 }
                 self.task.notified().await;
             }
         });
-        let answer = answered.await;
-        self.forget(id);
-        answer.unwrap_or_else(|_| Err(self.in_vain()))
+        // What has no answer by then has none.
+        let _ = answered.await;
+        ids.into_iter().flatten().for_each(|id| self.forget(id));
+        replies
     }
 }
 
