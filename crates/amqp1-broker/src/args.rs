@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use amqp1_broker::servicebus::settings::IDLE_TIMEOUT;
 use amqp1_broker::{Options, Tls};
 use lexopt::prelude::{Long, Short, ValueExt};
 
@@ -20,8 +21,10 @@ Usage: amqp1-broker --listen ADDRESS:PORT [OPTIONS]
 
   --listen ADDRESS:PORT     where to accept connections; port 0 takes a free one
   --user NAME:PASSWORD      who may connect, by SASL PLAIN; may be repeated (default: anybody)
-  --max-message-size N      octets of the largest message (default 134217728)
-  --idle-timeout MS         idle-time-out told to peers, milliseconds; 0 is none (default 60000)
+  --max-message-size N      octets of the largest message
+                            (default 134217728; in the Service Bus dialect 262144)
+  --idle-timeout MS         idle-time-out told to peers, milliseconds; 0 is none
+                            (default 60000; in the Service Bus dialect 240000)
   --tls-cert PATH           PEM file of the server's certificate and its chain: speak TLS only
   --tls-key PATH            PEM file of its private key
   --ready-file PATH         a file to write the address to once connections are accepted
@@ -80,6 +83,7 @@ where
     let mut service_bus = servicebus::Said::default();
     let mut is_service_bus = false;
     let mut max_message_size = None;
+    let mut idle_timeout = None;
     while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
         if let Some(name) = servicebus::option(&arg) {
             service_bus.read(name, &mut parser)?;
@@ -116,7 +120,7 @@ where
             }
             Long("idle-timeout") => {
                 let ms: u32 = number(&mut parser, "--idle-timeout")?;
-                options.idle_timeout = Duration::from_millis(ms.into());
+                idle_timeout = Some(Duration::from_millis(ms.into()));
             }
             Long("tls-cert") => {
                 certificate = Some(parser.value().map_err(|e| e.to_string())?.into());
@@ -148,6 +152,11 @@ where
         _ => return Err("--tls-cert and --tls-key go together".into()),
     };
     let faults = service_bus.faults();
+    options.idle_timeout = match idle_timeout {
+        Some(timeout) => timeout,
+        None if is_service_bus => IDLE_TIMEOUT,
+        None => options.idle_timeout,
+    };
     options.service_bus = service_bus.settings(is_service_bus, max_message_size)?;
     Ok(Command::Listen(Box::new(Listen {
         address,

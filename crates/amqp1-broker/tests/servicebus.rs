@@ -239,6 +239,17 @@ async fn a_wish_for_a_session_is_held_then_granted_or_refused() {
         "com.microsoft:timeout"
     );
 
+    // Given up by the peer: an attach must come before the detach.
+    raw.send(&session_receiver(5, Value::Null, 10_000)).await;
+    raw.send(&fe2o3_amqp_types::performatives::Detach {
+        handle: 5.into(),
+        closed: true,
+        error: None,
+    })
+    .await;
+    assert!(matches!(raw.next().await, FrameBody::Attach(a) if a.source.is_none()));
+    assert!(matches!(raw.next().await, FrameBody::Detach(d) if d.error.is_none()));
+
     // Held until there is one, with the credit that was given meanwhile.
     raw.send(&session_receiver(1, Value::Null, 10_000)).await;
     raw.send(&flow(Some(1), 0, 5)).await;
@@ -276,6 +287,25 @@ async fn a_wish_for_a_session_is_held_then_granted_or_refused() {
     let plain = raw.attach(&receiver(3, "q")).await;
     assert!(plain.source.is_none());
     assert_eq!(condition(&detached(&mut raw).await), "amqp:not-allowed");
+}
+
+#[tokio::test]
+async fn a_link_that_waits_for_a_session_is_not_idle() {
+    let broker = broker(|s| {
+        s.timers.link_idle = SECOND / 10;
+        let requires_session = true;
+        let queue = QueueSettings {
+            requires_session,
+            ..QueueSettings::default()
+        };
+        s.queues = vec![("q".into(), queue)];
+    });
+    let mut raw = connect(&broker).await;
+    raw.attach(&session_receiver(0, Value::Null, 400)).await;
+    assert_eq!(
+        condition(&detached(&mut raw).await),
+        "com.microsoft:timeout"
+    );
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ class Judge:
 
     def __init__(self, connection_string):
         self.connection_string = connection_string
+        self.senders = {}
         self.endpoint = re.search(r"sb://([^;/]+)", connection_string).group(1)
 
     def client(self, **options):
@@ -43,9 +44,17 @@ class Judge:
         return ServiceBusClient.from_connection_string(self.connection_string, **options)
 
     def send(self, queue, *bodies, **properties):
+        # Senders are kept: to open and to close one takes this SDK half a second each.
+        if queue not in self.senders:
+            sender = self.client(retry_total=1, retry_backoff_factor=0.1).get_queue_sender(queue)
+            self.senders[queue] = sender.__enter__()
+        for body in bodies:
+            self.senders[queue].send_messages(ServiceBusMessage(body, **properties))
+
+    def send_once(self, queue, body):
+        """Without retries."""
         with self.client() as client, client.get_queue_sender(queue) as sender:
-            for body in bodies:
-                sender.send_messages(ServiceBusMessage(body, **properties))
+            sender.send_messages(ServiceBusMessage(body))
 
     def fault(self, *lines):
         """Faults are a message to the broker's own node."""
@@ -402,6 +411,9 @@ def topic_and_subscriptions(judge):
                 got = []
                 for message in receiver:
                     got.append(str(message))
+                    if name == "sql":
+                        changed = (message.to, message.application_properties[b"depth"])
+                        assert changed == ("sea", b"deep"), changed
                     receiver.dead_letter_message(message, reason="seen")
             assert got == expected, (name, got)
             with client.get_subscription_receiver(
@@ -420,7 +432,7 @@ def server_busy_is_retried(judge):
         with client.get_queue_receiver("busy") as receiver:
             receiver.complete_message(one(receiver))
     judge.fault("busy entity=busy op=send times=1")
-    refused(errors.ServiceBusServerBusyError, lambda: judge.send("busy", "x"))
+    refused(errors.ServiceBusServerBusyError, lambda: judge.send_once("busy", "x"))
 
 
 @case
@@ -445,7 +457,7 @@ def quota(judge):
     judge.fault(
         "error entity=quota condition=amqp:resource-limit-exceeded description=full times=1"
     )
-    error = refused(errors.ServiceBusQuotaExceededError, lambda: judge.send("quota", "x"))
+    error = refused(errors.ServiceBusQuotaExceededError, lambda: judge.send_once("quota", "x"))
     assert "full" in str(error)
 
 

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-pub use super::model::rules::{Correlation, Rule};
+pub use super::model::rules::{Change, Correlation, NamedRule, Rule};
 
 /// The name of the default access rule.
 pub const DEFAULT_RULE: &str = "RootManageSharedAccessKey";
 /// The key of the default access rule: the placeholder in the connection string that Microsoft
 /// documents for its emulator, so that this string works unchanged.
 pub const DEFAULT_KEY: &str = "SAS_KEY_VALUE";
+
+/// The idle-time-out that the service tells its peers; [`Options`](crate::Options) has a shorter one.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A namespace's settings. `ServiceBus::default()` suits the broker inside a process: entities are
 /// made at their first use and nobody needs a token.
@@ -100,8 +103,9 @@ pub struct SubscriptionSettings {
     pub name: String,
     /// What it has in common with a queue.
     pub queue: QueueSettings,
-    /// Its rules by name; a message that matches any of them is taken.
-    pub rules: Vec<(String, Rule)>,
+    /// Its rules; a message that matches any of them is taken, once, with the changes of all that
+    /// it matches.
+    pub rules: Vec<NamedRule>,
 }
 
 impl SubscriptionSettings {
@@ -110,7 +114,7 @@ impl SubscriptionSettings {
         Self {
             name: name.into(),
             queue,
-            rules: vec![("$Default".to_owned(), Rule::True)],
+            rules: vec![NamedRule::new("$Default", Rule::True)],
         }
     }
 }

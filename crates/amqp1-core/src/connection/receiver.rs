@@ -169,6 +169,10 @@ impl Receiver {
     /// # Errors
     /// [`DecodeError`] when the peer breaks the rules of 2.6.14 or sends without credit.
     pub fn on_transfer(&mut self, transfer: Transfer, payload: Bytes) -> Result<(), DecodeError> {
+        // What crosses our detach is nobody's: it is not settled, and comes again.
+        if matches!(self.phase, Phase::Detached(_)) {
+            return Ok(());
+        }
         let whole = match self.partial.take() {
             None => {
                 let delivery_id = transfer

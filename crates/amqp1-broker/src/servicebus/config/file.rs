@@ -92,7 +92,7 @@ pub(super) struct RuleProperties {
     pub(super) filter_type: Option<String>,
     pub(super) correlation_filter: Option<CorrelationFilter>,
     pub(super) sql_filter: Option<SqlFilter>,
-    pub(super) action: Option<serde_json::Value>,
+    pub(super) action: Option<SqlFilter>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -109,6 +109,7 @@ pub(super) struct CorrelationFilter {
     pub(super) properties: BTreeMap<String, serde_json::Value>,
 }
 
+/// A filter's expression, or an action's.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SqlFilter {

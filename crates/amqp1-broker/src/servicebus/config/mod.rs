@@ -7,9 +7,9 @@ mod sql;
 use std::time::Duration;
 
 use super::settings::{
-    Correlation, QueueSettings, Rule, ServiceBus, SubscriptionSettings, TopicSettings,
+    Correlation, NamedRule, QueueSettings, Rule, ServiceBus, SubscriptionSettings, TopicSettings,
 };
-use file::{Config, QueueProperties, RuleProperties, TopicProperties};
+use file::{Config, FileRule, QueueProperties, RuleProperties, TopicProperties};
 
 impl ServiceBus {
     /// Adds the queues and topics of a `Config.json`.
@@ -41,9 +41,9 @@ impl ServiceBus {
                     made.rules.clear();
                 }
                 for of_file in subscription.rules {
-                    let read = rule(&of_file.properties);
+                    let read = named_rule(&of_file);
                     let read = read.map_err(|e| format!("{at}: rule '{}': {e}", of_file.name))?;
-                    made.rules.push((of_file.name, read));
+                    made.rules.push(read);
                 }
                 settings.subscriptions.push(made);
             }
@@ -63,7 +63,11 @@ fn time(name: &str, text: Option<&String>) -> Result<Option<Duration>, String> {
 }
 
 fn queue_settings(p: &QueueProperties) -> Result<QueueSettings, String> {
-    let default = QueueSettings::default();
+    let default = QueueSettings {
+        max_delivery_count: MAX_DELIVERY_COUNT,
+        default_ttl: Some(TIME_TO_LIVE),
+        ..QueueSettings::default()
+    };
     let window = time(
         "DuplicateDetectionHistoryTimeWindow",
         p.duplicate_detection_history_time_window.as_ref(),
@@ -80,7 +84,8 @@ fn queue_settings(p: &QueueProperties) -> Result<QueueSettings, String> {
         default_ttl: time(
             "DefaultMessageTimeToLive",
             p.default_message_time_to_live.as_ref(),
-        )?,
+        )?
+        .or(default.default_ttl),
         dead_letter_on_expiration: p.dead_lettering_on_message_expiration,
         duplicate_detection: p
             .requires_duplicate_detection
@@ -93,8 +98,11 @@ fn queue_settings(p: &QueueProperties) -> Result<QueueSettings, String> {
     })
 }
 
-/// The service's window where a file sets none.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
+/// What the emulator takes where the file says nothing (its Config-schema.json); the service's
+/// own defaults are others.
+const MAX_DELIVERY_COUNT: u32 = 3;
+const TIME_TO_LIVE: Duration = Duration::from_secs(3600);
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(20);
 
 fn topic_settings(p: &TopicProperties) -> Result<TopicSettings, String> {
     let window = time(
@@ -105,7 +113,8 @@ fn topic_settings(p: &TopicProperties) -> Result<TopicSettings, String> {
         default_ttl: time(
             "DefaultMessageTimeToLive",
             p.default_message_time_to_live.as_ref(),
-        )?,
+        )?
+        .or(Some(TIME_TO_LIVE)),
         duplicate_detection: p
             .requires_duplicate_detection
             .then(|| window.unwrap_or(DUPLICATE_WINDOW)),
@@ -113,10 +122,15 @@ fn topic_settings(p: &TopicProperties) -> Result<TopicSettings, String> {
     })
 }
 
-fn rule(p: &RuleProperties) -> Result<Rule, String> {
-    if p.action.is_some() {
-        return Err("rule actions are not supported".to_owned());
+fn named_rule(of_file: &FileRule) -> Result<NamedRule, String> {
+    let mut read = NamedRule::new(&of_file.name, rule(&of_file.properties)?);
+    if let Some(action) = &of_file.properties.action {
+        read.changes = sql::changes(&action.sql_expression)?;
     }
+    Ok(read)
+}
+
+fn rule(p: &RuleProperties) -> Result<Rule, String> {
     if let Some(filter) = &p.sql_filter {
         return sql::rule(&filter.sql_expression);
     }

@@ -1,7 +1,67 @@
 //! SQL filters, as far as they are correlation filters written otherwise: `1=1`, `1=0`, and
-//! equalities joined by AND.
+//! equalities joined by AND. SQL actions, as far as they set properties to literals or remove them.
 
-use crate::servicebus::settings::{Correlation, Rule};
+use crate::servicebus::settings::{Change, Correlation, Rule};
+
+/// Names of the system's properties.
+const SYSTEM: [&str; 9] = [
+    "correlationid",
+    "messageid",
+    "to",
+    "replyto",
+    "label",
+    "subject",
+    "sessionid",
+    "replytosessionid",
+    "contenttype",
+];
+
+/// Reads an action; the error says what is not supported.
+pub(super) fn changes(action: &str) -> Result<Vec<Change>, String> {
+    let unsupported = || {
+        format!("the SQL action \"{action}\" is not supported: only SET NAME = VALUE and REMOVE NAME, with ';' between them")
+    };
+    let mut changes = Vec::new();
+    let mut rest = action.trim();
+    while !rest.is_empty() {
+        let (verb, after) = rest
+            .split_once(char::is_whitespace)
+            .ok_or_else(unsupported)?;
+        let end = after.find(['=', ';']).unwrap_or(after.len());
+        let (name, after) = after.split_at(end);
+        let name = name.trim();
+        let is_name = match name.to_ascii_lowercase().strip_prefix("sys.") {
+            Some(name) => SYSTEM.contains(&name),
+            None => is_name(name.strip_prefix("user.").unwrap_or(name)),
+        };
+        if !is_name {
+            return Err(unsupported());
+        }
+        let (value, after) = match verb.to_ascii_lowercase().as_str() {
+            "set" => {
+                let value = after.strip_prefix('=').ok_or_else(unsupported)?;
+                let (value, after) = literal(value.trim_start()).ok_or_else(unsupported)?;
+                (Some(value), after)
+            }
+            "remove" => (None, after),
+            _ => return Err(unsupported()),
+        };
+        changes.push(Change {
+            property: name.to_owned(),
+            value,
+        });
+        rest = match after.trim_start() {
+            "" => "",
+            more => more.strip_prefix(';').ok_or_else(unsupported)?.trim_start(),
+        };
+    }
+    Ok(changes)
+}
+
+fn is_name(name: &str) -> bool {
+    let is_letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    !name.is_empty() && name.bytes().all(is_letter)
+}
 
 /// Reads an expression; the error says what is not supported.
 pub(super) fn rule(expression: &str) -> Result<Rule, String> {
@@ -36,7 +96,8 @@ pub(super) fn rule(expression: &str) -> Result<Rule, String> {
 /// A text in quotes (two of them are one of its own), a number or a truth value; and what follows.
 fn literal(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('\'') else {
-        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        let is_end = |c: char| c.is_whitespace() || c == ';';
+        let end = text.find(is_end).unwrap_or(text.len());
         let (value, rest) = text.split_at(end);
         let is_simple = value.parse::<f64>().is_ok() || value == "true" || value == "false";
         return is_simple.then(|| (value.to_owned(), rest));
@@ -72,8 +133,7 @@ fn set(filter: &mut Correlation, name: &str, value: String) -> Option<()> {
                 true => name.get(5..)?,
                 false => name,
             };
-            let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-            if name.is_empty() || !name.bytes().all(is_name) {
+            if !is_name(name) {
                 return None;
             }
             filter.properties.push((name.to_owned(), value));
@@ -102,6 +162,35 @@ mod tests {
         assert_eq!(filter.properties, [is("userProp1", "a b"), is("n", "5")]);
         assert_eq!(rule(" 1 = 1 "), Ok(Rule::True));
         assert_eq!(rule("1=0"), Ok(Rule::False));
+    }
+
+    #[test]
+    fn actions_set_and_remove() {
+        let change = |property: &str, value: Option<&str>| Change {
+            property: property.into(),
+            value: value.map(Into::into),
+        };
+        assert_eq!(
+            changes("SET sys.To = 'Entity'; set n=5;REMOVE user.old").unwrap(),
+            [
+                change("sys.To", Some("Entity")),
+                change("n", Some("5")),
+                change("user.old", None)
+            ]
+        );
+        for action in [
+            "SET",
+            "SET a",
+            "SET a = b",
+            "SET a = 1 + 1",
+            "DELETE a",
+            "SET sys.X = '1'",
+        ] {
+            assert!(
+                changes(action).unwrap_err().contains("not supported"),
+                "{action}"
+            );
+        }
     }
 
     #[test]

@@ -53,7 +53,8 @@ const CONFIG: &str = r#"{
           }]
         }, {"Name": "subscription.2", "Rules": [{
             "Name": "sql",
-            "Properties": {"FilterType": "Sql", "SqlFilter": {"SqlExpression": "sys.To = 'x'"}}
+            "Properties": {"FilterType": "Sql", "SqlFilter": {"SqlExpression": "sys.To = 'x'"},
+                           "Action": {"SqlExpression": "SET sys.To = 'Entity'"}}
         }]}, {"Name": "subscription.3"}]
       }]
     }],
@@ -77,7 +78,11 @@ fn the_emulators_file_is_read() {
             ..QueueSettings::default()
         }
     );
-    assert_eq!(settings.queues[1].1, QueueSettings::default());
+    let plain = &settings.queues[1].1;
+    assert_eq!(
+        plain.max_delivery_count, 3,
+        "the emulator's, not the service's"
+    );
     let (name, topic) = &settings.topics[0];
     assert_eq!(
         (name.as_str(), topic.duplicate_detection),
@@ -87,13 +92,14 @@ fn the_emulators_file_is_read() {
         panic!("{topic:?}");
     };
     assert_eq!(first.queue.forward_to.as_deref(), Some("queue.1"));
-    let Rule::Correlation(filter) = &first.rules[0].1 else {
+    let Rule::Correlation(filter) = &first.rules[0].filter else {
         panic!("{first:?}");
     };
     assert_eq!(filter.subject.as_deref(), Some("subject1"));
     assert_eq!(filter.properties, [("n".to_owned(), "5".to_owned())]);
-    assert!(matches!(&second.rules[0].1, Rule::Correlation(f) if f.to.is_some()));
-    assert_eq!(third.rules, [("$Default".to_owned(), Rule::True)]);
+    assert!(matches!(&second.rules[0].filter, Rule::Correlation(f) if f.to.is_some()));
+    assert_eq!(second.rules[0].changes.len(), 1);
+    assert_eq!(third.rules, [NamedRule::new("$Default", Rule::True)]);
 }
 
 #[test]

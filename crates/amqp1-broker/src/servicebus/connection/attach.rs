@@ -150,16 +150,25 @@ impl Session {
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
         let handle = attach.handle.0;
-        let mut answer = answer(attach, context);
-        answer.source = None;
-        answer.target = None;
-        context.put(self.channel, &answer)?;
+        self.answer_without_termini(attach, context)?;
         let detach = Detach {
             handle: Handle(handle),
             closed: true,
             error: Some(error),
         };
         context.put(self.channel, &detach)
+    }
+
+    /// The answer to an attach of which nothing comes: a detach follows.
+    pub(super) fn answer_without_termini(
+        &mut self,
+        attach: Attach,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let mut answer = answer(attach, context);
+        answer.source = None;
+        answer.target = None;
+        context.put(self.channel, &answer)
     }
 
     /// A held attach has got its session, or has waited for too long.

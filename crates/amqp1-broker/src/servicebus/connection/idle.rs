@@ -25,6 +25,11 @@ fn end(start: u64, time: Duration) -> Option<u64> {
     (!time.is_zero()).then(|| start.saturating_add(ms(time)))
 }
 
+/// Whether a link may be idle for too long; one that waits for a session has a time of its own.
+fn is_watched(kind: &Kind) -> bool {
+    matches!(kind, Kind::Incoming(_) | Kind::Outgoing(_))
+}
+
 impl Idle {
     pub(super) fn new(now: u64) -> Self {
         Self {
@@ -98,7 +103,7 @@ impl Connection {
         }
         let time = self.shared.settings.timers.link_idle;
         let links = self.sessions.values().flat_map(|s| s.links.values());
-        let links = links.filter(|link| !matches!(link.kind, Kind::Detached));
+        let links = links.filter(|link| is_watched(&link.kind));
         let idle = links.filter_map(|link| end(link.active_at, time)).min();
         let forced = self.forced_at().map(|(at, _)| at);
         let withheld = self.sessions.values().flat_map(|s| s.links.values());
@@ -120,7 +125,7 @@ impl Connection {
         for (channel, session) in &self.sessions {
             for (handle, link) in &session.links {
                 let is_over = end(link.active_at, time).is_some_and(|at| at <= now);
-                if is_over && matches!(link.kind, Kind::Incoming(_) | Kind::Outgoing(_)) {
+                if is_over && is_watched(&link.kind) {
                     over.push((*channel, *handle, link.name.clone()));
                 }
             }

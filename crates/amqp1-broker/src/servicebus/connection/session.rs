@@ -179,6 +179,10 @@ impl Session {
             return Ok(());
         }
         self.forget(&link, context);
+        if let Kind::Waiting(attach, _) = link.kind {
+            // A detach must follow an attach.
+            self.answer_without_termini(*attach, context)?;
+        }
         let answer = Detach {
             handle: Handle(handle),
             closed: detach.closed,

@@ -192,6 +192,20 @@ impl Message {
         self.application = described(section::APPLICATION_PROPERTIES, &Value::Map(map)).into();
     }
 
+    /// Sets one application property, or takes it away.
+    pub(crate) fn change_application(&mut self, name: &str, value: Option<Value>) {
+        let mut map: OrderedMap<Value, Value> = OrderedMap::new();
+        for (key, known) in self.application() {
+            if key != name {
+                map.insert(Value::String(key), known);
+            }
+        }
+        if let Some(value) = value {
+            map.insert(Value::from(name), value);
+        }
+        self.application = described(section::APPLICATION_PROPERTIES, &Value::Map(map)).into();
+    }
+
     /// Sets one message annotation.
     pub(crate) fn annotate(&mut self, name: &str, value: Value) {
         self.annotations

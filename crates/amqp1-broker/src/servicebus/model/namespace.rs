@@ -17,7 +17,7 @@ use fe2o3_amqp_types::definitions::Error;
 use super::duplicates::Duplicates;
 use super::errors;
 use super::queue::{Assignment, Effect, Queue};
-use super::rules::Rule;
+use super::rules::NamedRule;
 use super::sessions::Accepted;
 use super::token::LockToken;
 use crate::model::consumers::LinkId;
@@ -54,7 +54,7 @@ pub(crate) struct Node {
     /// Of a topic.
     pub(crate) subscriptions: Option<Vec<NodeId>>,
     /// Of a subscription.
-    pub(crate) rules: Vec<(String, Rule)>,
+    pub(crate) rules: Vec<NamedRule>,
     /// `None`: this is a queue of dead letters, or a topic.
     dead_letters: Option<NodeId>,
     /// It was made at its first use, and nobody has received from it: its first receiver decides

@@ -4,7 +4,65 @@ use serde_amqp::Value;
 
 use super::message::{id_text, Message};
 
-/// A rule of a subscription.
+/// A subscription's rule: what it takes, and what it changes in what it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedRule {
+    /// Its name.
+    pub name: String,
+    /// Which messages it takes.
+    pub filter: Rule,
+    /// What it changes in the subscription's copy, in order.
+    pub changes: Vec<Change>,
+}
+
+impl NamedRule {
+    /// A rule that changes nothing.
+    pub fn new(name: impl Into<String>, filter: Rule) -> Self {
+        Self {
+            name: name.into(),
+            filter,
+            changes: Vec::new(),
+        }
+    }
+}
+
+/// A property that a rule sets (`SET name = value`) or takes away (`REMOVE name`); those of the
+/// system have names that begin with `sys.`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The property's name.
+    pub property: String,
+    /// `None` takes it away.
+    pub value: Option<String>,
+}
+
+impl Change {
+    pub(crate) fn apply(&self, message: &mut Message) {
+        let value = self.value.clone();
+        let name = self.property.to_ascii_lowercase();
+        let p = &mut message.properties;
+        match name.strip_prefix("sys.") {
+            Some("correlationid") => p.correlation_id = value.map(Into::into),
+            Some("messageid") => p.message_id = value.map(Into::into),
+            Some("to") => p.to = value,
+            Some("replyto") => p.reply_to = value,
+            Some("label" | "subject") => p.subject = value,
+            Some("sessionid") => p.group_id = value,
+            Some("replytosessionid") => p.reply_to_group_id = value,
+            Some("contenttype") => p.content_type = value.map(Into::into),
+            Some(_) => {}
+            None => {
+                let name = match name.starts_with("user.") {
+                    true => self.property.get(5..).unwrap_or_default(),
+                    false => &self.property,
+                };
+                message.change_application(name, value.map(Value::String));
+            }
+        }
+    }
+}
+
+/// What a rule takes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
     /// Every message (`SELECT 1=1`).

@@ -106,19 +106,22 @@ impl Namespace {
         };
         if let Some(subscriptions) = node.subscriptions.clone() {
             for subscription in subscriptions {
-                let takes = self
-                    .nodes
-                    .get(subscription.0)
-                    .is_some_and(|node| node.rules.iter().any(|(_, rule)| rule.matches(&message)));
-                if takes {
-                    self.deliver(
-                        subscription,
-                        message.clone(),
-                        enqueue_sequence,
-                        now,
-                        hops + 1,
-                    );
+                let Some(node) = self.nodes.get(subscription.0) else {
+                    continue;
+                };
+                let rules = node
+                    .rules
+                    .iter()
+                    .filter(|rule| rule.filter.matches(&message));
+                let rules: Vec<_> = rules.collect();
+                if rules.is_empty() {
+                    continue;
                 }
+                let mut copy = message.clone();
+                for change in rules.into_iter().flat_map(|rule| &rule.changes) {
+                    change.apply(&mut copy);
+                }
+                self.deliver(subscription, copy, enqueue_sequence, now, hops + 1);
             }
             return;
         }

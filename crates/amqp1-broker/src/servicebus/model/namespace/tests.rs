@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use fe2o3_amqp_types::messaging::{MessageId, Properties};
+use serde_amqp::Value;
 
 use super::*;
 use crate::servicebus::model::message::tests::{body, message, session_message, with_properties};
 use crate::servicebus::model::message::Message;
 use crate::servicebus::model::queue::Counts;
-use crate::servicebus::model::rules::Correlation;
+use crate::servicebus::model::rules::{Change, Correlation, Rule};
 use crate::servicebus::settings::{ServiceBus, SubscriptionSettings, TopicSettings};
 
 fn namespace(change: impl FnOnce(&mut ServiceBus)) -> Namespace {
@@ -151,10 +152,17 @@ fn subscriptions_take_what_their_rules_say() {
         subject: Some("red".into()),
         ..Correlation::default()
     }));
+    let change = Change {
+        property: "Seen".into(),
+        value: Some("yes".into()),
+    };
     let red = SubscriptionSettings {
         name: "red".into(),
         queue: QueueSettings::default(),
-        rules: vec![("by subject".into(), by_subject)],
+        rules: vec![NamedRule {
+            changes: vec![change],
+            ..NamedRule::new("by subject", by_subject)
+        }],
     };
     let all = SubscriptionSettings::to_all("all", QueueSettings::default());
     let topic = TopicSettings {
@@ -172,6 +180,15 @@ fn subscriptions_take_what_their_rules_say() {
     namespace.publish(t, batch, 0).unwrap();
     assert_eq!(counts(&namespace, "t/subscriptions/all").active, 2);
     assert_eq!(counts(&namespace, "T/Subscriptions/RED").active, 1);
+    let seen = |path: &str| {
+        let id = namespace.find(path).unwrap();
+        let last = namespace.node(id).unwrap().queue.peek(1, 9, None).pop();
+        let last = Message::parse(&last.unwrap().into()).unwrap();
+        last.application()
+    };
+    let changed = vec![("Seen".to_owned(), Value::from("yes"))];
+    assert_eq!(seen("t/subscriptions/red"), changed);
+    assert_eq!(seen("t/subscriptions/all"), [], "its copy is its own");
 }
 
 #[test]
