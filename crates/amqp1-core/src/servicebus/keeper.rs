@@ -38,6 +38,8 @@ pub(super) async fn run(client: Arc<Client>) {
             Ok(other) => {
                 keep(&other, true).await;
                 other.connection.begin_close();
+                // A service that breaks off at once is not dialled as fast as it does.
+                tokio::time::sleep(REDIAL / 5).await;
             }
             Err(_) => tokio::time::sleep(REDIAL.mul_f64(0.5 + id::jitter())).await,
         }
