@@ -13,6 +13,7 @@ use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\TaskLostException;
 use Amqp1\Exception\UnsupportedException;
 use Amqp1\Tests\Support\Broker;
+use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Proxy;
@@ -107,6 +108,18 @@ final class ServiceBusTest extends ContractTestCase
         $this->thrown(\LogicException::class, static fn () => $queue->push('A'));
         $wrong = new AmqpQueue('amqp://' . self::$broker->address() . '/?dialect=servicebus', 'x', ['token' => static fn () => 7]);
         $this->thrown(AuthenticationException::class, static fn () => $wrong->push('A'));
+    }
+
+    public function testTheTokenCallableMayEndTheScript(): void
+    {
+        foreach (['exit(7);' => 7, 'ini_set("memory_limit", "8M"); str_repeat("x", 100_000_000);' => 255] as $end => $code) {
+            $output = Child::run('
+                $token = static function () { ' . $end . ' };
+                (new Amqp1\AmqpQueue("embedded://x?dialect=servicebus", "q", ["token" => $token]))->push("A");
+                echo "goes on\n";
+            ', exit: $code);
+            self::assertStringNotContainsString('goes on', $output);
+        }
     }
 
     /** A shared access signature, computed here. */

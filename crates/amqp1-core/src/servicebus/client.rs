@@ -311,3 +311,35 @@ fn put_token(audience: &str, token: &Token) -> Request {
         body,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::options::QueueOptions;
+    use crate::pool::{self, Role};
+
+    #[test]
+    fn a_token_of_ours_is_renewed_in_the_background() {
+        let mut endpoint = Endpoint::parse("embedded://renewal", &QueueOptions::default()).unwrap();
+        endpoint.service_bus = Some(Access::Key {
+            rule: "RootManageSharedAccessKey".to_owned(),
+            key: "SAS_KEY_VALUE".to_owned(),
+        });
+        let endpoint = Arc::new(endpoint);
+        let wait = Wait::uninterrupted(Duration::from_secs(20));
+        let second = Duration::from_secs(1);
+        let connection = pool::connection(&endpoint, Role::Publish, second, &wait).unwrap();
+        let client = pool::service_bus(&endpoint, Role::Publish, &connection).unwrap();
+        client.authorize("orders", None, &wait).unwrap();
+        let in_an_hour = client.next_renewal().unwrap() - Instant::now();
+        assert!(in_an_hour > Duration::from_secs(3200) && in_an_hour < Duration::from_secs(3241));
+        let audience = client.audience("orders");
+        client.granted.lock().get_mut(&audience).unwrap().renew_at = Instant::now();
+        client.locks.wake.notify_one();
+        while client.next_renewal().unwrap() < Instant::now() + Duration::from_secs(3000) {
+            wait.sleep(Duration::from_millis(10)).unwrap();
+            assert!(!wait.left().is_zero(), "it was not renewed");
+        }
+    }
+}
