@@ -126,6 +126,15 @@ impl Definition {
         format!("queue '{}' at {}", self.broker_queue, self.endpoint.label())
     }
 
+    /// What to do about a queue that is not there.
+    pub fn when_missing(&self) -> &'static str {
+        match self.endpoint.service_bus {
+            // Nothing can be declared there.
+            Some(_) => "create it",
+            None => "create it, or leave the option 'declare' on",
+        }
+    }
+
     /// The pooled connection for `role`, with the topology declared over it.
     pub fn live(&self, role: Role, wait: &Wait<'_>) -> Result<Live> {
         if self.options.declare {

@@ -224,9 +224,10 @@ impl Source {
                 }
                 Err(error) if error.kind() == ErrorKind::QueueNotFound => {
                     return Err(Error::queue_not_found(format!(
-                        "{}: {}; create it, or leave the option 'declare' on",
+                        "{}: {}; {}",
                         self.definition.describe(),
-                        error.message()
+                        error.message(),
+                        self.definition.when_missing()
                     )));
                 }
                 done => return done,

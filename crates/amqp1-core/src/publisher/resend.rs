@@ -93,14 +93,19 @@ impl Publisher {
 
     pub(super) fn explain(&self, error: Error) -> Error {
         let hint = match error.kind() {
-            ErrorKind::QueueNotFound => "; create it, or leave the option 'declare' on",
+            ErrorKind::QueueNotFound => self.definition.when_missing(),
             // It was sent once, and its confirmation may be what was lost.
-            ErrorKind::Connection | ErrorKind::Timeout => "; whether it has the job is unknown",
+            ErrorKind::Connection | ErrorKind::Timeout => "whether it has the job is unknown",
             _ => "",
         };
+        let then = if hint.is_empty() { "" } else { "; " };
         Error::new(
             error.kind(),
-            format!("{}: {}{hint}", self.definition.describe(), error.message()),
+            format!(
+                "{}: {}{then}{hint}",
+                self.definition.describe(),
+                error.message()
+            ),
         )
     }
 }
