@@ -36,8 +36,8 @@ test-php: ## Only the PHP tests; FILTER=NameOfTest for some of them
 test-sdks: ## Only Microsoft's Service Bus SDKs against the own broker; FILTER=case for some of their cases
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') sdks
 
-live: build ## What differs on a real Service Bus namespace: AMQP1_LIVE_SERVICEBUS='Endpoint=sb://…' (tests/live)
-	@scripts/php tests/live/servicebus.php
+live: ## A real Service Bus namespace beside the own broker's dialect; only with AMQP1_LIVE_SERVICEBUS (scripts/live)
+	@scripts/live
 
 lint: ## Formatting, clippy, shellcheck
 	@scripts/test lint

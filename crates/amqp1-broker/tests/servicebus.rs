@@ -99,6 +99,19 @@ async fn peers_that_do_nothing_are_dropped() {
 }
 
 #[tokio::test]
+async fn there_are_no_more_connections_than_there_may_be() {
+    let broker = broker(|s| s.max_connections = 1);
+    let _first = connect(&broker).await;
+    let mut second = Raw::silent(&broker);
+    second.say(support::raw::HEADER).await;
+    second.send(&support::raw::open()).await;
+    second.expect_header().await;
+    assert!(matches!(second.next().await, FrameBody::Open(_)));
+    let error = closed(&mut second).await;
+    assert_eq!(condition(&error), "amqp:resource-limit-exceeded");
+}
+
+#[tokio::test]
 async fn peek_lock_settles_with_an_answer_and_loses_with_an_error() {
     let broker = with_queue(QueueSettings {
         lock_duration: 3 * SECOND / 10,
@@ -339,62 +352,6 @@ async fn answers_go_to_the_link_that_is_named_or_near() {
         assert_eq!(answer.handle.0, handle, "{reply_to}");
         assert_eq!(status(&payload, "statusCode"), 501);
     }
-}
-
-#[tokio::test]
-async fn faults_happen_in_process_too() {
-    let broker = broker(|_| {});
-    let mut raw = connect(&broker).await;
-    raw.attach(&sender(0, "q")).await;
-    broker
-        .inject("busy entity=q times=1\ndrop entity=q op=sent times=1")
-        .unwrap();
-    let DeliveryState::Rejected(busy) = send(&mut raw, 0, 0).await else {
-        panic!("not busy");
-    };
-    assert_eq!(condition(&busy.error.unwrap()), "com.microsoft:server-busy");
-    // Stored, and never confirmed.
-    raw.send_with(&transfer(0, Some(1), false), MESSAGE).await;
-    assert!(raw.sync(flow(None, 0, 0)).await.is_empty());
-    assert_eq!(
-        (
-            broker.queue_counts("q").unwrap().ready,
-            broker.pending_faults()
-        ),
-        (1, 0)
-    );
-    broker
-        .inject("detach entity=q op=now condition=amqp:internal-error")
-        .unwrap();
-    assert_eq!(condition(&detached(&mut raw).await), "amqp:internal-error");
-    broker.inject("close op=now").unwrap();
-    assert_eq!(condition(&closed(&mut raw).await), "amqp:connection:forced");
-    assert!(broker.inject("nonsense").unwrap_err().contains("nonsense"));
-
-    let mut raw = connect(&broker).await;
-    raw.attach(&sender(0, "q")).await;
-    broker.inject("reset op=now").unwrap();
-    assert!(raw.next_or_end().await.is_none());
-}
-
-#[tokio::test]
-async fn a_cut_ends_the_stream_within_a_frame() {
-    let broker = broker(|_| {});
-    let mut raw = connect(&broker).await;
-    raw.attach(&sender(0, "q")).await;
-    send(&mut raw, 0, 0).await;
-    broker.inject("cut entity=q").unwrap();
-    raw.attach(&receiver(1, "q")).await;
-    raw.send(&flow(Some(1), 0, 1)).await;
-    assert!(raw.next_or_end().await.is_none(), "half a frame is none");
-    let counts = broker.queue_counts("q").unwrap();
-    assert_eq!(
-        (counts.unsettled, counts.ready),
-        (1, 0),
-        "it is locked still"
-    );
-    broker.inject("lose-lock entity=q op=now").unwrap();
-    assert_eq!(broker.queue_counts("q").unwrap().ready, 1);
 }
 
 #[tokio::test]

@@ -453,6 +453,12 @@ pub fn shutdown(timeout: Duration) {
             .collect()
     });
     for connection in &connections {
+        connection.begin_end();
+    }
+    for connection in &connections {
+        connection.await_ends(&wait.at_most(wait.left() / 2));
+    }
+    for connection in &connections {
         connection.begin_close();
     }
     for connection in &connections {

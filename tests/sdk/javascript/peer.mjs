@@ -1,88 +1,175 @@
-// @azure/service-bus as the other end of the extension, by commands on the command line.
+// @azure/service-bus as the other end of a test: sends and receives what it is told to.
 //
-// usage: peer.mjs CONNECTION_STRING send ENTITY JSON    (the message: body, and what ServiceBusMessage has)
-//        peer.mjs CONNECTION_STRING receive ENTITY N [SESSION]
-//        peer.mjs CONNECTION_STRING peek ENTITY N
+// usage: node peer.mjs FOLDER CONNECTION_STRING      (FOLDER has node_modules)
 //
-// Messages are printed as JSON, one a line.
+// A request is one line of JSON on stdin, its answer one line on stdout: peer.py says what there is.
 
 import { createRequire } from "node:module";
-import process from "node:process";
+import { createInterface } from "node:readline";
+import { resolve } from "node:path";
 
-// The SDK is installed elsewhere.
-const require = createRequire(`${process.env.AMQP1_SDK_JAVASCRIPT}/`);
-const { ServiceBusClient } = require("@azure/service-bus");
+const [folder, connectionString] = process.argv.slice(2);
+const { ServiceBusClient } = createRequire(resolve(folder, "package.json"))("@azure/service-bus");
+const client = new ServiceBusClient(connectionString, { retryOptions: { maxRetries: 1 } });
 
-const [connectionString, command, entity, ...rest] = process.argv.slice(2);
-const client = new ServiceBusClient(connectionString, { retryOptions: { maxRetries: 0 } });
+const inSeconds = (seconds) => new Date(Date.now() + seconds * 1000);
 
-const text = (value) => (Buffer.isBuffer(value) ? value.toString() : value);
+function fromJson([kind, value]) {
+  if (kind === "bytes") return Buffer.from(value, "base64");
+  if (kind === "date") return new Date(value * 1000);
+  return value;
+}
 
-function plain(message) {
-  const properties = Object.entries(message.applicationProperties ?? {});
-  const body = Buffer.isBuffer(message.body) ? message.body.toString() : message.body;
+// [KIND, VALUE]; JavaScript has one kind of number.
+function toJson(value) {
+  if (value === null || value === undefined) return ["null", null];
+  if (value instanceof Date) return ["date", value.getTime() / 1000];
+  // The SDK makes an object with the indices as keys of a binary, and of an integer beyond 53 bits.
+  if (typeof value === "object") return ["bytes", Buffer.from(Object.values(value)).toString("base64")];
+  if (typeof value === "number") return [Number.isInteger(value) ? "int" : "float", value];
+  return [typeof value === "boolean" ? "bool" : typeof value, value];
+}
+
+function message(of) {
+  const properties = Object.entries(of.properties ?? {}).map(([name, pair]) => [name, fromJson(pair)]);
+  const sent = {
+    body: fromJson(of.body),
+    applicationProperties: Object.fromEntries(properties),
+    messageId: of.message_id,
+    correlationId: of.correlation_id,
+    subject: of.subject,
+    sessionId: of.session_id,
+    contentType: of.content_type,
+    partitionKey: of.partition_key,
+    timeToLive: of.ttl === undefined ? undefined : of.ttl * 1000,
+    scheduledEnqueueTimeUtc: of.scheduled === undefined ? undefined : inSeconds(of.scheduled),
+  };
+  if (of.body[0] === "value") return { bodyType: "value", body: of.body[1], applicationProperties: sent.applicationProperties };
+  return sent;
+}
+
+const unix = (date) => (date ? date.getTime() / 1000 : null);
+
+function described(got) {
+  const raw = got._rawAmqpMessage;
+  const properties = Object.entries(got.applicationProperties ?? {}).map(([name, value]) => [name, toJson(value)]);
+  const body = Buffer.isBuffer(got.body) ? got.body : Buffer.from(got.body ?? "");
   return {
-    body: typeof body === "string" ? body : JSON.stringify(body),
-    id: message.messageId,
-    subject: message.subject,
-    content_type: message.contentType,
-    correlation_id: message.correlationId ?? null,
-    session_id: message.sessionId ?? null,
-    partition_key: message.partitionKey ?? null,
-    ttl: message.timeToLive === undefined ? null : message.timeToLive / 1000,
-    scheduled: message.scheduledEnqueueTimeUtc ? message.scheduledEnqueueTimeUtc.getTime() / 1000 : null,
-    delivery_count: message.deliveryCount,
-    reason: message.deadLetterReason ?? null,
-    description: message.deadLetterErrorDescription ?? null,
-    properties: Object.fromEntries(
-      properties.filter(([name]) => name !== "rr_headers").map(([name, value]) => [name, text(value)]),
-    ),
+    body: body.toString("base64"),
+    properties: Object.fromEntries(properties),
+    message_id: String(got.messageId),
+    correlation_id: got.correlationId ?? null,
+    subject: got.subject ?? null,
+    session_id: got.sessionId ?? null,
+    content_type: got.contentType ?? null,
+    partition_key: got.partitionKey ?? null,
+    ttl: got.timeToLive === undefined ? null : got.timeToLive / 1000,
+    scheduled: unix(got.scheduledEnqueueTimeUtc),
+    enqueued: unix(got.enqueuedTimeUtc),
+    locked_until: unix(got.lockedUntilUtc),
+    delivery_count: got.deliveryCount,
+    sequence_number: got.sequenceNumber?.toNumber(),
+    priority: raw.header?.priority ?? null,
+    durable: raw.header?.durable ?? null,
+    dead_letter_reason: got.deadLetterReason ?? null,
+    dead_letter_description: got.deadLetterErrorDescription ?? null,
+    dead_letter_source: got.deadLetterSource ?? null,
   };
 }
 
-async function receiver(session) {
-  const deadLetters = "/$DeadLetterQueue";
-  if (session) {
-    return client.acceptSession(entity, session);
+async function send(request) {
+  const sender = client.createSender(request.to.replace(/^topic\//, ""));
+  try {
+    const messages = request.messages.map(message);
+    if (request.as === "scheduled") {
+      const numbers = await sender.scheduleMessages(messages, inSeconds(request.in));
+      return { numbers: numbers.map((number) => number.toNumber()) };
+    }
+    if (request.as === "batch") {
+      const batch = await sender.createMessageBatch();
+      for (const one of messages) {
+        if (!batch.tryAddMessage(one)) throw new Error("the batch is full");
+      }
+      await sender.sendMessages(batch);
+    } else {
+      for (const one of messages) await sender.sendMessages(one);
+    }
+    return {};
+  } finally {
+    await sender.close();
   }
-  return entity.endsWith(deadLetters)
-    ? client.createReceiver(entity.slice(0, -deadLetters.length), { subQueueType: "deadLetter" })
-    : client.createReceiver(entity);
 }
 
-const commands = {
-  async send(json) {
-    const { delay, ttl, body, ...fields } = JSON.parse(json);
-    if (delay !== undefined) {
-      fields.scheduledEnqueueTimeUtc = new Date(Date.now() + delay * 1000);
-    }
-    if (ttl !== undefined) {
-      fields.timeToLive = ttl * 1000;
-    }
-    // The SDK would write a string as JSON.
-    await client.createSender(entity).sendMessages({ body: Buffer.from(body), ...fields });
-  },
-  async receive(count, session) {
-    const taker = await receiver(session);
-    for (let left = Number(count); left > 0; ) {
-      const messages = await taker.receiveMessages(left, { maxWaitTimeInMs: 10_000 });
-      if (messages.length === 0) {
-        throw new Error(`${left} messages are missing`);
-      }
-      for (const message of messages) {
-        console.log(JSON.stringify(plain(message)));
-        await taker.completeMessage(message);
-        left -= 1;
-      }
-    }
-  },
-  async peek(count) {
-    const taker = await receiver();
-    for (const message of await taker.peekMessages(Number(count))) {
-      console.log(JSON.stringify(plain(message)));
-    }
-  },
-};
+async function cancel(request) {
+  const { default: Long } = await import(createRequire(resolve(folder, "package.json")).resolve("long"));
+  const sender = client.createSender(request.to);
+  try {
+    await sender.cancelScheduledMessages(request.numbers.map((number) => Long.fromNumber(number)));
+    return {};
+  } finally {
+    await sender.close();
+  }
+}
 
-await commands[command](...rest);
+async function receiver(request) {
+  const options = {
+    skipParsingBodyAsJson: true,
+    receiveMode: request.settle === "delete" ? "receiveAndDelete" : "peekLock",
+    ...(request.dead ? { subQueueType: "deadLetter" } : {}),
+  };
+  const [entity, subscription] = request.from.split("/Subscriptions/");
+  const names = subscription === undefined ? [entity] : [entity, subscription];
+  if (request.session === undefined) return client.createReceiver(...names, options);
+  if (request.session === true) return client.acceptNextSession(...names, options);
+  return client.acceptSession(...names, request.session, options);
+}
+
+async function settle(from, got, request) {
+  switch (request.settle ?? "complete") {
+    case "complete":
+      return from.completeMessage(got);
+    case "abandon":
+      return from.abandonMessage(got);
+    case "defer":
+      return from.deferMessage(got);
+    case "dead_letter":
+      return from.deadLetterMessage(got, {
+        deadLetterReason: request.reason,
+        deadLetterErrorDescription: request.description,
+      });
+  }
+}
+
+async function receive(request) {
+  const wanted = request.count ?? 1;
+  const from = await receiver(request);
+  const messages = [];
+  try {
+    while (messages.length < wanted) {
+      const wait = { maxWaitTimeInMs: (request.wait ?? 10) * 1000 };
+      const got = await from.receiveMessages(wanted - messages.length, wait);
+      if (got.length === 0) break;
+      for (const one of got) {
+        messages.push(described(one));
+        await settle(from, one, request);
+      }
+    }
+    return { messages };
+  } finally {
+    await from.close();
+  }
+}
+
+const operations = { send, receive, cancel };
+const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+answer({ ready: "@azure/service-bus" });
+for await (const line of createInterface({ input: process.stdin })) {
+  try {
+    const request = JSON.parse(line);
+    answer(await operations[request.do](request));
+  } catch (error) {
+    answer({ error: `${error.name} ${error.code ?? ""}: ${error.message}` });
+  }
+}
 await client.close();

@@ -2,6 +2,21 @@
 //!
 //! The service cannot be run on a developer's machine, so everything that was taken from its
 //! documentation or from its SDKs' code and could turn out to be otherwise stands here, once.
+//!
+//! Behaviour of which the same is true, and where it is:
+//!
+//! - A link that goes leaves its messages locked until their locks expire; one that has a session
+//!   gives both back, and the deliveries are not counted (`Queue::remove_consumer`). A session whose
+//!   lock expires counts them (`Queue::tick`).
+//! - A dead letter keeps its sequence number and its delivery count (`Queue::bury`); a scheduled
+//!   message gets a new number when it is due (`Namespace::deliver`).
+//! - A dead-lettering is confirmed by a `rejected` without an error (`connection::settling`).
+//! - `released` gives back without counting.
+//! - A deferred message whose lock expires is deferred still (`Queue::unlock`), and expires like
+//!   any other (`Queue::tick`).
+//! - An expired token costs the links of its entity, by `amqp:unauthorized-access`, and not the
+//!   connection (`connection::idle`).
+//! - Requests of a session need its lock, not that the same link holds it (`management::sessions`).
 
 /// Error conditions of the service (its documentation: "AMQP errors in Azure Service Bus").
 pub(crate) mod condition {

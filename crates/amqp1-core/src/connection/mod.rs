@@ -15,6 +15,7 @@ mod driver;
 pub(crate) mod fuzzing;
 mod handshake;
 mod link;
+mod output;
 mod pair;
 mod receiver;
 mod scout;
@@ -166,6 +167,25 @@ impl Connection {
         if tell {
             self.shared.wake.notify_one();
         }
+    }
+
+    /// Starts ending links and sessions.
+    pub fn begin_end(&self) {
+        let mut state = self.lock();
+        if state.lost.is_none() && !state.closing {
+            let _ = state.end_sessions();
+        }
+        self.kick(state);
+    }
+
+    /// Waits until the broker has answered the end of each session: what was settled
+    /// is settled by then. RabbitMQ 3 may forget it when the close comes too soon.
+    pub fn await_ends(&self, wait: &Wait<'_>) {
+        let signal = self.lock().signal.clone();
+        let _ = wait.until(&signal, || {
+            let state = self.lock();
+            Ok((state.lost.is_some() || !state.has_sessions()).then_some(()))
+        });
     }
 
     /// Starts closing without waiting for the broker's answer.

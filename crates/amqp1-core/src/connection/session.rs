@@ -170,6 +170,10 @@ impl Session {
                 receiver.on_flow(flow.delivery_count, flow.link_credit.unwrap_or(0));
             }
         }
+        // After our `end` nothing may be sent on the channel (2.5.5), asked for or not.
+        if self.ending {
+            return Ok(());
+        }
         self.pump(out);
         if let Some(delivery_count) = drained {
             let mut answer = self.flow();
@@ -215,7 +219,7 @@ impl Session {
         receiver
             .ok_or(UNKNOWN_LINK)?
             .on_transfer(transfer, payload)?;
-        if self.incoming_window < INCOMING_WINDOW / 2 {
+        if self.incoming_window < INCOMING_WINDOW / 2 && !self.ending {
             self.incoming_window = INCOMING_WINDOW;
             frames::encode_performative(out, self.channel, &self.flow())?;
         }
@@ -247,7 +251,7 @@ impl Session {
             disposition.last,
             disposition.state.as_ref(),
         );
-        if !disposition.settled {
+        if !disposition.settled && !self.ending {
             // The receiver settles second: it waits for us to forget the deliveries.
             let answer = Disposition {
                 role: Role::Sender,
@@ -326,10 +330,13 @@ impl Session {
         self.ending = true;
         let closed = Error::connection("the link was closed");
         if let Some(receiver) = &mut self.receiver {
-            if receiver.phase == Phase::Attached {
+            let attached = receiver.phase == Phase::Attached;
+            if attached {
                 receiver.release_buffered(out, self.channel);
                 receiver.release_in_hand(out, self.channel);
-                receiver.fail(&closed);
+            }
+            receiver.fail(&closed);
+            if attached {
                 self.detach(receiver::HANDLE, out)?;
             }
         }
@@ -377,3 +384,33 @@ fn session_of(attach: &Attach) -> Option<SessionAnswer> {
 }
 
 const UNKNOWN_LINK: DecodeError = DecodeError("a frame for a link that does not exist");
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_on_a_channel_after_its_end() {
+        let mut session = Session::new(0, 0, 4096, Signal::new());
+        session.receiver = Some(Receiver::new("r".to_owned(), 10, Signal::new()));
+        session.receiver.as_mut().unwrap().remote_handle = Some(0);
+        session.end(&mut Vec::new()).unwrap();
+        let mut out = Vec::new();
+        let mut flow = session.flow();
+        flow.echo = true;
+        session.on_flow(&flow, &mut out).unwrap();
+        let transfer = Transfer {
+            delivery_id: Some(1),
+            ..Transfer::default()
+        };
+        // As many as would renew the window.
+        for _ in 0..INCOMING_WINDOW {
+            let transfer = transfer.clone();
+            session
+                .on_transfer(transfer, Bytes::new(), &mut out)
+                .unwrap();
+        }
+        assert!(out.is_empty());
+    }
+}

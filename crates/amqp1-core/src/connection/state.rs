@@ -11,6 +11,7 @@ use fe2o3_amqp_types::performatives::{Close, End};
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::condition::explain;
+use super::output::Output;
 use super::sender::Phase;
 use super::session::Session;
 use super::tracker::Tracked;
@@ -27,42 +28,6 @@ const MAX_UNREAD: usize = 4 * 1024 * 1024;
 
 /// Ended sessions whose reason is remembered for those who still hold their key.
 const REMEMBERED: usize = 64;
-
-/// Written bytes that are kept at the most before those behind them move up.
-const COMPACT: usize = 64 * 1024;
-
-/// Bytes on their way to the socket.
-#[derive(Debug, Default)]
-pub(crate) struct Output {
-    pub bytes: Vec<u8>,
-    pub written: usize,
-}
-
-impl Output {
-    pub fn pending(&self) -> &[u8] {
-        &self.bytes[self.written..]
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.written == self.bytes.len()
-    }
-
-    pub fn advance(&mut self, count: usize) {
-        self.written += count;
-        if self.is_empty() {
-            self.bytes.clear();
-            self.written = 0;
-            // A large message must not keep its memory for the connection's life.
-            if self.bytes.capacity() > 4 * 1024 * 1024 {
-                self.bytes.shrink_to(256 * 1024);
-            }
-        } else if self.written > COMPACT && self.written > self.bytes.len() / 2 {
-            // A peer that reads slowly, but never everything, must not make it grow.
-            self.bytes.drain(..self.written);
-            self.written = 0;
-        }
-    }
-}
 
 /// Names a session, and so its links, for as long as it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,7 +47,7 @@ pub(crate) struct State {
     pub lost: Option<Error>,
     /// Our `close` is sent.
     pub closing: bool,
-    /// Raised when the connection is over.
+    /// Raised when the connection is over, and when its last session is.
     pub signal: Signal,
     /// Plain TCP, while the connection lives: PHP's thread writes to it.
     pub tcp: Option<Arc<OwnedWriteHalf>>,
@@ -358,6 +323,22 @@ impl State {
                 frame::encode_performative(&mut self.out.bytes, ours, &end)?;
             }
         }
+        if !self.has_sessions() {
+            self.signal.raise();
+        }
+        Ok(())
+    }
+
+    /// There are sessions that the broker has not ended, or not answered the end of.
+    pub fn has_sessions(&self) -> bool {
+        self.sessions.iter().any(Option::is_some)
+    }
+
+    /// Ends links and sessions.
+    pub fn end_sessions(&mut self) -> Result<(), DecodeError> {
+        for session in self.sessions.iter_mut().flatten() {
+            session.end(&mut self.out.bytes)?;
+        }
         Ok(())
     }
 
@@ -387,9 +368,7 @@ impl State {
             return Ok(());
         }
         self.closing = true;
-        for session in self.sessions.iter_mut().flatten() {
-            session.end(&mut self.out.bytes)?;
-        }
+        self.end_sessions()?;
         frame::encode_performative(&mut self.out.bytes, 0, &Close { error: None })
     }
 }
@@ -486,7 +465,7 @@ mod tests {
             state.out.advance(all_but_one);
         }
         assert!(
-            state.out.bytes.len() < 2 * COMPACT,
+            state.out.bytes.len() < 2 * crate::connection::output::COMPACT,
             "{}",
             state.out.bytes.len()
         );

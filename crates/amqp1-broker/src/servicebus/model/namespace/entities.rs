@@ -159,7 +159,7 @@ impl Namespace {
 
     /// Makes what somebody wants to use.
     fn create(&mut self, path: &str, wanted: Use) -> Result<NodeId, Error> {
-        if self.nodes.len() >= self.max_entities.saturating_mul(2) {
+        if self.paths().len() >= self.max_entities {
             return Err(errors::error(
                 "amqp:resource-limit-exceeded",
                 "The namespace has as many entities as it may have.",

@@ -65,6 +65,21 @@ fn what_is_not_there_is_not_found_unless_it_may_be_made() {
 }
 
 #[test]
+fn there_are_no_more_entities_than_there_may_be() {
+    let mut namespace = Namespace::new(&ServiceBus {
+        max_entities: 2,
+        ..ServiceBus::default()
+    });
+    namespace.resolve("a", Use::Send).unwrap();
+    namespace.resolve("b", Use::Receive).unwrap();
+    let error = namespace.resolve("c", Use::Send).unwrap_err();
+    assert_eq!(condition(&error), "amqp:resource-limit-exceeded");
+    namespace
+        .resolve("B/$DeadLetterQueue", Use::Receive)
+        .unwrap();
+}
+
+#[test]
 fn the_first_receiver_decides_whether_there_are_sessions() {
     let mut namespace = Namespace::new(&ServiceBus::default());
     let q = namespace.resolve("q", Use::Send).unwrap();
