@@ -8,32 +8,58 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\TestCase;
 
-/** The program of `make live` runs, and finds nothing that differs where there is nothing: on the dialect itself. */
+/** `make live` tells where a namespace is not as the dialect, and nothing that is to be kept secret. */
 final class LiveTest extends TestCase
 {
-    public function testTheDialectIsTheSameAsItself(): void
+    private const KEY = 'c2VjcmV0LW9mLW1pbmU=';
+
+    /** @param array<string, string> $environment */
+    private static function live(array $environment): Child
     {
-        $broker = ProgramBroker::start(['--dialect', 'servicebus', '--lock-duration', '2', '--queue', 'live', '--session-queue', 'live-sessions',
-            '--config', __DIR__ . '/fixtures/servicebus.json']);
-        $run = Child::command([...Child::phpCommand(), __DIR__ . '/live/servicebus.php'], [
-            'AMQP1_LIVE_SERVICEBUS' => $broker->connectionString(),
-            'AMQP1_LIVE_QUEUE' => 'live',
-            'AMQP1_LIVE_SESSION_QUEUE' => 'live-sessions',
-            'AMQP1_LIVE_DUPLICATES' => 'duplicates',
-            'AMQP1_LIVE_TOPIC' => 'events',
-            'AMQP1_LIVE_QUICK' => '1',
-        ]);
-        $code = $run->wait(180);
-        self::assertStringNotContainsString('DIFFERS', $run->output());
-        self::assertSame(0, $code, $run->output());
-        self::assertSame(1, substr_count($run->output(), 'left out'), $run->output());
-        $broker->stop();
+        return Child::command([dirname(__DIR__) . '/scripts/live'], $environment + ['CI' => '']);
     }
 
-    public function testWithoutANamespaceItSaysWhatIsMissing(): void
+    public function testItTellsWhatDiffersAndKeepsTheKey(): void
     {
-        $run = Child::command([...Child::phpCommand(), __DIR__ . '/live/servicebus.php'], ['AMQP1_LIVE_SERVICEBUS' => '']);
-        self::assertSame(2, $run->wait(20));
+        $namespace = ProgramBroker::start(['--dialect', 'servicebus', '--access-rule', 'Mine:' . self::KEY,
+            '--config', __DIR__ . '/live/Config.json', '--max-message-size', '1048576']);
+        $endpoint = $namespace->address();
+        $report = tempnam(sys_get_temp_dir(), 'amqp1-live-');
+        $run = self::live(['AMQP1_LIVE_REPORT' => $report, 'AMQP1_LIVE_DUPLICATES_QUEUE' => 'amqp1-live-nowhere',
+            'AMQP1_LIVE_ONLY' => '^(open|CBS|attach|drain|management|duplicates)|extension: (push|by SASL|a wrong|a missing|duplicates)',
+            'AMQP1_LIVE_SERVICEBUS' => "Endpoint=sb://$endpoint/;SharedAccessKeyName=Mine;SharedAccessKey=" . self::KEY
+                . ';UseDevelopmentEmulator=true']);
+        self::assertSame(0, $run->wait(120), $run->output());
+        $said = $run->output();
+        $namespace->stop();
+
+        preg_match_all('/^DIFFERS: +(.*)$/m', $said, $differs);
+        self::assertSame(['attach: sender, max_message_size', 'attach: receiver, max_message_size'], $differs[1], $said);
+        self::assertStringContainsString("namespace: 1048576\n          dialect:   262144", $said);
+        preg_match_all('/^left out +(.*)$/m', $said, $left);
+        self::assertSame(['duplicates: there is no amqp1-live-nowhere', 'extension: duplicates are dropped: there is no amqp1-live-nowhere'],
+            $left[1], $said);
+        foreach (['open: channel_max = 4999', 'CBS: a token of a wrong key = [401,"amqp:unauthorized-access"]',
+            'attach: a missing entity, sender = amqp:not-found', 'management: cancel again = [404,"com.microsoft:message-not-found"]',
+            'extension: push and take = ["Order",{"id":7},"job-7",1]', 'extension: by SASL PLAIN = ["Plain","p","plain",1]'] as $same) {
+            self::assertStringContainsString("same      $same\n", $said);
+        }
+        $written = (string) file_get_contents($report);
+        self::assertStringContainsString($written, $said);
+        foreach ([self::KEY, rawurlencode(self::KEY), explode(':', $endpoint)[0]] as $secret) {
+            self::assertStringNotContainsString($secret, $written);
+        }
+        unlink($report);
+    }
+
+    public function testWithoutANamespaceNothingIsDone(): void
+    {
+        $run = self::live(['AMQP1_LIVE_SERVICEBUS' => '']);
+        self::assertSame(0, $run->wait(20));
         self::assertStringContainsString('AMQP1_LIVE_SERVICEBUS is not set', $run->output());
+
+        $run = self::live(['AMQP1_LIVE_SERVICEBUS' => 'Endpoint=sb://ns.servicebus.windows.net/', 'CI' => '1']);
+        self::assertSame(0, $run->wait(20));
+        self::assertStringContainsString('not for CI', $run->output());
     }
 }

@@ -219,8 +219,8 @@ final class ServiceBusInteropTest extends ContractTestCase
         $expected = ['text' => ['ä'], 'int' => ['5'], 'negative' => ['-3'], 'float' => ['1.5'], 'yes' => ['true'],
             'at' => ['1767225600250']];
         if ($sdk === SdkPeer::PYTHON) {
-            $properties += ['uuid' => ['uuid', $uuid], 'binary' => self::bytes('b')];
-            $expected += ['uuid' => [$uuid], 'binary' => ['b']];
+            $properties += ['uuid' => ['uuid', $uuid], 'binary' => self::bytes('b'), 'decimal' => ['decimal', '12.50']];
+            $expected += ['uuid' => [$uuid], 'binary' => ['b'], 'decimal' => ['12.50']];
         }
         $all = implode('', array_map('chr', range(0, 255)));
         $this->peer($sdk)->send($queue->getName(), ['body' => self::bytes($all), 'message_id' => 'm-1', 'correlation_id' => 'c-1',

@@ -213,8 +213,8 @@ await observe("limits", async (saw, connection) => {
   await send("properties of 66 KB", "x", { application_properties: { a: "p".repeat(22 * 1024), b: "p".repeat(22 * 1024), c: "p".repeat(22 * 1024) } });
   await send("without session to a session queue", "x", {}, 0, SESSIONS);
   await send("an empty message", Buffer.alloc(0));
+  await emptied(QUEUE);
 });
-await emptied(QUEUE);
 
 await observe("settling", async (saw, connection) => {
   await connection.putToken(QUEUE);
@@ -338,8 +338,8 @@ await observe("management", async (saw, connection) => {
   saw("an unknown operation", brief(await connection.manage(QUEUE, "no-such-operation", {})));
   saw("a request without what it needs", brief(await connection.manage(QUEUE, "renew-lock", {})));
   saw("session state on a plain queue", brief(await connection.manage(QUEUE, "get-session-state", { "session-id": "s" })));
+  await emptied(QUEUE);
 });
-await emptied(QUEUE);
 
 function valueOf({ sections: raw }, key) {
   const entries = raw.value?.value?.type ? raw.value.value.value : raw.value?.value;

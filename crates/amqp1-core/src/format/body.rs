@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Number, Value as Json};
 
+use super::decimal;
 use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
 use crate::wire::DecodeError;
@@ -102,7 +103,7 @@ pub(crate) fn text(value: Value<'_>) -> String {
         Value::Char(value) => value.to_string(),
         Value::Uuid(bytes) => uuid::Uuid::from_bytes(bytes).to_string(),
         Value::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::Decimal(bytes) => format!("0x{}", hex(bytes)),
+        Value::Decimal(bytes) => decimal::text(bytes),
         Value::Null => String::new(),
         compound => json(compound).map_or_else(|_| String::new(), |json| json.to_string()),
     }
@@ -111,10 +112,6 @@ pub(crate) fn text(value: Value<'_>) -> String {
 /// A double as PHP and JSON write it: `1.5`, `1.0`, `1e+100` as its shortest form.
 pub(crate) fn float(value: f64) -> String {
     Number::from_f64(value).map_or_else(|| value.to_string(), |number| number.to_string())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

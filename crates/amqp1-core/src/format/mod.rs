@@ -7,6 +7,7 @@ pub(crate) mod amqp1;
 pub(crate) mod babelqueue;
 pub(crate) mod body;
 pub(crate) mod copy;
+mod decimal;
 mod decode;
 pub(crate) mod envelope;
 mod failure;
