@@ -11,8 +11,9 @@ use crate::options::SessionOption;
 use crate::source::Attached;
 use crate::sync::Mutex;
 
-/// Before a session is asked for again that another consumer has.
-const TAKEN_PAUSE: Duration = Duration::from_secs(1);
+/// Before a session is asked for again that another consumer has, or that was refused for a
+/// passing reason.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The sessions of one queue of a consumer.
 #[derive(Debug)]
@@ -96,8 +97,13 @@ impl Turn {
                     // No session has a job: asked again.
                     Some(TIMED_OUT) => Error::connection(error.message()),
                     Some(SESSION_TAKEN) => {
-                        state.rests_until = Some(Instant::now() + TAKEN_PAUSE);
+                        state.rests_until = Some(Instant::now() + PAUSE);
                         Error::connection(error.message())
+                    }
+                    // Busy, for instance: not asked again as fast as it refuses.
+                    _ if error.kind() == ErrorKind::Connection => {
+                        state.rests_until = Some(Instant::now() + PAUSE);
+                        error
                     }
                     _ => error,
                 };
