@@ -19,7 +19,8 @@ use crate::format::body;
 pub use crate::format::fuzzing::{envelope, message, round_trip};
 use crate::options::QueueOptions;
 use crate::wire::frame::{self, Frame, State};
-use crate::wire::read::{check_nesting, Reader};
+use crate::wire::guard::check_performative;
+use crate::wire::read::Reader;
 
 /// Reads choices off the fuzzer's bytes; zero when they are used up.
 #[derive(Debug)]
@@ -204,7 +205,7 @@ pub fn values(data: &[u8]) {
     let Ok(value) = reader.value() else {
         return;
     };
-    let _ = check_nesting(data);
+    let _ = check_performative(data);
     let _ = body::json(value);
     let _ = body::text(value);
     let mut skipped = Reader::new(data);

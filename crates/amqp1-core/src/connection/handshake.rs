@@ -23,7 +23,7 @@ use crate::fork;
 use crate::options::TlsOptions;
 use crate::servicebus::access::Access;
 use crate::wire::frame::{self, Frame};
-use crate::wire::read::check_nesting;
+use crate::wire::guard::check_performative;
 
 const SASL_HEADER: [u8; 8] = *b"AMQP\x03\x01\x00\x00";
 const AMQP_HEADER: [u8; 8] = *b"AMQP\x00\x01\x00\x00";
@@ -172,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         }
         self.fill(length - 4).await?;
         let mut body = self.input.split_to(length - 4);
-        check_nesting(&body[4..]).map_err(|error| self.broken(error))?;
+        check_performative(&body[4..]).map_err(|error| self.broken(error))?;
         match (sasl::FrameCodec {}).decode(&mut body) {
             Ok(Some(frame)) => Ok(frame),
             _ => Err(self.broken("a malformed SASL frame")),

@@ -5,7 +5,8 @@ use fe2o3_amqp::frames::amqp::{FrameBody, FrameDecoder};
 use serde::Serialize;
 use tokio_util::codec::Decoder;
 
-use super::read::{check_nesting, Items, Reader, Value};
+use super::guard::check_performative;
+use super::read::{Items, Reader, Value};
 use super::{write, DecodeError};
 
 /// Length, data offset, type and channel.
@@ -117,7 +118,7 @@ pub fn decode(buffer: &mut BytesMut, limit: u32) -> Result<Option<(u16, Frame)>,
 
 /// Everything that is not exchanged once a job, by fe2o3-amqp's codec.
 fn other(body: &[u8]) -> Result<Frame, DecodeError> {
-    check_nesting(body)?;
+    check_performative(body)?;
     // Its decoder wants the frame's header less the length.
     let mut whole = BytesMut::with_capacity(body.len() + 4);
     whole.extend_from_slice(&[2, 0, 0, 0]);

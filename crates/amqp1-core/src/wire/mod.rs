@@ -6,6 +6,7 @@
 //! same costs 2–3 µs a message, by hand a tenth of it.
 
 pub mod frame;
+pub mod guard;
 pub mod message;
 pub mod read;
 pub mod state;

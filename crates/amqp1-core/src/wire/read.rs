@@ -148,38 +148,6 @@ impl<'a> Items<'a> {
 /// empty list): only there can a count be larger than the bytes that carry it.
 const MAX_EMPTY_ITEMS: u32 = 64;
 
-/// Values may nest so deep where a library reads them by recursion.
-const MAX_NESTING: usize = 24;
-
-/// Refuses what a library that reads it afterwards takes badly: values that nest
-/// deeper than any broker has reason to (it would run out of stack), and maps with
-/// a key that has no value (it would count below zero).
-///
-/// # Errors
-/// [`DecodeError`] when they do, or are malformed.
-pub fn check_nesting(bytes: &[u8]) -> Result<(), DecodeError> {
-    fn visit(value: Value<'_>, depth: usize) -> Result<(), DecodeError> {
-        if depth > MAX_NESTING {
-            return Err(DecodeError("values nested too deeply"));
-        }
-        match value {
-            Value::Map(items) if items.count() % 2 != 0 => {
-                Err(DecodeError("a map with a key that has no value"))
-            }
-            Value::List(items) | Value::Map(items) | Value::Array(items) => {
-                for item in items {
-                    visit(item?, depth + 1)?;
-                }
-                Ok(())
-            }
-            Value::Described(_, inner) => visit(Reader::new(inner).value()?, depth + 1),
-            _ => Ok(()),
-        }
-    }
-    let mut reader = Reader::new(bytes);
-    visit(reader.value()?, 0)
-}
-
 /// Reads values from the front of a slice.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
@@ -488,12 +456,5 @@ mod tests {
             items.entry().unwrap().unwrap(),
             (Value::Text("b"), Value::Signed(-200))
         );
-    }
-
-    #[test]
-    fn a_map_with_a_key_alone_is_refused() {
-        for bytes in [&[0xc1, 2, 1, 0x40][..], &[0xc0, 5, 1, 0xc1, 2, 1, 0x40]] {
-            assert!(check_nesting(bytes).is_err());
-        }
     }
 }

@@ -1,0 +1,73 @@
+//! What a library that reads performatives must not be given.
+//!
+//! It is right about every frame that a broker has reason to send. What a hostile
+//! one could send makes it run out of stack or count beyond its numbers.
+
+use super::read::{Reader, Value};
+use super::DecodeError;
+
+/// Values may nest so deep where they are read by recursion.
+const MAX_NESTING: usize = 24;
+
+/// The bytes begin with a described list, as every performative is (2.7), and
+/// nothing in it nests deeper than a broker has reason to, is a map with a key
+/// that has no value, or describes a description.
+///
+/// # Errors
+/// [`DecodeError`] when that is not so, or a value is malformed.
+pub fn check_performative(bytes: &[u8]) -> Result<(), DecodeError> {
+    let Value::Described(_, list) = Reader::new(bytes).value()? else {
+        return Err(DecodeError("a frame whose body is no performative"));
+    };
+    match Reader::new(list).value()? {
+        list @ Value::List(_) => visit(list, 0),
+        _ => Err(DecodeError("a performative that is no list")),
+    }
+}
+
+fn visit(value: Value<'_>, depth: usize) -> Result<(), DecodeError> {
+    if depth > MAX_NESTING {
+        return Err(DecodeError("values nested too deeply"));
+    }
+    match value {
+        Value::Map(items) if items.count() % 2 != 0 => {
+            Err(DecodeError("a map with a key that has no value"))
+        }
+        Value::List(items) | Value::Map(items) | Value::Array(items) => {
+            for item in items {
+                visit(item?, depth + 1)?;
+            }
+            Ok(())
+        }
+        Value::Described(_, inner) => match Reader::new(inner).value()? {
+            Value::Described(..) => Err(DecodeError("a description of a description")),
+            inner => visit(inner, depth + 1),
+        },
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_performative;
+
+    #[test]
+    fn performatives_are_described_lists() {
+        let close = [0x00, 0x53, 0x18, 0x45];
+        assert!(check_performative(&close).is_ok());
+        let not_described = [
+            0x53, 0x10, 0x00, 0xd0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff,
+        ];
+        assert!(check_performative(&not_described).is_err());
+        let twice = [0x00, 0x53, 0x18, 0x00, 0x53, 0x18, 0x45];
+        assert!(check_performative(&twice).is_err());
+        let a_map = [0x00, 0x53, 0x18, 0xc1, 1, 0];
+        assert!(check_performative(&a_map).is_err());
+    }
+
+    #[test]
+    fn a_map_with_a_key_alone_is_refused() {
+        let bytes = [0x00, 0x53, 0x10, 0xc0, 5, 1, 0xc1, 2, 1, 0x40];
+        assert!(check_performative(&bytes).is_err());
+    }
+}
