@@ -13,7 +13,7 @@ use crate::failed;
 use crate::failure::{bounded, Failure, FailureFacts};
 use crate::fork;
 use crate::format::copy::{Changes, FailureChange};
-use crate::format::envelope::now_millis;
+use crate::format::envelope::{due, now_millis};
 use crate::format::{self, Decoded, Format};
 use crate::job::HeaderValue;
 use crate::live::Definition;
@@ -307,7 +307,7 @@ impl Delivery {
                 self.give_back(&[], outcome, wait)?;
             }
             Redelivery::Delayed => {
-                let at = now_millis().saturating_add(delay.as_millis() as i64);
+                let at = due(now_millis(), delay);
                 self.give_back(&[("x-opt-delivery-time", at)], outcome, wait)?;
             }
             _ if self.attached.service_bus.is_some() && entity::takes_no_copy(self.source()) => {

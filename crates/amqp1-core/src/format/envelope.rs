@@ -51,9 +51,14 @@ pub(crate) fn now_millis() -> i64 {
         .map_or(0, |since| since.as_millis() as i64)
 }
 
-/// A duration's milliseconds.
+/// A duration's milliseconds, begun ones counted whole: a delay is never shorter.
 pub(super) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
+}
+
+/// So long after `now` (Unix milliseconds), of which a part may be over already.
+pub(crate) fn due(now: i64, delay: Duration) -> i64 {
+    now.saturating_add(millis(delay)).saturating_add(1)
 }
 
 /// The header section.
@@ -96,7 +101,7 @@ pub(super) fn delay_annotation(
         }
         DelayMark::EnqueueTime => {
             write::symbol(out, "x-opt-scheduled-enqueue-time");
-            write::timestamp(out, now.saturating_add(millis(delay)));
+            write::timestamp(out, due(now, delay));
         }
     }
     2
