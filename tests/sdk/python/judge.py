@@ -6,82 +6,19 @@ The broker runs with tests/sdk/Config.json and has nothing in it yet. The exit s
 case has failed.
 """
 
-import re
-import sys
 import time
-import traceback
 from datetime import datetime, timedelta, timezone
 
-from azure.core.credentials import AzureSasCredential
 from azure.servicebus import (
     NEXT_AVAILABLE_SESSION,
-    ServiceBusClient,
     ServiceBusMessage,
     ServiceBusReceiveMode,
     ServiceBusSubQueue,
 )
 from azure.servicebus import exceptions as errors
-from azure.servicebus._pyamqp.utils import generate_sas_token
 
-CASES = []
-
-
-def case(function):
-    CASES.append((function.__name__.replace("_", " "), function))
-    return function
-
-
-class Judge:
-    """Clients, and what cases have in common."""
-
-    def __init__(self, connection_string):
-        self.connection_string = connection_string
-        self.senders = {}
-        self.endpoint = re.search(r"sb://([^;/]+)", connection_string).group(1)
-
-    def client(self, **options):
-        options = {"retry_total": 0, "socket_timeout": 5, **options}
-        return ServiceBusClient.from_connection_string(self.connection_string, **options)
-
-    def send(self, queue, *bodies, **properties):
-        # Senders are kept: to open and to close one takes this SDK half a second each.
-        if queue not in self.senders:
-            sender = self.client(retry_total=1, retry_backoff_factor=0.1).get_queue_sender(queue)
-            self.senders[queue] = sender.__enter__()
-        for body in bodies:
-            self.senders[queue].send_messages(ServiceBusMessage(body, **properties))
-
-    def send_once(self, queue, body):
-        """Without retries."""
-        with self.client() as client, client.get_queue_sender(queue) as sender:
-            sender.send_messages(ServiceBusMessage(body))
-
-    def fault(self, *lines):
-        """Faults are a message to the broker's own node."""
-        self.send("$faults", "\n".join(lines))
-
-
-def body(message):
-    return b"".join(message.body)
-
-
-def one(receiver, wait=5):
-    messages = receiver.receive_messages(max_message_count=1, max_wait_time=wait)
-    assert len(messages) == 1, f"{len(messages)} messages"
-    return messages[0]
-
-
-def none(receiver, wait=0.5):
-    messages = receiver.receive_messages(max_message_count=1, max_wait_time=wait)
-    assert messages == [], f"unexpected: {[str(m) for m in messages]}"
-
-
-def refused(kind, act):
-    try:
-        act()
-    except kind as e:
-        return e
-    raise AssertionError(f"no {kind.__name__}")
+import tokens  # noqa: F401 (its case)
+from harness import body, case, main, none, one, refused
 
 
 @case
@@ -533,58 +470,6 @@ def late_and_misrouted_answers(judge):
             refused(errors.OperationTimeoutError, lambda: receiver.peek_messages(1, timeout=1))
             judge.fault("clear")
             receiver.complete_message(one(receiver))
-
-
-@case
-def token_expires(judge):
-    audience = f"sb://{judge.endpoint}/token"
-
-    def client(key, seconds, **options):
-        token = generate_sas_token(
-            audience, "RootManageSharedAccessKey", key, int(time.time()) + seconds
-        )
-        made = ServiceBusClient.from_connection_string(
-            f"Endpoint=sb://{judge.endpoint};SharedAccessSignature={token};"
-            "UseDevelopmentEmulator=true",
-            retry_total=0,
-            **options,
-        )
-        return made
-
-    def send(client):
-        with client, client.get_queue_sender("token") as sender:
-            sender.send_messages(ServiceBusMessage("x"))
-
-    refused(errors.ServiceBusAuthenticationError, lambda: send(client("wrong", 60)))
-    refused(errors.ServiceBusError, lambda: send(client("SAS_KEY_VALUE", -60)))
-    send(client("SAS_KEY_VALUE", 60))
-    with client("SAS_KEY_VALUE", 3) as made, made.get_queue_receiver("token") as receiver:
-        receiver.complete_message(one(receiver))
-        refused(errors.ServiceBusError, lambda: none(receiver, wait=6))
-    with judge.client(retry_total=3, retry_backoff_factor=0.1) as made:
-        with made.get_queue_sender("token") as sender:
-            judge.fault("expire-token entity=token op=now")
-            sender.send_messages(ServiceBusMessage("after"))
-        with made.get_queue_receiver("token") as receiver:
-            receiver.complete_message(one(receiver))
-
-
-def main():
-    judge = Judge(sys.argv[1])
-    pattern = sys.argv[2] if len(sys.argv) > 2 else ""
-    failed = 0
-    for name, function in CASES:
-        if not re.search(pattern, name):
-            continue
-        begun = time.monotonic()
-        try:
-            function(judge)
-            print(f"ok {name} ({time.monotonic() - begun:.1f} s)", flush=True)
-        except Exception as e:
-            failed += 1
-            print(f"not ok {name}: {type(e).__name__}: {e}", flush=True)
-            traceback.print_exc(limit=6)
-    sys.exit(1 if failed else 0)
 
 
 main()
