@@ -31,7 +31,6 @@ pub(crate) enum PropertyMapping {
     /// Annotations that are properties and headers to 0-9-1 peers.
     RabbitMq,
     /// `subject` and typed `bq-*` application properties.
-    #[allow(dead_code)] // until there is a dialect that has it
     ServiceBus,
 }
 
