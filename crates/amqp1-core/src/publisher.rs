@@ -227,7 +227,12 @@ impl Publisher {
         wait: &Wait<'_>,
     ) -> Result<()> {
         if payload.len() > LARGE {
-            self.check_size(&route.sender.ready(wait)?, payload.len())?;
+            match route.sender.ready(wait) {
+                Ok(limit) => self.check_size(&limit, payload.len())?,
+                // The link has ended: sent again like one that was lost on its way.
+                Err(error) if error.kind() == ErrorKind::Connection => {}
+                Err(error) => return Err(error),
+            }
         }
         let index = self.next_index();
         // A job that is alone goes at once; others go together, within milliseconds.

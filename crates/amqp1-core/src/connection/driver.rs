@@ -224,11 +224,12 @@ fn process(shared: &Shared, input: &mut BytesMut) -> Result<bool, Error> {
 }
 
 fn next_timer(shared: &Shared) -> Instant {
-    let state = shared.state.lock();
+    let mut state = shared.state.lock();
     let heartbeat = state.last_sent + shared.heartbeat_every();
     let silence = state.last_received + shared.silence_limit();
+    let others = [state.flush_at, state.give_up_at()];
     let soonest = heartbeat.min(silence);
-    state.flush_at.map_or(soonest, |at| at.min(soonest))
+    others.into_iter().flatten().fold(soonest, Instant::min)
 }
 
 fn on_timer(shared: &Shared) -> Result<(), Error> {
@@ -246,6 +247,7 @@ fn on_timer(shared: &Shared) -> Result<(), Error> {
             .flush_all()
             .map_err(|error| Error::connection(error.to_string()))?;
     }
+    state.give_up_unanswered(now);
     if now >= state.last_sent + shared.heartbeat_every() && state.out.is_empty() {
         frame::encode_empty(&mut state.out.bytes);
         state.last_sent = now;

@@ -8,6 +8,7 @@
 //! second-mode receiver waits for. Its codec and types are used for all that is
 //! not exchanged once a job.
 
+mod channels;
 mod condition;
 pub(crate) mod dial;
 mod driver;
@@ -152,7 +153,7 @@ impl Connection {
     /// allows it, otherwise by the driver.
     fn kick(&self, mut state: MutexGuard<'_, State>) {
         state.write_now();
-        let more = !state.out.is_empty();
+        let more = !state.out.is_empty() || std::mem::take(&mut state.has_new_timer);
         drop(state);
         if more {
             self.shared.wake.notify_one();

@@ -8,7 +8,7 @@ use serde_amqp::Value;
 use super::link::{attach, source, target, ReceiverLink, SenderLink};
 use super::receiver::Receiver;
 use super::sender::Sender;
-use super::state::internal;
+use super::state::{internal, BEGIN_UNANSWERED};
 use super::Connection;
 use crate::error::{Error, Result};
 use crate::id;
@@ -120,6 +120,16 @@ impl LinkPair {
 
 /// One round trip: a session is opened and ended.
 pub(crate) fn probe(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
+    loop {
+        match probe_once(connection, wait) {
+            Err(error) if error.condition() == Some(BEGIN_UNANSWERED) && !wait.left().is_zero() => {
+            }
+            done => return done,
+        }
+    }
+}
+
+fn probe_once(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
     let signal = connection.lock().signal.clone();
     let mut state = connection.lock();
     let Some(key) = state.open_session(signal.clone())? else {
@@ -136,6 +146,7 @@ pub(crate) fn probe(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
             return Err(error.clone());
         }
         match state.session(key) {
+            Some(session) if session.given_up => Err(state.gone(key)),
             Some(session) => Ok(session.remote_channel.map(|_| ())),
             None => Err(state.gone(key)),
         }

@@ -28,6 +28,8 @@ pub(crate) struct Session {
     pub remote_channel: Option<u16>,
     /// Our `end` is sent; the slot is free when the broker's has come.
     pub ending: bool,
+    /// The broker did not answer the begin in time.
+    pub given_up: bool,
     pub sender: Option<Sender>,
     pub receiver: Option<Receiver>,
     /// Raised when an attach is answered or the session is over.
@@ -46,6 +48,7 @@ impl Session {
             channel,
             remote_channel: None,
             ending: false,
+            given_up: false,
             sender: None,
             receiver: None,
             signal,
@@ -70,6 +73,11 @@ impl Session {
             properties: None,
         };
         frames::encode_performative(out, self.channel, &begin)
+    }
+
+    /// The broker has not answered the begin, and is still to.
+    pub fn is_unanswered(&self) -> bool {
+        self.remote_channel.is_none() && !self.ending
     }
 
     /// The broker's `begin`.

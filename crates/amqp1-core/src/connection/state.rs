@@ -10,6 +10,7 @@ use fe2o3_amqp::frames::amqp::FrameBody;
 use fe2o3_amqp_types::performatives::{Close, End};
 use tokio::net::tcp::OwnedWriteHalf;
 
+use super::channels::Channels;
 use super::condition::explain;
 use super::output::Output;
 use super::sender::Phase;
@@ -28,6 +29,14 @@ const MAX_UNREAD: usize = 4 * 1024 * 1024;
 
 /// Ended sessions whose reason is remembered for those who still hold their key.
 const REMEMBERED: usize = 64;
+
+/// How long the broker may take to answer a begin. RabbitMQ loses one that reaches a
+/// session of the same channel that is about to go (see [`Channels`]); on another channel
+/// it is answered.
+const UNANSWERED: Duration = Duration::from_secs(3);
+
+/// The condition of a session that was given up because its begin was not answered.
+pub(crate) const BEGIN_UNANSWERED: &str = "amqp1:begin-unanswered";
 
 /// Names a session, and so its links, for as long as it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +63,12 @@ pub(crate) struct State {
     label: String,
     sessions: Vec<Option<Session>>,
     by_remote: HashMap<u16, u16>,
-    channel_max: u16,
+    channels: Channels,
+    /// Sessions that were opened, and when; those that the broker has answered are taken
+    /// out when their time comes.
+    opened: VecDeque<(LinkKey, Instant)>,
+    /// The driver has to look when it is to wake next.
+    pub has_new_timer: bool,
     max_frame_size: usize,
     next_epoch: u64,
     /// Why sessions ended whose slot may be another's by now.
@@ -75,7 +89,9 @@ impl State {
             label: label.to_owned(),
             sessions: Vec::new(),
             by_remote: HashMap::new(),
-            channel_max,
+            channels: Channels::new(channel_max),
+            opened: VecDeque::new(),
+            has_new_timer: false,
             max_frame_size: max_frame_size as usize,
             next_epoch: 0,
             ended: VecDeque::new(),
@@ -87,15 +103,13 @@ impl State {
         if let Some(error) = &self.lost {
             return Err(error.clone());
         }
-        let free = self.sessions.iter().position(Option::is_none);
-        let channel = free.unwrap_or(self.sessions.len());
-        if channel > usize::from(self.channel_max) {
+        let now = Instant::now();
+        let Some(channel) = self.channels.take(now) else {
             return Ok(None);
+        };
+        if self.sessions.len() <= usize::from(channel) {
+            self.sessions.resize_with(usize::from(channel) + 1, || None);
         }
-        if free.is_none() {
-            self.sessions.push(None);
-        }
-        let channel = channel as u16;
         self.next_epoch += 1;
         let key = LinkKey {
             channel,
@@ -104,7 +118,43 @@ impl State {
         let session = Session::new(key.epoch, channel, self.max_frame_size, signal);
         session.begin(&mut self.out.bytes).map_err(internal)?;
         self.sessions[usize::from(channel)] = Some(session);
+        self.opened.push_back((key, now + UNANSWERED));
+        self.has_new_timer = true;
         Ok(Some(key))
+    }
+
+    /// When the oldest unanswered begin is given up.
+    pub fn give_up_at(&mut self) -> Option<Instant> {
+        while let Some((key, at)) = self.opened.front().copied() {
+            if self
+                .session(key)
+                .is_some_and(|session| session.is_unanswered())
+            {
+                return Some(at);
+            }
+            self.opened.pop_front();
+        }
+        None
+    }
+
+    /// Gives up the sessions whose begin has not been answered: their links are told, and
+    /// open others.
+    pub fn give_up_unanswered(&mut self, now: Instant) {
+        while self.give_up_at().is_some_and(|at| at <= now) {
+            let Some((key, _)) = self.opened.pop_front() else {
+                return;
+            };
+            let label = &self.label;
+            let error = Error::connection(format!("{label} did not answer the begin of a session"))
+                .with_condition(BEGIN_UNANSWERED);
+            if let Some((session, out)) = self.session_and_out(key) {
+                session.given_up = true;
+                session.fail(&error);
+                // Should the broker only have been slow.
+                let _ = session.end(out);
+            }
+            self.remember(key.epoch, error);
+        }
     }
 
     /// The session of a key, if it is still the same one.
@@ -311,13 +361,11 @@ impl State {
         let ours = self.by_remote.remove(&channel).ok_or(UNKNOWN_SESSION)?;
         let slot = &mut self.sessions[usize::from(ours)];
         if let Some(mut session) = slot.take() {
+            self.channels.put_back(ours, Instant::now());
             let what = format!("{} ended the session", self.label);
             let error = explain(&what, end.error.as_ref());
             session.fail(&error);
-            if self.ended.len() >= REMEMBERED {
-                self.ended.pop_front();
-            }
-            self.ended.push_back((session.epoch, error));
+            self.remember(session.epoch, error);
             if !session.ending {
                 let end = End { error: None };
                 frame::encode_performative(&mut self.out.bytes, ours, &end)?;
@@ -329,9 +377,17 @@ impl State {
         Ok(())
     }
 
+    fn remember(&mut self, epoch: u64, error: Error) {
+        if self.ended.len() >= REMEMBERED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((epoch, error));
+    }
+
     /// There are sessions that the broker has not ended, or not answered the end of.
     pub fn has_sessions(&self) -> bool {
-        self.sessions.iter().any(Option::is_some)
+        let sessions = self.sessions.iter().flatten();
+        sessions.into_iter().any(|session| !session.given_up)
     }
 
     /// Ends links and sessions.
@@ -380,94 +436,5 @@ pub(crate) fn internal(error: DecodeError) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use bytes::BytesMut;
-    use fe2o3_amqp_types::definitions::Handle;
-    use fe2o3_amqp_types::performatives::{Begin, Flow};
-
-    use super::*;
-
-    fn begin(ours: u16) -> Begin {
-        Begin {
-            remote_channel: Some(ours),
-            next_outgoing_id: 0,
-            incoming_window: 100,
-            outgoing_window: 100,
-            handle_max: Handle(7),
-            offered_capabilities: None,
-            desired_capabilities: None,
-            properties: None,
-        }
-    }
-
-    fn say(
-        state: &mut State,
-        channel: u16,
-        performative: &impl serde::Serialize,
-    ) -> Result<bool, DecodeError> {
-        let mut bytes = Vec::new();
-        frame::encode_performative(&mut bytes, channel, performative)?;
-        let decoded = frame::decode(&mut BytesMut::from(&bytes[..]), 4096)?;
-        let (channel, frame) = decoded.unwrap();
-        state.on_frame(channel, frame)
-    }
-
-    fn state() -> State {
-        let mut state = State::new("test", 512, 10);
-        state.open_session(Signal::new()).unwrap();
-        state.open_session(Signal::new()).unwrap();
-        state
-    }
-
-    #[test]
-    fn one_session_begins_once_and_has_its_channel_for_itself() {
-        let mut first = state();
-        say(&mut first, 5, &begin(0)).unwrap();
-        assert!(say(&mut first, 6, &begin(0)).is_err());
-        let mut second = state();
-        say(&mut second, 5, &begin(0)).unwrap();
-        assert!(say(&mut second, 5, &begin(1)).is_err());
-    }
-
-    fn echo() -> Flow {
-        Flow {
-            next_incoming_id: Some(0),
-            incoming_window: 100,
-            next_outgoing_id: 0,
-            outgoing_window: 100,
-            handle: None,
-            delivery_count: None,
-            link_credit: None,
-            available: None,
-            drain: false,
-            echo: true,
-            properties: None,
-        }
-    }
-
-    #[test]
-    fn a_broker_that_asks_and_never_reads_is_left() {
-        let mut state = state();
-        say(&mut state, 5, &begin(0)).unwrap();
-        let refused = (0..1_000_000).find_map(|_| say(&mut state, 5, &echo()).err());
-        assert!(refused.is_some());
-        assert!(state.out.bytes.len() < MAX_UNREAD + 4096);
-    }
-
-    #[test]
-    fn a_broker_that_reads_slowly_does_not_make_the_output_grow() {
-        let mut state = state();
-        say(&mut state, 5, &begin(0)).unwrap();
-        for _ in 0..20_000 {
-            say(&mut state, 5, &echo()).unwrap();
-            let all_but_one = state.out.pending().len() - 1;
-            state.out.advance(all_but_one);
-        }
-        assert!(
-            state.out.bytes.len() < 2 * crate::connection::output::COMPACT,
-            "{}",
-            state.out.bytes.len()
-        );
-    }
-}
+#[path = "state_tests.rs"]
+mod tests;
