@@ -159,6 +159,7 @@ impl Said {
             };
             self.settings.queues.push((name, queue));
         }
+        self.settings.check_forwards()?;
         if let Some(size) = max_message_size {
             self.settings.max_message_size = size;
         }
