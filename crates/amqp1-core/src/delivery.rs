@@ -22,7 +22,7 @@ use crate::retry::{FailedQueue, Redelivery, Verdict};
 use crate::route::Destination;
 use crate::servicebus::entity;
 use crate::servicebus::locks::LockToken;
-use crate::servicebus::settle::{lost_is_given_back, Settlement};
+use crate::servicebus::settle::Settlement;
 use crate::source::{Attached, HeldLink};
 use crate::wait::Wait;
 use crate::wire::state;
@@ -205,8 +205,10 @@ impl Delivery {
     /// that: it comes again as another delivery.
     fn is_over(&self) -> bool {
         let lost = match self.link() {
-            // A lock of the service outlives the link.
-            Ok(link) => link.failed().is_some() && self.peek_lock().is_none(),
+            Ok(link) => match self.peek_lock() {
+                Some(lock) => lock.is_lost(),
+                None => link.failed().is_some(),
+            },
             Err(_) => true,
         };
         if lost {
@@ -216,6 +218,11 @@ impl Delivery {
                 .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
         }
         lost || self.is_completed()
+    }
+
+    /// Whatever it was settled as, that did not reach the broker.
+    fn note_lost(&self) {
+        self.settled.store(LOST, Ordering::Relaxed);
     }
 
     /// Done, for the broker.
@@ -246,7 +253,10 @@ impl Delivery {
         }
         self.accept(wait).map_err(|error| match error.kind() {
             ErrorKind::Interrupted => error,
-            _ => self.lost(&error),
+            _ => {
+                self.note_lost();
+                self.lost(&error)
+            }
         })
     }
 
@@ -440,7 +450,7 @@ impl Delivery {
             return Ok(());
         };
         if let Some(lock) = self.peek_lock() {
-            return lost_is_given_back(lock.settle(&Settlement::Abandon, wait));
+            return self.given_back(lock.settle(&Settlement::Abandon, wait));
         }
         let _ = link.settle(self.delivery_id, &state::modified(true, annotations));
         Ok(())

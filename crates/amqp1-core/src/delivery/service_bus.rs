@@ -40,7 +40,15 @@ impl Delivery {
             queue: &self.definition.broker_queue,
             attempts: self.attempts(),
         };
-        lost_is_given_back(lock.settle(&settlement, wait))
+        self.given_back(lock.settle(&settlement, wait))
+    }
+
+    /// What is lost comes again: no error, and no outcome.
+    pub(super) fn given_back(&self, settled: Result<()>) -> Result<()> {
+        if settled.is_err() {
+            self.note_lost();
+        }
+        lost_is_given_back(settled)
     }
 
     /// Its lock is renewed no more.

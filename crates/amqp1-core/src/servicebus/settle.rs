@@ -224,14 +224,26 @@ impl PeekLock<'_> {
         settled
     }
 
+    /// The lock is gone, as far as can be told without asking. That of a message outlives its
+    /// link, that of a session does not.
+    pub fn is_lost(&self) -> bool {
+        match self.source.locks() {
+            Some(locks) => locks.is_lost(&self.lock),
+            None => self.link.failed().is_some(),
+        }
+    }
+
     fn try_to(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
         match self.over_link(settlement, wait) {
-            // The lock outlives the link: ten minutes without a message, and the service ends it.
-            Err(error)
-                if error.kind() == ErrorKind::Connection && self.source.locks().is_some() =>
-            {
-                self.beside_link(settlement, wait)
-            }
+            // The lock outlives the link: ten minutes without a message, and the service ends it,
+            // as it does when its token is over.
+            Err(error) if self.source.locks().is_some() => match error.kind() {
+                ErrorKind::Connection => self.beside_link(settlement, wait),
+                _ if self.definition.renews_token(Role::Consume, &error) => {
+                    self.beside_link(settlement, wait)
+                }
+                _ => Err(error),
+            },
             done => done,
         }
     }
