@@ -408,7 +408,8 @@ final class ServiceBusTest extends ContractTestCase
         $broker = ProgramBroker::serviceBus(['--lock-duration', '8',
             '--fault', 'misroute op=renew-lock entity=renewed', '--fault', 'close op=send entity=closed',
             '--fault', 'reset op=sent entity=reset', '--fault', 'lose-lock op=settle entity=stolen',
-            '--fault', 'drop op=settled entity=unconfirmed', '--fault', 'withhold-credit entity=waits ms=1500',
+            '--fault', 'drop op=settled entity=unconfirmed', '--fault', 'detach op=settled entity=interrupted',
+            '--fault', 'detach op=peek-message entity=interrupted', '--fault', 'withhold-credit entity=waits ms=1500',
             '--fault', 'cut op=receive entity=cut']);
         $at = fn (string $name, array $options = []) => $this->entity($name, $options, $broker->connectionString());
 
@@ -430,6 +431,13 @@ final class ServiceBusTest extends ContractTestCase
         $unsure = $this->next($this->consumer($unconfirmed));
         $error = $this->thrown(TaskLostException::class, static fn () => $unsure->ack());
         self::assertStringContainsString('in time', $error->getMessage());
+        self::assertStringContainsString('may be delivered again', $error->getMessage());
+        $interrupted = $at('interrupted');
+        $interrupted->push('A');
+        $unsure = $this->next($this->consumer($interrupted));
+        $error = $this->thrown(TaskLostException::class, static fn () => $unsure->ack());
+        self::assertStringContainsString('whether it was settled is unknown', $error->getMessage());
+        self::assertCount(0, $interrupted, 'a detach of the link for requests is seen, and they are made again');
         $waits = $at('waits');
         $start = microtime(true);
         $waits->push('A');

@@ -235,8 +235,13 @@ impl Delivery {
     }
 
     fn lost(&self, error: &Error) -> Error {
+        // Over a lock of the service an answer is awaited: without one nothing is known.
+        let what = match self.peek_lock().is_some() && error.kind() != ErrorKind::TaskLost {
+            true => "whether it was settled is unknown, and it may be delivered again",
+            false => "it can no longer be settled and will be delivered again",
+        };
         Error::task_lost(format!(
-            "job {} of {}: it can no longer be settled and will be delivered again: {error}",
+            "job {} of {}: {what}: {error}",
             self.id(),
             self.definition.describe()
         ))

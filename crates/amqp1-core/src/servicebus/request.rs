@@ -240,7 +240,12 @@ impl RequestLink {
                     self.label
                 )));
             }
-            self.take(id)
+            let answer = self.take(id)?;
+            match self.failed() {
+                // Of the two links one is over: no answer comes any more.
+                Some(error) if answer.is_none() => Err(error),
+                _ => Ok(answer),
+            }
         });
         self.forget(id);
         answer?.ok_or_else(|| self.in_vain())
@@ -274,7 +279,7 @@ impl RequestLink {
                     }
                     missing |= reply.is_none();
                 }
-                if !missing {
+                if !missing || self.failed().is_some() {
                     return;
                 }
                 self.task.notified().await;
