@@ -348,6 +348,18 @@ final class ServiceBusTest extends ContractTestCase
         }
     }
 
+    public function testAConsumerThatDoesNotFitItsEntityIsToldWhatToDo(): void
+    {
+        foreach ([['sessions', [], "set the consumer's option 'session'"], ['events', [], 'topic/Subscriptions/name'],
+            ['duplicates', ['session' => true], "leave the option 'session' out"],
+            ['duplicates', ['session' => 'a'], "leave the option 'session' out"]] as [$name, $options, $advice]) {
+            $consumer = $this->consumer($this->entity($name), $options);
+            $error = $this->thrown(UnsupportedException::class, static fn () => $consumer->waitTask(5));
+            self::assertStringContainsString("queue '$name' at ", $error->getMessage());
+            self::assertStringContainsString($advice, $error->getMessage());
+        }
+    }
+
     public function testMissingEntitiesAreNotWaitedFor(): void
     {
         $broker = ProgramBroker::start(['--dialect', 'servicebus', '--queue', 'there']);
