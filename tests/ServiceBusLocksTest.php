@@ -44,6 +44,18 @@ final class ServiceBusLocksTest extends ContractTestCase
         self::assertCount(0, $queue);
     }
 
+    public function testLocksAreRenewedWhenTheServiceFindsTheTokenOver(): void
+    {
+        $queue = $this->fresh();
+        $queue->push('Slow');
+        $task = $this->next($this->consumer($queue));
+        $this->entity('$faults', ['format' => 'raw'])
+            ->push('fault', "expire-token op=renew-lock entity={$queue->getName()}");
+        sleep(5); // the lock is for 2 s
+        $task->ack();
+        self::assertSame('acked', $task->getOutcome());
+    }
+
     public function testLocksOutliveTheirConnection(): void
     {
         $this->fresh();

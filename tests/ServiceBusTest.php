@@ -471,6 +471,14 @@ final class ServiceBusTest extends ContractTestCase
             $queue->push($name);
         }
         self::assertGreaterThanOrEqual(3, count($queue));
+        $faults = $this->entity('$faults', ['format' => 'raw'], $broker->connectionString());
+        foreach (['error condition=com.microsoft:timeout', 'detach'] as $at => $fault) {
+            $faults->push('fault', "$fault entity=\$cbs op=put-token");
+            $this->entity("refused-$at", dsn: $broker->connectionString())->push('tried again');
+        }
+        $faults->push('fault', 'error condition=amqp:unauthorized-access entity=$cbs op=put-token');
+        $refused = $this->entity('refused', dsn: $broker->connectionString());
+        $this->thrown(AuthenticationException::class, static fn () => $refused->push('not tried again'));
         $broker->stop();
     }
 }
