@@ -56,6 +56,23 @@ final class ServiceBusLocksTest extends ContractTestCase
         self::assertSame('acked', $task->getOutcome());
     }
 
+    public function testASessionIsAskedForAgainWhenTheServiceFindsTheTokenOver(): void
+    {
+        $queue = $this->fresh();
+        $queue->push('A', null, ['group' => 'one']);
+        foreach ([['session' => 'one'], ['session' => true]] as $options) {
+            $consumer = $this->consumer($queue, $options);
+            $task = $this->next($consumer);
+            $this->entity('$faults', ['format' => 'raw'])->push('fault', 'expire-token op=now');
+            usleep(300_000);
+            $this->thrown(TaskLostException::class, static fn () => $task->ack());
+            $another = $this->consumer($queue, $options);
+            self::assertSame('A', $this->next($another, 5)->getName());
+            $another->close();
+            $consumer->close();
+        }
+    }
+
     public function testLocksOutliveTheirConnection(): void
     {
         $this->fresh();

@@ -9,6 +9,7 @@ use super::{Attached, Source};
 use crate::connection::{probe, ReceiverOptions, ServiceBusReceiver};
 use crate::error::{Error, Result};
 use crate::id;
+use crate::pool::Role;
 use crate::servicebus::client::Client;
 use crate::servicebus::constants::{SESSION_WAIT, TIMEOUT_PROPERTY};
 use crate::servicebus::locks::LinkLocks;
@@ -139,6 +140,12 @@ impl Source {
         };
         match turn.answer() {
             Answer::None => Ok(()),
+            Answer::Refused(error)
+                if self.definition.renews_token(Role::Consume, &error) && turn.may_renew() =>
+            {
+                // Asked again, with another token.
+                Err(Error::connection(error.message()))
+            }
             Answer::Refused(error) => Err(self.refused(error)),
             Answer::Taken(attached) => {
                 let session = attached.link.session().unwrap_or_default();
