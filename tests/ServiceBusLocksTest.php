@@ -71,6 +71,11 @@ final class ServiceBusLocksTest extends ContractTestCase
             $another->close();
             $consumer->close();
         }
+        $consumer = $this->consumer($queue, ['session' => 'one']);
+        $this->next($consumer);
+        $this->entity('$faults', ['format' => 'raw'])
+            ->push('fault', "expire-token op=get-session-state entity={$queue->getName()}");
+        $this->thrown(TaskLostException::class, static fn () => $consumer->getSessionState());
     }
 
     public function testLocksOutliveTheirConnection(): void

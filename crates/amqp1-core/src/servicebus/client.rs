@@ -160,11 +160,13 @@ impl Client {
         Ok(())
     }
 
-    /// The service found a token over, before we did: another one is put the next time.
-    pub fn note_unauthorized(&self, error: &Error) {
-        if error.condition() == Some(UNAUTHORIZED) && self.access().has_more_tokens() {
+    /// True when the service found a token over, before we did: another one is put the next time.
+    pub fn note_unauthorized(&self, error: &Error) -> bool {
+        let is_over = error.condition() == Some(UNAUTHORIZED) && self.access().has_more_tokens();
+        if is_over {
             self.forget_tokens();
         }
+        is_over
     }
 
     /// Every token is put again before the next attach.
@@ -285,7 +287,12 @@ impl Client {
         tokens: Option<&TokenOption>,
         wait: &Wait<'_>,
     ) -> Result<Reply> {
-        self.trying(wait, || self.operate_once(entity, request, tokens, wait))
+        let operate = || self.operate_once(entity, request, tokens, wait);
+        match self.trying(wait, operate) {
+            // The service found the token over, before we did.
+            Err(error) if self.note_unauthorized(&error) => self.trying(wait, operate),
+            done => done,
+        }
     }
 
     fn trying<T>(&self, wait: &Wait<'_>, attempt: impl Fn() -> Result<T>) -> Result<T> {
