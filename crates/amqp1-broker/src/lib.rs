@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod amqp;
 mod broker;
 mod connection;
 mod error;

@@ -4,7 +4,6 @@
 mod attach;
 mod incoming;
 mod link;
-pub(crate) mod negotiation;
 mod outgoing;
 mod performatives;
 mod requests;
@@ -20,8 +19,8 @@ use fe2o3_amqp_types::performatives::Close;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
+use crate::amqp::negotiation::{Negotiation, Progress, Users};
 use crate::broker::{now, Shared};
-use crate::connection::negotiation::{Negotiation, Progress, Users};
 use crate::connection::session::{Context, Fault, Session};
 use crate::model::consumers::LinkId;
 use crate::model::errors;

@@ -12,13 +12,13 @@ use super::link::{Kind, Link};
 use super::outgoing::Pending;
 use super::requests::Reply;
 use super::settling::Unsettled;
+use crate::amqp::windows::{Windows, OUTGOING_WINDOW};
 use crate::model::consumers::LinkId;
 use crate::model::store::ConnectionId;
 use crate::servicebus::facts;
 use crate::servicebus::model::errors;
 use crate::servicebus::shared::{Shared, State};
 use crate::wire::frame;
-use crate::wire::windows::{Windows, OUTGOING_WINDOW};
 
 /// What breaks, and what is therefore closed.
 #[derive(Debug)]
