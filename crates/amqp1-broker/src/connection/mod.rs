@@ -9,7 +9,7 @@ mod performatives;
 mod requests;
 mod session;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use crate::amqp::negotiation::{Negotiation, Progress, Users};
+use crate::amqp::routes::Routes;
 use crate::broker::{now, Shared};
 use crate::connection::session::{Context, Fault, Session};
 use crate::model::consumers::LinkId;
@@ -62,8 +63,7 @@ pub(crate) struct Connection {
     out: BytesMut,
     /// By channel, which is one number for both directions.
     sessions: BTreeMap<u16, Session>,
-    routes: HashMap<LinkId, (u16, u32)>,
-    draining: BTreeSet<LinkId>,
+    routes: Routes,
     /// The session that may write first next time.
     first_session: u16,
     /// Deliveries that were sent and that the store has not been told of.
@@ -89,8 +89,7 @@ impl Connection {
             },
             out: BytesMut::new(),
             sessions: BTreeMap::new(),
-            routes: HashMap::new(),
-            draining: BTreeSet::new(),
+            routes: Routes::default(),
             first_session: 0,
             sent: Vec::new(),
             next_due: None,
@@ -200,14 +199,14 @@ impl Connection {
             match event {
                 Event::Deliver(delivery) => {
                     // A link that is gone has returned the message already.
-                    if let Some((channel, handle)) = self.routes.get(&delivery.link) {
-                        if let Some(session) = self.sessions.get_mut(channel) {
-                            session.enqueue(*handle, delivery);
+                    if let Some((channel, handle)) = self.routes.place(delivery.link) {
+                        if let Some(session) = self.sessions.get_mut(&channel) {
+                            session.enqueue(handle, delivery);
                         }
                     }
                 }
                 Event::Detach(link, error) => {
-                    if let Some((channel, handle)) = self.routes.get(&link).copied() {
+                    if let Some((channel, handle)) = self.routes.place(link) {
                         self.with_session(channel, store, now, |_, _| {
                             Err(Fault::Link(handle, error))
                         });
@@ -218,18 +217,15 @@ impl Connection {
     }
 
     fn finish_drains(&mut self, store: &mut Store) {
-        let (routes, sessions) = (&self.routes, &mut self.sessions);
-        self.draining.retain(|link| {
-            let Some((channel, handle)) = routes.get(link) else {
+        let sessions = &mut self.sessions;
+        self.routes.finish_drains(|link, (channel, handle)| {
+            let Some(left) = store.drain(link) else {
                 return false;
             };
-            let Some(left) = store.drain(*link) else {
-                return true;
-            };
-            if let Some(session) = sessions.get_mut(channel) {
-                session.drained(*handle, *link, left);
+            if let Some(session) = sessions.get_mut(&channel) {
+                session.drained(handle, link, left);
             }
-            false
+            true
         });
     }
 
@@ -261,7 +257,6 @@ impl Connection {
             now,
             out: &mut self.out,
             routes: &mut self.routes,
-            draining: &mut self.draining,
         };
         let mut result = act(session, &mut context);
         if let Err(Fault::Link(handle, error)) = result {
@@ -314,7 +309,6 @@ impl Connection {
                 now,
                 out: &mut self.out,
                 routes: &mut self.routes,
-                draining: &mut self.draining,
             };
             session.drop_links(&mut context);
         }

@@ -124,23 +124,11 @@ impl Connection {
         if let Some(error) = error {
             return self.close(error, store, now);
         }
-        let mut context = Context {
-            shared: &self.shared,
-            store: &mut *store,
-            connection: self.id,
-            now,
-            out: &mut self.out,
-            routes: &mut self.routes,
-            draining: &mut self.draining,
-        };
-        match Session::begin(channel, begin, &mut context) {
-            Ok(session) => {
-                self.sessions.insert(channel, session);
-            }
-            Err(Fault::Connection(e) | Fault::Session(e) | Fault::Link(_, e)) => {
-                self.close(e, store, now);
-            }
+        let (session, answer) = Session::begin(channel, begin, &self.shared.options);
+        if frame::encode(&mut self.out, channel, &answer).is_err() {
+            self.phase = Phase::Ended;
         }
+        self.sessions.insert(channel, session);
     }
 
     fn on_end(&mut self, channel: u16, store: &mut Store, now: u64) {
@@ -179,10 +167,10 @@ impl Session {
     }
 
     fn on_flow(&mut self, flow: &Flow, context: &mut Context<'_>) -> Result<(), Fault> {
-        self.update_window(flow);
+        self.windows.update(flow);
         let Some(handle) = &flow.handle else {
             if flow.echo {
-                let answer = self.flow();
+                let answer = self.windows.flow();
                 context.put(self.channel, &answer)?;
             }
             return Ok(());
@@ -192,7 +180,7 @@ impl Session {
         match &link.kind {
             Kind::Outgoing(_) => self.on_receiver_flow(handle, flow, context),
             Kind::Incoming(_) if flow.echo => {
-                let answer = self.link_flow(handle, 0, false);
+                let answer = self.link_flow(handle, 0);
                 context.put(self.channel, &answer)
             }
             Kind::Incoming(_) | Kind::Detached => Ok(()),

@@ -12,7 +12,7 @@ mod requests;
 mod session;
 mod settling;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ use super::model::namespace::{Event, NodeId};
 use super::model::token::LockToken;
 use super::shared::{Shared, State};
 use crate::amqp::negotiation::{Negotiation, Progress};
+use crate::amqp::routes::Routes;
 use crate::broker::now;
-use crate::model::consumers::LinkId;
 use crate::model::store::ConnectionId;
 use crate::transport::{self, Engine, Stage, OUT_ROOM};
 use crate::wire::frame::{self, Frame, FrameError};
@@ -65,8 +65,7 @@ pub(crate) struct Connection {
     out: BytesMut,
     /// By channel, which is one number for both directions.
     sessions: BTreeMap<u16, Session>,
-    routes: HashMap<LinkId, (u16, u32)>,
-    draining: BTreeSet<LinkId>,
+    routes: Routes,
     access: Access,
     idle: Idle,
     /// Answers that are put off.
@@ -92,8 +91,7 @@ impl Connection {
             peer_idle_timeout: None,
             out: BytesMut::new(),
             sessions: BTreeMap::new(),
-            routes: HashMap::new(),
-            draining: BTreeSet::new(),
+            routes: Routes::default(),
             replies: Vec::new(),
             sent: Vec::new(),
             next_due: None,
@@ -202,7 +200,7 @@ impl Connection {
                     continue;
                 }
             };
-            let Some((channel, handle)) = self.routes.get(&link).copied() else {
+            let Some((channel, handle)) = self.routes.place(link) else {
                 // The link is gone, and what was for it goes back.
                 if let Event::Deliver(node, assignment) = event {
                     state.namespace.unassign(node, assignment.token);
@@ -229,16 +227,13 @@ impl Connection {
     }
 
     fn finish_drains(&mut self, state: &mut State) {
-        let (routes, sessions) = (&self.routes, &mut self.sessions);
-        self.draining.retain(|link| {
-            let Some((channel, handle)) = routes.get(link) else {
-                return false;
-            };
-            if let Some(session) = sessions.get_mut(channel) {
-                let left = state.namespace.drain(*link);
-                session.drained(*handle, *link, left);
+        let sessions = &mut self.sessions;
+        self.routes.finish_drains(|link, (channel, handle)| {
+            if let Some(session) = sessions.get_mut(&channel) {
+                let left = state.namespace.drain(link);
+                session.drained(handle, link, left);
             }
-            false
+            true
         });
     }
 
@@ -267,7 +262,6 @@ impl Connection {
             now,
             out: &mut self.out,
             routes: &mut self.routes,
-            draining: &mut self.draining,
             access: &mut self.access,
             replies: &mut self.replies,
         };
