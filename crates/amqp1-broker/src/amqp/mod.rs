@@ -5,6 +5,7 @@
 pub(crate) mod answers;
 pub(crate) mod credit;
 pub(crate) mod deliveries;
+pub(crate) mod endpoint;
 pub(crate) mod errors;
 pub(crate) mod negotiation;
 pub(crate) mod outbox;
