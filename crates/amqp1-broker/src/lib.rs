@@ -32,6 +32,7 @@ mod options;
 pub mod servicebus;
 mod tls;
 mod transport;
+mod wakers;
 mod wire;
 
 pub use broker::Broker;
