@@ -315,8 +315,7 @@ impl Drop for Connection {
     }
 }
 
-/// Decodes a frame, with strings where the standard wants symbols put right: some clients of the
-/// service send them.
+/// Decodes a frame, put right where an SDK of the service is known to be wrong.
 fn decode(bytes: Bytes) -> Result<Frame, FrameError> {
     frame::decode(bytes.clone()).or_else(|e| {
         let right = lenient::with_symbol_keys(&bytes).ok_or(e)?;
