@@ -15,6 +15,7 @@ use crate::model::queue::QueueCounts;
 use crate::model::store::{ConnectionId, Policy, Store};
 use crate::servicebus;
 use crate::servicebus::settings::{QueueSettings, TopicSettings};
+use crate::transport;
 use crate::wakers::Wakers;
 use crate::{Error, Options, Tls};
 
@@ -156,10 +157,12 @@ impl Broker {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match &self.dialect {
-            Dialect::Standard(shared) => Connection::new(shared.clone()).run(stream).await,
+            Dialect::Standard(shared) => {
+                transport::run(Connection::new(shared.clone()), stream).await
+            }
             Dialect::ServiceBus(shared) => {
                 let connection = servicebus::Connection::new(shared.clone());
-                connection.run(stream).await
+                transport::run(connection, stream).await
             }
         }
     }

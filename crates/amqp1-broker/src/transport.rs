@@ -2,12 +2,10 @@
 //! its engine has due.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::amqp::endpoint::{Endpoint, Stage};
@@ -41,10 +39,6 @@ pub(crate) trait Engine {
     fn on_silence(&mut self);
     /// Something waits that only the write buffer's room holds back.
     fn has_unwritten(&self) -> bool;
-    /// What wakes it besides its stream and its timers.
-    fn waker(&self) -> Arc<Notify>;
-    /// When it has something to do by itself, Unix milliseconds.
-    fn next_due(&self) -> Option<u64>;
 
     /// What is to be written.
     fn out(&mut self) -> &mut BytesMut {
@@ -81,7 +75,7 @@ where
         written: start,
         closing: None,
     };
-    let waker = engine.waker();
+    let waker = engine.endpoint().waker();
     let mut is_flushed = true;
     loop {
         engine.turn(&mut input);
@@ -192,7 +186,7 @@ impl Times {
                 at = at.min(due);
             }
         }
-        if let Some(due) = engine.next_due() {
+        if let Some(due) = engine.endpoint().next_due {
             let wait = Duration::from_millis(due.saturating_sub(now()));
             at = at.min(Instant::now() + wait.min(MAX_SLEEP));
         }

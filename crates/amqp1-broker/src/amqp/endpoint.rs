@@ -1,12 +1,14 @@
 //! The connection itself (AMQP 1.0 section 2.4), without its sessions: how far it is, what the peer
 //! has said of itself, what is to be written, and what it ends with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::definitions::Error as AmqpErrorValue;
 use fe2o3_amqp_types::performatives::{Begin, Close, Open, Performative};
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::errors;
 use super::negotiation::{Doorkeeper, Negotiation, Progress};
@@ -67,16 +69,22 @@ pub(crate) struct Endpoint {
     peer_idle_timeout: Option<Duration>,
     /// What the connection ends with, when it is not an orderly close.
     failure: Option<Error>,
+    /// What wakes its task besides its stream and its timers.
+    waker: Arc<Notify>,
+    /// When the dialect has something to do by itself, Unix milliseconds.
+    pub(crate) next_due: Option<u64>,
 }
 
 impl Endpoint {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(waker: Arc<Notify>) -> Self {
         Self {
             phase: Phase::Negotiating(Negotiation::new()),
             out: BytesMut::new(),
             peer_max_frame_size: MIN_MAX_FRAME_SIZE,
             peer_idle_timeout: None,
             failure: None,
+            waker,
+            next_due: None,
         }
     }
 
@@ -233,6 +241,10 @@ impl Endpoint {
 
     pub(crate) fn peer_idle_timeout(&self) -> Option<Duration> {
         self.peer_idle_timeout
+    }
+
+    pub(crate) fn waker(&self) -> Arc<Notify> {
+        self.waker.clone()
     }
 
     /// What the connection ends with, when it is not an orderly close.

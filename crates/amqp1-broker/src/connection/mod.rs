@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use fe2o3_amqp_types::definitions::{AmqpError, ConnectionError, Error as AmqpErrorValue};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use crate::amqp::endpoint::Endpoint;
@@ -26,16 +25,15 @@ use crate::model::consumers::LinkId;
 use crate::model::errors;
 use crate::model::queue::Sequence;
 use crate::model::store::{ConnectionId, Event, Store};
-use crate::transport::{self, Engine, OUT_ROOM};
+use crate::transport::{Engine, OUT_ROOM};
 use crate::wire::frame;
-use crate::{Error, Options};
+use crate::Options;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Connection {
     shared: Arc<Shared>,
     id: ConnectionId,
-    waker: Arc<Notify>,
     endpoint: Endpoint,
     /// By channel, which is one number for both directions.
     sessions: BTreeMap<u16, Session>,
@@ -44,8 +42,6 @@ pub(crate) struct Connection {
     first_session: u16,
     /// Deliveries that were sent and that the store has not been told of.
     sent: Vec<(LinkId, Sequence)>,
-    /// When the store has something to do, Unix milliseconds.
-    next_due: Option<u64>,
 }
 
 impl Connection {
@@ -55,22 +51,12 @@ impl Connection {
         Self {
             shared,
             id,
-            waker,
-            endpoint: Endpoint::new(),
+            endpoint: Endpoint::new(waker),
             sessions: BTreeMap::new(),
             routes: Routes::default(),
             first_session: 0,
             sent: Vec::new(),
-            next_due: None,
         }
-    }
-
-    /// Serves the stream until the connection ends.
-    pub(crate) async fn run<S>(self, stream: S) -> Result<(), Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        transport::run(self, stream).await
     }
 
     fn take_turn(&mut self, input: &mut BytesMut) {
@@ -103,7 +89,7 @@ impl Connection {
         self.absorb(&mut state.store, now);
         self.finish_drains(&mut state.store);
         self.refresh(&mut state.store, now);
-        self.next_due = state.store.next_due();
+        self.endpoint.next_due = state.store.next_due();
         drop(guard);
         self.pump();
     }
@@ -269,14 +255,6 @@ impl Engine for Connection {
 
     fn has_unwritten(&self) -> bool {
         !self.sent.is_empty()
-    }
-
-    fn waker(&self) -> Arc<Notify> {
-        self.waker.clone()
-    }
-
-    fn next_due(&self) -> Option<u64> {
-        self.next_due
     }
 }
 

@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::definitions::Error as AmqpErrorValue;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use super::facts;
@@ -29,7 +28,7 @@ use crate::amqp::endpoint::Endpoint;
 use crate::amqp::routes::Routes;
 use crate::broker::now;
 use crate::model::store::ConnectionId;
-use crate::transport::{self, Engine, OUT_ROOM};
+use crate::transport::{Engine, OUT_ROOM};
 use crate::wire::frame::{self, Frame, FrameError};
 use crate::wire::lenient;
 use crate::{Error, Options};
@@ -43,7 +42,6 @@ use session::{Context, Fault, Session};
 pub(crate) struct Connection {
     shared: Arc<Shared>,
     id: ConnectionId,
-    waker: Arc<Notify>,
     endpoint: Endpoint,
     /// By channel, which is one number for both directions.
     sessions: BTreeMap<u16, Session>,
@@ -54,7 +52,6 @@ pub(crate) struct Connection {
     replies: Vec<Reply>,
     /// Messages that were sent and are done with, because their receivers delete as they receive.
     sent: Vec<(NodeId, LockToken)>,
-    next_due: Option<u64>,
 }
 
 impl Connection {
@@ -66,22 +63,12 @@ impl Connection {
             idle: Idle::new(now()),
             shared,
             id,
-            waker,
-            endpoint: Endpoint::new(),
+            endpoint: Endpoint::new(waker),
             sessions: BTreeMap::new(),
             routes: Routes::default(),
             replies: Vec::new(),
             sent: Vec::new(),
-            next_due: None,
         }
-    }
-
-    /// Serves the stream until the connection ends.
-    pub(crate) async fn run<S>(self, stream: S) -> Result<(), Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        transport::run(self, stream).await
     }
 
     fn take_turn(&mut self, input: &mut BytesMut) {
@@ -119,7 +106,7 @@ impl Connection {
         self.refresh(state, now);
         let replies = self.replies.iter().map(|reply| reply.at).min();
         let due = [state.namespace.next_due(), self.idle_due(now), replies];
-        self.next_due = due.into_iter().flatten().min();
+        self.endpoint.next_due = due.into_iter().flatten().min();
         drop(guard);
         self.pump();
     }
@@ -282,14 +269,6 @@ impl Engine for Connection {
 
     fn has_unwritten(&self) -> bool {
         !self.sent.is_empty()
-    }
-
-    fn waker(&self) -> Arc<Notify> {
-        self.waker.clone()
-    }
-
-    fn next_due(&self) -> Option<u64> {
-        self.next_due
     }
 }
 
