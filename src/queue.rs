@@ -1,5 +1,6 @@
 //! `Amqp1\AmqpQueue`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use amqp1_core::queue::{BrokerInfo, QueueStats};
@@ -56,7 +57,17 @@ impl AmqpQueue {
 }
 
 const PUSH: &str = "AmqpQueue::push()";
-const NAME: Parameter = Parameter::of(PUSH, 1, "name", "string");
+
+/// The name of a job, a method's first parameter.
+fn job_name<'a>(method: &'static str, given: Text<'a>) -> Result<Cow<'a, str>, Fail> {
+    let name = Parameter::of(method, 1, "name", "string").text(given.get())?;
+    if name.is_empty() {
+        return Err(Fail::config(format!(
+            "{method}: the job's name must not be empty"
+        )));
+    }
+    Ok(name)
+}
 
 #[php_impl]
 impl AmqpQueue {
@@ -107,12 +118,7 @@ impl AmqpQueue {
         options: Options<'_>,
     ) -> PhpResult<String> {
         run(|| {
-            let name = NAME.text(name.get())?;
-            if name.is_empty() {
-                return Err(Fail::config(format!(
-                    "{PUSH}: the job's name must not be empty"
-                )));
-            }
+            let name = job_name(PUSH, name)?;
             let mut job_options = JobOptions::default();
             if let Some(options) = options.get() {
                 let parameter = Parameter::of(PUSH, 3, "options", "array");
@@ -147,12 +153,7 @@ impl AmqpQueue {
     ) -> PhpResult<String> {
         const METHOD: &str = "AmqpQueue::schedule()";
         run(|| {
-            let name = Parameter::of(METHOD, 1, "name", "string").text(name.get())?;
-            if name.is_empty() {
-                return Err(Fail::config(format!(
-                    "{METHOD}: the job's name must not be empty"
-                )));
-            }
+            let name = job_name(METHOD, name)?;
             let when = Parameter::of(METHOD, 3, "delay", "DateTimeInterface|int|float");
             let delay = match delay.get() {
                 Some(delay) if delay.is_object() || delay.is_scalar() => {
