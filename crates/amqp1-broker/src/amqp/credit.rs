@@ -97,3 +97,36 @@ impl ReceiveCredit {
         (self.delivery_count, self.credit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amqp::windows::Windows;
+
+    fn flow(delivery_count: Option<u32>, link_credit: u32) -> Flow {
+        let windows = Windows::new(&crate::amqp::answers::begin(0, 1, 0), 1);
+        Flow {
+            delivery_count,
+            ..windows.link_flow(0, (0, link_credit), 0)
+        }
+    }
+
+    #[test]
+    fn credit_is_counted_from_the_receivers_delivery_count() {
+        let mut credit = SendCredit::default();
+        credit.update(&flow(None, 3));
+        for _ in 0..2 {
+            credit.enqueue();
+        }
+        credit.begin();
+        assert_eq!((credit.spare(), credit.flow_state()), (1, (1, 2)));
+        // The receiver has not seen the delivery that was begun when it lowered its credit.
+        credit.update(&flow(Some(0), 1));
+        assert_eq!((credit.spare(), credit.flow_state()), (-1, (1, 0)));
+        credit.take_back(1);
+        assert_eq!(credit.spare(), 0);
+        credit.update(&flow(Some(1), 5));
+        assert_eq!(credit.drain(5), 6);
+        assert_eq!(credit.flow_state(), (6, 0));
+    }
+}

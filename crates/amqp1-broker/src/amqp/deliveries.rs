@@ -77,3 +77,37 @@ impl<U> Deliveries<U> {
         self.next.checked_sub(behind.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::amqp::answers;
+
+    fn receivers(first: u32, last: Option<u32>) -> Disposition {
+        Disposition {
+            last,
+            ..answers::settled(Role::Receiver, first, first, None)
+        }
+    }
+
+    #[test]
+    fn a_disposition_means_only_what_was_sent() {
+        let mut deliveries = Deliveries::new();
+        assert_eq!(deliveries.meant(&receivers(0, None)), None);
+        for unsettled in [Some('a'), None, Some('c')] {
+            deliveries.begin(unsettled);
+        }
+        let (first, last) = deliveries.meant(&receivers(0, Some(u32::MAX / 4))).unwrap();
+        assert_eq!((first as u32, last as u32), (0, 2));
+        let between = deliveries.between(first, last);
+        assert_eq!(between, [first, last]);
+        assert_eq!(deliveries.settle(last), Some('c'));
+        assert_eq!(deliveries.settle(last), None, "settled twice");
+        assert_eq!(deliveries.meant(&receivers(3, None)), None, "not sent");
+        assert_eq!(deliveries.meant(&receivers(2, Some(1))), None, "backwards");
+        let senders = answers::settled(Role::Sender, 0, 0, None);
+        assert_eq!(deliveries.meant(&senders), None);
+    }
+}

@@ -198,3 +198,82 @@ impl<T> Outbox<T> {
         self.items.push_front(Item::Delivery(waiting));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use fe2o3_amqp_types::performatives::Performative;
+
+    use super::*;
+    use crate::amqp::answers;
+
+    const A: LinkId = LinkId(1);
+    const B: LinkId = LinkId(2);
+
+    fn waiting(link: LinkId, of: u32, octets: usize) -> Waiting<u32> {
+        Waiting {
+            link,
+            handle: 0,
+            of,
+            format: 0,
+            pre_settled: true,
+            payload: Payload::new(
+                vec![0; octets].into(),
+                Default::default(),
+                Default::default(),
+            ),
+            is_begun: false,
+        }
+    }
+
+    fn windows(frames: u32) -> Windows {
+        Windows::new(&answers::begin(0, frames, 0), 10)
+    }
+
+    #[test]
+    fn what_is_begun_is_not_taken_back() {
+        let (mut out, mut windows) = (BytesMut::new(), windows(1));
+        let mut outbox = Outbox::new();
+        for (link, of) in [(A, 1), (A, 2), (B, 3), (A, 4)] {
+            outbox.push(waiting(link, of, 1000));
+        }
+        let mut first = outbox.next(&mut out, 9000, 0, &mut windows).unwrap();
+        let mut first = first.take().expect("a delivery");
+        assert!(first.send_first(&mut out, 0, (0, b"tag"), 512));
+        outbox.put_back(first);
+        assert_eq!(outbox.take_back(A, 9), [4, 2]);
+        assert_eq!(outbox.remove(A), [1]);
+        assert_eq!(outbox.remove(B), [3]);
+    }
+
+    #[test]
+    fn an_answer_to_a_drain_waits_for_the_deliveries_before_it() {
+        let (mut out, mut windows) = (BytesMut::new(), windows(1));
+        let mut outbox = Outbox::new();
+        outbox.push(waiting(A, 1, 10));
+        outbox.push_drained(A, 0, 7, &windows);
+        outbox.push(waiting(A, 2, 10));
+        let mut first = outbox
+            .next(&mut out, 9000, 0, &mut windows)
+            .unwrap()
+            .unwrap();
+        assert!(out.is_empty());
+        assert!(!first.send_first(&mut out, 0, (0, b"tag"), 512));
+        out.clear();
+        // The peer's window is used up: the drain is answered, the delivery is not sent.
+        assert!(outbox
+            .next(&mut out, 9000, 0, &mut windows)
+            .unwrap()
+            .is_none());
+        let answer = frame::decode(frame::split(&mut out, 512).unwrap().unwrap()).unwrap();
+        let Some(Performative::Flow(flow)) = answer.performative else {
+            panic!("no flow");
+        };
+        assert!(flow.drain);
+        assert_eq!((flow.delivery_count, flow.link_credit), (Some(7), Some(0)));
+        assert_eq!(flow.next_outgoing_id, 1, "as it is now");
+        assert!(out.is_empty());
+        assert_eq!(outbox.remove(A), [2]);
+    }
+}

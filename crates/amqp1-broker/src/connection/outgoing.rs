@@ -13,6 +13,7 @@ use crate::model::message::{DeliveryHeader, Message};
 use crate::model::outcome::Outcome;
 use crate::model::queue::Sequence;
 use crate::model::store::Delivery;
+use crate::wire::transfer::Payload;
 
 /// A delivery that was sent and that its receiver has not settled.
 #[derive(Debug)]
@@ -57,23 +58,17 @@ impl Session {
             first_acquirer: true,
             delivery_count: 0,
         };
-        if let Some(link) = self.links.get_mut(&handle) {
-            if let Kind::Outgoing(outgoing) = &mut link.kind {
-                if let Source::Management(replies) = &mut outgoing.source {
-                    replies.push_back(reply.payload(header));
-                }
-            }
-        }
-        self.send_replies(handle);
+        self.send_replies(handle, Some(reply.payload(header)));
     }
 
-    /// Lets answers go as far as there is credit.
-    fn send_replies(&mut self, handle: u32) {
+    /// Lets answers, a new one behind those that wait, go as far as there is credit.
+    fn send_replies(&mut self, handle: u32, new: Option<Payload>) {
         let Some(link) = self.links.get_mut(&handle) else {
             return;
         };
         if let Kind::Outgoing(outgoing) = &mut link.kind {
             if let Source::Management(replies) = &mut outgoing.source {
+                replies.extend(new);
                 self.outbox
                     .push_replies(link.id, handle, replies, &mut outgoing.credit);
             }
@@ -99,7 +94,7 @@ impl Session {
         let is_management = matches!(outgoing.source, Source::Management(_));
         context.routes.set_draining(id, flow.drain);
         if is_management {
-            self.send_replies(handle);
+            self.send_replies(handle, None);
         } else {
             if spare < 0 {
                 self.take_back(handle, id, spare.unsigned_abs(), context);

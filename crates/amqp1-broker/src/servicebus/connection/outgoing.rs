@@ -90,24 +90,19 @@ impl Session {
 
     /// Takes an answer to a request, which waits for credit on its link.
     pub(super) fn enqueue_reply(&mut self, handle: u32, reply: Vec<u8>) {
-        if let Some(link) = self.links.get_mut(&handle) {
-            if let Kind::Outgoing(outgoing) = &mut link.kind {
-                if let Source::Replies(replies) = &mut outgoing.source {
-                    let (none, reply) = (Bytes::new(), Bytes::from(reply));
-                    replies.push_back(Payload::new(reply, none.clone(), none));
-                }
-            }
-        }
-        self.send_replies(handle);
+        let (none, reply) = (Bytes::new(), Bytes::from(reply));
+        let payload = Payload::new(reply, none.clone(), none);
+        self.send_replies(handle, Some(payload));
     }
 
-    /// Lets answers go as far as there is credit.
-    fn send_replies(&mut self, handle: u32) {
+    /// Lets answers, a new one behind those that wait, go as far as there is credit.
+    fn send_replies(&mut self, handle: u32, new: Option<Payload>) {
         let Some(link) = self.links.get_mut(&handle) else {
             return;
         };
         if let Kind::Outgoing(outgoing) = &mut link.kind {
             if let Source::Replies(replies) = &mut outgoing.source {
+                replies.extend(new);
                 self.outbox
                     .push_replies(link.id, handle, replies, &mut outgoing.credit);
             }
@@ -140,7 +135,7 @@ impl Session {
             let namespace = &mut context.state.namespace;
             namespace.set_credit(id, spare.max(0) as u32);
         } else {
-            self.send_replies(handle);
+            self.send_replies(handle, None);
         }
         if flow.echo && !flow.drain {
             let available = context.state.namespace.available(id);
