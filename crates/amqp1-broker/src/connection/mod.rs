@@ -1,5 +1,5 @@
 //! One connection: the protocol without the stream. Octets go in, octets come out;
-//! [`crate::transport`] moves them.
+//! [`crate::transport`] moves them. What is the same in every dialect is in [`crate::amqp`].
 
 mod attach;
 mod incoming;

@@ -1,4 +1,5 @@
-//! One connection to a namespace: the protocol without the stream.
+//! One connection to a namespace: the protocol without the stream. What is the same in every dialect
+//! is in [`crate::amqp`].
 
 mod access;
 mod attach;
