@@ -113,4 +113,17 @@ final class LostLinkTest extends ContractTestCase
         $queue->push('declared again');
         self::assertSame(1, $queue->count());
     }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testLinksThatTheBrokerEndsDoNotUseUpTheSessions(string $broker): void
+    {
+        $missing = $this->queue($broker, ['declare' => false]);
+        for ($try = 0; $try < 70; ++$try) { // RabbitMQ allows 64 sessions
+            $this->thrown(QueueNotFoundException::class, static fn () => $missing->push('lost'));
+        }
+        $other = $this->queue($broker);
+        $other->push('job');
+        self::assertSame(1, $other->count());
+    }
 }
