@@ -127,4 +127,63 @@ final class SignalHandlerTest extends ContractTestCase
         $this->eventually(static fn () => $proxy->counts()['open'] === 0, 'the connection that nobody has is closed');
         $child->kill();
     }
+
+    /** @return array<string, array{string, string}> */
+    public static function takes(): array
+    {
+        $takes = ['waitTask' => '$consumer->waitTask(5)', 'waitTasks' => '$consumer->waitTasks(3, 5)[0] ?? null', 'reserve' => '$queue->reserve(5)'];
+        $sets = [];
+        foreach ($takes as $call => $take) {
+            foreach (array_slice(self::fullyFeatured(), 0, 1) + self::newestRabbitMq() as $name => [$broker]) {
+                $sets["$call on $name"] = [$broker, $take];
+            }
+        }
+
+        return $sets;
+    }
+
+    /**
+     * The signal comes a moment before the job: the method has it before it looks for signals again.
+     *
+     * @dataProvider takes
+     */
+    #[DataProvider('takes')]
+    public function testAJobThatComesTogetherWithAHandlersExceptionIsNotLocked(string $broker, string $take): void
+    {
+        $at = $this->broker($broker);
+        $name = $this->uniqueName($at);
+        $queue = new AmqpQueue($at->dsn, $name, ['timeout' => 20]);
+        $queue->setup();
+        $child = Child::php(str_replace('TAKE', $take, <<<'PHP'
+            pcntl_async_signals(true);
+            $throws = false;
+            pcntl_signal(SIGUSR1, function () use (&$throws) { if ($throws) { throw new DomainException('from the handler'); } });
+            $queue = new Amqp1\AmqpQueue($argv[1], $argv[2]);
+            $consumer = new Amqp1\Consumer($queue);
+            [$done, $thrown, $end] = [[], 0, microtime(true) + 20];
+            echo "taking\n";
+            while (count($done) < 15 && microtime(true) < $end) {
+                $task = null;
+                try {
+                    $throws = true;
+                    $task = TAKE;
+                } catch (DomainException) {
+                    ++$thrown;
+                }
+                $throws = false;
+                if ($task !== null) { $task->ack(); $done[$task->getId()] = true; }
+            }
+            echo $thrown > 5 ? 'often' : 'seldom', " interrupted\n";
+            echo 'did ', count($done), " jobs\n";
+            PHP), [$at->dsn, $name]);
+        $child->waitFor('taking');
+        for ($round = 0; $round < 15; ++$round) {
+            usleep(120_000);
+            $child->signal(SIGUSR1);
+            $queue->push('job');
+        }
+
+        self::assertSame(0, $child->wait(30), $child->output());
+        self::assertStringContainsString("often interrupted\ndid 15 jobs", $child->output());
+    }
 }

@@ -425,6 +425,17 @@ impl Delivery {
         }
     }
 
+    /// Nobody has seen it: back to the queue at once. On Service Bus it comes again when
+    /// its consumer closes, or its lock is over.
+    pub fn return_unseen(&self) {
+        if self.peek_lock().is_none() && self.complete(Outcome::Released) {
+            if let Ok(link) = self.link() {
+                // A delivery that is lost is given back already.
+                let _ = link.settle(self.delivery_id, &state::released());
+            }
+        }
+    }
+
     /// Given back to the broker, counted as a failed delivery.
     fn give_back(
         &self,
