@@ -63,6 +63,7 @@ final class LostLinkTest extends ContractTestCase
 
         $thrown = $this->thrown(QueueNotFoundException::class, static fn () => $consumer->waitTask(10));
         self::assertMatchesRegularExpression('/resource-deleted|does not exist|not-found|no queue/', $thrown->getMessage());
+        self::assertStringContainsString($deleted->getName(), $thrown->getMessage());
         $held->ack(); // its own link has not been touched
         $neighbour->push('after');
         $task = null;

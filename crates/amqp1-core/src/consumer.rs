@@ -278,7 +278,10 @@ impl Consumer {
                         return Ok(Some(Found::Poison(poison)));
                     }
                     Ok(None) => break,
-                    Err(error) => return Ok(Some(Found::Lost(error))),
+                    Err(error) => {
+                        let error = error.context(source.definition.describe());
+                        return Ok(Some(Found::Lost(error)));
+                    }
                 }
             }
         }

@@ -30,7 +30,7 @@ use crate::wire::state;
 /// The reason of jobs whose attempts are used up.
 const FAILED: &str = "failed";
 
-/// The delivery was lost before it was given back.
+/// The delivery was lost before it was settled.
 const LOST: u8 = u8::MAX;
 
 /// What was made of a job.
@@ -246,7 +246,10 @@ impl Delivery {
         }
         self.accept(wait).map_err(|error| match error.kind() {
             ErrorKind::Interrupted => error,
-            _ => self.lost(&error),
+            _ => {
+                self.settled.store(LOST, Ordering::Relaxed);
+                self.lost(&error)
+            }
         })
     }
 
