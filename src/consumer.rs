@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use amqp1_core::{ConsumerOptions, Queue, Wait};
+use amqp1_core::{ConsumerOptions, Delivery, Queue, Wait};
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, Zval};
@@ -13,6 +13,7 @@ use crate::args::{Int, Omitted, OptionalSeconds, OptionalText, Options, Queues, 
 use crate::boundary::{run, Fail};
 use crate::config;
 use crate::convert::{self, Parameter};
+use crate::engine;
 use crate::interrupt::blocking;
 use crate::iterator::TaskIterator;
 use crate::jobs::Jobs;
@@ -81,6 +82,7 @@ impl Consumer {
             let max = usize::try_from(max).unwrap_or(usize::MAX);
             let tasks = blocking(timeout, |wait| consumer.next_many(max, wait));
             let tasks = ended_by_time_limit(tasks, Vec::new())?;
+            handed_out(&tasks)?;
             Ok(tasks.into_iter().map(Task::new).collect())
         })
     }
@@ -158,7 +160,28 @@ impl Consumer {
 /// What the core or a signal handler ended the wait with.
 pub fn next(consumer: &amqp1_core::Consumer, timeout: Duration) -> Result<Option<Task>, Fail> {
     let delivery = blocking(timeout, |wait| consumer.next(wait));
-    Ok(ended_by_time_limit(delivery, None)?.map(Task::new))
+    let delivery = ended_by_time_limit(delivery, None)?;
+    handed_out(&delivery)?;
+    Ok(delivery.map(Task::new))
+}
+
+/// Jobs are about to be PHP's: the last thing that a method does.
+///
+/// Before PHP 8.4 the engine loses what a method has returned when the handler of a signal
+/// that came meanwhile throws: nobody would have the job, and nobody else get it. So
+/// that handler runs here.
+///
+/// # Errors
+/// What the handler ended with; the jobs are given back.
+pub fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Delivery>) -> Result<(), Fail> {
+    if !engine::interrupt_requested() || engine::timed_out() {
+        return Ok(());
+    }
+    let ended = engine::run_interrupt_handlers();
+    if ended.is_err() {
+        jobs.into_iter().for_each(Delivery::return_unseen);
+    }
+    ended
 }
 
 /// The time limit is raised by the VM as soon as the method returns: no exception before it.

@@ -16,7 +16,7 @@ use crate::args::{
     NO_OPTIONS,
 };
 use crate::boundary::{run, Fail};
-use crate::consumer::{ended_by_time_limit, FOR_EVER};
+use crate::consumer::{ended_by_time_limit, handed_out, FOR_EVER};
 use crate::convert::{self, Parameter};
 use crate::interrupt::blocking;
 use crate::job::{read_options, Body};
@@ -206,7 +206,9 @@ impl AmqpQueue {
             let timeout = patience.saturating_add(queue.timeout());
             let patience = patience.min(FOR_EVER);
             let job = blocking(timeout, |wait| queue.reserve(patience, wait));
-            Ok(ended_by_time_limit(job, None)?.map(Task::new))
+            let job = ended_by_time_limit(job, None)?;
+            handed_out(&job)?;
+            Ok(job.map(Task::new))
         })
     }
 
