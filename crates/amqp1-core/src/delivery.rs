@@ -205,24 +205,16 @@ impl Delivery {
     /// that: it comes again as another delivery.
     fn is_over(&self) -> bool {
         let lost = match self.link() {
-            Ok(link) => match self.peek_lock() {
-                Some(lock) => lock.is_lost(),
-                None => link.failed().is_some(),
-            },
+            // A lock of the service may outlive the link.
+            Ok(link) => self
+                .peek_lock()
+                .map_or_else(|| link.failed().is_some(), |lock| lock.is_lost()),
             Err(_) => true,
         };
-        if lost {
-            let (from, to) = (0, LOST);
-            let _ = self
-                .settled
-                .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        if lost && !self.is_completed() {
+            self.settled.store(LOST, Ordering::Relaxed);
         }
         lost || self.is_completed()
-    }
-
-    /// Whatever it was settled as, that did not reach the broker.
-    fn note_lost(&self) {
-        self.settled.store(LOST, Ordering::Relaxed);
     }
 
     /// Done, for the broker.
@@ -235,8 +227,7 @@ impl Delivery {
     }
 
     fn lost(&self, error: &Error) -> Error {
-        // Over a lock of the service an answer is awaited: without one nothing is known.
-        let what = match self.peek_lock().is_some() && error.kind() != ErrorKind::TaskLost {
+        let what = match self.is_unanswered(error) {
             true => "whether it was settled is unknown, and it may be delivered again",
             false => "it can no longer be settled and will be delivered again",
         };
@@ -259,7 +250,7 @@ impl Delivery {
         self.accept(wait).map_err(|error| match error.kind() {
             ErrorKind::Interrupted => error,
             _ => {
-                self.note_lost();
+                self.settled.store(LOST, Ordering::Relaxed);
                 self.lost(&error)
             }
         })
