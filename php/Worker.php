@@ -13,6 +13,7 @@ use Amqp1\Worker\Handlers;
 use Amqp1\Worker\Interrupted;
 use Amqp1\Worker\JobTimeout;
 use Amqp1\Worker\Log;
+use Amqp1\Worker\ProcessEnd;
 use Amqp1\Worker\Report;
 use Amqp1\Worker\Signals;
 use Amqp1\Worker\StopReason;
@@ -40,6 +41,7 @@ final class Worker
     private readonly Handlers $handlers;
     private readonly Report $report;
     private readonly Signals $signals;
+    private readonly ProcessEnd $processEnd;
 
     private ?Consumer $consumer = null;
     private ?StopReason $stopping = null;
@@ -81,6 +83,7 @@ final class Worker
         $this->handlers = new Handlers($container);
         $this->report = new Report(new Log($logger));
         $this->signals = new Signals();
+        $this->processEnd = new ProcessEnd();
         foreach ($handlers as $name => $handler) {
             $this->on((string) $name, $handler);
         }
@@ -243,6 +246,7 @@ final class Worker
         }
         $started = self::now();
         $error = null;
+        $this->processEnd->expect(fn (Throwable $e) => $this->endedBy($task, $e, self::now() - $started));
         try {
             $this->inHandler = true;
             $this->alarm((int) $this->options->jobTimeout);
@@ -252,6 +256,7 @@ final class Worker
         } finally {
             $this->inHandler = false;
             $this->alarm(0);
+            $this->processEnd->expect(null);
         }
         $this->settle($task, $error, self::now() - $started, match (true) {
             $error === null => $task->ack(...),
@@ -259,6 +264,13 @@ final class Worker
             $this->interrupted => $task->release(...),
             default => static fn () => $task->nack($error),
         });
+    }
+
+    /** The handler ended the process: its job has failed, or it would end the next worker as well, for ever. */
+    private function endedBy(Task $task, Throwable $error, float $seconds): void
+    {
+        $this->stopping ??= StopReason::Stopped;
+        $this->settle($task, $error, $seconds, static fn () => $task->nack($error));
     }
 
     /** A job that nobody has a handler for. */
@@ -406,6 +418,8 @@ final class Worker
                 }
                 break;
             default:
+                // It is not the job that ends the process.
+                $this->processEnd->expect(null);
                 exit(128 + $signal);
         }
     }
