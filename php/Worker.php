@@ -84,8 +84,11 @@ final class Worker
         $this->report = new Report(new Log($logger));
         $this->signals = new Signals();
         $this->processEnd = new ProcessEnd();
+        if ($handlers !== [] && array_is_list($handlers)) {
+            throw new ConfigException('The handlers are a list: an array of job name => handler is wanted, "*" for all jobs');
+        }
         foreach ($handlers as $name => $handler) {
-            $this->on((string) $name, $handler);
+            $this->handlers->add((string) $name, $handler);
         }
     }
 
@@ -208,8 +211,9 @@ final class Worker
                 (bool) $options->maxJobs && $this->report->counted(Event::JOB_START) >= $options->maxJobs => StopReason::MaxJobs,
                 (bool) $options->maxRuntime && self::now() - $this->started >= $options->maxRuntime
                     => StopReason::MaxRuntime,
-                (bool) $options->memoryLimitMb && memory_get_usage(true) >= $options->memoryLimitMb << 20
-                    => StopReason::MemoryLimit,
+                // Not before the first job: an application that begins above the limit would never do one.
+                (bool) $options->memoryLimitMb && $this->report->counted(Event::JOB_START) > 0
+                    && memory_get_usage(true) >= $options->memoryLimitMb << 20 => StopReason::MemoryLimit,
                 default => null,
             };
             if ($reason !== null) {

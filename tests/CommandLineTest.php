@@ -114,6 +114,31 @@ final class CommandLineTest extends TestCase
         self::assertSame("a\n\tb c", Output::printable("a\n\tb\ec", true));
     }
 
+    public function testAResultThatCannotBeWrittenIsAFailureUnlessNobodyReadsIt(): void
+    {
+        $command = implode(' ', array_map('escapeshellarg', Cli::command('help')));
+        $full = Child::command(['sh', '-c', "$command >/dev/full"]);
+        self::assertSame(1, $full->wait(20), $full->output());
+        self::assertStringContainsString('cannot be written: No space left on device', $full->output());
+        self::assertStringNotContainsString('.php', $full->output());
+        foreach (["$command >&-", "{ $command; echo $? >&2; } | true"] as $line) {
+            $gone = Child::command(['sh', '-c', $line]);
+            self::assertSame(0, $gone->wait(20), $gone->output());
+            self::assertContains(trim($gone->output()), ['', '0']);
+        }
+    }
+
+    public function testAPipeThatDoesNotBlockGetsAllOfIt(): void
+    {
+        $file = tempnam(sys_get_temp_dir(), 'amqp1-test-');
+        $pipe = popen('sleep 0.2; cat > ' . escapeshellarg($file), 'w');
+        stream_set_blocking($pipe, false);
+        (new Output($pipe, STDERR))->line($text = str_repeat('0123456789', 50_000));
+        pclose($pipe);
+        self::assertSame($text . "\n", file_get_contents($file));
+        unlink($file);
+    }
+
     public function testSuggestions(): void
     {
         self::assertSame(': did you mean "--force"?', Suggestion::for('forse', ['force', 'all'], '--'));

@@ -243,7 +243,7 @@ final class WorkerTest extends ContractTestCase
         self::assertCount(23, $queue, 'what was buffered is back');
 
         $summary = $run(['memoryLimitMb' => 1]);
-        self::assertSame([StopReason::MemoryLimit, 0], [$summary->reason, $summary->jobs]);
+        self::assertSame([StopReason::MemoryLimit, 1], [$summary->reason, $summary->jobs], 'each process does one, whatever it begins with');
 
         $start = hrtime(true);
         $summary = $run(['maxRuntime' => 0.4], static fn () => usleep(150_000));
@@ -422,6 +422,10 @@ final class WorkerTest extends ContractTestCase
         // A container may know what the class wants; methods by __call() cannot be looked at.
         new Worker($queue, ['job' => NeedyHandler::class], [], null, static fn () => new NeedyHandler('x'));
         new Worker($queue, ['job' => [new MagicHandler(), 'anything']]);
+        $list = $this->thrown(ConfigException::class, static fn () => new Worker($queue, [static fn () => null]));
+        self::assertStringContainsString('job name => handler', $list->getMessage());
+        $null = $this->thrown(ConfigException::class, static fn () => new Worker($queue, ['job' => null]));
+        self::assertStringContainsString('"job" cannot be used: it is null', $null->getMessage());
         self::assertStringContainsString('no handler', $this->thrown(ConfigException::class, static fn () => (new Worker($queue))->run())->getMessage());
         $event = $this->thrown(ConfigException::class, static fn () => (new Worker($queue))->listen('job.acked', 'strlen'));
         self::assertStringContainsString('did you mean "job.ack"?', $event->getMessage());
