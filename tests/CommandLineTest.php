@@ -43,6 +43,7 @@ final class CommandLineTest extends TestCase
             'no name' => [['push', '--dsn', 'embedded://'], 'The job\'s name is missing'],
             'two names' => [['push', 'a', 'b', '--dsn', 'embedded://'], 'Too many arguments: b'],
             'JSON' => [['push', 'a', '--payload', '{x', '--dsn', 'embedded://', '-Q', 'q'], '--payload is not JSON (Syntax error); --text'],
+            'a number that PHP would round' => [['push', 'a', '-p{"id": [12345678901234567890]}', '--dsn', 'embedded://', '-Q', 'q'], 'put it in quotes'],
             'two payloads' => [['push', 'a', '-p1', '--text', '2', '--dsn', 'embedded://', '-Q', 'q'], 'exclude each other'],
             'no such payload' => [['push', 'a', '-p@/nowhere/x', '--dsn', 'embedded://', '-Q', 'q'], '/nowhere/x cannot be read'],
             'header' => [['push', 'a', '-H', 'tenant', '--dsn', 'embedded://', '-Q', 'q'], '--header is NAME=VALUE, not "tenant"'],
@@ -143,6 +144,7 @@ final class CommandLineTest extends TestCase
     {
         self::assertSame(': did you mean "--force"?', Suggestion::for('forse', ['force', 'all'], '--'));
         self::assertSame('', Suggestion::for('banana', ['force', 'all']));
+        self::assertSame(': did you mean "2024"?', Suggestion::for('2025', array_keys(['2024' => 1])), 'a pipeline may be a number');
     }
 
     public function testWithoutTheExtensionItSaysSo(): void
