@@ -303,7 +303,7 @@ impl Source {
             }
             Err(error) => {
                 link.close();
-                return Err(error);
+                return Err(self.refused(error));
             }
         }
         self.told.store(false, Ordering::Relaxed);
