@@ -81,6 +81,7 @@ pub struct Items<'a> {
 impl<'a> Iterator for Items<'a> {
     type Item = Result<Value<'a>, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.count == 0 {
             return None;
@@ -144,6 +145,72 @@ impl<'a> Items<'a> {
     }
 }
 
+/// An entry of a map: the bytes of a key that is a string or a symbol, and its value.
+pub type Named<'a, T> = (Option<&'a [u8]>, T);
+
+impl<'a> Items<'a> {
+    /// The next name and its value, read. The name's bytes are what came, not
+    /// looked at: [`name`] makes them text. `None` for a key that is no name.
+    ///
+    /// # Errors
+    /// [`DecodeError`] on malformed or odd content.
+    #[inline]
+    pub fn named(&mut self) -> Result<Option<Named<'a, Value<'a>>>, DecodeError> {
+        let mut reader = Reader::new(self.bytes);
+        let Some(key) = self.key(&mut reader, Reader::value)? else {
+            return Ok(None);
+        };
+        let value = reader.value()?;
+        self.bytes = reader.rest();
+        Ok(Some((key, value)))
+    }
+
+    /// [`Items::named`] with the value's bytes, for a map that was read before.
+    ///
+    /// # Errors
+    /// [`DecodeError`] on content beyond the map's end or odd content.
+    #[inline]
+    pub fn named_bytes(&mut self) -> Result<Option<Named<'a, &'a [u8]>>, DecodeError> {
+        let mut reader = Reader::new(self.bytes);
+        let Some(key) = self.key(&mut reader, Reader::pass)? else {
+            return Ok(None);
+        };
+        let value = reader.pass()?;
+        self.bytes = reader.rest();
+        Ok(Some((key, value)))
+    }
+
+    /// The key of the next entry, which is counted as read; `other` passes over one that is no name.
+    #[inline]
+    fn key<T>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        other: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
+    ) -> Result<Option<Option<&'a [u8]>>, DecodeError> {
+        if self.count == 0 {
+            return Ok(None);
+        }
+        // What fails below leaves nothing to go on with.
+        let left = std::mem::take(&mut self.count).checked_sub(2);
+        let left = left.ok_or(DecodeError("a map with a key without a value"))?;
+        let key = reader.text_bytes()?;
+        if key.is_none() {
+            other(reader)?;
+        }
+        self.count = left;
+        Ok(Some(key))
+    }
+}
+
+/// A name as text.
+///
+/// # Errors
+/// [`DecodeError`] when it is not UTF-8.
+#[inline]
+pub fn name(bytes: &[u8]) -> Result<&str, DecodeError> {
+    text(bytes)
+}
+
 /// Items of an array that take no bytes of their own (null, true, false, zero,
 /// empty list): only there can a count be larger than the bytes that carry it.
 const MAX_EMPTY_ITEMS: u32 = 64;
@@ -171,26 +238,26 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
-        if length > self.bytes.len() {
-            return Err(SHORT);
-        }
-        let (front, rest) = self.bytes.split_at(length);
+        let (front, rest) = self.bytes.split_at_checked(length).ok_or(SHORT)?;
         self.bytes = rest;
         Ok(front)
     }
 
     #[inline]
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
+        let (front, rest) = self.bytes.split_first_chunk().ok_or(SHORT)?;
+        self.bytes = rest;
+        Ok(*front)
     }
 
     #[inline]
     fn byte(&mut self) -> Result<u8, DecodeError> {
-        Ok(self.fixed::<1>()?[0])
+        let (front, rest) = self.bytes.split_first().ok_or(SHORT)?;
+        self.bytes = rest;
+        Ok(*front)
     }
 
+    #[inline]
     fn length(&mut self, wide: bool) -> Result<usize, DecodeError> {
         Ok(if wide {
             u32::from_be_bytes(self.fixed()?) as usize
@@ -209,10 +276,48 @@ impl<'a> Reader<'a> {
         self.value_of(code)
     }
 
+    /// The bytes of the next value when it is a string or a symbol, whatever they
+    /// are, passed over; `None` when it is anything else, which is still next.
+    #[inline]
+    fn text_bytes(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
+        let Some((code @ (0xa1 | 0xa3 | 0xb1 | 0xb3), rest)) = self.bytes.split_first() else {
+            return Ok(None);
+        };
+        self.bytes = rest;
+        let length = self.length(*code >= 0xb0)?;
+        self.take(length).map(Some)
+    }
+
+    /// Passes over the next value by its size alone (1.6: it follows from the
+    /// constructor), and returns its bytes. For values that were read before.
+    #[inline]
+    fn pass(&mut self) -> Result<&'a [u8], DecodeError> {
+        let before = self.bytes;
+        let code = self.byte()?;
+        let size = match code >> 4 {
+            0x4 => 0,
+            0x5 => 1,
+            0x6 => 2,
+            0x7 => 4,
+            0x8 => 8,
+            0x9 => 16,
+            0xa | 0xc | 0xe => self.length(false)?,
+            0xb | 0xd | 0xf => self.length(true)?,
+            // Described, and what no constructor is.
+            _ => {
+                self.bytes = before;
+                return self.skip();
+            }
+        };
+        self.take(size)?;
+        Ok(&before[..before.len() - self.bytes.len()])
+    }
+
     /// The code of the next value's descriptor, after which its value follows.
     ///
     /// # Errors
     /// [`DecodeError`] when there is no described value next.
+    #[inline]
     pub fn descriptor(&mut self) -> Result<u64, DecodeError> {
         if self.byte()? != 0 {
             return Err(DecodeError("a described type was expected"));
@@ -220,6 +325,7 @@ impl<'a> Reader<'a> {
         self.descriptor_code()
     }
 
+    #[inline]
     fn descriptor_code(&mut self) -> Result<u64, DecodeError> {
         match self.byte()? {
             0x53 => Ok(u64::from(self.byte()?)),
