@@ -1,5 +1,6 @@
 //! Taking jobs from one or more queues.
 
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,7 +36,7 @@ pub struct Consumer {
 
 /// What a look at the queues found.
 enum Found {
-    Delivery(Box<Delivery>),
+    Delivery(Rc<Delivery>),
     /// Dead-lettered, and consuming goes on.
     Poison(Box<Poison>),
     Stopped,
@@ -104,7 +105,7 @@ impl Consumer {
     ///
     /// # Errors
     /// Connection, Authentication, QueueNotFound, Timeout (of an attach), Interrupted.
-    pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Delivery>> {
+    pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let next = self.wait_for_next(wait);
         if !matches!(next, Ok(Some(_))) {
             self.sources.iter().for_each(Source::stop_asking);
@@ -112,8 +113,7 @@ impl Consumer {
         next
     }
 
-    fn wait_for_next(&self, wait: &Wait<'_>) -> Result<Option<Delivery>> {
-        let patience = wait.left();
+    fn wait_for_next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let mut wait = *wait;
         let mut is_first = true;
         loop {
@@ -127,19 +127,23 @@ impl Consumer {
                     .try_for_each(|source| source.run_errands(&wait))?;
             }
             if !self.paused.load(Ordering::Relaxed) {
-                // Once only: a broker that takes the attach and breaks off, again
-                // and again, must not make the call endless.
-                if self.attach(&wait)? && is_first {
-                    wait = wait.restarted(patience);
+                // The usual case, before each job, is that there is nothing to do.
+                if self.has_errands || !self.sources.iter().all(Source::is_attached) {
+                    let patience = wait.left();
+                    // Once only: a broker that takes the attach and breaks off, again
+                    // and again, must not make the call endless.
+                    if self.attach(&wait)? && is_first {
+                        wait = wait.restarted(patience);
+                    }
+                    look_until = self.until_next_try(&wait);
                 }
                 is_first = false;
-                look_until = self.until_next_try(&wait);
             }
             match look_until.until(&self.signal(), || self.look())? {
                 None if !wait.left().is_zero() => {}
                 Some(Found::Resumed) if !wait.left().is_zero() => {}
                 None | Some(Found::Stopped | Found::Resumed) => return Ok(None),
-                Some(Found::Delivery(delivery)) => return Ok(Some(*delivery)),
+                Some(Found::Delivery(delivery)) => return Ok(Some(delivery)),
                 Some(Found::Poison(poison)) => {
                     poison.bury(&wait)?;
                     // A flood of it must not outlast the deadline.
@@ -163,7 +167,7 @@ impl Consumer {
     ///
     /// # Errors
     /// As [`Consumer::next`], when there is not even one.
-    pub fn next_many(&self, max: usize, wait: &Wait<'_>) -> Result<Vec<Delivery>> {
+    pub fn next_many(&self, max: usize, wait: &Wait<'_>) -> Result<Vec<Rc<Delivery>>> {
         let mut deliveries = Vec::new();
         if max == 0 {
             return Ok(deliveries);
@@ -174,7 +178,7 @@ impl Consumer {
         }
         while deliveries.len() < max {
             match self.look() {
-                Ok(Some(Found::Delivery(delivery))) => deliveries.push(*delivery),
+                Ok(Some(Found::Delivery(delivery))) => deliveries.push(delivery),
                 Ok(Some(Found::Poison(poison))) => {
                     // Interrupted, it is unsettled and comes again; so much is in hand already.
                     if poison.bury(wait).is_err() {
