@@ -91,15 +91,22 @@ pub(super) fn scalar(out: &mut Vec<u8>, value: &HeaderValue<'_>) {
 /// name → list of strings, as one JSON object.
 pub(super) fn to_json(headers: &Given<'_>) -> Vec<u8> {
     let mut json = Vec::with_capacity(2 + headers.len() * 40);
+    write_json(&mut json, headers);
+    json
+}
+
+/// [`to_json`], at the end of a buffer.
+pub(super) fn write_json(json: &mut Vec<u8>, headers: &Given<'_>) {
+    let start = json.len();
     json.push(b'{');
     for (name, value) in headers {
         if name == ROUTING_KEY_HEADER {
             continue;
         }
-        if json.len() > 1 {
+        if json.len() > start + 1 {
             json.push(b',');
         }
-        quote(&mut json, name);
+        quote(json, name);
         json.extend_from_slice(b":[");
         match value {
             HeaderValue::List(values) => {
@@ -107,15 +114,14 @@ pub(super) fn to_json(headers: &Given<'_>) -> Vec<u8> {
                     if index > 0 {
                         json.push(b',');
                     }
-                    quote_value(&mut json, value);
+                    quote_value(json, value);
                 }
             }
-            scalar => quote_value(&mut json, scalar),
+            scalar => quote_value(json, scalar),
         }
         json.push(b']');
     }
     json.push(b'}');
-    json
 }
 
 fn quote_value(json: &mut Vec<u8>, value: &HeaderValue<'_>) {
@@ -156,13 +162,13 @@ pub(super) fn read(message: &Message) -> Headers {
         return headers;
     };
     while let Ok(Some((name, value))) = entries.named_bytes() {
-        if name != Some(b"rr_headers") {
-            continue;
-        }
-        match Reader::new(value).value() {
-            Ok(Value::Binary(json)) => from_json(json, &mut headers),
-            Ok(Value::Text(json)) => from_json(json.as_bytes(), &mut headers),
-            _ => {}
+        if name == Some(b"rr_headers") {
+            match Reader::new(value).value() {
+                Ok(Value::Binary(json)) => from_json(json, &mut headers),
+                Ok(Value::Text(json)) => from_json(json.as_bytes(), &mut headers),
+                _ => {}
+            }
+            break;
         }
     }
     add_properties(message, &mut headers);
@@ -210,9 +216,12 @@ pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
             Ok(())
         }
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
     // A foreign producer's broken rr_headers must not make the job undeliverable.
-    let _ = deserializer.deserialize_map(InOrder(headers));
+    let _ = match std::str::from_utf8(json) {
+        // One look at the whole, in place of one at each string.
+        Ok(text) => serde_json::Deserializer::from_str(text).deserialize_map(InOrder(headers)),
+        Err(_) => serde_json::Deserializer::from_slice(json).deserialize_map(InOrder(headers)),
+    };
 }
 
 /// Reads the values of one name as text: those of a list, or one alone; null alone is none.

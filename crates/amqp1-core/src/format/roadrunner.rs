@@ -48,7 +48,7 @@ fn application_properties(out: &mut Vec<u8>, job: &Job<'_>, envelope: &Envelope<
     write::string(out, "rr_pipeline");
     write::string(out, envelope.pipeline);
     write::string(out, "rr_headers");
-    write::binary(out, &headers::to_json(&options.headers));
+    write::binary_of(out, |out| headers::write_json(out, &options.headers));
     write::string(out, "rr_delay");
     write::int(out, seconds(envelope.delay));
     write::string(out, "rr_priority");

@@ -272,8 +272,23 @@ impl<'a> Reader<'a> {
     /// [`DecodeError`] when the bytes are not a value.
     #[inline]
     pub fn value(&mut self) -> Result<Value<'a>, DecodeError> {
-        let code = self.byte()?;
-        self.value_of(code)
+        // What most values of a job are, without a call.
+        match self.bytes {
+            [0xa1, length, rest @ ..] => {
+                let (bytes, rest) = rest.split_at_checked(usize::from(*length)).ok_or(SHORT)?;
+                self.bytes = rest;
+                Ok(Value::Text(text(bytes)?))
+            }
+            [0x40, rest @ ..] => {
+                self.bytes = rest;
+                Ok(Value::Null)
+            }
+            [code, rest @ ..] => {
+                self.bytes = rest;
+                self.value_of(*code)
+            }
+            [] => Err(SHORT),
+        }
     }
 
     /// The bytes of the next value when it is a string or a symbol, whatever they
