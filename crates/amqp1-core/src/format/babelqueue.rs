@@ -67,7 +67,7 @@ pub(crate) fn encode(
     job: &Job<'_>,
     envelope: &Envelope<'_>,
     mapping: PropertyMapping,
-) -> Result<Bytes> {
+) -> Result<Vec<u8>> {
     let options = &job.options;
     let data = data(job)?;
     let trace_id = match options.trace_id.as_deref() {
@@ -91,7 +91,7 @@ pub(crate) fn encode(
     application_properties(&mut out, job, envelope, mapping, now);
     write::descriptor(&mut out, section::DATA);
     write::binary(&mut out, body.as_bytes());
-    Ok(out.into())
+    Ok(out)
 }
 
 fn body(

@@ -2,8 +2,6 @@
 //! job's name is the subject, its id the message-id, its headers are
 //! application properties.
 
-use bytes::Bytes;
-
 use super::envelope::{
     annotations, delay_property, header, now_millis, properties, Envelope, Properties, JSON, OCTETS,
 };
@@ -13,7 +11,7 @@ use crate::wire::message::section;
 use crate::wire::write;
 
 /// The whole message.
-pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
+pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
     let options = &job.options;
     let body = &job.payload.bytes;
     let mut out = Vec::with_capacity(body.len() + 192 + options.headers.len() * 64);
@@ -34,7 +32,7 @@ pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
     });
     write::descriptor(&mut out, section::DATA);
     write::binary(&mut out, body);
-    out.into()
+    out
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@
 //! headers are application properties of their own, so that a consumer in any
 //! language sees them without decoding anything.
 
-use bytes::Bytes;
-
 use super::envelope::{
     annotations, delay_property, header, properties, seconds, Properties, JSON, OCTETS,
 };
@@ -17,7 +15,7 @@ use crate::wire::message::section;
 use crate::wire::write;
 
 /// The whole message.
-pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
+pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
     let options = &job.options;
     let body = &job.payload.bytes;
     let mut out = Vec::with_capacity(body.len() + 384 + options.headers.len() * 64);
@@ -36,7 +34,7 @@ pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
     write::map(&mut out, |out| application_properties(out, job, envelope));
     write::descriptor(&mut out, section::DATA);
     write::binary(&mut out, body);
-    out.into()
+    out
 }
 
 fn application_properties(out: &mut Vec<u8>, job: &Job<'_>, envelope: &Envelope<'_>) -> u32 {

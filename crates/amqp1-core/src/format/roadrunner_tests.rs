@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::dialect::PropertyMapping;
 use crate::format::{Decoded, Headers, DEDUCED};
@@ -64,7 +66,7 @@ fn a_job_survives_the_way() {
         ("rr_id", HeaderValue::Text("forged".into())),
         (ROUTING_KEY_HEADER, HeaderValue::Text("rk".into())),
     ];
-    let decoded = decode(encode(&job(&every_byte, headers), &envelope())).unwrap();
+    let decoded = decode(encode(&job(&every_byte, headers), &envelope()).into()).unwrap();
     assert_eq!(decoded.id, "the-id");
     assert_eq!(decoded.name, "ProcessOrder");
     assert_eq!(decoded.pipeline.as_deref(), Some("orders"));

@@ -1,5 +1,8 @@
 //! Reading AMQP values (AMQP 1.0 part 1, section 1.6) without copying them.
 
+mod named;
+
+pub use self::named::{name, Named};
 use super::DecodeError;
 
 /// A value that borrows from the bytes it was read from.
@@ -145,72 +148,6 @@ impl<'a> Items<'a> {
     }
 }
 
-/// An entry of a map: the bytes of a key that is a string or a symbol, and its value.
-pub type Named<'a, T> = (Option<&'a [u8]>, T);
-
-impl<'a> Items<'a> {
-    /// The next name and its value, read. The name's bytes are what came, not
-    /// looked at: [`name`] makes them text. `None` for a key that is no name.
-    ///
-    /// # Errors
-    /// [`DecodeError`] on malformed or odd content.
-    #[inline]
-    pub fn named(&mut self) -> Result<Option<Named<'a, Value<'a>>>, DecodeError> {
-        let mut reader = Reader::new(self.bytes);
-        let Some(key) = self.key(&mut reader, Reader::value)? else {
-            return Ok(None);
-        };
-        let value = reader.value()?;
-        self.bytes = reader.rest();
-        Ok(Some((key, value)))
-    }
-
-    /// [`Items::named`] with the value's bytes, for a map that was read before.
-    ///
-    /// # Errors
-    /// [`DecodeError`] on content beyond the map's end or odd content.
-    #[inline]
-    pub fn named_bytes(&mut self) -> Result<Option<Named<'a, &'a [u8]>>, DecodeError> {
-        let mut reader = Reader::new(self.bytes);
-        let Some(key) = self.key(&mut reader, Reader::pass)? else {
-            return Ok(None);
-        };
-        let value = reader.pass()?;
-        self.bytes = reader.rest();
-        Ok(Some((key, value)))
-    }
-
-    /// The key of the next entry, which is counted as read; `other` passes over one that is no name.
-    #[inline]
-    fn key<T>(
-        &mut self,
-        reader: &mut Reader<'a>,
-        other: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
-    ) -> Result<Option<Option<&'a [u8]>>, DecodeError> {
-        if self.count == 0 {
-            return Ok(None);
-        }
-        // What fails below leaves nothing to go on with.
-        let left = std::mem::take(&mut self.count).checked_sub(2);
-        let left = left.ok_or(DecodeError("a map with a key without a value"))?;
-        let key = reader.text_bytes()?;
-        if key.is_none() {
-            other(reader)?;
-        }
-        self.count = left;
-        Ok(Some(key))
-    }
-}
-
-/// A name as text.
-///
-/// # Errors
-/// [`DecodeError`] when it is not UTF-8.
-#[inline]
-pub fn name(bytes: &[u8]) -> Result<&str, DecodeError> {
-    text(bytes)
-}
-
 /// Items of an array that take no bytes of their own (null, true, false, zero,
 /// empty list): only there can a count be larger than the bytes that carry it.
 const MAX_EMPTY_ITEMS: u32 = 64;
@@ -289,43 +226,6 @@ impl<'a> Reader<'a> {
             }
             [] => Err(SHORT),
         }
-    }
-
-    /// The bytes of the next value when it is a string or a symbol, whatever they
-    /// are, passed over; `None` when it is anything else, which is still next.
-    #[inline]
-    fn text_bytes(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
-        let Some((code @ (0xa1 | 0xa3 | 0xb1 | 0xb3), rest)) = self.bytes.split_first() else {
-            return Ok(None);
-        };
-        self.bytes = rest;
-        let length = self.length(*code >= 0xb0)?;
-        self.take(length).map(Some)
-    }
-
-    /// Passes over the next value by its size alone (1.6: it follows from the
-    /// constructor), and returns its bytes. For values that were read before.
-    #[inline]
-    fn pass(&mut self) -> Result<&'a [u8], DecodeError> {
-        let before = self.bytes;
-        let code = self.byte()?;
-        let size = match code >> 4 {
-            0x4 => 0,
-            0x5 => 1,
-            0x6 => 2,
-            0x7 => 4,
-            0x8 => 8,
-            0x9 => 16,
-            0xa | 0xc | 0xe => self.length(false)?,
-            0xb | 0xd | 0xf => self.length(true)?,
-            // Described, and what no constructor is.
-            _ => {
-                self.bytes = before;
-                return self.skip();
-            }
-        };
-        self.take(size)?;
-        Ok(&before[..before.len() - self.bytes.len()])
     }
 
     /// The code of the next value's descriptor, after which its value follows.
@@ -506,76 +406,5 @@ fn symbolic_descriptor(name: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::wire::write;
-
-    #[test]
-    fn what_is_written_is_read() {
-        let mut out = Vec::new();
-        write::string(&mut out, "grüße");
-        write::long(&mut out, -129);
-        write::int(&mut out, 127);
-        write::uint(&mut out, 70_000);
-        write::ulong(&mut out, 5);
-        write::binary(&mut out, &[0; 300]);
-        write::bool(&mut out, true);
-        write::map(&mut out, |out| {
-            write::symbol(out, "k");
-            write::double(out, 1.5);
-            2
-        });
-        let mut reader = Reader::new(&out);
-        assert_eq!(reader.value().unwrap(), Value::Text("grüße"));
-        assert_eq!(reader.value().unwrap(), Value::Signed(-129));
-        assert_eq!(reader.value().unwrap(), Value::Signed(127));
-        assert_eq!(reader.value().unwrap(), Value::Unsigned(70_000));
-        assert_eq!(reader.value().unwrap(), Value::Unsigned(5));
-        assert_eq!(reader.value().unwrap(), Value::Binary(&[0; 300]));
-        assert_eq!(reader.value().unwrap(), Value::Bool(true));
-        let Value::Map(mut map) = reader.value().unwrap() else {
-            panic!("not a map");
-        };
-        let entry = map.entry().unwrap().unwrap();
-        assert_eq!(entry, (Value::Symbol("k"), Value::Float(1.5)));
-        assert!(map.entry().unwrap().is_none());
-        assert!(reader.rest().is_empty());
-    }
-
-    #[test]
-    fn lies_about_size_are_errors_not_panics() {
-        for bytes in [
-            &[0xd1, 0, 0, 0, 200, 0, 0, 0, 2][..],
-            &[0xd1, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff],
-            &[0xb1, 0xff, 0xff, 0xff, 0xff, 1],
-            &[0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x70],
-            &[0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x41],
-            &[0x00, 0x00, 0x00],
-            &[0xa1, 2, 0xff, 0xfe],
-            &[],
-        ] {
-            assert!(Reader::new(bytes).value().is_err(), "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn serde_amqp_agrees() {
-        use serde_amqp::primitives::OrderedMap;
-        let map: OrderedMap<String, i64> = [("a".to_owned(), 1), ("b".to_owned(), -200)]
-            .into_iter()
-            .collect();
-        let bytes = serde_amqp::to_vec(&map).unwrap();
-        let Value::Map(mut items) = Reader::new(&bytes).value().unwrap() else {
-            panic!("not a map");
-        };
-        assert_eq!(
-            items.entry().unwrap().unwrap(),
-            (Value::Text("a"), Value::Signed(1))
-        );
-        assert_eq!(
-            items.entry().unwrap().unwrap(),
-            (Value::Text("b"), Value::Signed(-200))
-        );
-    }
-}
+#[path = "read_tests.rs"]
+mod tests;
