@@ -209,7 +209,8 @@ final class Consumer implements \IteratorAggregate
     }
 
     /**
-     * Completes what was settled, gives back what is buffered or in hand unsettled, and detaches.
+     * Completes what was settled, gives back what is buffered or in hand unsettled, and detaches. A `waitTask()`
+     * that a signal handler closes it under returns null; a later one attaches again, unless it was stopped.
      *
      * @throws Exception\ConnectionException
      * @throws Exception\TimeoutException

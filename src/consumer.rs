@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use amqp1_core::{ConsumerOptions, Queue, Wait};
+use amqp1_core::{ConsumerOptions, Delivery, Queue, Wait};
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, Zval};
@@ -13,6 +13,7 @@ use crate::args::{Int, Omitted, OptionalSeconds, OptionalText, Options, Queues, 
 use crate::boundary::{run, Fail};
 use crate::config;
 use crate::convert::{self, Parameter};
+use crate::engine;
 use crate::interrupt::blocking;
 use crate::iterator::TaskIterator;
 use crate::jobs::Jobs;
@@ -46,12 +47,7 @@ impl Consumer {
             let queues = read_queues(METHOD, queues.get())?;
             let input = match options.get() {
                 Some(options) => {
-                    let parameter = Parameter {
-                        method: METHOD,
-                        number: 2,
-                        name: "options",
-                        expected: "array",
-                    };
+                    let parameter = Parameter::of(METHOD, 2, "options", "array");
                     parameter.array(options)?;
                     convert::input(options, &METHOD)?
                 }
@@ -80,17 +76,13 @@ impl Consumer {
         const METHOD: &str = "Consumer::waitTasks()";
         run(|| {
             let consumer = Rc::clone(&self.consumer);
-            let parameter = Parameter {
-                method: METHOD,
-                number: 1,
-                name: "max",
-                expected: "int",
-            };
+            let parameter = Parameter::of(METHOD, 1, "max", "int");
             let max = parameter.int(max.get(), 1..=i64::from(u32::MAX))?;
             let timeout = wait_timeout(METHOD, 2, &consumer, timeout)?;
             let max = usize::try_from(max).unwrap_or(usize::MAX);
             let tasks = blocking(timeout, |wait| consumer.next_many(max, wait));
             let tasks = ended_by_time_limit(tasks, Vec::new())?;
+            handed_out(&tasks)?;
             Ok(tasks.into_iter().map(Task::new).collect())
         })
     }
@@ -136,12 +128,8 @@ impl Consumer {
 
     /// Keeps something with the session, for whoever takes it next.
     pub fn set_session_state(&self, state: OptionalText<'_>) -> PhpResult<()> {
-        const STATE: Parameter = Parameter {
-            method: "Consumer::setSessionState()",
-            number: 1,
-            name: "state",
-            expected: "?string",
-        };
+        const STATE: Parameter =
+            Parameter::of("Consumer::setSessionState()", 1, "state", "?string");
         run(|| {
             let consumer = Rc::clone(&self.consumer);
             // Any bytes: not to be UTF-8.
@@ -172,7 +160,28 @@ impl Consumer {
 /// What the core or a signal handler ended the wait with.
 pub fn next(consumer: &amqp1_core::Consumer, timeout: Duration) -> Result<Option<Task>, Fail> {
     let delivery = blocking(timeout, |wait| consumer.next(wait));
-    Ok(ended_by_time_limit(delivery, None)?.map(Task::new))
+    let delivery = ended_by_time_limit(delivery, None)?;
+    handed_out(&delivery)?;
+    Ok(delivery.map(Task::new))
+}
+
+/// Jobs are about to be PHP's: the last thing that a method does.
+///
+/// Before PHP 8.4 the engine loses what a method has returned when the handler of a signal
+/// that came meanwhile throws: nobody would have the job, and nobody else get it. So
+/// that handler runs here.
+///
+/// # Errors
+/// What the handler ended with; the jobs are given back.
+pub fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Rc<Delivery>>) -> Result<(), Fail> {
+    if !engine::interrupt_requested() || engine::timed_out() {
+        return Ok(());
+    }
+    let ended = engine::run_interrupt_handlers();
+    if ended.is_err() {
+        jobs.into_iter().for_each(|job| job.return_unseen());
+    }
+    ended
 }
 
 /// The time limit is raised by the VM as soon as the method returns: no exception before it.
@@ -197,12 +206,7 @@ fn wait_timeout(
     consumer: &amqp1_core::Consumer,
     timeout: OptionalSeconds<'_>,
 ) -> Result<Duration, Fail> {
-    let parameter = Parameter {
-        method,
-        number,
-        name: "timeout",
-        expected: "?float",
-    };
+    let parameter = Parameter::of(method, number, "timeout", "?float");
     match timeout.get() {
         Some(timeout) => parameter.seconds(timeout),
         None => Ok(default_timeout(consumer)),
@@ -221,12 +225,12 @@ fn read_queues(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>
         return Ok(vec![queue]);
     }
     let Some(list) = queues.array() else {
-        let parameter = Parameter {
+        let parameter = Parameter::of(
             method,
-            number: 1,
-            name: "queues",
-            expected: "Amqp1\\AmqpQueue|Amqp1\\Jobs|array|null",
-        };
+            1,
+            "queues",
+            "Amqp1\\AmqpQueue|Amqp1\\Jobs|array|null",
+        );
         return Err(parameter.wrong_type(Some(queues)));
     };
     if list.is_empty() {

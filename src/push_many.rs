@@ -85,18 +85,8 @@ pub fn push_many(
     }))
 }
 
-const JOBS: Parameter = Parameter {
-    method: METHOD,
-    number: 1,
-    name: "jobs",
-    expected: "Traversable|array",
-};
-const OPTIONS: Parameter = Parameter {
-    method: METHOD,
-    number: 2,
-    name: "options",
-    expected: "array",
-};
+const JOBS: Parameter = Parameter::of(METHOD, 1, "jobs", "Traversable|array");
+const OPTIONS: Parameter = Parameter::of(METHOD, 2, "options", "array");
 
 /// A batch under way.
 struct Sender<'a> {

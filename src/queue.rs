@@ -1,5 +1,6 @@
 //! `Amqp1\AmqpQueue`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use amqp1_core::queue::{BrokerInfo, QueueStats};
@@ -15,7 +16,7 @@ use crate::args::{
     NO_OPTIONS,
 };
 use crate::boundary::{run, Fail};
-use crate::consumer::{ended_by_time_limit, FOR_EVER};
+use crate::consumer::{ended_by_time_limit, handed_out, FOR_EVER};
 use crate::convert::{self, Parameter};
 use crate::interrupt::blocking;
 use crate::job::{read_options, Body};
@@ -56,12 +57,17 @@ impl AmqpQueue {
 }
 
 const PUSH: &str = "AmqpQueue::push()";
-const NAME: Parameter = Parameter {
-    method: PUSH,
-    number: 1,
-    name: "name",
-    expected: "string",
-};
+
+/// The name of a job, a method's first parameter.
+fn job_name<'a>(method: &'static str, given: Text<'a>) -> Result<Cow<'a, str>, Fail> {
+    let name = Parameter::of(method, 1, "name", "string").text(given.get())?;
+    if name.is_empty() {
+        return Err(Fail::config(format!(
+            "{method}: the job's name must not be empty"
+        )));
+    }
+    Ok(name)
+}
 
 #[php_impl]
 impl AmqpQueue {
@@ -73,22 +79,18 @@ impl AmqpQueue {
         options: Options<'_>,
     ) -> PhpResult<Self> {
         const METHOD: &str = "AmqpQueue::__construct()";
-        let parameter = |number, name, expected| Parameter {
-            method: METHOD,
-            number,
-            name,
-            expected,
-        };
         run(|| {
-            let dsn = parameter(1, "dsn", "string").text(dsn.get())?;
+            let dsn = Parameter::of(METHOD, 1, "dsn", "string").text(dsn.get())?;
             let queue = match queue.get() {
-                Some(queue) => Some(parameter(2, "queue", "?string").text(Some(queue))?),
+                Some(queue) => {
+                    Some(Parameter::of(METHOD, 2, "queue", "?string").text(Some(queue))?)
+                }
                 None => None,
             };
             let mut token = None;
             let input = match options.get() {
                 Some(options) => {
-                    let array = parameter(3, "options", "array").array(options)?;
+                    let array = Parameter::of(METHOD, 3, "options", "array").array(options)?;
                     if let Some(given) = array.get(token::OPTION) {
                         token = token::read(given, METHOD)?;
                     }
@@ -116,20 +118,10 @@ impl AmqpQueue {
         options: Options<'_>,
     ) -> PhpResult<String> {
         run(|| {
-            let name = NAME.text(name.get())?;
-            if name.is_empty() {
-                return Err(Fail::config(format!(
-                    "{PUSH}: the job's name must not be empty"
-                )));
-            }
+            let name = job_name(PUSH, name)?;
             let mut job_options = JobOptions::default();
             if let Some(options) = options.get() {
-                let parameter = Parameter {
-                    method: PUSH,
-                    number: 3,
-                    name: "options",
-                    expected: "array",
-                };
+                let parameter = Parameter::of(PUSH, 3, "options", "array");
                 read_options(parameter.array(options)?, &PUSH, &mut job_options)?;
             }
             let body = Body::read(payload.get(), &PUSH)?;
@@ -160,20 +152,9 @@ impl AmqpQueue {
         options: Options<'_>,
     ) -> PhpResult<String> {
         const METHOD: &str = "AmqpQueue::schedule()";
-        let parameter = |number, name, expected| Parameter {
-            method: METHOD,
-            number,
-            name,
-            expected,
-        };
         run(|| {
-            let name = parameter(1, "name", "string").text(name.get())?;
-            if name.is_empty() {
-                return Err(Fail::config(format!(
-                    "{METHOD}: the job's name must not be empty"
-                )));
-            }
-            let when = parameter(3, "delay", "DateTimeInterface|int|float");
+            let name = job_name(METHOD, name)?;
+            let when = Parameter::of(METHOD, 3, "delay", "DateTimeInterface|int|float");
             let delay = match delay.get() {
                 Some(delay) if delay.is_object() || delay.is_scalar() => {
                     convert::delay(delay, &when)?
@@ -182,7 +163,7 @@ impl AmqpQueue {
             };
             let mut job_options = JobOptions::default();
             if let Some(options) = options.get() {
-                let array = parameter(4, "options", "array").array(options)?;
+                let array = Parameter::of(METHOD, 4, "options", "array").array(options)?;
                 read_options(array, &METHOD, &mut job_options)?;
             }
             if job_options.delay.is_some() {
@@ -204,12 +185,7 @@ impl AmqpQueue {
 
     /// Takes a scheduled job back; false when it is not there any more.
     pub fn cancel(&self, scheduled: Text<'_>) -> PhpResult<bool> {
-        const SCHEDULED: Parameter = Parameter {
-            method: "AmqpQueue::cancel()",
-            number: 1,
-            name: "scheduled",
-            expected: "string",
-        };
+        const SCHEDULED: Parameter = Parameter::of("AmqpQueue::cancel()", 1, "scheduled", "string");
         run(|| {
             let scheduled = SCHEDULED.text(scheduled.get())?;
             self.blocking(|queue, wait| queue.cancel(&scheduled, wait))
@@ -224,19 +200,15 @@ impl AmqpQueue {
             let patience = match timeout.get() {
                 None => Duration::ZERO,
                 Some(timeout) if timeout.is_null() => Duration::MAX,
-                Some(timeout) => Parameter {
-                    method: METHOD,
-                    number: 1,
-                    name: "timeout",
-                    expected: "?float",
-                }
-                .seconds(timeout)?,
+                Some(timeout) => Parameter::of(METHOD, 1, "timeout", "?float").seconds(timeout)?,
             };
             let queue = self.handle();
             let timeout = patience.saturating_add(queue.timeout());
             let patience = patience.min(FOR_EVER);
             let job = blocking(timeout, |wait| queue.reserve(patience, wait));
-            Ok(ended_by_time_limit(job, None)?.map(Task::new))
+            let job = ended_by_time_limit(job, None)?;
+            handed_out(&job)?;
+            Ok(job.map(Task::new))
         })
     }
 
@@ -252,22 +224,17 @@ impl AmqpQueue {
     #[php(defaults(ids = Omitted))]
     pub fn retry_failed(&self, max: OptionalInt<'_>, ids: Options<'_>) -> PhpResult<i64> {
         const METHOD: &str = "AmqpQueue::retryFailed()";
-        let parameter = |number, name, expected| Parameter {
-            method: METHOD,
-            number,
-            name,
-            expected,
-        };
         run(|| {
             let max = match max.get() {
                 Some(max) => {
-                    let max = parameter(1, "max", "?int").int(Some(max), 0..=i64::MAX)?;
+                    let max =
+                        Parameter::of(METHOD, 1, "max", "?int").int(Some(max), 0..=i64::MAX)?;
                     Some(max.unsigned_abs())
                 }
                 None => None,
             };
             let ids = match ids.get() {
-                Some(ids) => entries(parameter(2, "ids", "array").array(ids)?)
+                Some(ids) => entries(Parameter::of(METHOD, 2, "ids", "array").array(ids)?)
                     .enumerate()
                     .map(|(at, (_, id))| {
                         let path = format_args!("{METHOD}: id #{at}").to_string();

@@ -148,6 +148,8 @@ final class ConnectionLostTest extends ContractTestCase
         }
         $thrown = $this->thrown(TaskLostException::class, static fn () => $held[0]->ack());
         self::assertStringContainsString($held[0]->getId(), $thrown->getMessage());
+        self::assertTrue($held[0]->isCompleted());
+        self::assertNull($held[0]->getOutcome(), 'lost, not acked');
         $held[1]->nack('does nothing', true);
         $held[2]->release();
         $done = [];

@@ -63,6 +63,7 @@ final class LostLinkTest extends ContractTestCase
 
         $thrown = $this->thrown(QueueNotFoundException::class, static fn () => $consumer->waitTask(10));
         self::assertMatchesRegularExpression('/resource-deleted|does not exist|not-found|no queue/', $thrown->getMessage());
+        self::assertStringContainsString($deleted->getName(), $thrown->getMessage());
         $held->ack(); // its own link has not been touched
         $neighbour->push('after');
         $task = null;
@@ -112,5 +113,18 @@ final class LostLinkTest extends ContractTestCase
         self::assertSame(2, $neighbour->count());
         $queue->push('declared again');
         self::assertSame(1, $queue->count());
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testLinksThatTheBrokerEndsDoNotUseUpTheSessions(string $broker): void
+    {
+        $missing = $this->queue($broker, ['declare' => false]);
+        for ($try = 0; $try < 70; ++$try) { // RabbitMQ allows 64 sessions
+            $this->thrown(QueueNotFoundException::class, static fn () => $missing->push('lost'));
+        }
+        $other = $this->queue($broker);
+        $other->push('job');
+        self::assertSame(1, $other->count());
     }
 }

@@ -1,7 +1,7 @@
 //! Taking jobs from one or more queues.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +28,8 @@ pub struct Consumer {
     signal: Mutex<(u64, Signal)>,
     stopped: AtomicBool,
     paused: AtomicBool,
+    /// How often it was closed: a signal handler may do that to a wait under way.
+    closes: AtomicU64,
     /// The queue that is looked at first next time.
     turn: AtomicUsize,
     /// Queues want something besides deliveries: see [`Source::next_errand`].
@@ -73,6 +75,7 @@ impl Consumer {
             signal: Mutex::new((fork::generation(), Signal::new())),
             stopped: AtomicBool::new(false),
             paused: AtomicBool::new(false),
+            closes: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
             has_errands: queues.iter().any(|queue| !has_no_sessions(&queue)),
         })
@@ -116,8 +119,18 @@ impl Consumer {
     fn wait_for_next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let mut wait = *wait;
         let mut is_first = true;
+        let closes = self.closes.load(Ordering::Relaxed);
+        let is_closed = || self.closes.load(Ordering::Relaxed) != closes;
         loop {
             if self.stopped.load(Ordering::Relaxed) {
+                // It may have been while the queues were attached.
+                self.sources.iter().for_each(|source| {
+                    source.follow();
+                });
+                return Ok(None);
+            }
+            if is_closed() {
+                self.sources.iter().for_each(Source::close);
                 return Ok(None);
             }
             let mut look_until = wait;
@@ -139,10 +152,16 @@ impl Consumer {
                 }
                 is_first = false;
             }
-            match look_until.until(&self.signal(), || self.look())? {
+            let found = look_until.until(&self.signal(), || match is_closed() {
+                true => Ok(Some(Found::Stopped)),
+                false => self.look(),
+            })?;
+            match found {
                 None if !wait.left().is_zero() => {}
                 Some(Found::Resumed) if !wait.left().is_zero() => {}
-                None | Some(Found::Stopped | Found::Resumed) => return Ok(None),
+                // Looked at above, which ends the wait.
+                Some(Found::Stopped) => {}
+                None | Some(Found::Resumed) => return Ok(None),
                 Some(Found::Delivery(delivery)) => return Ok(Some(delivery)),
                 Some(Found::Poison(poison)) => {
                     poison.bury(&wait)?;
@@ -263,7 +282,10 @@ impl Consumer {
                         return Ok(Some(Found::Poison(poison)));
                     }
                     Ok(None) => break,
-                    Err(error) => return Ok(Some(Found::Lost(error))),
+                    Err(error) => {
+                        let error = error.context(source.definition.describe());
+                        return Ok(Some(Found::Lost(error)));
+                    }
                 }
             }
         }
@@ -311,7 +333,8 @@ impl Consumer {
     }
 
     /// Flushes settlements, gives back what is buffered or in hand unsettled, and
-    /// detaches. A later [`Consumer::next`] attaches again, unless it was stopped.
+    /// detaches. A [`Consumer::next`] that is waiting returns `None`; a later one attaches
+    /// again, unless it was stopped.
     ///
     /// A consumer that is only dropped leaves the jobs in hand theirs to settle:
     /// its links end with the last of them.
@@ -323,6 +346,8 @@ impl Consumer {
             self.sources.iter().for_each(|source| source.quiet(wait));
         }
         self.sources.iter().for_each(Source::close);
+        self.closes.fetch_add(1, Ordering::Relaxed);
+        self.signal().raise();
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ use crate::wire::state;
 /// The reason of jobs whose attempts are used up.
 const FAILED: &str = "failed";
 
-/// The delivery was lost before it was given back.
+/// The delivery was lost before it was settled.
 const LOST: u8 = u8::MAX;
 
 /// What was made of a job.
@@ -246,7 +246,10 @@ impl Delivery {
         }
         self.accept(wait).map_err(|error| match error.kind() {
             ErrorKind::Interrupted => error,
-            _ => self.lost(&error),
+            _ => {
+                self.settled.store(LOST, Ordering::Relaxed);
+                self.lost(&error)
+            }
         })
     }
 
@@ -421,6 +424,17 @@ impl Delivery {
             self.forget_lock();
             if let Ok(link) = self.link() {
                 let _ = link.settle(self.delivery_id, &state::rejected(condition, description));
+            }
+        }
+    }
+
+    /// Nobody has seen it: back to the queue at once. On Service Bus it comes again when
+    /// its consumer closes, or its lock is over.
+    pub fn return_unseen(&self) {
+        if self.peek_lock().is_none() && self.complete(Outcome::Released) {
+            if let Ok(link) = self.link() {
+                // A delivery that is lost is given back already.
+                let _ = link.settle(self.delivery_id, &state::released());
             }
         }
     }

@@ -4,6 +4,7 @@
 //! connection, because a broker that blocks publishers stops reading from it.
 //! Only PHP's thread locks the pool, so a fork never happens while it is locked.
 
+mod dialling;
 mod info;
 mod service_bus;
 
@@ -11,8 +12,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::backoff::{self, Lives};
-use crate::connection::{dial, Connection, Scout, SenderLink};
+use crate::backoff::Lives;
+use crate::connection::{Connection, Scout, SenderLink};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
@@ -20,8 +21,9 @@ use crate::management::Management;
 use crate::runtime;
 use crate::servicebus::client::Client;
 use crate::sync::Mutex;
-use crate::wait::{Signal, Wait};
+use crate::wait::Wait;
 
+use self::dialling::dial_until;
 pub use self::info::{pool_info, ConnectionInfo, PoolInfo};
 pub use self::service_bus::forget_callback;
 pub(crate) use self::service_bus::{forget_tokens, service_bus};
@@ -44,9 +46,6 @@ impl Role {
 
 /// Senders kept open on one connection. RabbitMQ allows 64 sessions, one link each.
 const MAX_SENDERS: usize = 48;
-
-/// How long one attempt to dial a lost connection again may take.
-const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Declarations remembered for one connection; forgotten ones are only made again.
 const MAX_DECLARED: usize = 4096;
@@ -209,83 +208,6 @@ pub(crate) fn was_lost(endpoint: &Arc<Endpoint>, roles: &[Role]) -> bool {
         }
         lost
     })
-}
-
-fn dial_until(
-    endpoint: &Arc<Endpoint>,
-    role: Role,
-    lost: Option<&Lost>,
-    wait: &Wait<'_>,
-) -> Result<Connection> {
-    let Some(lost) = lost else {
-        return dial_once(endpoint, role, wait);
-    };
-    let give_up = lost.give_up;
-    let left = give_up.saturating_duration_since(Instant::now());
-    wait.sleep(backoff::pause(lost.short_lived).min(left))?;
-    let mut attempts = 0u32;
-    // The same cause many times is one cause.
-    let mut causes: Vec<Error> = Vec::new();
-    loop {
-        let left = give_up.saturating_duration_since(Instant::now());
-        // One silent peer must not use up the time of all attempts.
-        let error = match dial_once(endpoint, role, &wait.at_most(left.min(ATTEMPT))) {
-            Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
-        attempts += 1;
-        if error.kind() != ErrorKind::Connection {
-            return Err(error);
-        }
-        if !causes.contains(&error) {
-            causes.push(error);
-        }
-        let left = give_up.saturating_duration_since(Instant::now());
-        wait.sleep(backoff::pause(attempts).min(left))?;
-        if wait.left().is_zero() || Instant::now() >= give_up {
-            let causes: Vec<&str> = causes.iter().map(Error::message).collect();
-            return Err(Error::connection(format!(
-                "lost the connection ({}) and dialled {attempts} times in vain: {}",
-                lost.error,
-                causes.join("; ")
-            )));
-        }
-    }
-}
-
-fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Connection> {
-    type Slot = Arc<Mutex<Option<Result<Connection>>>>;
-    let (slot, signal) = (Slot::default(), Signal::new());
-    let task = {
-        let (endpoint, slot, signal) = (Arc::clone(endpoint), Arc::clone(&slot), signal.clone());
-        let timeout = wait.left();
-        runtime::spawn(async move {
-            let dialled = dial::dial(&endpoint, role.as_str(), timeout).await;
-            *slot.lock() = Some(dialled);
-            signal.raise();
-        })?
-    };
-    let generation = fork::generation();
-    let done = wait.until(&signal, || Ok(slot.lock().take()));
-    match done {
-        Ok(Some(dialled)) => dialled,
-        Ok(None) => {
-            task.abort();
-            Err(Error::connection(format!(
-                "cannot connect to {}: no answer within the timeout; is the address right, and no firewall between?",
-                endpoint.label()
-            )))
-        }
-        Err(error) => {
-            if generation == fork::generation() {
-                task.abort();
-            } else {
-                // A signal handler forked: the parent's runtime has the task.
-                std::mem::forget(task);
-            }
-            Err(error)
-        }
-    }
 }
 
 /// The cached sender to `address` (`None`: the anonymous terminus), attached

@@ -73,7 +73,7 @@ impl Pull {
             // Jobs of a lost connection come again.
             jobs.clear();
             if lost.kind() != ErrorKind::Connection || wait.left().is_zero() {
-                return Err(lost);
+                return Err(lost.context(self.source.definition.describe()));
             }
         }
     }

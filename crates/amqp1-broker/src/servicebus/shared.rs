@@ -1,6 +1,5 @@
 //! What all connections of a namespace share: its state behind one lock.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +12,7 @@ use super::settings::ServiceBus;
 use crate::broker::now;
 use crate::model::queue::QueueCounts;
 use crate::model::store::ConnectionId;
+use crate::wakers::Wakers;
 use crate::Options;
 
 /// See the module.
@@ -28,14 +28,14 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) namespace: Namespace,
     pub(crate) faults: Faults,
-    wakers: HashMap<ConnectionId, Arc<Notify>>,
+    wakers: Wakers,
 }
 
 impl State {
     /// Registers a connection with what wakes its task.
     pub(crate) fn connect(&mut self, waker: Arc<Notify>) -> ConnectionId {
         let id = self.namespace.connect();
-        self.wakers.insert(id, waker);
+        self.wakers.add(id, waker);
         id
     }
 
@@ -48,20 +48,14 @@ impl State {
     }
 
     pub(crate) fn disconnect(&mut self, id: ConnectionId) {
-        self.wakers.remove(&id);
+        self.wakers.remove(id);
         self.namespace.disconnect(id);
     }
 
     /// Gives out messages, and wakes the other connections that have something to do now.
     pub(crate) fn dispatch(&mut self, now: u64, own: Option<ConnectionId>) {
         self.namespace.dispatch(now);
-        for id in self.namespace.take_woken() {
-            if own != Some(id) {
-                if let Some(waker) = self.wakers.get(&id) {
-                    waker.notify_one();
-                }
-            }
-        }
+        self.wakers.wake(self.namespace.take_woken(), own);
     }
 }
 
@@ -70,7 +64,7 @@ impl Shared {
         let state = State {
             namespace: Namespace::new(&settings),
             faults: Faults::default(),
-            wakers: HashMap::new(),
+            wakers: Wakers::default(),
         };
         Self {
             container_id,
@@ -108,9 +102,7 @@ impl Shared {
     /// Closes all connections.
     pub(crate) fn shut_down(&self) {
         self.is_shut_down.store(true, Ordering::Release);
-        for waker in self.lock().wakers.values() {
-            waker.notify_one();
-        }
+        self.lock().wakers.wake_all();
     }
 }
 

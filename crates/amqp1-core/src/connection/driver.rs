@@ -225,7 +225,13 @@ fn process(shared: &Shared, input: &mut BytesMut) -> Result<bool, Error> {
 
 fn next_timer(shared: &Shared) -> Instant {
     let mut state = shared.state.lock();
-    let heartbeat = state.last_sent + shared.heartbeat_every();
+    // While the peer does not read, a heartbeat has to wait like everything else: by the
+    // time of the last one the timer would go off again and again.
+    let since = match state.out.is_empty() {
+        true => state.last_sent,
+        false => Instant::now(),
+    };
+    let heartbeat = since + shared.heartbeat_every();
     let silence = state.last_received + shared.silence_limit();
     let others = [state.flush_at, state.give_up_at()];
     let soonest = heartbeat.min(silence);
@@ -267,6 +273,8 @@ async fn flush_rest(shared: &Shared, io: &mut Io) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::io::ReadBuf;
 
     use super::super::handshake::Opened;
@@ -340,5 +348,60 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the close frame stayed in the stream's buffer");
+    }
+
+    /// A peer that reads nothing, and how often it was tried.
+    #[derive(Default)]
+    struct Stuck(Arc<AtomicUsize>);
+
+    impl AsyncWrite for Stuck {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncRead for Stuck {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_reads_nothing_costs_no_cpu_when_a_heartbeat_is_due() {
+        let stream = Stuck::default();
+        let tries = Arc::clone(&stream.0);
+        let opened = Opened {
+            io: Io::Other(Box::new(stream)),
+            remote: Remote {
+                max_frame_size: 512,
+                idle_time_out: Some(Duration::from_millis(300)),
+                ..Remote::default()
+            },
+            input: BytesMut::new(),
+            socket: None,
+        };
+        let connection = start(opened, "test".to_owned(), Duration::from_secs(60)).unwrap();
+        connection.begin_close();
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let tries = tries.load(Ordering::Relaxed);
+        // Two for each heartbeat that is due, and some to begin with.
+        assert!((1..50).contains(&tries), "{tries}");
     }
 }

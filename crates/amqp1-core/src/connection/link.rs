@@ -161,12 +161,7 @@ impl SenderLink {
 
     /// Detaches, and ends the session that it had for itself.
     pub fn close(&self) {
-        if !self.connection.is_ours() {
-            return;
-        }
-        let mut state = self.connection.lock();
-        state.end_session(self.key);
-        self.connection.kick(state);
+        self.connection.end_session(self.key);
     }
 }
 
@@ -433,11 +428,6 @@ impl ReceiverLink {
 
     /// Gives back what is buffered, flushes, detaches and ends the session.
     pub fn close(&self) {
-        if !self.connection.is_ours() {
-            return;
-        }
-        let mut state = self.connection.lock();
-        state.end_session(self.key);
-        self.connection.kick(state);
+        self.connection.end_session(self.key);
     }
 }

@@ -151,11 +151,7 @@ fn probe_once(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
             None => Err(state.gone(key)),
         }
     });
-    if connection.is_ours() {
-        let mut state = connection.lock();
-        state.end_session(key);
-        connection.kick(state);
-    }
+    connection.end_session(key);
     answered?
         .ok_or_else(|| Error::timeout(format!("{} did not answer in time", connection.label())))
 }

@@ -142,10 +142,27 @@ impl Session {
         }
         self.signal.raise();
         match ours {
-            // Answered in kind unless we asked for it.
-            Some(handle) if !self.ending => self.detach(handle, out),
+            // Answered in kind unless we asked for it. The session is there for this link,
+            // or for its pair, alone: its channel is another's now.
+            Some(handle) if !self.ending => {
+                self.detach(handle, out)?;
+                self.fail(&error);
+                self.end(out)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Why its links are over, where they were before it.
+    pub fn why_detached(&self) -> Option<&Error> {
+        let phases = [
+            self.sender.as_ref().map(|sender| &sender.phase),
+            self.receiver.as_ref().map(|receiver| &receiver.phase),
+        ];
+        phases.into_iter().flatten().find_map(|phase| match phase {
+            Phase::Detached(error) => Some(error),
+            _ => None,
+        })
     }
 
     /// Detaches the link of our `handle`.

@@ -363,7 +363,10 @@ impl State {
         if let Some(mut session) = slot.take() {
             self.channels.put_back(ours, Instant::now());
             let what = format!("{} ended the session", self.label);
-            let error = explain(&what, end.error.as_ref());
+            let error = match session.why_detached() {
+                Some(earlier) => earlier.clone(),
+                None => explain(&what, end.error.as_ref()),
+            };
             session.fail(&error);
             self.remember(session.epoch, error);
             if !session.ending {

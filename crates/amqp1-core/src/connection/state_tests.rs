@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::BytesMut;
-use fe2o3_amqp_types::definitions::Handle;
-use fe2o3_amqp_types::performatives::{Begin, Flow};
+use fe2o3_amqp_types::definitions::{AmqpError, Handle};
+use fe2o3_amqp_types::performatives::{Begin, Detach, Flow};
 
+use super::super::sender::Sender;
 use super::*;
 
 fn begin(ours: u16) -> Begin {
@@ -111,4 +112,28 @@ fn a_begin_that_is_not_answered_is_given_up_and_its_channel_left_alone() {
     say(&mut state, 6, &begin(1)).unwrap();
     say(&mut state, 6, &End { error: None }).unwrap();
     assert!(state.session(lost).is_none());
+}
+
+#[test]
+fn a_link_that_the_broker_ends_takes_its_session_with_it_and_says_why() {
+    let mut state = State::new("test", 512, 10);
+    let key = state.open_session(Signal::new()).unwrap().unwrap();
+    let mut sender = Sender::new("s".to_owned());
+    sender.remote_handle = Some(3);
+    state.session(key).unwrap().sender = Some(sender);
+    say(&mut state, 5, &begin(0)).unwrap();
+    let detach = Detach {
+        handle: Handle(3),
+        closed: true,
+        error: Some(fe2o3_amqp_types::definitions::Error {
+            condition: AmqpError::NotFound.into(),
+            description: None,
+            info: None,
+        }),
+    };
+    say(&mut state, 5, &detach).unwrap();
+    assert!(state.session(key).unwrap().ending);
+    say(&mut state, 5, &End { error: None }).unwrap();
+    assert_eq!(state.session_count(), 0);
+    assert_eq!(state.gone(key).condition(), Some("amqp:not-found"));
 }

@@ -10,6 +10,7 @@ use super::*;
 use crate::dialect::PropertyMapping;
 use crate::format::{Decoded, Headers, DEDUCED};
 use crate::job::HeaderValue;
+use crate::wire::message::section;
 use crate::wire::DecodeError;
 
 fn decode(payload: Bytes) -> Result<Decoded, DecodeError> {

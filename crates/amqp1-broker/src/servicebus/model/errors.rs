@@ -4,6 +4,7 @@
 use fe2o3_amqp_types::definitions::{AmqpError, Error, ErrorCondition, Fields};
 use serde_amqp::primitives::Symbol;
 
+pub(crate) use crate::amqp::errors::name;
 use crate::servicebus::facts::condition;
 
 /// An error whose condition is given by name, the standard's ones included.
@@ -59,12 +60,4 @@ pub(crate) fn lock_lost(is_session: bool) -> Error {
             "The lock supplied is invalid. Either the lock expired, or the message has already been removed from the queue.",
         )
     }
-}
-
-/// The condition's name.
-pub(crate) fn name(error: &Error) -> String {
-    let condition = serde_amqp::to_value(&error.condition).ok();
-    condition
-        .and_then(|c| crate::model::arguments::text(&c).ok())
-        .unwrap_or_default()
 }
