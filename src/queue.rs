@@ -12,7 +12,7 @@ use ext_php_rs::types::ZendHashTable;
 use ext_php_rs::zend::ce;
 
 use crate::args::{
-    Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
+    Ids, Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
     NO_OPTIONS,
 };
 use crate::boundary::{run, Fail};
@@ -221,8 +221,7 @@ impl AmqpQueue {
     }
 
     /// Moves jobs from the failed queue back; how many there were.
-    #[php(defaults(ids = Omitted))]
-    pub fn retry_failed(&self, max: OptionalInt<'_>, ids: Options<'_>) -> PhpResult<i64> {
+    pub fn retry_failed(&self, max: OptionalInt<'_>, ids: Ids<'_>) -> PhpResult<i64> {
         const METHOD: &str = "AmqpQueue::retryFailed()";
         run(|| {
             let max = match max.get() {
@@ -234,16 +233,16 @@ impl AmqpQueue {
                 None => None,
             };
             let ids = match ids.get() {
-                Some(ids) => entries(Parameter::of(METHOD, 2, "ids", "array").array(ids)?)
+                Some(ids) => entries(Parameter::of(METHOD, 2, "ids", "?array").array(ids)?)
                     .enumerate()
                     .map(|(at, (_, id))| {
                         let path = format_args!("{METHOD}: id #{at}").to_string();
-                        Ok(convert::not_empty(id, &path)?.into_owned())
+                        Ok(Some(convert::not_empty(id, &path)?.into_owned()))
                     })
-                    .collect::<Result<Vec<_>, Fail>>()?,
-                None => Vec::new(),
+                    .collect::<Result<Option<Vec<_>>, Fail>>()?,
+                None => None,
             };
-            self.blocking(|queue, wait| queue.retry_failed(max, &ids, wait))
+            self.blocking(|queue, wait| queue.retry_failed(max, ids.as_deref(), wait))
                 .map(integer)
         })
     }

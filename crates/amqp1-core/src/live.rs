@@ -309,8 +309,7 @@ impl Definition {
         self.retried(role, wait, |live| {
             if !live.dialect.has_management() {
                 return Err(Error::unsupported(format!(
-                    "{}: {what} is not possible: this broker has no management over AMQP 1.0; use the broker's own tools, or RabbitMQ 4",
-                    self.describe()
+                    "{what} is not possible: this broker has no management over AMQP 1.0; use the broker's own tools, or RabbitMQ 4"
                 )));
             }
             work(&pool::management(&self.endpoint, role, &live.connection)?)
