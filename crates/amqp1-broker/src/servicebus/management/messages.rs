@@ -94,3 +94,34 @@ fn not_found(sequence: i64) -> Answer {
     let text = format!("Failed to lock one or more specified messages. The message with sequence number {sequence} does not exist.");
     Answer::failed(404, condition::MESSAGE_NOT_FOUND, text)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::servicebus::model::namespace::Use;
+    use crate::servicebus::settings::{QueueSettings, ServiceBus};
+
+    #[test]
+    fn deferred_messages_of_a_session_need_its_lock() {
+        let mut settings = ServiceBus::strict();
+        let queue = QueueSettings {
+            requires_session: true,
+            ..QueueSettings::default()
+        };
+        settings.queues = vec![("q".into(), queue)];
+        let mut namespace = Namespace::new(&settings);
+        let node = namespace.resolve("q", Use::Manage).unwrap();
+        let request = Fields(map([
+            ("sequence-numbers", Value::List(vec![Value::Long(1)])),
+            ("receiver-settle-mode", Value::Uint(1)),
+            ("session-id", Value::from("s")),
+        ]));
+        let refused = receive(&mut namespace, node, &request, 0).unwrap_err();
+        assert_eq!(
+            refused.condition.as_deref(),
+            Some(condition::SESSION_LOCK_LOST)
+        );
+    }
+}
