@@ -268,7 +268,8 @@ final class AmqpQueue implements \Countable
      * Jobs that fail again meanwhile stay.
      *
      * @param int<0, max>|null $max No more than so many; null for all.
-     * @param list<non-empty-string> $ids Only the jobs of these ids.
+     * @param list<non-empty-string>|null $ids Only the jobs of these ids, so with an empty list
+     *     none; null for all.
      *
      * @return int<0, max> how many there were
      *
@@ -279,7 +280,7 @@ final class AmqpQueue implements \Countable
      * @throws Exception\RejectedException
      * @throws Exception\UnsupportedException
      */
-    public function retryFailed(?int $max = null, array $ids = []): int
+    public function retryFailed(?int $max = null, ?array $ids = null): int
     {
     }
 
@@ -342,7 +343,8 @@ final class AmqpQueue implements \Countable
      *     consumers: int<0, max>|null,
      *     broker: Broker,
      * } active is ready + delayed + reserved; reserved is delivered and
-     *     not settled; null where the broker does not tell
+     *     not settled; null where the broker does not tell. Not among them on
+     *     RabbitMQ 4.3: jobs of a quorum queue that wait for their next attempt
      *
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException

@@ -13,6 +13,7 @@ use Amqp1\Worker\Handlers;
 use Amqp1\Worker\Interrupted;
 use Amqp1\Worker\JobTimeout;
 use Amqp1\Worker\Log;
+use Amqp1\Worker\ProcessEnd;
 use Amqp1\Worker\Report;
 use Amqp1\Worker\Signals;
 use Amqp1\Worker\StopReason;
@@ -40,6 +41,7 @@ final class Worker
     private readonly Handlers $handlers;
     private readonly Report $report;
     private readonly Signals $signals;
+    private readonly ProcessEnd $processEnd;
 
     private ?Consumer $consumer = null;
     private ?StopReason $stopping = null;
@@ -81,8 +83,12 @@ final class Worker
         $this->handlers = new Handlers($container);
         $this->report = new Report(new Log($logger));
         $this->signals = new Signals();
+        $this->processEnd = new ProcessEnd();
+        if ($handlers !== [] && array_is_list($handlers)) {
+            throw new ConfigException('The handlers are a list: an array of job name => handler is wanted, "*" for all jobs');
+        }
         foreach ($handlers as $name => $handler) {
-            $this->on((string) $name, $handler);
+            $this->handlers->add((string) $name, $handler);
         }
     }
 
@@ -205,8 +211,9 @@ final class Worker
                 (bool) $options->maxJobs && $this->report->counted(Event::JOB_START) >= $options->maxJobs => StopReason::MaxJobs,
                 (bool) $options->maxRuntime && self::now() - $this->started >= $options->maxRuntime
                     => StopReason::MaxRuntime,
-                (bool) $options->memoryLimitMb && memory_get_usage(true) >= $options->memoryLimitMb << 20
-                    => StopReason::MemoryLimit,
+                // Not before the first job: an application that begins above the limit would never do one.
+                (bool) $options->memoryLimitMb && $this->report->counted(Event::JOB_START) > 0
+                    && memory_get_usage(true) >= $options->memoryLimitMb << 20 => StopReason::MemoryLimit,
                 default => null,
             };
             if ($reason !== null) {
@@ -243,6 +250,7 @@ final class Worker
         }
         $started = self::now();
         $error = null;
+        $this->processEnd->expect(fn (Throwable $e) => $this->endedBy($task, $e, self::now() - $started));
         try {
             $this->inHandler = true;
             $this->alarm((int) $this->options->jobTimeout);
@@ -252,6 +260,7 @@ final class Worker
         } finally {
             $this->inHandler = false;
             $this->alarm(0);
+            $this->processEnd->expect(null);
         }
         $this->settle($task, $error, self::now() - $started, match (true) {
             $error === null => $task->ack(...),
@@ -259,6 +268,13 @@ final class Worker
             $this->interrupted => $task->release(...),
             default => static fn () => $task->nack($error),
         });
+    }
+
+    /** The handler ended the process: its job has failed, or it would end the next worker as well, for ever. */
+    private function endedBy(Task $task, Throwable $error, float $seconds): void
+    {
+        $this->stopping ??= StopReason::Stopped;
+        $this->settle($task, $error, $seconds, static fn () => $task->nack($error));
     }
 
     /** A job that nobody has a handler for. */
@@ -406,6 +422,8 @@ final class Worker
                 }
                 break;
             default:
+                // It is not the job that ends the process.
+                $this->processEnd->expect(null);
                 exit(128 + $signal);
         }
     }

@@ -58,7 +58,6 @@ pub fn refine() {
     deny_null(queue, "push", 2);
     deny_null(queue, "schedule", 3);
     deny_null(queue, "pushMany", 1);
-    deny_null(queue, "retryFailed", 1);
     deny_null(consumer, "__construct", 1);
     deny_null(task, "release", 0);
     deny_null(task, "release", 1);

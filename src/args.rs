@@ -71,6 +71,8 @@ parameters! {
     Mixed: DataType::Mixed, nullable: true;
     /// `array`, empty by default. Nullable for ext-php-rs alone, see `arginfo`.
     Options: DataType::Array, nullable: true, default: "[]";
+    /// `?array`, null by default.
+    Ids: DataType::Array, nullable: true;
     /// `iterable`.
     Jobs: DataType::Iterable, nullable: false;
     /// `int`.

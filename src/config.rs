@@ -64,12 +64,7 @@ pub fn load(method: &'static str, configuration: Option<&Zval>) -> Result<amqp1_
 }
 
 fn path_of(method: &'static str, value: &Zval) -> Result<String, Fail> {
-    let parameter = Parameter {
-        method,
-        number: 1,
-        name: "config",
-        expected: "array|string|null",
-    };
+    let parameter = Parameter::of(method, 1, "config", "array|string|null");
     Ok(parameter.text(Some(value))?.into_owned())
 }
 

@@ -47,12 +47,7 @@ impl Consumer {
             let queues = read_queues(METHOD, queues.get())?;
             let input = match options.get() {
                 Some(options) => {
-                    let parameter = Parameter {
-                        method: METHOD,
-                        number: 2,
-                        name: "options",
-                        expected: "array",
-                    };
+                    let parameter = Parameter::of(METHOD, 2, "options", "array");
                     parameter.array(options)?;
                     convert::input(options, &METHOD)?
                 }
@@ -81,12 +76,7 @@ impl Consumer {
         const METHOD: &str = "Consumer::waitTasks()";
         run(|| {
             let consumer = Rc::clone(&self.consumer);
-            let parameter = Parameter {
-                method: METHOD,
-                number: 1,
-                name: "max",
-                expected: "int",
-            };
+            let parameter = Parameter::of(METHOD, 1, "max", "int");
             let max = parameter.int(max.get(), 1..=i64::from(u32::MAX))?;
             let timeout = wait_timeout(METHOD, 2, &consumer, timeout)?;
             let max = usize::try_from(max).unwrap_or(usize::MAX);
@@ -138,12 +128,8 @@ impl Consumer {
 
     /// Keeps something with the session, for whoever takes it next.
     pub fn set_session_state(&self, state: OptionalText<'_>) -> PhpResult<()> {
-        const STATE: Parameter = Parameter {
-            method: "Consumer::setSessionState()",
-            number: 1,
-            name: "state",
-            expected: "?string",
-        };
+        const STATE: Parameter =
+            Parameter::of("Consumer::setSessionState()", 1, "state", "?string");
         run(|| {
             let consumer = Rc::clone(&self.consumer);
             // Any bytes: not to be UTF-8.
@@ -187,13 +173,13 @@ pub fn next(consumer: &amqp1_core::Consumer, timeout: Duration) -> Result<Option
 ///
 /// # Errors
 /// What the handler ended with; the jobs are given back.
-pub fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Delivery>) -> Result<(), Fail> {
+pub fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Rc<Delivery>>) -> Result<(), Fail> {
     if !engine::interrupt_requested() || engine::timed_out() {
         return Ok(());
     }
     let ended = engine::run_interrupt_handlers();
     if ended.is_err() {
-        jobs.into_iter().for_each(Delivery::return_unseen);
+        jobs.into_iter().for_each(|job| job.return_unseen());
     }
     ended
 }
@@ -220,12 +206,7 @@ fn wait_timeout(
     consumer: &amqp1_core::Consumer,
     timeout: OptionalSeconds<'_>,
 ) -> Result<Duration, Fail> {
-    let parameter = Parameter {
-        method,
-        number,
-        name: "timeout",
-        expected: "?float",
-    };
+    let parameter = Parameter::of(method, number, "timeout", "?float");
     match timeout.get() {
         Some(timeout) => parameter.seconds(timeout),
         None => Ok(default_timeout(consumer)),
@@ -244,12 +225,12 @@ fn read_queues(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>
         return Ok(vec![queue]);
     }
     let Some(list) = queues.array() else {
-        let parameter = Parameter {
+        let parameter = Parameter::of(
             method,
-            number: 1,
-            name: "queues",
-            expected: "Amqp1\\AmqpQueue|Amqp1\\Jobs|array|null",
-        };
+            1,
+            "queues",
+            "Amqp1\\AmqpQueue|Amqp1\\Jobs|array|null",
+        );
         return Err(parameter.wrong_type(Some(queues)));
     };
     if list.is_empty() {

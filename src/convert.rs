@@ -278,13 +278,13 @@ pub fn lossy(value: &Zval) -> String {
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
     /// `AmqpQueue::push()`.
-    pub method: &'static str,
+    method: &'static str,
     /// Counted from 1.
-    pub number: u32,
+    number: u32,
     /// Without the dollar.
-    pub name: &'static str,
+    name: &'static str,
     /// As PHP writes it.
-    pub expected: &'static str,
+    expected: &'static str,
 }
 
 impl Display for Parameter {
@@ -294,6 +294,21 @@ impl Display for Parameter {
 }
 
 impl Parameter {
+    /// The parameter `$name` of a method: its number, and its type as PHP writes it.
+    pub const fn of(
+        method: &'static str,
+        number: u32,
+        name: &'static str,
+        expected: &'static str,
+    ) -> Self {
+        Self {
+            method,
+            number,
+            name,
+            expected,
+        }
+    }
+
     /// PHP's `TypeError` for this parameter.
     pub fn wrong_type(&self, value: Option<&Zval>) -> Fail {
         let Self {

@@ -39,12 +39,7 @@ impl Jobs {
     }
 
     fn queue(&self, method: &'static str, pipeline: Text<'_>) -> Result<AmqpQueue, Fail> {
-        let parameter = Parameter {
-            method,
-            number: 1,
-            name: "pipeline",
-            expected: "string",
-        };
+        let parameter = Parameter::of(method, 1, "pipeline", "string");
         let name = parameter.text(pipeline.get())?;
         let queue = self.jobs.queue(&name);
         Ok(queue.map_err(|error| error.context(method))?.into())
@@ -57,12 +52,7 @@ impl Jobs {
         paused: bool,
     ) -> Result<(), Fail> {
         let names = pipelines.iter().zip(1..).map(|(pipeline, number)| {
-            let parameter = Parameter {
-                method,
-                number,
-                name: "pipelines",
-                expected: "string",
-            };
+            let parameter = Parameter::of(method, number, "pipelines", "string");
             parameter.text(pipeline.get())
         });
         let names = names.collect::<Result<Vec<_>, _>>()?;

@@ -1,5 +1,6 @@
 //! `Amqp1\AmqpQueue`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use amqp1_core::queue::{BrokerInfo, QueueStats};
@@ -11,7 +12,7 @@ use ext_php_rs::types::ZendHashTable;
 use ext_php_rs::zend::ce;
 
 use crate::args::{
-    Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
+    Ids, Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
     NO_OPTIONS,
 };
 use crate::boundary::{run, Fail};
@@ -56,12 +57,17 @@ impl AmqpQueue {
 }
 
 const PUSH: &str = "AmqpQueue::push()";
-const NAME: Parameter = Parameter {
-    method: PUSH,
-    number: 1,
-    name: "name",
-    expected: "string",
-};
+
+/// The name of a job, a method's first parameter.
+fn job_name<'a>(method: &'static str, given: Text<'a>) -> Result<Cow<'a, str>, Fail> {
+    let name = Parameter::of(method, 1, "name", "string").text(given.get())?;
+    if name.is_empty() {
+        return Err(Fail::config(format!(
+            "{method}: the job's name must not be empty"
+        )));
+    }
+    Ok(name)
+}
 
 #[php_impl]
 impl AmqpQueue {
@@ -73,22 +79,18 @@ impl AmqpQueue {
         options: Options<'_>,
     ) -> PhpResult<Self> {
         const METHOD: &str = "AmqpQueue::__construct()";
-        let parameter = |number, name, expected| Parameter {
-            method: METHOD,
-            number,
-            name,
-            expected,
-        };
         run(|| {
-            let dsn = parameter(1, "dsn", "string").text(dsn.get())?;
+            let dsn = Parameter::of(METHOD, 1, "dsn", "string").text(dsn.get())?;
             let queue = match queue.get() {
-                Some(queue) => Some(parameter(2, "queue", "?string").text(Some(queue))?),
+                Some(queue) => {
+                    Some(Parameter::of(METHOD, 2, "queue", "?string").text(Some(queue))?)
+                }
                 None => None,
             };
             let mut token = None;
             let input = match options.get() {
                 Some(options) => {
-                    let array = parameter(3, "options", "array").array(options)?;
+                    let array = Parameter::of(METHOD, 3, "options", "array").array(options)?;
                     if let Some(given) = array.get(token::OPTION) {
                         token = token::read(given, METHOD)?;
                     }
@@ -116,20 +118,10 @@ impl AmqpQueue {
         options: Options<'_>,
     ) -> PhpResult<String> {
         run(|| {
-            let name = NAME.text(name.get())?;
-            if name.is_empty() {
-                return Err(Fail::config(format!(
-                    "{PUSH}: the job's name must not be empty"
-                )));
-            }
+            let name = job_name(PUSH, name)?;
             let mut job_options = JobOptions::default();
             if let Some(options) = options.get() {
-                let parameter = Parameter {
-                    method: PUSH,
-                    number: 3,
-                    name: "options",
-                    expected: "array",
-                };
+                let parameter = Parameter::of(PUSH, 3, "options", "array");
                 read_options(parameter.array(options)?, &PUSH, &mut job_options)?;
             }
             let body = Body::read(payload.get(), &PUSH)?;
@@ -160,20 +152,9 @@ impl AmqpQueue {
         options: Options<'_>,
     ) -> PhpResult<String> {
         const METHOD: &str = "AmqpQueue::schedule()";
-        let parameter = |number, name, expected| Parameter {
-            method: METHOD,
-            number,
-            name,
-            expected,
-        };
         run(|| {
-            let name = parameter(1, "name", "string").text(name.get())?;
-            if name.is_empty() {
-                return Err(Fail::config(format!(
-                    "{METHOD}: the job's name must not be empty"
-                )));
-            }
-            let when = parameter(3, "delay", "DateTimeInterface|int|float");
+            let name = job_name(METHOD, name)?;
+            let when = Parameter::of(METHOD, 3, "delay", "DateTimeInterface|int|float");
             let delay = match delay.get() {
                 Some(delay) if delay.is_object() || delay.is_scalar() => {
                     convert::delay(delay, &when)?
@@ -182,7 +163,7 @@ impl AmqpQueue {
             };
             let mut job_options = JobOptions::default();
             if let Some(options) = options.get() {
-                let array = parameter(4, "options", "array").array(options)?;
+                let array = Parameter::of(METHOD, 4, "options", "array").array(options)?;
                 read_options(array, &METHOD, &mut job_options)?;
             }
             if job_options.delay.is_some() {
@@ -204,12 +185,7 @@ impl AmqpQueue {
 
     /// Takes a scheduled job back; false when it is not there any more.
     pub fn cancel(&self, scheduled: Text<'_>) -> PhpResult<bool> {
-        const SCHEDULED: Parameter = Parameter {
-            method: "AmqpQueue::cancel()",
-            number: 1,
-            name: "scheduled",
-            expected: "string",
-        };
+        const SCHEDULED: Parameter = Parameter::of("AmqpQueue::cancel()", 1, "scheduled", "string");
         run(|| {
             let scheduled = SCHEDULED.text(scheduled.get())?;
             self.blocking(|queue, wait| queue.cancel(&scheduled, wait))
@@ -224,13 +200,7 @@ impl AmqpQueue {
             let patience = match timeout.get() {
                 None => Duration::ZERO,
                 Some(timeout) if timeout.is_null() => Duration::MAX,
-                Some(timeout) => Parameter {
-                    method: METHOD,
-                    number: 1,
-                    name: "timeout",
-                    expected: "?float",
-                }
-                .seconds(timeout)?,
+                Some(timeout) => Parameter::of(METHOD, 1, "timeout", "?float").seconds(timeout)?,
             };
             let queue = self.handle();
             let timeout = patience.saturating_add(queue.timeout());
@@ -251,34 +221,28 @@ impl AmqpQueue {
     }
 
     /// Moves jobs from the failed queue back; how many there were.
-    #[php(defaults(ids = Omitted))]
-    pub fn retry_failed(&self, max: OptionalInt<'_>, ids: Options<'_>) -> PhpResult<i64> {
+    pub fn retry_failed(&self, max: OptionalInt<'_>, ids: Ids<'_>) -> PhpResult<i64> {
         const METHOD: &str = "AmqpQueue::retryFailed()";
-        let parameter = |number, name, expected| Parameter {
-            method: METHOD,
-            number,
-            name,
-            expected,
-        };
         run(|| {
             let max = match max.get() {
                 Some(max) => {
-                    let max = parameter(1, "max", "?int").int(Some(max), 0..=i64::MAX)?;
+                    let max =
+                        Parameter::of(METHOD, 1, "max", "?int").int(Some(max), 0..=i64::MAX)?;
                     Some(max.unsigned_abs())
                 }
                 None => None,
             };
             let ids = match ids.get() {
-                Some(ids) => entries(parameter(2, "ids", "array").array(ids)?)
+                Some(ids) => entries(Parameter::of(METHOD, 2, "ids", "?array").array(ids)?)
                     .enumerate()
                     .map(|(at, (_, id))| {
                         let path = format_args!("{METHOD}: id #{at}").to_string();
-                        Ok(convert::not_empty(id, &path)?.into_owned())
+                        Ok(Some(convert::not_empty(id, &path)?.into_owned()))
                     })
-                    .collect::<Result<Vec<_>, Fail>>()?,
-                None => Vec::new(),
+                    .collect::<Result<Option<Vec<_>>, Fail>>()?,
+                None => None,
             };
-            self.blocking(|queue, wait| queue.retry_failed(max, &ids, wait))
+            self.blocking(|queue, wait| queue.retry_failed(max, ids.as_deref(), wait))
                 .map(integer)
         })
     }

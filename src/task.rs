@@ -52,10 +52,8 @@ impl IntoZval for Bytes {
 
 impl Task {
     /// A task for PHP.
-    pub fn new(delivery: Delivery) -> Self {
-        Self {
-            delivery: Rc::new(delivery),
-        }
+    pub fn new(delivery: Rc<Delivery>) -> Self {
+        Self { delivery }
     }
 
     fn settle(
@@ -67,12 +65,7 @@ impl Task {
     }
 
     fn header(&self, name: Text<'_>, method: &'static str) -> Result<Option<&[String]>, Fail> {
-        let parameter = Parameter {
-            method,
-            number: 1,
-            name: "name",
-            expected: "string",
-        };
+        let parameter = Parameter::of(method, 1, "name", "string");
         let name = parameter.text(name.get())?;
         let mut headers = self.delivery.headers().iter();
         Ok(headers
@@ -251,26 +244,16 @@ impl Task {
                 None => None,
                 Some(error) if convert::is_throwable(error) => Some(convert::failure(error)?),
                 Some(error) => Some(Failure {
-                    message: Parameter {
-                        method: METHOD,
-                        number: 1,
-                        name: "error",
-                        expected: "Stringable|Throwable|string|null",
-                    }
-                    .text(Some(error))?
-                    .into_owned(),
+                    message: Parameter::of(METHOD, 1, "error", "Stringable|Throwable|string|null")
+                        .text(Some(error))?
+                        .into_owned(),
                     exception: None,
                 }),
             };
             let requeue = match requeue.get() {
                 None => None,
                 Some(requeue) => {
-                    let parameter = Parameter {
-                        method: METHOD,
-                        number: 2,
-                        name: "requeue",
-                        expected: "?bool",
-                    };
+                    let parameter = Parameter::of(METHOD, 2, "requeue", "?bool");
                     Some(parameter.bool(requeue)?)
                 }
             };
@@ -284,23 +267,12 @@ impl Task {
         const METHOD: &str = "Task::release()";
         run(|| {
             let delay = match delay.get() {
-                Some(delay) => Parameter {
-                    method: METHOD,
-                    number: 1,
-                    name: "delay",
-                    expected: "int|float",
-                }
-                .seconds(delay)?,
+                Some(delay) => Parameter::of(METHOD, 1, "delay", "int|float").seconds(delay)?,
                 None => Duration::ZERO,
             };
             let headers = match headers.get() {
                 Some(headers) => {
-                    let parameter = Parameter {
-                        method: METHOD,
-                        number: 2,
-                        name: "headers",
-                        expected: "array",
-                    };
+                    let parameter = Parameter::of(METHOD, 2, "headers", "array");
                     read_headers(parameter.array(headers)?, &METHOD)?
                 }
                 None => Vec::new(),
@@ -312,15 +284,11 @@ impl Task {
     /// To the failed queue, whatever the policy says.
     pub fn dead_letter(&self, reason: Reason<'_>, description: OptionalText<'_>) -> PhpResult<()> {
         const METHOD: &str = "Task::deadLetter()";
-        let parameter = |number, name, expected| Parameter {
-            method: METHOD,
-            number,
-            name,
-            expected,
-        };
         run(|| {
             let description = match description.get() {
-                Some(text) => Some(parameter(2, "description", "?string").text(Some(text))?),
+                Some(text) => {
+                    Some(Parameter::of(METHOD, 2, "description", "?string").text(Some(text))?)
+                }
                 None => None,
             };
             let (reason, failure) = match reason.get() {
@@ -328,7 +296,7 @@ impl Task {
                     (String::from("failed"), Some(convert::failure(error)?))
                 }
                 text => {
-                    let text = parameter(1, "reason", "Throwable|string").text(text)?;
+                    let text = Parameter::of(METHOD, 1, "reason", "Throwable|string").text(text)?;
                     (text.into_owned(), None)
                 }
             };

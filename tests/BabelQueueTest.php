@@ -127,6 +127,9 @@ final class BabelQueueTest extends ContractTestCase
         $queue = new AmqpQueue('amqp://127.0.0.1:1', 'orders', ['format' => 'babelqueue', 'redial_timeout' => 0]);
         $this->thrown(SerializationException::class, static fn () => $queue->push(self::URN, 'text'));
         $this->thrown(ConfigException::class, static fn () => $queue->push(self::URN, [], ['id' => 'mine']));
+        // Consumers would not accept it: missing_urn.
+        $blank = $this->thrown(ConfigException::class, static fn () => $queue->push(" \t", []));
+        self::assertStringContainsString("the job's name is blank", $blank->getMessage());
     }
 
     /** @dataProvider brokers */

@@ -43,6 +43,7 @@ final class CommandLineTest extends TestCase
             'no name' => [['push', '--dsn', 'embedded://'], 'The job\'s name is missing'],
             'two names' => [['push', 'a', 'b', '--dsn', 'embedded://'], 'Too many arguments: b'],
             'JSON' => [['push', 'a', '--payload', '{x', '--dsn', 'embedded://', '-Q', 'q'], '--payload is not JSON (Syntax error); --text'],
+            'a number that PHP would round' => [['push', 'a', '-p{"id": [12345678901234567890]}', '--dsn', 'embedded://', '-Q', 'q'], 'put it in quotes'],
             'two payloads' => [['push', 'a', '-p1', '--text', '2', '--dsn', 'embedded://', '-Q', 'q'], 'exclude each other'],
             'no such payload' => [['push', 'a', '-p@/nowhere/x', '--dsn', 'embedded://', '-Q', 'q'], '/nowhere/x cannot be read'],
             'header' => [['push', 'a', '-H', 'tenant', '--dsn', 'embedded://', '-Q', 'q'], '--header is NAME=VALUE, not "tenant"'],
@@ -114,10 +115,36 @@ final class CommandLineTest extends TestCase
         self::assertSame("a\n\tb c", Output::printable("a\n\tb\ec", true));
     }
 
+    public function testAResultThatCannotBeWrittenIsAFailureUnlessNobodyReadsIt(): void
+    {
+        $command = implode(' ', array_map('escapeshellarg', Cli::command('help')));
+        $full = Child::command(['sh', '-c', "$command >/dev/full"]);
+        self::assertSame(1, $full->wait(20), $full->output());
+        self::assertStringContainsString('cannot be written: No space left on device', $full->output());
+        self::assertStringNotContainsString('.php', $full->output());
+        foreach (["$command >&-", "{ $command; echo $? >&2; } | true"] as $line) {
+            $gone = Child::command(['sh', '-c', $line]);
+            self::assertSame(0, $gone->wait(20), $gone->output());
+            self::assertContains(trim($gone->output()), ['', '0']);
+        }
+    }
+
+    public function testAPipeThatDoesNotBlockGetsAllOfIt(): void
+    {
+        $file = tempnam(sys_get_temp_dir(), 'amqp1-test-');
+        $pipe = popen('sleep 0.2; cat > ' . escapeshellarg($file), 'w');
+        stream_set_blocking($pipe, false);
+        (new Output($pipe, STDERR))->line($text = str_repeat('0123456789', 50_000));
+        pclose($pipe);
+        self::assertSame($text . "\n", file_get_contents($file));
+        unlink($file);
+    }
+
     public function testSuggestions(): void
     {
         self::assertSame(': did you mean "--force"?', Suggestion::for('forse', ['force', 'all'], '--'));
         self::assertSame('', Suggestion::for('banana', ['force', 'all']));
+        self::assertSame(': did you mean "2024"?', Suggestion::for('2025', array_keys(['2024' => 1])), 'a pipeline may be a number');
     }
 
     public function testWithoutTheExtensionItSaysSo(): void

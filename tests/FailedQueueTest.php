@@ -62,6 +62,7 @@ final class FailedQueueTest extends ContractTestCase
         $queue = $this->queue($broker);
         $ids = $this->bury($queue, 6);
 
+        self::assertSame(0, $queue->retryFailed(null, []), 'no ids are no jobs');
         self::assertSame(2, $queue->retryFailed(null, [$ids[4], 'no-such-job', $ids[1]]));
         $this->assertIds([$ids[1], $ids[4]], $queue);
         // The others are where they were, and no attempt is counted.
@@ -114,6 +115,27 @@ final class FailedQueueTest extends ContractTestCase
         self::assertSame(300, $queue->retryFailed());
         $child->waitFor('done', 30);
         $this->assertJobs(300, $queue->failed());
+    }
+
+    /**
+     * On a host whose clock is ahead: of a failure that is still to come nobody knows whether it is new.
+     *
+     * @dataProvider everyRabbitMq
+     */
+    #[DataProvider('everyRabbitMq')]
+    public function testAJobThatFailedInTheFutureIsMovedOnce(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        $failed = $this->queue($broker, ['format' => 'raw', 'failed_queue' => 'none'], $queue->failed()->getName());
+        foreach (['ahead-1' => 'x', 'ahead-2' => 'y', 'ahead-1 ' => 'again'] as $id => $payload) {
+            $failed->push('job', ['header' => ['rr_id' => trim($id), 'rr_job' => 'job', 'dead_letter' => [
+                'reason' => 'failed', 'failed_at' => (time() + 600) * 1000, 'original_queue' => $queue->getName(), 'attempts' => 1,
+            ]], 'body' => $payload]);
+        }
+
+        self::assertSame(2, $queue->retryFailed());
+        $this->assertIds(['ahead-1', 'ahead-2'], $queue);
+        self::assertSame('again', $this->take($failed)->getPayload(), 'it has failed again meanwhile');
     }
 
     /** @dataProvider networked */

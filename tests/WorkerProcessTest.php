@@ -118,7 +118,59 @@ final class WorkerProcessTest extends ContractTestCase
         $worker->signal(SIGTERM);
 
         self::assertSame(128 + SIGTERM, $worker->wait(10), $worker->output());
-        self::assertSame('deaf', $this->next($this->consumer($queue))->getName(), 'the job comes again');
+        $again = $this->next($this->consumer($queue));
+        self::assertSame(['deaf', 1], [$again->getName(), $again->getAttempts()], 'the job comes again, and has not failed');
+    }
+
+    /** @return array<string, array{string, string, int, string}> */
+    public static function endings(): array
+    {
+        $endings = [
+            'exit' => ['exit(7);', 7, 'The handler ended the process'],
+            'memory' => ['ini_set("memory_limit", "64M"); for ($all = [];;) { $all[] = str_repeat("x", 1 << 20); }', 255, 'Allowed memory size'],
+        ];
+        $cases = [];
+        foreach (self::networked() as [$broker]) {
+            foreach ($endings as $name => $ending) {
+                $cases["$name, $broker"] = [$broker, ...$ending];
+            }
+        }
+
+        return $cases;
+    }
+
+    /**
+     * Or it would end each worker that takes it, for ever.
+     *
+     * @dataProvider endings
+     */
+    #[DataProvider('endings')]
+    public function testAJobWhoseHandlerEndsTheProcessHasFailed(string $broker, string $how, int $code, string $error): void
+    {
+        $ends = str_replace("'quick' =>", "'ends' => function () { echo \"begin\\n\"; $how },\n 'quick' =>", self::WORKER);
+        $options = ['maxAttempts' => 2, 'backoff' => 0, 'stopWhenEmpty' => true, 'reserveTimeout' => 2];
+        [$worker, $queue] = $this->start($broker, $options, ['ends' => null], $ends);
+        self::assertSame($code, $worker->wait(20), $worker->output());
+        self::assertStringContainsString("begin\n", $worker->output());
+        self::assertStringContainsString("event job.retry\n", $worker->output());
+
+        $second = Child::php($ends, [$this->broker($broker)->dsn, $queue->getName(), (string) json_encode($options)]);
+        self::assertSame($code, $second->wait(20), $second->output());
+        self::assertStringContainsString("event job.dead_letter\n", $second->output());
+        $failure = $this->take($queue->failed())->getFailure();
+        self::assertSame(['Amqp1\Worker\ProcessEnded', 2], [$failure['exception'], $failure['attempts']]);
+        self::assertStringContainsString($error, $failure['error']);
+    }
+
+    public function testAProcessThatAHandlerForksMayEndAsItLikes(): void
+    {
+        $forks = str_replace("'quick' =>", "'forks' => function () { if (pcntl_fork() === 0) { exit(3); } pcntl_wait(\$s); echo pcntl_wexitstatus(\$s), \" ended\\n\"; },\n 'quick' =>", self::WORKER);
+        [$worker] = $this->start('program', ['maxJobs' => 1], ['forks' => null], $forks);
+
+        self::assertSame(0, $worker->wait(20), $worker->output());
+        self::assertStringContainsString("3 ended\n", $worker->output());
+        self::assertSame([1, 1], $this->end($worker, 'jobs', 'acked'));
+        self::assertStringNotContainsString('failed at attempt', $worker->output());
     }
 
     public function testSignalHandlersArePutBack(): void

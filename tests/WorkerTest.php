@@ -10,9 +10,14 @@ use Amqp1\Exception\ConnectionException;
 use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Task;
 use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\WorkerHandlers\AbstractHandler;
 use Amqp1\Tests\Support\WorkerHandlers\Container;
+use Amqp1\Tests\Support\WorkerHandlers\GreedyHandler;
 use Amqp1\Tests\Support\WorkerHandlers\Handles;
+use Amqp1\Tests\Support\WorkerHandlers\HiddenHandler;
 use Amqp1\Tests\Support\WorkerHandlers\Invoked;
+use Amqp1\Tests\Support\WorkerHandlers\MagicHandler;
+use Amqp1\Tests\Support\WorkerHandlers\NeedyHandler;
 use Amqp1\Tests\Support\WorkerHandlers\NoHandler;
 use Amqp1\Worker;
 use Amqp1\Worker\Event;
@@ -238,7 +243,7 @@ final class WorkerTest extends ContractTestCase
         self::assertCount(23, $queue, 'what was buffered is back');
 
         $summary = $run(['memoryLimitMb' => 1]);
-        self::assertSame([StopReason::MemoryLimit, 0], [$summary->reason, $summary->jobs]);
+        self::assertSame([StopReason::MemoryLimit, 1], [$summary->reason, $summary->jobs], 'each process does one, whatever it begins with');
 
         $start = hrtime(true);
         $summary = $run(['maxRuntime' => 0.4], static fn () => usleep(150_000));
@@ -399,11 +404,28 @@ final class WorkerTest extends ContractTestCase
             'has neither __invoke() nor handle()' => new NoHandler(),
             NoHandler::class . ' has neither' => NoHandler::class,
             'an array that cannot be called' => [NoHandler::class, 'missing'],
+            'an array that cannot be called ' => [HiddenHandler::class, 'handle'],
+            HiddenHandler::class . ' has neither' => new HiddenHandler(),
+            AbstractHandler::class . ' cannot be made' => AbstractHandler::class,
+            'the constructor of ' . NeedyHandler::class . ' wants arguments' => NeedyHandler::class,
+            'the constructor of ' . NeedyHandler::class . ' wants' => [NeedyHandler::class, 'handle'],
+            'more arguments than the task' => static fn (Task $task, string $more) => null,
+            'more arguments' => 'str_replace',
+            'more arguments than' => [GreedyHandler::class, 'handle'],
+            'more arguments than the' => GreedyHandler::class,
+            'more arguments than the task,' => new GreedyHandler(),
         ] as $message => $handler) {
             $thrown = $this->thrown(ConfigException::class, static fn () => new Worker($queue, ['job' => $handler]));
-            self::assertStringContainsString($message, $thrown->getMessage());
+            self::assertStringContainsString(trim($message), $thrown->getMessage());
             self::assertStringContainsString('"job"', $thrown->getMessage());
         }
+        // A container may know what the class wants; methods by __call() cannot be looked at.
+        new Worker($queue, ['job' => NeedyHandler::class], [], null, static fn () => new NeedyHandler('x'));
+        new Worker($queue, ['job' => [new MagicHandler(), 'anything']]);
+        $list = $this->thrown(ConfigException::class, static fn () => new Worker($queue, [static fn () => null]));
+        self::assertStringContainsString('job name => handler', $list->getMessage());
+        $null = $this->thrown(ConfigException::class, static fn () => new Worker($queue, ['job' => null]));
+        self::assertStringContainsString('"job" cannot be used: it is null', $null->getMessage());
         self::assertStringContainsString('no handler', $this->thrown(ConfigException::class, static fn () => (new Worker($queue))->run())->getMessage());
         $event = $this->thrown(ConfigException::class, static fn () => (new Worker($queue))->listen('job.acked', 'strlen'));
         self::assertStringContainsString('did you mean "job.ack"?', $event->getMessage());

@@ -60,7 +60,8 @@ final class Application
     /** Of an error in the application's own files, where it is. */
     private static function place(Throwable $e): string
     {
-        return $e instanceof UsageError || $e instanceof NotFound || $e instanceof ExceptionInterface
+        return $e instanceof UsageError || $e instanceof NotFound || $e instanceof OutputError
+            || $e instanceof ExceptionInterface
             ? '' : ' (' . $e::class . " in {$e->getFile()}:{$e->getLine()})";
     }
 

@@ -13,6 +13,12 @@ use Throwable;
  */
 final class Output
 {
+    /** EBADF and EPIPE: there is nobody who would read it. */
+    private const NO_READER = [9, 32];
+
+    /** Seconds that a full pipe is waited for. */
+    private const WAITS = 60;
+
     /**
      * @param resource $results
      * @param resource $notes
@@ -25,9 +31,41 @@ final class Output
     ) {
     }
 
+    /** @throws OutputError the result cannot be written, as on a disk that is full */
     public function line(string $text = ''): void
     {
-        @fwrite($this->results, $text . "\n");
+        $problem = self::write($this->results, $text . "\n");
+        if ($problem !== null) {
+            throw new OutputError("What was asked for is done, but its result cannot be written: $problem");
+        }
+    }
+
+    /**
+     * All of it, also to a stream that does not block.
+     *
+     * @param resource $stream
+     *
+     * @return string|null why not, unless there is no reader
+     */
+    private static function write($stream, string $text): ?string
+    {
+        for ($waits = 0; $text !== '' && $waits < self::WAITS;) {
+            error_clear_last();
+            $written = @fwrite($stream, $text);
+            $error = error_get_last()['message'] ?? null;
+            if ($error !== null) {
+                return preg_match('/errno=(\d+) (.*)/', $error, $found) === 1
+                    ? (in_array((int) $found[1], self::NO_READER, true) ? null : $found[2]) : $error;
+            }
+            if ((int) $written === 0) {
+                [$read, $write, $except] = [null, [$stream], null];
+                @stream_select($read, $write, $except, 1);
+                $waits++;
+            }
+            $text = substr($text, (int) $written);
+        }
+
+        return $text === '' ? null : 'nobody reads it';
     }
 
     /** One JSON document. */
@@ -47,7 +85,7 @@ final class Output
 
     public function error(string $text): void
     {
-        @fwrite($this->notes, $text . "\n");
+        self::write($this->notes, $text . "\n");
     }
 
     /**

@@ -74,12 +74,19 @@ final class PushCommand extends Command
         if (!$input->has('payload')) {
             return null;
         }
+        $json = self::read((string) $input->string('payload'));
         try {
             // Objects stay objects: {} would become [].
-            return json_decode(self::read((string) $input->string('payload')), false, 512, JSON_THROW_ON_ERROR);
+            $payload = json_decode($json, false, 512, JSON_THROW_ON_ERROR);
+            $exact = json_decode($json, false, 512, JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING);
         } catch (\JsonException $e) {
             throw new UsageError("--payload is not JSON ({$e->getMessage()}); --text sends a text as it is");
         }
+        if (json_encode($payload) !== json_encode($exact)) {
+            throw new UsageError('--payload has a whole number that is too large for PHP and would be rounded: put it in quotes');
+        }
+
+        return $payload;
     }
 
     private static function read(string $value): string

@@ -8,7 +8,7 @@ namespace Amqp1\Command;
 final class Suggestion
 {
     /**
-     * @param list<string> $known
+     * @param list<string|int> $known names that are numbers are ints as keys of an array
      *
      * @return string ": did you mean …?", or nothing when none is near
      */
@@ -16,7 +16,7 @@ final class Suggestion
     {
         $nearest = null;
         $least = max(1, intdiv(strlen($unknown), 3)) + 1;
-        foreach ($known as $name) {
+        foreach (array_map('strval', $known) as $name) {
             // "fail" is meant for "failed:list", however much is missing.
             $distance = strlen($unknown) >= 3 && str_starts_with($name, $unknown)
                 ? 1 : levenshtein(strtolower($unknown), strtolower($name));

@@ -99,20 +99,52 @@ final class Handlers
     private function check(string $name, mixed $handler): void
     {
         $problem = match (true) {
-            $handler instanceof Closure => null,
             is_object($handler) => self::method($handler) === null
-                ? get_debug_type($handler) . ' has neither __invoke() nor handle()' : null,
-            is_array($handler) => self::isPair($handler) || is_callable($handler) ? null : 'it is an array that cannot be called',
+                ? get_debug_type($handler) . ' has neither __invoke() nor handle()' : self::arguments($handler),
+            is_array($handler) && self::isPair($handler) => $this->creation($handler[0]) ?? self::arguments($handler),
+            is_array($handler) => is_callable($handler) ? self::arguments($handler) : 'it is an array that cannot be called',
             !is_string($handler) => 'it is ' . get_debug_type($handler),
             // The container may know it by another name than a class's.
             $this->make !== null => null,
-            class_exists($handler) => self::method($handler) === null ? "$handler has neither __invoke() nor handle()" : null,
-            is_callable($handler) => null,
+            class_exists($handler) => self::method($handler) === null ? "$handler has neither __invoke() nor handle()"
+                : $this->creation($handler) ?? self::arguments([$handler, self::method($handler)]),
+            is_callable($handler) => self::arguments($handler),
             default => "there is no class and no function \"$handler\" (is its autoloader loaded?)",
         };
         if ($problem !== null) {
             throw new ConfigException("The handler of \"$name\" cannot be used: $problem");
         }
+    }
+
+    /** Why a class cannot be made without a container. */
+    private function creation(string $class): ?string
+    {
+        $reflection = new \ReflectionClass($class);
+
+        return match (true) {
+            $this->make !== null => null,
+            !$reflection->isInstantiable() => "$class cannot be made with new",
+            (int) $reflection->getConstructor()?->getNumberOfRequiredParameters() > 0
+                => "the constructor of $class wants arguments: give an object, or the worker a container",
+            default => null,
+        };
+    }
+
+    /** It is given the task, and nothing else. */
+    private static function arguments(mixed $handler): ?string
+    {
+        if (is_object($handler) && !$handler instanceof Closure) {
+            $handler = [$handler, (string) self::method($handler)];
+        }
+        $method = is_string($handler) && str_contains($handler, '::') ? explode('::', $handler, 2) : $handler;
+        if (is_array($method) && !method_exists($method[0], $method[1])) {
+            // By __call() or __callStatic().
+            return null;
+        }
+        $reflection = is_array($method) ? new \ReflectionMethod($method[0], $method[1]) : new \ReflectionFunction($method);
+
+        return $reflection->getNumberOfRequiredParameters() > 1
+            ? 'it wants more arguments than the task, which is all that it is given' : null;
     }
 
     private function resolve(mixed $handler): callable
@@ -142,15 +174,20 @@ final class Handlers
     private static function isPair(array $handler): bool
     {
         return array_keys($handler) === [0, 1] && is_string($handler[0]) && is_string($handler[1])
-            && method_exists($handler[0], $handler[1]) && !(new \ReflectionMethod($handler[0], $handler[1]))->isStatic();
+            && self::isPublic($handler[0], $handler[1]) && !(new \ReflectionMethod($handler[0], $handler[1]))->isStatic();
     }
 
     private static function method(object|string $handler): ?string
     {
         return match (true) {
-            method_exists($handler, '__invoke') => '__invoke',
-            method_exists($handler, 'handle') => 'handle',
+            self::isPublic($handler, '__invoke') => '__invoke',
+            self::isPublic($handler, 'handle') => 'handle',
             default => null,
         };
+    }
+
+    private static function isPublic(object|string $class, string $method): bool
+    {
+        return method_exists($class, $method) && (new \ReflectionMethod($class, $method))->isPublic();
     }
 }

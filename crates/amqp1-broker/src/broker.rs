@@ -1,6 +1,5 @@
 //! The broker: its state behind one lock, and what can be asked of it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +15,8 @@ use crate::model::queue::QueueCounts;
 use crate::model::store::{ConnectionId, Policy, Store};
 use crate::servicebus;
 use crate::servicebus::settings::{QueueSettings, TopicSettings};
+use crate::transport;
+use crate::wakers::Wakers;
 use crate::{Error, Options, Tls};
 
 /// A small AMQP 1.0 broker. Clones are the same broker; its messages live in memory and end with
@@ -49,32 +50,26 @@ pub(crate) struct Shared {
 /// What the lock guards.
 pub(crate) struct State {
     pub(crate) store: Store,
-    wakers: HashMap<ConnectionId, Arc<Notify>>,
+    wakers: Wakers,
 }
 
 impl State {
     /// Registers a connection with what wakes its task.
     pub(crate) fn connect(&mut self, waker: Arc<Notify>) -> ConnectionId {
         let id = self.store.connect();
-        self.wakers.insert(id, waker);
+        self.wakers.add(id, waker);
         id
     }
 
     pub(crate) fn disconnect(&mut self, id: ConnectionId, now: u64) {
-        self.wakers.remove(&id);
+        self.wakers.remove(id);
         self.store.disconnect(id, now);
     }
 
     /// Gives out messages, and wakes the other connections that have something to do now.
     pub(crate) fn dispatch(&mut self, now: u64, own: Option<ConnectionId>) {
         self.store.dispatch(now);
-        for id in self.store.take_woken() {
-            if own != Some(id) {
-                if let Some(waker) = self.wakers.get(&id) {
-                    waker.notify_one();
-                }
-            }
-        }
+        self.wakers.wake(self.store.take_woken(), own);
     }
 }
 
@@ -86,7 +81,7 @@ impl Shared {
         };
         let state = State {
             store: Store::new(policy),
-            wakers: HashMap::new(),
+            wakers: Wakers::default(),
         };
         Self {
             container_id,
@@ -107,9 +102,7 @@ impl Shared {
 
     fn shut_down(&self) {
         self.is_shut_down.store(true, Ordering::Release);
-        for waker in self.lock().wakers.values() {
-            waker.notify_one();
-        }
+        self.lock().wakers.wake_all();
     }
 }
 
@@ -164,10 +157,12 @@ impl Broker {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match &self.dialect {
-            Dialect::Standard(shared) => Connection::new(shared.clone()).run(stream).await,
+            Dialect::Standard(shared) => {
+                transport::run(Connection::new(shared.clone()), stream).await
+            }
             Dialect::ServiceBus(shared) => {
                 let connection = servicebus::Connection::new(shared.clone());
-                connection.run(stream).await
+                transport::run(connection, stream).await
             }
         }
     }
@@ -291,11 +286,26 @@ impl Broker {
     /// # Errors
     /// A sentence that says which line is wrong; nothing is added then.
     pub fn inject(&self, faults: &str) -> Result<(), String> {
+        self.with_faults(|state| state.inject(faults))
+    }
+
+    /// The same in the place of the faults that wait.
+    ///
+    /// # Errors
+    /// A sentence that says which line is wrong; those that wait stay then.
+    pub fn replace_faults(&self, faults: &str) -> Result<(), String> {
+        self.with_faults(|state| state.replace_faults(faults))
+    }
+
+    fn with_faults(
+        &self,
+        change: impl FnOnce(&mut servicebus::shared::State) -> Result<(), String>,
+    ) -> Result<(), String> {
         let Dialect::ServiceBus(shared) = &self.dialect else {
             return Err("faults are for the Service Bus dialect".to_owned());
         };
         let mut state = shared.lock();
-        state.inject(faults)?;
+        change(&mut state)?;
         state.dispatch(now(), None);
         Ok(())
     }

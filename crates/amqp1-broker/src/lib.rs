@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod amqp;
 mod broker;
 mod connection;
 mod error;
@@ -31,6 +32,7 @@ mod options;
 pub mod servicebus;
 mod tls;
 mod transport;
+mod wakers;
 mod wire;
 
 pub use broker::Broker;

@@ -2,17 +2,16 @@
 //! its engine has due.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::amqp::endpoint::{Endpoint, Stage};
 use crate::broker::now;
 use crate::wire::frame;
-use crate::Error;
+use crate::{Error, Options};
 
 /// Octets in the write buffer from which no more messages are added to it.
 pub(crate) const OUT_ROOM: usize = 256 * 1024;
@@ -28,42 +27,27 @@ const MAX_SLEEP: Duration = Duration::from_secs(60);
 /// In place of a time that no clock reaches.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How far a connection is, as far as its timers care.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Before the peer's open.
-    Handshake,
-    Open,
-    /// The broker has sent its close, the peer not yet.
-    Closing,
-    /// What is written is sent, then the stream ends.
-    Ended,
-}
-
 /// A connection's protocol without the stream: octets go in, octets come out.
 pub(crate) trait Engine {
     /// Takes what was read, does what is due, and writes what there is to say.
     fn turn(&mut self, input: &mut BytesMut);
-    /// What is to be written.
-    fn out(&mut self) -> &mut BytesMut;
-    fn stage(&self) -> Stage;
-    /// Ends the connection; the reason is kept.
-    fn end(&mut self, reason: Option<Error>);
+    /// Its connection's own state.
+    fn endpoint(&self) -> &Endpoint;
+    fn endpoint_mut(&mut self) -> &mut Endpoint;
+    fn options(&self) -> &Options;
     /// The peer was silent for too long.
     fn on_silence(&mut self);
     /// Something waits that only the write buffer's room holds back.
     fn has_unwritten(&self) -> bool;
-    /// What wakes it besides its stream and its timers.
-    fn waker(&self) -> Arc<Notify>;
-    fn handshake_timeout(&self) -> Duration;
-    /// The idle-time-out the peer is told; zero: none.
-    fn idle_timeout(&self) -> Duration;
-    /// After which silence the peer gives up.
-    fn peer_idle_timeout(&self) -> Option<Duration>;
-    /// When it has something to do by itself, Unix milliseconds.
-    fn next_due(&self) -> Option<u64>;
-    /// What the connection ends with, when it is not an orderly close.
-    fn take_failure(&mut self) -> Option<Error>;
+
+    /// What is to be written.
+    fn out(&mut self) -> &mut BytesMut {
+        &mut self.endpoint_mut().out
+    }
+
+    fn stage(&self) -> Stage {
+        self.endpoint().stage()
+    }
 }
 
 /// When what happened last.
@@ -91,7 +75,7 @@ where
         written: start,
         closing: None,
     };
-    let waker = engine.waker();
+    let waker = engine.endpoint().waker();
     let mut is_flushed = true;
     loop {
         engine.turn(&mut input);
@@ -127,12 +111,12 @@ where
     }
     // The peer sees the end of the stream behind the last octet.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, writer.shutdown()).await;
-    engine.take_failure().map_or(Ok(()), Err)
+    engine.endpoint_mut().take_failure().map_or(Ok(()), Err)
 }
 
 /// The peer has ended the stream.
 fn at_end(mut engine: impl Engine) -> Result<(), Error> {
-    match (engine.take_failure(), engine.stage()) {
+    match (engine.endpoint_mut().take_failure(), engine.stage()) {
         (Some(failure), _) => Err(failure),
         (None, Stage::Closing | Stage::Ended) => Ok(()),
         (None, _) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
@@ -147,7 +131,7 @@ impl Times {
             Stage::Handshake => {
                 if at >= self.handshake_ends(engine) {
                     let reason = Error::Negotiation("the handshake took too long".into());
-                    engine.end(Some(reason));
+                    engine.endpoint_mut().end(Some(reason));
                 }
             }
             Stage::Open => {
@@ -165,25 +149,25 @@ impl Times {
             let since = *self.closing.get_or_insert(at);
             if at >= since + CLOSE_TIMEOUT {
                 // What the peer does not take is not waited for.
-                engine.end(None);
+                engine.endpoint_mut().end(None);
                 engine.out().clear();
             }
         }
     }
 
     fn handshake_ends(&self, engine: &impl Engine) -> Instant {
-        later(self.accepted, engine.handshake_timeout())
+        later(self.accepted, engine.options().handshake_timeout)
     }
 
     /// When the peer has been silent for too long: after twice the time it was told.
     fn silence_ends(&self, engine: &impl Engine) -> Option<Instant> {
-        let timeout = engine.idle_timeout();
+        let timeout = engine.options().idle_timeout;
         (!timeout.is_zero()).then(|| later(self.read, timeout.saturating_mul(2)))
     }
 
     /// When the peer must hear something: after half the time it gives.
     fn heartbeat_at(&self, engine: &impl Engine) -> Option<Instant> {
-        let timeout = engine.peer_idle_timeout();
+        let timeout = engine.endpoint().peer_idle_timeout();
         timeout.map(|timeout| self.written + timeout / 2)
     }
 
@@ -202,7 +186,7 @@ impl Times {
                 at = at.min(due);
             }
         }
-        if let Some(due) = engine.next_due() {
+        if let Some(due) = engine.endpoint().next_due {
             let wait = Duration::from_millis(due.saturating_sub(now()));
             at = at.min(Instant::now() + wait.min(MAX_SLEEP));
         }

@@ -1,6 +1,7 @@
 //! The failed queue: where jobs go that are not tried again, and back.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,35 @@ fn brokers_own(definition: &Definition) -> Result<String> {
     )))
 }
 
+/// Tells jobs that fail again while failed jobs are moved back.
+#[derive(Debug)]
+struct Again {
+    started: i64,
+    /// Those that have moved although their failure is still to come: the clock of
+    /// the host where they failed is ahead of ours, and says nothing.
+    moved: HashSet<String>,
+}
+
+impl Default for Again {
+    fn default() -> Self {
+        Self {
+            started: roadrunner::now_millis(),
+            moved: HashSet::new(),
+        }
+    }
+}
+
+impl Again {
+    /// Whether the job, which is moved otherwise, failed since this began.
+    fn has_failed(&mut self, id: &str, failed_at: Option<i64>) -> bool {
+        match failed_at {
+            Some(at) if at > roadrunner::now_millis() => !self.moved.insert(id.to_owned()),
+            Some(at) => at > self.started,
+            None => false,
+        }
+    }
+}
+
 impl Queue {
     /// The failed queue, as a queue: to count, look at, consume or purge.
     ///
@@ -94,19 +124,25 @@ impl Queue {
     }
 
     /// Moves jobs from the failed queue back to the queues they came from, their
-    /// attempts reset; returns how many. At most `max`; with `ids`, those alone.
-    /// Each is confirmed in its queue before it leaves the failed queue: a crash
-    /// in between makes two of it. Jobs that fail again meanwhile stay.
+    /// attempts reset; returns how many. At most `max`; with `ids`, those alone,
+    /// and with no id among them none. Each is confirmed in its queue before it
+    /// leaves the failed queue: a crash in between makes two of it. Jobs that fail
+    /// again meanwhile stay.
     ///
     /// The deadline of `wait` is for every 256 jobs.
     ///
     /// # Errors
     /// What sending a job back failed with, and how many were moved before; the
     /// job is then still in the failed queue.
-    pub fn retry_failed(&self, max: Option<u64>, ids: &[String], wait: &Wait<'_>) -> Result<u64> {
-        let started = roadrunner::now_millis();
-        let mut wanted: HashSet<&str> = ids.iter().map(String::as_str).collect();
-        let by_id = !ids.is_empty();
+    pub fn retry_failed(
+        &self,
+        max: Option<u64>,
+        ids: Option<&[String]>,
+        wait: &Wait<'_>,
+    ) -> Result<u64> {
+        let mut again = Again::default();
+        let by_id = ids.is_some();
+        let mut wanted: HashSet<&str> = ids.into_iter().flatten().map(String::as_str).collect();
         let max = max.unwrap_or(u64::MAX);
         let failed = self.failed()?;
         let pull = Pull::new(&failed);
@@ -124,7 +160,7 @@ impl Queue {
             }
             let (now, later): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| match by_id {
                 true => moved < max && wanted.remove(job.id()),
-                false => job.failed_at().is_none_or(|at| at <= started),
+                false => !again.has_failed(job.id(), job.failed_at()),
             });
             let ends = !by_id && !later.is_empty();
             held.extend(later);
@@ -142,7 +178,7 @@ impl Queue {
     }
 
     /// Confirmed copies, then the originals.
-    fn send_back(&self, jobs: &[Delivery], wait: &Wait<'_>) -> Result<u64> {
+    fn send_back(&self, jobs: &[Rc<Delivery>], wait: &Wait<'_>) -> Result<u64> {
         let mut publisher = Publisher::new(Arc::clone(self.definition()));
         for job in jobs {
             job.send_back(&mut publisher, wait)?;
@@ -158,7 +194,7 @@ impl Queue {
         match failures.into_iter().next() {
             None => Ok(moved),
             Some((index, error)) => {
-                let id = jobs.get(index as usize).map_or("", Delivery::id);
+                let id = jobs.get(index as usize).map_or("", |job| job.id());
                 Err(error.context(format!(
                     "job {id} stays in the failed queue ({moved} moved)"
                 )))

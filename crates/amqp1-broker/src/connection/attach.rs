@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 
-use fe2o3_amqp_types::definitions::{
-    AmqpError, Error, Fields, Handle, ReceiverSettleMode, Role, SenderSettleMode, SessionError,
-};
-use fe2o3_amqp_types::messaging::{Source as SourceTerminus, TargetArchetype};
-use fe2o3_amqp_types::performatives::{Attach, Detach};
-use serde_amqp::primitives::{Array, Symbol};
+use fe2o3_amqp_types::definitions::{AmqpError, Error, Fields, Role, SenderSettleMode};
+use fe2o3_amqp_types::messaging::TargetArchetype;
+use fe2o3_amqp_types::performatives::Attach;
 use serde_amqp::Value;
 
 use super::link::{Incoming, Kind, Link, Outgoing, Source, Target};
 use super::session::{Context, Fault, Session};
+use crate::amqp::credit::ReceiveCredit;
+use crate::amqp::{answers, errors as breach};
 use crate::model::address::Address;
 use crate::model::consumers::LinkId;
 use crate::model::errors;
@@ -20,14 +19,6 @@ use crate::model::outcome::Outcome;
 /// Link property with a consumer's priority
 /// (<https://www.rabbitmq.com/docs/consumer-priority>); an AMQP int.
 const PRIORITY: &str = "rabbitmq:priority";
-
-/// The outcomes a consumer may settle with.
-const OUTCOMES: [&str; 4] = [
-    "amqp:accepted:list",
-    "amqp:rejected:list",
-    "amqp:released:list",
-    "amqp:modified:list",
-];
 
 impl Session {
     pub(super) fn on_attach(
@@ -44,11 +35,7 @@ impl Session {
             return Err(Fault::Connection(e));
         }
         if self.links.contains_key(&handle) {
-            let e = errors::error(
-                SessionError::HandleInUse,
-                format!("handle {handle} is in use"),
-            );
-            return Err(Fault::Session(e));
+            return Err(Fault::Session(breach::handle_in_use(handle)));
         }
         let made = match attach.role {
             Role::Sender => publisher(&attach, context),
@@ -71,11 +58,11 @@ impl Session {
         let name = attach.name.clone();
         let is_incoming = matches!(kind, Kind::Incoming(_));
         self.links.insert(handle, Link { name, id, kind });
-        context.routes.insert(id, (self.channel, handle));
+        context.routes.add(id, (self.channel, handle));
         let answer = accepted(attach, context);
         context.put(self.channel, &answer)?;
         if is_incoming {
-            let flow = self.link_flow(handle, 0, false);
+            let flow = self.link_flow(handle, 0);
             context.put(self.channel, &flow)?;
         }
         Ok(())
@@ -99,16 +86,9 @@ impl Session {
             .store
             .detach(link.id, crate::model::outcome::Loss::Detached, context.now);
         self.links.insert(handle, link);
-        let mut answer = accepted(attach, context);
-        answer.source = None;
-        answer.target = None;
+        let answer = answers::without_termini(accepted(attach, context));
         context.put(self.channel, &answer)?;
-        let detach = Detach {
-            handle: Handle(handle),
-            closed: true,
-            error: Some(error),
-        };
-        context.put(self.channel, &detach)
+        context.put(self.channel, &answers::closing(handle, error))
     }
 }
 
@@ -136,8 +116,7 @@ fn publisher(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind
     };
     let incoming = Incoming {
         target,
-        delivery_count: attach.initial_delivery_count.unwrap_or(0),
-        credit: context.shared.options.publisher_credit.max(1),
+        credit: ReceiveCredit::new(attach, context.shared.options.publisher_credit.max(1)),
         partial: None,
     };
     Ok((id, Kind::Incoming(incoming)))
@@ -198,49 +177,10 @@ fn priority(properties: Option<&Fields>) -> Result<i32, Error> {
 
 /// The answering attach: what was asked for, with what the broker does not do left out.
 fn accepted(attach: Attach, context: &Context<'_>) -> Attach {
-    let role = match attach.role {
-        Role::Sender => Role::Receiver,
-        Role::Receiver => Role::Sender,
-    };
-    let is_sender = role == Role::Sender;
-    let source = attach.source.map(|mut source| {
-        if is_sender {
-            describe(&mut source);
-        }
-        source
-    });
-    Attach {
-        name: attach.name,
-        handle: attach.handle,
-        snd_settle_mode: attach.snd_settle_mode,
-        // What comes in is settled as soon as it is stored.
-        rcv_settle_mode: if is_sender {
-            attach.rcv_settle_mode
-        } else {
-            ReceiverSettleMode::First
-        },
-        role,
-        // Links that only one terminus matters to may come without the other (section 2.6.3);
-        // an answer without one would be a refusal.
-        source: Some(source.unwrap_or_default()),
-        target: Some(
-            attach
-                .target
-                .unwrap_or_else(|| Box::new(TargetArchetype::Target(Default::default()))),
-        ),
-        unsettled: None,
-        incomplete_unsettled: false,
-        initial_delivery_count: is_sender.then_some(0),
-        max_message_size: Some(context.shared.options.max_message_size),
-        offered_capabilities: None,
-        desired_capabilities: None,
-        properties: attach.properties,
+    let mut answer = answers::attach(attach, context.shared.options.max_message_size);
+    if let (Role::Sender, Some(source)) = (&answer.role, &mut answer.source) {
+        // A filter that is not in the answer is not applied.
+        source.filter = None;
     }
-}
-
-/// Fills in what a source of this broker is.
-fn describe(source: &mut SourceTerminus) {
-    // A filter that is not in the answer is not applied.
-    source.filter = None;
-    source.outcomes = Some(Array::from(OUTCOMES.map(Symbol::from).to_vec()));
+    answer
 }

@@ -1,24 +1,17 @@
 //! Transfers that come in: put together, published, settled.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{AmqpError, LinkError, Role};
 use fe2o3_amqp_types::messaging::{Accepted, DeliveryState, Rejected, Released};
-use fe2o3_amqp_types::performatives::{Disposition, Transfer};
+use fe2o3_amqp_types::performatives::Transfer;
 
 use super::link::{Kind, Target};
 use super::session::{unattached, Context, Fault, Session};
+use crate::amqp::partial::Partial;
+use crate::amqp::{answers, errors as breach};
 use crate::model::errors;
 use crate::model::message::Message;
 use crate::model::store::{Published, Route};
-
-/// A delivery of which more transfers are to come.
-#[derive(Debug)]
-pub(super) struct Partial {
-    delivery_id: u32,
-    format: u32,
-    is_settled: bool,
-    payload: BytesMut,
-}
 
 /// Dispositions that wait for the end of the batch: consecutive deliveries with one outcome are
 /// settled by one frame.
@@ -34,7 +27,7 @@ impl Session {
         payload: Bytes,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        self.count_incoming()?;
+        self.windows.count_incoming().map_err(Fault::Session)?;
         let handle = transfer.handle.0;
         let link = self
             .links
@@ -43,10 +36,7 @@ impl Session {
         let incoming = match &mut link.kind {
             Kind::Incoming(incoming) => incoming,
             Kind::Detached => return Ok(()),
-            Kind::Outgoing(_) => {
-                let e = errors::error(AmqpError::NotAllowed, "a transfer on a receiver's link");
-                return Err(Fault::Link(handle, e));
-            }
+            Kind::Outgoing(_) => return Err(Fault::Link(handle, breach::not_a_sender())),
         };
         let mut partial = match incoming.partial.take() {
             Some(partial) => {
@@ -59,27 +49,8 @@ impl Session {
                 }
                 partial
             }
-            None => {
-                let Some(delivery_id) = transfer.delivery_id else {
-                    let e = errors::invalid_field("a delivery begins without a delivery-id");
-                    return Err(Fault::Link(handle, e));
-                };
-                let Some(credit) = incoming.credit.checked_sub(1) else {
-                    let e = errors::error(
-                        LinkError::TransferLimitExceeded,
-                        "a delivery was sent without link credit",
-                    );
-                    return Err(Fault::Link(handle, e));
-                };
-                incoming.credit = credit;
-                incoming.delivery_count = incoming.delivery_count.wrapping_add(1);
-                Partial {
-                    delivery_id,
-                    format: transfer.message_format.unwrap_or(0),
-                    is_settled: false,
-                    payload: BytesMut::new(),
-                }
-            }
+            None => Partial::begin(transfer, &mut incoming.credit)
+                .map_err(|e| Fault::Link(handle, e))?,
         };
         if transfer.aborted {
             return Ok(());
@@ -176,14 +147,7 @@ impl Session {
             Published::Released => DeliveryState::Released(Released {}),
             Published::Rejected(error) => DeliveryState::Rejected(Rejected { error: Some(error) }),
         };
-        let disposition = Disposition {
-            role: Role::Receiver,
-            first,
-            last: (last != first).then_some(last),
-            settled: true,
-            state: Some(state),
-            batchable: false,
-        };
+        let disposition = answers::settled(Role::Receiver, first, last, Some(state));
         context.put(self.channel, &disposition)
     }
 }

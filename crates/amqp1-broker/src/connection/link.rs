@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
+use crate::amqp::credit::{ReceiveCredit, SendCredit};
+use crate::amqp::partial::Partial;
 use crate::model::consumers::LinkId;
-use crate::model::message::Message;
 use crate::model::outcome::Outcome;
 use crate::model::store::Route;
-
-use super::incoming::Partial;
+use crate::wire::transfer::Payload;
 
 /// A link, by what it is to the broker.
 #[derive(Debug)]
@@ -33,8 +33,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) target: Target,
-    pub(super) delivery_count: u32,
-    pub(super) credit: u32,
+    pub(super) credit: ReceiveCredit,
     /// A delivery of which more transfers are to come.
     pub(super) partial: Option<Partial>,
 }
@@ -50,12 +49,7 @@ pub(super) enum Target {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) source: Source,
-    /// Deliveries that were begun, and credit that was drained.
-    pub(super) delivery_count: u32,
-    /// Up to where the receiver lets delivery-count go.
-    pub(super) limit: u32,
-    /// Deliveries that wait in the session.
-    pub(super) unsent: u32,
+    pub(super) credit: SendCredit,
     /// Counted into delivery tags.
     pub(super) last_tag: u64,
     /// What a delivery that is settled without a state was settled with (section 3.5.3).
@@ -67,26 +61,17 @@ pub(super) struct Outgoing {
 pub(super) enum Source {
     Queue,
     /// Answers that wait for credit.
-    Management(VecDeque<Message>),
+    Management(VecDeque<Payload>),
 }
 
 impl Outgoing {
     pub(super) fn new(source: Source, default_outcome: Outcome) -> Self {
         Self {
             source,
-            delivery_count: 0,
-            limit: 0,
-            unsent: 0,
+            credit: SendCredit::default(),
             last_tag: 0,
             default_outcome,
         }
-    }
-
-    /// Credit that neither a delivery nor a waiting one uses; negative when the receiver has
-    /// lowered it below what waits.
-    pub(super) fn spare(&self) -> i32 {
-        let used = self.delivery_count.wrapping_add(self.unsent);
-        self.limit.wrapping_sub(used) as i32
     }
 
     /// A delivery tag, unique on this link. The Service Bus dialect puts a lock token here.
@@ -100,11 +85,8 @@ impl Link {
     /// Delivery-count and link-credit, as a flow says them.
     pub(super) fn flow_state(&self) -> (u32, u32) {
         match &self.kind {
-            Kind::Incoming(incoming) => (incoming.delivery_count, incoming.credit),
-            Kind::Outgoing(outgoing) => {
-                let credit = outgoing.limit.wrapping_sub(outgoing.delivery_count) as i32;
-                (outgoing.delivery_count, credit.max(0) as u32)
-            }
+            Kind::Incoming(incoming) => incoming.credit.flow_state(),
+            Kind::Outgoing(outgoing) => outgoing.credit.flow_state(),
             Kind::Detached => (0, 0),
         }
     }
@@ -112,10 +94,7 @@ impl Link {
     /// Gives a publisher its full credit when half of it is used; true if the peer must be told.
     pub(super) fn top_up(&mut self, full: u32) -> bool {
         match &mut self.kind {
-            Kind::Incoming(incoming) if incoming.credit <= full / 2 => {
-                incoming.credit = full;
-                true
-            }
+            Kind::Incoming(incoming) => incoming.credit.top_up(full),
             _ => false,
         }
     }

@@ -1,78 +1,47 @@
 //! One connection: the protocol without the stream. Octets go in, octets come out;
-//! [`crate::transport`] moves them.
+//! [`crate::transport`] moves them. What is the same in every dialect is in [`crate::amqp`].
 
 mod attach;
 mod incoming;
 mod link;
-pub(crate) mod negotiation;
 mod outgoing;
 mod performatives;
 mod requests;
 mod session;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use fe2o3_amqp_types::definitions::{AmqpError, ConnectionError, Error as AmqpErrorValue};
-use fe2o3_amqp_types::performatives::Close;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
+use crate::amqp::endpoint::Endpoint;
+use crate::amqp::negotiation::Users;
+use crate::amqp::routes::Routes;
 use crate::broker::{now, Shared};
-use crate::connection::negotiation::{Negotiation, Progress, Users};
 use crate::connection::session::{Context, Fault, Session};
 use crate::model::consumers::LinkId;
 use crate::model::errors;
 use crate::model::queue::Sequence;
 use crate::model::store::{ConnectionId, Event, Store};
-use crate::transport::{self, Engine, Stage, OUT_ROOM};
-use crate::wire::frame::{self, Frame, FrameError};
-use crate::Error;
-
-/// How far a connection is.
-#[derive(Debug)]
-enum Phase {
-    Negotiating(Negotiation),
-    /// The peer's open is awaited.
-    Opening,
-    Opened,
-    /// The broker has sent its close, the peer not yet.
-    Closing,
-    /// What is written is sent, then the stream ends.
-    Ended,
-}
-
-/// What the peer's open says.
-#[derive(Debug, Clone, Copy)]
-struct Peer {
-    max_frame_size: u32,
-    /// After which silence the peer gives up.
-    idle_timeout: Option<Duration>,
-}
+use crate::transport::{Engine, OUT_ROOM};
+use crate::wire::frame;
+use crate::Options;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Connection {
     shared: Arc<Shared>,
     id: ConnectionId,
-    waker: Arc<Notify>,
-    phase: Phase,
-    peer: Peer,
-    out: BytesMut,
+    endpoint: Endpoint,
     /// By channel, which is one number for both directions.
     sessions: BTreeMap<u16, Session>,
-    routes: HashMap<LinkId, (u16, u32)>,
-    draining: BTreeSet<LinkId>,
+    routes: Routes,
     /// The session that may write first next time.
     first_session: u16,
     /// Deliveries that were sent and that the store has not been told of.
     sent: Vec<(LinkId, Sequence)>,
-    /// When the store has something to do, Unix milliseconds.
-    next_due: Option<u64>,
-    /// What the connection ends with, when it is not an orderly close.
-    failure: Option<Error>,
 }
 
 impl Connection {
@@ -82,37 +51,21 @@ impl Connection {
         Self {
             shared,
             id,
-            waker,
-            phase: Phase::Negotiating(Negotiation::new()),
-            peer: Peer {
-                max_frame_size: frame::MIN_MAX_FRAME_SIZE,
-                idle_timeout: None,
-            },
-            out: BytesMut::new(),
+            endpoint: Endpoint::new(waker),
             sessions: BTreeMap::new(),
-            routes: HashMap::new(),
-            draining: BTreeSet::new(),
+            routes: Routes::default(),
             first_session: 0,
             sent: Vec::new(),
-            next_due: None,
-            failure: None,
         }
     }
 
-    /// Serves the stream until the connection ends.
-    pub(crate) async fn run<S>(self, stream: S) -> Result<(), Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        transport::run(self, stream).await
-    }
-
-    fn is_ended(&self) -> bool {
-        matches!(self.phase, Phase::Ended)
-    }
-
     fn take_turn(&mut self, input: &mut BytesMut) {
-        let frames = self.take_frames(input);
+        let options = &self.shared.options;
+        let mut users = Users(options.users.as_deref());
+        let max = options.max_frame_size.max(frame::MIN_MAX_FRAME_SIZE);
+        let frames = self
+            .endpoint
+            .take_frames(input, &mut users, max, frame::decode);
         let shared = self.shared.clone();
         let mut guard = shared.lock();
         let state = &mut *guard;
@@ -125,7 +78,7 @@ impl Connection {
         for result in frames {
             match result {
                 Ok(frame) => self.on_frame(frame, &mut state.store, now),
-                Err(e) => self.on_malformed(e, &mut state.store, now),
+                Err(e) => self.close(e, &mut state.store, now),
             }
         }
         if self.shared.is_shut_down() {
@@ -136,62 +89,9 @@ impl Connection {
         self.absorb(&mut state.store, now);
         self.finish_drains(&mut state.store);
         self.refresh(&mut state.store, now);
-        self.next_due = state.store.next_due();
+        self.endpoint.next_due = state.store.next_due();
         drop(guard);
         self.pump();
-    }
-
-    /// Negotiates, then decodes all whole frames in the read buffer; an error is the last.
-    fn take_frames(&mut self, input: &mut BytesMut) -> Vec<Result<Frame, FrameError>> {
-        if let Phase::Negotiating(negotiation) = &mut self.phase {
-            let mut users = Users(self.shared.options.users.as_deref());
-            match negotiation.advance(input, &mut self.out, &mut users) {
-                Progress::Waits => return Vec::new(),
-                Progress::Done => self.phase = Phase::Opening,
-                Progress::Failed(reason) => {
-                    self.failure = Some(Error::Negotiation(reason));
-                    self.phase = Phase::Ended;
-                }
-            }
-        }
-        let mut frames = Vec::new();
-        if self.is_ended() {
-            input.clear();
-            return frames;
-        }
-        let max = self
-            .shared
-            .options
-            .max_frame_size
-            .max(frame::MIN_MAX_FRAME_SIZE);
-        loop {
-            match frame::split(input, max) {
-                Ok(None) => break,
-                Ok(Some(bytes)) => {
-                    let decoded = frame::decode(bytes);
-                    let is_error = decoded.is_err();
-                    frames.push(decoded);
-                    if is_error {
-                        input.clear();
-                        break;
-                    }
-                }
-                Err(e) => {
-                    frames.push(Err(e));
-                    input.clear();
-                    break;
-                }
-            }
-        }
-        frames
-    }
-
-    fn on_malformed(&mut self, e: FrameError, store: &mut Store, now: u64) {
-        let error = match e {
-            FrameError::Framing(what) => errors::error(ConnectionError::FramingError, what),
-            FrameError::Decode(what) => errors::error(AmqpError::DecodeError, what),
-        };
-        self.close(error, store, now);
     }
 
     /// Takes what the store has for this connection.
@@ -201,14 +101,14 @@ impl Connection {
             match event {
                 Event::Deliver(delivery) => {
                     // A link that is gone has returned the message already.
-                    if let Some((channel, handle)) = self.routes.get(&delivery.link) {
-                        if let Some(session) = self.sessions.get_mut(channel) {
-                            session.enqueue(*handle, delivery);
+                    if let Some((channel, handle)) = self.routes.place(delivery.link) {
+                        if let Some(session) = self.sessions.get_mut(&channel) {
+                            session.enqueue(handle, delivery);
                         }
                     }
                 }
                 Event::Detach(link, error) => {
-                    if let Some((channel, handle)) = self.routes.get(&link).copied() {
+                    if let Some((channel, handle)) = self.routes.place(link) {
                         self.with_session(channel, store, now, |_, _| {
                             Err(Fault::Link(handle, error))
                         });
@@ -219,18 +119,15 @@ impl Connection {
     }
 
     fn finish_drains(&mut self, store: &mut Store) {
-        let (routes, sessions) = (&self.routes, &mut self.sessions);
-        self.draining.retain(|link| {
-            let Some((channel, handle)) = routes.get(link) else {
+        let sessions = &mut self.sessions;
+        self.routes.finish_drains(|link, (channel, handle)| {
+            let Some(left) = store.drain(link) else {
                 return false;
             };
-            let Some(left) = store.drain(*link) else {
-                return true;
-            };
-            if let Some(session) = sessions.get_mut(channel) {
-                session.drained(*handle, *link, left);
+            if let Some(session) = sessions.get_mut(&channel) {
+                session.drained(handle, link, left);
             }
-            false
+            true
         });
     }
 
@@ -260,9 +157,8 @@ impl Connection {
             store: &mut *store,
             connection: self.id,
             now,
-            out: &mut self.out,
+            out: &mut self.endpoint.out,
             routes: &mut self.routes,
-            draining: &mut self.draining,
         };
         let mut result = act(session, &mut context);
         if let Err(Fault::Link(handle, error)) = result {
@@ -286,24 +182,11 @@ impl Connection {
 
     /// Closes the connection with an error, and gives up all sessions.
     fn close(&mut self, error: AmqpErrorValue, store: &mut Store, now: u64) {
-        match self.phase {
-            Phase::Opened => {}
-            // A close must follow an open (AMQP 1.0 section 2.4.3).
-            Phase::Opening => self.send_open(),
-            Phase::Negotiating(_) => {
-                self.failure = Some(Error::Negotiation(describe(&error)));
-                self.phase = Phase::Ended;
-                return;
-            }
-            Phase::Closing | Phase::Ended => return,
+        let open = || performatives::open(&self.shared);
+        if self.endpoint.begin_close(&error, open) {
+            self.drop_sessions(store, now);
+            self.endpoint.send_close(error);
         }
-        self.drop_sessions(store, now);
-        self.failure = Some(Error::Closed(describe(&error)));
-        let close = Close { error: Some(error) };
-        self.phase = match frame::encode(&mut self.out, 0, &close) {
-            Ok(()) => Phase::Closing,
-            Err(_) => Phase::Ended,
-        };
     }
 
     fn drop_sessions(&mut self, store: &mut Store, now: u64) {
@@ -313,9 +196,8 @@ impl Connection {
                 store,
                 connection: self.id,
                 now,
-                out: &mut self.out,
+                out: &mut self.endpoint.out,
                 routes: &mut self.routes,
-                draining: &mut self.draining,
             };
             session.drop_links(&mut context);
         }
@@ -333,17 +215,12 @@ impl Connection {
             .values_mut()
             .partition(|session| session.channel < first);
         for session in after.into_iter().chain(before) {
-            failed |= session
-                .pump(
-                    &mut self.out,
-                    OUT_ROOM,
-                    self.peer.max_frame_size,
-                    &mut self.sent,
-                )
-                .is_err();
+            let max = self.endpoint.peer_max_frame_size;
+            let out = &mut self.endpoint.out;
+            failed |= session.pump(out, OUT_ROOM, max, &mut self.sent).is_err();
         }
         if failed {
-            self.phase = Phase::Ended;
+            self.endpoint.end(None);
         }
     }
 }
@@ -353,22 +230,16 @@ impl Engine for Connection {
         self.take_turn(input);
     }
 
-    fn out(&mut self) -> &mut BytesMut {
-        &mut self.out
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    fn stage(&self) -> Stage {
-        match self.phase {
-            Phase::Negotiating(_) | Phase::Opening => Stage::Handshake,
-            Phase::Opened => Stage::Open,
-            Phase::Closing => Stage::Closing,
-            Phase::Ended => Stage::Ended,
-        }
+    fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
     }
 
-    fn end(&mut self, reason: Option<Error>) {
-        self.failure = reason.or(self.failure.take());
-        self.phase = Phase::Ended;
+    fn options(&self) -> &Options {
+        &self.shared.options
     }
 
     fn on_silence(&mut self) {
@@ -385,30 +256,6 @@ impl Engine for Connection {
     fn has_unwritten(&self) -> bool {
         !self.sent.is_empty()
     }
-
-    fn waker(&self) -> Arc<Notify> {
-        self.waker.clone()
-    }
-
-    fn handshake_timeout(&self) -> Duration {
-        self.shared.options.handshake_timeout
-    }
-
-    fn idle_timeout(&self) -> Duration {
-        self.shared.options.idle_timeout
-    }
-
-    fn peer_idle_timeout(&self) -> Option<Duration> {
-        self.peer.idle_timeout
-    }
-
-    fn next_due(&self) -> Option<u64> {
-        self.next_due
-    }
-
-    fn take_failure(&mut self) -> Option<Error> {
-        self.failure.take()
-    }
 }
 
 impl Drop for Connection {
@@ -421,14 +268,4 @@ impl Drop for Connection {
         state.disconnect(self.id, now);
         state.dispatch(now, None);
     }
-}
-
-fn describe(error: &AmqpErrorValue) -> String {
-    let condition = serde_amqp::to_value(&error.condition).ok();
-    let condition = condition.and_then(|c| crate::model::arguments::text(&c).ok());
-    format!(
-        "{}: {}",
-        condition.unwrap_or_default(),
-        error.description.as_deref().unwrap_or_default()
-    )
 }

@@ -1,18 +1,17 @@
 //! What each performative does: open, begin, end and close here, the others in the session.
 
-use std::time::Duration;
-
-use fe2o3_amqp_types::definitions::{AmqpError, ConnectionError, Fields};
-use fe2o3_amqp_types::performatives::{Begin, Close, End, Flow, Open, Performative};
+use fe2o3_amqp_types::definitions::Fields;
+use fe2o3_amqp_types::performatives::{End, Flow, Open, Performative};
 use serde_amqp::primitives::{Array, Symbol};
 use serde_amqp::Value;
 
 use super::link::Kind;
 use super::session::{unattached, Context, Fault, Session};
-use super::{Connection, Phase};
-use crate::model::errors;
+use super::Connection;
+use crate::amqp::endpoint::Asked;
+use crate::broker::Shared;
 use crate::model::store::Store;
-use crate::wire::frame::{self, Frame, MIN_MAX_FRAME_SIZE};
+use crate::wire::frame::{Frame, MIN_MAX_FRAME_SIZE};
 
 /// Name of the product in the broker's open.
 const PRODUCT: &str = "amqp1-broker";
@@ -22,124 +21,28 @@ const ANONYMOUS_RELAY: &str = "ANONYMOUS-RELAY";
 
 impl Connection {
     pub(super) fn on_frame(&mut self, frame: Frame, store: &mut Store, now: u64) {
-        let Some(performative) = frame.performative else {
-            return;
-        };
-        let channel = frame.channel;
-        match (&self.phase, performative) {
-            (Phase::Opening, Performative::Open(open)) => self.on_open(&open),
-            (Phase::Closing, Performative::Close(_)) => self.phase = Phase::Ended,
-            (Phase::Closing | Phase::Ended | Phase::Negotiating(_), _) => {}
-            (Phase::Opened, Performative::Close(_)) => {
-                self.drop_sessions(store, now);
-                let _ = frame::encode(&mut self.out, 0, &Close { error: None });
-                self.phase = Phase::Ended;
-            }
-            (Phase::Opening, _) => {
-                let e = errors::error(AmqpError::IllegalState, "the first frame is not an open");
-                self.close(e, store, now);
-            }
-            (Phase::Opened, Performative::Open(_)) => {
-                let e = errors::error(AmqpError::IllegalState, "a second open");
-                self.close(e, store, now);
-            }
-            (Phase::Opened, Performative::Begin(begin)) => {
-                self.on_begin(channel, &begin, store, now);
-            }
-            (Phase::Opened, Performative::End(_)) => self.on_end(channel, store, now),
-            (Phase::Opened, other) => {
-                if self.sessions.contains_key(&channel) {
-                    self.with_session(channel, store, now, |session, context| {
-                        session.on_performative(other, frame.payload, context)
-                    });
-                } else {
-                    let e = errors::error(
-                        AmqpError::NotAllowed,
-                        format!("channel {channel} has no session"),
-                    );
-                    self.close(e, store, now);
-                }
-            }
-        }
-    }
-
-    fn on_open(&mut self, open: &Open) {
-        self.peer.max_frame_size = open.max_frame_size.0.max(MIN_MAX_FRAME_SIZE);
-        self.peer.idle_timeout = open
-            .idle_time_out
-            .filter(|ms| *ms > 0)
-            .map(|ms| Duration::from_millis(ms.into()));
-        self.send_open();
-    }
-
-    /// Sends the open; the connection is open for the broker then.
-    pub(super) fn send_open(&mut self) {
-        let options = &self.shared.options;
-        let own = || (PRODUCT.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        let (product, version) = options.pose_as.clone().unwrap_or_else(own);
-        let mut capabilities = vec![Symbol::from(ANONYMOUS_RELAY)];
-        if product == "RabbitMQ" {
-            capabilities.push(Symbol::from("LINK_PAIR_V1_0"));
-        }
-        let properties: Fields = [
-            ("product", product),
-            ("version", version),
-            (
-                "platform",
-                format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            ),
-        ]
-        .into_iter()
-        .map(|(key, value)| (Symbol::from(key), Value::String(value)))
-        .collect();
-        let idle = u32::try_from(options.idle_timeout.as_millis()).unwrap_or(u32::MAX);
-        let open = Open {
-            container_id: self.shared.container_id.clone(),
-            hostname: None,
-            max_frame_size: options.max_frame_size.max(MIN_MAX_FRAME_SIZE).into(),
-            channel_max: options.max_sessions.saturating_sub(1).into(),
-            idle_time_out: (idle > 0).then_some(idle),
-            outgoing_locales: None,
-            incoming_locales: None,
-            offered_capabilities: Some(Array::from(capabilities)),
-            desired_capabilities: None,
-            properties: Some(properties),
-        };
-        self.phase = match frame::encode(&mut self.out, 0, &open) {
-            Ok(()) => Phase::Opened,
-            Err(_) => Phase::Ended,
-        };
-    }
-
-    fn on_begin(&mut self, channel: u16, begin: &Begin, store: &mut Store, now: u64) {
-        let error = if channel >= self.shared.options.max_sessions {
-            let e = format!("channel {channel} is beyond channel-max");
-            Some(errors::error(ConnectionError::FramingError, e))
-        } else if self.sessions.contains_key(&channel) {
-            let e = format!("channel {channel} has a session already");
-            Some(errors::error(AmqpError::NotAllowed, e))
-        } else {
-            None
-        };
-        if let Some(error) = error {
-            return self.close(error, store, now);
-        }
-        let mut context = Context {
-            shared: &self.shared,
-            store: &mut *store,
-            connection: self.id,
-            now,
-            out: &mut self.out,
-            routes: &mut self.routes,
-            draining: &mut self.draining,
-        };
-        match Session::begin(channel, begin, &mut context) {
-            Ok(session) => {
+        let sessions = &self.sessions;
+        let max_sessions = self.shared.options.max_sessions;
+        let has_session = |channel| sessions.contains_key(&channel);
+        match self.endpoint.read(frame, max_sessions, has_session) {
+            Asked::Nothing => {}
+            Asked::Open => self.endpoint.send_open(&open(&self.shared)),
+            Asked::Begin(channel, begin) => {
+                let (session, answer) = Session::begin(channel, &begin, &self.shared.options);
+                self.endpoint.put(channel, &answer);
                 self.sessions.insert(channel, session);
             }
-            Err(Fault::Connection(e) | Fault::Session(e) | Fault::Link(_, e)) => {
-                self.close(e, store, now);
+            Asked::End(channel) => self.on_end(channel, store, now),
+            Asked::OfSession(channel, performative, payload) => {
+                self.with_session(channel, store, now, |session, context| {
+                    session.on_performative(performative, payload, context)
+                });
             }
+            Asked::Close => {
+                self.drop_sessions(store, now);
+                self.endpoint.answer_close();
+            }
+            Asked::Broken(error) => self.close(error, store, now),
         }
     }
 
@@ -179,10 +82,10 @@ impl Session {
     }
 
     fn on_flow(&mut self, flow: &Flow, context: &mut Context<'_>) -> Result<(), Fault> {
-        self.update_window(flow);
+        self.windows.update(flow);
         let Some(handle) = &flow.handle else {
             if flow.echo {
-                let answer = self.flow();
+                let answer = self.windows.flow();
                 context.put(self.channel, &answer)?;
             }
             return Ok(());
@@ -192,10 +95,45 @@ impl Session {
         match &link.kind {
             Kind::Outgoing(_) => self.on_receiver_flow(handle, flow, context),
             Kind::Incoming(_) if flow.echo => {
-                let answer = self.link_flow(handle, 0, false);
+                let answer = self.link_flow(handle, 0);
                 context.put(self.channel, &answer)
             }
             Kind::Incoming(_) | Kind::Detached => Ok(()),
         }
+    }
+}
+
+/// The broker's open.
+pub(super) fn open(shared: &Shared) -> Open {
+    let options = &shared.options;
+    let own = || (PRODUCT.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let (product, version) = options.pose_as.clone().unwrap_or_else(own);
+    let mut capabilities = vec![Symbol::from(ANONYMOUS_RELAY)];
+    if product == "RabbitMQ" {
+        capabilities.push(Symbol::from("LINK_PAIR_V1_0"));
+    }
+    let properties: Fields = [
+        ("product", product),
+        ("version", version),
+        (
+            "platform",
+            format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        ),
+    ]
+    .into_iter()
+    .map(|(key, value)| (Symbol::from(key), Value::String(value)))
+    .collect();
+    let idle = u32::try_from(options.idle_timeout.as_millis()).unwrap_or(u32::MAX);
+    Open {
+        container_id: shared.container_id.clone(),
+        hostname: None,
+        max_frame_size: options.max_frame_size.max(MIN_MAX_FRAME_SIZE).into(),
+        channel_max: options.max_sessions.saturating_sub(1).into(),
+        idle_time_out: (idle > 0).then_some(idle),
+        outgoing_locales: None,
+        incoming_locales: None,
+        offered_capabilities: Some(Array::from(capabilities)),
+        desired_capabilities: None,
+        properties: Some(properties),
     }
 }

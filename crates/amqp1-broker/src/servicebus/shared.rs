@@ -1,18 +1,18 @@
 //! What all connections of a namespace share: its state behind one lock.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::faults::Faults;
+use super::faults::{Fault, Faults};
 use super::model::namespace::Namespace;
 use super::settings::ServiceBus;
 use crate::broker::now;
 use crate::model::queue::QueueCounts;
 use crate::model::store::ConnectionId;
+use crate::wakers::Wakers;
 use crate::Options;
 
 /// See the module.
@@ -28,40 +28,46 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) namespace: Namespace,
     pub(crate) faults: Faults,
-    wakers: HashMap<ConnectionId, Arc<Notify>>,
+    wakers: Wakers,
 }
 
 impl State {
     /// Registers a connection with what wakes its task.
     pub(crate) fn connect(&mut self, waker: Arc<Notify>) -> ConnectionId {
         let id = self.namespace.connect();
-        self.wakers.insert(id, waker);
+        self.wakers.add(id, waker);
         id
     }
 
     /// Adds faults, one a line, and has those happen that are for now.
     pub(crate) fn inject(&mut self, text: &str) -> Result<(), String> {
-        for fault in self.faults.add(text)? {
-            self.namespace.happen(fault);
-        }
+        let now = self.faults.add(text)?;
+        self.happen(now);
         Ok(())
     }
 
+    /// The same in the place of the faults that wait.
+    pub(crate) fn replace_faults(&mut self, text: &str) -> Result<(), String> {
+        let now = self.faults.replace(text)?;
+        self.happen(now);
+        Ok(())
+    }
+
+    fn happen(&mut self, now: Vec<Fault>) {
+        for fault in now {
+            self.namespace.happen(fault);
+        }
+    }
+
     pub(crate) fn disconnect(&mut self, id: ConnectionId) {
-        self.wakers.remove(&id);
+        self.wakers.remove(id);
         self.namespace.disconnect(id);
     }
 
     /// Gives out messages, and wakes the other connections that have something to do now.
     pub(crate) fn dispatch(&mut self, now: u64, own: Option<ConnectionId>) {
         self.namespace.dispatch(now);
-        for id in self.namespace.take_woken() {
-            if own != Some(id) {
-                if let Some(waker) = self.wakers.get(&id) {
-                    waker.notify_one();
-                }
-            }
-        }
+        self.wakers.wake(self.namespace.take_woken(), own);
     }
 }
 
@@ -70,7 +76,7 @@ impl Shared {
         let state = State {
             namespace: Namespace::new(&settings),
             faults: Faults::default(),
-            wakers: HashMap::new(),
+            wakers: Wakers::default(),
         };
         Self {
             container_id,
@@ -108,9 +114,7 @@ impl Shared {
     /// Closes all connections.
     pub(crate) fn shut_down(&self) {
         self.is_shut_down.store(true, Ordering::Release);
-        for waker in self.lock().wakers.values() {
-            waker.notify_one();
-        }
+        self.lock().wakers.wake_all();
     }
 }
 

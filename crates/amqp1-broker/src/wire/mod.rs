@@ -5,4 +5,3 @@ pub(crate) mod lenient;
 pub(crate) mod sasl;
 pub(crate) mod scan;
 pub(crate) mod transfer;
-pub(crate) mod windows;

@@ -130,6 +130,15 @@ impl SenderLink {
         })
     }
 
+    /// The largest message that the broker takes, in bytes; zero while the attach is not
+    /// answered, or without a limit.
+    pub fn max_message_size(&self) -> u64 {
+        let mut state = self.connection.lock();
+        let session = state.session(self.key);
+        let sender = session.and_then(|session| session.sender.as_ref());
+        sender.map_or(0, |sender| sender.max_message_size)
+    }
+
     /// Nothing is on its way over this link.
     pub fn is_idle(&self) -> bool {
         let mut state = self.connection.lock();
@@ -161,12 +170,7 @@ impl SenderLink {
 
     /// Detaches, and ends the session that it had for itself.
     pub fn close(&self) {
-        if !self.connection.is_ours() {
-            return;
-        }
-        let mut state = self.connection.lock();
-        state.end_session(self.key);
-        self.connection.kick(state);
+        self.connection.end_session(self.key);
     }
 }
 
@@ -433,11 +437,6 @@ impl ReceiverLink {
 
     /// Gives back what is buffered, flushes, detaches and ends the session.
     pub fn close(&self) {
-        if !self.connection.is_ours() {
-            return;
-        }
-        let mut state = self.connection.lock();
-        state.end_session(self.key);
-        self.connection.kick(state);
+        self.connection.end_session(self.key);
     }
 }

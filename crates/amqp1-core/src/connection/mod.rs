@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use self::state::State;
+use self::state::{LinkKey, State};
 use crate::error::{Error, Result};
 use crate::fork;
 use crate::sync::Mutex;
@@ -168,6 +168,16 @@ impl Connection {
         if tell {
             self.shared.wake.notify_one();
         }
+    }
+
+    /// Ends a session with its links; nothing in a process that only has a copy of the connection.
+    fn end_session(&self, key: LinkKey) {
+        if !self.is_ours() {
+            return;
+        }
+        let mut state = self.lock();
+        state.end_session(key);
+        self.kick(state);
     }
 
     /// Starts ending links and sessions.

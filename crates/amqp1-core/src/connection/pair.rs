@@ -94,6 +94,12 @@ impl LinkPair {
         Ok(())
     }
 
+    /// The largest request that the broker takes, in bytes; zero while it is not known, or
+    /// without a limit.
+    pub fn max_message_size(&self) -> u64 {
+        self.sender.max_message_size()
+    }
+
     /// The next answer.
     pub fn take(&self) -> Result<Option<Bytes>> {
         let Some(incoming) = self.receiver.take()? else {
@@ -151,11 +157,7 @@ fn probe_once(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
             None => Err(state.gone(key)),
         }
     });
-    if connection.is_ours() {
-        let mut state = connection.lock();
-        state.end_session(key);
-        connection.kick(state);
-    }
+    connection.end_session(key);
     answered?
         .ok_or_else(|| Error::timeout(format!("{} did not answer in time", connection.label())))
 }

@@ -130,11 +130,6 @@ impl Scout {
 
     /// Ends the session.
     pub fn close(&self) {
-        if !self.connection.is_ours() {
-            return;
-        }
-        let mut state = self.connection.lock();
-        state.end_session(self.key);
-        self.connection.kick(state);
+        self.connection.end_session(self.key);
     }
 }

@@ -48,9 +48,15 @@ pub(super) const PROPERTIES: [&str; 7] = [
 /// What the envelope cannot carry is refused.
 ///
 /// # Errors
-/// Serialization for a payload that is no object, Config for an id or trace id
-/// that is no UUID.
+/// Serialization for a payload that is no object, Config for a blank name and for
+/// an id or trace id that is no UUID.
 pub(super) fn check_job(job: &Job<'_>, id: &str) -> Result<()> {
+    // Consumers would not accept it.
+    if job.name.trim().is_empty() {
+        return Err(Error::config(
+            "the job's name is blank, and 'job' of the babelqueue format is a URN, as urn:babel:orders:created",
+        ));
+    }
     data(job)?;
     check_uuid("id", id, job)?;
     match job.options.trace_id.as_deref() {
@@ -67,7 +73,7 @@ pub(crate) fn encode(
     job: &Job<'_>,
     envelope: &Envelope<'_>,
     mapping: PropertyMapping,
-) -> Result<Bytes> {
+) -> Result<Vec<u8>> {
     let options = &job.options;
     let data = data(job)?;
     let trace_id = match options.trace_id.as_deref() {
@@ -91,7 +97,7 @@ pub(crate) fn encode(
     application_properties(&mut out, job, envelope, mapping, now);
     write::descriptor(&mut out, section::DATA);
     write::binary(&mut out, body.as_bytes());
-    Ok(out.into())
+    Ok(out)
 }
 
 fn body(

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::job::Job;
 use crate::servicebus::constants::PARTITION_KEY;
 use crate::wire::message::section;
 use crate::wire::write;
@@ -179,6 +180,36 @@ fn optional(out: &mut Vec<u8>, text: Option<&str>) {
         Some(text) => write::string(out, text),
         None => write::null(out),
     }
+}
+
+/// The whole message of a format whose body is the payload and nothing else.
+/// `application_properties` writes these and says how many keys and values they
+/// are; `room` is what all sections but the body and the headers may take.
+pub(super) fn with_plain_body(
+    job: &Job<'_>,
+    envelope: &Envelope<'_>,
+    room: usize,
+    application_properties: impl FnOnce(&mut Vec<u8>) -> u32,
+) -> Vec<u8> {
+    let options = &job.options;
+    let body = &job.payload.bytes;
+    let mut out = Vec::with_capacity(body.len() + room + options.headers.len() * 64);
+    let now = now_millis();
+    header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
+    annotations(&mut out, envelope, now);
+    let of = Properties {
+        subject: &job.name,
+        correlation_id: options.trace_id.as_deref(),
+        content_type: if job.payload.json { JSON } else { OCTETS },
+        content_encoding: None,
+        group: options.group.as_deref(),
+    };
+    properties(&mut out, envelope, &of, now);
+    write::descriptor(&mut out, section::APPLICATION_PROPERTIES);
+    write::map(&mut out, application_properties);
+    write::descriptor(&mut out, section::DATA);
+    write::binary(&mut out, body);
+    out
 }
 
 /// `x-delay`, which consumers of any kind may look for; how many keys and

@@ -5,38 +5,17 @@
 //! headers are application properties of their own, so that a consumer in any
 //! language sees them without decoding anything.
 
-use bytes::Bytes;
-
-use super::envelope::{
-    annotations, delay_property, header, properties, seconds, Properties, JSON, OCTETS,
-};
+use super::envelope::{delay_property, seconds, with_plain_body};
 pub(crate) use super::envelope::{now_millis, DelayMark, Envelope, ROUTING_KEY_HEADER};
 use super::headers;
 use crate::job::Job;
-use crate::wire::message::section;
 use crate::wire::write;
 
 /// The whole message.
-pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
-    let options = &job.options;
-    let body = &job.payload.bytes;
-    let mut out = Vec::with_capacity(body.len() + 384 + options.headers.len() * 64);
-    let now = now_millis();
-    header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
-    annotations(&mut out, envelope, now);
-    let of = Properties {
-        subject: &job.name,
-        correlation_id: options.trace_id.as_deref(),
-        content_type: if job.payload.json { JSON } else { OCTETS },
-        content_encoding: None,
-        group: options.group.as_deref(),
-    };
-    properties(&mut out, envelope, &of, now);
-    write::descriptor(&mut out, section::APPLICATION_PROPERTIES);
-    write::map(&mut out, |out| application_properties(out, job, envelope));
-    write::descriptor(&mut out, section::DATA);
-    write::binary(&mut out, body);
-    out.into()
+pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
+    with_plain_body(job, envelope, 384, |out| {
+        application_properties(out, job, envelope)
+    })
 }
 
 fn application_properties(out: &mut Vec<u8>, job: &Job<'_>, envelope: &Envelope<'_>) -> u32 {
@@ -48,7 +27,7 @@ fn application_properties(out: &mut Vec<u8>, job: &Job<'_>, envelope: &Envelope<
     write::string(out, "rr_pipeline");
     write::string(out, envelope.pipeline);
     write::string(out, "rr_headers");
-    write::binary(out, &headers::to_json(&options.headers));
+    write::binary_of(out, |out| headers::write_json(out, &options.headers));
     write::string(out, "rr_delay");
     write::int(out, seconds(envelope.delay));
     write::string(out, "rr_priority");

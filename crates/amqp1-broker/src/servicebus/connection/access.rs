@@ -1,6 +1,6 @@
 //! Who the peer is, and what it may reach.
 
-use crate::connection::negotiation::{user, Doorkeeper, ANONYMOUS, EXTERNAL, PLAIN};
+use crate::amqp::negotiation::{user, Doorkeeper, ANONYMOUS, EXTERNAL, PLAIN};
 use crate::servicebus::sas::Claim;
 use crate::servicebus::settings::ServiceBus;
 

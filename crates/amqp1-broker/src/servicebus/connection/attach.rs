@@ -2,30 +2,22 @@
 
 use std::collections::VecDeque;
 
-use fe2o3_amqp_types::definitions::{
-    Error, Fields, Handle, ReceiverSettleMode, Role, SenderSettleMode,
-};
+use fe2o3_amqp_types::definitions::{Error, Fields, Role, SenderSettleMode};
 use fe2o3_amqp_types::messaging::TargetArchetype;
-use fe2o3_amqp_types::performatives::{Attach, Detach};
-use serde_amqp::primitives::{Array, Symbol};
+use fe2o3_amqp_types::performatives::Attach;
+use serde_amqp::primitives::Symbol;
 use serde_amqp::Value;
 
 use super::link::{Incoming, Kind, Link, Outgoing, Source};
 use super::session::{Context, Fault, Session};
+use crate::amqp::credit::ReceiveCredit;
+use crate::amqp::{answers, errors as breach};
 use crate::model::consumers::LinkId;
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::{self, condition, link as names};
 use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::model::errors;
 use crate::servicebus::model::namespace::{Attached, Use, Wanted};
-
-/// The outcomes a receiver may settle with.
-const OUTCOMES: [&str; 4] = [
-    "amqp:accepted:list",
-    "amqp:rejected:list",
-    "amqp:released:list",
-    "amqp:modified:list",
-];
 
 impl Session {
     pub(super) fn on_attach(
@@ -41,10 +33,7 @@ impl Session {
             )));
         }
         if self.links.contains_key(&handle) {
-            return Err(Fault::Session(errors::error(
-                "amqp:session:handle-in-use",
-                format!("handle {handle} is in use"),
-            )));
+            return Err(Fault::Session(breach::handle_in_use(handle)));
         }
         let id = context.state.namespace.new_link();
         let address = address(&attach);
@@ -71,7 +60,7 @@ impl Session {
         };
         let kind = match (kind, withheld) {
             (Kind::Incoming(mut incoming), Some(ms)) => {
-                incoming.credit = 0;
+                incoming.credit = ReceiveCredit::new(&attach, 0);
                 incoming.withheld_until = context.now.saturating_add(ms);
                 Kind::Incoming(incoming)
             }
@@ -89,7 +78,7 @@ impl Session {
         if let Some(error) = refusal {
             return self.refuse_attach(attach, error, context);
         }
-        context.routes.insert(id, (self.channel, handle));
+        context.routes.add(id, (self.channel, handle));
         if is_waiting {
             return Ok(());
         }
@@ -151,12 +140,7 @@ impl Session {
     ) -> Result<(), Fault> {
         let handle = attach.handle.0;
         self.answer_without_termini(attach, context)?;
-        let detach = Detach {
-            handle: Handle(handle),
-            closed: true,
-            error: Some(error),
-        };
-        context.put(self.channel, &detach)
+        context.put(self.channel, &answers::closing(handle, error))
     }
 
     /// The answer to an attach of which nothing comes: a detach follows.
@@ -165,9 +149,7 @@ impl Session {
         attach: Attach,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        let mut answer = answer(attach, context);
-        answer.source = None;
-        answer.target = None;
+        let answer = answers::without_termini(answer(attach, context));
         context.put(self.channel, &answer)
     }
 
@@ -193,7 +175,7 @@ impl Session {
         match std::mem::replace(&mut link.kind, Kind::Detached) {
             Kind::Waiting(attach, mut outgoing) => {
                 outgoing.session = Some(session);
-                let credit = outgoing.spare().max(0) as u32;
+                let credit = outgoing.credit.spare().max(0) as u32;
                 context.state.namespace.set_credit(link.id, credit);
                 link.kind = Kind::Outgoing(outgoing);
                 link.active_at = context.now;
@@ -259,10 +241,10 @@ fn make(
     if is_sender {
         return Ok(Kind::Incoming(Incoming {
             node,
-            delivery_count: attach.initial_delivery_count.unwrap_or(0),
-            credit: facts::SENDER_CREDIT,
+            credit: ReceiveCredit::new(attach, facts::SENDER_CREDIT),
             withheld_until: 0,
             partial: None,
+            is_too_large: false,
         }));
     }
     let reply_to = match attach.target.as_deref() {
@@ -324,43 +306,7 @@ fn session_wait(attach: &Attach) -> u64 {
     }
 }
 
-/// The answering attach.
+/// The answering attach. Filters stay in it: they say which session a receiver has.
 fn answer(attach: Attach, context: &Context<'_>) -> Attach {
-    let is_sender = attach.role == Role::Receiver;
-    let source = attach.source.map(|mut source| {
-        if is_sender {
-            source.outcomes = Some(Array::from(OUTCOMES.map(Symbol::from).to_vec()));
-        }
-        source
-    });
-    Attach {
-        name: attach.name,
-        handle: attach.handle,
-        role: if is_sender {
-            Role::Sender
-        } else {
-            Role::Receiver
-        },
-        snd_settle_mode: attach.snd_settle_mode,
-        // What comes in is settled as soon as it is stored.
-        rcv_settle_mode: if is_sender {
-            attach.rcv_settle_mode
-        } else {
-            ReceiverSettleMode::First
-        },
-        // An answer without a terminus would be a refusal.
-        source: Some(source.unwrap_or_default()),
-        target: Some(
-            attach
-                .target
-                .unwrap_or_else(|| Box::new(TargetArchetype::Target(Default::default()))),
-        ),
-        unsettled: None,
-        incomplete_unsettled: false,
-        initial_delivery_count: is_sender.then_some(0),
-        max_message_size: Some(context.shared.settings.max_message_size),
-        offered_capabilities: None,
-        desired_capabilities: None,
-        properties: attach.properties,
-    }
+    answers::attach(attach, context.shared.settings.max_message_size)
 }

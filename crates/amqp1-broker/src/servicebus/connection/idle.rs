@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::link::Kind;
 use super::session::Fault;
-use super::{Connection, Phase};
+use super::Connection;
 use crate::servicebus::model::errors;
 use crate::servicebus::ms;
 use crate::servicebus::shared::State;
@@ -42,7 +42,7 @@ impl Idle {
 
 impl Connection {
     pub(super) fn watch_idle(&mut self, state: &mut State, now: u64) {
-        if !matches!(self.phase, Phase::Opened) {
+        if !self.endpoint.is_open() {
             return;
         }
         if self.access.expire(now) {
@@ -98,7 +98,7 @@ impl Connection {
 
     /// When [`Connection::watch_idle`] has something to do.
     pub(super) fn idle_due(&self, _now: u64) -> Option<u64> {
-        if !matches!(self.phase, Phase::Opened) {
+        if !self.endpoint.is_open() {
             return None;
         }
         let time = self.shared.settings.timers.link_idle;

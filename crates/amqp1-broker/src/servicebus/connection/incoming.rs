@@ -1,12 +1,14 @@
 //! Transfers that come in: put together, stored or answered, settled.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Error, Role};
 use fe2o3_amqp_types::messaging::{Accepted, DeliveryState, Rejected};
-use fe2o3_amqp_types::performatives::{Disposition, Transfer};
+use fe2o3_amqp_types::performatives::Transfer;
 
-use super::link::{Kind, Partial};
+use super::link::Kind;
 use super::session::{unattached, Context, Fault, Session};
+use crate::amqp::partial::Partial;
+use crate::amqp::{answers, errors as breach};
 use crate::servicebus::address::Address;
 use crate::servicebus::facts;
 use crate::servicebus::faults::{Action, Point};
@@ -30,12 +32,7 @@ impl Session {
         payload: Bytes,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        if !self.windows.count_incoming() {
-            return Err(Fault::Session(errors::error(
-                "amqp:session:window-violation",
-                "a transfer was sent beyond the session's incoming window",
-            )));
-        }
+        self.windows.count_incoming().map_err(Fault::Session)?;
         let handle = transfer.handle.0;
         let Some(delivery) = self.assemble(transfer, payload, context)? else {
             return Ok(());
@@ -67,14 +64,8 @@ impl Session {
         if delivery.is_settled {
             return Ok(());
         }
-        let disposition = Disposition {
-            role: Role::Receiver,
-            first: delivery.id,
-            last: None,
-            settled: true,
-            state: Some(state),
-            batchable: false,
-        };
+        let (id, state) = (delivery.id, Some(state));
+        let disposition = answers::settled(Role::Receiver, id, id, state);
         context.put(self.channel, &disposition)
     }
 
@@ -93,33 +84,15 @@ impl Session {
             Kind::Incoming(incoming) => incoming,
             Kind::Detached => return Ok(None),
             Kind::Outgoing(_) | Kind::Waiting(..) => {
-                let e = errors::not_allowed("a transfer on a receiver's link");
-                return Err(Fault::Link(handle, e));
+                return Err(Fault::Link(handle, breach::not_a_sender()));
             }
         };
         let mut partial = match incoming.partial.take() {
             Some(partial) => partial,
             None => {
-                let Some(delivery_id) = transfer.delivery_id else {
-                    let e = errors::error("amqp:invalid-field", "a delivery without delivery-id");
-                    return Err(Fault::Link(handle, e));
-                };
-                let Some(credit) = incoming.credit.checked_sub(1) else {
-                    let e = errors::error(
-                        "amqp:link:transfer-limit-exceeded",
-                        "a delivery was sent without link credit",
-                    );
-                    return Err(Fault::Link(handle, e));
-                };
-                incoming.credit = credit;
-                incoming.delivery_count = incoming.delivery_count.wrapping_add(1);
-                Partial {
-                    delivery_id,
-                    format: transfer.message_format.unwrap_or(0),
-                    is_settled: false,
-                    is_too_large: false,
-                    payload: BytesMut::new(),
-                }
+                incoming.is_too_large = false;
+                Partial::begin(transfer, &mut incoming.credit)
+                    .map_err(|e| Fault::Link(handle, e))?
             }
         };
         if transfer.aborted {
@@ -128,11 +101,11 @@ impl Session {
         partial.is_settled |= transfer.settled.unwrap_or(false);
         let max = context.shared.settings.max_message_size;
         let size = partial.payload.len() + payload.len();
-        partial.is_too_large |= size as u64 > max;
-        if partial.is_too_large && !facts::TOO_LARGE_IS_REJECTED {
+        incoming.is_too_large |= size as u64 > max;
+        if incoming.is_too_large && !facts::TOO_LARGE_IS_REJECTED {
             return Err(Fault::Link(handle, too_large(max)));
         }
-        if partial.is_too_large {
+        if incoming.is_too_large {
             partial.payload.clear();
         } else {
             partial.payload.extend_from_slice(&payload);
@@ -145,7 +118,7 @@ impl Session {
             id: partial.delivery_id,
             format: partial.format,
             is_settled: partial.is_settled,
-            is_too_large: partial.is_too_large,
+            is_too_large: incoming.is_too_large,
             payload: partial.payload.freeze(),
         }))
     }

@@ -1,4 +1,5 @@
-//! One connection to a namespace: the protocol without the stream.
+//! One connection to a namespace: the protocol without the stream. What is the same in every dialect
+//! is in [`crate::amqp`].
 
 mod access;
 mod attach;
@@ -12,14 +13,11 @@ mod requests;
 mod session;
 mod settling;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::definitions::Error as AmqpErrorValue;
-use fe2o3_amqp_types::performatives::Close;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 use super::facts;
@@ -27,54 +25,34 @@ use super::model::errors;
 use super::model::namespace::{Event, NodeId};
 use super::model::token::LockToken;
 use super::shared::{Shared, State};
+use crate::amqp::endpoint::Endpoint;
+use crate::amqp::routes::Routes;
 use crate::broker::now;
-use crate::connection::negotiation::{Negotiation, Progress};
-use crate::model::consumers::LinkId;
 use crate::model::store::ConnectionId;
-use crate::transport::{self, Engine, Stage, OUT_ROOM};
+use crate::transport::{Engine, OUT_ROOM};
 use crate::wire::frame::{self, Frame, FrameError};
 use crate::wire::lenient;
-use crate::Error;
+use crate::{Error, Options};
 use access::Access;
 use idle::Idle;
 use requests::Reply;
 use session::{Context, Fault, Session};
-
-/// How far a connection is.
-#[derive(Debug)]
-enum Phase {
-    Negotiating(Negotiation),
-    /// The peer's open is awaited.
-    Opening,
-    Opened,
-    /// The broker has sent its close, the peer not yet.
-    Closing,
-    /// What is written is sent, then the stream ends.
-    Ended,
-}
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Connection {
     shared: Arc<Shared>,
     id: ConnectionId,
-    waker: Arc<Notify>,
-    phase: Phase,
-    peer_max_frame_size: u32,
-    peer_idle_timeout: Option<Duration>,
-    out: BytesMut,
+    endpoint: Endpoint,
     /// By channel, which is one number for both directions.
     sessions: BTreeMap<u16, Session>,
-    routes: HashMap<LinkId, (u16, u32)>,
-    draining: BTreeSet<LinkId>,
+    routes: Routes,
     access: Access,
     idle: Idle,
     /// Answers that are put off.
     replies: Vec<Reply>,
     /// Messages that were sent and are done with, because their receivers delete as they receive.
     sent: Vec<(NodeId, LockToken)>,
-    next_due: Option<u64>,
-    failure: Option<Error>,
 }
 
 impl Connection {
@@ -86,31 +64,19 @@ impl Connection {
             idle: Idle::new(now()),
             shared,
             id,
-            waker,
-            phase: Phase::Negotiating(Negotiation::new()),
-            peer_max_frame_size: frame::MIN_MAX_FRAME_SIZE,
-            peer_idle_timeout: None,
-            out: BytesMut::new(),
+            endpoint: Endpoint::new(waker),
             sessions: BTreeMap::new(),
-            routes: HashMap::new(),
-            draining: BTreeSet::new(),
+            routes: Routes::default(),
             replies: Vec::new(),
             sent: Vec::new(),
-            next_due: None,
-            failure: None,
         }
     }
 
-    /// Serves the stream until the connection ends.
-    pub(crate) async fn run<S>(self, stream: S) -> Result<(), Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        transport::run(self, stream).await
-    }
-
     fn take_turn(&mut self, input: &mut BytesMut) {
-        let frames = self.take_frames(input);
+        let max = facts::MAX_FRAME_SIZE;
+        let frames = self
+            .endpoint
+            .take_frames(input, &mut self.access, max, decode);
         let shared = self.shared.clone();
         let mut guard = shared.lock();
         let state = &mut *guard;
@@ -125,7 +91,7 @@ impl Connection {
         for result in frames {
             match result {
                 Ok(frame) => self.on_frame(frame, state, now),
-                Err(e) => self.on_malformed(e, state, now),
+                Err(e) => self.close(e, state, now),
             }
             self.send_replies(state, now);
         }
@@ -141,54 +107,9 @@ impl Connection {
         self.refresh(state, now);
         let replies = self.replies.iter().map(|reply| reply.at).min();
         let due = [state.namespace.next_due(), self.idle_due(now), replies];
-        self.next_due = due.into_iter().flatten().min();
+        self.endpoint.next_due = due.into_iter().flatten().min();
         drop(guard);
         self.pump();
-    }
-
-    /// Negotiates, then decodes all whole frames in the read buffer; an error is the last.
-    fn take_frames(&mut self, input: &mut BytesMut) -> Vec<Result<Frame, FrameError>> {
-        if let Phase::Negotiating(negotiation) = &mut self.phase {
-            let progress = negotiation.advance(input, &mut self.out, &mut self.access);
-            match progress {
-                Progress::Waits => return Vec::new(),
-                Progress::Done => self.phase = Phase::Opening,
-                Progress::Failed(reason) => {
-                    self.failure = Some(Error::Negotiation(reason));
-                    self.phase = Phase::Ended;
-                }
-            }
-        }
-        let mut frames = Vec::new();
-        if matches!(self.phase, Phase::Ended) {
-            input.clear();
-            return frames;
-        }
-        loop {
-            let next = match frame::split(input, facts::MAX_FRAME_SIZE) {
-                Ok(None) => break,
-                Ok(Some(bytes)) => frame::decode(bytes.clone()).or_else(|e| {
-                    let right = lenient::with_symbol_keys(&bytes).ok_or(e)?;
-                    frame::decode(right)
-                }),
-                Err(e) => Err(e),
-            };
-            let is_error = next.is_err();
-            frames.push(next);
-            if is_error {
-                input.clear();
-                break;
-            }
-        }
-        frames
-    }
-
-    fn on_malformed(&mut self, e: FrameError, state: &mut State, now: u64) {
-        let error = match e {
-            FrameError::Framing(what) => errors::error("amqp:connection:framing-error", what),
-            FrameError::Decode(what) => errors::error("amqp:decode-error", what),
-        };
-        self.close(error, state, now);
     }
 
     /// Takes what the namespace has for this connection.
@@ -202,7 +123,7 @@ impl Connection {
                     continue;
                 }
             };
-            let Some((channel, handle)) = self.routes.get(&link).copied() else {
+            let Some((channel, handle)) = self.routes.place(link) else {
                 // The link is gone, and what was for it goes back.
                 if let Event::Deliver(node, assignment) = event {
                     state.namespace.unassign(node, assignment.token);
@@ -223,22 +144,19 @@ impl Connection {
     /// Ends the stream without a word.
     fn reset(&mut self, state: &mut State, now: u64) {
         self.drop_sessions(state, now);
-        self.out.clear();
-        self.failure = Some(Error::Closed("a fault that was asked for".into()));
-        self.phase = Phase::Ended;
+        self.endpoint.out.clear();
+        let reason = Error::Closed("a fault that was asked for".into());
+        self.endpoint.end(Some(reason));
     }
 
     fn finish_drains(&mut self, state: &mut State) {
-        let (routes, sessions) = (&self.routes, &mut self.sessions);
-        self.draining.retain(|link| {
-            let Some((channel, handle)) = routes.get(link) else {
-                return false;
-            };
-            if let Some(session) = sessions.get_mut(channel) {
-                let left = state.namespace.drain(*link);
-                session.drained(*handle, *link, left);
+        let sessions = &mut self.sessions;
+        self.routes.finish_drains(|link, (channel, handle)| {
+            if let Some(session) = sessions.get_mut(&channel) {
+                let left = state.namespace.drain(link);
+                session.drained(handle, link, left);
             }
-            false
+            true
         });
     }
 
@@ -265,9 +183,8 @@ impl Connection {
             state,
             connection: self.id,
             now,
-            out: &mut self.out,
+            out: &mut self.endpoint.out,
             routes: &mut self.routes,
-            draining: &mut self.draining,
             access: &mut self.access,
             replies: &mut self.replies,
         };
@@ -290,24 +207,11 @@ impl Connection {
 
     /// Closes the connection with an error, and gives up all sessions.
     fn close(&mut self, error: AmqpErrorValue, state: &mut State, now: u64) {
-        match self.phase {
-            Phase::Opened => {}
-            // A close must follow an open (AMQP 1.0 section 2.4.3).
-            Phase::Opening => self.send_open(),
-            Phase::Negotiating(_) => {
-                self.failure = Some(Error::Negotiation(error.to_string()));
-                self.phase = Phase::Ended;
-                return;
-            }
-            Phase::Closing | Phase::Ended => return,
+        let open = || opening::open(&self.shared);
+        if self.endpoint.begin_close(&error, open) {
+            self.drop_sessions(state, now);
+            self.endpoint.send_close(error);
         }
-        self.drop_sessions(state, now);
-        self.failure = Some(Error::Closed(error.to_string()));
-        let close = Close { error: Some(error) };
-        self.phase = match frame::encode(&mut self.out, 0, &close) {
-            Ok(()) => Phase::Closing,
-            Err(_) => Phase::Ended,
-        };
     }
 
     fn drop_sessions(&mut self, state: &mut State, now: u64) {
@@ -324,11 +228,12 @@ impl Connection {
     /// Writes messages that wait, session after session.
     fn pump(&mut self) {
         for session in self.sessions.values_mut() {
-            let (out, max) = (&mut self.out, self.peer_max_frame_size);
+            let max = self.endpoint.peer_max_frame_size;
+            let out = &mut self.endpoint.out;
             let goes_on = session.pump(out, OUT_ROOM, max, &mut self.sent);
             if !matches!(goes_on, Ok(true)) {
                 // Not another octet behind a frame that is cut.
-                self.phase = Phase::Ended;
+                self.endpoint.end(None);
                 return;
             }
         }
@@ -340,22 +245,16 @@ impl Engine for Connection {
         self.take_turn(input);
     }
 
-    fn out(&mut self) -> &mut BytesMut {
-        &mut self.out
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    fn stage(&self) -> Stage {
-        match self.phase {
-            Phase::Negotiating(_) | Phase::Opening => Stage::Handshake,
-            Phase::Opened => Stage::Open,
-            Phase::Closing => Stage::Closing,
-            Phase::Ended => Stage::Ended,
-        }
+    fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
     }
 
-    fn end(&mut self, reason: Option<Error>) {
-        self.failure = reason.or(self.failure.take());
-        self.phase = Phase::Ended;
+    fn options(&self) -> &Options {
+        &self.shared.options
     }
 
     fn on_silence(&mut self) {
@@ -371,30 +270,6 @@ impl Engine for Connection {
 
     fn has_unwritten(&self) -> bool {
         !self.sent.is_empty()
-    }
-
-    fn waker(&self) -> Arc<Notify> {
-        self.waker.clone()
-    }
-
-    fn handshake_timeout(&self) -> Duration {
-        self.shared.options.handshake_timeout
-    }
-
-    fn idle_timeout(&self) -> Duration {
-        self.shared.options.idle_timeout
-    }
-
-    fn peer_idle_timeout(&self) -> Option<Duration> {
-        self.peer_idle_timeout
-    }
-
-    fn next_due(&self) -> Option<u64> {
-        self.next_due
-    }
-
-    fn take_failure(&mut self) -> Option<Error> {
-        self.failure.take()
     }
 }
 
@@ -418,4 +293,12 @@ impl Drop for Connection {
         state.disconnect(self.id);
         state.dispatch(now, None);
     }
+}
+
+/// Decodes a frame, put right where an SDK of the service is known to be wrong.
+fn decode(bytes: Bytes) -> Result<Frame, FrameError> {
+    frame::decode(bytes.clone()).or_else(|e| {
+        let right = lenient::with_symbol_keys(&bytes).ok_or(e)?;
+        frame::decode(right)
+    })
 }

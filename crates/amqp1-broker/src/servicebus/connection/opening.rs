@@ -1,66 +1,47 @@
 //! Frames of the connection itself: open, begin, end, close.
 
-use std::time::Duration;
-
-use fe2o3_amqp_types::performatives::{Begin, Close, End, Open, Performative};
+use fe2o3_amqp_types::performatives::{End, Open};
 
 use super::session::Session;
-use super::{Connection, Phase};
+use super::Connection;
+use crate::amqp::endpoint::Asked;
 use crate::servicebus::facts;
 use crate::servicebus::model::errors;
-use crate::servicebus::shared::State;
-use crate::wire::frame::{self, Frame, MIN_MAX_FRAME_SIZE};
+use crate::servicebus::shared::{Shared, State};
+use crate::wire::frame::Frame;
 
 impl Connection {
     pub(super) fn on_frame(&mut self, frame: Frame, state: &mut State, now: u64) {
-        let Some(performative) = frame.performative else {
-            return;
-        };
-        let channel = frame.channel;
-        match (&self.phase, performative) {
-            (Phase::Opening, Performative::Open(open)) => self.on_open(&open, state, now),
-            (Phase::Closing, Performative::Close(_)) => self.phase = Phase::Ended,
-            (Phase::Closing | Phase::Ended | Phase::Negotiating(_), _) => {}
-            (Phase::Opened, Performative::Close(_)) => {
+        let sessions = &self.sessions;
+        let has_session = |channel| sessions.contains_key(&channel);
+        match self
+            .endpoint
+            .read(frame, facts::CHANNEL_MAX + 1, has_session)
+        {
+            Asked::Nothing => {}
+            Asked::Open => self.on_open(state, now),
+            Asked::Begin(channel, begin) => {
+                let (session, answer) = Session::begin(channel, &begin);
+                self.endpoint.put(channel, &answer);
+                self.sessions.insert(channel, session);
+            }
+            Asked::End(channel) => self.on_end(channel, state, now),
+            Asked::OfSession(channel, performative, payload) => {
+                self.with_session(channel, state, now, |session, context| {
+                    session.on_performative(performative, payload, context)
+                });
+            }
+            Asked::Close => {
                 self.drop_sessions(state, now);
-                let _ = frame::encode(&mut self.out, 0, &Close { error: None });
-                self.phase = Phase::Ended;
+                self.endpoint.answer_close();
             }
-            (Phase::Opening, _) => {
-                let e = errors::error("amqp:illegal-state", "the first frame is not an open");
-                self.close(e, state, now);
-            }
-            (Phase::Opened, Performative::Open(_)) => {
-                self.close(
-                    errors::error("amqp:illegal-state", "a second open"),
-                    state,
-                    now,
-                );
-            }
-            (Phase::Opened, Performative::Begin(begin)) => {
-                self.on_begin(channel, &begin, state, now);
-            }
-            (Phase::Opened, Performative::End(_)) => self.on_end(channel, state, now),
-            (Phase::Opened, other) => {
-                if self.sessions.contains_key(&channel) {
-                    self.with_session(channel, state, now, |session, context| {
-                        session.on_performative(other, frame.payload, context)
-                    });
-                } else {
-                    let text = format!("channel {channel} has no session");
-                    self.close(errors::not_allowed(text), state, now);
-                }
-            }
+            Asked::Broken(error) => self.close(error, state, now),
         }
     }
 
-    fn on_open(&mut self, open: &Open, state: &mut State, now: u64) {
-        self.peer_max_frame_size = open.max_frame_size.0.max(MIN_MAX_FRAME_SIZE);
-        self.peer_idle_timeout = open
-            .idle_time_out
-            .filter(|ms| *ms > 0)
-            .map(|ms| Duration::from_millis(ms.into()));
-        self.send_open();
+    /// A connection beyond those the namespace may have is opened before it is refused.
+    fn on_open(&mut self, state: &mut State, now: u64) {
+        self.endpoint.send_open(&open(&self.shared));
         if state.namespace.connection_count() > self.shared.settings.max_connections {
             let e = errors::error(
                 "amqp:resource-limit-exceeded",
@@ -70,48 +51,6 @@ impl Connection {
         }
     }
 
-    /// Sends the open; the connection is open for the broker then.
-    pub(super) fn send_open(&mut self) {
-        let idle = self.shared.options.idle_timeout.as_millis();
-        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
-        let open = Open {
-            container_id: self.shared.container_id.clone(),
-            hostname: None,
-            max_frame_size: facts::MAX_FRAME_SIZE.into(),
-            channel_max: facts::CHANNEL_MAX.into(),
-            idle_time_out: (idle > 0).then_some(idle),
-            outgoing_locales: None,
-            incoming_locales: None,
-            offered_capabilities: None,
-            desired_capabilities: None,
-            properties: None,
-        };
-        self.phase = match frame::encode(&mut self.out, 0, &open) {
-            Ok(()) => Phase::Opened,
-            Err(_) => Phase::Ended,
-        };
-    }
-
-    fn on_begin(&mut self, channel: u16, begin: &Begin, state: &mut State, now: u64) {
-        let error = if channel > facts::CHANNEL_MAX {
-            let text = format!("channel {channel} is beyond channel-max");
-            Some(errors::error("amqp:connection:framing-error", text))
-        } else if self.sessions.contains_key(&channel) {
-            let text = format!("channel {channel} has a session already");
-            Some(errors::not_allowed(text))
-        } else {
-            None
-        };
-        if let Some(error) = error {
-            return self.close(error, state, now);
-        }
-        let (session, answer) = Session::begin(channel, begin);
-        if frame::encode(&mut self.out, channel, &answer).is_err() {
-            self.phase = Phase::Ended;
-        }
-        self.sessions.insert(channel, session);
-    }
-
     fn on_end(&mut self, channel: u16, state: &mut State, now: u64) {
         self.with_session(channel, state, now, |session, context| {
             session.drop_links(context);
@@ -119,5 +58,23 @@ impl Connection {
         });
         // One that the broker had ended is ended on both sides now.
         self.sessions.remove(&channel);
+    }
+}
+
+/// The service's open.
+pub(super) fn open(shared: &Shared) -> Open {
+    let idle = shared.options.idle_timeout.as_millis();
+    let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+    Open {
+        container_id: shared.container_id.clone(),
+        hostname: None,
+        max_frame_size: facts::MAX_FRAME_SIZE.into(),
+        channel_max: facts::CHANNEL_MAX.into(),
+        idle_time_out: (idle > 0).then_some(idle),
+        outgoing_locales: None,
+        incoming_locales: None,
+        offered_capabilities: None,
+        desired_capabilities: None,
+        properties: None,
     }
 }

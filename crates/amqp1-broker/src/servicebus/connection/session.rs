@@ -1,24 +1,26 @@
 //! A session: its windows, its links, and what waits to be sent on it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
-use fe2o3_amqp_types::definitions::{Error, Handle};
+use fe2o3_amqp_types::definitions::Error;
 use fe2o3_amqp_types::performatives::{Begin, Detach, End, Flow, Performative};
 use serde::Serialize;
 
 use super::access::Access;
 use super::link::{Kind, Link};
-use super::outgoing::Pending;
+use super::outgoing::Given;
 use super::requests::Reply;
 use super::settling::Unsettled;
-use crate::model::consumers::LinkId;
+use crate::amqp::deliveries::Deliveries;
+use crate::amqp::outbox::Outbox;
+use crate::amqp::routes::Routes;
+use crate::amqp::windows::Windows;
+use crate::amqp::{answers, errors};
 use crate::model::store::ConnectionId;
 use crate::servicebus::facts;
-use crate::servicebus::model::errors;
 use crate::servicebus::shared::{Shared, State};
 use crate::wire::frame;
-use crate::wire::windows::{Windows, OUTGOING_WINDOW};
 
 /// What breaks, and what is therefore closed.
 #[derive(Debug)]
@@ -41,9 +43,7 @@ pub(super) struct Context<'a> {
     /// Unix milliseconds.
     pub(super) now: u64,
     pub(super) out: &'a mut BytesMut,
-    pub(super) routes: &'a mut HashMap<LinkId, (u16, u32)>,
-    /// Receivers that have asked for a drain.
-    pub(super) draining: &'a mut BTreeSet<LinkId>,
+    pub(super) routes: &'a mut Routes,
     pub(super) access: &'a mut Access,
     /// Answers to requests, which may go out on another session.
     pub(super) replies: &'a mut Vec<Reply>,
@@ -52,10 +52,8 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// Appends a frame.
     pub(super) fn put(&mut self, channel: u16, performative: &impl Serialize) -> Result<(), Fault> {
-        frame::encode(self.out, channel, performative).map_err(|e| {
-            let text = format!("a frame was not encoded: {e}");
-            Fault::Connection(errors::error("amqp:internal-error", text))
-        })
+        frame::encode(self.out, channel, performative)
+            .map_err(|e| Fault::Connection(errors::not_encoded(&e)))
     }
 }
 
@@ -69,8 +67,8 @@ pub(super) struct Session {
     /// The broker has ended it, the peer not yet: frames are passed over.
     pub(super) is_ended: bool,
     pub(super) windows: Windows,
-    pub(super) unsettled: BTreeMap<u64, Unsettled>,
-    pub(super) pending: VecDeque<Pending>,
+    pub(super) deliveries: Deliveries<Unsettled>,
+    pub(super) outbox: Outbox<Given>,
 }
 
 impl Session {
@@ -81,19 +79,10 @@ impl Session {
             links: BTreeMap::new(),
             is_ended: false,
             windows: Windows::new(begin, facts::SESSION_WINDOW),
-            unsettled: BTreeMap::new(),
-            pending: VecDeque::new(),
+            deliveries: Deliveries::new(),
+            outbox: Outbox::new(),
         };
-        let answer = Begin {
-            remote_channel: Some(channel),
-            next_outgoing_id: 0,
-            incoming_window: facts::SESSION_WINDOW,
-            outgoing_window: OUTGOING_WINDOW,
-            handle_max: Handle(facts::HANDLE_MAX),
-            offered_capabilities: None,
-            desired_capabilities: None,
-            properties: None,
-        };
+        let answer = answers::begin(channel, facts::SESSION_WINDOW, facts::HANDLE_MAX);
         (session, answer)
     }
 
@@ -158,15 +147,11 @@ impl Session {
 
     /// A flow with this link's state.
     pub(super) fn link_flow(&self, handle: u32, available: u32) -> Flow {
-        let mut flow = self.windows.flow();
-        if let Some(link) = self.links.get(&handle) {
-            let (delivery_count, credit) = link.flow_state();
-            flow.handle = Some(Handle(handle));
-            flow.delivery_count = Some(delivery_count);
-            flow.link_credit = Some(credit);
-            flow.available = Some(available);
+        let state = self.links.get(&handle).map(Link::flow_state);
+        match state {
+            Some(state) => self.windows.link_flow(handle, state, available),
+            None => self.windows.flow(),
         }
-        flow
     }
 
     fn on_detach(&mut self, detach: &Detach, context: &mut Context<'_>) -> Result<(), Fault> {
@@ -183,12 +168,7 @@ impl Session {
             // A detach must follow an attach.
             self.answer_without_termini(*attach, context)?;
         }
-        let answer = Detach {
-            handle: Handle(handle),
-            closed: detach.closed,
-            error: None,
-        };
-        context.put(self.channel, &answer)
+        context.put(self.channel, &answers::detach(detach))
     }
 
     /// Detaches a link, closed, and passes over what comes for it until the peer has detached too.
@@ -211,25 +191,15 @@ impl Session {
             return self.refuse_attach(*attach, error, context);
         }
         self.links.insert(handle, link);
-        let detach = Detach {
-            handle: Handle(handle),
-            closed: true,
-            error: Some(error),
-        };
-        context.put(self.channel, &detach)
+        context.put(self.channel, &answers::closing(handle, error))
     }
 
     /// Gives up a link. Messages that its receiver has got stay locked until their locks expire.
     fn forget(&mut self, link: &Link, context: &mut Context<'_>) {
-        context.routes.remove(&link.id);
-        context.draining.remove(&link.id);
-        self.unsettled.retain(|_, u| u.link != link.id);
-        for pending in std::mem::take(&mut self.pending) {
-            if pending.link() == link.id {
-                pending.give_back(&mut context.state.namespace);
-            } else {
-                self.pending.push_back(pending);
-            }
+        context.routes.remove(link.id);
+        self.deliveries.retain(|u| u.link != link.id);
+        for given in self.outbox.remove(link.id) {
+            given.give_back(&mut context.state.namespace);
         }
         context.state.namespace.detach(link.id);
     }
@@ -252,8 +222,5 @@ impl Session {
 
 /// The fault of a frame for a handle that has no link.
 pub(super) fn unattached(handle: u32) -> Fault {
-    Fault::Session(errors::error(
-        "amqp:session:unattached-handle",
-        format!("no link has handle {handle}"),
-    ))
+    Fault::Session(errors::unattached(handle))
 }

@@ -6,6 +6,7 @@ use fe2o3_amqp_types::performatives::Disposition;
 use serde_amqp::Value;
 
 use super::session::{Context, Fault, Session};
+use crate::amqp::answers;
 use crate::model::consumers::LinkId;
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::dead_letter;
@@ -30,23 +31,9 @@ impl Session {
         disposition: Disposition,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        if disposition.role == Role::Sender {
-            // The sender settles what the broker has settled already.
-            return Ok(());
-        }
-        let Some(first) = self.windows.delivery(disposition.first) else {
+        let Some((first, last)) = self.deliveries.meant(&disposition) else {
             return Ok(());
         };
-        let last = match disposition.last {
-            None => first,
-            Some(last) => {
-                let last = self.windows.delivery(last);
-                last.unwrap_or_else(|| self.windows.last_delivery())
-            }
-        };
-        if last < first {
-            return Ok(());
-        }
         let is_outcome = match &disposition.state {
             None => disposition.settled,
             // `received` says how far the receiver is; nothing is settled by it.
@@ -56,11 +43,8 @@ impl Session {
         if !is_outcome {
             return Ok(());
         }
-        // Never by counting from first to last: a peer may name two billion deliveries.
-        let ids = self.unsettled.range(first..=last).map(|(id, _)| *id);
-        let ids: Vec<u64> = ids.collect();
-        for id in ids {
-            let Some(unsettled) = self.unsettled.remove(&id) else {
+        for delivery in self.deliveries.between(first, last) {
+            let Some(unsettled) = self.deliveries.settle(delivery) else {
                 continue;
             };
             let Some((handle, address)) = self.touch(unsettled.link, context) else {
@@ -95,14 +79,8 @@ impl Session {
             if disposition.settled {
                 continue;
             }
-            let answer = Disposition {
-                role: Role::Sender,
-                first: id as u32,
-                last: None,
-                settled: true,
-                state: answer,
-                batchable: false,
-            };
+            let id = delivery as u32;
+            let answer = answers::settled(Role::Sender, id, id, answer);
             context.put(self.channel, &answer)?;
         }
         Ok(())
@@ -110,10 +88,10 @@ impl Session {
 
     /// Notes that something moves on a link; its handle and address.
     fn touch(&mut self, link: LinkId, context: &Context<'_>) -> Option<(u32, Address)> {
-        let (_, handle) = context.routes.get(&link)?;
-        let link = self.links.get_mut(handle)?;
+        let (_, handle) = context.routes.place(link)?;
+        let link = self.links.get_mut(&handle)?;
         link.active_at = context.now;
-        Some((*handle, link.address.clone()))
+        Some((handle, link.address.clone()))
     }
 }
 
@@ -131,6 +109,9 @@ fn settle(unsettled: Unsettled, state: &DeliveryState, context: &mut Context<'_>
     let Some(queue) = namespace.queue_mut(unsettled.node) else {
         return state.clone();
     };
+    if queue.is_dead_letters && matches!(state, DeliveryState::Rejected(_)) {
+        return rejected(errors::already_dead());
+    }
     match apply(queue, unsettled.token, state) {
         // Both SDKs take a `rejected` with an error for a dead-lettering that has failed.
         Ok(()) if matches!(state, DeliveryState::Rejected(_)) => {

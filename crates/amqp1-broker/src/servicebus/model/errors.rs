@@ -4,6 +4,7 @@
 use fe2o3_amqp_types::definitions::{AmqpError, Error, ErrorCondition, Fields};
 use serde_amqp::primitives::Symbol;
 
+pub(crate) use crate::amqp::errors::name;
 use crate::servicebus::facts::condition;
 
 /// An error whose condition is given by name, the standard's ones included.
@@ -30,6 +31,13 @@ pub(crate) fn no_entity(path: &str) -> Error {
 
 pub(crate) fn not_allowed(description: impl Into<String>) -> Error {
     Error::new(AmqpError::NotAllowed, description.into(), Fields::new())
+}
+
+/// A dead letter cannot be dead-lettered: there is no queue for it.
+pub(crate) fn already_dead() -> Error {
+    not_allowed(
+        "A message of a dead-letter queue cannot be dead-lettered again. Complete or abandon it.",
+    )
 }
 
 pub(crate) fn unauthorized(description: impl Into<String>) -> Error {
@@ -59,12 +67,4 @@ pub(crate) fn lock_lost(is_session: bool) -> Error {
             "The lock supplied is invalid. Either the lock expired, or the message has already been removed from the queue.",
         )
     }
-}
-
-/// The condition's name.
-pub(crate) fn name(error: &Error) -> String {
-    let condition = serde_amqp::to_value(&error.condition).ok();
-    condition
-        .and_then(|c| crate::model::arguments::text(&c).ok())
-        .unwrap_or_default()
 }

@@ -1,9 +1,10 @@
 //! The windows of a session (AMQP 1.0 section 2.5.6).
 
+use fe2o3_amqp_types::definitions::{Error, Handle};
 use fe2o3_amqp_types::performatives::{Begin, Flow};
 
-/// Where outgoing delivery numbers start, counted on without wrapping; the wire has the low half.
-const FIRST_DELIVERY: u64 = 1 << 32;
+use super::errors;
+
 /// Transfer frames the broker has room for: it sends what it has.
 pub(crate) const OUTGOING_WINDOW: u32 = i32::MAX as u32;
 
@@ -16,7 +17,6 @@ pub(crate) struct Windows {
     full: u32,
     next_outgoing_id: u32,
     remote_incoming_window: u32,
-    next_delivery: u64,
 }
 
 impl Windows {
@@ -28,20 +28,17 @@ impl Windows {
             full,
             next_outgoing_id: 0,
             remote_incoming_window: begin.incoming_window,
-            next_delivery: FIRST_DELIVERY,
         }
     }
 
-    /// Counts an incoming transfer frame; false when it is beyond the window.
-    pub(crate) fn count_incoming(&mut self) -> bool {
+    /// Counts an incoming transfer frame; an error when it is beyond the window.
+    pub(crate) fn count_incoming(&mut self) -> Result<(), Error> {
         self.next_incoming_id = self.next_incoming_id.wrapping_add(1);
-        match self.incoming_window.checked_sub(1) {
-            Some(left) => {
-                self.incoming_window = left;
-                true
-            }
-            None => false,
-        }
+        self.incoming_window = self
+            .incoming_window
+            .checked_sub(1)
+            .ok_or_else(errors::window_violation)?;
+        Ok(())
     }
 
     /// Takes one transfer frame of the peer's window; false when it is used up.
@@ -81,7 +78,7 @@ impl Windows {
         is_low
     }
 
-    /// A flow of the session; the caller adds a link's part.
+    /// A flow of the session.
     pub(crate) fn flow(&self) -> Flow {
         Flow {
             next_incoming_id: Some(self.next_incoming_id),
@@ -98,24 +95,15 @@ impl Windows {
         }
     }
 
-    /// Numbers an outgoing delivery.
-    pub(crate) fn take_delivery(&mut self) -> u64 {
-        let delivery = self.next_delivery;
-        self.next_delivery += 1;
-        delivery
-    }
-
-    /// The delivery that a number of the wire means; `None` for one that was not sent.
-    pub(crate) fn delivery(&self, id: u32) -> Option<u64> {
-        let behind = (self.next_delivery as u32).wrapping_sub(id);
-        if behind == 0 || behind > i32::MAX as u32 {
-            return None;
+    /// A flow with a link's state: its delivery-count and link-credit.
+    pub(crate) fn link_flow(&self, handle: u32, state: (u32, u32), available: u32) -> Flow {
+        let (delivery_count, credit) = state;
+        Flow {
+            handle: Some(Handle(handle)),
+            delivery_count: Some(delivery_count),
+            link_credit: Some(credit),
+            available: Some(available),
+            ..self.flow()
         }
-        self.next_delivery.checked_sub(behind.into())
-    }
-
-    /// The last delivery sent.
-    pub(crate) fn last_delivery(&self) -> u64 {
-        self.next_delivery - 1
     }
 }

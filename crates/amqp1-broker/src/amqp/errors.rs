@@ -1,0 +1,94 @@
+//! What a peer is told that breaks the protocol's rules, in the same words by every dialect.
+
+use fe2o3_amqp_types::definitions::{AmqpError, ConnectionError, Error, LinkError, SessionError};
+
+use crate::model::arguments;
+use crate::model::errors::error;
+use crate::wire::frame::FrameError;
+
+/// Octets that are no frame.
+pub(crate) fn malformed(e: FrameError) -> Error {
+    match e {
+        FrameError::Framing(what) => error(ConnectionError::FramingError, what),
+        FrameError::Decode(what) => error(AmqpError::DecodeError, what),
+    }
+}
+
+pub(crate) fn no_open() -> Error {
+    error(AmqpError::IllegalState, "the first frame is not an open")
+}
+
+pub(crate) fn second_open() -> Error {
+    error(AmqpError::IllegalState, "a second open")
+}
+
+pub(crate) fn beyond_channel_max(channel: u16) -> Error {
+    let text = format!("channel {channel} is beyond channel-max");
+    error(ConnectionError::FramingError, text)
+}
+
+pub(crate) fn channel_in_use(channel: u16) -> Error {
+    let text = format!("channel {channel} has a session already");
+    error(AmqpError::NotAllowed, text)
+}
+
+pub(crate) fn no_session(channel: u16) -> Error {
+    let text = format!("channel {channel} has no session");
+    error(AmqpError::NotAllowed, text)
+}
+
+pub(crate) fn window_violation() -> Error {
+    error(
+        SessionError::WindowViolation,
+        "a transfer was sent beyond the session's incoming window",
+    )
+}
+
+pub(crate) fn handle_in_use(handle: u32) -> Error {
+    let text = format!("handle {handle} is in use");
+    error(SessionError::HandleInUse, text)
+}
+
+/// A frame for a handle that has no link.
+pub(crate) fn unattached(handle: u32) -> Error {
+    let text = format!("no link has handle {handle}");
+    error(SessionError::UnattachedHandle, text)
+}
+
+pub(crate) fn not_a_sender() -> Error {
+    error(AmqpError::NotAllowed, "a transfer on a receiver's link")
+}
+
+pub(crate) fn no_delivery_id() -> Error {
+    error(
+        AmqpError::InvalidField,
+        "a delivery begins without a delivery-id",
+    )
+}
+
+pub(crate) fn no_credit() -> Error {
+    error(
+        LinkError::TransferLimitExceeded,
+        "a delivery was sent without link credit",
+    )
+}
+
+/// The broker's own fault.
+pub(crate) fn not_encoded(e: &serde_amqp::Error) -> Error {
+    let text = format!("a frame was not encoded: {e}");
+    error(AmqpError::InternalError, text)
+}
+
+/// The condition's name.
+pub(crate) fn name(error: &Error) -> String {
+    let condition = serde_amqp::to_value(&error.condition).ok();
+    condition
+        .and_then(|c| arguments::text(&c).ok())
+        .unwrap_or_default()
+}
+
+/// Condition and description, for the broker's own caller.
+pub(crate) fn describe(error: &Error) -> String {
+    let description = error.description.as_deref().unwrap_or_default();
+    format!("{}: {description}", name(error))
+}

@@ -1,0 +1,31 @@
+//! Deliveries that come in, of which more transfers are to come (AMQP 1.0 section 2.6.14).
+
+use bytes::BytesMut;
+use fe2o3_amqp_types::definitions::Error;
+use fe2o3_amqp_types::performatives::Transfer;
+
+use super::credit::ReceiveCredit;
+use super::errors;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    pub(crate) delivery_id: u32,
+    pub(crate) format: u32,
+    pub(crate) is_settled: bool,
+    pub(crate) payload: BytesMut,
+}
+
+impl Partial {
+    /// A delivery's first transfer, whose payload is the caller's to add.
+    pub(crate) fn begin(transfer: &Transfer, credit: &mut ReceiveCredit) -> Result<Self, Error> {
+        let delivery_id = transfer.delivery_id.ok_or_else(errors::no_delivery_id)?;
+        credit.take()?;
+        Ok(Self {
+            delivery_id,
+            format: transfer.message_format.unwrap_or(0),
+            is_settled: false,
+            payload: BytesMut::new(),
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! Which session and handle a link of the model is, and which links are being drained.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::consumers::LinkId;
+
+/// Channel and handle.
+pub(crate) type Place = (u16, u32);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    places: HashMap<LinkId, Place>,
+    /// Links whose receivers have asked for a drain.
+    draining: BTreeSet<LinkId>,
+}
+
+impl Routes {
+    pub(crate) fn add(&mut self, link: LinkId, place: Place) {
+        self.places.insert(link, place);
+    }
+
+    /// `None` for a link that is gone.
+    pub(crate) fn place(&self, link: LinkId) -> Option<Place> {
+        self.places.get(&link).copied()
+    }
+
+    pub(crate) fn remove(&mut self, link: LinkId) {
+        self.places.remove(&link);
+        self.draining.remove(&link);
+    }
+
+    /// A receiver's flow asks for a drain, or no longer does.
+    pub(crate) fn set_draining(&mut self, link: LinkId, drain: bool) {
+        if drain {
+            self.draining.insert(link);
+        } else {
+            self.draining.remove(&link);
+        }
+    }
+
+    /// Ends the drains of which `is_done` says so.
+    pub(crate) fn finish_drains(&mut self, mut is_done: impl FnMut(LinkId, Place) -> bool) {
+        let places = &self.places;
+        self.draining.retain(|link| {
+            let place = places.get(link);
+            place.is_some_and(|place| !is_done(*link, *place))
+        });
+    }
+}
