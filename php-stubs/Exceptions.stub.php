@@ -61,7 +61,8 @@ class QueueNotFoundException extends \RuntimeException implements ExceptionInter
 }
 
 /**
- * The delivery died with its connection or lock; the job will be delivered again.
+ * The delivery died with its connection or lock; the job will be delivered again. On Service Bus also when the service
+ * did not confirm in time that it is settled: the message says then that it may be delivered again.
  */
 class TaskLostException extends \RuntimeException implements ExceptionInterface
 {

@@ -173,13 +173,13 @@ pub fn next(consumer: &amqp1_core::Consumer, timeout: Duration) -> Result<Option
 ///
 /// # Errors
 /// What the handler ended with; the jobs are given back.
-pub fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Delivery>) -> Result<(), Fail> {
+pub fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Rc<Delivery>>) -> Result<(), Fail> {
     if !engine::interrupt_requested() || engine::timed_out() {
         return Ok(());
     }
     let ended = engine::run_interrupt_handlers();
     if ended.is_err() {
-        jobs.into_iter().for_each(Delivery::return_unseen);
+        jobs.into_iter().for_each(|job| job.return_unseen());
     }
     ended
 }

@@ -121,7 +121,7 @@ impl Sender<'_> {
         };
         for (key, value) in entries(array) {
             let key = match key {
-                Key::Name(key) => key.as_str().unwrap_or("\u{fffd}"),
+                Key::Name(key) => key,
                 Key::Index(_) => {
                     let expected = "an array with 'name', 'payload' and 'options'";
                     return Err(Fail::config(format!(
@@ -129,11 +129,14 @@ impl Sender<'_> {
                     )));
                 }
             };
-            match key {
-                "name" => name = Some(value),
-                "payload" => payload = Some(value),
-                "options" => options = Some(value).filter(|value| !value.dereference().is_null()),
-                _ => return Err(Fail::config(unknown_option(&label.to_string(), key, &ITEM))),
+            match key.as_bytes() {
+                b"name" => name = Some(value),
+                b"payload" => payload = Some(value),
+                b"options" => options = Some(value).filter(|value| !value.dereference().is_null()),
+                _ => {
+                    let key = key.as_str().unwrap_or("\u{fffd}");
+                    return Err(Fail::config(unknown_option(&label.to_string(), key, &ITEM)));
+                }
             }
         }
         let Some(name) = name else {

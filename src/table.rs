@@ -2,8 +2,26 @@
 //!
 //! ext-php-rs' own iterator allocates each key and panics on one that is not UTF-8.
 
-use ext_php_rs::types::array::Iter;
+use std::marker::PhantomData;
+use std::os::raw::c_int;
+
+use ext_php_rs::ffi::{
+    zend_hash_get_current_data_ex, zend_hash_move_forward_ex, zend_ulong, HashPosition,
+};
 use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
+
+extern "C" {
+    fn zend_hash_get_current_key_ex(
+        table: *const ZendHashTable,
+        name: *mut *mut ZendStr,
+        index: *mut zend_ulong,
+        position: *const HashPosition,
+    ) -> c_int;
+}
+
+/// The engine's `HASH_KEY_IS_STRING` and `HASH_KEY_IS_LONG`.
+const IS_NAME: c_int = 1;
+const IS_INDEX: c_int = 2;
 
 /// A key of a PHP array.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +34,11 @@ pub enum Key<'a> {
 
 /// The entries of `table` in order.
 pub fn entries(table: &ZendHashTable) -> Entries<'_> {
-    Entries(table.iter())
+    Entries {
+        table: std::ptr::from_ref(table).cast_mut(),
+        position: 0,
+        of: PhantomData,
+    }
 }
 
 /// Whether the keys are 0, 1, 2, …
@@ -27,19 +49,32 @@ pub fn is_list(table: &ZendHashTable) -> bool {
 }
 
 /// Iterator of [`entries`].
-pub struct Entries<'a>(Iter<'a>);
+pub struct Entries<'a> {
+    table: *mut ZendHashTable,
+    position: HashPosition,
+    of: PhantomData<&'a ZendHashTable>,
+}
 
 impl<'a> Iterator for Entries<'a> {
     type Item = (Key<'a>, &'a Zval);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (key, value) = self.0.next_zval()?;
-        let key = match key.zend_str() {
-            // SAFETY: `key` is a counted copy of the key that the table owns; the
-            // table is borrowed for 'a and cannot drop it before.
-            Some(name) => Key::Name(unsafe { &*std::ptr::from_ref(name) }),
-            None => Key::Index(key.long().unwrap_or_default()),
-        };
-        Some((key, value))
+        let (mut name, mut index) = (std::ptr::null_mut(), 0);
+        // SAFETY: the table is borrowed for 'a; the functions read it, whatever the
+        // position is, and write to the locals and the position alone. Key and value
+        // are the table's own, which cannot drop them before 'a is over.
+        unsafe {
+            let position = &raw mut self.position;
+            let kind =
+                zend_hash_get_current_key_ex(self.table, &raw mut name, &raw mut index, position);
+            let key = match kind {
+                IS_NAME => Key::Name(name.as_ref()?),
+                IS_INDEX => Key::Index(index as i64),
+                _ => return None,
+            };
+            let value = zend_hash_get_current_data_ex(self.table, position).as_ref()?;
+            zend_hash_move_forward_ex(self.table, position);
+            Some((key, value))
+        }
     }
 }

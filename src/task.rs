@@ -52,10 +52,8 @@ impl IntoZval for Bytes {
 
 impl Task {
     /// A task for PHP.
-    pub fn new(delivery: Delivery) -> Self {
-        Self {
-            delivery: Rc::new(delivery),
-        }
+    pub fn new(delivery: Rc<Delivery>) -> Self {
+        Self { delivery }
     }
 
     fn settle(

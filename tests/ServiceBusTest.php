@@ -12,11 +12,9 @@ use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\TaskLostException;
 use Amqp1\Exception\UnsupportedException;
-use Amqp1\Tests\Support\Broker;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
-use Amqp1\Tests\Support\Proxy;
 
 /** What Azure Service Bus has of its own, on amqp1-broker's dialect of it. */
 final class ServiceBusTest extends ContractTestCase
@@ -110,6 +108,36 @@ final class ServiceBusTest extends ContractTestCase
         $this->thrown(AuthenticationException::class, static fn () => $wrong->push('A'));
     }
 
+    public function testTheEmulatorTakesATokenInPlaceOfAKey(): void
+    {
+        $this->dsn();
+        $dsn = 'Endpoint=sb://' . self::$broker->address() . ';UseDevelopmentEmulator=true';
+        $token = static fn (string $audience): string => self::token($audience, 3600);
+        (new AmqpQueue($dsn, 'emulated', ['token' => $token]))->push('A');
+        $error = $this->thrown(ConfigException::class, fn () => new AmqpQueue($this->dsn(), 'x', ['token' => $token]));
+        self::assertStringContainsString('the DSN has a key already', $error->getMessage());
+    }
+
+    public function testATokenMayEndWhileAJobIsWorkedOn(): void
+    {
+        $this->dsn();
+        $asked = 0;
+        $token = static function (string $audience) use (&$asked): string {
+            $asked++;
+
+            return self::token($audience, 2);
+        };
+        $queue = new AmqpQueue('amqp://' . self::$broker->address() . '/?dialect=servicebus', 'duplicates', ['token' => $token]);
+        $queue->push('Slow');
+        $task = $this->next($this->consumer($queue));
+        $before = $asked;
+        sleep(4); // the service has dropped the link; the lock is for 10 s
+        $task->ack();
+        self::assertSame('acked', $task->getOutcome());
+        self::assertGreaterThan($before, $asked);
+        self::assertCount(0, $queue);
+    }
+
     public function testTheTokenCallableMayEndTheScript(): void
     {
         foreach (['exit(7);' => 7, 'ini_set("memory_limit", "8M"); str_repeat("x", 100_000_000);' => 255] as $end => $code) {
@@ -130,52 +158,6 @@ final class ServiceBusTest extends ContractTestCase
         $signature = base64_encode(hash_hmac('sha256', "$uri\n$expires", 'SAS_KEY_VALUE', true));
 
         return "SharedAccessSignature sr=$uri&sig=" . rawurlencode($signature) . "&se=$expires&skn=RootManageSharedAccessKey";
-    }
-
-    public function testLocksAreRenewedWhilePhpWorks(): void
-    {
-        $queue = $this->fresh();
-        $queue->push('Slow');
-        $queue->push('Waits in the buffer');
-        $consumer = $this->consumer($queue, ['prefetch' => 5]);
-        $task = $this->next($consumer);
-        sleep(5); // the lock is for 2 s
-        $task->ack();
-        $second = $this->next($consumer, 1);
-        self::assertSame(['Waits in the buffer', 1], [$second->getName(), $second->getAttempts()]);
-        $second->ack();
-        self::assertCount(0, $queue);
-    }
-
-    public function testLocksOutliveTheirConnection(): void
-    {
-        $this->dsn();
-        $proxy = new Proxy(new Broker('servicebus', self::$broker->dsn));
-        foreach (["amqp://RootManageSharedAccessKey:SAS_KEY_VALUE@$proxy->address/?dialect=servicebus",
-            "Endpoint=sb://$proxy->address;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;"
-            . 'UseDevelopmentEmulator=true'] as $dsn) {
-            $queue = $this->entity('q-' . bin2hex(random_bytes(6)), dsn: $dsn);
-            $queue->push('Slow');
-            $task = $this->next($this->consumer($queue));
-            $proxy->cut();
-            sleep(5); // the lock is for 2 s; PHP dials nothing meanwhile
-            $task->ack();
-            self::assertSame('acked', $task->getOutcome());
-            self::assertCount(0, $queue);
-        }
-    }
-
-    public function testALockThatIsNotRenewedIsLost(): void
-    {
-        $queue = $this->fresh(['max_lock_renewal' => 0]);
-        $queue->push('A');
-        $consumer = $this->consumer($queue);
-        $task = $this->next($consumer);
-        sleep(3);
-        $this->thrown(TaskLostException::class, static fn () => $task->ack());
-        $again = $this->next($consumer);
-        self::assertSame(2, $again->getAttempts());
-        $again->ack();
     }
 
     public function testWhatIsInHandGoesBackWhenItsConsumerCloses(): void
@@ -277,6 +259,11 @@ final class ServiceBusTest extends ContractTestCase
         $error = $this->thrown(BatchException::class, static fn () => $queue->pushMany($jobs));
         self::assertSame([1], array_keys($error->getFailures()));
         self::assertCount(2, $queue);
+        $start = microtime(true);
+        $error = $this->thrown(\Amqp1\Exception\RejectedException::class,
+            static fn () => $queue->schedule('d', str_repeat('x', 300_000), 60));
+        self::assertStringContainsString('the service takes 262144', $error->getMessage());
+        self::assertLessThan(5, microtime(true) - $start);
     }
 
     public function testASessionIsWorkedOffInOrderAndKeepsItsState(): void
@@ -361,6 +348,18 @@ final class ServiceBusTest extends ContractTestCase
         }
     }
 
+    public function testAConsumerThatDoesNotFitItsEntityIsToldWhatToDo(): void
+    {
+        foreach ([['sessions', [], "set the consumer's option 'session'"], ['events', [], 'topic/Subscriptions/name'],
+            ['duplicates', ['session' => true], "leave the option 'session' out"],
+            ['duplicates', ['session' => 'a'], "leave the option 'session' out"]] as [$name, $options, $advice]) {
+            $consumer = $this->consumer($this->entity($name), $options);
+            $error = $this->thrown(UnsupportedException::class, static fn () => $consumer->waitTask(5));
+            self::assertStringContainsString("queue '$name' at ", $error->getMessage());
+            self::assertStringContainsString($advice, $error->getMessage());
+        }
+    }
+
     public function testMissingEntitiesAreNotWaitedFor(): void
     {
         $broker = ProgramBroker::start(['--dialect', 'servicebus', '--queue', 'there']);
@@ -421,7 +420,8 @@ final class ServiceBusTest extends ContractTestCase
         $broker = ProgramBroker::serviceBus(['--lock-duration', '8',
             '--fault', 'misroute op=renew-lock entity=renewed', '--fault', 'close op=send entity=closed',
             '--fault', 'reset op=sent entity=reset', '--fault', 'lose-lock op=settle entity=stolen',
-            '--fault', 'drop op=settled entity=unconfirmed', '--fault', 'withhold-credit entity=waits ms=1500',
+            '--fault', 'drop op=settled entity=unconfirmed', '--fault', 'detach op=settled entity=interrupted',
+            '--fault', 'detach op=peek-message entity=interrupted', '--fault', 'withhold-credit entity=waits ms=1500',
             '--fault', 'cut op=receive entity=cut']);
         $at = fn (string $name, array $options = []) => $this->entity($name, $options, $broker->connectionString());
 
@@ -443,6 +443,13 @@ final class ServiceBusTest extends ContractTestCase
         $unsure = $this->next($this->consumer($unconfirmed));
         $error = $this->thrown(TaskLostException::class, static fn () => $unsure->ack());
         self::assertStringContainsString('in time', $error->getMessage());
+        self::assertStringContainsString('may be delivered again', $error->getMessage());
+        $interrupted = $at('interrupted');
+        $interrupted->push('A');
+        $unsure = $this->next($this->consumer($interrupted));
+        $error = $this->thrown(TaskLostException::class, static fn () => $unsure->ack());
+        self::assertStringContainsString('whether it was settled is unknown', $error->getMessage());
+        self::assertCount(0, $interrupted, 'a detach of the link for requests is seen, and they are made again');
         $waits = $at('waits');
         $start = microtime(true);
         $waits->push('A');
@@ -464,6 +471,14 @@ final class ServiceBusTest extends ContractTestCase
             $queue->push($name);
         }
         self::assertGreaterThanOrEqual(3, count($queue));
+        $faults = $this->entity('$faults', ['format' => 'raw'], $broker->connectionString());
+        foreach (['error condition=com.microsoft:timeout', 'detach'] as $at => $fault) {
+            $faults->push('fault', "$fault entity=\$cbs op=put-token");
+            $this->entity("refused-$at", dsn: $broker->connectionString())->push('tried again');
+        }
+        $faults->push('fault', 'error condition=amqp:unauthorized-access entity=$cbs op=put-token');
+        $refused = $this->entity('refused', dsn: $broker->connectionString());
+        $this->thrown(AuthenticationException::class, static fn () => $refused->push('not tried again'));
         $broker->stop();
     }
 }

@@ -255,6 +255,9 @@ mod tests {
         assert!(error(&[listen, "--queue=q"]).contains("--dialect servicebus"));
         assert!(error(&[listen, "--dialect=kafka"]).contains("kafka"));
         assert!(error(&[listen, "--timer=idle=3"]).contains("'idle'"));
+        let dialect = "--dialect=servicebus";
+        assert!(error(&[listen, dialect, "--lock-duration=0"]).contains("more than 0"));
+        assert!(error(&[listen, dialect, "--max-delivery-count=0"]).contains("more than 0"));
         assert!(error(&[listen, "--config=/nowhere"]).contains("/nowhere"));
         assert!(error(&[listen, "--tls-key=/k"]).contains("--tls-cert"));
         assert!(!error(&[listen, "--access-rule=:s3cret"]).contains("s3cret"));

@@ -286,11 +286,26 @@ impl Broker {
     /// # Errors
     /// A sentence that says which line is wrong; nothing is added then.
     pub fn inject(&self, faults: &str) -> Result<(), String> {
+        self.with_faults(|state| state.inject(faults))
+    }
+
+    /// The same in the place of the faults that wait.
+    ///
+    /// # Errors
+    /// A sentence that says which line is wrong; those that wait stay then.
+    pub fn replace_faults(&self, faults: &str) -> Result<(), String> {
+        self.with_faults(|state| state.replace_faults(faults))
+    }
+
+    fn with_faults(
+        &self,
+        change: impl FnOnce(&mut servicebus::shared::State) -> Result<(), String>,
+    ) -> Result<(), String> {
         let Dialect::ServiceBus(shared) = &self.dialect else {
             return Err("faults are for the Service Bus dialect".to_owned());
         };
         let mut state = shared.lock();
-        state.inject(faults)?;
+        change(&mut state)?;
         state.dispatch(now(), None);
         Ok(())
     }

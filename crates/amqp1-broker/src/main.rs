@@ -53,12 +53,13 @@ async fn run(listen: Listen) -> Result<(), String> {
         .map_err(|e| format!("cannot listen on {}: {e}", listen.address))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let broker = Broker::with_options(&address.to_string(), listen.options);
+    read_faults(&broker, &listen.faults)?;
+    // After the file, which puts its faults in the place of others.
     if !listen.faults.said.is_empty() {
         broker
             .inject(&listen.faults.said)
             .map_err(|e| format!("--fault: {e}"))?;
     }
-    read_faults(&broker, &listen.faults)?;
     if let Some(path) = listen.ready_file {
         std::fs::write(&path, format!("{address}\n"))
             .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
@@ -100,7 +101,7 @@ fn read_faults(broker: &Broker, faults: &Faults) -> Result<(), String> {
         return Ok(());
     };
     let read = std::fs::read_to_string(path).map_err(|e| e.to_string());
-    read.and_then(|text| broker.inject(&format!("clear\n{text}")))
+    read.and_then(|text| broker.replace_faults(&text))
         .map_err(|e| format!("--faults: {}: {e}", path.display()))
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use fe2o3_amqp::sasl_profile::SaslProfile;
-use fe2o3_amqp::Connection;
+use fe2o3_amqp::{Connection, Sender, Session};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -108,6 +108,32 @@ async fn faults_are_read_again_when_it_is_told_to() {
         format!("{closed:?}").contains("ConnectionForced"),
         "{closed:?}"
     );
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
+async fn faults_of_the_command_line_are_beside_those_of_the_file() {
+    let path = std::env::temp_dir().join(format!("amqp1-both-{}", std::process::id()));
+    std::fs::write(&path, "busy entity=other op=attach\n").unwrap();
+    let (_child, address) = start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--dialect=servicebus",
+        "--queue=q",
+        "--no-tokens",
+        "--fault",
+        "busy entity=q op=attach times=always",
+        "--faults",
+        path.to_str().unwrap(),
+    ])
+    .await;
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let builder = Connection::builder().container_id("c");
+    let mut connection = builder.open_with_stream(stream).await.unwrap();
+    let mut session = Session::begin(&mut connection).await.unwrap();
+    let attached = Sender::attach(&mut session, "s", "q");
+    let refused = tokio::time::timeout(Duration::from_secs(10), attached).await;
+    assert!(refused.expect("an answer").is_err());
     std::fs::remove_file(&path).unwrap();
 }
 

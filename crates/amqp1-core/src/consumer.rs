@@ -1,5 +1,6 @@
 //! Taking jobs from one or more queues.
 
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,7 +38,7 @@ pub struct Consumer {
 
 /// What a look at the queues found.
 enum Found {
-    Delivery(Box<Delivery>),
+    Delivery(Rc<Delivery>),
     /// Dead-lettered, and consuming goes on.
     Poison(Box<Poison>),
     Stopped,
@@ -107,7 +108,7 @@ impl Consumer {
     ///
     /// # Errors
     /// Connection, Authentication, QueueNotFound, Timeout (of an attach), Interrupted.
-    pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Delivery>> {
+    pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let next = self.wait_for_next(wait);
         if !matches!(next, Ok(Some(_))) {
             self.sources.iter().for_each(Source::stop_asking);
@@ -115,8 +116,7 @@ impl Consumer {
         next
     }
 
-    fn wait_for_next(&self, wait: &Wait<'_>) -> Result<Option<Delivery>> {
-        let patience = wait.left();
+    fn wait_for_next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let mut wait = *wait;
         let mut is_first = true;
         let closes = self.closes.load(Ordering::Relaxed);
@@ -140,13 +140,17 @@ impl Consumer {
                     .try_for_each(|source| source.run_errands(&wait))?;
             }
             if !self.paused.load(Ordering::Relaxed) {
-                // Once only: a broker that takes the attach and breaks off, again
-                // and again, must not make the call endless.
-                if self.attach(&wait)? && is_first {
-                    wait = wait.restarted(patience);
+                // The usual case, before each job, is that there is nothing to do.
+                if self.has_errands || !self.sources.iter().all(Source::is_attached) {
+                    let patience = wait.left();
+                    // Once only: a broker that takes the attach and breaks off, again
+                    // and again, must not make the call endless.
+                    if self.attach(&wait)? && is_first {
+                        wait = wait.restarted(patience);
+                    }
+                    look_until = self.until_next_try(&wait);
                 }
                 is_first = false;
-                look_until = self.until_next_try(&wait);
             }
             let found = look_until.until(&self.signal(), || match is_closed() {
                 true => Ok(Some(Found::Stopped)),
@@ -158,7 +162,7 @@ impl Consumer {
                 // Looked at above, which ends the wait.
                 Some(Found::Stopped) => {}
                 None | Some(Found::Resumed) => return Ok(None),
-                Some(Found::Delivery(delivery)) => return Ok(Some(*delivery)),
+                Some(Found::Delivery(delivery)) => return Ok(Some(delivery)),
                 Some(Found::Poison(poison)) => {
                     poison.bury(&wait)?;
                     // A flood of it must not outlast the deadline.
@@ -182,7 +186,7 @@ impl Consumer {
     ///
     /// # Errors
     /// As [`Consumer::next`], when there is not even one.
-    pub fn next_many(&self, max: usize, wait: &Wait<'_>) -> Result<Vec<Delivery>> {
+    pub fn next_many(&self, max: usize, wait: &Wait<'_>) -> Result<Vec<Rc<Delivery>>> {
         let mut deliveries = Vec::new();
         if max == 0 {
             return Ok(deliveries);
@@ -193,7 +197,7 @@ impl Consumer {
         }
         while deliveries.len() < max {
             match self.look() {
-                Ok(Some(Found::Delivery(delivery))) => deliveries.push(*delivery),
+                Ok(Some(Found::Delivery(delivery))) => deliveries.push(delivery),
                 Ok(Some(Found::Poison(poison))) => {
                     // Interrupted, it is unsettled and comes again; so much is in hand already.
                     if poison.bury(wait).is_err() {

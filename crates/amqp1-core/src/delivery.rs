@@ -22,7 +22,7 @@ use crate::retry::{FailedQueue, Redelivery, Verdict};
 use crate::route::Destination;
 use crate::servicebus::entity;
 use crate::servicebus::locks::LockToken;
-use crate::servicebus::settle::{lost_is_given_back, Settlement};
+use crate::servicebus::settle::Settlement;
 use crate::source::{Attached, HeldLink};
 use crate::wait::Wait;
 use crate::wire::state;
@@ -205,15 +205,14 @@ impl Delivery {
     /// that: it comes again as another delivery.
     fn is_over(&self) -> bool {
         let lost = match self.link() {
-            // A lock of the service outlives the link.
-            Ok(link) => link.failed().is_some() && self.peek_lock().is_none(),
+            // A lock of the service may outlive the link.
+            Ok(link) => self
+                .peek_lock()
+                .map_or_else(|| link.failed().is_some(), |lock| lock.is_lost()),
             Err(_) => true,
         };
-        if lost {
-            let (from, to) = (0, LOST);
-            let _ = self
-                .settled
-                .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        if lost && !self.is_completed() {
+            self.settled.store(LOST, Ordering::Relaxed);
         }
         lost || self.is_completed()
     }
@@ -228,8 +227,12 @@ impl Delivery {
     }
 
     fn lost(&self, error: &Error) -> Error {
+        let what = match self.is_unanswered(error) {
+            true => "whether it was settled is unknown, and it may be delivered again",
+            false => "it can no longer be settled and will be delivered again",
+        };
         Error::task_lost(format!(
-            "job {} of {}: it can no longer be settled and will be delivered again: {error}",
+            "job {} of {}: {what}: {error}",
             self.id(),
             self.definition.describe()
         ))
@@ -454,7 +457,7 @@ impl Delivery {
             return Ok(());
         };
         if let Some(lock) = self.peek_lock() {
-            return lost_is_given_back(lock.settle(&Settlement::Abandon, wait));
+            return self.given_back(lock.settle(&Settlement::Abandon, wait));
         }
         let _ = link.settle(self.delivery_id, &state::modified(true, annotations));
         Ok(())

@@ -171,13 +171,17 @@ impl Endpoint {
     fn connection_string(text: &str, options: &QueueOptions) -> Result<Self> {
         let parsed = connection_string::parse(text)?;
         let scheme = if parsed.emulator { "amqp" } else { "sb" };
-        let mut endpoint = Self::network(scheme, &parsed.authority, "", options)?;
+        let mut endpoint = Self::hosts(scheme, &parsed.authority, "", options)?;
         endpoint.entity = parsed.entity;
         endpoint.service_bus = Some(parsed.access);
         endpoint.by_token(options)
     }
 
     fn network(scheme: &str, authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
+        Self::hosts(scheme, authority, path, options)?.by_dialect(options)
+    }
+
+    fn hosts(scheme: &str, authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
         let (userinfo, hosts) = match authority.rsplit_once('@') {
             Some((userinfo, hosts)) => (Some(userinfo), hosts),
             None => (None, authority),
@@ -211,7 +215,7 @@ impl Endpoint {
         if known {
             endpoint.service_bus = Some(Access::Sasl);
         }
-        endpoint.by_dialect(options)
+        Ok(endpoint)
     }
 
     /// Service Bus by the option `dialect`; there the path is no virtual host but a queue.

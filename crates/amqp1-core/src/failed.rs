@@ -1,6 +1,7 @@
 //! The failed queue: where jobs go that are not tried again, and back.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,7 +178,7 @@ impl Queue {
     }
 
     /// Confirmed copies, then the originals.
-    fn send_back(&self, jobs: &[Delivery], wait: &Wait<'_>) -> Result<u64> {
+    fn send_back(&self, jobs: &[Rc<Delivery>], wait: &Wait<'_>) -> Result<u64> {
         let mut publisher = Publisher::new(Arc::clone(self.definition()));
         for job in jobs {
             job.send_back(&mut publisher, wait)?;
@@ -193,7 +194,7 @@ impl Queue {
         match failures.into_iter().next() {
             None => Ok(moved),
             Some((index, error)) => {
-                let id = jobs.get(index as usize).map_or("", Delivery::id);
+                let id = jobs.get(index as usize).map_or("", |job| job.id());
                 Err(error.context(format!(
                     "job {id} stays in the failed queue ({moved} moved)"
                 )))

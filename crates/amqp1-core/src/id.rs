@@ -48,9 +48,10 @@ fn random<const N: usize>() -> [u8; N] {
 /// A new job id, 36 characters.
 #[must_use]
 pub fn job_id() -> String {
-    uuid::Builder::from_random_bytes(random())
-        .into_uuid()
-        .to_string()
+    let uuid = uuid::Builder::from_random_bytes(random()).into_uuid();
+    uuid.hyphenated()
+        .encode_lower(&mut uuid::Uuid::encode_buffer())
+        .to_owned()
 }
 
 /// Eight hexadecimal characters that tell containers and links apart.

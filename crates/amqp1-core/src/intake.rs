@@ -1,5 +1,7 @@
 //! What arrives over a link, made into jobs.
 
+use std::rc::Rc;
+
 use crate::delivery::Delivery;
 use crate::error::{ErrorKind, Result};
 use crate::failure::Failure;
@@ -48,7 +50,7 @@ impl Poison {
 
 /// What was taken from a source.
 pub(crate) enum Taken {
-    Job(Box<Delivery>),
+    Job(Rc<Delivery>),
     Poison(Box<Poison>),
     /// It had expired, or was lost before it could be handed out.
     Nothing,
@@ -103,5 +105,5 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
     }
     let definition = source.definition.clone();
     let delivery = Delivery::new(decoded, definition, attached, ids, settled);
-    Ok(Some(Taken::Job(Box::new(delivery))))
+    Ok(Some(Taken::Job(Rc::new(delivery))))
 }

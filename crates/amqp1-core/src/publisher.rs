@@ -4,6 +4,7 @@
 //! under the same message-id, within the deadline. What was confirmed is never
 //! sent again.
 
+mod block;
 mod resend;
 mod verify;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::block::Block;
 use crate::connection::{Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
@@ -70,6 +72,8 @@ pub(crate) struct Publisher {
     /// Accepted; whether their queue exists is to be seen.
     unsure: Vec<u64>,
     failures: Vec<(u64, Error)>,
+    /// For many jobs.
+    block: Option<Block>,
     /// Many jobs in one message (Service Bus).
     batches: Option<Batches>,
     generation: u64,
@@ -87,6 +91,7 @@ impl Publisher {
             lost: Vec::new(),
             unsure: Vec::new(),
             failures: Vec::new(),
+            block: None,
             batches: None,
             generation: fork::generation(),
         }
@@ -97,6 +102,7 @@ impl Publisher {
         let together = definition.endpoint.service_bus.is_some();
         let mut publisher = Self::new(definition);
         publisher.batches = together.then(Batches::default);
+        publisher.block = Some(Block::new());
         publisher
     }
 
@@ -174,6 +180,10 @@ impl Publisher {
             Ok(live.dialect.property_mapping())
         };
         let payload = format::encode(options.format, job, &envelope, mapping)?;
+        let payload = match &mut self.block {
+            Some(block) => block.keep(payload),
+            None => payload.into(),
+        };
         if self.batches.is_some() && destination == Destination::Usual {
             return self.gather(payload, &job.options, &route, delay, wait);
         }

@@ -4,6 +4,7 @@
 //! the broker says when it has nothing (2.6.7), so an empty queue is known
 //! after one round trip, and nothing is locked that nobody waits for.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::delivery::Delivery;
@@ -56,7 +57,12 @@ impl Pull {
     ///
     /// # Errors
     /// As [`crate::Consumer::next`]; Timeout when the broker does not answer.
-    pub fn take(&self, count: u32, patience: Duration, wait: &Wait<'_>) -> Result<Vec<Delivery>> {
+    pub fn take(
+        &self,
+        count: u32,
+        patience: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<Rc<Delivery>>> {
         let until = Instant::now() + patience;
         let mut jobs = Vec::new();
         loop {
@@ -76,7 +82,7 @@ impl Pull {
         &self,
         count: u32,
         until: Instant,
-        jobs: &mut Vec<Delivery>,
+        jobs: &mut Vec<Rc<Delivery>>,
         wait: &Wait<'_>,
     ) -> Result<Round> {
         self.source.attach(&self.signal, wait)?;
@@ -126,7 +132,7 @@ impl Pull {
         &self,
         count: u32,
         until: Instant,
-        jobs: &mut Vec<Delivery>,
+        jobs: &mut Vec<Rc<Delivery>>,
         wait: &Wait<'_>,
     ) -> Result<Round> {
         let until = until.max(Instant::now() + GRACE);
@@ -150,13 +156,18 @@ impl Pull {
         }
     }
 
-    fn look(&self, count: u32, draining: bool, jobs: &mut Vec<Delivery>) -> Result<Option<Look>> {
+    fn look(
+        &self,
+        count: u32,
+        draining: bool,
+        jobs: &mut Vec<Rc<Delivery>>,
+    ) -> Result<Option<Look>> {
         while jobs.len() < count as usize {
             let link = self.source.attached().ok_or_else(|| self.gone())?;
             // Before the buffer: what came before the answer is in it by then.
             let drained = link.is_drained()?;
             match intake::take(&self.source, false)? {
-                Some(Taken::Job(job)) => jobs.push(*job),
+                Some(Taken::Job(job)) => jobs.push(job),
                 Some(Taken::Poison(poison)) => return Ok(Some(Look::Poison(poison))),
                 // Its credit is spent.
                 Some(Taken::Nothing) if !link.dialect.drains() => link.demand_when_spent(1)?,

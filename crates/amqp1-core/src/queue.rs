@@ -1,5 +1,6 @@
 //! A queue as its users see it.
 
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -145,7 +146,7 @@ impl Queue {
     ///
     /// # Errors
     /// As [`crate::Consumer::next`]; Timeout when the broker does not answer.
-    pub fn reserve(&self, patience: Duration, wait: &Wait<'_>) -> Result<Option<Delivery>> {
+    pub fn reserve(&self, patience: Duration, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let pull = Pull::new(self);
         let job = pull.take(1, patience, wait)?.pop();
         if job.is_none() {

@@ -3,7 +3,7 @@
 mod service_bus;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_amqp::Value;
@@ -135,21 +135,22 @@ impl Source {
 
     /// The link, if there is one of this process.
     pub fn attached(&self) -> Option<Attached> {
+        self.own().clone()
+    }
+
+    fn own(&self) -> MutexGuard<'_, Option<Attached>> {
         let mut attached = self.attached.lock();
-        match attached.as_ref() {
-            Some(one) if one.generation == fork::generation() => Some(one.clone()),
-            Some(_) => {
-                // The parent's link: neither used nor torn down here.
-                std::mem::forget(attached.take());
-                None
-            }
-            None => None,
+        let is_parents = |one: &Attached| one.generation != fork::generation();
+        if attached.as_ref().is_some_and(is_parents) {
+            // Neither used nor torn down here.
+            std::mem::forget(attached.take());
         }
+        attached
     }
 
     /// There is a link of this process, or one is asked for.
     pub fn is_attached(&self) -> bool {
-        self.attached().is_some() || self.turn.as_ref().is_some_and(Turn::is_asking)
+        self.own().is_some() || self.turn.as_ref().is_some_and(Turn::is_asking)
     }
 
     /// Until when it is left alone, because it could not be attached.
@@ -303,7 +304,7 @@ impl Source {
             }
             Err(error) => {
                 link.close();
-                return Err(error);
+                return Err(self.refused(error));
             }
         }
         self.told.store(false, Ordering::Relaxed);

@@ -129,7 +129,8 @@ impl<'a> Wait<'a> {
         signal: &Signal,
         mut ready: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        let mut check_at = Instant::now() + SLICE;
+        // What is there at once costs no look at the clock.
+        let mut check_at = None;
         loop {
             let seen = signal.generation();
             if let Some(value) = ready()? {
@@ -141,11 +142,13 @@ impl<'a> Wait<'a> {
             }
             // By the clock: a signal that is raised all the time must not keep
             // PHP's handlers waiting.
-            if now >= check_at {
+            let mut slice_ends = *check_at.get_or_insert(now + SLICE);
+            if now >= slice_ends {
                 self.check()?;
-                check_at = Instant::now() + SLICE;
+                slice_ends = Instant::now() + SLICE;
+                check_at = Some(slice_ends);
             }
-            let until = self.deadline.min(check_at);
+            let until = self.deadline.min(slice_ends);
             let _ = signal.wait(seen, until.saturating_duration_since(now));
         }
     }

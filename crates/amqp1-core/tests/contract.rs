@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use amqp1_core::{
@@ -64,7 +65,7 @@ fn consumer(queue: &Queue, prefetch: u32) -> Consumer {
     Consumer::new(vec![queue.clone()], options).unwrap()
 }
 
-fn next(consumer: &Consumer) -> Delivery {
+fn next(consumer: &Consumer) -> Rc<Delivery> {
     consumer.next(&wait()).unwrap().expect("a job in time")
 }
 

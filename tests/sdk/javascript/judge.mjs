@@ -142,7 +142,9 @@ test("dead-letter and read back", () =>
     const got = await one(dead);
     assert.deepEqual([got.deadLetterReason, got.deadLetterErrorDescription], ["why", "because"]);
     assert.deepEqual([got.applicationProperties.kept, got.applicationProperties.added], [1, "x"]);
-    await dead.completeMessage(got);
+    await assert.rejects(dead.deadLetterMessage(got), /cannot be dead-lettered again/);
+    const [kept] = await dead.peekMessages(1);
+    assert.equal(kept.deadLetterReason, "why");
   }));
 
 test("defer", () =>

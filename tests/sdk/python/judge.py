@@ -112,6 +112,14 @@ def dead_letter_and_read_back(judge):
             assert got.application_properties[b"kept"] == 1
             assert str(got) == "d"
             dead.complete_message(got)
+        judge.send("dead", "twice")
+        with client.get_queue_receiver("dead") as receiver:
+            receiver.dead_letter_message(one(receiver), reason="first")
+        with client.get_queue_receiver("dead", sub_queue=sub_queue) as dead:
+            got = one(dead)
+            refused(errors.ServiceBusError, lambda: dead.dead_letter_message(got, reason="again"))
+        with client.get_queue_receiver("dead", sub_queue=sub_queue) as dead:
+            assert [m.dead_letter_reason for m in dead.peek_messages()] == ["first"]
 
 
 @case

@@ -107,11 +107,17 @@ impl Said {
             "no-tokens" => self.settings.require_token = false,
             "lock-duration" => {
                 let time = duration("--lock-duration", &value(parser)?)?;
+                if time.is_zero() {
+                    return Err("--lock-duration: must be more than 0".to_owned());
+                }
                 self.settings.new_queue.lock_duration = time;
             }
             "max-delivery-count" => {
                 let n: u32 = super::number(parser, "--max-delivery-count")?;
-                self.settings.new_queue.max_delivery_count = n.max(1);
+                if n == 0 {
+                    return Err("--max-delivery-count: must be more than 0".to_owned());
+                }
+                self.settings.new_queue.max_delivery_count = n;
             }
             _ => {
                 let value = value(parser)?;
@@ -159,6 +165,7 @@ impl Said {
             };
             self.settings.queues.push((name, queue));
         }
+        self.settings.check_forwards()?;
         if let Some(size) = max_message_size {
             self.settings.max_message_size = size;
         }

@@ -12,6 +12,8 @@
 //!   message gets a new number when it is due (`Namespace::deliver`).
 //! - A dead-lettering is confirmed by a `rejected` without an error (`connection::settling`).
 //! - `released` gives back without counting.
+//! - What has been forwarded too often is among the dead letters of the entity that it has reached
+//!   (`Namespace::bury`).
 //! - A deferred message whose lock expires is deferred still (`Queue::unlock`), and expires like
 //!   any other (`Queue::tick`).
 //! - An expired token costs the links of its entity, by `amqp:unauthorized-access`, and not the
@@ -57,10 +59,13 @@ pub(crate) mod dead_letter {
         "MaxDeliveryCountExceeded",
         "Message could not be consumed after the maximum number of delivery attempts.",
     );
-    /// This broker's own: the service has no queue that becomes one of sessions.
     pub(crate) const NO_SESSION: (&str, &str) = (
         "Session id is null",
-        "The queue is received from by session, and the message has none.",
+        "Session enabled entity doesn't allow a message whose session identifier is null.",
+    );
+    pub(crate) const TOO_MANY_HOPS: (&str, &str) = (
+        "MaxTransferHopCountExceeded",
+        "The maximum number of allowed hops when forwarding between queues has been exceeded.",
     );
     pub(crate) const EXPIRED: (&str, &str) = (
         "TTLExpiredException",

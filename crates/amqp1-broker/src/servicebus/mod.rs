@@ -13,7 +13,7 @@ mod management;
 mod model;
 mod sas;
 pub mod settings;
-mod shared;
+pub(crate) mod shared;
 
 use std::time::Duration;
 

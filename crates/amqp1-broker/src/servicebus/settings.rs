@@ -162,6 +162,44 @@ impl Default for ServiceBus {
 }
 
 impl ServiceBus {
+    /// Looks whether entities pass messages on to entities that are there.
+    ///
+    /// # Errors
+    /// A sentence that names the first one that does not.
+    pub fn check_forwards(&self) -> Result<(), String> {
+        let subscriptions = self.topics.iter().flat_map(|(topic, settings)| {
+            let all = settings.subscriptions.iter();
+            all.map(move |one| (format!("{topic}/Subscriptions/{}", one.name), &one.queue))
+        });
+        let queues = self
+            .queues
+            .iter()
+            .map(|(name, queue)| (name.clone(), queue));
+        for (from, settings) in queues.chain(subscriptions) {
+            let forwards = [
+                ("ForwardTo", &settings.forward_to),
+                (
+                    "ForwardDeadLetteredMessagesTo",
+                    &settings.forward_dead_letters_to,
+                ),
+            ];
+            for (property, to) in forwards {
+                let Some(to) = to else {
+                    continue;
+                };
+                let mut names = self.queues.iter().map(|(name, _)| name);
+                let is_queue = names.any(|name| name.eq_ignore_ascii_case(to));
+                let mut names = self.topics.iter().map(|(name, _)| name);
+                if !is_queue && !names.any(|name| name.eq_ignore_ascii_case(to)) {
+                    return Err(format!(
+                        "'{from}': {property}: there is no queue and no topic '{to}'"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// As the service and the program are: tokens are needed, and entities are only those that
     /// are named.
     pub fn strict() -> Self {

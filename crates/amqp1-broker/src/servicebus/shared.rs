@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::faults::Faults;
+use super::faults::{Fault, Faults};
 use super::model::namespace::Namespace;
 use super::settings::ServiceBus;
 use crate::broker::now;
@@ -41,10 +41,22 @@ impl State {
 
     /// Adds faults, one a line, and has those happen that are for now.
     pub(crate) fn inject(&mut self, text: &str) -> Result<(), String> {
-        for fault in self.faults.add(text)? {
+        let now = self.faults.add(text)?;
+        self.happen(now);
+        Ok(())
+    }
+
+    /// The same in the place of the faults that wait.
+    pub(crate) fn replace_faults(&mut self, text: &str) -> Result<(), String> {
+        let now = self.faults.replace(text)?;
+        self.happen(now);
+        Ok(())
+    }
+
+    fn happen(&mut self, now: Vec<Fault>) {
+        for fault in now {
             self.namespace.happen(fault);
         }
-        Ok(())
     }
 
     pub(crate) fn disconnect(&mut self, id: ConnectionId) {

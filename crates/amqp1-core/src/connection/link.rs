@@ -130,6 +130,15 @@ impl SenderLink {
         })
     }
 
+    /// The largest message that the broker takes, in bytes; zero while the attach is not
+    /// answered, or without a limit.
+    pub fn max_message_size(&self) -> u64 {
+        let mut state = self.connection.lock();
+        let session = state.session(self.key);
+        let sender = session.and_then(|session| session.sender.as_ref());
+        sender.map_or(0, |sender| sender.max_message_size)
+    }
+
     /// Nothing is on its way over this link.
     pub fn is_idle(&self) -> bool {
         let mut state = self.connection.lock();

@@ -94,6 +94,12 @@ impl LinkPair {
         Ok(())
     }
 
+    /// The largest request that the broker takes, in bytes; zero while it is not known, or
+    /// without a limit.
+    pub fn max_message_size(&self) -> u64 {
+        self.sender.max_message_size()
+    }
+
     /// The next answer.
     pub fn take(&self) -> Result<Option<Bytes>> {
         let Some(incoming) = self.receiver.take()? else {

@@ -1,7 +1,9 @@
 //! A job that Service Bus has locked for its worker.
 
-use super::{Delivery, Outcome};
-use crate::error::Result;
+use std::sync::atomic::Ordering;
+
+use super::{Delivery, Outcome, LOST};
+use crate::error::{Error, ErrorKind, Result};
 use crate::failure::Failure;
 use crate::servicebus::settle::{lost_is_given_back, PeekLock, Settlement};
 use crate::wait::Wait;
@@ -40,7 +42,20 @@ impl Delivery {
             queue: &self.definition.broker_queue,
             attempts: self.attempts(),
         };
-        lost_is_given_back(lock.settle(&settlement, wait))
+        self.given_back(lock.settle(&settlement, wait))
+    }
+
+    /// Over a lock of the service an answer is awaited: this error says that there was none.
+    pub(super) fn is_unanswered(&self, error: &Error) -> bool {
+        self.peek_lock().is_some() && error.kind() != ErrorKind::TaskLost
+    }
+
+    /// What is lost comes again: no error, and no outcome.
+    pub(super) fn given_back(&self, settled: Result<()>) -> Result<()> {
+        if settled.is_err() {
+            self.settled.store(LOST, Ordering::Relaxed);
+        }
+        lost_is_given_back(settled)
     }
 
     /// Its lock is renewed no more.

@@ -27,7 +27,7 @@ use crate::wire::write;
 const BASE64: &str = "base64";
 
 /// The whole message.
-pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
+pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
     let options = &job.options;
     let wrapper = wrapper(job, envelope);
     let mut out = Vec::with_capacity(wrapper.len() + 320 + options.headers.len() * 64);
@@ -54,7 +54,7 @@ pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
     });
     write::descriptor(&mut out, section::DATA);
     write::binary(&mut out, wrapper.as_bytes());
-    out.into()
+    out
 }
 
 fn wrapper(job: &Job<'_>, envelope: &Envelope<'_>) -> String {

@@ -34,7 +34,7 @@ fn a_routing_key_is_subject_and_property() {
     envelope.routing_key = Some("events.order");
     let mapping = || Ok(PropertyMapping::RabbitMq);
     let bytes = encode(Format::Amqp1, &job(b"x", false), &envelope, mapping).unwrap();
-    let decoded = decode(bytes, PropertyMapping::RabbitMq).unwrap();
+    let decoded = decode(bytes.into(), PropertyMapping::RabbitMq).unwrap();
     assert_eq!(decoded.name, "urn:babel:orders:created");
     assert_eq!((decoded.id.as_str(), decoded.headers().len()), (ID, 3));
     let properties = decoded.message.properties().unwrap();

@@ -73,7 +73,7 @@ pub(crate) fn encode(
     job: &Job<'_>,
     envelope: &Envelope<'_>,
     mapping: PropertyMapping,
-) -> Result<Bytes> {
+) -> Result<Vec<u8>> {
     let options = &job.options;
     let data = data(job)?;
     let trace_id = match options.trace_id.as_deref() {
@@ -97,7 +97,7 @@ pub(crate) fn encode(
     application_properties(&mut out, job, envelope, mapping, now);
     write::descriptor(&mut out, section::DATA);
     write::binary(&mut out, body.as_bytes());
-    Ok(out.into())
+    Ok(out)
 }
 
 fn body(

@@ -15,7 +15,8 @@ fn message(mapping: PropertyMapping, group: Option<&'static str>) -> Bytes {
     job.options.headers.clear();
     job.options.trace_id = Some(TRACE.into());
     job.options.group = group.map(Cow::Borrowed);
-    encode(Format::Babelqueue, &job, &envelope(), || Ok(mapping)).unwrap()
+    let bytes = encode(Format::Babelqueue, &job, &envelope(), || Ok(mapping)).unwrap();
+    bytes.into()
 }
 
 fn read(mapping: PropertyMapping, group: Option<&'static str>) -> Decoded {

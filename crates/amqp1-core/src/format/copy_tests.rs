@@ -46,7 +46,7 @@ pub(in crate::format) fn job(payload: &[u8], json: bool) -> Job<'_> {
 pub(in crate::format) fn written(format: Format, payload: &[u8], json: bool) -> Decoded {
     let mapping = PropertyMapping::RabbitMq;
     let bytes = encode(format, &job(payload, json), &envelope(), || Ok(mapping)).unwrap();
-    read(bytes)
+    read(bytes.into())
 }
 
 fn read(bytes: Bytes) -> Decoded {

@@ -12,7 +12,7 @@ use super::{amqp1, babelqueue, Decoded, Format, DEDUCED};
 use crate::dialect::PropertyMapping;
 use crate::id;
 use crate::wire::message::Message;
-use crate::wire::read::Value;
+use crate::wire::read::{self, Value};
 use crate::wire::DecodeError;
 
 /// Recognises the format by what is cheapest to see: `rr_job` or `rr_id` among
@@ -26,9 +26,9 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
     let (body, converted) = body::bytes(&message)?;
     let mut found = Found::default();
     if let Some(mut items) = message.application_properties()? {
-        while let Some((key, value)) = items.entry()? {
-            if let Some(key) = key.as_text() {
-                found.note(key, value);
+        while let Some((key, value)) = items.named()? {
+            if let Some(key) = key {
+                found.note(key, value)?;
             }
         }
     }
@@ -150,27 +150,29 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn note(&mut self, key: &str, value: Value<'a>) {
+    /// A name that is none of these is looked at only to be text.
+    fn note(&mut self, key: &[u8], value: Value<'a>) -> Result<(), DecodeError> {
         match key {
-            "rr_id" => {
+            b"rr_id" => {
                 self.is_roadrunner = true;
                 self.id = value.as_text().filter(|id| !id.is_empty());
             }
-            "rr_job" => {
+            b"rr_job" => {
                 self.is_roadrunner = true;
                 self.name = value.as_text().filter(|name| !name.is_empty());
             }
-            MESSAGE_ID => self.copied_id = value.as_text(),
-            "rr_pipeline" => self.pipeline = value.as_text(),
-            "rr_delay" => self.delay = value.as_int(),
-            "x-delay" => self.delay_ms = value.as_int(),
-            "rr_priority" => self.priority = value.as_int(),
-            "rr_auto_ack" => self.auto_ack = value == Value::Bool(true),
-            "rr_attempts" => {
+            key if key == MESSAGE_ID.as_bytes() => self.copied_id = value.as_text(),
+            b"rr_pipeline" => self.pipeline = value.as_text(),
+            b"rr_delay" => self.delay = value.as_int(),
+            b"x-delay" => self.delay_ms = value.as_int(),
+            b"rr_priority" => self.priority = value.as_int(),
+            b"rr_auto_ack" => self.auto_ack = matches!(value, Value::Bool(true)),
+            b"rr_attempts" => {
                 self.attempts = value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32;
             }
-            key if babelqueue::is_version(key) => self.schema_version = Some(value),
+            key if babelqueue::is_version(read::name(key)?) => self.schema_version = Some(value),
             _ => {}
         }
+        Ok(())
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-
 use crate::job::Job;
 use crate::servicebus::constants::PARTITION_KEY;
 use crate::wire::message::section;
@@ -192,7 +190,7 @@ pub(super) fn with_plain_body(
     envelope: &Envelope<'_>,
     room: usize,
     application_properties: impl FnOnce(&mut Vec<u8>) -> u32,
-) -> Bytes {
+) -> Vec<u8> {
     let options = &job.options;
     let body = &job.payload.bytes;
     let mut out = Vec::with_capacity(body.len() + room + options.headers.len() * 64);
@@ -211,7 +209,7 @@ pub(super) fn with_plain_body(
     write::map(&mut out, application_properties);
     write::descriptor(&mut out, section::DATA);
     write::binary(&mut out, body);
-    out.into()
+    out
 }
 
 /// `x-delay`, which consumers of any kind may look for; how many keys and

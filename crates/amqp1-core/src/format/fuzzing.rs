@@ -203,7 +203,7 @@ pub fn round_trip(data: &[u8]) {
     };
     check(format, &job, &id).expect("what a format can carry");
     let encoded = encode(format, &job, &envelope, || Ok(mapping)).expect("the same");
-    let read = decode(encoded, mapping).expect("what we write");
+    let read = decode(encoded.into(), mapping).expect("what we write");
     same(&job, &envelope, format, &read);
     copies(&read, mapping, &mut Choices(data));
 }

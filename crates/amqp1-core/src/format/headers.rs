@@ -2,7 +2,10 @@
 //! with all their values, as the JSON of `rr_headers`.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
 use super::babelqueue;
@@ -12,7 +15,7 @@ use super::failure;
 use super::Headers;
 use crate::job::{HeaderValue, Job};
 use crate::wire::message::Message;
-use crate::wire::read::Value;
+use crate::wire::read::{self, Reader, Value};
 use crate::wire::write;
 
 /// A caller's headers.
@@ -88,15 +91,22 @@ pub(super) fn scalar(out: &mut Vec<u8>, value: &HeaderValue<'_>) {
 /// name → list of strings, as one JSON object.
 pub(super) fn to_json(headers: &Given<'_>) -> Vec<u8> {
     let mut json = Vec::with_capacity(2 + headers.len() * 40);
+    write_json(&mut json, headers);
+    json
+}
+
+/// [`to_json`], at the end of a buffer.
+pub(super) fn write_json(json: &mut Vec<u8>, headers: &Given<'_>) {
+    let start = json.len();
     json.push(b'{');
     for (name, value) in headers {
         if name == ROUTING_KEY_HEADER {
             continue;
         }
-        if json.len() > 1 {
+        if json.len() > start + 1 {
             json.push(b',');
         }
-        quote(&mut json, name);
+        quote(json, name);
         json.extend_from_slice(b":[");
         match value {
             HeaderValue::List(values) => {
@@ -104,21 +114,24 @@ pub(super) fn to_json(headers: &Given<'_>) -> Vec<u8> {
                     if index > 0 {
                         json.push(b',');
                     }
-                    quote_value(&mut json, value);
+                    quote_value(json, value);
                 }
             }
-            scalar => quote_value(&mut json, scalar),
+            scalar => quote_value(json, scalar),
         }
         json.push(b']');
     }
     json.push(b'}');
-    json
 }
 
 fn quote_value(json: &mut Vec<u8>, value: &HeaderValue<'_>) {
     match value {
         HeaderValue::Text(text) => quote(json, text),
-        HeaderValue::Int(value) => quote(json, &value.to_string()),
+        HeaderValue::Int(value) => {
+            json.push(b'"');
+            let _ = serde_json::to_writer(&mut *json, value);
+            json.push(b'"');
+        }
         HeaderValue::Float(value) => quote(json, &float(*value)),
         HeaderValue::Bool(value) => quote(json, if *value { "true" } else { "false" }),
         HeaderValue::List(_) => quote(json, ""),
@@ -126,26 +139,36 @@ fn quote_value(json: &mut Vec<u8>, value: &HeaderValue<'_>) {
 }
 
 fn quote(json: &mut Vec<u8>, text: &str) {
-    // Writing to memory cannot fail.
-    let _ = serde_json::to_writer(json, text);
+    // One look at the whole, without a branch for each byte, is what most texts need.
+    let escaped = text.bytes().fold(false, |any, byte| {
+        any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+    });
+    if escaped {
+        // Writing to memory cannot fail.
+        let _ = serde_json::to_writer(json, text);
+        return;
+    }
+    json.reserve(text.len() + 2);
+    json.push(b'"');
+    json.extend_from_slice(text.as_bytes());
+    json.push(b'"');
 }
 
 /// The headers of a message: those of `rr_headers`, then what others added as
 /// application properties.
 pub(super) fn read(message: &Message) -> Headers {
     let mut headers = Headers::new();
-    let Ok(Some(items)) = message.application_properties() else {
+    let Ok(Some(mut entries)) = message.application_properties() else {
         return headers;
     };
-    let mut entries = items;
-    while let Ok(Some((key, value))) = entries.entry() {
-        if key.as_text() == Some("rr_headers") {
-            let json = match value {
-                Value::Binary(bytes) => bytes,
-                Value::Text(text) => text.as_bytes(),
-                _ => b"",
-            };
-            from_json(json, &mut headers);
+    while let Ok(Some((name, value))) = entries.named_bytes() {
+        if name == Some(b"rr_headers") {
+            match Reader::new(value).value() {
+                Ok(Value::Binary(json)) => from_json(json, &mut headers),
+                Ok(Value::Text(json)) => from_json(json.as_bytes(), &mut headers),
+                _ => {}
+            }
+            break;
         }
     }
     add_properties(message, &mut headers);
@@ -157,9 +180,18 @@ pub(super) fn add_properties(message: &Message, headers: &mut Headers) {
     let Ok(Some(mut entries)) = message.application_properties() else {
         return;
     };
-    while let Ok(Some((key, value))) = entries.entry() {
-        let Some(name) = key.as_text() else { continue };
-        if !is_ours(name) && !headers.iter().any(|(known, _)| known == name) {
+    while let Ok(Some((name, value))) = entries.named_bytes() {
+        let Some(name) = name.filter(|name| !name.starts_with(b"rr_")) else {
+            continue;
+        };
+        let is_known = |(known, _): &(String, _)| known.as_bytes() == name;
+        if headers.iter().any(is_known) {
+            continue;
+        }
+        let (Ok(name), Ok(value)) = (read::name(name), Reader::new(value).value()) else {
+            return;
+        };
+        if !is_ours(name) {
             headers.push((name.to_owned(), vec![text(value)]));
         }
     }
@@ -168,18 +200,15 @@ pub(super) fn add_properties(message: &Message, headers: &mut Headers) {
 /// Reads `rr_headers`; what is not a list of strings is read as well as it can be.
 pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
     struct InOrder<'a>(&'a mut Headers);
-    impl<'de> serde::de::Visitor<'de> for InOrder<'_> {
+    impl<'de> Visitor<'de> for InOrder<'_> {
         type Value = ();
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an object of lists of strings")
         }
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some((name, value)) = map.next_entry::<String, Json>()? {
-                let values: Vec<String> = match value {
-                    Json::Array(values) => values.into_iter().map(plain).collect(),
-                    Json::Null => Vec::new(),
-                    value => vec![plain(value)],
-                };
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(name) = map.next_key::<String>()? {
+                let mut values = Vec::new();
+                map.next_value_seed(Texts::of(&mut values))?;
                 if !values.is_empty() {
                     self.0.push((name, values));
                 }
@@ -187,15 +216,102 @@ pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
             Ok(())
         }
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
     // A foreign producer's broken rr_headers must not make the job undeliverable.
-    let _ = serde::Deserializer::deserialize_map(&mut deserializer, InOrder(headers));
+    let _ = match std::str::from_utf8(json) {
+        // One look at the whole, in place of one at each string.
+        Ok(text) => serde_json::Deserializer::from_str(text).deserialize_map(InOrder(headers)),
+        Err(_) => serde_json::Deserializer::from_slice(json).deserialize_map(InOrder(headers)),
+    };
 }
 
-fn plain(value: Json) -> String {
-    match value {
-        Json::String(text) => text,
-        other => other.to_string(),
+/// Reads the values of one name as text: those of a list, or one alone; null alone is none.
+struct Texts<'a> {
+    values: &'a mut Vec<String>,
+    in_list: bool,
+}
+
+impl<'a> Texts<'a> {
+    fn of(values: &'a mut Vec<String>) -> Self {
+        Self {
+            values,
+            in_list: false,
+        }
+    }
+
+    fn add(self, json: impl Into<Json>) {
+        self.values.push(json.into().to_string());
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Texts<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Texts<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of strings")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        // Most have one value, for which a growing list would be too large.
+        self.values.reserve_exact(1);
+        self.values.push(text.to_owned());
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        if self.in_list {
+            self.add(Json::deserialize(SeqAccessDeserializer::new(list))?);
+            return Ok(());
+        }
+        let values = self.values;
+        loop {
+            let item = Texts {
+                values: &mut *values,
+                in_list: true,
+            };
+            if list.next_element_seed(item)?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        if self.in_list {
+            self.add(Json::Null);
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.add(value);
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.add(value);
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.add(value);
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.add(value);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        self.add(Json::deserialize(MapAccessDeserializer::new(map))?);
+        Ok(())
     }
 }
 

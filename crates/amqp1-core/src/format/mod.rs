@@ -129,7 +129,7 @@ pub(crate) fn encode(
     job: &Job<'_>,
     envelope: &envelope::Envelope<'_>,
     mapping: impl FnOnce() -> Result<PropertyMapping>,
-) -> Result<Bytes> {
+) -> Result<Vec<u8>> {
     match format {
         Format::Roadrunner => Ok(roadrunner::encode(job, envelope)),
         Format::Amqp1 => Ok(amqp1::encode(job, envelope)),

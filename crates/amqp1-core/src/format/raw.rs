@@ -2,14 +2,12 @@
 //! job's name is the subject, its id the message-id, its headers are
 //! application properties.
 
-use bytes::Bytes;
-
 use super::envelope::{delay_property, with_plain_body, Envelope};
 use super::headers;
 use crate::job::Job;
 
 /// The whole message.
-pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
+pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
     with_plain_body(job, envelope, 192, |out| {
         delay_property(out, envelope.delay) + headers::of_job(out, job)
     })

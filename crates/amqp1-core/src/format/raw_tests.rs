@@ -11,7 +11,7 @@ fn there_is_nothing_but_the_payload_and_its_properties() {
     let mapping = || Ok(PropertyMapping::RabbitMq);
     let bytes = encode(Format::Raw, &job, &envelope(), mapping).unwrap();
     assert!(!bytes.windows(3).any(|bytes| bytes == b"rr_"));
-    let decoded = decode(bytes, PropertyMapping::RabbitMq).unwrap();
+    let decoded = decode(bytes.into(), PropertyMapping::RabbitMq).unwrap();
     assert_eq!((decoded.format, decoded.id.as_str()), (Format::Raw, ID));
     assert_eq!(decoded.name, "urn:babel:orders:created");
     assert_eq!(decoded.body, &b"\xffpayload"[..]);

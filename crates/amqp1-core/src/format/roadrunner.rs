@@ -5,8 +5,6 @@
 //! headers are application properties of their own, so that a consumer in any
 //! language sees them without decoding anything.
 
-use bytes::Bytes;
-
 use super::envelope::{delay_property, seconds, with_plain_body};
 pub(crate) use super::envelope::{now_millis, DelayMark, Envelope, ROUTING_KEY_HEADER};
 use super::headers;
@@ -14,7 +12,7 @@ use crate::job::Job;
 use crate::wire::write;
 
 /// The whole message.
-pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Bytes {
+pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
     with_plain_body(job, envelope, 384, |out| {
         application_properties(out, job, envelope)
     })
@@ -29,7 +27,7 @@ fn application_properties(out: &mut Vec<u8>, job: &Job<'_>, envelope: &Envelope<
     write::string(out, "rr_pipeline");
     write::string(out, envelope.pipeline);
     write::string(out, "rr_headers");
-    write::binary(out, &headers::to_json(&options.headers));
+    write::binary_of(out, |out| headers::write_json(out, &options.headers));
     write::string(out, "rr_delay");
     write::int(out, seconds(envelope.delay));
     write::string(out, "rr_priority");

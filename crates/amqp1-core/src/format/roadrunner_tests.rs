@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::dialect::PropertyMapping;
 use crate::format::{Decoded, Headers, DEDUCED};
@@ -65,7 +67,7 @@ fn a_job_survives_the_way() {
         ("rr_id", HeaderValue::Text("forged".into())),
         (ROUTING_KEY_HEADER, HeaderValue::Text("rk".into())),
     ];
-    let decoded = decode(encode(&job(&every_byte, headers), &envelope())).unwrap();
+    let decoded = decode(encode(&job(&every_byte, headers), &envelope()).into()).unwrap();
     assert_eq!(decoded.id, "the-id");
     assert_eq!(decoded.name, "ProcessOrder");
     assert_eq!(decoded.pipeline.as_deref(), Some("orders"));
@@ -158,6 +160,114 @@ fn a_foreign_message_is_a_job() {
     assert!(decoded.json);
     assert_eq!(&decoded.body[..], br#"{"a":1}"#);
     assert_eq!(decode(Bytes::new()).unwrap().name, DEDUCED);
+}
+
+#[test]
+fn headers_that_are_no_lists_of_strings_are_text_all_the_same() {
+    let mut headers = Headers::new();
+    let json = br#"{"a":["1","\u00fc"],"b":7,"c":null,"d":[],"e":[null,1.5,true,["x",2],{"k":"v"}],
+        "f":-1,"g":{"h":[1]},"i":"x","j":false,"k":1e400}"#;
+    headers::from_json(json, &mut headers);
+    let texts = |name: &str| {
+        let found = headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, values)| values.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert_eq!(texts("a").unwrap(), ["1", "ü"]);
+    assert_eq!(texts("b").unwrap(), ["7"]);
+    assert_eq!((texts("c"), texts("d")), (None, None));
+    let mixed = ["null", "1.5", "true", r#"["x",2]"#, r#"{"k":"v"}"#];
+    assert_eq!(texts("e").unwrap(), mixed);
+    assert_eq!(texts("f").unwrap(), ["-1"]);
+    assert_eq!(texts("g").unwrap(), [r#"{"h":[1]}"#]);
+    assert_eq!(texts("i").unwrap(), ["x"]);
+    assert_eq!(texts("j").unwrap(), ["false"]);
+    // No number that there is: so far they were read.
+    assert_eq!(texts("k"), None);
+}
+
+#[test]
+fn properties_are_headers_besides_those_of_the_envelope() {
+    let mut out = Vec::new();
+    write::descriptor(&mut out, section::APPLICATION_PROPERTIES);
+    write::map(&mut out, |out| {
+        write::string(out, "before");
+        write::uint(out, 7);
+        write::string(out, "known");
+        write::string(out, "as a property");
+        write::null(out);
+        write::string(out, "a key that is no name");
+        write::string(out, "x-delay");
+        write::long(out, 5);
+        write::string(out, "rr_job");
+        write::string(out, "J");
+        write::string(out, "rr_headers");
+        write::string(out, r#"{"known":["as a header"]}"#);
+        write::symbol(out, "after");
+        write::descriptor(out, 0x99);
+        write::list(out, |out| {
+            write::bool(out, true);
+            1
+        });
+        14
+    });
+    let decoded = decode(out.into()).unwrap();
+    let headers: Vec<(&str, &str)> = decoded
+        .headers()
+        .iter()
+        .map(|(name, values)| (name.as_str(), values[0].as_str()))
+        .collect();
+    let expected = [
+        ("known", "as a header"),
+        ("before", "7"),
+        ("after", "[true]"),
+    ];
+    assert_eq!(headers, expected);
+}
+
+#[test]
+fn a_map_that_is_malformed_anywhere_is_no_job() {
+    let message = |map: fn(&mut Vec<u8>) -> u32| {
+        let mut out = Vec::new();
+        write::descriptor(&mut out, section::APPLICATION_PROPERTIES);
+        write::map(&mut out, map);
+        decode(out.into())
+    };
+    assert!(message(|out| {
+        write::string(out, "rr_job");
+        write::string(out, "J");
+        2
+    })
+    .is_ok());
+    let malformed: [fn(&mut Vec<u8>) -> u32; 4] = [
+        // A name that is not UTF-8.
+        |out| {
+            out.extend_from_slice(&[0xa1, 2, 0xff, 0xfe]);
+            write::bool(out, true);
+            2
+        },
+        // A value that is not.
+        |out| {
+            write::string(out, "rr_priority");
+            out.extend_from_slice(&[0xa1, 2, 0xff, 0xfe]);
+            2
+        },
+        // A key without a value.
+        |out| {
+            write::string(out, "rr_job");
+            write::string(out, "J");
+            write::string(out, "alone");
+            3
+        },
+        // A value that ends beyond the map.
+        |out| {
+            write::string(out, "rr_job");
+            out.extend_from_slice(&[0xa1, 9, b'J']);
+            2
+        },
+    ];
+    for map in malformed {
+        assert!(message(map).is_err());
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::access::Access;
-use super::constants::{ASK_AT_PERCENT, CBS, MANAGEMENT, RENEW_AT_PERCENT, TOKEN_LIFETIME};
+use super::constants::{
+    ASK_AT_PERCENT, CBS, MANAGEMENT, RENEW_AT_PERCENT, TOKEN_LIFETIME, UNAUTHORIZED,
+};
 use super::locks::Locks;
 use super::request::{Reply, Request, RequestLink};
 use super::token::{now_seconds, Token, TokenOption};
@@ -60,12 +62,22 @@ impl Client {
         format!("sb://{}/{entity}", self.endpoint.host())
     }
 
-    /// The service knows who we are, before anything is attached to the entity.
+    /// The service knows who we are, before anything is attached to the entity. What is refused
+    /// for a passing reason is tried again with the service's backoff.
     ///
     /// # Errors
     /// Authentication when the token is refused or over; what the application's callback
     /// fails with; timeout.
     pub fn authorize(
+        &self,
+        entity: &str,
+        tokens: Option<&TokenOption>,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        self.trying(wait, || self.authorize_once(entity, tokens, wait))
+    }
+
+    fn authorize_once(
         &self,
         entity: &str,
         tokens: Option<&TokenOption>,
@@ -146,6 +158,15 @@ impl Client {
         // The keeper has one more date to remember.
         self.locks.wake.notify_one();
         Ok(())
+    }
+
+    /// True when the service found a token over, before we did: another one is put the next time.
+    pub fn note_unauthorized(&self, error: &Error) -> bool {
+        let is_over = error.condition() == Some(UNAUTHORIZED) && self.access().has_more_tokens();
+        if is_over {
+            self.forget_tokens();
+        }
+        is_over
     }
 
     /// Every token is put again before the next attach.
@@ -266,11 +287,20 @@ impl Client {
         tokens: Option<&TokenOption>,
         wait: &Wait<'_>,
     ) -> Result<Reply> {
+        let operate = || self.operate_once(entity, request, tokens, wait);
+        match self.trying(wait, operate) {
+            // The service found the token over, before we did.
+            Err(error) if self.note_unauthorized(&error) => self.trying(wait, operate),
+            done => done,
+        }
+    }
+
+    fn trying<T>(&self, wait: &Wait<'_>, attempt: impl Fn() -> Result<T>) -> Result<T> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let error = match self.operate_once(entity, request, tokens, wait) {
-                Ok(reply) => return Ok(reply),
+            let error = match attempt() {
+                Ok(done) => return Ok(done),
                 Err(error) => error,
             };
             match refusal::pause(error.condition(), tries) {
@@ -289,7 +319,7 @@ impl Client {
         tokens: Option<&TokenOption>,
         wait: &Wait<'_>,
     ) -> Result<Reply> {
-        self.authorize(entity, tokens, wait)?;
+        self.authorize_once(entity, tokens, wait)?;
         let node = format!("{entity}/{MANAGEMENT}");
         let reply = self.request_link(&node)?.call(request, wait)?;
         if reply.is_good() {

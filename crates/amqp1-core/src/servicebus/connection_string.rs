@@ -33,6 +33,7 @@ fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     parts
         .filter(|part| !part.is_empty())
         .map(|part| part.split_once('=').unwrap_or((part, "")))
+        .map(|(name, value)| (name.trim(), value.trim()))
 }
 
 /// Reads a connection string. No message repeats a value: one of them is the key.
@@ -50,7 +51,11 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionString> {
             "sharedaccesssignature" => &mut signature,
             "entitypath" => &mut entity,
             "usedevelopmentemulator" => {
-                emulator = value.eq_ignore_ascii_case("true");
+                emulator = match value.to_ascii_lowercase().as_str() {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(wrong("UseDevelopmentEmulator is neither true nor false")),
+                };
                 continue;
             }
             // Of other services' or of later versions: what is unknown changes nothing,
@@ -138,9 +143,13 @@ mod tests {
 
     #[test]
     fn any_order_and_case_and_the_emulator() {
-        let text = " SharedAccessKey=SAS_KEY_VALUE ;sharedaccesskeyname=Root;usedevelopmentemulator=TRUE;ENDPOINT=sb://localhost:5673;";
+        let text = " SharedAccessKey = SAS_KEY_VALUE= ;sharedaccesskeyname=Root;usedevelopmentemulator=TRUE; ENDPOINT = sb://localhost:5673;";
         assert!(is_one(text));
         let parsed = parse(text).unwrap();
+        let Access::Key { key, .. } = &parsed.access else {
+            panic!("{parsed:?}");
+        };
+        assert_eq!(key, "SAS_KEY_VALUE=");
         assert_eq!(parsed.authority, "localhost:5673");
         assert!(parsed.emulator);
     }
@@ -178,6 +187,7 @@ mod tests {
             "Endpoint=sb://ns/;SharedAccessKeyName=Root;SharedAccessKey=s3cret;SharedAccessKey=s3cret",
             "Endpoint=sb://ns/;SharedAccessKeyName=R;SharedAccessKey=s3cret;SharedAccessSignature=s3cret",
             "Endpoint=sb://ns/;SharedAccessSignature=s3cret",
+            "Endpoint=sb://ns/;SharedAccessKeyName=R;SharedAccessKey=s3cret;UseDevelopmentEmulator=yes",
         ] {
             let error = parse(text).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Config);

@@ -84,6 +84,9 @@ pub(crate) const LOCK_LOST: [&str; 4] = [
 /// Another receiver has the session.
 pub(crate) const SESSION_TAKEN: &str = "com.microsoft:session-cannot-be-locked";
 
+/// There is no token for the entity, or none that is good.
+pub(crate) const UNAUTHORIZED: &str = "amqp:unauthorized-access";
+
 /// Nothing came in time: no free session, for instance.
 pub(crate) const TIMED_OUT: &str = "com.microsoft:timeout";
 

@@ -136,7 +136,13 @@ async fn ask(client: &Client, entity: &str, requests: &[Request]) -> Vec<Option<
         return Vec::new();
     }
     match client.request_link(&format!("{entity}/{MANAGEMENT}")) {
-        Ok(link) => link.calls_async(requests, PATIENCE).await,
+        Ok(link) => {
+            let replies = link.calls_async(requests, PATIENCE).await;
+            if let Some(error) = link.failed() {
+                client.note_unauthorized(&error);
+            }
+            replies
+        }
         Err(_) => Vec::new(),
     }
 }

@@ -53,6 +53,13 @@ struct Lock {
     lost: bool,
 }
 
+impl Lock {
+    /// Held still, as far as the clocks and the service's answers tell.
+    fn is_good(&self, now: Instant) -> bool {
+        !self.lost && self.ends.is_none_or(|ends| ends > now)
+    }
+}
+
 /// The link that deliveries came over.
 #[derive(Debug)]
 struct Link {
@@ -131,11 +138,18 @@ impl LinkLocks {
         };
         let now = Instant::now();
         lock.renew_until = now + self.link.longest;
-        let good = !lock.lost && lock.ends.is_none_or(|ends| ends > now);
+        let good = lock.is_good(now);
         if !good {
             held.messages.remove(&token);
         }
         good
+    }
+
+    /// The lock is known to be gone.
+    pub fn is_lost(&self, token: &LockToken) -> bool {
+        let held = self.locks.held.lock();
+        let lock = held.messages.get(token);
+        lock.is_some_and(|lock| !lock.is_good(Instant::now()))
     }
 
     /// The delivery is settled, or gone.
@@ -194,9 +208,7 @@ impl Locks {
     pub fn has_renewable(&self, now: Instant) -> bool {
         let held = self.held.lock();
         let mut locks = held.messages.values();
-        locks.any(|lock| {
-            !lock.lost && lock.renew_until > now && lock.ends.is_none_or(|ends| ends > now)
-        })
+        locks.any(|lock| lock.renew_until > now && lock.is_good(now))
     }
 
     /// It is not settled yet.

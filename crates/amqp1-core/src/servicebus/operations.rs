@@ -200,6 +200,9 @@ impl Queue {
         let number: i64 = scheduled.parse().map_err(|_| {
             Error::config("cancel(): expected what schedule() returned: a number as text")
         })?;
+        if definition.endpoint.service_bus.is_none() {
+            definition.service_bus("cancel()", wait)?;
+        }
         let request = Request::operation("cancel-scheduled-message", None, wait.left(), |out| {
             write::string(out, "sequence-numbers");
             write::long_array(out, &[number]);

@@ -180,15 +180,17 @@ impl RequestLink {
         self.pair.failed()
     }
 
-    fn send(&self, request: &Request) -> Result<u64> {
+    /// Its number, and its size in bytes.
+    fn send(&self, request: &Request) -> Result<(u64, usize)> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         self.awaited.lock().insert(id, None);
         let message = request.encode(&id.to_string(), &self.reply_to);
+        let size = message.len();
         if let Err(error) = self.pair.send(message) {
             self.awaited.lock().remove(&id);
             return Err(error);
         }
-        Ok(id)
+        Ok((id, size))
     }
 
     /// The answer to `id`, if it has come.
@@ -228,8 +230,23 @@ impl RequestLink {
     /// # Errors
     /// Timeout, and what ended the links.
     pub fn call(&self, request: &Request, wait: &Wait<'_>) -> Result<Reply> {
-        let id = self.send(request)?;
-        let answer = wait.until(&self.signal, || self.take(id));
+        let (id, size) = self.send(request)?;
+        let answer = wait.until(&self.signal, || {
+            // Known when the attach is answered; what is too large is not answered.
+            let limit = self.pair.max_message_size();
+            if limit > 0 && size as u64 > limit {
+                return Err(Error::rejected(format!(
+                    "{}: the request has {size} bytes, the service takes {limit}",
+                    self.label
+                )));
+            }
+            let answer = self.take(id)?;
+            match self.failed() {
+                // Of the two links one is over: no answer comes any more.
+                Some(error) if answer.is_none() => Err(error),
+                _ => Ok(answer),
+            }
+        });
         self.forget(id);
         answer?.ok_or_else(|| self.in_vain())
     }
@@ -246,7 +263,8 @@ impl RequestLink {
     /// Many at once, no more than there is credit for; the answers in the requests' order,
     /// `None` where there is none in time.
     pub async fn calls_async(&self, requests: &[Request], timeout: Duration) -> Vec<Option<Reply>> {
-        let ids: Vec<Option<u64>> = requests.iter().map(|one| self.send(one).ok()).collect();
+        let send = |one| self.send(one).ok().map(|(id, _)| id);
+        let ids: Vec<Option<u64>> = requests.iter().map(send).collect();
         let mut replies: Vec<Option<Reply>> = requests.iter().map(|_| None).collect();
         let answered = tokio::time::timeout(timeout, async {
             loop {
@@ -261,7 +279,7 @@ impl RequestLink {
                     }
                     missing |= reply.is_none();
                 }
-                if !missing {
+                if !missing || self.failed().is_some() {
                     return;
                 }
                 self.task.notified().await;

@@ -201,12 +201,12 @@ impl PeekLock<'_> {
     /// # Errors
     /// TaskLost when the lock is gone; Timeout when the service does not answer.
     pub fn settle(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
-        let mut tries = 0;
+        let (mut tries, mut unanswered) = (0, false);
         let settled = loop {
             tries += 1;
             // Refused for a passing reason, the delivery is settled on its link all the same.
             let attempt = match tries {
-                1 => self.try_to(settlement, wait),
+                1 => self.try_to(settlement, &mut unanswered, wait),
                 _ => self.beside_link(settlement, wait),
             };
             let error = match attempt {
@@ -215,6 +215,12 @@ impl PeekLock<'_> {
             };
             match refusal::pause(error.condition(), tries) {
                 Some(pause) if pause < wait.left() => wait.sleep(pause)?,
+                // The lock may be gone because the service did as it was told the first time.
+                _ if unanswered && error.kind() == ErrorKind::TaskLost => {
+                    break Err(Error::connection(format!(
+                        "the link ended before the service confirmed it, and then: {error}"
+                    )));
+                }
                 _ => break Err(error),
             }
         };
@@ -224,19 +230,42 @@ impl PeekLock<'_> {
         settled
     }
 
-    fn try_to(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
-        match self.over_link(settlement, wait) {
-            // The lock outlives the link: ten minutes without a message, and the service ends it.
-            Err(error)
-                if error.kind() == ErrorKind::Connection && self.source.locks().is_some() =>
-            {
-                self.beside_link(settlement, wait)
-            }
+    /// The lock is gone, as far as can be told without asking. That of a message outlives its
+    /// link, that of a session does not.
+    pub fn is_lost(&self) -> bool {
+        match self.source.locks() {
+            Some(locks) => locks.is_lost(&self.lock),
+            None => self.link.failed().is_some(),
+        }
+    }
+
+    fn try_to(
+        &self,
+        settlement: &Settlement<'_>,
+        unanswered: &mut bool,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        match self.over_link(settlement, unanswered, wait) {
+            // The lock outlives the link: ten minutes without a message, and the service ends it,
+            // as it does when its token is over.
+            Err(error) if self.source.locks().is_some() => match error.kind() {
+                ErrorKind::Connection => self.beside_link(settlement, wait),
+                _ if self.definition.renews_token(Role::Consume, &error) => {
+                    self.beside_link(settlement, wait)
+                }
+                _ => Err(error),
+            },
             done => done,
         }
     }
 
-    fn over_link(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
+    /// `unanswered` becomes true when it was sent, and the link ended before the answer.
+    fn over_link(
+        &self,
+        settlement: &Settlement<'_>,
+        unanswered: &mut bool,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
         let tracker = Tracker::default();
         let tracked = Tracked {
             tracker: tracker.clone(),
@@ -254,7 +283,10 @@ impl PeekLock<'_> {
                 "{} did not confirm the settlement in time",
                 self.link.remote_label()
             ))),
-            Some(Outcome::Lost(error)) => Err(error),
+            Some(Outcome::Lost(error)) => {
+                *unanswered = true;
+                Err(error)
+            }
             Some(Outcome::Rejected(Some((condition, description)))) if condition != DEAD_LETTER => {
                 let description = description.unwrap_or_default();
                 let kind = match LOCK_LOST.contains(&condition.as_str()) {

@@ -29,6 +29,8 @@ struct State {
     last_job: Instant,
     /// The session is another's: not asked for until then.
     rests_until: Option<Instant>,
+    /// Another token was put since the last session, as the service had found it over.
+    renewed: bool,
 }
 
 /// What became of an attach.
@@ -46,6 +48,7 @@ impl Turn {
                 asked: None,
                 last_job: Instant::now(),
                 rests_until: None,
+                renewed: false,
             }),
         }
     }
@@ -86,6 +89,7 @@ impl Turn {
             Ok(false) => Answer::None,
             Ok(true) => {
                 state.last_job = Instant::now();
+                state.renewed = false;
                 match state.asked.take() {
                     Some(link) => Answer::Taken(link),
                     None => Answer::None,
@@ -110,6 +114,11 @@ impl Turn {
                 Answer::Refused(error)
             }
         }
+    }
+
+    /// True once for each session: worth another token.
+    pub fn may_renew(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().renewed, true)
     }
 
     /// Nobody waits any more: a session that is given now would be kept from others.

@@ -7,8 +7,9 @@ use serde_amqp::Value;
 
 use super::{Attached, Source};
 use crate::connection::{probe, ReceiverOptions, ServiceBusReceiver};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id;
+use crate::pool::Role;
 use crate::servicebus::client::Client;
 use crate::servicebus::constants::{SESSION_WAIT, TIMEOUT_PROPERTY};
 use crate::servicebus::locks::LinkLocks;
@@ -74,6 +75,24 @@ impl Source {
         }
     }
 
+    /// Why the link was refused. The service's own words need not name the entity, nor what to do.
+    pub(super) fn refused(&self, error: Error) -> Error {
+        let is_service_bus = self.definition.endpoint.service_bus.is_some();
+        if !is_service_bus || error.condition() != Some("amqp:not-allowed") {
+            return error;
+        }
+        let advice = match self.turn {
+            Some(_) => "if it has no sessions, leave the option 'session' out",
+            None => "if it has sessions, set the consumer's option 'session'; of a topic, 'topic/Subscriptions/name' is consumed",
+        };
+        let text = format!(
+            "{}: {}; {advice}",
+            self.definition.describe(),
+            error.message()
+        );
+        Error::new(error.kind(), text).with_condition("amqp:not-allowed")
+    }
+
     /// Nobody waits for a session any more.
     pub fn stop_asking(&self) {
         if let Some(turn) = &self.turn {
@@ -121,7 +140,13 @@ impl Source {
         };
         match turn.answer() {
             Answer::None => Ok(()),
-            Answer::Refused(error) => Err(error),
+            Answer::Refused(error)
+                if self.definition.renews_token(Role::Consume, &error) && turn.may_renew() =>
+            {
+                // Asked again, with another token.
+                Err(Error::connection(error.message()))
+            }
+            Answer::Refused(error) => Err(self.refused(error)),
             Answer::Taken(attached) => {
                 let session = attached.link.session().unwrap_or_default();
                 if let Some(service_bus) = &attached.service_bus {

@@ -165,9 +165,9 @@ fn transfer(body: &Bytes) -> Result<(Transfer, usize), DecodeError> {
             (0, item) => transfer.handle = id(item).ok_or(DecodeError("a wrong handle"))?,
             (1, item) => transfer.delivery_id = id(item),
             (2, Value::Binary(tag)) => transfer.delivery_tag = body.slice_ref(tag),
-            (4, item) => transfer.settled = item == Value::Bool(true),
-            (5, item) => transfer.more = item == Value::Bool(true),
-            (9, item) => transfer.aborted = item == Value::Bool(true),
+            (4, item) => transfer.settled = matches!(item, Value::Bool(true)),
+            (5, item) => transfer.more = matches!(item, Value::Bool(true)),
+            (9, item) => transfer.aborted = matches!(item, Value::Bool(true)),
             _ => {}
         }
     }
@@ -180,10 +180,10 @@ fn disposition(body: &Bytes) -> Result<Disposition, DecodeError> {
     let (mut first, mut last, mut settled, mut state) = (None, None, false, None);
     for (index, item) in items.enumerate() {
         match (index, item?) {
-            (0, item) => from_receiver = item == Value::Bool(true),
+            (0, item) => from_receiver = matches!(item, Value::Bool(true)),
             (1, item) => first = id(item),
             (2, item) => last = id(item),
-            (3, item) => settled = item == Value::Bool(true),
+            (3, item) => settled = matches!(item, Value::Bool(true)),
             (4, Value::Described(code, bytes)) => state = Some(delivery_state(code, bytes)?),
             _ => {}
         }

@@ -166,7 +166,7 @@ impl Message {
             let item = item?;
             let number = item.as_uint();
             match index {
-                0 => header.durable = item == Value::Bool(true),
+                0 => header.durable = matches!(item, Value::Bool(true)),
                 1 => header.priority = number.and_then(|n| u8::try_from(n).ok()),
                 2 => header.ttl = number.and_then(|n| u32::try_from(n).ok()),
                 4 => header.delivery_count = number.unwrap_or(0).min(u64::from(u32::MAX)) as u32,
@@ -187,7 +187,7 @@ impl Message {
         };
         for (index, item) in items.enumerate() {
             let item = item?;
-            let given = Some(item).filter(|item| *item != Value::Null);
+            let given = Some(item).filter(|item| !matches!(item, Value::Null));
             match index {
                 0 => properties.message_id = given,
                 3 => properties.subject = item.as_text(),

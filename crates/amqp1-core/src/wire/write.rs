@@ -93,6 +93,16 @@ pub fn binary(out: &mut Vec<u8>, value: &[u8]) {
     variable(out, 0xa0, 0xb0, value);
 }
 
+/// `binary` of what `content` writes.
+pub fn binary_of(out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+    out.push(0xb0);
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    content(out);
+    let length = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+}
+
 /// `uuid`.
 pub fn uuid(out: &mut Vec<u8>, value: &[u8; 16]) {
     out.push(0x98);

@@ -1,6 +1,7 @@
 //! Calls of the client that have to end in time, whatever their broker does.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Once;
 use std::time::{Duration, Instant};
@@ -81,7 +82,7 @@ pub fn push_within(what: &str, peer: &Peer, time: Duration) -> Result<String, Er
 }
 
 /// All that one consumer gets within a second.
-pub fn consume(what: &str, peer: &Peer, prefetch: u32) -> Result<Vec<Delivery>, Error> {
+pub fn consume(what: &str, peer: &Peer, prefetch: u32) -> Result<Vec<Rc<Delivery>>, Error> {
     consume_some(what, peer, prefetch, usize::MAX)
 }
 
@@ -91,7 +92,7 @@ pub fn consume_some(
     peer: &Peer,
     prefetch: u32,
     enough: usize,
-) -> Result<Vec<Delivery>, Error> {
+) -> Result<Vec<Rc<Delivery>>, Error> {
     let options = ConsumerOptions {
         prefetch: Some(prefetch),
         ..ConsumerOptions::default()

@@ -4,6 +4,7 @@ mod duration;
 mod file;
 mod sql;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::settings::{
@@ -23,17 +24,24 @@ impl ServiceBus {
         if namespaces.next().is_some() {
             return Err("there is more than one namespace".to_owned());
         }
+        let mut names = Names::default();
         for queue in namespace.queues {
             let at = format!("queue '{}'", queue.name);
+            names.add(&queue.name).map_err(|e| format!("{at}: {e}"))?;
             let settings = queue_settings(&queue.properties).map_err(|e| format!("{at}: {e}"))?;
             self.queues.push((queue.name, settings));
         }
         for topic in namespace.topics {
             let at = format!("topic '{}'", topic.name);
+            names.add(&topic.name).map_err(|e| format!("{at}: {e}"))?;
+            let mut names = Names::default();
             let mut settings =
                 topic_settings(&topic.properties).map_err(|e| format!("{at}: {e}"))?;
             for subscription in topic.subscriptions {
                 let at = format!("{at}: subscription '{}'", subscription.name);
+                names
+                    .add(&subscription.name)
+                    .map_err(|e| format!("{at}: {e}"))?;
                 let queue = queue_settings(&subscription.properties);
                 let queue = queue.map_err(|e| format!("{at}: {e}"))?;
                 let mut made = SubscriptionSettings::to_all(subscription.name, queue);
@@ -53,9 +61,26 @@ impl ServiceBus {
     }
 }
 
+/// Names of one kind, that must differ in more than their case.
+#[derive(Default)]
+struct Names(HashSet<String>);
+
+impl Names {
+    fn add(&mut self, name: &str) -> Result<(), &'static str> {
+        match name {
+            "" => Err("Name: must not be empty"),
+            _ if !self.0.insert(name.to_lowercase()) => {
+                Err("Name: there is another entity of this name")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 fn time(name: &str, text: Option<&String>) -> Result<Option<Duration>, String> {
     match text {
         Some(text) if !text.is_empty() => duration::parse(text)
+            .filter(|time| !time.is_zero())
             .map(Some)
             .ok_or_else(|| format!("{name}: '{text}' is no ISO 8601 duration, such as PT1M")),
         _ => Ok(None),

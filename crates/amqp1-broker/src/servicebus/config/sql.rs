@@ -99,8 +99,14 @@ fn literal(text: &str) -> Option<(String, &str)> {
         let is_end = |c: char| c.is_whitespace() || c == ';';
         let end = text.find(is_end).unwrap_or(text.len());
         let (value, rest) = text.split_at(end);
-        let is_simple = value.parse::<f64>().is_ok() || value == "true" || value == "false";
-        return is_simple.then(|| (value.to_owned(), rest));
+        let lower = value.to_ascii_lowercase();
+        if lower == "true" || lower == "false" {
+            return Some((lower, rest));
+        }
+        return value
+            .parse::<f64>()
+            .is_ok()
+            .then(|| (value.to_owned(), rest));
     };
     let mut value = String::new();
     let mut chars = quoted.char_indices().peekable();
@@ -160,6 +166,10 @@ mod tests {
         assert_eq!(filter.message_id.as_deref(), Some("12'3"));
         let is = |n: &str, v: &str| (n.to_owned(), v.to_owned());
         assert_eq!(filter.properties, [is("userProp1", "a b"), is("n", "5")]);
+        let Rule::Correlation(filter) = rule("b = TRUE").unwrap() else {
+            panic!("no correlation filter");
+        };
+        assert_eq!(filter.properties, [is("b", "true")]);
         assert_eq!(rule(" 1 = 1 "), Ok(Rule::True));
         assert_eq!(rule("1=0"), Ok(Rule::False));
     }

@@ -112,4 +112,27 @@ fn what_is_wrong_is_named() {
     assert!(error("sys.To = 'x'", "a > 5").contains("rule 'sql'"));
     assert!(error("\"MaxDeliveryCount\": 3", "\"MaxDeliveryCount\": 0").contains("MaxDelivery"));
     assert!(error("UserConfig", "X").contains("UserConfig"));
+    assert!(error("PT1M", "PT0S").contains("LockDuration: 'PT0S'"));
+    assert!(error("\"plain\"", "\"QUEUE.1\"").contains("queue 'QUEUE.1': Name: there is another"));
+    assert!(error("\"topic.1\"", "\"queue.1\"").contains("topic 'queue.1': Name"));
+    assert!(error("\"plain\"", "\"\"").contains("must not be empty"));
+    assert!(error("\"subscription.2\"", "\"subscription.1\"").contains("Name"));
+}
+
+#[test]
+fn a_forward_leads_somewhere() {
+    let check = |to: &str| {
+        let mut settings = ServiceBus::strict();
+        settings.add_config(CONFIG).unwrap();
+        let queue = &mut settings.topics[0].1.subscriptions[0].queue;
+        queue.forward_dead_letters_to = Some(to.to_owned());
+        settings.check_forwards()
+    };
+    assert_eq!(check("QUEUE.1"), Ok(()));
+    assert_eq!(check("Topic.1"), Ok(()));
+    let error = check("queue.2").unwrap_err();
+    assert!(
+        error.contains("subscription.1") && error.contains("'queue.2'"),
+        "{error}"
+    );
 }

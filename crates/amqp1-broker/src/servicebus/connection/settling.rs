@@ -109,6 +109,9 @@ fn settle(unsettled: Unsettled, state: &DeliveryState, context: &mut Context<'_>
     let Some(queue) = namespace.queue_mut(unsettled.node) else {
         return state.clone();
     };
+    if queue.is_dead_letters && matches!(state, DeliveryState::Rejected(_)) {
+        return rejected(errors::already_dead());
+    }
     match apply(queue, unsettled.token, state) {
         // Both SDKs take a `rejected` with an error for a dead-lettering that has failed.
         Ok(()) if matches!(state, DeliveryState::Rejected(_)) => {

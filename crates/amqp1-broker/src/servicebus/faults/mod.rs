@@ -103,10 +103,18 @@ impl Faults {
     /// # Errors
     /// A sentence with the line that is wrong; nothing is added then.
     pub(crate) fn add(&mut self, text: &str) -> Result<Vec<Fault>, String> {
+        self.read(text, false)
+    }
+
+    /// The same in the place of those that wait.
+    pub(crate) fn replace(&mut self, text: &str) -> Result<Vec<Fault>, String> {
+        self.read(text, true)
+    }
+
+    fn read(&mut self, text: &str, mut clears: bool) -> Result<Vec<Fault>, String> {
         let mut added = Vec::new();
-        let mut clears = false;
         for (n, line) in text.lines().enumerate() {
-            let line = line.split('#').next().unwrap_or_default().trim();
+            let line = without_comment(line).trim();
             match line {
                 "" => {}
                 "clear" => {
@@ -151,6 +159,17 @@ impl Faults {
     }
 }
 
+/// The line up to a `#` that is in no quotes.
+fn without_comment(line: &str) -> &str {
+    let mut is_quoted = false;
+    let is_comment = |c: char| {
+        is_quoted ^= c == '"';
+        c == '#' && !is_quoted
+    };
+    let end = line.find(is_comment).unwrap_or(line.len());
+    line.get(..end).unwrap_or(line)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -175,6 +194,28 @@ mod tests {
         }
         assert_eq!(faults.take(Point::Send, "orders"), None);
         assert_eq!(faults.len(), 0);
+    }
+
+    #[test]
+    fn a_comment_begins_outside_of_quotes() {
+        let mut faults = Faults::default();
+        let text = "error condition=a:b description=\"queue #5 is full\" # comment \"\n# another";
+        faults.add(text).unwrap();
+        let Some(Action::Fail(error)) = faults.take(Point::Send, "q") else {
+            panic!("no fault");
+        };
+        assert_eq!(error.description.as_deref(), Some("queue #5 is full"));
+    }
+
+    #[test]
+    fn what_waits_is_replaced_unless_a_line_is_wrong() {
+        let mut faults = Faults::default();
+        faults.add("busy\nreset").unwrap();
+        let error = faults.replace("reset\nbuzy").unwrap_err();
+        assert!(error.contains("fault 2"), "{error}");
+        assert_eq!(faults.len(), 2);
+        faults.replace("close").unwrap();
+        assert_eq!(faults.len(), 1);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use serde_amqp::Value;
 
 use super::request::bad;
 use super::{gone, map, Answer, Fields, Outcome};
+use crate::servicebus::address::Address;
 use crate::servicebus::facts::{condition, dead_letter};
 use crate::servicebus::model::entry::timestamp;
+use crate::servicebus::model::errors;
 use crate::servicebus::model::namespace::{Namespace, NodeId};
 use crate::servicebus::model::queue::{Lost, Modifications};
 use crate::servicebus::model::token::LockToken;
@@ -38,12 +40,17 @@ pub(super) fn update_disposition(
             "completed" => queue.complete(token),
             "abandoned" => queue.abandon(token, with),
             "defered" => queue.defer(token, with),
+            "suspended" if queue.is_dead_letters => return Err(already_dead()),
             "suspended" => queue.dead_letter(token, with),
             _ => return Err(bad("disposition-status")),
         };
         settled.map_err(|Lost| lost(by_session))?;
     }
     Ok(Answer::ok(map([])))
+}
+
+fn already_dead() -> Answer {
+    Answer::refused(errors::already_dead(), &Address::Management(String::new()))
 }
 
 fn lost(by_session: bool) -> Answer {

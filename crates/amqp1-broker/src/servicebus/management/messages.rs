@@ -6,7 +6,7 @@ use serde_amqp::Value;
 use serde_bytes::ByteBuf;
 
 use super::request::bad;
-use super::{gone, map, Answer, Fields, Outcome};
+use super::{gone, map, sessions, Answer, Fields, Outcome};
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::condition;
 use crate::servicebus::model::message::Message;
@@ -69,6 +69,11 @@ pub(super) fn receive(
     let deletes = fields.integer("receiver-settle-mode")? == 0;
     let session = fields.text("session-id");
     let queue = namespace.queue_mut(node).ok_or_else(gone)?;
+    if queue.settings.requires_session {
+        let id = session.ok_or_else(|| bad("session-id"))?;
+        let held = queue.sessions.get(id).filter(|held| held.lock.is_some());
+        held.ok_or_else(|| sessions::lost(id))?;
+    }
     let received = queue.receive_deferred(&sequences, deletes, session, now);
     let received = received.map_err(not_found)?;
     let received = received.into_iter().map(|(token, message)| {

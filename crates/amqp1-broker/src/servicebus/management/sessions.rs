@@ -45,7 +45,7 @@ fn id(fields: &Fields) -> Result<&str, Answer> {
     fields.text("session-id").ok_or_else(|| bad("session-id"))
 }
 
-fn lost(id: &str) -> Answer {
+pub(super) fn lost(id: &str) -> Answer {
     let text = format!("The session lock on '{id}' has expired or was lost.");
     Answer::failed(410, condition::SESSION_LOCK_LOST, text)
 }

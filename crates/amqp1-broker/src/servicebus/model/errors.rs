@@ -33,6 +33,13 @@ pub(crate) fn not_allowed(description: impl Into<String>) -> Error {
     Error::new(AmqpError::NotAllowed, description.into(), Fields::new())
 }
 
+/// A dead letter cannot be dead-lettered: there is no queue for it.
+pub(crate) fn already_dead() -> Error {
+    not_allowed(
+        "A message of a dead-letter queue cannot be dead-lettered again. Complete or abandon it.",
+    )
+}
+
 pub(crate) fn unauthorized(description: impl Into<String>) -> Error {
     let description = description.into();
     Error::new(AmqpError::UnauthorizedAccess, description, Fields::new())

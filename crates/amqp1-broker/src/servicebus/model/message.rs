@@ -100,6 +100,13 @@ impl Message {
         Ok(message)
     }
 
+    /// Its time to live is no longer than this (milliseconds).
+    pub(crate) fn live_at_most(&mut self, longest: u64) {
+        if let Ok(longest) = u32::try_from(longest) {
+            self.ttl = Some(self.ttl.map_or(longest, |ttl| ttl.min(longest)));
+        }
+    }
+
     /// Octets it counts for in its entity's size.
     pub(crate) fn size(&self) -> u64 {
         (self.application.len() + self.body.len()) as u64

@@ -230,7 +230,7 @@ impl Namespace {
                     entry
                         .message
                         .annotate(annotation::DEAD_LETTER_SOURCE, source.into());
-                    self.deliver(target, entry.message, Some(entry.enqueue_sequence), now, 1);
+                    self.pass_on(target, entry.message, Some(entry.enqueue_sequence), now, 1);
                 } else if let Some(dead) = node.dead_letters {
                     if let Some(queue) = self.queue_mut(dead) {
                         queue.bury(*entry, sequence);

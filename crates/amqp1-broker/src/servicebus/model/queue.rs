@@ -7,6 +7,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use serde_amqp::Value;
+
 use super::entry::{Entry, Lock, State};
 use super::message::{Message, Stamp};
 use super::sessions::{Accepted, Sessions};
@@ -58,7 +60,7 @@ pub(crate) struct Consumer {
 pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
     /// Dead letters neither expire nor are given up.
-    is_dead_letters: bool,
+    pub(crate) is_dead_letters: bool,
     messages: BTreeMap<i64, Entry>,
     /// Those that can be received and belong to no session.
     ready: BTreeSet<i64>,
@@ -145,6 +147,20 @@ impl Queue {
         };
         self.insert(sequence, entry);
         sequence
+    }
+
+    /// A message that cannot be received here, as a dead letter, and its sequence number.
+    pub(crate) fn give_up_at_once(
+        &mut self,
+        message: Message,
+        enqueue_sequence: Option<i64>,
+        why: (&str, &str),
+        now: u64,
+    ) -> Option<(Entry, i64)> {
+        let sequence = self.enqueue(message, enqueue_sequence, now);
+        let mut entry = self.remove(sequence)?;
+        entry.message.set_application(reasons(why));
+        Some((entry, sequence))
     }
 
     /// Keeps a message until it is due.
@@ -325,11 +341,16 @@ impl Queue {
         }
     }
 
-    fn give_up(&mut self, mut entry: Entry, sequence: i64, (reason, description): (&str, &str)) {
-        entry.message.set_application([
-            (dead_letter::REASON.to_owned(), reason.into()),
-            (dead_letter::DESCRIPTION.to_owned(), description.into()),
-        ]);
+    fn give_up(&mut self, mut entry: Entry, sequence: i64, why: (&str, &str)) {
+        entry.message.set_application(reasons(why));
         self.effects.push(Effect::Dead(Box::new(entry), sequence));
     }
+}
+
+/// The properties that say why a message is dead.
+fn reasons((reason, description): (&str, &str)) -> [(String, Value); 2] {
+    [
+        (dead_letter::REASON.to_owned(), reason.into()),
+        (dead_letter::DESCRIPTION.to_owned(), description.into()),
+    ]
 }

@@ -1,8 +1,9 @@
 //! Messages into entities: checked, kept until they are due, copied to subscriptions, passed on.
 
 use super::*;
-use crate::servicebus::facts::{self, condition};
+use crate::servicebus::facts::{self, condition, dead_letter};
 use crate::servicebus::model::message::Message;
+use crate::servicebus::ms;
 
 impl Namespace {
     /// Takes messages, all or none.
@@ -98,13 +99,13 @@ impl Namespace {
         now: u64,
         hops: u32,
     ) {
-        if hops > facts::MAX_FORWARDS {
-            return;
-        }
         let Some(node) = self.nodes.get(id.0) else {
             return;
         };
         if let Some(subscriptions) = node.subscriptions.clone() {
+            if let Some(longest) = node.queue.settings.default_ttl.map(ms) {
+                message.live_at_most(longest);
+            }
             for subscription in subscriptions {
                 let Some(node) = self.nodes.get(subscription.0) else {
                     continue;
@@ -121,19 +122,70 @@ impl Namespace {
                 for change in rules.into_iter().flat_map(|rule| &rule.changes) {
                     change.apply(&mut copy);
                 }
-                self.deliver(subscription, copy, enqueue_sequence, now, hops + 1);
+                self.deliver(subscription, copy, enqueue_sequence, now, hops);
             }
             return;
         }
+        let requires_session = node.queue.settings.requires_session;
         let forward = node.queue.settings.forward_to.clone();
         if let Some(target) = forward.and_then(|path| self.find(&path)) {
-            return self.deliver(target, message, enqueue_sequence, now, hops + 1);
+            if hops >= facts::MAX_FORWARDS {
+                return self.bury(
+                    id,
+                    message,
+                    enqueue_sequence,
+                    dead_letter::TOO_MANY_HOPS,
+                    now,
+                );
+            }
+            return self.pass_on(target, message, enqueue_sequence, now, hops + 1);
         }
         if message.properties.message_id.is_none() {
             message.assign_id();
         }
+        // Its sender was not asked: it sent to the topic, or to the queue that forwards.
+        if requires_session && message.session_id().is_none() {
+            return self.bury(id, message, enqueue_sequence, dead_letter::NO_SESSION, now);
+        }
         if let Some(queue) = self.queue_mut(id) {
             queue.enqueue(message, enqueue_sequence, now);
+        }
+    }
+
+    /// Puts a message into another entity than it was sent to, which knows its duplicates too.
+    pub(super) fn pass_on(
+        &mut self,
+        target: NodeId,
+        message: Message,
+        enqueue_sequence: Option<i64>,
+        now: u64,
+        hops: u32,
+    ) {
+        if !self.is_duplicate(target, &message, now) {
+            self.deliver(target, message, enqueue_sequence, now, hops);
+        }
+    }
+
+    /// Puts a message that cannot be received here among the dead letters. They are not passed on:
+    /// that could go on for ever.
+    fn bury(
+        &mut self,
+        id: NodeId,
+        message: Message,
+        enqueue_sequence: Option<i64>,
+        why: (&str, &str),
+        now: u64,
+    ) {
+        let Some(node) = self.node_mut(id) else {
+            return;
+        };
+        let dead_letters = node.dead_letters;
+        let given_up = node
+            .queue
+            .give_up_at_once(message, enqueue_sequence, why, now);
+        let queue = dead_letters.and_then(|id| self.queue_mut(id));
+        if let (Some(queue), Some((entry, sequence))) = (queue, given_up) {
+            queue.bury(entry, sequence);
         }
     }
 }

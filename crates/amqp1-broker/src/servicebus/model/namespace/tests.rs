@@ -225,10 +225,103 @@ fn messages_are_passed_on_but_not_round_and_round() {
     assert_eq!(counts(&namespace, "b").active, 1);
     let x = namespace.resolve("x", Use::Send).unwrap();
     namespace.publish(x, vec![message("m")], 0).unwrap();
+    let dead: Vec<Message> = ["x/$DeadLetterQueue", "y/$DeadLetterQueue"]
+        .into_iter()
+        .flat_map(|path| peeked(&namespace, path))
+        .collect();
+    let [dead] = &dead[..] else {
+        panic!("{dead:?}");
+    };
+    let reason = (
+        "DeadLetterReason".to_owned(),
+        "MaxTransferHopCountExceeded".into(),
+    );
+    assert!(dead.application().contains(&reason));
     assert_eq!(
         counts(&namespace, "x").active + counts(&namespace, "y").active,
         0
     );
+}
+
+fn peeked(namespace: &Namespace, path: &str) -> Vec<Message> {
+    let id = namespace.find(path).unwrap();
+    let peeked = namespace.node(id).unwrap().queue.peek(0, 9, None);
+    let read = peeked.into_iter().map(|m| Message::parse(&m.into()));
+    read.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn what_is_passed_on_without_a_session_is_dead_where_sessions_are_required() {
+    let sessions = QueueSettings {
+        requires_session: true,
+        ..QueueSettings::default()
+    };
+    let forward = QueueSettings {
+        forward_to: Some("s".into()),
+        ..QueueSettings::default()
+    };
+    let topic = TopicSettings {
+        subscriptions: vec![SubscriptionSettings::to_all("s", sessions.clone())],
+        ..TopicSettings::default()
+    };
+    let mut namespace = namespace(|s| {
+        s.queues = vec![("s".into(), sessions), ("f".into(), forward)];
+        s.topics = vec![("t".into(), topic)];
+    });
+    for (from, to) in [("f", "s"), ("t", "t/Subscriptions/s")] {
+        let id = namespace.resolve(from, Use::Send).unwrap();
+        let batch = vec![message("none"), session_message("one", "1")];
+        namespace.publish(id, batch, 0).unwrap();
+        assert_eq!(counts(&namespace, to).active, 1, "{from}");
+        let dead = peeked(&namespace, &format!("{to}/$DeadLetterQueue"));
+        let reason = ("DeadLetterReason".to_owned(), "Session id is null".into());
+        assert!(dead[0].application().contains(&reason), "{from}");
+        assert_eq!(body(&dead[0]), "none");
+    }
+}
+
+#[test]
+fn duplicates_are_known_where_messages_are_passed_on_to() {
+    let mut namespace = namespace(|s| {
+        let forward = QueueSettings {
+            forward_to: Some("d".into()),
+            ..QueueSettings::default()
+        };
+        let detecting = QueueSettings {
+            duplicate_detection: Some(Duration::from_secs(10)),
+            ..QueueSettings::default()
+        };
+        s.queues = vec![("f".into(), forward), ("d".into(), detecting)];
+    });
+    let f = namespace.resolve("f", Use::Send).unwrap();
+    let batch = vec![with_id("a", "1"), with_id("b", "1"), with_id("c", "2")];
+    namespace.publish(f, batch, 0).unwrap();
+    assert_eq!(counts(&namespace, "d").active, 2);
+}
+
+#[test]
+fn a_topics_messages_live_no_longer_than_it_says() {
+    let topic = TopicSettings {
+        default_ttl: Some(Duration::from_secs(1)),
+        subscriptions: vec![SubscriptionSettings::to_all("s", QueueSettings::default())],
+        ..TopicSettings::default()
+    };
+    let mut namespace = namespace(|s| s.topics = vec![("t".into(), topic)]);
+    let t = namespace.resolve("t", Use::Send).unwrap();
+    let mut long = message("long");
+    long.ttl = Some(60_000);
+    let mut short = message("short");
+    short.ttl = Some(10);
+    namespace
+        .publish(t, vec![message("none"), long, short], 0)
+        .unwrap();
+    let left = |namespace: &mut Namespace, now| {
+        namespace.dispatch(now);
+        counts(namespace, "t/Subscriptions/s").active
+    };
+    assert_eq!(left(&mut namespace, 9), 3);
+    assert_eq!(left(&mut namespace, 10), 2);
+    assert_eq!(left(&mut namespace, 1000), 0);
 }
 
 #[test]

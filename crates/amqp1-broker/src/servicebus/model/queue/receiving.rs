@@ -97,7 +97,7 @@ impl Queue {
                 }
                 continue;
             }
-            let until_own = session.is_none().then_some(until);
+            let until_own = (!self.settings.requires_session).then_some(until);
             self.change(*sequence, |entry| {
                 entry.lock = Some(Lock {
                     token,

@@ -1,7 +1,5 @@
 //! What becomes of locked messages.
 
-use serde_amqp::Value;
-
 use super::*;
 use crate::servicebus::model::sessions::SessionLock;
 
