@@ -273,6 +273,7 @@ test("session lock lost", () =>
     const got = await one(receiver);
     await sleep(3_000);
     await refused("SessionLockLost", () => receiver.completeMessage(got));
+    await refused("SessionLockLost", () => receiver.receiveDeferredMessages(got.sequenceNumber));
     const again = await client.acceptSession("session-lock", "s");
     const second = await one(again);
     assert.equal(second.deliveryCount, 1);

@@ -148,6 +148,19 @@ fn a_deferred_message_is_had_by_its_number_only() {
 }
 
 #[test]
+fn a_deferred_message_of_a_group_without_sessions_has_a_lock_that_ends() {
+    let mut queue = plain();
+    let sequence = queue.enqueue(session_message("a", "s"), None, 0);
+    let given = next(&mut queue, 0);
+    queue.defer(given.token, Vec::new()).unwrap();
+    let got = queue.receive_deferred(&[sequence], false, Some("s"), 0);
+    assert_eq!(got.unwrap().len(), 1);
+    queue.tick(10 * SECOND);
+    let again = queue.receive_deferred(&[sequence], false, Some("s"), 10 * SECOND);
+    assert_eq!(again.unwrap().len(), 1, "locked for ever");
+}
+
+#[test]
 fn scheduled_messages_are_due_or_cancelled() {
     let mut queue = plain();
     let first = queue.schedule(message("a"), 5 * SECOND);
