@@ -131,13 +131,16 @@ final class Worker
      *
      * Once the broker was reached, the worker goes on when it is lost (option reconnectTimeout).
      *
-     * @throws ConfigException no handlers, no queues, or an option that the queues refuse
+     * @throws ConfigException no handlers, no queues, an option that the queues refuse, or it runs already
      * @throws ExceptionInterface the broker was not reached at all, refuses the login, or has no such queue
      */
     public function run(): Summary
     {
         if ($this->handlers->isEmpty()) {
             throw new ConfigException('The worker has no handler: $worker->on(\'JobName\', $handler), or "*" for all');
+        }
+        if ($this->consumer !== null) {
+            throw new ConfigException('The worker runs already: a handler cannot run it again');
         }
         $this->consumer = new Consumer($this->queues, $this->options->consumerOptions());
         $this->started = self::now();

@@ -123,7 +123,7 @@ final class WorkerOptions
     private static function types(): array
     {
         return [
-            'maxAttempts' => 'int', 'backoff' => 'mixed', 'failedQueue' => 'string', 'requeueOnFail' => 'bool',
+            'maxAttempts' => 'int', 'backoff' => 'times', 'failedQueue' => 'string', 'requeueOnFail' => 'bool',
             'prefetch' => 'int', 'reserveTimeout' => 'float', 'sleepWhenEmpty' => 'float', 'maxJobs' => 'int',
             'maxRuntime' => 'float', 'memoryLimitMb' => 'int', 'stopWhenEmpty' => 'bool', 'jobTimeout' => 'int',
             'unknownJob' => 'string', 'releaseDelay' => 'float', 'reconnectTimeout' => 'float',
@@ -134,10 +134,11 @@ final class WorkerOptions
     /** The usual other spellings ("5", 1 for true) are taken, as the extension does. */
     private static function typed(string $key, mixed $value, string $type): mixed
     {
-        if ($value === null || $type === 'mixed') {
-            return $value;
+        if ($value === null) {
+            return null;
         }
         $typed = match (true) {
+            $type === 'times' => is_bool($value) || is_object($value) ? null : $value,
             !is_scalar($value) => null,
             $type === 'int' => filter_var($value, FILTER_VALIDATE_INT, FILTER_NULL_ON_FAILURE),
             $type === 'float' => filter_var($value, FILTER_VALIDATE_FLOAT, FILTER_NULL_ON_FAILURE),
@@ -146,7 +147,8 @@ final class WorkerOptions
         };
         if ($typed === null) {
             throw new ConfigException("Worker option \"$key\" is "
-                . ['int' => 'a whole number', 'float' => 'a number', 'bool' => 'true or false', 'string' => 'a string'][$type]
+                . ['int' => 'a whole number', 'float' => 'a number', 'bool' => 'true or false', 'string' => 'a string',
+                    'times' => 'seconds, a list of them, or "exponential"'][$type]
                 . ', not ' . (is_scalar($value) ? var_export($value, true) : get_debug_type($value)));
         }
 

@@ -276,6 +276,18 @@ final class WorkerTest extends ContractTestCase
         self::assertSame(1, $worker->run()->jobs);
     }
 
+    public function testAHandlerCannotRunItsWorkerAgain(): void
+    {
+        $queue = $this->queue('embedded');
+        $queue->push('job');
+        $worker = new Worker($queue, ['job' => static function () use (&$worker): void {
+            $worker->run();
+        }], ['maxJobs' => 1, 'maxAttempts' => 1, 'maxRuntime' => 10]);
+
+        self::assertSame([1, StopReason::MaxJobs], [($summary = $worker->run())->deadLettered, $summary->reason]);
+        self::assertStringContainsString('runs already', $this->take($queue->failed())->getFailure()['error']);
+    }
+
     public function testEventsAndTheLogger(): void
     {
         $queue = $this->queue('embedded');
@@ -370,6 +382,7 @@ final class WorkerTest extends ContractTestCase
             'a boolean' => [['stopWhenEmpty' => 'perhaps'], '"stopWhenEmpty" is true or false'],
             'below nothing' => [['maxRuntime' => -1], '"maxRuntime": -1 is not a number from 0 up'],
             'not a number' => [['reserveTimeout' => NAN], '"reserveTimeout"'],
+            'pauses' => [['backoff' => true], '"backoff" is seconds, a list of them, or "exponential", not true'],
             'strategy' => [['unknownJob' => 'ignore'], '"ignore" is none of fail, delete, release, dead_letter'],
             'a file' => [['aliveFile' => '/nowhere/alive'], '/nowhere/alive cannot be written'],
         ];

@@ -156,7 +156,7 @@ pub fn round_trip(data: &[u8]) {
             headers.push((name, value));
         }
     }
-    let (mut id, name, pipeline) = (choices.text(), choices.text(), choices.text());
+    let (mut id, mut name, pipeline) = (choices.text(), choices.text(), choices.text());
     let (mut trace, group, to) = (choices.optional(), choices.optional(), choices.optional());
     let flags = choices.byte();
     let priority = (flags & 2 != 0).then(|| choices.byte());
@@ -168,6 +168,10 @@ pub fn round_trip(data: &[u8]) {
     let mapping = MAPPINGS[usize::from(kind / 4) % 3];
     let mut payload = choices.0.to_vec();
     if format == Format::Babelqueue {
+        // What it cannot carry is refused.
+        if name.trim().is_empty() {
+            name.push_str("job");
+        }
         UUID.clone_into(&mut id);
         trace = trace.map(|_| UUID.to_owned());
         payload = serde_json::json!({ "text": String::from_utf8_lossy(&payload) })
