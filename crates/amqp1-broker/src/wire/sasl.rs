@@ -38,7 +38,11 @@ pub(crate) fn decode(frame: &Bytes) -> Result<Frame, FrameError> {
     let body = frame.get(HEADER..).ok_or(FrameError::Framing(
         "a SASL frame is shorter than its header",
     ))?;
-    scan::check(body, 0).map_err(|_| FrameError::Decode("not an AMQP value".into()))?;
+    let end = scan::check(body, 0).map_err(|_| FrameError::Decode("not an AMQP value".into()))?;
+    // The codec would read on into what was not looked at.
+    if end != body.len() {
+        return Err(FrameError::Framing("octets after a SASL frame's body"));
+    }
     let mut rest = BytesMut::from(&frame[4..]);
     match (FrameCodec {}).decode(&mut rest) {
         Ok(Some(frame)) => Ok(frame),
@@ -71,6 +75,11 @@ mod tests {
             &[0u8, 0, 0, 8, 2, 1, 0, 0][..],
             &[0, 0, 0, 9, 2, 1, 0, 0, 0x40],
             &[0, 0, 0, 11, 2, 0, 0, 0, 0x00, 0x53, 0x41],
+            // No described list, but a number, and a count that no number can be added to.
+            &[
+                0, 0, 0, 0x16, 2, 1, 0, 0, 0x53, 0x41, 0x00, 0xd0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+                0xff, 0xff, 0xff,
+            ],
         ] {
             assert!(decode(&Bytes::copy_from_slice(bytes)).is_err(), "{bytes:?}");
         }
