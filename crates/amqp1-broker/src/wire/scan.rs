@@ -119,8 +119,12 @@ fn array(buf: &[u8], at: usize, width: usize, depth: u8) -> Result<usize, Malfor
     let depth = depth.checked_sub(1).ok_or(Malformed)?;
     let (at, count, end) = extent(buf, at, width)?;
     if count == 0 {
-        // Some peers leave the constructor of an empty array out.
-        return Ok(end);
+        // Some peers leave the constructor of an empty array out. `serde_amqp` takes what is
+        // there for the next value: it must not be one that claims up to 4 GiB.
+        return match buf.get(at..end) {
+            Some([] | [0x40..=0xaf | 0xc0..=0xcf | 0xe0..=0xef]) => Ok(end),
+            _ => Err(Malformed),
+        };
     }
     let buf = buf.get(..end).ok_or(Malformed)?;
     let (code, mut at) = constructor(buf, at, depth)?;
@@ -255,6 +259,14 @@ mod tests {
 
     #[test]
     fn an_array_of_nothing_cannot_claim_four_billion_elements() {
+        let none = [0xe0, 1, 0];
+        assert_eq!(check(&none, 0), Ok(3));
+        let none_of_symbols = [0xe0, 2, 0, 0xa3];
+        assert_eq!(check(&none_of_symbols, 0), Ok(4));
+        let none_and_more = [0xe0, 6, 0, 0xb3, 0x4e, 0x41, 0x0f, 0x4f];
+        assert_eq!(check(&none_and_more, 0), Err(Malformed));
+        let none_of_long = [0xe0, 2, 0, 0xb3];
+        assert_eq!(check(&none_of_long, 0), Err(Malformed));
         let huge = [0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x41];
         assert_eq!(check(&huge, 0), Err(Malformed));
         // Nor can ten thousand arrays of one frame claim sixty thousand each.

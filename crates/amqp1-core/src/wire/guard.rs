@@ -70,4 +70,14 @@ mod tests {
         let bytes = [0x00, 0x53, 0x10, 0xc0, 5, 1, 0xc1, 2, 1, 0x40];
         assert!(check_performative(&bytes).is_err());
     }
+
+    #[test]
+    fn an_empty_array_has_nothing_behind_it() {
+        let array = [
+            0x00, 0x53, 0x10, 0xc0, 9, 1, 0xe0, 6, 0, 0xb3, 0x4e, 0x41, 0x0f, 0x4f,
+        ];
+        assert!(check_performative(&array).is_err());
+        let empty = [0x00, 0x53, 0x10, 0xc0, 5, 1, 0xe0, 2, 0, 0xb3];
+        assert!(check_performative(&empty).is_ok());
+    }
 }

@@ -348,6 +348,10 @@ impl<'a> Reader<'a> {
         let mut inner = Reader::new(self.take(size)?);
         let count = inner.length(wide)? as u32;
         if count == 0 {
+            // A constructor may be there. A library takes what is there for the next value.
+            if inner.rest().len() > 1 {
+                return Err(DecodeError("a malformed array"));
+            }
             return Ok(Items {
                 bytes: &[],
                 count,
