@@ -355,7 +355,7 @@ final class ServiceBusTest extends ContractTestCase
             ['duplicates', ['session' => 'a'], "leave the option 'session' out"]] as [$name, $options, $advice]) {
             $consumer = $this->consumer($this->entity($name), $options);
             $error = $this->thrown(UnsupportedException::class, static fn () => $consumer->waitTask(5));
-            self::assertStringContainsString("queue '$name' at ", $error->getMessage());
+            self::assertSame(1, substr_count($error->getMessage(), "queue '$name' at "), $error->getMessage());
             self::assertStringContainsString($advice, $error->getMessage());
         }
     }

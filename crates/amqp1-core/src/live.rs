@@ -14,9 +14,7 @@ use crate::management::Management;
 use crate::options::QueueOptions;
 use crate::pool::{self, Role};
 use crate::route::Destination;
-use crate::servicebus::access::Access;
 use crate::servicebus::client::Client;
-use crate::servicebus::constants::UNAUTHORIZED;
 use crate::sync::Mutex;
 use crate::topology::options::TopologyOptions;
 use crate::topology::{queue_path, Strictness, Topology};
@@ -113,9 +111,8 @@ impl Definition {
     /// The broker found the token over, before we did: true when another one can be had,
     /// and is the next time.
     pub fn renews_token(&self, role: Role, error: &Error) -> bool {
-        let by_link = error.condition() == Some(UNAUTHORIZED);
         let access = self.endpoint.service_bus.as_ref();
-        if !by_link || !access.is_some_and(Access::has_more_tokens) {
+        if !access.is_some_and(|access| access.has_another_after(error)) {
             return false;
         }
         pool::forget_tokens(&self.endpoint, role);

@@ -278,7 +278,7 @@ mod tests {
     use tokio::io::ReadBuf;
 
     use super::super::handshake::Opened;
-    use super::super::{start, Remote};
+    use super::super::{start, Connection, Remote};
     use super::*;
     use crate::sync::Mutex;
 
@@ -316,7 +316,27 @@ mod tests {
         }
     }
 
-    impl AsyncRead for Full {
+    /// A peer that says nothing; what is written to it goes to `peer`.
+    fn connection(
+        peer: impl AsyncWrite + Send + Unpin + 'static,
+        idle_time_out: Option<Duration>,
+    ) -> Connection {
+        let opened = Opened {
+            io: Io::Other(Box::new(tokio::io::join(Mute, peer))),
+            remote: Remote {
+                max_frame_size: 512,
+                idle_time_out,
+                ..Remote::default()
+            },
+            input: BytesMut::new(),
+            socket: None,
+        };
+        start(opened, "test".to_owned(), Duration::from_secs(60)).unwrap()
+    }
+
+    struct Mute;
+
+    impl AsyncRead for Mute {
         fn poll_read(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
@@ -330,17 +350,7 @@ mod tests {
     async fn what_a_full_socket_left_in_tls_is_written_when_it_has_room_again() {
         let stream = Full::default();
         let sent = Arc::clone(&stream.sent);
-        let opened = Opened {
-            io: Io::Other(Box::new(stream)),
-            remote: Remote {
-                max_frame_size: 512,
-                ..Remote::default()
-            },
-            input: BytesMut::new(),
-            socket: None,
-        };
-        let connection = start(opened, "test".to_owned(), Duration::from_secs(60)).unwrap();
-        connection.begin_close();
+        connection(stream, None).begin_close();
         for _ in 0..200 {
             if !sent.lock().is_empty() {
                 return;
@@ -373,32 +383,11 @@ mod tests {
         }
     }
 
-    impl AsyncRead for Stuck {
-        fn poll_read(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-
     #[tokio::test]
     async fn a_peer_that_reads_nothing_costs_no_cpu_when_a_heartbeat_is_due() {
         let stream = Stuck::default();
         let tries = Arc::clone(&stream.0);
-        let opened = Opened {
-            io: Io::Other(Box::new(stream)),
-            remote: Remote {
-                max_frame_size: 512,
-                idle_time_out: Some(Duration::from_millis(300)),
-                ..Remote::default()
-            },
-            input: BytesMut::new(),
-            socket: None,
-        };
-        let connection = start(opened, "test".to_owned(), Duration::from_secs(60)).unwrap();
-        connection.begin_close();
+        connection(stream, Some(Duration::from_millis(300))).begin_close();
         tokio::time::sleep(Duration::from_millis(600)).await;
         let tries = tries.load(Ordering::Relaxed);
         // Two for each heartbeat that is due, and some to begin with.

@@ -64,8 +64,8 @@ pub(crate) struct State {
     sessions: Vec<Option<Session>>,
     by_remote: HashMap<u16, u16>,
     channels: Channels,
-    /// Sessions that were opened, and when; those that the broker has answered are taken
-    /// out when their time comes.
+    /// Sessions that were opened, and when their begin is given up; those that the broker has
+    /// answered are taken out when they come to be the oldest.
     opened: VecDeque<(LinkKey, Instant)>,
     /// The driver has to look when it is to wake next.
     pub has_new_timer: bool,
@@ -389,8 +389,8 @@ impl State {
 
     /// There are sessions that the broker has not ended, or not answered the end of.
     pub fn has_sessions(&self) -> bool {
-        let sessions = self.sessions.iter().flatten();
-        sessions.into_iter().any(|session| !session.given_up)
+        let mut sessions = self.sessions.iter().flatten();
+        sessions.any(|session| !session.given_up)
     }
 
     /// Ends links and sessions.

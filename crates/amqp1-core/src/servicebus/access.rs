@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::constants::UNAUTHORIZED;
+use crate::error::Error;
+
 /// Who the client is, for Service Bus.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Access {
@@ -21,10 +24,10 @@ pub enum Access {
 }
 
 impl Access {
-    /// Another token can be had when one is over.
-    #[must_use]
-    pub fn has_more_tokens(&self) -> bool {
-        matches!(self, Access::Key { .. } | Access::Callback(_))
+    /// The service found the token over, before we did, and another one can be had.
+    pub(crate) fn has_another_after(&self, error: &Error) -> bool {
+        let has_more = matches!(self, Access::Key { .. } | Access::Callback(_));
+        has_more && error.condition() == Some(UNAUTHORIZED)
     }
 
     /// Tokens are put on the connection (claims-based security).

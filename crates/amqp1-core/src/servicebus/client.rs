@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::access::Access;
-use super::constants::{
-    ASK_AT_PERCENT, CBS, MANAGEMENT, RENEW_AT_PERCENT, TOKEN_LIFETIME, UNAUTHORIZED,
-};
+use super::constants::{ASK_AT_PERCENT, CBS, MANAGEMENT, RENEW_AT_PERCENT, TOKEN_LIFETIME};
 use super::locks::Locks;
 use super::request::{Reply, Request, RequestLink};
 use super::token::{now_seconds, Token, TokenOption};
@@ -162,7 +160,7 @@ impl Client {
 
     /// True when the service found a token over, before we did: another one is put the next time.
     pub fn note_unauthorized(&self, error: &Error) -> bool {
-        let is_over = error.condition() == Some(UNAUTHORIZED) && self.access().has_more_tokens();
+        let is_over = self.access().has_another_after(error);
         if is_over {
             self.forget_tokens();
         }

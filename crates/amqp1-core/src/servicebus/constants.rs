@@ -84,6 +84,9 @@ pub(crate) const LOCK_LOST: [&str; 4] = [
 /// Another receiver has the session.
 pub(crate) const SESSION_TAKEN: &str = "com.microsoft:session-cannot-be-locked";
 
+/// The entity is not of a kind that this can be done with.
+pub(crate) const NOT_ALLOWED: &str = "amqp:not-allowed";
+
 /// There is no token for the entity, or none that is good.
 pub(crate) const UNAUTHORIZED: &str = "amqp:unauthorized-access";
 

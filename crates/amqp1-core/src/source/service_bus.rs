@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::id;
 use crate::pool::Role;
 use crate::servicebus::client::Client;
-use crate::servicebus::constants::{SESSION_WAIT, TIMEOUT_PROPERTY};
+use crate::servicebus::constants::{NOT_ALLOWED, SESSION_WAIT, TIMEOUT_PROPERTY};
 use crate::servicebus::locks::LinkLocks;
 use crate::servicebus::settle::ServiceBusSource;
 use crate::servicebus::turn::{Answer, Turn};
@@ -77,20 +77,28 @@ impl Source {
 
     /// Why the link was refused. The service's own words need not name the entity, nor what to do.
     pub(super) fn refused(&self, error: Error) -> Error {
-        let is_service_bus = self.definition.endpoint.service_bus.is_some();
-        if !is_service_bus || error.condition() != Some("amqp:not-allowed") {
-            return error;
+        match self.advice(&error) {
+            Some(_) => self.advised(error).context(self.definition.describe()),
+            None => error,
         }
-        let advice = match self.turn {
+    }
+
+    /// The error, with what to do.
+    fn advised(&self, error: Error) -> Error {
+        match self.advice(&error) {
+            Some(advice) => Error::new(error.kind(), format!("{}; {advice}", error.message()))
+                .with_condition(NOT_ALLOWED),
+            None => error,
+        }
+    }
+
+    /// What to do about an entity that does not fit the consumer.
+    fn advice(&self, error: &Error) -> Option<&'static str> {
+        let is_service_bus = self.definition.endpoint.service_bus.is_some();
+        (is_service_bus && error.condition() == Some(NOT_ALLOWED)).then_some(match self.turn {
             Some(_) => "if it has no sessions, leave the option 'session' out",
             None => "if it has sessions, set the consumer's option 'session'; of a topic, 'topic/Subscriptions/name' is consumed",
-        };
-        let text = format!(
-            "{}: {}; {advice}",
-            self.definition.describe(),
-            error.message()
-        );
-        Error::new(error.kind(), text).with_condition("amqp:not-allowed")
+        })
     }
 
     /// Nobody waits for a session any more.
@@ -146,7 +154,8 @@ impl Source {
                 // Asked again, with another token.
                 Err(Error::connection(error.message()))
             }
-            Answer::Refused(error) => Err(self.refused(error)),
+            // The consumer names the queue.
+            Answer::Refused(error) => Err(self.advised(error)),
             Answer::Taken(attached) => {
                 let session = attached.link.session().unwrap_or_default();
                 if let Some(service_bus) = &attached.service_bus {
