@@ -18,6 +18,7 @@ namespace Amqp1;
  *     id?: non-empty-string|null,
  *     trace_id?: string|null,
  *     group?: string|null,
+ *     partition_key?: non-empty-string|null,
  *     routing_key?: string|null,
  *     durable?: bool|null,
  *     auto_ack?: bool|null,

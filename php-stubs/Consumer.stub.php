@@ -76,6 +76,8 @@ final class Consumer implements \IteratorAggregate
      *   that has jobs. When that has had none for a second, and none of them is in hand, it is
      *   let go for the next. A session that another consumer has is waited for. The session's
      *   lock is renewed as long as waitTask() is called at least every max_lock_renewal seconds.
+     * - max_attempts, backoff, failed_queue, requeue_on_fail: as those of AmqpQueue, for the
+     *   jobs of this consumer; each queue's own.
      *
      * @param AmqpQueue|list<AmqpQueue>|Jobs|null $queues A Jobs: the pipelines that its
      *     jobs.consume names, all of them where it has no such key. null: those of new Jobs().
@@ -84,7 +86,11 @@ final class Consumer implements \IteratorAggregate
      *     timeout?: int|float|null,
      *     priority?: int|null,
      *     auto_ack?: bool|null,
-     *     session?: string|bool|null,
+     *     session?: non-empty-string|bool|null,
+     *     max_attempts?: int<0, 1000000>|null,
+     *     backoff?: int|float|list<int|float>|'exponential'|null,
+     *     failed_queue?: non-empty-string|null,
+     *     requeue_on_fail?: bool|null,
      * } $options
      *
      * @throws Exception\ConfigException no queues, or a wrong option; what new Jobs() and
