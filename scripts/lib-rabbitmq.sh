@@ -1,0 +1,210 @@
+# shellcheck shell=bash disable=SC2154
+# What scripts/brokers and scripts/cluster share: RabbitMQ unpacked from Debian into a folder, and the life of a node
+# that runs there. Source it after lib.sh.
+#
+# A script that sources this sets `state` and `arguments` and, for the node it works on, `version`, `suite`, `root` (the
+# unpacked system) and `node` (the node's folder: conf, data, home, log, pid). It defines
+#   node_environment  sets `environment`, the node's own variables, and `enter`, a command to run it through
+#   answers           whether the node takes connections
+#   holds_ports       whether one of the node's ports is in use
+# and has a command `exec-node NAME`, for boot, that ends with exec_node.
+
+tell() { say "[$version] $*"; }
+
+# Why a broker could not be had, and the way out.
+refuse() {
+    warn "[${version:-brokers}] $1"
+    warn "Without it, use a broker of your own: AMQP1_TEST_RABBITMQ=amqp://user:password@host:5672/"
+    exit 1
+}
+
+# Acts as root from here on: starts the script again through sudo, with this project's variables.
+need_root() {
+    [ "$(id -u)" -eq 0 ] && return
+    local variables=() name
+    while read -r name; do variables+=("$name=${!name}"); done < <(compgen -e AMQP1_ || true)
+    can_be_root || refuse "to run RabbitMQ in a folder of its own, root or sudo is needed (you are $(id -un))"
+    exec sudo env ${variables[@]+"${variables[@]}"} "PATH=$PATH" bash "$top/scripts/${0##*/}" "${arguments[@]}"
+}
+
+need_tools() {
+    local version=brokers
+    [ "$(uname -s)" = Linux ] || refuse "this needs Linux"
+    local tool
+    for tool in unshare setsid flock chroot mount openssl; do
+        have "$tool" || refuse "$tool is missing: scripts/deps rabbitmq"
+    done
+    local said
+    said=$(unshare --mount --pid --fork --mount-proc true 2>&1) ||
+        refuse "this machine does not allow namespaces and mounts of our own (a container without CAP_SYS_ADMIN?): $said"
+}
+
+# --- the unpacked system --------------------------------------------------------------------------------------
+
+mirror() {
+    local found=${AMQP1_BROKER_MIRROR:-} file
+    for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
+        [ -n "$found" ] || [ ! -r "$file" ] || [ ! -e /etc/debian_version ] ||
+            found=$(sed -nE 's,^(URIs: *|deb (\[[^]]*\] )?)(https?://[^ ]*/debian/?)( .*)?$,\3,p' "$file" | head -n1)
+    done
+    printf '%s\n' "${found:-http://deb.debian.org/debian}"
+}
+
+rabbitmq_version() {
+    local found
+    found=$(compgen -G "$1/usr/lib/rabbitmq/lib/rabbitmq_server-*" | tail -n1)
+    printf '%s\n' "${found##*-}"
+}
+
+unpack() {
+    [ ! -e "$root/complete" ] || return 0
+    have mmdebstrap || refuse "mmdebstrap is missing: scripts/deps rabbitmq"
+    local started=$SECONDS from log=$state/unpack-$suite.log new=$root.new name
+    from=$(mirror)
+    tell "unpacking RabbitMQ from Debian $suite ($from) …"
+    rm -rf --one-file-system "$new" "$root"
+    # The testing suite's Release file may have expired; its signature is checked all the same.
+    if ! TMPDIR=$state mmdebstrap --variant=extract --mode=root \
+        --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' \
+        --include=rabbitmq-server,dash,coreutils,sed,grep,mawk,hostname "$suite" "$new" "$from" >"$log" 2>&1; then
+        tail -n 15 "$log" >&2
+        rm -rf --one-file-system "$new"
+        refuse "could not unpack Debian $suite from $from (above, and $log). Another mirror: AMQP1_BROKER_MIRROR=…"
+    fi
+    for name in bin sbin lib lib64; do
+        [ -e "$new/$name" ] || [ ! -e "$new/usr/$name" ] || ln -s "usr/$name" "$new/$name"
+    done
+    mkdir -p "$new"/{proc,dev,root,tmp,run,srv}
+    chmod 1777 "$new/tmp"
+    ln -sf mawk "$new/usr/bin/awk"
+    echo 'root:x:0:0:root:/root:/bin/sh' >"$new/etc/passwd"
+    echo 'root:x:0:' >"$new/etc/group"
+    echo '127.0.0.1 localhost' >"$new/etc/hosts"
+    rabbitmq_version "$new" >"$new/complete"
+    mv -T "$new" "$root"
+    tell "RabbitMQ $(cat "$root/complete") unpacked in $(took "$started")"
+}
+
+# Unpacks it, once however many ask.
+unpack_once() {
+    (
+        exec 8>"$root.lock"
+        flock 8
+        unpack 8>&-
+    )
+    case $(cat "$root/complete") in
+    "$version".*) ;;
+    *) tell "note: Debian $suite now has RabbitMQ $(cat "$root/complete"), not $version: that is what runs" ;;
+    esac
+}
+
+# exec of a command inside the unpacked system, the node's own folder mounted at /srv, in its own mount and pid
+# namespaces: when unshare dies, everything in it dies.
+inside() {
+    local rabbitmq environment=() enter=()
+    rabbitmq=/usr/lib/rabbitmq/lib/rabbitmq_server-$(cat "$root/complete")
+    node_environment
+    # shellcheck disable=SC2016  # expanded by the inner shell
+    exec ${enter[@]+"${enter[@]}"} unshare --mount --pid --fork --kill-child --mount-proc="$root/proc" sh -c '
+        mount --bind "$1" "$2/srv" && mount --rbind /dev "$2/dev" || exit 1
+        [ ! -e "$1/conf/hosts" ] || mount --bind "$1/conf/hosts" "$2/etc/hosts" || exit 1
+        root=$2; shift 2; exec chroot "$root" "$@"' sh "$node" "$root" \
+        /usr/bin/env -i HOME=/srv/home LANG=C.UTF-8 "PATH=$rabbitmq/sbin:/usr/sbin:/usr/bin:/sbin:/bin" \
+        RUNNING_UNDER_SYSTEMD=true \
+        RABBITMQ_CONFIG_FILE=/srv/conf/rabbitmq.conf RABBITMQ_CONF_ENV_FILE=/srv/conf/rabbitmq-env.conf \
+        RABBITMQ_ENABLED_PLUGINS_FILE=/srv/conf/enabled_plugins \
+        RABBITMQ_MNESIA_BASE=/srv/data RABBITMQ_LOG_BASE=/srv/log RABBITMQ_LOGS=/srv/log/rabbitmq.log \
+        RABBITMQ_PLUGINS_DIR="$rabbitmq/plugins" RABBITMQ_PLUGINS_EXPAND_DIR=/srv/data/plugins \
+        "${environment[@]}" "$@"
+}
+
+# --- the life of a node ---------------------------------------------------------------------------------------
+
+# When process $1 began, in the kernel's ticks; nothing when it is gone or a zombie whose parent does not look.
+start_time() {
+    local stat fields
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+    read -ra fields <<<"${stat##*) }"
+    case ${fields[0]} in
+    Z | X) ;;
+    *) echo "${fields[19]}" ;;
+    esac
+}
+
+# Sets pid and returns 0 when the node runs. The pid file holds the process's start time too, so that a stale one
+# does not name a stranger.
+is_running() {
+    local since
+    [ -r "$node/pid" ] && read -r pid since <"$node/pid" || return 1
+    [ -n "$since" ] && [ "$(start_time "$pid")" = "$since" ]
+}
+
+in_use() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Starts the configured node and waits until it answers. $1 is its name for the command exec-node.
+boot() {
+    local started=$SECONDS from=1 deadline files
+    if [ -e "$node/log/rabbitmq.log" ]; then from=$(($(stat -c %s "$node/log/rabbitmq.log") + 1)); fi
+    files=$(ulimit -Hn)
+    # Erlang keeps a table as long as the limit.
+    if [ "$files" = unlimited ] || [ "$files" -gt 65536 ]; then files=65536; fi
+    # It must keep neither our output nor our lock open.
+    (
+        exec 9>&-
+        ulimit -n "$files"
+        exec setsid bash "$top/scripts/${0##*/}" exec-node "$1"
+    ) >"$node/log/console.log" 2>&1 </dev/null &
+    local child=$!
+    deadline=$((SECONDS + ${AMQP1_BROKER_WAIT:-60}))
+    until tail -c "+$from" "$node/log/rabbitmq.log" 2>/dev/null | grep -q 'Server startup complete' && answers; do
+        if ! kill -0 "$child" 2>/dev/null; then
+            tail -n 20 "$node/log/console.log" >&2
+            tail -c "+$from" "$node/log/rabbitmq.log" 2>/dev/null | grep -F '[error]' | head -n 20 >&2 || true
+            refuse "RabbitMQ ended while starting: see above and $node/log. If its data is damaged: scripts/${0##*/} down"
+        fi
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            crash
+            refuse "RabbitMQ did not answer within ${AMQP1_BROKER_WAIT:-60} s: see $node/log"
+        fi
+        sleep 0.1
+    done
+    disown "$child" 2>/dev/null || true
+}
+
+# Becomes the node: the process writes its own pid before it becomes unshare.
+exec_node() {
+    echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" >"$node/pid"
+    inside rabbitmq-server
+}
+
+await_end() {
+    local tries=$1
+    while is_running; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+crash() {
+    is_running || return 0
+    kill -KILL "$pid" 2>/dev/null || true
+    await_end 100 || refuse "process $pid does not end"
+    rm -f "$node/pid"
+    # Its children die with it, but on a busy machine not at once: they hold the ports.
+    local tries
+    for ((tries = 0; tries < 100; tries++)); do
+        holds_ports || return 0
+        sleep 0.1
+    done
+}
+
+# unshare ignores SIGTERM: its child is the broker.
+terminate() {
+    is_running || return 0
+    local child=
+    read -r child _ <"/proc/$pid/task/$pid/children" || true # it has no end of line
+    [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true
+    await_end 300 || { tell "does not stop: killing it"; crash; }
+    rm -f "$node/pid"
+}
