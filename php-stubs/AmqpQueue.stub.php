@@ -160,7 +160,8 @@ final class AmqpQueue implements \Countable
      *
      * @return non-empty-string the job's id
      *
-     * @throws Exception\ConfigException a wrong name, option or header; nothing was sent
+     * @throws Exception\ConfigException a wrong name, option or header, or an option with which the broker does not
+     *     declare the queue; nothing was sent
      * @throws Exception\SerializationException the payload has no JSON, or the format cannot carry it; nothing was sent
      * @throws Exception\ConnectionException the broker cannot be reached
      * @throws Exception\AuthenticationException the broker refused the credentials
@@ -289,7 +290,7 @@ final class AmqpQueue implements \Countable
      * Declares what the configuration names, and reports what exists with other
      * settings, where the broker can (RabbitMQ 4 management). On Service Bus it looks whether the entity is there.
      *
-     * @throws Exception\ConfigException what exists differs
+     * @throws Exception\ConfigException what exists differs, or the broker refuses an option: with its reason
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
      * @throws Exception\TimeoutException

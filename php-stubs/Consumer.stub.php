@@ -109,9 +109,11 @@ final class Consumer implements \IteratorAggregate
      * @return Task|null null when the timeout passed, or after stop()
      *
      * @throws Exception\ConfigException a negative timeout
-     * @throws Exception\ConnectionException the connection was lost and could not be restored in time
+     * @throws Exception\ConnectionException the connection was lost and could not be restored in time, or was lost
+     *     again and again: with the broker's reason
      * @throws Exception\AuthenticationException
      * @throws Exception\QueueNotFoundException
+     * @throws Exception\RejectedException the broker refused the consumer
      * @throws Exception\UnsupportedException
      */
     public function waitTask(?float $timeout = null): ?Task

@@ -31,9 +31,14 @@ pub(crate) struct Lives {
 impl Lives {
     /// One begins now, after those of `before`.
     pub fn begin(before: Option<Lives>) -> Self {
+        Self::after(before.map_or(0, |before| before.ended()))
+    }
+
+    /// One begins now, after `short` short ones.
+    pub fn after(short: u32) -> Self {
         Self {
             since: Instant::now(),
-            short: before.map_or(0, |before| before.ended()),
+            short,
         }
     }
 

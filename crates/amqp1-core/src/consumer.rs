@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::connection::lasts;
 use crate::delivery::Delivery;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
 use crate::intake::{self, Poison, Taken};
 use crate::options::ConsumerOptions;
+use crate::pool::RESTING;
 use crate::queue::Queue;
 use crate::source::Source;
 use crate::sync::Mutex;
@@ -34,6 +36,12 @@ pub struct Consumer {
     turn: AtomicUsize,
     /// Queues want something besides deliveries: see [`Source::next_errand`].
     has_errands: bool,
+}
+
+/// It was not attached again in time, and the next call may do it.
+fn goes_on(error: &Error, wait: &Wait<'_>) -> bool {
+    let passing = matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout);
+    passing && error.condition() != Some(RESTING) && wait.left().is_zero()
 }
 
 /// What a look at the queues found.
@@ -119,6 +127,8 @@ impl Consumer {
     fn wait_for_next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let mut wait = *wait;
         let mut is_first = true;
+        // In this call: why, and that it was before.
+        let mut lost: Option<(Error, bool)> = None;
         let closes = self.closes.load(Ordering::Relaxed);
         let is_closed = || self.closes.load(Ordering::Relaxed) != closes;
         loop {
@@ -143,10 +153,19 @@ impl Consumer {
                 // The usual case, before each job, is that there is nothing to do.
                 if self.has_errands || !self.sources.iter().all(Source::is_attached) {
                     let patience = wait.left();
-                    // Once only: a broker that takes the attach and breaks off, again
-                    // and again, must not make the call endless.
-                    if self.attach(&wait)? && is_first {
-                        wait = wait.restarted(patience);
+                    // Once only, and not for pauses: a broker that takes the attach and
+                    // breaks off, again and again, must not make the call endless.
+                    let broken = self.sources.iter().any(Source::is_broken);
+                    match self.attach(&wait, is_first) {
+                        Ok(true) if is_first && !broken => wait = wait.restarted(patience),
+                        Ok(_) => {}
+                        // As when it is lost at the end of a call: the next one goes on.
+                        Err(error) if goes_on(&error, &wait) => match lost {
+                            Some((_, false)) => return Ok(None),
+                            Some((why, true)) => return Err(why),
+                            None => return Err(error),
+                        },
+                        Err(error) => return Err(error),
                     }
                     look_until = self.until_next_try(&wait);
                 }
@@ -171,10 +190,14 @@ impl Consumer {
                     }
                 }
                 // Dialled again above, where a failure to do so is an error; by the
-                // next call when this one's time is over.
+                // next call when this one's time is over. Whom the broker leaves again
+                // and again is told why.
                 Some(Found::Lost(error)) if error.kind() == ErrorKind::Connection => {
-                    if wait.left().is_zero() {
-                        return Ok(None);
+                    let (again, ended) = (lost.is_some(), wait.left().is_zero());
+                    match again {
+                        true if ended || lasts(&error) => return Err(error),
+                        false if ended => return Ok(None),
+                        _ => lost = Some((error, again)),
                     }
                 }
                 Some(Found::Lost(error)) => return Err(error),
@@ -210,11 +233,12 @@ impl Consumer {
         Ok(deliveries)
     }
 
-    /// Attaches what is not attached. True if there was anything to do.
+    /// Attaches what is not attached. True if there was anything to do. The first time
+    /// in a call that may outlast it: connecting takes the time that it takes.
     ///
     /// A queue that cannot be had fails one call; the next ones serve the others,
     /// and try it again after a rest.
-    fn attach(&self, wait: &Wait<'_>) -> Result<bool> {
+    fn attach(&self, wait: &Wait<'_>, is_first: bool) -> Result<bool> {
         let (mut worked, mut failed) = (false, None);
         let mut unreachable: Vec<&Arc<Endpoint>> = Vec::new();
         let others = self.sources.iter().any(|source| source.is_attached());
@@ -228,7 +252,11 @@ impl Consumer {
             }
             worked = true;
             let timeout = source.definition.options.timeout;
-            if let Err(error) = source.attach(&self.signal(), &wait.restarted(timeout)) {
+            let within = match is_first {
+                true => wait.for_work(timeout),
+                false => wait.at_most(timeout),
+            };
+            if let Err(error) = source.attach(&self.signal(), &within) {
                 match error.kind() {
                     ErrorKind::Interrupted => return Err(error),
                     ErrorKind::Connection | ErrorKind::Timeout => unreachable.push(endpoint),

@@ -96,6 +96,12 @@ impl Error {
         self
     }
 
+    /// The same error in another row of the table.
+    #[must_use]
+    pub(crate) fn of_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// The same error with `prefix: ` before its message.
     #[must_use]
     pub fn context(self, prefix: impl fmt::Display) -> Self {

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connection::{Connection, SenderLink};
+use crate::connection::{lasts, Connection, SenderLink};
 use crate::dialect::{self, Dialect};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
@@ -163,8 +163,10 @@ impl Definition {
         let (role, memo) = (self.management_role(), self.declared_key());
         self.declare_by_attaching(&self.broker_queue, &self.options, &memo, wait)?;
         self.once(role, &memo, Duration::MAX, wait, |management| {
-            let topology = self.topology();
-            topology.declare(management, Strictness::UseWhatExists, wait)
+            let declared = self
+                .topology()
+                .declare(management, Strictness::UseWhatExists, wait);
+            declared.map_err(|error| error.context(self.describe()))
         })
     }
 
@@ -219,20 +221,24 @@ impl Definition {
 
     /// Runs `work`, and again when a connection (of the roles `used`) was lost
     /// while it used it: a broker that starts may take a connection and drop it at
-    /// once. What cannot be dialled is final.
+    /// once. What cannot be dialled is final, and so is what the broker closed it for
+    /// twice, if that will not pass.
     pub fn surviving<T>(
         &self,
         used: &[Role],
         wait: &Wait<'_>,
         work: impl Fn() -> Result<T>,
     ) -> Result<T> {
+        let mut refused = false;
         loop {
             match work() {
                 Err(error)
                     if error.kind() == ErrorKind::Connection
+                        && !(refused && lasts(&error))
                         && !wait.left().is_zero()
                         && pool::was_lost(&self.endpoint, used) =>
                 {
+                    refused |= lasts(&error);
                     wait.sleep(Duration::from_millis(50).mul_f64(id::jitter()))?;
                 }
                 done => return done,

@@ -321,7 +321,7 @@ fn session_id(value: &Input, path: &str) -> Result<String> {
     let id = not_empty(value.text(path)?, path)?;
     if id.len() > 128 {
         return Err(Error::config(format!(
-            "{path}: longer than 128 bytes, which Service Bus does not take"
+            "{path}: longer than 128 bytes, the most that the id of a session may have"
         )));
     }
     Ok(id)

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::backoff::Lives;
+use crate::backoff::{self, Lives};
 use crate::connection::{Connection, Scout, SenderLink};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
@@ -50,6 +50,9 @@ const MAX_SENDERS: usize = 48;
 /// Declarations remembered for one connection; forgotten ones are only made again.
 const MAX_DECLARED: usize = 4096;
 
+/// The condition of a connection that broke soon after it was made, and is not dialled yet.
+pub(crate) const RESTING: &str = "amqp1:resting";
+
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
 struct Pool {
@@ -65,18 +68,25 @@ struct Entry {
     scout: Option<Scout>,
     /// What was declared (or found) over this connection.
     declared: HashMap<String, Instant>,
-    /// The connection is lost: until when it is dialled again, by however many calls.
-    give_up: Option<Instant>,
+    /// The connection is lost: when it is dialled again, by however many calls.
+    redial: Option<Redial>,
     lives: Lives,
+}
+
+/// When a lost connection is dialled again.
+#[derive(Clone, Copy)]
+struct Redial {
+    /// Not before.
+    from: Instant,
+    until: Instant,
+    /// How many broke soon after they were made, this one the last.
+    short_lived: u32,
 }
 
 /// A connection that was lost.
 struct Lost {
     error: Error,
-    /// Until when it is dialled again.
-    give_up: Instant,
-    /// How many broke soon after they were made, this one the last.
-    short_lived: u32,
+    redial: Redial,
 }
 
 fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
@@ -131,7 +141,9 @@ pub(crate) fn connection(
         Ok(connection) => connection,
         Err(error) => {
             // The next call starts afresh, or goes on where this one's deadline ended it.
-            let goes_on = lost.is_some_and(|lost| Instant::now() < lost.give_up);
+            let goes_on = lost
+                .as_ref()
+                .is_some_and(|lost| Instant::now() < lost.redial.until);
             let undecided = match error.kind() {
                 ErrorKind::Interrupted | ErrorKind::Timeout => true,
                 ErrorKind::Connection => goes_on,
@@ -157,8 +169,8 @@ pub(crate) fn connection(
             service_bus: None,
             scout: None,
             declared: HashMap::new(),
-            give_up: None,
-            lives: Lives::begin(pool.entries.get(&key).map(|entry| entry.lives)),
+            redial: None,
+            lives: Lives::after(lost.map_or(0, |lost| lost.redial.short_lived)),
         };
         pool.entries.insert(key, entry);
         connection.clone()
@@ -183,15 +195,26 @@ fn pooled(key: &(Arc<Endpoint>, Role), redial: Duration) -> Option<(Connection, 
     with_pool(|pool| {
         let entry = pool.entries.get_mut(key)?;
         let lost = entry.connection.lost().map(|error| {
-            let first = entry.give_up.is_none();
-            let give_up = *entry.give_up.get_or_insert_with(|| Instant::now() + redial);
-            Lost {
-                error,
-                give_up,
-                short_lived: if first { entry.lives.ended() } else { 0 },
-            }
+            let short_lived = entry.lives.ended();
+            let redial = *entry.redial.get_or_insert_with(|| Redial {
+                from: Instant::now() + backoff::pause(short_lived),
+                until: Instant::now() + redial,
+                short_lived,
+            });
+            Lost { error, redial }
         });
         Some((entry.connection.clone(), lost))
+    })
+}
+
+/// True when the connection of an endpoint broke soon after it was made, and is left alone
+/// for a while.
+pub(crate) fn is_resting(endpoint: &Arc<Endpoint>, role: Role) -> bool {
+    let key = (Arc::clone(endpoint), role);
+    with_pool(|pool| {
+        let entry = pool.entries.get(&key);
+        let redial = entry.and_then(|entry| entry.redial);
+        redial.is_some_and(|redial| Instant::now() < redial.from)
     })
 }
 
@@ -204,7 +227,7 @@ pub(crate) fn was_lost(endpoint: &Arc<Endpoint>, roles: &[Role]) -> bool {
             let Some(entry) = pool.entries.get(&(Arc::clone(endpoint), *role)) else {
                 return false;
             };
-            lost |= entry.connection.lost().is_some() && entry.give_up.is_none();
+            lost |= entry.connection.lost().is_some() && entry.redial.is_none();
         }
         lost
     })

@@ -29,7 +29,7 @@ use crate::wire::write;
 /// The queue's name when the DSN alone is given.
 const DEFAULT_QUEUE: &str = "default";
 
-/// RabbitMQ's and Service Bus's limit for a message-id, in bytes.
+/// The longest id that every broker keeps, in bytes: Service Bus' limit for a message-id.
 const MAX_ID: usize = 128;
 
 /// Figures of one queue; `None` where the broker does not tell.
@@ -339,7 +339,7 @@ impl Queue {
     /// Declared, where the configuration wants that before the first use.
     fn declared(&self, wait: &Wait<'_>) -> Result<()> {
         let role = self.definition.management_role();
-        self.named(self.definition.live(role, wait).map(|_| ()))
+        self.definition.live(role, wait).map(|_| ())
     }
 
     fn managed<T>(
@@ -392,16 +392,21 @@ pub(crate) fn check(job: &Job<'_>) -> Result<()> {
     }
     if let Some(key) = &job.options.partition_key {
         let group = job.options.group.as_ref();
-        if key.len() > MAX_ID || group.is_some_and(|group| group != key) {
+        if key.len() > MAX_ID {
             return Err(Error::config(format!(
-                "option 'partition_key': longer than {MAX_ID} bytes, or another one than 'group', which Service Bus does not take"
+                "option 'partition_key': longer than {MAX_ID} bytes, the most that it may have"
             )));
+        }
+        if group.is_some_and(|group| group != key) {
+            return Err(Error::config(
+                "option 'partition_key': must be the same as 'group', where a job has both",
+            ));
         }
     }
     match &job.options.id {
         Some(id) if id.is_empty() => Err(Error::config("option 'id': must not be empty")),
         Some(id) if id.len() > MAX_ID => Err(Error::config(format!(
-            "option 'id': longer than {MAX_ID} bytes, which Service Bus does not take"
+            "option 'id': longer than {MAX_ID} bytes, the most that it may have"
         ))),
         _ => Ok(()),
     }

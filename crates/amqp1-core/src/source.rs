@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
 use crate::live::Definition;
 use crate::options::ConsumerOptions;
-use crate::pool::{self, Role};
+use crate::pool::{self, Role, RESTING};
 use crate::retry::{Redelivery, RetryOptions};
 use crate::servicebus::refusal;
 use crate::servicebus::settle::ServiceBusSource;
@@ -159,6 +159,12 @@ impl Source {
             .or(self.rest.lock().map(|(_, until)| until))
     }
 
+    /// It broke soon after it was had: what is next to be done is to pause.
+    pub fn is_broken(&self) -> bool {
+        self.lives.lock().is_some_and(|lives| lives.ended() > 0)
+            || pool::is_resting(&self.definition.endpoint, Role::Consume)
+    }
+
     /// Attaches unless that is done; waits for the broker's answer. What fails
     /// is left alone for a while where others can be served.
     ///
@@ -183,7 +189,8 @@ impl Source {
 
     fn attach_now(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let broken = self.lives.lock().map_or(0, |lives| lives.ended());
-        wait.sleep(backoff::pause(broken).min(LONGEST_PAUSE))?;
+        let pause = backoff::pause(broken).min(LONGEST_PAUSE);
+        wait.sleep(pause.min(wait.patience()))?;
         let mut again = self.definition.options.declare;
         // A queue is declared when it turns out to be missing: RabbitMQ answers no
         // declaration while it is short of memory, and a worker that starts then
@@ -216,6 +223,9 @@ impl Source {
                 }
                 Err(error) if may_renew && self.definition.renews_token(Role::Consume, &error) => {
                     may_renew = false;
+                }
+                Err(error) if error.condition() == Some(RESTING) => {
+                    return Err(error.context(self.definition.describe()));
                 }
                 Err(error) if error.kind() == ErrorKind::QueueNotFound && again => {
                     // Declared earlier, deleted since: once more.

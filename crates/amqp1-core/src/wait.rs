@@ -36,6 +36,8 @@ impl Interrupt for Uninterrupted {
 #[derive(Clone, Copy)]
 pub struct Wait<'a> {
     deadline: Instant,
+    /// Until when who waits puts up with pauses; later only work is waited for.
+    patience: Instant,
     interrupt: &'a dyn Interrupt,
 }
 
@@ -50,8 +52,10 @@ impl<'a> Wait<'a> {
     pub fn new(timeout: Duration, interrupt: &'a dyn Interrupt) -> Self {
         // A century stands in for "for ever": Instant has no maximum to saturate to.
         let century = Duration::from_secs(100 * 365 * 86_400);
+        let deadline = Instant::now() + timeout.min(century);
         Self {
-            deadline: Instant::now() + timeout.min(century),
+            deadline,
+            patience: deadline,
             interrupt,
         }
     }
@@ -79,8 +83,25 @@ impl<'a> Wait<'a> {
     pub fn at_most(&self, timeout: Duration) -> Wait<'a> {
         Wait {
             deadline: self.deadline.min(Instant::now() + timeout),
-            interrupt: self.interrupt,
+            ..*self
         }
+    }
+
+    /// For connecting and attaching, which may take `timeout` from now whatever is left
+    /// of this wait. Pauses before another try end with this wait all the same.
+    #[must_use]
+    pub fn for_work(&self, timeout: Duration) -> Wait<'a> {
+        Wait {
+            patience: self.deadline,
+            ..self.restarted(timeout)
+        }
+    }
+
+    /// Time left for pauses.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let until = self.patience.min(self.deadline);
+        until.saturating_duration_since(Instant::now())
     }
 
     /// The same interruptions, a deadline `timeout` from now, be it later than before.

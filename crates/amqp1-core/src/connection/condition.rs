@@ -6,23 +6,48 @@ use crate::error::{Error, ErrorKind};
 use crate::servicebus::refusal;
 use crate::wire::read::{Reader, Value};
 
-/// The kind of failure that a condition means.
+/// AMQP's conditions that say no: whoever asks again is told the same. Every other one, as
+/// an internal error or a forced detach, passes, and is worth another try.
+const REFUSALS: [(&str, ErrorKind); 13] = [
+    ("amqp:not-found", ErrorKind::QueueNotFound),
+    ("amqp:resource-deleted", ErrorKind::QueueNotFound),
+    ("amqp:unauthorized-access", ErrorKind::Authentication),
+    ("amqp:precondition-failed", ErrorKind::Rejected),
+    ("amqp:resource-limit-exceeded", ErrorKind::Rejected),
+    // A queue that is exclusive to another connection.
+    ("amqp:resource-locked", ErrorKind::Rejected),
+    ("amqp:invalid-field", ErrorKind::Rejected),
+    ("amqp:decode-error", ErrorKind::Rejected),
+    ("amqp:link:message-size-exceeded", ErrorKind::Rejected),
+    ("amqp:frame-size-too-small", ErrorKind::Rejected),
+    ("amqp:not-allowed", ErrorKind::Unsupported),
+    ("amqp:not-implemented", ErrorKind::Unsupported),
+    ("amqp:link:redirect", ErrorKind::Unsupported),
+];
+
+/// The kind of failure that a condition means; [`ErrorKind::Connection`] if it passes.
 pub(crate) fn kind(condition: &str) -> ErrorKind {
     if let Some(kind) = refusal::kind(condition) {
         return kind;
     }
-    match condition {
-        "amqp:not-found" | "amqp:resource-deleted" => ErrorKind::QueueNotFound,
-        "amqp:unauthorized-access" => ErrorKind::Authentication,
-        "amqp:resource-limit-exceeded"
-        | "amqp:link:message-size-exceeded"
-        | "amqp:precondition-failed"
-        // A queue that is exclusive to another connection.
-        | "amqp:resource-locked"
-        | "amqp:invalid-field"
-        | "amqp:decode-error" => ErrorKind::Rejected,
-        "amqp:not-implemented" | "amqp:not-allowed" => ErrorKind::Unsupported,
-        _ => ErrorKind::Connection,
+    let mut refusals = REFUSALS.iter();
+    let found = refusals.find(|(name, _)| *name == condition);
+    found.map_or(ErrorKind::Connection, |(_, kind)| *kind)
+}
+
+/// The broker gave a reason that will be the same the next time.
+pub(crate) fn lasts(error: &Error) -> bool {
+    let condition = error.condition();
+    condition.is_some_and(|condition| kind(condition) != ErrorKind::Connection)
+}
+
+/// Why a connection is over that the broker closed. It is lost, whatever the reason, which may
+/// be another job's or another link's; but who may not use it, may not.
+pub(crate) fn explain_close(label: &str, error: Option<&amqp::Error>) -> Error {
+    let error = explain(&format!("{label} closed the connection"), error);
+    match error.kind() {
+        ErrorKind::Authentication => error,
+        _ => error.of_kind(ErrorKind::Connection),
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) mod tls;
 mod tls_error;
 mod tracker;
 
-pub(crate) use condition::kind as condition_kind;
+pub(crate) use condition::{kind as condition_kind, lasts};
 pub(crate) use link::{ReceiverLink, ReceiverOptions, SenderLink, ServiceBusReceiver};
 pub(crate) use pair::{probe, LinkPair, Node};
 pub(crate) use receiver::Incoming;

@@ -11,7 +11,7 @@ use fe2o3_amqp_types::performatives::{Close, End};
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::channels::Channels;
-use super::condition::explain;
+use super::condition::{explain, explain_close};
 use super::output::Output;
 use super::sender::Phase;
 use super::session::Session;
@@ -343,10 +343,7 @@ impl State {
                 if !self.closing {
                     frame::encode_performative(&mut self.out.bytes, 0, &Close { error: None })?;
                     self.closing = true;
-                    let error = explain(
-                        &format!("{} closed the connection", self.label),
-                        close.error.as_ref(),
-                    );
+                    let error = explain_close(&self.label, close.error.as_ref());
                     self.fail(&error);
                 }
                 return Ok(true);

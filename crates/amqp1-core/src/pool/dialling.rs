@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Lost, Role};
+use super::{Lost, Role, RESTING};
 use crate::backoff;
 use crate::connection::{dial, Connection};
 use crate::endpoint::Endpoint;
@@ -29,9 +29,19 @@ pub(super) fn dial_until(
     let Some(lost) = lost else {
         return dial_once(endpoint, role, wait);
     };
-    let give_up = lost.give_up;
-    let left = give_up.saturating_duration_since(Instant::now());
-    wait.sleep(backoff::pause(lost.short_lived).min(left))?;
+    let give_up = lost.redial.until;
+    let rest = lost.redial.from.min(give_up);
+    wait.sleep(
+        rest.saturating_duration_since(Instant::now())
+            .min(wait.patience()),
+    )?;
+    if Instant::now() < rest {
+        return Err(Error::connection(format!(
+            "the connection broke soon after it was made, {} times in a row, and is dialled again after a pause: {}",
+            lost.redial.short_lived, lost.error
+        ))
+        .with_condition(RESTING));
+    }
     let mut attempts = 0u32;
     // The same cause many times is one cause.
     let mut causes: Vec<Error> = Vec::new();

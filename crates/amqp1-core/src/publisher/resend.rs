@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Publisher;
-use crate::connection::{condition_kind, Outcome, Tracked};
+use crate::connection::{condition_kind, lasts, Outcome, Tracked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::Definition;
 use crate::pool::Role;
@@ -31,10 +31,14 @@ impl Publisher {
             }
             let pause = pause.filter(|pause| *pause < wait.left());
             let again = match error.kind() {
+                // The broker closed the connection for a job that it will not take: once more,
+                // since that may have been another one.
+                ErrorKind::Connection if lasts(&error) => sent.resent == 1,
                 ErrorKind::Connection => !wait.left().is_zero() && pause.is_some(),
                 ErrorKind::QueueNotFound => sent.resent == 1 && self.definition.options.declare,
-                // Only what the service refused for a passing reason comes here.
-                ErrorKind::Rejected => pause.is_some(),
+                ErrorKind::Rejected => {
+                    error.condition().is_some_and(refusal::passes) && pause.is_some()
+                }
                 // A token that was over: a new one is asked for.
                 ErrorKind::Authentication => {
                     sent.resent == 1 && self.definition.renews_token(Role::Publish, &error)

@@ -94,10 +94,16 @@ impl Topology<'_> {
         let answer = put_queue(management, self.queue, self.options, &arguments, wait)?;
         match answer.status {
             200 | 201 => Ok(()),
-            409 if strictness == Strictness::UseWhatExists => Ok(()),
-            // Made by somebody else just now, or different in what GET does not tell.
+            // One status for three cases: made by somebody else just now, different in what
+            // GET does not tell, or an argument that this type of queue does not take.
             409 => {
                 let existing = management.request("GET", &path, write::null, wait)?;
+                if existing.status != 200 {
+                    return Err(self.refused_queue(&answer.reason()));
+                }
+                if strictness == Strictness::UseWhatExists {
+                    return Ok(());
+                }
                 self.compare(&existing, &asked)?;
                 Err(self.differs(&answer.reason()))
             }
@@ -123,6 +129,13 @@ impl Topology<'_> {
     fn differs(&self, how: &str) -> Error {
         Error::config(format!(
             "queue '{}' exists and differs from the configuration: {how}; delete it, or change the options",
+            self.queue
+        ))
+    }
+
+    fn refused_queue(&self, reason: &str) -> Error {
+        Error::config(format!(
+            "queue '{}' could not be declared: the broker refused it: {reason}; change the options",
             self.queue
         ))
     }

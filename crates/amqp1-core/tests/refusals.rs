@@ -1,0 +1,176 @@
+//! What a broker refuses for a reason that will not pass is an error at once, with the
+//! reason; a connection that breaks again and again does not outlast a call.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[allow(dead_code)]
+#[path = "support/calls.rs"]
+mod calls;
+#[allow(dead_code)]
+#[path = "support/peer.rs"]
+mod peer;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use amqp1_core::wire::frame::Frame;
+use amqp1_core::{Consumer, ConsumerOptions, ErrorKind, Queue, QueueOptions, Wait};
+use calls::{job, queue};
+use fe2o3_amqp::frames::amqp::FrameBody;
+use fe2o3_amqp_types::definitions::{AmqpError, Error, ErrorCondition, Handle, LinkError, Role};
+use fe2o3_amqp_types::performatives::{Close, Detach};
+use peer::{begin, flow, Peer, Talk};
+
+fn because(condition: impl Into<ErrorCondition>) -> Option<Error> {
+    Some(Error::new(condition, Some("the reason".to_owned()), None))
+}
+
+/// Long enough that nobody mistakes a retry that ends by it for an answer.
+fn long() -> Wait<'static> {
+    Wait::uninterrupted(Duration::from_secs(30))
+}
+
+fn refusals() -> Vec<(ErrorCondition, ErrorKind)> {
+    use AmqpError::{
+        DecodeError, InvalidField, NotAllowed, NotImplemented, PreconditionFailed, ResourceLocked,
+        UnauthorizedAccess,
+    };
+    vec![
+        (PreconditionFailed.into(), ErrorKind::Rejected),
+        (InvalidField.into(), ErrorKind::Rejected),
+        (DecodeError.into(), ErrorKind::Rejected),
+        (ResourceLocked.into(), ErrorKind::Rejected),
+        (AmqpError::ResourceLimitExceeded.into(), ErrorKind::Rejected),
+        (LinkError::MessageSizeExceeded.into(), ErrorKind::Rejected),
+        (NotAllowed.into(), ErrorKind::Unsupported),
+        (NotImplemented.into(), ErrorKind::Unsupported),
+        (UnauthorizedAccess.into(), ErrorKind::Authentication),
+    ]
+}
+
+/// Attaches what the client asks for, and detaches it with `condition`: at once, or when a
+/// message has come. Counts the attaches.
+fn detaching(condition: ErrorCondition, after_message: bool) -> (Peer, Arc<AtomicUsize>) {
+    let attaches = Arc::new(AtomicUsize::new(0));
+    let count = attaches.clone();
+    let peer = Peer::start(move |talk| {
+        talk.handshake()?;
+        loop {
+            match talk.hear()? {
+                Frame::Other(body) => match *body {
+                    FrameBody::Begin(_) => talk.say(0, &begin(0))?,
+                    FrameBody::Attach(attach) => {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        talk.link = (attach.role, attach.name);
+                        let mut answer = talk.attach();
+                        if !after_message {
+                            (answer.source, answer.target) = (None, None);
+                        }
+                        talk.say(0, &answer)?;
+                        match after_message {
+                            true => talk.say(0, &flow(10))?,
+                            false => detach(talk, &condition)?,
+                        }
+                    }
+                    _ => {}
+                },
+                Frame::Transfer(..) => detach(talk, &condition)?,
+                _ => {}
+            }
+        }
+    });
+    (peer, attaches)
+}
+
+fn detach(talk: &mut Talk, condition: &ErrorCondition) -> Option<()> {
+    let detach = Detach {
+        handle: Handle(3),
+        closed: true,
+        error: because(condition.clone()),
+    };
+    talk.say(0, &detach)
+}
+
+#[test]
+fn a_link_that_is_refused_for_good_is_an_error_at_once() {
+    for (condition, kind) in refusals() {
+        for after_message in [false, true] {
+            let what = format!("{condition:?}, after a message: {after_message}");
+            let (peer, attaches) = detaching(condition.clone(), after_message);
+            let error = queue(&peer.dsn).push(&job(), &long()).expect_err(&what);
+            assert_eq!(error.kind(), kind, "{what}: {error}");
+            assert!(error.message().contains("the reason"), "{what}: {error}");
+            assert!(error.message().contains("'hostile'"), "{what}: {error}");
+            assert_eq!(attaches.load(Ordering::Relaxed), 1, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_consumers_link_that_is_refused_for_good_is_an_error_at_once() {
+    for (condition, kind) in refusals() {
+        let what = format!("{condition:?}");
+        let (peer, attaches) = detaching(condition, false);
+        let consumer = Consumer::new(vec![queue(&peer.dsn)], ConsumerOptions::default()).unwrap();
+        let error = consumer.next(&long()).expect_err(&what);
+        assert_eq!(error.kind(), kind, "{what}: {error}");
+        assert!(error.message().contains("the reason"), "{what}: {error}");
+        assert_eq!(attaches.load(Ordering::Relaxed), 1, "{what}");
+    }
+}
+
+/// Closes each connection with `condition` as soon as a link is attached.
+fn closing(condition: ErrorCondition) -> Peer {
+    Peer::start(move |talk| {
+        talk.attached(10)?;
+        if talk.link.0 == Role::Sender {
+            while !matches!(talk.hear()?, Frame::Transfer(..)) {}
+        }
+        let close = Close {
+            error: because(condition.clone()),
+        };
+        talk.say(0, &close)?;
+        talk.wait()
+    })
+}
+
+/// With a timeout and a time for redialling far beyond each call's own.
+fn patient(peer: &Peer) -> Queue {
+    let dsn = peer.dsn.split('?').next().unwrap();
+    let dsn = format!("{dsn}?declare=false&timeout=30&redial_timeout=60");
+    let options = Queue::options_of(&dsn, QueueOptions::default()).unwrap();
+    Queue::new(&dsn, Some("hostile"), options).unwrap()
+}
+
+#[test]
+fn a_connection_that_is_closed_for_one_job_is_tried_once_more() {
+    let peer = closing(AmqpError::DecodeError.into());
+    let error = patient(&peer).push(&job(), &long()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    assert!(error.message().contains("the reason"), "{error}");
+    assert_eq!(peer.connections(), 2);
+}
+
+#[test]
+fn a_connection_that_is_closed_again_and_again_does_not_outlast_the_call() {
+    let peer = closing(AmqpError::InternalError.into());
+    let consumer = Consumer::new(vec![patient(&peer)], ConsumerOptions::default()).unwrap();
+    for call in 1..=3 {
+        let begun = Instant::now();
+        let wait = Wait::uninterrupted(Duration::from_millis(1500));
+        let error = consumer.next(&wait).expect_err("the broker's reason");
+        assert_eq!(error.kind(), ErrorKind::Connection, "{call}: {error}");
+        assert!(error.message().contains("the reason"), "{call}: {error}");
+        assert!(error.message().contains("'hostile'"), "{call}: {error}");
+        assert!(begun.elapsed() < Duration::from_secs(6), "{call}");
+    }
+}
+
+#[test]
+fn a_reason_that_will_not_pass_is_told_when_it_comes_again() {
+    let peer = closing(AmqpError::NotAllowed.into());
+    let consumer = Consumer::new(vec![patient(&peer)], ConsumerOptions::default()).unwrap();
+    let error = consumer.next(&long()).unwrap_err();
+    assert!(error.message().contains("the reason"), "{error}");
+    assert_eq!(peer.connections(), 2);
+}
