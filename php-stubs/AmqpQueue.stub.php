@@ -35,6 +35,9 @@ final class AmqpQueue implements \Countable
      * - name: the pipeline's name; the queue's name by default.
      * - timeout: deadline of each blocking call; amqp1.timeout (30) by default.
      * - redial_timeout: how long a lost connection is dialled again before calls fail; 60.
+     * - host_order: in which order the hosts of the DSN are dialled: "random", each process its own,
+     *   so that processes spread over a cluster's nodes, a host that failed within the last minute
+     *   last; "given", always from the first on; "random".
      * - heartbeat: the idle time-out announced to the broker, at least 1; 60.
      * - container_id: prefix of the AMQP container-id; "amqp1-php".
      * - exchange: publish to this exchange instead of directly to the queue (RabbitMQ).
@@ -84,7 +87,8 @@ final class AmqpQueue implements \Countable
      * - tls: cert and key (PEM files, together), root_ca (PEM file), insecure_skip_verify.
      *
      * @param string $dsn amqp://user:password@host:5672/vhost, amqps://…, a Service Bus
-     *     connection string (Endpoint=sb://…), or embedded://. Options may stand in its
+     *     connection string (Endpoint=sb://…), or embedded://. Several hosts of one broker are
+     *     separated by commas (amqp://one:5672,two:5672). Options may stand in its
      *     query (?prefetch=20); those in $options go first. Left out of traces.
      *     On Service Bus a key in the DSN (amqps://rule:key@host) is for SASL PLAIN, one in a
      *     connection string signs tokens, which are renewed in the background.
@@ -94,6 +98,7 @@ final class AmqpQueue implements \Countable
      *     name?: non-empty-string|null,
      *     timeout?: int|float|null,
      *     redial_timeout?: int|float|null,
+     *     host_order?: 'random'|'given'|null,
      *     heartbeat?: int|float|null,
      *     container_id?: non-empty-string|null,
      *     exchange?: string|null,

@@ -203,6 +203,7 @@ final class OptionsTest extends ContractTestCase
             'timeout' => ['timeout', 'long'],
             'timeout negative' => ['timeout', -1],
             'heartbeat' => ['heartbeat', 0.5],
+            'host_order' => ['host_order', 'sorted'],
             'prefetch zero' => ['prefetch', 0],
             'prefetch too large' => ['prefetch', 65536],
             'queue_type' => ['queue_type', 'stream-ish'],

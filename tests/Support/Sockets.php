@@ -20,6 +20,29 @@ final class Sockets
         return [$server, stream_socket_get_name($server, false)];
     }
 
+    /**
+     * A host that swallows packets: its queue of connections is full, so the kernel drops who wants another one.
+     *
+     * @return array{list<resource>, string} what keeps it so; `host:port`
+     */
+    public static function swallowing(): array
+    {
+        $context = stream_context_create(['socket' => ['backlog' => 1]]);
+        $server = stream_socket_server('tcp://127.0.0.1:0', $code, $message, STREAM_SERVER_BIND | STREAM_SERVER_LISTEN, $context);
+        if ($server === false) {
+            throw new RuntimeException("no socket on the loopback: $message");
+        }
+        [$held, $name] = [[$server], stream_socket_get_name($server, false)];
+        for ($i = 0; $i < 16; ++$i) {
+            $client = @stream_socket_client("tcp://$name", $code, $message, 0.3);
+            if ($client === false) {
+                return [$held, $name];
+            }
+            $held[] = $client;
+        }
+        throw new RuntimeException('the kernel goes on taking connections');
+    }
+
     /** `host:port` where nothing listens. */
     public static function refused(): string
     {

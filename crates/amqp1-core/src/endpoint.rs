@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 use crate::input::Input;
-use crate::options::{DialectOption, QueueOptions, TlsOptions};
+use crate::options::{DialectOption, HostOrder, QueueOptions, TlsOptions};
 use crate::servicebus::access::Access;
 use crate::servicebus::connection_string;
 use crate::servicebus::constants::HOST_SUFFIXES;
@@ -19,7 +19,7 @@ use crate::suggest;
 pub enum Target {
     /// The broker inside this process, by name.
     Embedded(String),
-    /// Hosts that are tried in turn.
+    /// Hosts of one broker, of which one is enough.
     Network {
         /// Host and port of each.
         hosts: Vec<(String, u16)>,
@@ -41,6 +41,8 @@ pub struct Endpoint {
     pub tls: TlsOptions,
     /// Prefix of the container-id.
     pub container_id: Option<String>,
+    /// In which order the hosts are dialled.
+    pub host_order: HostOrder,
     /// The idle time-out we announce.
     pub heartbeat: Duration,
     /// Service Bus, known before it is dialled, and how it is told who we are.
@@ -265,6 +267,7 @@ impl Endpoint {
             vhost,
             tls: options.tls.clone(),
             container_id: options.container_id.clone(),
+            host_order: options.host_order,
             heartbeat: options.heartbeat,
             service_bus: None,
             entity: None,
@@ -280,7 +283,7 @@ impl Endpoint {
         }
     }
 
-    /// This endpoint with the hosts of another one to be tried after its own.
+    /// This endpoint with the hosts of another one after its own.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`] when they differ in more than the hosts.

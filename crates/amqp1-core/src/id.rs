@@ -60,6 +60,12 @@ pub(crate) fn short() -> String {
     format!("{:08x}", u32::from_ne_bytes(random()))
 }
 
+/// A random number.
+#[must_use]
+pub(crate) fn number() -> u64 {
+    u64::from_ne_bytes(random())
+}
+
 /// A random number from 0 to 1, for backoff.
 #[must_use]
 pub(crate) fn jitter() -> f64 {

@@ -25,6 +25,16 @@ pub enum DialectOption {
     ServiceBus,
 }
 
+/// In which order an endpoint's hosts are dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum HostOrder {
+    /// Each process has an order of its own, so that many processes spread over the hosts.
+    #[default]
+    Random,
+    /// The order that they are written in: the first one that opens.
+    Given,
+}
+
 /// TLS files and switches. Paths are read when a connection is dialled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct TlsOptions {
@@ -47,6 +57,8 @@ pub struct QueueOptions {
     pub timeout: Duration,
     /// How long a lost connection is dialled again before the call fails. Default 60 s.
     pub redial_timeout: Duration,
+    /// In which order several hosts are dialled. Default: each process has its own.
+    pub host_order: HostOrder,
     /// The idle time-out we announce to the broker. Default 60 s.
     pub heartbeat: Duration,
     /// Prefix of the AMQP container-id. Default `amqp1-php`.
@@ -94,6 +106,7 @@ impl Default for QueueOptions {
             name: None,
             timeout: DEFAULT_TIMEOUT,
             redial_timeout: Duration::from_secs(60),
+            host_order: HostOrder::default(),
             heartbeat: Duration::from_secs(60),
             container_id: None,
             exchange: None,
@@ -123,6 +136,7 @@ impl QueueOptions {
         "name",
         "timeout",
         "redial_timeout",
+        "host_order",
         "heartbeat",
         "container_id",
         "exchange",
@@ -173,6 +187,7 @@ impl QueueOptions {
                 "name" => self.name = Some(not_empty(value.text(path)?, path)?),
                 "timeout" => self.timeout = value.seconds(path)?,
                 "redial_timeout" => self.redial_timeout = value.seconds(path)?,
+                "host_order" => self.host_order = host_order(&value.text(path)?, path)?,
                 "heartbeat" => {
                     self.heartbeat = value.seconds(path)?;
                     if self.heartbeat < Duration::from_secs(1) {
@@ -225,6 +240,16 @@ fn not_empty(text: String, path: &str) -> Result<String> {
         return Err(Error::config(format!("{path}: must not be empty")));
     }
     Ok(text)
+}
+
+fn host_order(text: &str, path: &str) -> Result<HostOrder> {
+    match text {
+        "random" => Ok(HostOrder::Random),
+        "given" => Ok(HostOrder::Given),
+        other => Err(Error::config(format!(
+            "{path}: expected 'random' or 'given', got '{other}'"
+        ))),
+    }
 }
 
 fn dialect(text: &str, path: &str) -> Result<DialectOption> {

@@ -5,6 +5,7 @@
 //! Only PHP's thread locks the pool, so a fork never happens while it is locked.
 
 mod dialling;
+mod hosts;
 mod info;
 mod service_bus;
 
@@ -196,6 +197,9 @@ fn pooled(key: &(Arc<Endpoint>, Role), redial: Duration) -> Option<(Connection, 
         let entry = pool.entries.get_mut(key)?;
         let lost = entry.connection.lost().map(|error| {
             let short_lived = entry.lives.ended();
+            if entry.redial.is_none() {
+                hosts::failed(&key.0, entry.connection.place());
+            }
             let redial = *entry.redial.get_or_insert_with(|| Redial {
                 from: Instant::now() + backoff::pause(short_lived),
                 until: Instant::now() + redial,

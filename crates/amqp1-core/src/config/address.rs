@@ -1,4 +1,4 @@
-//! `addr`: one DSN, or a list of them whose hosts are tried in turn.
+//! `addr`: one DSN, or a list of them: the hosts of one broker.
 
 use std::cell::RefCell;
 
@@ -72,6 +72,7 @@ impl Address {
                 && *dialect == options.dialect
                 && *token == options.token
                 && last.container_id == options.container_id
+                && last.host_order == options.host_order
                 && last.heartbeat == options.heartbeat;
             if is_same {
                 return Ok(last.clone());

@@ -1,6 +1,8 @@
 //! From an endpoint to an open connection.
 
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -11,6 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::driver::Io;
 use super::handshake::{self, Opened};
+use super::race::{self, Order, Place, Progress};
 use super::{start, tls, tls_error, Connection, Remote};
 use crate::embedded;
 use crate::endpoint::{join, Endpoint, Target};
@@ -21,97 +24,66 @@ use crate::id;
 /// The pipe to the embedded broker holds this much in each direction.
 const PIPE: usize = 256 * 1024;
 
-/// Dials the endpoint's hosts in turn until one opens.
+/// Dials the endpoint's hosts, in this order, until one opens.
 ///
 /// # Errors
 /// The last host's error, with the others' before it.
-pub(crate) async fn dial(endpoint: &Endpoint, role: &str, timeout: Duration) -> Result<Connection> {
+pub(crate) async fn dial(
+    endpoint: &Arc<Endpoint>,
+    role: &str,
+    order: &Order,
+    timeout: Duration,
+) -> Result<Connection> {
     let prefix = endpoint.container_id.as_deref().unwrap_or("amqp1-php");
     let container_id = format!("{prefix}-{role}-{}-{}", std::process::id(), id::short());
-    let opened = match &endpoint.target {
+    let (opened, label, place) = match &endpoint.target {
         Target::Embedded(name) => {
             let (ours, theirs) = tokio::io::duplex(PIPE);
             embedded::serve(name, endpoint.service_bus.is_some(), theirs);
-            opened(
-                ours,
-                endpoint,
-                endpoint.label(),
-                "localhost",
-                container_id,
-                None,
-            )
-            .await?
+            let label = endpoint.label();
+            let opened = opened(ours, endpoint, label, "localhost", container_id, None).await?;
+            (opened, label.to_owned(), Place::default())
         }
-        Target::Network { hosts, tls } => {
-            network(endpoint, hosts, *tls, container_id, timeout).await?
+        Target::Network { hosts, .. } => {
+            let (opened, place) =
+                race::first(endpoint, hosts, order, &container_id, timeout).await?;
+            (opened, label(endpoint, hosts, place.host), place)
         }
     };
-    start(opened, endpoint.label().to_owned(), endpoint.heartbeat)
+    start(opened, label, place, endpoint.heartbeat)
 }
 
-async fn network(
-    endpoint: &Endpoint,
-    hosts: &[(String, u16)],
-    tls: bool,
-    container_id: String,
-    timeout: Duration,
-) -> Result<Opened> {
-    let mut errors: Vec<Error> = Vec::new();
-    // A host that swallows packets must not use up the others' time.
-    let share = timeout / hosts.len() as u32;
-    for (host, port) in hosts {
-        let attempt = one_host(endpoint, host, *port, tls, container_id.clone());
-        match tokio::time::timeout(share, attempt).await {
-            Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(error)) => errors.push(error),
-            Err(_) => errors.push(Error::connection(format!(
-                "cannot connect to {} at {}: no answer within {:.1} s; is the address right, and no firewall between?",
-                endpoint.label(),
-                join(host, *port),
-                share.as_secs_f64()
-            ))),
+/// The endpoint's; of several hosts, which one.
+pub(super) fn label(endpoint: &Endpoint, hosts: &[(String, u16)], host: usize) -> String {
+    match hosts.get(host) {
+        Some((name, port)) if hosts.len() > 1 => {
+            format!("{} (at {})", endpoint.label(), join(name, *port))
         }
+        _ => endpoint.label().to_owned(),
     }
-    let Some(last) = errors.pop() else {
-        return Err(Error::config("DSN: a host is missing"));
-    };
-    if errors.is_empty() {
-        return Err(last);
-    }
-    let before: Vec<&str> = errors.iter().map(Error::message).collect();
-    Err(last.context(before.join("; ")))
 }
 
-async fn one_host(
+/// Connects to one address of a host, and opens.
+pub(super) async fn one_address(
     endpoint: &Endpoint,
+    label: &str,
     host: &str,
-    port: u16,
-    tls: bool,
+    address: SocketAddr,
     container_id: String,
+    progress: &Progress,
 ) -> Result<Opened> {
-    let address = join(host, port);
-    let label = if matches!(&endpoint.target, Target::Network { hosts, .. } if hosts.len() > 1) {
-        format!("{} (at {address})", endpoint.label())
-    } else {
-        endpoint.label().to_owned()
-    };
-    let unreachable = |error: std::io::Error| {
-        Error::connection(format!(
-            "cannot connect to {label}: {error}; is the broker running, and reachable from here?"
-        ))
-    };
-    let tcp = TcpStream::connect((host, port))
-        .await
-        .map_err(unreachable)?;
+    let unreachable = |error: std::io::Error| unreachable(label, &error);
+    let tcp = TcpStream::connect(address).await.map_err(unreachable)?;
+    progress.connected();
     tcp.set_nodelay(true).map_err(unreachable)?;
     let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
     socket2::SockRef::from(&tcp)
         .set_tcp_keepalive(&keepalive)
         .map_err(unreachable)?;
     let socket = Some(fork::Socket::register(tcp.as_raw_fd()));
-    if !tls {
+    if !matches!(&endpoint.target, Target::Network { tls: true, .. }) {
         let mut tcp = tcp;
-        let opened = handshake::open(&mut tcp, endpoint, &label, host, container_id).await?;
+        let opened = handshake::open(&mut tcp, endpoint, label, host, container_id).await?;
         return Ok(finish(Io::tcp(tcp), opened, socket));
     }
     let config = tls::client_config(&endpoint.tls)?;
@@ -124,7 +96,14 @@ async fn one_host(
             let why = tls_error::explain(&error, &endpoint.tls);
             Error::connection(format!("cannot connect to {label}: {why}"))
         })?;
-    opened(stream, endpoint, &label, host, container_id, socket).await
+    opened(stream, endpoint, label, host, container_id, socket).await
+}
+
+/// The network says no.
+pub(super) fn unreachable(label: &str, error: &std::io::Error) -> Error {
+    Error::connection(format!(
+        "cannot connect to {label}: {error}; is the broker running, and reachable from here?"
+    ))
 }
 
 async fn opened<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(

@@ -278,7 +278,7 @@ mod tests {
     use tokio::io::ReadBuf;
 
     use super::super::handshake::Opened;
-    use super::super::{start, Connection, Remote};
+    use super::super::{start, Connection, Place, Remote};
     use super::*;
     use crate::sync::Mutex;
 
@@ -331,7 +331,13 @@ mod tests {
             input: BytesMut::new(),
             socket: None,
         };
-        start(opened, "test".to_owned(), Duration::from_secs(60)).unwrap()
+        start(
+            opened,
+            "test".to_owned(),
+            Place::default(),
+            Duration::from_secs(60),
+        )
+        .unwrap()
     }
 
     struct Mute;

@@ -18,6 +18,7 @@ mod handshake;
 mod link;
 mod output;
 mod pair;
+mod race;
 mod receiver;
 mod scout;
 mod sender;
@@ -30,6 +31,7 @@ mod tracker;
 pub(crate) use condition::{kind as condition_kind, lasts};
 pub(crate) use link::{ReceiverLink, ReceiverOptions, SenderLink, ServiceBusReceiver};
 pub(crate) use pair::{probe, LinkPair, Node};
+pub(crate) use race::{Order, Place, Rank};
 pub(crate) use receiver::Incoming;
 pub(crate) use scout::{Question, Scout};
 pub(crate) use tracker::{Outcome, Tracked, Tracker};
@@ -71,6 +73,8 @@ pub(crate) struct Shared {
     pub wake: Notify,
     pub label: String,
     pub remote: Remote,
+    /// Where it leads, of an endpoint's several hosts.
+    place: Place,
     /// The idle time-out that we announced.
     heartbeat: Duration,
     /// The process that it belongs to.
@@ -131,6 +135,11 @@ impl Connection {
             None if state.closing => Some(Error::connection("the connection is closing")),
             lost => lost.clone(),
         }
+    }
+
+    /// Which of the endpoint's hosts it leads to.
+    pub fn place(&self) -> Place {
+        self.shared.place
     }
 
     /// Sessions in use.
@@ -225,6 +234,7 @@ impl Connection {
 pub(crate) fn start(
     opened: handshake::Opened,
     label: String,
+    place: Place,
     heartbeat: Duration,
 ) -> Result<Connection> {
     let remote = opened.remote;
@@ -237,6 +247,7 @@ pub(crate) fn start(
         wake: Notify::new(),
         label,
         remote,
+        place,
         heartbeat,
         generation: fork::generation(),
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Lost, Role, RESTING};
+use super::{hosts, Lost, Role, RESTING};
 use crate::backoff;
 use crate::connection::{dial, Connection};
 use crate::endpoint::Endpoint;
@@ -74,11 +74,13 @@ pub(super) fn dial_until(
 
 fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Connection> {
     let (slot, signal) = (Arc::new(Mutex::new(Slot::Dialling)), Signal::new());
+    let order = hosts::order(endpoint);
     let task = {
+        let order = order.clone();
         let (endpoint, slot, signal) = (Arc::clone(endpoint), Arc::clone(&slot), signal.clone());
         let timeout = wait.left();
         runtime::spawn(async move {
-            let dialled = dial::dial(&endpoint, role.as_str(), timeout).await;
+            let dialled = dial::dial(&endpoint, role.as_str(), &order, timeout).await;
             put(&mut slot.lock(), dialled);
             signal.raise();
         })?
@@ -86,6 +88,9 @@ fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Co
     let generation = fork::generation();
     let done = wait.until(&signal, || Ok(take(&mut slot.lock())));
     if let Ok(Some(dialled)) = done {
+        if let Ok(connection) = &dialled {
+            hosts::opened(endpoint, &order, connection.place());
+        }
         return dialled;
     }
     if generation != fork::generation() {

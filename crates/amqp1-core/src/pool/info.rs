@@ -6,7 +6,7 @@ use crate::runtime;
 /// One pooled connection, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionInfo {
-    /// The endpoint, without secrets.
+    /// The endpoint, and which of its hosts, without secrets.
     pub endpoint: String,
     /// `push` or `consume`.
     pub role: &'static str,
@@ -30,8 +30,8 @@ pub struct PoolInfo {
 pub fn pool_info() -> PoolInfo {
     let connections = with_pool(|pool| {
         let entries = pool.entries.iter();
-        let infos = entries.map(|((endpoint, role), entry)| ConnectionInfo {
-            endpoint: endpoint.label().to_owned(),
+        let infos = entries.map(|((_, role), entry)| ConnectionInfo {
+            endpoint: entry.connection.label().to_owned(),
             role: role.as_str(),
             state: match entry.connection.lost() {
                 None => "open".to_owned(),

@@ -10,7 +10,7 @@ use super::locks::Locks;
 use super::request::{Reply, Request, RequestLink};
 use super::token::{now_seconds, Token, TokenOption};
 use super::{keeper, refusal, sas};
-use crate::connection::{dial, Connection};
+use crate::connection::{dial, Connection, Order};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
@@ -229,7 +229,8 @@ impl Client {
 
     /// Another connection for the same locks. From the keeper.
     pub async fn again(&self, timeout: Duration) -> Result<Self> {
-        let dialled = dial::dial(&self.endpoint, "renew", timeout);
+        let order = Order::given(&self.endpoint);
+        let dialled = dial::dial(&self.endpoint, "renew", &order, timeout);
         let in_time = tokio::time::timeout(timeout, dialled).await;
         let late = |_| Error::timeout("dialling took too long");
         Ok(Self {
