@@ -19,6 +19,13 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# rustup puts cargo into a folder that only a new login shell has in its PATH.
+if ! have cargo && [ -x "${CARGO_HOME:-${HOME:-/root}/.cargo}/bin/cargo" ]; then
+    # shellcheck disable=SC2034  # scripts/deps tells it
+    cargo_was_missing=yes
+    PATH=$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
+fi
+
 # root? or sudo that asks no questions (or may ask: somebody is at the terminal)?
 can_be_root() {
     [ "$(id -u)" -eq 0 ] && return 0

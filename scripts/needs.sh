@@ -1,0 +1,142 @@
+# shellcheck shell=bash
+# What this project needs of a machine, and whether it is there. Sourced by scripts/deps; scripts/test-deps proves each check.
+#
+# PHP and PHP_CONFIG name another PHP than the one in PATH. AMQP1_NEEDS_ROOT stands before
+# each path that is looked at (tests).
+
+php=${PHP:-php}
+php_config=${PHP_CONFIG:-php-config}
+root=${AMQP1_NEEDS_ROOT:-}
+
+# need | Debian's package | why
+needs_of() {
+    case $1 in
+    build) cat <<'NEEDS' ;;
+cc|gcc|C compiler and linker: Rust links with it, and the TLS library has C parts
+libc|libc6-dev|the C library's headers
+make|make|runs the Makefile
+php|php-cli|the PHP that the extension is for
+php_dev|php-dev|PHP's headers and php-config
+libclang|libclang-dev|reads PHP's headers for the Rust bindings
+NEEDS
+    lint) cat <<'NEEDS' ;;
+shellcheck|shellcheck|checks these scripts
+NEEDS
+    rust) cat <<'NEEDS' ;;
+cc|gcc|C compiler and linker: Rust links with it, and the TLS library has C parts
+libc|libc6-dev|the C library's headers
+openssl|openssl|makes the certificates of the TLS tests
+NEEDS
+    php) cat <<'NEEDS' ;;
+phpunit|phpunit|runs the PHP tests
+php_mbstring|php-mbstring|PHPUnit needs it
+php_xml|php-xml|PHPUnit needs it
+php_amqp|php-amqp|the AMQP 0-9-1 peer in interoperability tests
+php_amqplib|php-amqplib|the peer of the babelqueue format, in PHP alone
+php_fpm|php-fpm|serves requests in the tests of connections that outlive them
+openssl|openssl|makes the certificates of the TLS tests, and is their peer
+NEEDS
+    sdks) cat <<'NEEDS' ;;
+openssl|openssl|makes the certificates for TLS
+python_venv|python3-venv|holds the Service Bus SDK for Python
+node|nodejs|runs the Service Bus SDK for JavaScript
+npm|npm|installs it
+NEEDS
+    test)
+        needs_of lint
+        needs_of php
+        needs_of sdks
+        ;;
+    rabbitmq) cat <<'NEEDS' ;;
+mmdebstrap|mmdebstrap|unpacks RabbitMQ and Erlang into a folder
+unshare|util-linux|keeps the brokers apart from the system
+openssl|openssl|makes the brokers' certificates
+keyring|debian-archive-keyring|checks the packages' signatures
+NEEDS
+    fuzz) cat <<'NEEDS' ;;
+cc|gcc|C compiler and linker
+libc|libc6-dev|the C library's headers
+cxx|g++|builds libFuzzer
+NEEDS
+    valgrind) cat <<'NEEDS' ;;
+valgrind|valgrind|runs PHP under memcheck
+phpunit|phpunit|runs the PHP tests
+php_mbstring|php-mbstring|PHPUnit needs it
+php_xml|php-xml|PHPUnit needs it
+NEEDS
+    *) die "unknown group: $1 (build, lint, rust, php, sdks, test, rabbitmq, fuzz, valgrind)" ;;
+    esac
+}
+
+# One check for each need: true when it is met.
+has_cc() { have cc && have ld; }
+has_cxx() { have c++; }
+has_libc() { echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1; }
+has_make() { have make; }
+has_php() { have "$php"; }
+has_php_dev() { have "$php_config" && [ -e "$root$("$php_config" --include-dir)/main/php.h" ]; }
+has_libclang() {
+    local found
+    [ -n "${LIBCLANG_PATH:-}" ] && return 0
+    # libclang.so itself, and the headers of the compiler's own (stddef.h and such) that belong to it
+    for found in "$root"/usr/lib/llvm-*/lib/libclang*.so* "$root"/usr/lib/*-linux-*/libclang*.so* "$root"/usr/lib*/libclang.so* "$root"/usr/local/lib/libclang.so*; do
+        # …/libclang-cpp.so is another library
+        case ${found##*/} in
+        libclang-cpp*) continue ;;
+        esac
+        if [ -e "$found" ]; then
+            compgen -G "$root/usr/lib*/llvm-*/lib/clang/*/include/stddef.h" >/dev/null ||
+                compgen -G "$root/usr/lib*/clang/*/include/stddef.h" >/dev/null ||
+                compgen -G "$root/usr/local/lib/clang/*/include/stddef.h" >/dev/null
+            return
+        fi
+    done
+    return 1
+}
+has_phpunit() { have phpunit; }
+php_has() {
+    has_php || return 1
+    [ -n "${php_modules:-}" ] || php_modules=$("$php" -m 2>/dev/null)
+    grep -qix "$1" <<<"$php_modules"
+}
+has_php_amqp() { php_has amqp; }
+has_php_mbstring() { php_has mbstring; }
+has_php_xml() { php_has dom && php_has xml && php_has xmlwriter; }
+has_php_amqplib() {
+    # shellcheck disable=SC2016  # PHP's variables
+    has_php && "$php" -r 'exit(stream_resolve_include_path("PhpAmqpLib/autoload.php") !== false ? 0 : 1);' >/dev/null 2>&1
+}
+has_php_fpm() { php_fpm >/dev/null; }
+has_shellcheck() { have shellcheck; }
+has_valgrind() { have valgrind; }
+has_mmdebstrap() { have mmdebstrap; }
+has_openssl() { have openssl; }
+has_python_venv() { have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
+has_node() { have node && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; }
+has_npm() { have npm; }
+has_unshare() { have unshare && have flock && have setsid; }
+has_keyring() {
+    [ -e "$root/usr/share/keyrings/debian-archive-keyring.gpg" ] || compgen -G "$root/etc/apt/trusted.gpg.d/debian-archive-*" >/dev/null
+}
+
+# Prints the php-fpm that belongs to this PHP: in its own folders, and of its very version. Another PHP's would refuse the
+# extension, or worse, load it.
+php_fpm() {
+    local version folder release name
+    has_php || return 1
+    read -r version release folder < <("$php" -n -r 'echo PHP_VERSION, " ", PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION, " ", PHP_BINDIR, "\n";')
+    for name in "$root${folder%/bin}/sbin/php-fpm$release" "$root${folder%/bin}/sbin/php-fpm" "$root$folder/php-fpm$release" "$root$folder/php-fpm"; do
+        if [ -x "$name" ] && "$name" -n -v 2>/dev/null | grep -q "^PHP ${version//./\\.} "; then
+            printf '%s\n' "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+# Is this PHP a package of the system's, so that apt-get's modules are for it?
+is_system_php() {
+    local path
+    path=$(readlink -f "$(command -v "$php")") || return 1
+    have dpkg-query && dpkg-query -S "$path" >/dev/null 2>&1
+}
