@@ -9,7 +9,7 @@ PHP_ARG_ENABLE([amqp1],
 if test "$PHP_AMQP1" != "no"; then
   AC_PATH_PROG([CARGO], [cargo], [no], [$PATH$PATH_SEPARATOR$HOME/.cargo/bin])
   if test "$CARGO" = "no"; then
-    AC_MSG_ERROR([cargo is missing: get Rust 1.85 or newer from https://rustup.rs])
+    AC_MSG_ERROR([cargo is missing: get Rust 1.88 or newer, from https://rustup.rs or as Debian's cargo-web])
   fi
   if test "$PHP_ZTS" = "yes" || test "$enable_zts" = "yes"; then
     AC_MSG_ERROR([thread-safe PHP (ZTS) is not supported for now])
@@ -19,7 +19,8 @@ if test "$PHP_AMQP1" != "no"; then
   AC_PATH_PROG([AMQP1_PHP_CONFIG], [$PHP_CONFIG], [$PHP_CONFIG])
 
   AMQP1_SOURCE=`cd "$srcdir/.." && pwd`
-  PHP_SUBST([CARGO])
+  AMQP1_CARGO_FOLDER=`dirname "$CARGO"`
+  PHP_SUBST([AMQP1_CARGO_FOLDER])
   PHP_SUBST([AMQP1_SOURCE])
   PHP_SUBST([AMQP1_PHP_CONFIG])
   PHP_MODULES="$PHP_MODULES \$(phplibdir)/amqp1.so"

@@ -46,6 +46,16 @@ broker_program() {
     printf '%s\n' "${CARGO_TARGET_DIR:-$top/target}/release/amqp1-broker"
 }
 
+# Does PHP load this library? Prints what it says when not. Its own configuration is left out: amqp1 may be installed.
+loads() { # LIBRARY [PHP]
+    local said
+    # shellcheck disable=SC2016  # PHP's variable
+    said=$("${2:-${PHP:-php}}" -n -d display_errors=stderr -d display_startup_errors=1 -d "extension=$1" \
+        -r 'exit(extension_loaded("amqp1") ? 0 : 3);' 2>&1) && return
+    printf '%s\n' "${said:-it ends with status $? and says nothing}"
+    return 1
+}
+
 # Whole seconds since $1, itself from $SECONDS, as "2 min 05 s".
 took() {
     local seconds=$((SECONDS - $1))
