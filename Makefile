@@ -1,8 +1,9 @@
 # amqp1: `make` alone lists what there is.
 
-CARGO ?= cargo
+# rustup's folder is in the PATH of new login shells only.
+CARGO ?= $(or $(shell command -v cargo 2>/dev/null),$(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/bin/cargo),cargo)
 .DEFAULT_GOAL := help
-.PHONY: help deps build install uninstall demo test test-rust test-php test-sdks live lint fmt fuzz valgrind bench soak \
+.PHONY: help deps build install uninstall demo test fresh test-rust test-php test-sdks live lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 
 help: ## This list
@@ -13,7 +14,7 @@ deps: ## Install what is missing: compiler, PHP headers, test tools, mmdebstrap 
 
 build: ## Build the extension (target/release/libamqp1.so) and the small broker (amqp1-broker)
 	@scripts/deps build
-	$(CARGO) build --release -p amqp1 -p amqp1-broker
+	@scripts/build
 
 install: ## Install the built extension into PHP and enable it (run make build first; needs root)
 	@scripts/install
@@ -30,7 +31,7 @@ test: ## Everything that is checked: build, lint, Rust tests, PHP tests on Rabbi
 test-rust: ## Only the Rust tests
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') rust
 
-test-php: ## Only the PHP tests; FILTER=NameOfTest for some of them
+test-php: ## Only the PHP tests; FILTER=NameOfTest for some of them (AMQP1_TEST_LANES=1: one after the other)
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') php
 
 test-sdks: ## Only Microsoft's Service Bus SDKs against the own broker; FILTER=case for some of their cases
@@ -39,13 +40,18 @@ test-sdks: ## Only Microsoft's Service Bus SDKs against the own broker; FILTER=c
 live: ## A real Service Bus namespace beside the own broker's dialect; only with AMQP1_LIVE_SERVICEBUS (scripts/live)
 	@scripts/live
 
-lint: ## Formatting, clippy, shellcheck
+lint: ## Formatting, clippy, shellcheck, the promised Rust
 	@scripts/test lint
 
+fresh: ## The README's commands on a bare Debian 12 and 13, made for it; SUITE=trixie for one of them (root, mmdebstrap)
+	@scripts/fresh $(SUITE)
+
 fmt: ## Format the Rust code
+	@scripts/deps lint
 	$(CARGO) fmt --all
 
 soak: build ## Long runs: RabbitMQ killed under load, a million jobs, an idle worker; PARTS='publish consume' for some
+	@scripts/deps rabbitmq
 	@scripts/soak $(PARTS)
 
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (600); TARGET=dsn for one of them
@@ -55,9 +61,11 @@ valgrind: build ## The PHP tests' core part under valgrind's memcheck; FILTER=Na
 	@scripts/valgrind $(if $(FILTER),'$(FILTER)')
 
 bench: build ## Measure against php-amqp (see bench/)
+	@scripts/deps php rabbitmq
 	@bench/run
 
 brokers-up: ## Start RabbitMQ 3.10, 4.0 and 4.3 for tests (scripts/brokers help: one of them, stop, kill, rabbitmqctl)
+	@scripts/deps rabbitmq
 	@scripts/brokers up
 
 brokers-down: ## Stop them and forget their queues
@@ -67,7 +75,7 @@ brokers-status: ## What runs, and where
 	@scripts/brokers status
 
 clean: ## Delete what was built; the unpacked RabbitMQ stays
-	$(CARGO) clean
+	rm -rf "$(or $(CARGO_TARGET_DIR),target)"
 	rm -rf build/php build/php-* build/test
 
 distclean: clean ## Delete the test brokers too

@@ -8,8 +8,14 @@ use Amqp1\Exception\TaskLostException;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Ctl;
 use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\Attributes\Group;
 
-/** RabbitMQ crashes (kill -9) and comes back: what was confirmed is there, and nobody has to do anything. */
+/**
+ * RabbitMQ crashes (kill -9) and comes back: what was confirmed is there, and nobody has to do anything.
+ *
+ * @group alone
+ */
+#[Group('alone')]
 final class BrokerRestartTest extends ContractTestCase
 {
     /**

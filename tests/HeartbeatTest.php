@@ -7,8 +7,14 @@ namespace Amqp1\Tests;
 use Amqp1\Tests\Support\Brokers;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Ctl;
+use PHPUnit\Framework\Attributes\Group;
 
-/** A job longer than the broker's idle time-out (4 s at the test brokers) loses neither connection nor job. */
+/**
+ * A job longer than the broker's idle time-out (4 s at the test brokers) loses neither connection nor job.
+ *
+ * @group alone
+ */
+#[Group('alone')]
 final class HeartbeatTest extends ContractTestCase
 {
     public function testConnectionsOutliveALongBusyJob(): void

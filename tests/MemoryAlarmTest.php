@@ -9,8 +9,14 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Ctl;
 use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\Attributes\Group;
 
-/** RabbitMQ is out of memory and takes nothing: publishers are told in time, consumers go on. */
+/**
+ * RabbitMQ is out of memory and takes nothing: publishers are told in time, consumers go on.
+ *
+ * @group alone
+ */
+#[Group('alone')]
 final class MemoryAlarmTest extends ContractTestCase
 {
     /** @dataProvider newestRabbitMq */

@@ -11,8 +11,14 @@ use Amqp1\Tests\Support\Ctl;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Sockets;
 use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\Attributes\Group;
 
-/** A connection that is lost is made again; what was in hand with it is said to be lost. */
+/**
+ * A connection that is lost is made again; what was in hand with it is said to be lost.
+ *
+ * @group alone
+ */
+#[Group('alone')]
 final class ReconnectTest extends ContractTestCase
 {
     /** @dataProvider rabbitMq */

@@ -19,6 +19,15 @@ final class SecretsTest extends TestCase
 
     private const QUICK = ['timeout' => 0.6, 'redial_timeout' => 0.3];
 
+    /** @var list<string> what a case made */
+    private static array $files = [];
+
+    protected function tearDown(): void
+    {
+        array_map('unlink', self::$files);
+        self::$files = [];
+    }
+
     /** Forms of the secret, and its parts: a DSN that is cut at the wrong character must not show one either. */
     private static function forms(): array
     {
@@ -119,7 +128,7 @@ final class SecretsTest extends TestCase
             'JSON that is wrong' => self::configuration('{"amqp1": {"addr": ' . self::dsn('localhost') . '}}'),
             'a pipeline that is not there' => ['Config', static fn () => ['pipeline', '', ['amqp1' => ['addr' => self::dsn('localhost')]]]],
             'a damaged key' => $inTls(static function () {
-                $damaged = sys_get_temp_dir() . '/amqp1-damaged.key';
+                $damaged = self::$files[] = tempnam(sys_get_temp_dir(), 'amqp1-damaged-');
                 file_put_contents($damaged, "-----BEGIN PRIVATE KEY-----\n" . implode("\n", self::keyLines('client.key')) . '!');
 
                 return ['cert' => Certificates::path('client.pem'), 'key' => $damaged];

@@ -55,7 +55,7 @@ final class SignalHandlerTest extends ContractTestCase
     {
         $sets = [];
         foreach (['stop', 'close'] as $end) {
-            foreach (array_diff_key(self::networked(), self::rabbitMq3()) as $name => [$broker]) {
+            foreach (self::fullyFeatured() as $name => [$broker]) {
                 $sets["$end on $name"] = [$broker, $end];
             }
         }
