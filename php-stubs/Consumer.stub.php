@@ -103,12 +103,20 @@ final class Consumer implements \IteratorAggregate
     /**
      * The next job.
      *
+     * With a timeout of 0 it takes what is there: unless a job has arrived already, it asks
+     * the broker, for all queues at once, and gives null when that has said that it has none.
+     * That costs one round trip (RabbitMQ 3 cannot be asked: up to 50 ms of silence, half a
+     * second after attaching). A broker that does not answer within the queue's option
+     * "timeout", 5 seconds at most, is a TimeoutException, not an empty queue.
+     *
      * @param int|float|null $timeout Seconds; 0 takes what is there. null: the consumer's
      *     option "timeout", or for ever.
      *
      * @return Task|null null when the timeout passed, or after stop()
      *
      * @throws Exception\ConfigException a negative timeout
+     * @throws Exception\TimeoutException the broker did not answer an attach in time, or, with
+     *     a timeout of 0, whether there is a job
      * @throws Exception\ConnectionException the connection was lost and could not be restored in time, or was lost
      *     again and again: with the broker's reason
      * @throws Exception\AuthenticationException
@@ -121,7 +129,8 @@ final class Consumer implements \IteratorAggregate
     }
 
     /**
-     * Up to so many jobs: waits for the first, takes what is there of the others.
+     * Up to so many jobs: waits for the first, takes what has arrived of the others. With a
+     * timeout of 0 it takes all that is there, as waitTask() does, as far as the prefetch goes.
      *
      * @param int<1, max> $max
      * @param int|float|null $timeout As for waitTask().
@@ -129,6 +138,7 @@ final class Consumer implements \IteratorAggregate
      * @return list<Task> empty when the timeout passed, or after stop()
      *
      * @throws Exception\ConfigException a maximum below 1, a negative timeout
+     * @throws Exception\TimeoutException As for waitTask().
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
      * @throws Exception\QueueNotFoundException

@@ -1,5 +1,7 @@
 //! Taking jobs from one or more queues.
 
+mod poll;
+
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -50,6 +52,8 @@ enum Found {
     /// Dead-lettered, and consuming goes on.
     Poison(Box<Poison>),
     Stopped,
+    /// Each queue has said that it has no job.
+    Nothing,
     /// A pipeline was resumed that was not attached while it was paused.
     Resumed,
     /// A link was lost: it is attached again.
@@ -111,20 +115,31 @@ impl Consumer {
 
     /// The next job; `None` when `wait` ended, and after [`Consumer::stop`].
     ///
+    /// A wait of zero takes what is there: `None` when the broker has said that it has
+    /// nothing. That is one round trip, unless something has arrived already.
+    ///
     /// Connecting and attaching are bounded by the queue's own timeout, and do
     /// not use up `wait`.
     ///
     /// # Errors
-    /// Connection, Authentication, QueueNotFound, Timeout (of an attach), Interrupted.
+    /// Connection, Authentication, QueueNotFound, Timeout (of an attach, or of the answer
+    /// that a wait of zero is for), Interrupted.
     pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
-        let next = self.wait_for_next(wait);
+        let polls = wait.left().is_zero();
+        if self.has_errands {
+            self.sources.iter().for_each(|source| source.begin(polls));
+        }
+        let next = match polls {
+            true => self.wait_for_next(&self.poll_wait(wait), polls),
+            false => self.wait_for_next(wait, polls),
+        };
         if !matches!(next, Ok(Some(_))) {
             self.sources.iter().for_each(Source::stop_asking);
         }
         next
     }
 
-    fn wait_for_next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
+    fn wait_for_next(&self, wait: &Wait<'_>, polls: bool) -> Result<Option<Rc<Delivery>>> {
         let mut wait = *wait;
         let mut is_first = true;
         // In this call: why, and that it was before.
@@ -161,8 +176,8 @@ impl Consumer {
                         Ok(_) => {}
                         // As when it is lost at the end of a call: the next one goes on.
                         Err(error) if goes_on(&error, &wait) => match lost {
-                            Some((_, false)) => return Ok(None),
-                            Some((why, true)) => return Err(why),
+                            Some((_, false)) if !polls => return Ok(None),
+                            Some((why, _)) => return Err(why),
                             None => return Err(error),
                         },
                         Err(error) => return Err(error),
@@ -171,16 +186,21 @@ impl Consumer {
                 }
                 is_first = false;
             }
-            let found = look_until.until(&self.signal(), || match is_closed() {
-                true => Ok(Some(Found::Stopped)),
-                false => self.look(),
-            })?;
+            let found = match polls {
+                true => self.poll(&look_until, is_closed)?,
+                false => look_until.until(&self.signal(), || match is_closed() {
+                    true => Ok(Some(Found::Stopped)),
+                    false => self.look(),
+                })?,
+            };
             match found {
                 None if !wait.left().is_zero() => {}
                 Some(Found::Resumed) if !wait.left().is_zero() => {}
                 // Looked at above, which ends the wait.
                 Some(Found::Stopped) => {}
-                None | Some(Found::Resumed) => return Ok(None),
+                Some(Found::Nothing) if self.changes_session() => {}
+                None if polls => return Err(self.silent(&wait)),
+                None | Some(Found::Nothing | Found::Resumed) => return Ok(None),
                 Some(Found::Delivery(delivery)) => return Ok(Some(delivery)),
                 Some(Found::Poison(poison)) => {
                     poison.bury(&wait)?;
@@ -196,6 +216,8 @@ impl Consumer {
                     let (again, ended) = (lost.is_some(), wait.left().is_zero());
                     match again {
                         true if ended || lasts(&error) => return Err(error),
+                        // Not known to be empty.
+                        false if ended && polls => return Err(error),
                         false if ended => return Ok(None),
                         _ => lost = Some((error, again)),
                     }
@@ -205,7 +227,8 @@ impl Consumer {
         }
     }
 
-    /// Up to `max` jobs: waits for the first, and takes what is there of the others.
+    /// Up to `max` jobs: waits for the first, and takes what has arrived of the others;
+    /// with a wait of zero what is there, as the broker says.
     ///
     /// # Errors
     /// As [`Consumer::next`], when there is not even one.
@@ -214,8 +237,13 @@ impl Consumer {
         if max == 0 {
             return Ok(deliveries);
         }
+        let polls = wait.left().is_zero();
         deliveries.extend(self.next(wait)?);
         if deliveries.is_empty() {
+            return Ok(deliveries);
+        }
+        if polls {
+            self.poll_more(&mut deliveries, max, wait)?;
             return Ok(deliveries);
         }
         while deliveries.len() < max {
@@ -245,7 +273,7 @@ impl Consumer {
         for source in &self.sources {
             let rests = source.rests_until().is_some_and(|at| at > Instant::now());
             let endpoint = &source.definition.endpoint;
-            let waits = (others && rests) || source.session_rests_until().is_some();
+            let waits = (others && rests) || source.leaves_sessions_alone();
             let served = source.is_attached() || source.is_paused();
             if served || waits || unreachable.contains(&endpoint) {
                 continue;

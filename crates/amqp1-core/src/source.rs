@@ -37,6 +37,8 @@ pub(crate) struct Source {
     held: AtomicBool,
     /// What the link was told of being paused.
     told: AtomicBool,
+    /// The link was asked whether there is more, in the question under way.
+    asked: AtomicBool,
     /// How long its links last.
     lives: Mutex<Option<Lives>>,
     /// After failed attaches: how long it is left alone, and until when.
@@ -127,6 +129,7 @@ impl Source {
             attached: Mutex::new(None),
             held: AtomicBool::new(false),
             told: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             lives: Mutex::new(None),
             rest: Mutex::new(None),
             definition,
@@ -356,6 +359,27 @@ impl Source {
                 })
             }
         }
+    }
+
+    /// The question whether there is more has not been asked yet.
+    pub fn begin_question(&self) {
+        self.asked.store(false, Ordering::Relaxed);
+    }
+
+    /// What there was when it was asked has come, or nothing can come. Asks, the first time;
+    /// a session on Service Bus may have come since the others were asked.
+    pub fn is_answered(&self) -> bool {
+        if self.is_paused() {
+            return true;
+        }
+        let Some(attached) = self.attached() else {
+            return !self.is_attached();
+        };
+        // A link that is over answers nothing: the next look tells.
+        if !self.asked.swap(true, Ordering::Relaxed) && attached.ask().is_err() {
+            return true;
+        }
+        attached.is_answered()
     }
 
     /// Asks for nothing more and gives back what is buffered; or asks again, unless

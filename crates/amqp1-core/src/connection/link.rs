@@ -402,6 +402,23 @@ impl ReceiverLink {
         Ok(())
     }
 
+    /// Asks the broker whether it has more than what has come.
+    pub fn ask(&self) -> Result<()> {
+        let mut state = self.connection.lock();
+        let Some((session, out)) = state.session_and_out(self.key) else {
+            return Err(state.gone(self.key));
+        };
+        session.ask(out).map_err(internal)?;
+        self.connection.kick(state);
+        Ok(())
+    }
+
+    /// What the broker had when it was last asked has come; a link that is over has none.
+    pub fn is_answered(&self) -> bool {
+        self.with(|receiver| Ok(receiver.is_answered()))
+            .unwrap_or(true)
+    }
+
     /// Asks for up to `count` deliveries; with `drain` the broker says when it has
     /// no more for that. Only for a link attached with a prefetch of zero.
     pub fn demand(&self, count: u32, drain: bool) -> Result<()> {

@@ -1,9 +1,13 @@
 //! The receiving end of a link: credit, reassembly, the buffer, settlement.
 
+mod drain;
+
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use self::drain::Drain;
 use super::sender::{outcome, Phase};
 use super::tracker::{Outcome, Tracked};
 use crate::error::Error;
@@ -55,6 +59,10 @@ pub(crate) struct Receiver {
     on_demand: bool,
     /// The broker has nothing more for the credit it was granted on demand.
     drained: bool,
+    /// Whether a standing receiver has asked if there is more.
+    drain: Drain,
+    /// Until when a broker that does not drain may take to send what it has.
+    expected: Option<Instant>,
     credit: u32,
     /// Credit taken back: deliveries that were already on their way use it.
     revoked: u32,
@@ -96,6 +104,8 @@ impl Receiver {
             whole_windows: false,
             on_demand: false,
             drained: false,
+            drain: Drain::None,
+            expected: None,
             credit: 0,
             revoked: 0,
             delivery_count: 0,
@@ -143,20 +153,6 @@ impl Receiver {
     /// The broker has answered a drain: what it had has come.
     pub fn is_drained(&self) -> bool {
         self.drained
-    }
-
-    /// The broker's `flow` on this link: after a drain it has advanced its
-    /// delivery-count over the credit that is left (2.6.7).
-    pub fn on_flow(&mut self, delivery_count: Option<u32>, credit: u32) {
-        let end = self.delivery_count.wrapping_add(self.credit);
-        // The answer to an earlier drain may come after credit was granted again.
-        if !self.on_demand || credit > 0 || delivery_count != Some(end) {
-            return;
-        }
-        self.delivery_count = end;
-        self.credit = 0;
-        self.drained = true;
-        self.signal.raise();
     }
 
     /// The broker's initial delivery-count.
@@ -219,11 +215,13 @@ impl Receiver {
         }
         self.credit = self.credit.saturating_sub(1);
         self.delivery_count = self.delivery_count.wrapping_add(1);
+        self.end_drain_without_credit();
     }
 
     fn deliver(&mut self, delivery_id: u32, settled: bool, tag: Bytes, payload: Bytes) {
         self.spend_credit();
         self.held += 1;
+        self.expect_after_delivery();
         // What comes after the link's end is nobody's: its lock is not to be renewed.
         let is_wanted = !settled && !matches!(self.phase, Phase::Detached(_));
         if let Some(locks) = self.locks.as_ref().filter(|_| is_wanted) {
@@ -315,7 +313,8 @@ impl Receiver {
         if self.phase != Phase::Attached || self.prefetch == 0 || self.on_demand {
             return None;
         }
-        if self.whole_windows && self.credit > 0 {
+        // A drain's answer says how much of this credit was used.
+        if self.drain != Drain::None || (self.whole_windows && self.credit > 0) {
             return None;
         }
         let free = self.prefetch.saturating_sub(self.held);
@@ -326,6 +325,7 @@ impl Receiver {
             // the credit that was taken back is part of the new one.
             self.revoked = self.revoked.saturating_sub(free - self.credit);
             self.credit = free;
+            self.expect_after_grant();
             free
         })
     }
@@ -336,6 +336,8 @@ impl Receiver {
         self.prefetch = prefetch;
         if prefetch == 0 {
             self.revoked += std::mem::take(&mut self.credit);
+            self.drain = Drain::None;
+            self.expected = None;
         }
         changed
     }

@@ -144,3 +144,95 @@ fn an_unconfirmed_settlement_is_lost_with_its_link() {
     tracker.take(&mut outcomes, 0);
     assert_eq!(outcomes, [(0, Outcome::Lost(Error::connection("gone")))]);
 }
+
+fn deliver(receiver: &mut Receiver, id: u32) {
+    receiver
+        .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
+        .unwrap();
+}
+
+#[test]
+fn a_drained_receiver_is_answered_and_gets_its_credit_again() {
+    let mut receiver = receiver(4);
+    receiver.wanted_credit();
+    assert!(receiver.is_answered());
+    assert_eq!(receiver.ask(), Some(4));
+    deliver(&mut receiver, 0);
+    assert!(!receiver.is_answered());
+    // Settled meanwhile: credit for it waits for the answer, which tells how much was used.
+    let id = receiver.take().unwrap().delivery_id;
+    receiver.accept(id);
+    assert_eq!(receiver.wanted_credit(), None);
+    assert_eq!(receiver.on_drained(Some(4), 0), None);
+    assert!(receiver.is_answered());
+    assert_eq!((receiver.delivery_count(), receiver.credit()), (4, 0));
+    assert_eq!(receiver.wanted_credit(), Some(4));
+}
+
+#[test]
+fn a_second_question_is_not_answered_by_the_first_answer() {
+    let mut receiver = receiver(4);
+    assert_eq!(receiver.ask(), Some(4));
+    assert_eq!(receiver.ask(), None);
+    assert_eq!(receiver.on_drained(Some(4), 0), Some(4));
+    assert!(!receiver.is_answered());
+    assert_eq!(receiver.on_drained(Some(8), 0), None);
+    assert!(receiver.is_answered());
+}
+
+#[test]
+fn a_question_ends_with_the_credit_and_its_late_answer_harms_nothing() {
+    let mut receiver = receiver(2);
+    assert_eq!(receiver.ask(), Some(2));
+    for id in 0..2 {
+        deliver(&mut receiver, id);
+    }
+    assert!(receiver.is_answered());
+    // All of the prefetch is in hand.
+    assert_eq!(receiver.ask(), None);
+    assert!(receiver.is_answered());
+    for _ in 0..2 {
+        let id = receiver.take().unwrap().delivery_id;
+        receiver.accept(id);
+    }
+    assert_eq!(receiver.wanted_credit(), Some(2));
+    assert_eq!(receiver.on_drained(Some(2), 0), None);
+    assert_eq!((receiver.delivery_count(), receiver.credit()), (2, 2));
+}
+
+#[test]
+fn a_pause_that_crosses_the_answer_loses_no_credit() {
+    let mut receiver = receiver(4);
+    assert_eq!(receiver.ask(), Some(4));
+    receiver.set_prefetch(0);
+    receiver.set_prefetch(4);
+    assert_eq!(receiver.wanted_credit(), Some(4));
+    // The broker had drained first: of the new credit nothing is left for it.
+    receiver.on_drained(Some(4), 0);
+    assert_eq!((receiver.delivery_count(), receiver.credit()), (4, 0));
+    assert_eq!(receiver.wanted_credit(), Some(4));
+}
+
+#[test]
+fn an_answer_that_skips_more_than_was_granted_is_ignored() {
+    let mut receiver = receiver(4);
+    assert_eq!(receiver.ask(), Some(4));
+    assert_eq!(receiver.on_drained(Some(5), 0), None);
+    assert_eq!(receiver.on_drained(Some(u32::MAX), 0), None);
+    assert_eq!(receiver.on_drained(None, 0), None);
+    assert_eq!(receiver.on_drained(Some(4), 1), None);
+    assert!(!receiver.is_answered());
+    assert_eq!((receiver.delivery_count(), receiver.credit()), (0, 4));
+}
+
+#[test]
+fn a_broker_that_does_not_drain_tells_by_its_grant_whether_to_wait() {
+    let mut receiver = receiver(4).in_windows(true);
+    assert_eq!(receiver.wanted_credit(), Some(4));
+    assert!(!receiver.is_answered(), "what it has comes after the grant");
+    receiver.on_available(Some(0));
+    assert!(receiver.is_answered());
+    receiver.on_available(Some(1));
+    assert!(!receiver.is_answered());
+    assert_eq!(receiver.ask(), None, "no drain");
+}

@@ -190,14 +190,26 @@ impl Session {
                 }
             }
         }
+        let mut drain_again = None;
         if let Some(receiver) = &mut self.receiver {
-            if handle.is_some() && handle == receiver.remote_handle && flow.drain {
-                receiver.on_flow(flow.delivery_count, flow.link_credit.unwrap_or(0));
+            if handle.is_some() && handle == receiver.remote_handle {
+                if flow.drain {
+                    let credit = flow.link_credit.unwrap_or(0);
+                    drain_again = receiver.on_drained(flow.delivery_count, credit);
+                } else {
+                    receiver.on_available(flow.available);
+                }
             }
         }
         // After our `end` nothing may be sent on the channel (2.5.5), asked for or not.
         if self.ending {
             return Ok(());
+        }
+        match drain_again {
+            Some(credit) => self.send_credit(credit, true, out)?,
+            // That which a drain has used up.
+            None if flow.drain => self.grant_credit(out)?,
+            None => {}
         }
         self.pump(out);
         if let Some(delivery_count) = drained {
@@ -337,6 +349,18 @@ impl Session {
         flow.link_credit = Some(credit);
         flow.drain = drain;
         frames::encode_performative(out, self.channel, &flow)
+    }
+
+    /// Asks whether there is more for the receiver.
+    pub fn ask(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let Some(receiver) = &mut self.receiver else {
+            return Ok(());
+        };
+        receiver.flush(out, self.channel);
+        match receiver.ask() {
+            Some(credit) => self.send_credit(credit, true, out),
+            None => self.grant_credit(out),
+        }
     }
 
     /// Tells the broker what was accepted, and grants credit for it.

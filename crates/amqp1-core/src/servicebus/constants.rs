@@ -61,6 +61,9 @@ pub(crate) const TIMEOUT_PROPERTY: &str = "com.microsoft:timeout";
 /// How long the service may look for a free session.
 pub(crate) const SESSION_WAIT: Duration = Duration::from_secs(60);
 
+/// The same for a call that does not wait.
+pub(crate) const SESSION_POLL: Duration = Duration::from_millis(250);
+
 /// A session without a job for so long is let go for the next free one.
 pub(crate) const SESSION_IDLE: Duration = Duration::from_secs(1);
 

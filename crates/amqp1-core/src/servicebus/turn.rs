@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::constants::{SESSION_IDLE, SESSION_TAKEN, TIMED_OUT};
+use super::constants::{SESSION_IDLE, SESSION_POLL, SESSION_TAKEN, SESSION_WAIT, TIMED_OUT};
 use crate::error::{Error, ErrorKind};
 use crate::options::SessionOption;
 use crate::source::Attached;
@@ -29,6 +29,10 @@ struct State {
     last_job: Instant,
     /// The session is another's: not asked for until then.
     rests_until: Option<Instant>,
+    /// Whoever asks does not wait.
+    polls: bool,
+    /// Asked by somebody who does not wait, the service had no session with jobs.
+    has_none: bool,
     /// Another token was put since the last session, as the service had found it over.
     renewed: bool,
 }
@@ -48,6 +52,8 @@ impl Turn {
                 asked: None,
                 last_job: Instant::now(),
                 rests_until: None,
+                polls: false,
+                has_none: false,
                 renewed: false,
             }),
         }
@@ -59,6 +65,31 @@ impl Turn {
             SessionOption::Next => None,
             SessionOption::Id(id) => Some(id.clone()),
         }
+    }
+
+    /// A call begins that takes what is there, or one that waits.
+    pub fn begin(&self, polls: bool) {
+        let mut state = self.state.lock();
+        state.polls = polls;
+        state.has_none = false;
+    }
+
+    /// The service was asked in this call that does not wait, and had no session with jobs.
+    pub fn has_none(&self) -> bool {
+        self.state.lock().has_none
+    }
+
+    /// How long the service may look for a free session.
+    pub fn patience(&self) -> Duration {
+        match self.state.lock().polls {
+            true => SESSION_POLL,
+            false => SESSION_WAIT,
+        }
+    }
+
+    /// The session that it has turned out to be empty: worth asking for the next.
+    pub fn may_change(&self, held: u32) -> bool {
+        self.option == SessionOption::Next && held == 0
     }
 
     /// A session is asked for.
@@ -99,7 +130,10 @@ impl Turn {
                 state.asked = None;
                 let error = match error.condition() {
                     // No session has a job: asked again.
-                    Some(TIMED_OUT) => Error::connection(error.message()),
+                    Some(TIMED_OUT) => {
+                        state.has_none = state.polls;
+                        Error::connection(error.message())
+                    }
                     Some(SESSION_TAKEN) => {
                         state.rests_until = Some(Instant::now() + PAUSE);
                         Error::connection(error.message())

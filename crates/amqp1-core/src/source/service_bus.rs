@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::id;
 use crate::pool::Role;
 use crate::servicebus::client::Client;
-use crate::servicebus::constants::{NOT_ALLOWED, SESSION_WAIT, TIMEOUT_PROPERTY};
+use crate::servicebus::constants::{NOT_ALLOWED, TIMEOUT_PROPERTY};
 use crate::servicebus::locks::LinkLocks;
 use crate::servicebus::settle::ServiceBusSource;
 use crate::servicebus::turn::{Answer, Turn};
@@ -24,6 +24,32 @@ impl Source {
     /// Until when its session is not asked for, because another has it.
     pub fn session_rests_until(&self) -> Option<Instant> {
         self.turn.as_ref().and_then(Turn::rests_until)
+    }
+
+    /// Its session is not asked for now: another has it, or the service has just said that there
+    /// is none with jobs.
+    pub fn leaves_sessions_alone(&self) -> bool {
+        let has_none = self.turn.as_ref().is_some_and(Turn::has_none);
+        has_none || self.session_rests_until().is_some()
+    }
+
+    /// A call begins that takes what is there, or one that waits.
+    pub fn begin(&self, polls: bool) {
+        if let Some(turn) = &self.turn {
+            turn.begin(polls);
+        }
+    }
+
+    /// Lets a session go that has turned out to be empty, where the next may have jobs.
+    pub fn change_session(&self) -> bool {
+        let (Some(turn), Some(attached)) = (&self.turn, self.attached()) else {
+            return false;
+        };
+        let changes = turn.may_change(attached.held()) && !self.is_paused();
+        if changes {
+            self.close();
+        }
+        changes
     }
 
     /// When something has to be done about it although no delivery comes: a session without
@@ -119,8 +145,8 @@ impl Source {
         let longest = self.definition.options.max_lock_renewal;
         let locks = LinkLocks::new(&client.locks, address, &name, longest);
         let session = self.turn.as_ref().map(Turn::filter);
-        if session.is_some() {
-            let patience = SESSION_WAIT.as_millis() as u32;
+        if let Some(turn) = &self.turn {
+            let patience = turn.patience().as_millis() as u32;
             let patience = (TIMEOUT_PROPERTY.to_owned(), Value::from(patience));
             options.properties.push(patience);
         }
