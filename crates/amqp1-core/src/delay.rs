@@ -13,6 +13,8 @@
 //! for one day only, which is in its name, and lives for that day, its delay
 //! and another day: the last message left it a day before, clocks that
 //! disagree by hours and targets that were full for hours included.
+//!
+//! Which of them there are is in an index, see [`crate::topology::delay_queues`].
 
 use std::time::Duration;
 
@@ -25,6 +27,9 @@ const EVEN_STEP: u64 = 250;
 /// long it outlives its last message.
 const DAY: u64 = 86_400_000;
 
+/// The exchange that the index of all delay queues begins at.
+pub const INDEX: &str = "amqp1.delay.index";
+
 /// RabbitMQ keeps `x-expires` in 32 bits of milliseconds.
 pub const LONGEST: Duration = Duration::from_secs(47 * 86_400);
 
@@ -33,10 +38,46 @@ pub const LONGEST: Duration = Duration::from_secs(47 * 86_400);
 pub struct DelayQueue {
     /// Its name.
     pub name: String,
+    /// Which one of its target it is.
+    pub slot: Slot,
+}
+
+/// One delay queue of some target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
     /// `x-message-ttl`: the step, in milliseconds.
     pub ttl: u64,
+    /// The day on which it is published to, from 1970 on.
+    pub day: u64,
+}
+
+impl Slot {
     /// `x-expires`, in milliseconds.
-    pub expires: u64,
+    #[must_use]
+    pub fn expires(self) -> u64 {
+        self.ttl.saturating_add(2 * DAY)
+    }
+
+    /// Its queue can have a message inside now (Unix milliseconds).
+    #[must_use]
+    pub fn can_hold(self, now: u64) -> bool {
+        let (today, days) = (now / DAY, self.ttl.div_ceil(DAY));
+        // Tomorrow's: of a process whose clock is ahead.
+        self.day <= today + 1 && self.day.saturating_add(days) >= today
+    }
+
+    /// Its queue is gone now, whenever on its day it was made.
+    #[must_use]
+    pub fn is_gone(self, now: u64) -> bool {
+        let day_is_over = self.day.saturating_add(1).saturating_mul(DAY);
+        now > day_is_over.saturating_add(self.expires())
+    }
+
+    /// The name of its queue before `target`.
+    #[must_use]
+    pub fn name(self, target: &str) -> String {
+        shortened(format!("amqp1.delay.{}.{}.{target}", self.ttl, self.day))
+    }
 }
 
 /// The queue that a delay of a job for `target` takes now (Unix milliseconds).
@@ -44,20 +85,20 @@ pub struct DelayQueue {
 #[must_use]
 pub fn queue(delay: Duration, target: &str, now: u64) -> Option<DelayQueue> {
     let ttl = step(delay)?;
-    Some(DelayQueue {
-        name: name(ttl, now / DAY, target),
+    let slot = Slot {
         ttl,
-        expires: ttl + 2 * DAY,
+        day: now / DAY,
+    };
+    Some(DelayQueue {
+        name: slot.name(target),
+        slot,
     })
 }
 
-/// The names of all delay queues of `target` that can have a message inside now.
-pub fn names(target: &str, now: u64) -> impl Iterator<Item = String> + '_ {
-    let today = now / DAY;
-    steps().flat_map(move |step| {
-        let first = today.saturating_sub(step.div_ceil(DAY));
-        (first..=today).map(move |day| name(step, day, target))
-    })
+/// The exchange that stands for `target` in the index of delay queues.
+#[must_use]
+pub fn index(target: &str) -> String {
+    shortened(format!("{INDEX}.{target}"))
 }
 
 /// The step for a delay: never shorter, at most 4.5 % or 250 ms longer.
@@ -82,8 +123,7 @@ fn next(step: u64) -> u64 {
     step + step * 45 / 1000
 }
 
-fn name(milliseconds: u64, day: u64, target: &str) -> String {
-    let name = format!("amqp1.delay.{milliseconds}.{day}.{target}");
+fn shortened(name: String) -> String {
     // RabbitMQ's limit is 255 bytes; a long name keeps its beginning and a hash of the rest.
     if name.len() <= 255 {
         return name;
@@ -133,18 +173,26 @@ mod tests {
             let first = queue(delay, "q", 100 * DAY).unwrap();
             let last = queue(delay, "q", 101 * DAY - 1).unwrap();
             assert_eq!(first, last);
-            let last_message_leaves = 101 * DAY - 1 + last.ttl;
-            let queue_goes = 100 * DAY + first.expires;
+            let last_message_leaves = 101 * DAY - 1 + last.slot.ttl;
+            let queue_goes = 100 * DAY + first.slot.expires();
             assert!(queue_goes >= last_message_leaves + DAY);
             assert_ne!(queue(delay, "q", 101 * DAY).unwrap().name, first.name);
-            assert!(names("q", last_message_leaves - 1).any(|name| name == first.name));
+            assert!(first.slot.can_hold(100 * DAY) && first.slot.can_hold(last_message_leaves - 1));
+            assert!(!first.slot.is_gone(queue_goes));
+            assert!(first.slot.is_gone(queue_goes + DAY + 1));
+            assert!(!first.slot.can_hold(queue_goes + DAY));
         }
     }
 
     #[test]
     fn long_names_stay_apart_and_short_enough() {
-        let one = name(1, 1, &format!("{}ü1", "x".repeat(240)));
-        let two = name(1, 1, &format!("{}ü2", "x".repeat(240)));
-        assert!(one.len() <= 255 && two.len() <= 255 && one != two);
+        let slot = Slot { ttl: 1, day: 1 };
+        let names = |name: &dyn Fn(&str) -> String| {
+            let one = name(&format!("{}ü1", "x".repeat(240)));
+            let two = name(&format!("{}ü2", "x".repeat(240)));
+            assert!(one.len() <= 255 && two.len() <= 255 && one != two);
+        };
+        names(&|target| slot.name(target));
+        names(&index);
     }
 }

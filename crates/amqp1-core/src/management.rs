@@ -20,7 +20,7 @@ use crate::wire::write;
 const NODE: &str = "/management";
 
 /// Requests on their way at once: fewer than the credit for their answers.
-const GET_WINDOW: usize = 16;
+const WINDOW: usize = 16;
 
 /// A link pair to the management node.
 #[derive(Debug, Clone)]
@@ -30,6 +30,41 @@ pub(crate) struct Management {
     last_id: Arc<AtomicU64>,
     awaited: Arc<Mutex<HashMap<u64, Option<Response>>>>,
     label: String,
+}
+
+/// One of many requests.
+#[derive(Debug)]
+pub(crate) struct Request {
+    verb: &'static str,
+    path: String,
+    /// One AMQP value.
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// `body` writes one AMQP value; GET and DELETE carry null, without which RabbitMQ
+    /// ends the session.
+    pub fn new(
+        verb: &'static str,
+        path: impl Into<String>,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) -> Self {
+        let mut written = Vec::new();
+        body(&mut written);
+        Self {
+            verb,
+            path: path.into(),
+            body: written,
+        }
+    }
+
+    pub fn get(path: impl Into<String>) -> Self {
+        Self::new("GET", path, write::null)
+    }
+
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self::new("DELETE", path, write::null)
+    }
 }
 
 /// An answer: its HTTP status and its body.
@@ -55,11 +90,14 @@ impl Response {
         self.find(name, |value| Some(input(value, 0)))
     }
 
-    /// How many items the body's list has.
-    pub fn list_len(&self) -> usize {
+    /// The items of the body's list.
+    pub fn list(&self) -> Vec<Input> {
         match Reader::new(&self.body).value() {
-            Ok(Value::List(items)) => items.count(),
-            _ => 0,
+            Ok(Value::List(items)) => {
+                let items = items.filter_map(std::result::Result::ok);
+                items.map(|item| input(&item, 0)).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -157,17 +195,28 @@ impl Management {
         answers.pop().ok_or_else(|| Error::timeout("no answer"))
     }
 
-    /// GETs many paths, a window at a time; the answers in the paths' order.
-    pub fn get_all(&self, paths: &[String], wait: &Wait<'_>) -> Result<Vec<Response>> {
-        let mut answers = Vec::with_capacity(paths.len());
-        for window in paths.chunks(GET_WINDOW) {
+    /// Many requests, a window at a time, which the broker does in their order; the
+    /// answers in that order too.
+    pub fn request_all(&self, requests: &[Request], wait: &Wait<'_>) -> Result<Vec<Response>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for window in requests.chunks(WINDOW) {
             let ids = window
                 .iter()
-                .map(|path| self.send("GET", path, write::null))
+                .map(|request| {
+                    let body = |out: &mut Vec<u8>| out.extend_from_slice(&request.body);
+                    self.send(request.verb, &request.path, body)
+                })
                 .collect::<Result<Vec<u64>>>()?;
-            answers.extend(self.answers(&ids, &format!("GET {}", window[0]), wait)?);
+            let what = format!("{} {}", window[0].verb, window[0].path);
+            answers.extend(self.answers(&ids, &what, wait)?);
         }
         Ok(answers)
+    }
+
+    /// How many requests were made over the pair.
+    #[cfg(test)]
+    pub fn requests(&self) -> u64 {
+        self.last_id.load(Ordering::Relaxed)
     }
 
     fn send(&self, verb: &str, path: &str, body: impl FnOnce(&mut Vec<u8>)) -> Result<u64> {

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crate::batch::Batch;
 use crate::connection::{probe, tls};
-use crate::delay;
 use crate::delivery::Delivery;
 use crate::dialect::DelaySupport;
 use crate::endpoint::{split_query, Endpoint};
@@ -22,7 +21,7 @@ use crate::pool::Role;
 use crate::publisher::Publisher;
 use crate::pull::Pull;
 use crate::route::Destination;
-use crate::topology::{queue_path, Strictness};
+use crate::topology::{delay_queues, queue_path, Strictness};
 use crate::wait::Wait;
 use crate::wire::write;
 
@@ -293,7 +292,6 @@ impl Queue {
         })
     }
 
-    /// There is a bounded number of delay queues, so all of them are asked, at once.
     fn in_delay_queues(&self, wait: &Wait<'_>) -> Result<u64> {
         let definition = &self.definition;
         let now = roadrunner::now_millis().unsigned_abs();
@@ -302,15 +300,9 @@ impl Queue {
         if definition.delay_target() != definition.broker_queue {
             targets.push(definition.delay_target());
         }
-        let names = targets.iter().flat_map(|target| delay::names(target, now));
-        let paths: Vec<String> = names.map(|name| queue_path(&name)).collect();
-        let answers = self.managed("stats()", wait, |management| {
-            management.get_all(&paths, wait)
-        })?;
-        let counts = answers
-            .iter()
-            .filter_map(|answer| answer.number("message_count"));
-        Ok(counts.sum())
+        self.managed("stats()", wait, |management| {
+            delay_queues::count(management, &targets, now, wait)
+        })
     }
 
     /// The time of one round trip to the broker.

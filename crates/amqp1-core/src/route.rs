@@ -11,7 +11,7 @@ use crate::job::{HeaderValue, Job};
 use crate::live::{Definition, Live};
 use crate::options::QueueOptions;
 use crate::pool::{self, Role};
-use crate::topology::{self, Strictness, Topology, DELAYED_EXCHANGE};
+use crate::topology::{self, delay_queues, Strictness, Topology, DELAYED_EXCHANGE};
 use crate::wait::Wait;
 
 /// How long a binding that was seen is taken to be there.
@@ -236,7 +236,8 @@ impl Definition {
         wait: &Wait<'_>,
     ) -> Result<Route> {
         let now = roadrunner::now_millis().unsigned_abs();
-        let Some(queue) = delay::queue(delay, &place.target(), now) else {
+        let before = place.target();
+        let Some(queue) = delay::queue(delay, &before, now) else {
             return Err(Error::unsupported(format!(
                 "{}: RabbitMQ can delay a job by {} days at the most",
                 self.describe(),
@@ -250,7 +251,9 @@ impl Definition {
             wait,
             |management| {
                 let target = (place.exchange.unwrap_or(""), place.key);
-                topology::declare_delay_queue(management, &queue, target, wait)
+                let declared =
+                    delay_queues::declare(management, &queue, &before, target, now, wait);
+                declared.map_err(|error| error.context(self.describe()))
             },
         )?;
         let route = self.addressed(

@@ -1,12 +1,12 @@
 //! Declaring queues, exchanges and bindings through the management node.
 
+pub(crate) mod delay_queues;
 mod difference;
 pub mod options;
 
 use self::difference::{differences, Wanted, UNLIMITED};
 use self::options::{Binding, QueueType, TopologyOptions};
 use crate::address::segment;
-use crate::delay::DelayQueue;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::management::{Management, Response};
@@ -250,36 +250,7 @@ pub(crate) fn is_bound(
         segment(key)
     );
     let answer = management.request("GET", &path, write::null, wait)?;
-    Ok(answer.status == 200 && answer.list_len() > 0)
-}
-
-/// Declares a delay queue before a target.
-///
-/// At-least-once dead-lettering: a message leaves the delay queue only when the
-/// target has confirmed it.
-pub(crate) fn declare_delay_queue(
-    management: &Management,
-    queue: &DelayQueue,
-    (exchange, routing_key): (&str, &str),
-    wait: &Wait<'_>,
-) -> Result<()> {
-    let text = |text: &str| Input::Text(text.to_owned());
-    let arguments = [
-        ("x-queue-type", text("quorum")),
-        ("x-dead-letter-exchange", text(exchange)),
-        ("x-dead-letter-routing-key", text(routing_key)),
-        ("x-dead-letter-strategy", text("at-least-once")),
-        ("x-overflow", text("reject-publish")),
-        ("x-message-ttl", Input::Int(queue.ttl as i64)),
-        ("x-expires", Input::Int(queue.expires as i64)),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
-    let options = QueueOptions::default();
-    let answer = put_queue(management, &queue.name, &options, &arguments, wait)?;
-    match answer.status {
-        200 | 201 => Ok(()),
-        status => Err(refused("delay queue", &queue.name, status, &answer)),
-    }
+    Ok(answer.status == 200 && !answer.list().is_empty())
 }
 
 /// `/queues/{name}` of the management node.
@@ -294,20 +265,22 @@ fn put_queue(
     arguments: &[(String, Input)],
     wait: &Wait<'_>,
 ) -> Result<Response> {
-    let body = |out: &mut Vec<u8>| {
-        write::map(out, |out| {
-            write::string(out, "durable");
-            write::bool(out, options.durable);
-            write::string(out, "exclusive");
-            write::bool(out, options.exclusive);
-            write::string(out, "auto_delete");
-            write::bool(out, false);
-            write::string(out, "arguments");
-            write_map(out, arguments);
-            8
-        });
-    };
+    let body = |out: &mut Vec<u8>| write_queue(out, options, arguments);
     management.request("PUT", &queue_path(queue), body, wait)
+}
+
+fn write_queue(out: &mut Vec<u8>, options: &QueueOptions, arguments: &[(String, Input)]) {
+    write::map(out, |out| {
+        write::string(out, "durable");
+        write::bool(out, options.durable);
+        write::string(out, "exclusive");
+        write::bool(out, options.exclusive);
+        write::string(out, "auto_delete");
+        write::bool(out, false);
+        write::string(out, "arguments");
+        write_map(out, arguments);
+        8
+    });
 }
 
 /// A configuration value as AMQP.
@@ -347,6 +320,3 @@ fn refused(what: &str, name: &str, status: u16, answer: &Response) -> Error {
         _ => Error::config(message),
     }
 }
-
-#[cfg(test)]
-mod tests;
