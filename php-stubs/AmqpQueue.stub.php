@@ -275,7 +275,7 @@ final class AmqpQueue implements \Countable
      * Jobs that fail again meanwhile stay.
      *
      * @param int<0, max>|null $max No more than so many; null for all.
-     * @param list<non-empty-string>|null $ids Only the jobs of these ids, so with an empty list
+     * @param list<non-empty-string>|null $ids Any bytes. Only the jobs of these ids, so with an empty list
      *     none; null for all.
      *
      * @return int<0, max> how many there were

@@ -10,6 +10,9 @@ namespace Amqp1;
  * It is settled once, by ack(), nack(), release() or deadLetter(): calls after
  * the first do nothing. One that is never settled is delivered again when its
  * consumer closes.
+ *
+ * Id, name, pipeline, trace id, headers and their names are UTF-8 in jobs that this extension
+ * pushed. Those of a foreign message are the bytes that came, as raw UUIDs of AMQP 0-9-1 clients.
  */
 final class Task
 {
@@ -35,7 +38,8 @@ final class Task
      * What the producer gave as payload.
      *
      * @return mixed a string as it was; what travelled as JSON decoded, objects as
-     *     associative arrays
+     *     associative arrays; so is a foreign message's AMQP value, binary as a string, and the
+     *     items of its AMQP sequences are one list
      *
      * @throws Exception\SerializationException the body says it is JSON and is not
      */
@@ -45,6 +49,9 @@ final class Task
 
     /**
      * The payload as it travelled, any bytes: out of the wrapper or envelope of its format.
+     *
+     * A foreign message's AMQP value or sequence is JSON here. Binary stays as it is in its
+     * strings, so that what is not UTF-8 makes it JSON for lenient readers only.
      */
     public function getBody(): string
     {

@@ -106,6 +106,18 @@ pub fn text<'a>(value: &'a Zval, path: &dyn Display) -> Result<Cow<'a, str>, Fai
     Ok(Cow::Owned(input.text(&path.to_string())?))
 }
 
+/// A string of any bytes; numbers become their decimal form.
+pub fn bytes<'a>(value: &'a Zval, path: &dyn Display) -> Result<Cow<'a, [u8]>, Fail> {
+    match value.zend_str() {
+        Some(string) if value.is_reference() => Ok(Cow::Owned(string.as_bytes().to_vec())),
+        Some(string) => Ok(Cow::Borrowed(string.as_bytes())),
+        None => text(value, path).map(|text| match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }),
+    }
+}
+
 /// [`text`] that is not empty.
 pub fn not_empty<'a>(value: &'a Zval, path: &dyn Display) -> Result<Cow<'a, str>, Fail> {
     let text = text(value, path)?;
@@ -344,6 +356,15 @@ impl Parameter {
         match value.bool() {
             Some(value) => Ok(Cow::Borrowed(if value { "1" } else { "" })),
             None => text(value, self),
+        }
+    }
+
+    /// A string of any bytes, by PHP's juggling.
+    pub fn bytes<'a>(&self, value: Option<&'a Zval>) -> Result<Cow<'a, [u8]>, Fail> {
+        let value = self.scalar(value)?;
+        match value.bool() {
+            Some(value) => Ok(Cow::Borrowed(if value { b"1" } else { b"" })),
+            None => bytes(value, self),
         }
     }
 

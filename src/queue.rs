@@ -237,7 +237,11 @@ impl AmqpQueue {
                     .enumerate()
                     .map(|(at, (_, id))| {
                         let path = format_args!("{METHOD}: id #{at}").to_string();
-                        Ok(Some(convert::not_empty(id, &path)?.into_owned()))
+                        let id = convert::bytes(id, &path)?;
+                        if id.is_empty() {
+                            return Err(Fail::config(format!("{path}: must not be empty")));
+                        }
+                        Ok(Some(id.as_ref().into()))
                     })
                     .collect::<Result<Option<Vec<_>>, Fail>>()?,
                 None => None,

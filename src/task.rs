@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use amqp1_core::{Delivery, Failure, Wait};
+use amqp1_core::{BString, Delivery, Failure, Wait};
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
 use ext_php_rs::flags::{ClassFlags, DataType};
@@ -18,6 +18,7 @@ use crate::convert::{self, Parameter};
 use crate::interrupt::blocking;
 use crate::job::read_headers;
 use crate::json;
+use crate::plain;
 use crate::queue::internal;
 
 /// One job in a worker's hands.
@@ -34,8 +35,8 @@ pub struct Task {
 #[derive(Debug)]
 pub struct Bytes(ZBox<ZendStr>);
 
-impl From<Vec<u8>> for Bytes {
-    fn from(bytes: Vec<u8>) -> Self {
+impl<T: AsRef<[u8]>> From<T> for Bytes {
+    fn from(bytes: T) -> Self {
         Self(ZendStr::new(bytes, false))
     }
 }
@@ -64,9 +65,9 @@ impl Task {
         blocking(delivery.timeout(), |wait| call(&delivery, wait))
     }
 
-    fn header(&self, name: Text<'_>, method: &'static str) -> Result<Option<&[String]>, Fail> {
+    fn header(&self, name: Text<'_>, method: &'static str) -> Result<Option<&[BString]>, Fail> {
         let parameter = Parameter::of(method, 1, "name", "string");
-        let name = parameter.text(name.get())?;
+        let name = parameter.bytes(name.get())?;
         let mut headers = self.delivery.headers().iter();
         Ok(headers
             .find(|(known, _)| known.eq_ignore_ascii_case(&name))
@@ -83,13 +84,13 @@ impl Task {
     }
 
     /// The job's id.
-    pub fn get_id(&self) -> String {
-        self.delivery.id().to_owned()
+    pub fn get_id(&self) -> Bytes {
+        self.delivery.id().into()
     }
 
     /// The job's name.
-    pub fn get_name(&self) -> String {
-        self.delivery.name().to_owned()
+    pub fn get_name(&self) -> Bytes {
+        self.delivery.name().into()
     }
 
     /// What the producer gave as payload: decoded when it travelled as JSON.
@@ -97,9 +98,15 @@ impl Task {
         run(|| {
             let delivery = &self.delivery;
             if !delivery.is_json() {
-                return Bytes(ZendStr::new(delivery.body(), false))
+                return Bytes::from(delivery.body())
                     .into_zval(false)
                     .map_err(internal);
+            }
+            // JSON has no word for bytes that are not UTF-8; PHP's strings have.
+            if std::str::from_utf8(delivery.body()).is_err() {
+                if let Some(value) = delivery.value() {
+                    return plain::zval(&value);
+                }
             }
             json::decode(delivery.body()).map_err(|problem| {
                 Fail::Core(amqp1_core::Error::serialization(format!(
@@ -113,7 +120,7 @@ impl Task {
 
     /// The payload's bytes.
     pub fn get_body(&self) -> Bytes {
-        Bytes(ZendStr::new(self.delivery.body(), false))
+        self.delivery.body().into()
     }
 
     /// All headers, each with its values.
@@ -125,9 +132,9 @@ impl Task {
                 let mut list =
                     ZendHashTable::with_capacity(u32::try_from(values.len()).unwrap_or(0));
                 for value in values {
-                    list.push(value.as_str()).map_err(internal)?;
+                    list.push(Bytes::from(value)).map_err(internal)?;
                 }
-                array.insert(name.as_str(), list).map_err(internal)?;
+                plain::insert(&mut array, name, list)?;
             }
             Ok(array)
         })
@@ -139,22 +146,20 @@ impl Task {
     }
 
     /// The values of a header; none when it is missing.
-    pub fn get_header(&self, name: Text<'_>) -> PhpResult<Vec<String>> {
+    pub fn get_header(&self, name: Text<'_>) -> PhpResult<Vec<Bytes>> {
         run(|| {
-            Ok(self
-                .header(name, "Task::getHeader()")?
-                .unwrap_or_default()
-                .to_vec())
+            let values = self.header(name, "Task::getHeader()")?.unwrap_or_default();
+            Ok(values.iter().map(Bytes::from).collect())
         })
     }
 
     /// The values of a header in one line, joined by a comma.
-    pub fn get_header_line(&self, name: Text<'_>) -> PhpResult<String> {
+    pub fn get_header_line(&self, name: Text<'_>) -> PhpResult<Bytes> {
         run(|| {
-            Ok(self
-                .header(name, "Task::getHeaderLine()")?
-                .unwrap_or_default()
-                .join(", "))
+            let values = self.header(name, "Task::getHeaderLine()")?;
+            let values = values.unwrap_or_default().iter();
+            let values: Vec<&[u8]> = values.map(AsRef::as_ref).collect();
+            Ok(values.join(&b", "[..]).into())
         })
     }
 
@@ -164,8 +169,8 @@ impl Task {
     }
 
     /// The pipeline its producer named.
-    pub fn get_pipeline(&self) -> String {
-        self.delivery.pipeline().to_owned()
+    pub fn get_pipeline(&self) -> Bytes {
+        self.delivery.pipeline().into()
     }
 
     /// The broker's address.
@@ -194,8 +199,8 @@ impl Task {
     }
 
     /// The trace id, when the producer gave one.
-    pub fn get_trace_id(&self) -> Option<String> {
-        self.delivery.trace_id().map(str::to_owned)
+    pub fn get_trace_id(&self) -> Option<Bytes> {
+        self.delivery.trace_id().map(Bytes::from)
     }
 
     /// Whether it was settled, in any way.

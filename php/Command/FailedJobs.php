@@ -107,6 +107,23 @@ final class FailedJobs
         return $deleted;
     }
 
+    /** A job's id for people and JSON: one that is not UTF-8, which foreign messages may have, in hexadecimal. */
+    public static function id(Task $task): string
+    {
+        $id = $task->getId();
+
+        return preg_match('//u', $id) === 1 ? $id : '0x' . bin2hex($id);
+    }
+
+    /** The job's id that a person means, who has it from id(). */
+    public static function idOf(string $written): string
+    {
+        $isHex = preg_match('/^0x((?:[0-9a-f]{2})+)$/D', $written, $match) === 1;
+        $bytes = $isHex ? (string) hex2bin($match[1]) : '';
+
+        return preg_match('//u', $bytes) === 1 ? $written : $bytes;
+    }
+
     /**
      * @return array{
      *     id: string, job: string, queue: string, reason: ?string, error: ?string, exception: ?string,
@@ -118,7 +135,7 @@ final class FailedJobs
         $failure = $task->getFailure();
 
         return [
-            'id' => $task->getId(),
+            'id' => self::id($task),
             'job' => $task->getName(),
             'queue' => $failure['queue'] ?? $task->getQueue(),
             'reason' => $failure['reason'] ?? null,

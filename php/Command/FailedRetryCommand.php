@@ -50,7 +50,7 @@ final class FailedRetryCommand extends Command
         }
         $queue = Target::of($input, false)->queue();
         $retried = $ids !== []
-            ? $queue->retryFailed(null, $ids)
+            ? $queue->retryFailed(null, array_map([FailedJobs::class, 'idOf'], $ids))
             : $this->move($queue, $max, $input->has('progress') || ($output->isWatched() && !$output->quiet), $output);
         if ($output->json) {
             $output->json(['retried' => $retried, 'queue' => $queue->getName()]);

@@ -34,7 +34,7 @@ final class FailedShowCommand extends Command
         $queue = Target::of($input, false)->queue();
         $found = (new FailedJobs($queue->failed()))->look(
             $limit,
-            static fn ($task) => $task->getId() === $id ? FailedJobs::all($task) : null,
+            static fn ($task) => $task->getId() === FailedJobs::idOf($id) ? FailedJobs::all($task) : null,
             1
         );
         $job = $found[0] ?? throw new NotFound("There is no failed job $id of {$queue->getName()}"

@@ -1,5 +1,6 @@
 //! One job in a worker's hands.
 
+mod reading;
 mod service_bus;
 
 use std::borrow::Cow;
@@ -14,7 +15,7 @@ use crate::failure::{bounded, Failure, FailureFacts};
 use crate::fork;
 use crate::format::copy::{Changes, FailureChange};
 use crate::format::envelope::{due, now_millis};
-use crate::format::{self, Decoded, Format};
+use crate::format::{self, Decoded};
 use crate::job::HeaderValue;
 use crate::live::Definition;
 use crate::publisher::Publisher;
@@ -98,75 +99,6 @@ impl Delivery {
             settled: AtomicU8::new(if settled { Outcome::Acked as u8 } else { 0 }),
             generation: fork::generation(),
         }
-    }
-
-    /// The job's id.
-    pub fn id(&self) -> &str {
-        &self.decoded.id
-    }
-
-    /// The job's name; a foreign message's subject, or `deduced_by_rr`.
-    pub fn name(&self) -> &str {
-        &self.decoded.name
-    }
-
-    /// The body, any bytes.
-    pub fn body(&self) -> &[u8] {
-        &self.decoded.body
-    }
-
-    /// The body is JSON: it was pushed as something other than a string.
-    pub fn is_json(&self) -> bool {
-        self.decoded.json
-    }
-
-    /// The format it travelled in.
-    pub fn format(&self) -> Format {
-        self.decoded.format
-    }
-
-    /// Headers in order, each with at least one value.
-    pub fn headers(&self) -> &[(String, Vec<String>)] {
-        self.decoded.headers()
-    }
-
-    /// Name of the queue (the pipeline) it was taken from.
-    pub fn queue(&self) -> &str {
-        &self.definition.pipeline
-    }
-
-    /// The pipeline its producer named; the one it was taken from when it named none.
-    pub fn pipeline(&self) -> &str {
-        let pipeline = self.decoded.pipeline.as_deref();
-        pipeline.unwrap_or(&self.definition.pipeline)
-    }
-
-    /// The broker's address of the queue.
-    pub fn source(&self) -> &str {
-        &self.attached.address
-    }
-
-    /// 1 at the first delivery.
-    pub fn attempts(&self) -> u32 {
-        self.decoded.earlier_attempts.saturating_add(1)
-    }
-
-    /// The priority asked for; the queue's when the message names none.
-    pub fn priority(&self) -> i64 {
-        let configured = self.definition.options.priority;
-        self.decoded
-            .priority
-            .unwrap_or_else(|| i64::from(configured.unwrap_or(4)))
-    }
-
-    /// The delay asked for, in seconds.
-    pub fn delay(&self) -> f64 {
-        self.decoded.delay
-    }
-
-    /// The trace id, from correlation-id.
-    pub fn trace_id(&self) -> Option<&str> {
-        self.decoded.trace_id.as_deref()
     }
 
     /// Settled, by any of the four ways, or on receipt.

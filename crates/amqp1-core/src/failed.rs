@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bstr::{BStr, BString};
+
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::format::roadrunner;
@@ -69,7 +71,7 @@ struct Again {
     started: i64,
     /// Those that have moved although their failure is still to come: the clock of
     /// the host where they failed is ahead of ours, and says nothing.
-    moved: HashSet<String>,
+    moved: HashSet<BString>,
 }
 
 impl Default for Again {
@@ -83,7 +85,7 @@ impl Default for Again {
 
 impl Again {
     /// Whether the job, which is moved otherwise, failed since this began.
-    fn has_failed(&mut self, id: &str, failed_at: Option<i64>) -> bool {
+    fn has_failed(&mut self, id: &BStr, failed_at: Option<i64>) -> bool {
         match failed_at {
             Some(at) if at > roadrunner::now_millis() => !self.moved.insert(id.to_owned()),
             Some(at) => at > self.started,
@@ -137,12 +139,12 @@ impl Queue {
     pub fn retry_failed(
         &self,
         max: Option<u64>,
-        ids: Option<&[String]>,
+        ids: Option<&[BString]>,
         wait: &Wait<'_>,
     ) -> Result<u64> {
         let mut again = Again::default();
         let by_id = ids.is_some();
-        let mut wanted: HashSet<&str> = ids.into_iter().flatten().map(String::as_str).collect();
+        let mut wanted: HashSet<&BStr> = ids.into_iter().flatten().map(AsRef::as_ref).collect();
         let max = max.unwrap_or(u64::MAX);
         let failed = self.failed()?;
         let pull = Pull::new(&failed);
@@ -194,7 +196,7 @@ impl Queue {
         match failures.into_iter().next() {
             None => Ok(moved),
             Some((index, error)) => {
-                let id = jobs.get(index as usize).map_or("", |job| job.id());
+                let id = jobs.get(index as usize).map_or("".into(), |job| job.id());
                 Err(error.context(format!(
                     "job {id} stays in the failed queue ({moved} moved)"
                 )))

@@ -206,7 +206,6 @@ pub fn values(data: &[u8]) {
         return;
     };
     let _ = check_performative(data);
-    let _ = body::json(value);
     let _ = body::text(value);
     let mut skipped = Reader::new(data);
     if let Ok(bytes) = skipped.skip() {

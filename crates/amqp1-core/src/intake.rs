@@ -14,8 +14,8 @@ use crate::wait::Wait;
 /// The reason of messages that are no jobs.
 const POISON: &str = "poison";
 
-/// A message that is no job, and why it is none: its bytes as the body where it
-/// cannot be decoded, its whole envelope where that is not accepted.
+/// A message that is no job, and why it is none: as it came where its body or its envelope
+/// is not accepted, its bytes as the body where nothing of it can be decoded.
 #[derive(Debug)]
 pub(crate) struct Poison {
     delivery: Delivery,

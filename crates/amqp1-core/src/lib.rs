@@ -44,12 +44,15 @@ pub mod topology;
 pub mod wait;
 pub mod wire;
 
+pub use bstr::{BStr, BString};
+
 pub use batch::{Batch, BatchReport};
 pub use config::Jobs;
 pub use consumer::Consumer;
 pub use delivery::{Delivery, Outcome};
 pub use error::{Error, ErrorKind, Result};
 pub use failure::{Failure, FailureFacts};
+pub use format::body::Plain;
 pub use format::Format;
 pub use input::Input;
 pub use job::{HeaderValue, Job, JobOptions, Payload};

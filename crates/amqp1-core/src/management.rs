@@ -285,7 +285,8 @@ fn response(payload: Bytes) -> Option<(u64, Response)> {
     let message = Message::parse(payload).ok()?;
     let properties = message.properties().ok()?;
     let id = properties.correlation_id?.as_uint()?;
-    let status = properties.subject?.parse().ok()?;
+    let status = std::str::from_utf8(properties.subject?).ok()?;
+    let status = status.parse().ok()?;
     let body = match message.body() {
         Body::Value(range) => message.slice(range),
         _ => Bytes::new(),

@@ -10,6 +10,7 @@ use std::fmt::Write;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
+use bstr::BString;
 use bytes::Bytes;
 
 use super::copy::{Changes, FailureChange};
@@ -120,11 +121,11 @@ pub(super) fn read(decoded: &mut Decoded, wrapper: &Object<'_>, whole: &Bytes) {
     };
     decoded.format = Format::Amqp1;
     if let Some(id) = text_field(&header, "id") {
-        decoded.id = id;
+        decoded.id = id.into();
     }
     // The subject is the routing key here.
-    decoded.name = text_field(&header, "job").unwrap_or_else(|| DEDUCED.to_owned());
-    decoded.pipeline = text_field(&header, "pipeline");
+    decoded.name = text_field(&header, "job").map_or_else(|| DEDUCED.into(), BString::from);
+    decoded.pipeline = text_field(&header, "pipeline").map(BString::from);
     let integer = |name| field(&header, name).and_then(|raw| raw.parse::<i64>().ok());
     decoded.priority = integer("priority").or(decoded.priority);
     if decoded.delay == 0.0 {
@@ -177,7 +178,7 @@ pub(super) fn rewritten(
     let mut changed = false;
     if !changes.headers.is_empty() {
         let all = headers::merged(decoded.headers(), changes.headers);
-        let encoded = STANDARD.encode(headers::to_json(&all));
+        let encoded = STANDARD.encode(all.to_json());
         header.set("rr_headers", format!("\"{encoded}\""));
         changed = true;
     }

@@ -2,6 +2,7 @@
 //! read and write, with the parts that route and trace as message properties.
 //! Which properties those are depends on the broker ([`PropertyMapping`]).
 
+use bstr::BStr;
 use bytes::Bytes;
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -242,7 +243,7 @@ pub(super) fn is_marked(message: &Message) -> bool {
         && (is_theirs
             || message
                 .properties()
-                .is_ok_and(|of| of.group_id == Some(APP_ID)))
+                .is_ok_and(|of| of.group_id == Some(APP_ID.as_bytes())))
 }
 
 /// The body has the shape of an envelope, at most one part missing.
@@ -265,7 +266,7 @@ fn urn<'a>(envelope: &'a Object<'_>) -> Option<Cow<'a, str>> {
 }
 
 /// The first reason not to accept an envelope, in the order the format gives.
-fn check(envelope: Option<&Object<'_>>, version_property: Option<&str>) -> Option<&'static str> {
+fn check(envelope: Option<&Object<'_>>, version_property: Option<&BStr>) -> Option<&'static str> {
     let Some((envelope, _)) = envelope.and_then(|it| Some((it, urn(it)?))) else {
         return Some("missing_urn");
     };
@@ -273,7 +274,7 @@ fn check(envelope: Option<&Object<'_>>, version_property: Option<&str>) -> Optio
         return Some("missing_meta");
     };
     let says_otherwise =
-        version_property.is_some_and(|of| !of.trim_ascii().is_empty() && of != "1");
+        version_property.is_some_and(|of| !of.trim_ascii().is_empty() && *of != "1");
     if meta.get("schema_version") != Some("1") || says_otherwise {
         return Some("unsupported_schema_version");
     }
@@ -297,17 +298,17 @@ pub(super) fn counts(envelope: &Object<'_>, message: &Message) -> bool {
     let mut version = None;
     if let Ok(Some(mut items)) = message.application_properties() {
         while let Ok(Some((key, value))) = items.entry() {
-            if key.as_text().is_some_and(is_version) {
+            if key.as_name().is_some_and(is_version) {
                 version = Some(text(value));
             }
         }
     }
-    check(Some(envelope), version.as_deref()).is_none()
+    check(Some(envelope), version.as_ref().map(AsRef::as_ref)).is_none()
 }
 
 /// The application property that says the schema version.
-pub(super) fn is_version(name: &str) -> bool {
-    PROPERTIES[0] == name || PROPERTIES[3] == name
+pub(super) fn is_version(name: &[u8]) -> bool {
+    PROPERTIES[0].as_bytes() == name || PROPERTIES[3].as_bytes() == name
 }
 
 /// Reads the envelope into a job; one that is not accepted stays whole.
@@ -318,22 +319,22 @@ pub(super) fn read(
     seen: &Seen,
 ) {
     decoded.format = Format::Babelqueue;
-    if decoded.group.as_deref() == Some(APP_ID) {
+    if decoded.group.as_ref().is_some_and(|group| group == APP_ID) {
         decoded.group = None;
     }
-    let reason = check(envelope, seen.schema_version.as_deref());
+    let reason = check(envelope, seen.schema_version.as_ref().map(AsRef::as_ref));
     if let Some(envelope) = envelope {
         if let Some(urn) = urn(envelope) {
-            decoded.name = urn.into_owned();
+            decoded.name = urn.into_owned().into();
         }
         if let Some(trace_id) = envelope.text("trace_id").filter(|id| !id.is_empty()) {
-            decoded.trace_id = Some(trace_id.into_owned());
+            decoded.trace_id = Some(trace_id.into_owned().into());
         }
         if let Some(meta) = envelope.object("meta") {
             if let Some(id) = meta.text("id").filter(|id| !id.is_empty()) {
-                decoded.id = id.into_owned();
+                decoded.id = id.into_owned().into();
             }
-            decoded.pipeline = meta.text("queue").map(Cow::into_owned);
+            decoded.pipeline = meta.text("queue").map(|queue| queue.into_owned().into());
         }
     }
     match (reason, envelope) {

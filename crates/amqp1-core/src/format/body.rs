@@ -1,9 +1,11 @@
 //! A message's body as bytes, whatever section it came in.
 
+use bstr::BString;
 use bytes::{Bytes, BytesMut};
-use serde_json::{Map, Number, Value as Json};
+use serde_json::Number;
 
 use super::decimal;
+use super::headers::quote_bytes;
 use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
 use crate::wire::DecodeError;
@@ -14,45 +16,86 @@ const MAX_DEPTH: usize = 64;
 /// Nor are more values than this in one message.
 const MAX_VALUES: usize = 1 << 20;
 
+/// An AMQP value in the types that PHP has; what it has no type for is text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plain {
+    /// Null, and a float that is no number.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// An integer beyond that.
+    Unsigned(u64),
+    /// A finite float.
+    Float(f64),
+    /// Text, or binary: any bytes.
+    Bytes(BString),
+    /// A list or an array.
+    List(Vec<Plain>),
+    /// A map in its sender's order.
+    Map(Vec<(BString, Plain)>),
+}
+
 /// The body and whether it had to be turned into JSON: `data` sections as they
 /// are, strings and binaries of an `amqp-value` as they are, other values as JSON.
+/// Bytes in it that are not UTF-8 stay what they are.
 pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
     match message.body() {
-        Body::Data(range) => Ok((message.slice(range), false)),
+        Body::Data(range) => return Ok((message.slice(range), false)),
         Body::DataMany(ranges) => {
             let mut whole = BytesMut::new();
             for range in ranges {
                 whole.extend_from_slice(&message.slice(range));
             }
-            Ok((whole.freeze(), false))
+            return Ok((whole.freeze(), false));
         }
         Body::Value(range) => {
             let bytes = message.slice(range);
             match Reader::new(&bytes).value()? {
-                Value::Null => Ok((Bytes::new(), false)),
-                Value::Binary(content) => Ok((bytes.slice_ref(content), false)),
-                Value::Text(text) => Ok((bytes.slice_ref(text.as_bytes()), false)),
-                other => Ok((json(other)?.to_string().into(), true)),
+                Value::Null => return Ok((Bytes::new(), false)),
+                value => {
+                    if let Some(content) = content(value) {
+                        return Ok((bytes.slice_ref(content), false));
+                    }
+                }
             }
         }
+        Body::Sequence(_) => {}
+    }
+    let mut json = Vec::new();
+    if let Some(plain) = plain(message)? {
+        write_json(&mut json, &plain);
+    }
+    Ok((json.into(), true))
+}
+
+/// The body that [`bytes`] turns into JSON, as a value: that of an `amqp-value`, and the items
+/// of all `amqp-sequence` sections, which are one body (3.2.7). `None` for a body of data.
+pub(crate) fn plain(message: &Message) -> Result<Option<Plain>, DecodeError> {
+    let mut left = MAX_VALUES;
+    match message.body() {
+        Body::Data(_) | Body::DataMany(_) => Ok(None),
+        Body::Value(range) => {
+            let bytes = message.slice(range);
+            convert(Reader::new(&bytes).value()?, 0, &mut left).map(Some)
+        }
         Body::Sequence(ranges) => {
-            let (mut lists, mut left) = (Vec::new(), MAX_VALUES);
+            let mut all = Vec::new();
             for range in ranges {
                 let bytes = message.slice(range);
-                lists.push(convert(Reader::new(&bytes).value()?, 0, &mut left)?);
+                match convert(Reader::new(&bytes).value()?, 0, &mut left)? {
+                    Plain::List(items) => all.extend(items),
+                    _ => return Err(DecodeError("a sequence that is not a list")),
+                }
             }
-            Ok((Json::Array(lists).to_string().into(), true))
+            Ok(Some(Plain::List(all)))
         }
     }
 }
 
-/// An AMQP value as JSON; what JSON has no word for becomes text.
-pub(crate) fn json(value: Value<'_>) -> Result<Json, DecodeError> {
-    convert(value, 0, &mut { MAX_VALUES })
-}
-
 /// `left` counts down over all values: one byte (a null) becomes thirty-two.
-fn convert(value: Value<'_>, depth: usize, left: &mut usize) -> Result<Json, DecodeError> {
+fn convert(value: Value<'_>, depth: usize, left: &mut usize) -> Result<Plain, DecodeError> {
     if depth > MAX_DEPTH {
         return Err(DecodeError("values nested too deeply"));
     }
@@ -60,30 +103,39 @@ fn convert(value: Value<'_>, depth: usize, left: &mut usize) -> Result<Json, Dec
         .checked_sub(1)
         .ok_or(DecodeError("more values than can be converted"))?;
     Ok(match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => Json::Bool(value),
-        Value::Unsigned(value) => Json::from(value),
-        Value::Signed(value) | Value::Timestamp(value) => Json::from(value),
-        Value::Float(value) => Number::from_f64(value).map_or(Json::Null, Json::Number),
+        Value::Null => Plain::Null,
+        Value::Bool(value) => Plain::Bool(value),
+        Value::Unsigned(value) => i64::try_from(value).map_or(Plain::Unsigned(value), Plain::Int),
+        Value::Signed(value) | Value::Timestamp(value) => Plain::Int(value),
+        Value::Float(value) if value.is_finite() => Plain::Float(value),
+        Value::Float(_) => Plain::Null,
         Value::List(items) | Value::Array(items) => {
             let items = items.map(|item| convert(item?, depth + 1, left));
-            Json::Array(items.collect::<Result<_, _>>()?)
+            Plain::List(items.collect::<Result<_, _>>()?)
         }
         Value::Map(mut items) => {
-            let mut map = Map::new();
+            let mut map = Vec::new();
             while let Some((key, value)) = items.entry()? {
-                map.insert(name(key)?, convert(value, depth + 1, left)?);
+                map.push((name(key)?, convert(value, depth + 1, left)?));
             }
-            Json::Object(map)
+            Plain::Map(map)
         }
         Value::Described(_, bytes) => convert(Reader::new(bytes).value()?, depth + 1, left)?,
-        other => Json::String(text(other)),
+        other => Plain::Bytes(text(other)),
     })
+}
+
+/// A string or binary's bytes; a symbol is no content but a name, and becomes JSON.
+fn content(value: Value<'_>) -> Option<&[u8]> {
+    match value {
+        Value::Symbol(_) => None,
+        value => value.as_octets(),
+    }
 }
 
 /// A map's key. Not a list or map as JSON within JSON: each level would double
 /// the backslashes of the one inside.
-fn name(key: Value<'_>) -> Result<String, DecodeError> {
+fn name(key: Value<'_>) -> Result<BString, DecodeError> {
     match key {
         Value::List(_) | Value::Map(_) | Value::Array(_) | Value::Described(..) => {
             Err(DecodeError("a map with a key that is not a scalar"))
@@ -92,20 +144,60 @@ fn name(key: Value<'_>) -> Result<String, DecodeError> {
     }
 }
 
-/// A scalar as text: what a header or an id of any type reads as.
-pub(crate) fn text(value: Value<'_>) -> String {
+/// The JSON of a value, at the end of a buffer.
+fn write_json(json: &mut Vec<u8>, value: &Plain) {
     match value {
-        Value::Text(text) | Value::Symbol(text) => text.to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Unsigned(value) => value.to_string(),
-        Value::Signed(value) | Value::Timestamp(value) => value.to_string(),
-        Value::Float(value) => float(value),
-        Value::Char(value) => value.to_string(),
-        Value::Uuid(bytes) => uuid::Uuid::from_bytes(bytes).to_string(),
-        Value::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::Decimal(bytes) => decimal::text(bytes),
-        Value::Null => String::new(),
-        compound => json(compound).map_or_else(|_| String::new(), |json| json.to_string()),
+        Plain::Null => json.extend_from_slice(b"null"),
+        Plain::Bool(value) => json.extend_from_slice(value.to_string().as_bytes()),
+        Plain::Int(value) => json.extend_from_slice(value.to_string().as_bytes()),
+        Plain::Unsigned(value) => json.extend_from_slice(value.to_string().as_bytes()),
+        Plain::Float(value) => json.extend_from_slice(float(*value).as_bytes()),
+        Plain::Bytes(bytes) => quote_bytes(json, bytes),
+        Plain::List(items) => {
+            json.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    json.push(b',');
+                }
+                write_json(json, item);
+            }
+            json.push(b']');
+        }
+        Plain::Map(entries) => {
+            json.push(b'{');
+            for (index, (name, value)) in entries.iter().enumerate() {
+                if index > 0 {
+                    json.push(b',');
+                }
+                quote_bytes(json, name);
+                json.push(b':');
+                write_json(json, value);
+            }
+            json.push(b'}');
+        }
+    }
+}
+
+/// A scalar as text, binary as it is: what a header or an id of any type reads as.
+pub(crate) fn text(value: Value<'_>) -> BString {
+    match value {
+        Value::Text(text) | Value::Symbol(text) => text.into(),
+        Value::IllFormed(bytes) | Value::Binary(bytes) => bytes.into(),
+        Value::Bool(value) => value.to_string().into(),
+        Value::Unsigned(value) => value.to_string().into(),
+        Value::Signed(value) | Value::Timestamp(value) => value.to_string().into(),
+        Value::Float(value) => float(value).into(),
+        Value::Char(value) => value.to_string().into(),
+        Value::Uuid(bytes) => uuid::Uuid::from_bytes(bytes).to_string().into(),
+        Value::Decimal(bytes) => decimal::text(bytes).into(),
+        Value::Null => BString::default(),
+        compound => {
+            let mut json = Vec::new();
+            if let Ok(plain) = convert(compound, 0, &mut { MAX_VALUES }) {
+                write_json(&mut json, &plain);
+            }
+            json.into()
+        }
     }
 }
 
@@ -143,7 +235,11 @@ mod tests {
             let bytes = keys_in_keys(levels);
             let value = Reader::new(&bytes).value().unwrap();
             assert!(matches!(value, Value::Map(_)));
-            assert_eq!(json(value).is_err(), levels > 1, "{levels}");
+            assert_eq!(
+                convert(value, 0, &mut { MAX_VALUES }).is_err(),
+                levels > 1,
+                "{levels}"
+            );
             assert_eq!(text(value).is_empty(), levels > 1, "{levels}");
         }
     }
@@ -155,6 +251,7 @@ mod tests {
             out.resize(out.len() + MAX_VALUES + 1, 0x40);
             MAX_VALUES as u32 + 1
         });
-        assert!(json(Reader::new(&bytes).value().unwrap()).is_err());
+        let value = Reader::new(&bytes).value().unwrap();
+        assert!(convert(value, 0, &mut { MAX_VALUES }).is_err());
     }
 }

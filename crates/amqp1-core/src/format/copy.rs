@@ -2,7 +2,9 @@
 //!
 //! What nothing changes stays as it was, byte for byte: a foreign content-type,
 //! typed application properties, annotations of its producer, the body's
-//! sections. What the broker has added goes, and so does `user-id`, which a
+//! sections. So do strings that are not UTF-8: RabbitMQ, which sends them, takes
+//! them, and its 0-9-1 clients find them where they were. As binaries, which AMQP
+//! would have for them, it moves ids into headers. What the broker has added goes, and so does `user-id`, which a
 //! broker takes from that very user only.
 
 use std::borrow::Cow;
@@ -19,7 +21,7 @@ use super::{amqp1, babelqueue, body, headers, Decoded, Format};
 use crate::failure::FailureFacts;
 use crate::job::HeaderValue;
 use crate::wire::message::{section, Body};
-use crate::wire::read::{Items, Reader, Value};
+use crate::wire::read::{Items, Reader};
 use crate::wire::write;
 
 /// The id of a job whose copy has another message-id.
@@ -144,7 +146,7 @@ fn annotations(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
             continue;
         }
         kept.extend_from_slice(key);
-        if name == babelqueue::ATTEMPTS && decoded.format == Format::Babelqueue {
+        if name == babelqueue::ATTEMPTS.as_bytes() && decoded.format == Format::Babelqueue {
             write::int(&mut kept, attempts(changes.attempts));
         } else {
             kept.extend_from_slice(value);
@@ -182,7 +184,7 @@ fn properties(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
                 // The id stays the same from one delivery to the next.
                 0 => match changes.message_id {
                     Some(id) => write::string(out, id),
-                    None if !has_id => write::string(out, &decoded.id),
+                    None if !has_id => write_text(out, &decoded.id),
                     None => out.extend_from_slice(field),
                 },
                 1 => write::null(out),
@@ -210,13 +212,16 @@ fn application_properties(
     let delayed = !changes.delay.is_zero();
     let is_babelqueue = decoded.format == Format::Babelqueue;
     let rewrites_headers = !changes.headers.is_empty() && decoded.format != Format::Amqp1;
-    let is_replaced = |name: &str| {
-        let header = || changes.headers.iter().any(|(new, _)| new == name);
+    let is_replaced = |name: &[u8]| {
+        let header = || {
+            let mut new = changes.headers.iter();
+            new.any(|(new, _)| new.as_bytes() == name)
+        };
         match name {
-            "rr_attempts" => true,
-            MESSAGE_ID => changes.message_id.is_some(),
-            "x-delay" => delayed,
-            "rr_headers" => rewrites_headers,
+            b"rr_attempts" => true,
+            b"x-delay" => delayed,
+            b"rr_headers" => rewrites_headers,
+            _ if name == MESSAGE_ID.as_bytes() => changes.message_id.is_some(),
             _ if failure::is_property(name) => changes.touches_failure(),
             _ => !headers::is_ours(name) && header(),
         }
@@ -224,14 +229,14 @@ fn application_properties(
     let (mut kept, mut count, mut had_all_headers) = (Vec::new(), 0, false);
     for (key, value) in pairs(decoded.message.application_properties().ok().flatten()) {
         let name = key_of(key).unwrap_or_default();
-        had_all_headers |= name == "rr_headers";
+        had_all_headers |= name == b"rr_headers";
         if is_replaced(name) {
             continue;
         }
         kept.extend_from_slice(key);
         match name {
-            "rr_delay" if delayed => write::int(&mut kept, seconds(changes.delay)),
-            babelqueue::ATTEMPTS_TEXT if is_babelqueue => {
+            b"rr_delay" if delayed => write::int(&mut kept, seconds(changes.delay)),
+            _ if is_babelqueue && name == babelqueue::ATTEMPTS_TEXT.as_bytes() => {
                 write::string(&mut kept, &changes.attempts.to_string());
             }
             _ => kept.extend_from_slice(value),
@@ -240,16 +245,16 @@ fn application_properties(
     }
     if rewrites_headers {
         let all = headers::merged(decoded.headers(), changes.headers);
-        if had_all_headers || !headers::are_single(&all) {
+        if had_all_headers || !all.are_single() {
             write::string(&mut kept, "rr_headers");
-            write::binary(&mut kept, &headers::to_json(&all));
+            write::binary(&mut kept, &all.to_json());
             count += 2;
         }
     }
     count += delay_property(&mut kept, changes.delay);
     if changes.message_id.is_some() {
         write::string(&mut kept, MESSAGE_ID);
-        write::string(&mut kept, &decoded.id);
+        write_text(&mut kept, &decoded.id);
         count += 2;
     }
     if changes.attempts > 0 && !attempts_in_body {
@@ -272,7 +277,7 @@ fn application_properties(
 
 /// One of the broker's own annotations, or a mark of a delay that is over: a
 /// copy does not carry them.
-fn is_brokers_annotation(name: &str) -> bool {
+fn is_brokers_annotation(name: &[u8]) -> bool {
     const NAMES: [&str; 18] = [
         "x-opt-deaths",
         "x-death",
@@ -294,14 +299,21 @@ fn is_brokers_annotation(name: &str) -> bool {
         "x-opt-delivery-time",
         "x-opt-delivery-delay",
     ];
-    name.starts_with("x-first-death-") || name.starts_with("x-last-death-") || NAMES.contains(&name)
+    name.starts_with(b"x-first-death-")
+        || name.starts_with(b"x-last-death-")
+        || NAMES.iter().any(|known| known.as_bytes() == name)
 }
 
-/// The text of a key, when it is one.
-fn key_of(bytes: &[u8]) -> Option<&str> {
-    match Reader::new(bytes).value() {
-        Ok(Value::Text(text) | Value::Symbol(text)) => Some(text),
-        _ => None,
+/// The name that a key is, when it is one.
+fn key_of(bytes: &[u8]) -> Option<&[u8]> {
+    Reader::new(bytes).value().ok()?.as_name()
+}
+
+/// A string, or a binary where it is not UTF-8.
+fn write_text(out: &mut Vec<u8>, text: &[u8]) {
+    match std::str::from_utf8(text) {
+        Ok(text) => write::string(out, text),
+        Err(_) => write::binary(out, text),
     }
 }
 

@@ -1,10 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
+use bstr::BString;
+
 use super::*;
 use crate::dialect::PropertyMapping;
 use crate::format::envelope::Envelope;
 use crate::format::{decode, encode, failure, undecoded, Headers};
 use crate::job::{Job, JobOptions, Payload};
+use crate::wire::read::Value;
 
 pub(in crate::format) const ID: &str = "f1e2d3c4-b5a6-4789-90ab-cdef01234567";
 
@@ -137,10 +140,10 @@ fn every_format_goes_to_the_failed_queue_and_back() {
 #[test]
 fn headers_are_added_and_replaced_in_every_format() {
     let all: Headers = vec![
-        ("tenant".to_owned(), vec!["ü/1".to_owned()]),
-        ("n".to_owned(), vec!["5".to_owned()]),
-        ("tags".to_owned(), vec!["c".to_owned()]),
-        ("new".to_owned(), vec!["1.5".to_owned(), "x".to_owned()]),
+        ("tenant".into(), vec!["ü/1".into()]),
+        ("n".into(), vec!["5".into()]),
+        ("tags".into(), vec!["c".into()]),
+        ("new".into(), vec!["1.5".into(), "x".into()]),
     ];
     for format in Format::ALL {
         let new = vec![HeaderValue::Float(1.5), HeaderValue::Text("x".into())];
@@ -159,7 +162,7 @@ fn headers_are_added_and_replaced_in_every_format() {
         let property = |name: &str| {
             let items = copied.message.application_properties().unwrap().unwrap();
             let pairs: Vec<_> = pairs(Some(items))
-                .filter(|(key, _)| key_of(key) == Some(name))
+                .filter(|(key, _)| key_of(key) == Some(name.as_bytes()))
                 .map(|(_, value)| Reader::new(value).value().unwrap())
                 .collect();
             pairs
@@ -266,7 +269,12 @@ fn what_nothing_changes_stays_as_it_was() {
     );
     let map = |items: Option<Items<'_>>| -> Vec<(String, Vec<u8>)> {
         pairs(items)
-            .map(|(key, value)| (key_of(key).unwrap().to_owned(), value.to_vec()))
+            .map(|(key, value)| {
+                (
+                    BString::from(key_of(key).unwrap()).to_string(),
+                    value.to_vec(),
+                )
+            })
             .collect()
     };
     let written = |write: fn(&mut Vec<u8>)| {

@@ -2,17 +2,18 @@
 
 use std::cell::OnceCell;
 
+use bstr::BString;
 use bytes::Bytes;
 
 use super::body::{self, text};
 use super::copy::MESSAGE_ID;
 use super::envelope::JSON;
 use super::object::Object;
-use super::{amqp1, babelqueue, Decoded, Format, DEDUCED};
+use super::{amqp1, babelqueue, failure, Decoded, Format, DEDUCED};
 use crate::dialect::PropertyMapping;
 use crate::id;
 use crate::wire::message::Message;
-use crate::wire::read::{self, Value};
+use crate::wire::read::Value;
 use crate::wire::DecodeError;
 
 /// Recognises the format by what is cheapest to see: `rr_job` or `rr_id` among
@@ -23,20 +24,28 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
     let message = Message::parse(payload)?;
     let header = message.header()?;
     let properties = message.properties()?;
-    let (body, converted) = body::bytes(&message)?;
+    let (body, converted, poison) = match body::bytes(&message) {
+        Ok((body, converted)) => (body, converted, None),
+        // Its sections as they came: the failed queue gets them so, and gives them back so.
+        Err(error) => (
+            message.body_sections().concat().into(),
+            false,
+            Some(error.0),
+        ),
+    };
     let mut found = Found::default();
     if let Some(mut items) = message.application_properties()? {
         while let Some((key, value)) = items.named()? {
             if let Some(key) = key {
-                found.note(key, value)?;
+                found.note(key, value);
             }
         }
     }
     let json = converted
         || properties
             .content_type
-            .is_some_and(|content_type| content_type.starts_with(JSON));
-    let owned = |text: Option<&str>| text.map(str::to_owned);
+            .is_some_and(|content_type| content_type.starts_with(JSON.as_bytes()));
+    let owned = |text: Option<&[u8]>| text.map(BString::from);
     let seen = Seen {
         delivery_count: header.delivery_count,
         priority: header.priority,
@@ -44,19 +53,19 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         mapping,
     };
     let is_roadrunner = found.is_roadrunner;
-    let decoded = Decoded {
+    let mut decoded = Decoded {
         format: Format::Roadrunner,
         id: found
             .id
             .or(found.copied_id.filter(|id| !id.is_empty()))
-            .map(str::to_owned)
+            .map(BString::from)
             .or_else(|| properties.message_id.map(text).filter(|id| !id.is_empty()))
-            .unwrap_or_else(id::job_id),
+            .unwrap_or_else(|| id::job_id().into()),
         name: found
             .name
             .or(properties.subject.filter(|subject| !subject.is_empty()))
-            .unwrap_or(DEDUCED)
-            .to_owned(),
+            .unwrap_or(DEDUCED.as_bytes())
+            .into(),
         pipeline: owned(found.pipeline),
         trace_id: properties.correlation_id.map(text),
         group: owned(properties.group_id),
@@ -76,6 +85,15 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         json,
         message,
     };
+    if poison.is_some() {
+        // In a failed queue it is looked at as it is.
+        decoded.poison = poison.filter(|_| failure(&decoded).is_none());
+        decoded.json = false;
+        if !is_roadrunner {
+            decoded.format = Format::Raw;
+        }
+        return Ok(decoded);
+    }
     if is_roadrunner {
         return Ok(decoded);
     }
@@ -87,8 +105,8 @@ pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
     Decoded {
         message: Message::empty(),
         format: Format::Raw,
-        id: id::job_id(),
-        name: DEDUCED.to_owned(),
+        id: id::job_id().into(),
+        name: DEDUCED.into(),
         pipeline: None,
         body: bytes,
         json: false,
@@ -111,7 +129,7 @@ pub(super) struct Seen {
     /// Of the header section.
     pub priority: Option<u8>,
     /// `bq-schema-version` or `bq_schema_version`.
-    pub schema_version: Option<String>,
+    pub schema_version: Option<BString>,
     pub mapping: PropertyMapping,
 }
 
@@ -136,11 +154,11 @@ fn foreign(mut decoded: Decoded, seen: &Seen) -> Decoded {
 #[derive(Default)]
 struct Found<'a> {
     is_roadrunner: bool,
-    id: Option<&'a str>,
+    id: Option<&'a [u8]>,
     /// The id of a job whose copy has another message-id.
-    copied_id: Option<&'a str>,
-    name: Option<&'a str>,
-    pipeline: Option<&'a str>,
+    copied_id: Option<&'a [u8]>,
+    name: Option<&'a [u8]>,
+    pipeline: Option<&'a [u8]>,
     delay: Option<i64>,
     delay_ms: Option<i64>,
     priority: Option<i64>,
@@ -150,19 +168,18 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// A name that is none of these is looked at only to be text.
-    fn note(&mut self, key: &[u8], value: Value<'a>) -> Result<(), DecodeError> {
+    fn note(&mut self, key: &[u8], value: Value<'a>) {
         match key {
             b"rr_id" => {
                 self.is_roadrunner = true;
-                self.id = value.as_text().filter(|id| !id.is_empty());
+                self.id = value.as_octets().filter(|id| !id.is_empty());
             }
             b"rr_job" => {
                 self.is_roadrunner = true;
-                self.name = value.as_text().filter(|name| !name.is_empty());
+                self.name = value.as_octets().filter(|name| !name.is_empty());
             }
-            key if key == MESSAGE_ID.as_bytes() => self.copied_id = value.as_text(),
-            b"rr_pipeline" => self.pipeline = value.as_text(),
+            key if key == MESSAGE_ID.as_bytes() => self.copied_id = value.as_octets(),
+            b"rr_pipeline" => self.pipeline = value.as_octets(),
             b"rr_delay" => self.delay = value.as_int(),
             b"x-delay" => self.delay_ms = value.as_int(),
             b"rr_priority" => self.priority = value.as_int(),
@@ -170,9 +187,12 @@ impl<'a> Found<'a> {
             b"rr_attempts" => {
                 self.attempts = value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32;
             }
-            key if babelqueue::is_version(read::name(key)?) => self.schema_version = Some(value),
+            key if babelqueue::is_version(key) => self.schema_version = Some(value),
             _ => {}
         }
-        Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "foreign_tests.rs"]
+mod tests;

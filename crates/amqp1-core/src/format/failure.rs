@@ -19,10 +19,10 @@ pub(super) const DEAD_LETTER: &str = "dead_letter";
 const DELAY_QUEUE: &str = "amqp1.delay.";
 
 /// An application property that is part of a failure, ours or Service Bus's.
-pub(super) fn is_property(name: &str) -> bool {
-    name.starts_with("rr_failed_")
-        || name == "DeadLetterReason"
-        || name == "DeadLetterErrorDescription"
+pub(super) fn is_property(name: &[u8]) -> bool {
+    name.starts_with(b"rr_failed_")
+        || name == b"DeadLetterReason"
+        || name == b"DeadLetterErrorDescription"
 }
 
 /// A failure as application properties; how many keys and values they are.
@@ -107,7 +107,7 @@ fn of_properties(decoded: &Decoded) -> Option<FailureFacts> {
     let mut facts = FailureFacts::default();
     let mut has_reason = false;
     while let Ok(Some((key, value))) = items.entry() {
-        let text = || body::text(value);
+        let text = || body::text(value).to_string();
         match key.as_text() {
             Some(REASON | "DeadLetterReason") => {
                 has_reason = true;

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bstr::BString;
 use bytes::Bytes;
 
 use super::copy::{copy, Changes, FailureChange};
@@ -125,7 +126,7 @@ fn copies(decoded: &Decoded, mapping: PropertyMapping, choices: &mut Choices<'_>
     same_job(decoded, &added);
     let mut expected: Headers = decoded.headers().clone();
     expected.retain(|(name, _)| name != "added");
-    expected.push(("added".to_owned(), vec!["yes".to_owned()]));
+    expected.push(("added".into(), vec!["yes".into()]));
     let mut got = added.headers().clone();
     expected.sort();
     got.sort();
@@ -228,12 +229,15 @@ fn same(job: &Job<'_>, envelope: &Envelope<'_>, format: Format, read: &Decoded) 
         assert_eq!(read.id, envelope.id);
     }
     if !job.name.is_empty() {
-        assert_eq!(read.name, job.name);
+        assert_eq!(read.name, job.name.as_bytes());
     }
     assert_eq!(read.body, job.payload.bytes.as_ref());
     assert_eq!(read.json, job.payload.json || format == Format::Babelqueue);
     if format != Format::Babelqueue || options.trace_id.is_some() {
-        assert_eq!(read.trace_id.as_deref(), options.trace_id.as_deref());
+        assert_eq!(
+            read.trace_id,
+            options.trace_id.as_deref().map(BString::from)
+        );
     }
     assert_eq!(read.durable, envelope.durable);
     assert_eq!(read.expires_at, envelope.expires_at);
@@ -245,12 +249,12 @@ fn same(job: &Job<'_>, envelope: &Envelope<'_>, format: Format, read: &Decoded) 
     assert_eq!(read.priority, priority.or((!without_place).then_some(4)));
     let group = options.group.as_deref();
     if format != Format::Babelqueue || group != Some("babelqueue") {
-        assert_eq!(read.group.as_deref(), group);
+        assert_eq!(read.group, group.map(BString::from));
     }
     match format {
         Format::Raw => assert_eq!(read.pipeline, None),
         Format::Amqp1 if envelope.pipeline.is_empty() => assert_eq!(read.pipeline, None),
-        _ => assert_eq!(read.pipeline.as_deref(), Some(envelope.pipeline)),
+        _ => assert_eq!(read.pipeline, Some(envelope.pipeline.into())),
     }
     let sent = options.headers.iter();
     let mut sent: Vec<&str> = sent
@@ -258,11 +262,8 @@ fn same(job: &Job<'_>, envelope: &Envelope<'_>, format: Format, read: &Decoded) 
         .map(|(name, _)| name.as_ref())
         .filter(|name| *name != ROUTING_KEY_HEADER)
         .collect();
-    let mut got: Vec<&str> = read
-        .headers()
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let names = read.headers().iter();
+    let mut got: Vec<String> = names.map(|(name, _)| name.to_string()).collect();
     if format != Format::Roadrunner {
         sent.sort_unstable();
         got.sort_unstable();

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bstr::{BString, ByteVec as _};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
@@ -15,7 +16,7 @@ use super::failure;
 use super::Headers;
 use crate::job::{HeaderValue, Job};
 use crate::wire::message::Message;
-use crate::wire::read::{self, Reader, Value};
+use crate::wire::read::{Reader, Value};
 use crate::wire::write;
 
 /// A caller's headers.
@@ -23,12 +24,14 @@ pub(super) type Given<'a> = [(Cow<'a, str>, HeaderValue<'a>)];
 
 /// Names of the envelope: a caller's header never overwrites one, and none of
 /// them is a header.
-pub(super) fn is_ours(name: &str) -> bool {
-    name.starts_with("rr_")
-        || name == "x-delay"
-        || name == ROUTING_KEY_HEADER
+pub(super) fn is_ours(name: &[u8]) -> bool {
+    name.starts_with(b"rr_")
+        || name == b"x-delay"
+        || name == ROUTING_KEY_HEADER.as_bytes()
         || failure::is_property(name)
-        || babelqueue::PROPERTIES.contains(&name)
+        || babelqueue::PROPERTIES
+            .iter()
+            .any(|known| known.as_bytes() == name)
 }
 
 /// One property for each header, the first of several values; how many keys
@@ -36,7 +39,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 pub(super) fn properties(out: &mut Vec<u8>, headers: &Given<'_>) -> u32 {
     let mut count = 0;
     for (name, value) in headers {
-        if is_ours(name) {
+        if is_ours(name.as_bytes()) {
             continue;
         }
         let first = match value {
@@ -55,8 +58,8 @@ pub(super) fn properties(out: &mut Vec<u8>, headers: &Given<'_>) -> u32 {
 /// A property can carry each of them whole.
 pub(super) fn are_single(headers: &Given<'_>) -> bool {
     headers.iter().all(|(name, value)| match value {
-        HeaderValue::List(values) => values.len() == 1 && !is_ours(name),
-        _ => !is_ours(name) || name == ROUTING_KEY_HEADER,
+        HeaderValue::List(values) => values.len() == 1 && !is_ours(name.as_bytes()),
+        _ => !is_ours(name.as_bytes()) || name == ROUTING_KEY_HEADER,
     })
 }
 
@@ -109,19 +112,21 @@ pub(super) fn write_json(json: &mut Vec<u8>, headers: &Given<'_>) {
         quote(json, name);
         json.extend_from_slice(b":[");
         match value {
-            HeaderValue::List(values) => {
-                for (index, value) in values.iter().enumerate() {
-                    if index > 0 {
-                        json.push(b',');
-                    }
-                    quote_value(json, value);
-                }
-            }
+            HeaderValue::List(values) => listed(json, values, quote_value),
             scalar => quote_value(json, scalar),
         }
         json.push(b']');
     }
     json.push(b'}');
+}
+
+fn listed<T>(json: &mut Vec<u8>, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        write(json, value);
+    }
 }
 
 fn quote_value(json: &mut Vec<u8>, value: &HeaderValue<'_>) {
@@ -136,6 +141,23 @@ fn quote_value(json: &mut Vec<u8>, value: &HeaderValue<'_>) {
         HeaderValue::Bool(value) => quote(json, if *value { "true" } else { "false" }),
         HeaderValue::List(_) => quote(json, ""),
     }
+}
+
+/// Bytes as a JSON string: what is not UTF-8 stays as it is, which makes it JSON for lenient
+/// readers only, but leaves different bytes different.
+pub(super) fn quote_bytes(json: &mut Vec<u8>, bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return quote(json, text);
+    }
+    json.push(b'"');
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' => json.extend_from_slice(&[b'\\', *byte]),
+            0..0x20 => json.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => json.push(*byte),
+        }
+    }
+    json.push(b'"');
 }
 
 fn quote(json: &mut Vec<u8>, text: &str) {
@@ -184,33 +206,42 @@ pub(super) fn add_properties(message: &Message, headers: &mut Headers) {
         let Some(name) = name.filter(|name| !name.starts_with(b"rr_")) else {
             continue;
         };
-        let is_known = |(known, _): &(String, _)| known.as_bytes() == name;
+        let is_known = |(known, _): &(BString, _)| known == name;
         if headers.iter().any(is_known) {
             continue;
         }
-        let (Ok(name), Ok(value)) = (read::name(name), Reader::new(value).value()) else {
+        let Ok(value) = Reader::new(value).value() else {
             return;
         };
         if !is_ours(name) {
-            headers.push((name.to_owned(), vec![text(value)]));
+            headers.push((name.into(), vec![text(value)]));
         }
     }
 }
 
 /// Reads `rr_headers`; what is not a list of strings is read as well as it can be.
 pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
-    struct InOrder<'a>(&'a mut Headers);
+    struct InOrder<'a> {
+        headers: &'a mut Headers,
+        lenient: bool,
+    }
     impl<'de> Visitor<'de> for InOrder<'_> {
         type Value = ();
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an object of lists of strings")
         }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(name) = map.next_key::<String>()? {
+            let lenient = self.lenient;
+            while let Some(name) = map.next_key_seed(Name { lenient })? {
                 let mut values = Vec::new();
-                map.next_value_seed(Texts::of(&mut values))?;
+                let list = Texts {
+                    values: &mut values,
+                    in_list: false,
+                    lenient,
+                };
+                map.next_value_seed(list)?;
                 if !values.is_empty() {
-                    self.0.push((name, values));
+                    self.headers.push((name, values));
                 }
             }
             Ok(())
@@ -219,27 +250,70 @@ pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
     // A foreign producer's broken rr_headers must not make the job undeliverable.
     let _ = match std::str::from_utf8(json) {
         // One look at the whole, in place of one at each string.
-        Ok(text) => serde_json::Deserializer::from_str(text).deserialize_map(InOrder(headers)),
-        Err(_) => serde_json::Deserializer::from_slice(json).deserialize_map(InOrder(headers)),
+        Ok(text) => serde_json::Deserializer::from_str(text).deserialize_map(InOrder {
+            headers,
+            lenient: false,
+        }),
+        Err(_) => serde_json::Deserializer::from_slice(json).deserialize_map(InOrder {
+            headers,
+            lenient: true,
+        }),
     };
 }
 
-/// Reads the values of one name as text: those of a list, or one alone; null alone is none.
-struct Texts<'a> {
-    values: &'a mut Vec<String>,
-    in_list: bool,
+/// Reads a name; a lenient one may have any bytes.
+struct Name {
+    lenient: bool,
 }
 
-impl<'a> Texts<'a> {
-    fn of(values: &'a mut Vec<String>) -> Self {
-        Self {
-            values,
-            in_list: false,
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = BString;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<BString, D::Error> {
+        match self.lenient {
+            true => deserializer.deserialize_bytes(self),
+            false => deserializer.deserialize_str(self),
         }
     }
+}
 
+impl Visitor<'_> for Name {
+    type Value = BString;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<BString, E> {
+        Ok(name.into())
+    }
+
+    fn visit_string<E: Error>(self, name: String) -> Result<BString, E> {
+        Ok(name.into())
+    }
+
+    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<BString, E> {
+        Ok(name.into())
+    }
+}
+
+/// Reads the values of one name as text: those of a list, or one alone; null alone is none.
+/// Lenient ones are strings of any bytes, and nothing but strings.
+struct Texts<'a> {
+    values: &'a mut Vec<BString>,
+    in_list: bool,
+    lenient: bool,
+}
+
+impl Texts<'_> {
     fn add(self, json: impl Into<Json>) {
-        self.values.push(json.into().to_string());
+        self.values.push(json.into().to_string().into());
+    }
+
+    fn push(self, bytes: &[u8]) {
+        // Most have one value, for which a growing list would be too large.
+        self.values.reserve_exact(1);
+        self.values.push(bytes.into());
     }
 }
 
@@ -247,7 +321,10 @@ impl<'de> DeserializeSeed<'de> for Texts<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        match self.lenient {
+            true => deserializer.deserialize_bytes(self),
+            false => deserializer.deserialize_any(self),
+        }
     }
 }
 
@@ -259,9 +336,12 @@ impl<'de> Visitor<'de> for Texts<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        // Most have one value, for which a growing list would be too large.
-        self.values.reserve_exact(1);
-        self.values.push(text.to_owned());
+        self.push(text.as_bytes());
+        Ok(())
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
+        self.push(bytes);
         Ok(())
     }
 
@@ -270,11 +350,12 @@ impl<'de> Visitor<'de> for Texts<'_> {
             self.add(Json::deserialize(SeqAccessDeserializer::new(list))?);
             return Ok(());
         }
-        let values = self.values;
+        let (values, lenient) = (self.values, self.lenient);
         loop {
             let item = Texts {
                 values: &mut *values,
                 in_list: true,
+                lenient,
             };
             if list.next_element_seed(item)?.is_none() {
                 return Ok(());
@@ -315,24 +396,50 @@ impl<'de> Visitor<'de> for Texts<'_> {
     }
 }
 
-/// `known`, with `changed` replacing and adding.
-pub(super) fn merged<'a>(
-    known: &'a Headers,
+/// A job's own headers, and those that replace them and are added.
+pub(super) struct Merged<'a> {
+    kept: Vec<&'a (BString, Vec<BString>)>,
     changed: &'a Given<'a>,
-) -> Vec<(Cow<'a, str>, HeaderValue<'a>)> {
-    let kept = known
-        .iter()
-        .filter(|(name, _)| !changed.iter().any(|(new, _)| new == name));
-    let mut headers: Vec<(Cow<'_, str>, HeaderValue<'_>)> = kept
-        .map(|(name, values)| {
-            let mut texts = values.iter().map(|v| HeaderValue::Text(Cow::Borrowed(v)));
-            let value = match (texts.next(), values.len()) {
-                (Some(only), 1) => only,
-                (first, _) => HeaderValue::List(first.into_iter().chain(texts).collect()),
-            };
-            (Cow::Borrowed(name.as_str()), value)
-        })
-        .collect();
-    headers.extend(changed.iter().cloned());
-    headers
+}
+
+/// `known`, with `changed` replacing and adding.
+pub(super) fn merged<'a>(known: &'a Headers, changed: &'a Given<'a>) -> Merged<'a> {
+    let is_changed = |known: &BString| changed.iter().any(|(new, _)| known == new.as_bytes());
+    let kept = known.iter().filter(|(name, _)| !is_changed(name)).collect();
+    Merged { kept, changed }
+}
+
+impl Merged<'_> {
+    /// A property can carry each of them whole.
+    pub fn are_single(&self) -> bool {
+        let mut kept = self.kept.iter();
+        kept.all(|(name, values)| {
+            values.len() == 1 && (!is_ours(name) || name == ROUTING_KEY_HEADER)
+        }) && are_single(self.changed)
+    }
+
+    /// name → list of strings, as one JSON object.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = vec![b'{'];
+        for (name, values) in &self.kept {
+            if name == ROUTING_KEY_HEADER {
+                continue;
+            }
+            quote_bytes(&mut json, name);
+            json.push_str(":[");
+            listed(&mut json, values, |json, value| quote_bytes(json, value));
+            json.push_str("],");
+        }
+        let mut changed = to_json(self.changed);
+        match changed.as_slice() {
+            b"{}" => {
+                if json.last() == Some(&b',') {
+                    json.pop();
+                }
+                json.push(b'}');
+            }
+            _ => json.extend(changed.drain(1..)),
+        }
+        json
+    }
 }

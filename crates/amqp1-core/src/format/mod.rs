@@ -20,6 +20,7 @@ pub(crate) mod roadrunner;
 
 use std::cell::OnceCell;
 
+use bstr::BString;
 use bytes::Bytes;
 
 pub(crate) use self::decode::{decode, undecoded};
@@ -67,20 +68,21 @@ impl Format {
     }
 }
 
-/// A job read from a message; headers are read when they are asked for.
+/// A job read from a message; headers are read when they are asked for. Texts are the
+/// bytes that came: those of a foreign message need not be UTF-8.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub message: Message,
     pub format: Format,
-    pub id: String,
-    pub name: String,
+    pub id: BString,
+    pub name: BString,
     /// As its producer named it.
-    pub pipeline: Option<String>,
+    pub pipeline: Option<BString>,
     /// The payload, out of its envelope.
     pub body: Bytes,
     pub json: bool,
-    pub trace_id: Option<String>,
-    pub group: Option<String>,
+    pub trace_id: Option<BString>,
+    pub group: Option<BString>,
     pub priority: Option<i64>,
     /// Seconds.
     pub delay: f64,
@@ -91,7 +93,8 @@ pub(crate) struct Decoded {
     /// Unix milliseconds.
     pub expires_at: Option<i64>,
     pub headers: OnceCell<Headers>,
-    /// Why its envelope is not accepted; not when it has failed for that before.
+    /// Why it is no job: its envelope is not accepted, or its body cannot be read. Not when it
+    /// has failed for that before.
     pub poison: Option<&'static str>,
 }
 
@@ -106,7 +109,7 @@ impl Decoded {
 }
 
 /// Names and values in order; each name has at least one value.
-pub(crate) type Headers = Vec<(String, Vec<String>)>;
+pub(crate) type Headers = Vec<(BString, Vec<BString>)>;
 
 /// What is wrong with a job for this format is known before there is a connection.
 ///

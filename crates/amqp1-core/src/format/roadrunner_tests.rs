@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use std::time::Duration;
 
+use bstr::BString;
 use bytes::Bytes;
 
 use super::*;
@@ -70,21 +71,21 @@ fn a_job_survives_the_way() {
     let decoded = decode(encode(&job(&every_byte, headers), &envelope()).into()).unwrap();
     assert_eq!(decoded.id, "the-id");
     assert_eq!(decoded.name, "ProcessOrder");
-    assert_eq!(decoded.pipeline.as_deref(), Some("orders"));
+    assert_eq!(decoded.pipeline, Some("orders".into()));
     assert_eq!(&decoded.body[..], &every_byte[..]);
-    assert_eq!(decoded.trace_id.as_deref(), Some("trace-1"));
+    assert_eq!(decoded.trace_id, Some("trace-1".into()));
     assert_eq!(decoded.priority, Some(7));
     assert!(!decoded.json);
-    let of = |values: &[&str]| values.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>();
+    let of = |values: &[&str]| values.iter().map(|v| BString::from(*v)).collect::<Vec<_>>();
     assert_eq!(
         headers_of(&decoded),
         [
-            ("tenant".to_owned(), of(&["a \"b\" ü"])),
-            ("n".to_owned(), of(&["5"])),
-            ("f".to_owned(), of(&["1.0"])),
-            ("b".to_owned(), of(&["false"])),
-            ("list".to_owned(), of(&["1", "x"])),
-            ("rr_id".to_owned(), of(&["forged"])),
+            ("tenant".into(), of(&["a \"b\" ü"])),
+            ("n".into(), of(&["5"])),
+            ("f".into(), of(&["1.0"])),
+            ("b".into(), of(&["false"])),
+            ("list".into(), of(&["1", "x"])),
+            ("rr_id".into(), of(&["forged"])),
         ]
     );
 }
@@ -153,10 +154,8 @@ fn a_foreign_message_is_a_job() {
         2
     });
     let decoded = decode(out.into()).unwrap();
-    assert_eq!(
-        (decoded.id.as_str(), decoded.name.as_str()),
-        ("42", "Subject")
-    );
+    assert_eq!(decoded.id, "42");
+    assert_eq!(decoded.name, "Subject");
     assert!(decoded.json);
     assert_eq!(&decoded.body[..], br#"{"a":1}"#);
     assert_eq!(decode(Bytes::new()).unwrap().name, DEDUCED);
@@ -170,7 +169,7 @@ fn headers_that_are_no_lists_of_strings_are_text_all_the_same() {
     headers::from_json(json, &mut headers);
     let texts = |name: &str| {
         let found = headers.iter().find(|(known, _)| known == name);
-        found.map(|(_, values)| values.iter().map(String::as_str).collect::<Vec<_>>())
+        found.map(|(_, values)| values.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     assert_eq!(texts("a").unwrap(), ["1", "ü"]);
     assert_eq!(texts("b").unwrap(), ["7"]);
@@ -211,17 +210,12 @@ fn properties_are_headers_besides_those_of_the_envelope() {
         14
     });
     let decoded = decode(out.into()).unwrap();
-    let headers: Vec<(&str, &str)> = decoded
-        .headers()
-        .iter()
-        .map(|(name, values)| (name.as_str(), values[0].as_str()))
-        .collect();
-    let expected = [
-        ("known", "as a header"),
-        ("before", "7"),
-        ("after", "[true]"),
+    let expected: Headers = vec![
+        ("known".into(), vec!["as a header".into()]),
+        ("before".into(), vec!["7".into()]),
+        ("after".into(), vec!["[true]".into()]),
     ];
-    assert_eq!(headers, expected);
+    assert_eq!(decoded.headers(), &expected);
 }
 
 #[test]
@@ -238,19 +232,7 @@ fn a_map_that_is_malformed_anywhere_is_no_job() {
         2
     })
     .is_ok());
-    let malformed: [fn(&mut Vec<u8>) -> u32; 4] = [
-        // A name that is not UTF-8.
-        |out| {
-            out.extend_from_slice(&[0xa1, 2, 0xff, 0xfe]);
-            write::bool(out, true);
-            2
-        },
-        // A value that is not.
-        |out| {
-            write::string(out, "rr_priority");
-            out.extend_from_slice(&[0xa1, 2, 0xff, 0xfe]);
-            2
-        },
+    let malformed: [fn(&mut Vec<u8>) -> u32; 2] = [
         // A key without a value.
         |out| {
             write::string(out, "rr_job");

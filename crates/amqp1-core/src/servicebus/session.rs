@@ -7,7 +7,6 @@ use crate::consumer::Consumer;
 use crate::error::{Error, Result};
 use crate::source::{Attached, Source};
 use crate::wait::Wait;
-use crate::wire::read::Value;
 use crate::wire::write;
 
 impl Consumer {
@@ -44,10 +43,8 @@ impl Consumer {
     /// TaskLost without a session; Config with several queues.
     pub fn session_state(&self, wait: &Wait<'_>) -> Result<Option<Vec<u8>>> {
         let reply = self.operate("get-session-state", wait, |_| 0)?;
-        Ok(reply.get("session-state", |value| match value {
-            Value::Binary(bytes) => Some(bytes.to_vec()),
-            Value::Text(text) => Some(text.as_bytes().to_vec()),
-            _ => None,
+        Ok(reply.get("session-state", |value| {
+            value.as_octets().map(<[u8]>::to_vec)
         }))
     }
 

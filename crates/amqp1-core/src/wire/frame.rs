@@ -230,9 +230,12 @@ fn condition(error: &[u8]) -> Result<Option<(String, Option<String>)>, DecodeErr
     let Value::List(mut items) = Reader::new(error).value()? else {
         return Ok(None);
     };
-    let condition = items.next().transpose()?.and_then(|item| item.as_text());
-    let description = items.next().transpose()?.and_then(|item| item.as_text());
-    Ok(condition.map(|text| (text.to_owned(), description.map(str::to_owned))))
+    let mut text = || -> Result<Option<String>, DecodeError> {
+        let bytes = items.next().transpose()?.and_then(|item| item.as_name());
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    };
+    let (condition, description) = (text()?, text()?);
+    Ok(condition.map(|condition| (condition, description)))
 }
 
 /// Writes a frame around what `body` writes.

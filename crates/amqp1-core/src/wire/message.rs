@@ -65,16 +65,16 @@ pub struct Header {
 pub struct Properties<'a> {
     /// message-id: string, ulong, uuid or binary.
     pub message_id: Option<Value<'a>>,
-    /// subject
-    pub subject: Option<&'a str>,
+    /// subject, whatever its bytes are
+    pub subject: Option<&'a [u8]>,
     /// correlation-id
     pub correlation_id: Option<Value<'a>>,
-    /// content-type
-    pub content_type: Option<&'a str>,
+    /// content-type, whatever its bytes are
+    pub content_type: Option<&'a [u8]>,
     /// absolute-expiry-time, Unix milliseconds
     pub absolute_expiry_time: Option<i64>,
-    /// group-id
-    pub group_id: Option<&'a str>,
+    /// group-id, whatever its bytes are
+    pub group_id: Option<&'a [u8]>,
 }
 
 impl Message {
@@ -190,11 +190,11 @@ impl Message {
             let given = Some(item).filter(|item| !matches!(item, Value::Null));
             match index {
                 0 => properties.message_id = given,
-                3 => properties.subject = item.as_text(),
+                3 => properties.subject = item.as_octets(),
                 5 => properties.correlation_id = given,
-                6 => properties.content_type = item.as_text(),
+                6 => properties.content_type = item.as_octets(),
                 8 => properties.absolute_expiry_time = item.as_int(),
-                10 => properties.group_id = item.as_text(),
+                10 => properties.group_id = item.as_octets(),
                 _ => {}
             }
         }

@@ -2,7 +2,7 @@
 
 mod named;
 
-pub use self::named::{name, Named};
+pub use self::named::Named;
 use super::DecodeError;
 
 /// A value that borrows from the bytes it was read from.
@@ -30,6 +30,9 @@ pub enum Value<'a> {
     Text(&'a str),
     /// `symbol`
     Symbol(&'a str),
+    /// A `string` or `symbol` whose bytes are not UTF-8. RabbitMQ sends the text fields of a
+    /// 0-9-1 message as strings, whatever their bytes are.
+    IllFormed(&'a [u8]),
     /// `list`
     List(Items<'a>),
     /// `map`: keys and values in turn
@@ -49,6 +52,25 @@ impl<'a> Value<'a> {
         match self {
             Value::Text(text) | Value::Symbol(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// The bytes of a string or symbol.
+    #[must_use]
+    pub fn as_name(&self) -> Option<&'a [u8]> {
+        match self {
+            Value::Text(text) | Value::Symbol(text) => Some(text.as_bytes()),
+            Value::IllFormed(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a string, symbol or binary.
+    #[must_use]
+    pub fn as_octets(&self) -> Option<&'a [u8]> {
+        match self {
+            Value::Binary(bytes) => Some(bytes),
+            text => text.as_name(),
         }
     }
 
@@ -214,7 +236,7 @@ impl<'a> Reader<'a> {
             [0xa1, length, rest @ ..] => {
                 let (bytes, rest) = rest.split_at_checked(usize::from(*length)).ok_or(SHORT)?;
                 self.bytes = rest;
-                Ok(Value::Text(text(bytes)?))
+                Ok(text(bytes, Value::Text))
             }
             [0x40, rest @ ..] => {
                 self.bytes = rest;
@@ -317,8 +339,8 @@ impl<'a> Reader<'a> {
                 let bytes = self.take(length)?;
                 match code & 0x0f {
                     0 => Value::Binary(bytes),
-                    1 => Value::Text(text(bytes)?),
-                    _ => Value::Symbol(text(bytes)?),
+                    1 => text(bytes, Value::Text),
+                    _ => text(bytes, Value::Symbol),
                 }
             }
             0xc0 | 0xd0 => Value::List(self.compound(code == 0xd0)?),
@@ -382,8 +404,11 @@ impl<'a> Reader<'a> {
 }
 
 #[inline]
-fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(bytes).map_err(|_| DecodeError("text that is not UTF-8"))
+fn text<'a>(bytes: &'a [u8], of: impl FnOnce(&'a str) -> Value<'a>) -> Value<'a> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => of(text),
+        Err(_) => Value::IllFormed(bytes),
+    }
 }
 
 /// The codes of the sections and states that some peers name by symbol.

@@ -43,10 +43,21 @@ fn lies_about_size_are_errors_not_panics() {
         &[0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x70],
         &[0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x41],
         &[0x00, 0x00, 0x00],
-        &[0xa1, 2, 0xff, 0xfe],
+        &[0xa1, 3, 0xff, 0xfe],
         &[],
     ] {
         assert!(Reader::new(bytes).value().is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_its_bytes() {
+    for constructor in [0xa1, 0xa3] {
+        let bytes = [constructor, 2, 0xff, 0xfe];
+        let value = Reader::new(&bytes).value().unwrap();
+        assert_eq!(value, Value::IllFormed(&[0xff, 0xfe]));
+        assert_eq!(value.as_text(), None);
+        assert_eq!(value.as_name(), Some(&[0xff, 0xfe][..]));
     }
 }
 

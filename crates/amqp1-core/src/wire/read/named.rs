@@ -8,7 +8,7 @@ pub type Named<'a, T> = (Option<&'a [u8]>, T);
 
 impl<'a> Items<'a> {
     /// The next name and its value, read. The name's bytes are what came, not
-    /// looked at: [`name`] makes them text. `None` for a key that is no name.
+    /// looked at. `None` for a key that is no name.
     ///
     /// # Errors
     /// [`DecodeError`] on malformed or odd content.
@@ -58,15 +58,6 @@ impl<'a> Items<'a> {
         self.count = left;
         Ok(Some(key))
     }
-}
-
-/// A name as text.
-///
-/// # Errors
-/// [`DecodeError`] when it is not UTF-8.
-#[inline]
-pub fn name(bytes: &[u8]) -> Result<&str, DecodeError> {
-    super::text(bytes)
 }
 
 impl<'a> Reader<'a> {
@@ -141,27 +132,27 @@ mod tests {
     }
 
     /// Names (where they are) and values; `None` when it is malformed.
-    fn by_entry(mut items: Items<'_>) -> Option<Vec<(Option<&str>, Value<'_>)>> {
+    fn by_entry(mut items: Items<'_>) -> Option<Vec<(Option<&[u8]>, Value<'_>)>> {
         let mut all = Vec::new();
         while let Some((key, value)) = items.entry().ok()? {
-            all.push((key.as_text(), value));
+            all.push((key.as_name(), value));
         }
         Some(all)
     }
 
-    fn by_name(mut items: Items<'_>) -> Option<Vec<(Option<&str>, Value<'_>)>> {
+    fn by_name(mut items: Items<'_>) -> Option<Vec<(Option<&[u8]>, Value<'_>)>> {
         let mut all = Vec::new();
         while let Some((key, value)) = items.named().ok()? {
-            all.push((key.map(name).transpose().ok()?, value));
+            all.push((key, value));
         }
         Some(all)
     }
 
-    fn by_bytes(mut items: Items<'_>) -> Option<Vec<(Option<&str>, Value<'_>)>> {
+    fn by_bytes(mut items: Items<'_>) -> Option<Vec<(Option<&[u8]>, Value<'_>)>> {
         let mut all = Vec::new();
         while let Some((key, value)) = items.named_bytes().ok()? {
             let value = Reader::new(value).value().ok()?;
-            all.push((key.map(name).transpose().ok()?, value));
+            all.push((key, value));
         }
         Some(all)
     }

@@ -1,0 +1,87 @@
+//! What a job in hand says of itself.
+//!
+//! Texts are the bytes that came: those of a foreign message need not be UTF-8.
+
+use bstr::{BStr, BString};
+
+use super::Delivery;
+use crate::format::body::{self, Plain};
+use crate::format::Format;
+
+impl Delivery {
+    /// The job's id.
+    pub fn id(&self) -> &BStr {
+        self.decoded.id.as_ref()
+    }
+
+    /// The job's name; a foreign message's subject, or `deduced_by_rr`.
+    pub fn name(&self) -> &BStr {
+        self.decoded.name.as_ref()
+    }
+
+    /// The body, any bytes.
+    pub fn body(&self) -> &[u8] {
+        &self.decoded.body
+    }
+
+    /// The body is JSON: it was pushed as something other than a string.
+    pub fn is_json(&self) -> bool {
+        self.decoded.json
+    }
+
+    /// The value that the body is the JSON of, when that is an AMQP value or sequence.
+    pub fn value(&self) -> Option<Plain> {
+        body::plain(&self.decoded.message).ok().flatten()
+    }
+
+    /// The format it travelled in.
+    pub fn format(&self) -> Format {
+        self.decoded.format
+    }
+
+    /// Headers in order, each with at least one value.
+    pub fn headers(&self) -> &[(BString, Vec<BString>)] {
+        self.decoded.headers()
+    }
+
+    /// Name of the queue (the pipeline) it was taken from.
+    pub fn queue(&self) -> &str {
+        &self.definition.pipeline
+    }
+
+    /// The pipeline its producer named; the one it was taken from when it named none.
+    pub fn pipeline(&self) -> &BStr {
+        match &self.decoded.pipeline {
+            Some(pipeline) => pipeline.as_ref(),
+            None => self.definition.pipeline.as_str().into(),
+        }
+    }
+
+    /// The broker's address of the queue.
+    pub fn source(&self) -> &str {
+        &self.attached.address
+    }
+
+    /// 1 at the first delivery.
+    pub fn attempts(&self) -> u32 {
+        self.decoded.earlier_attempts.saturating_add(1)
+    }
+
+    /// The priority asked for; the queue's when the message names none.
+    pub fn priority(&self) -> i64 {
+        let configured = self.definition.options.priority;
+        self.decoded
+            .priority
+            .unwrap_or_else(|| i64::from(configured.unwrap_or(4)))
+    }
+
+    /// The delay asked for, in seconds.
+    pub fn delay(&self) -> f64 {
+        self.decoded.delay
+    }
+
+    /// The trace id, from correlation-id.
+    pub fn trace_id(&self) -> Option<&BStr> {
+        self.decoded.trace_id.as_ref().map(AsRef::as_ref)
+    }
+}
