@@ -84,7 +84,7 @@ fn a_job_goes_there_and_back() {
         assert_eq!(delivery.name(), "Hello");
         assert_eq!(delivery.body(), &pushed.payload.bytes[..]);
         assert_eq!(delivery.attempts(), 1);
-        assert_eq!(delivery.trace_id(), Some("trace"));
+        assert_eq!(delivery.trace_id(), Some("trace".into()));
         assert_eq!(delivery.headers()[0].0, "tenant");
         delivery.ack(&wait()).unwrap();
         assert!(delivery.is_completed());

@@ -132,7 +132,7 @@ mod tests {
     }
 
     /// Names (where they are) and values; `None` when it is malformed.
-    fn by_entry(mut items: Items<'_>) -> Option<Vec<(Option<&[u8]>, Value<'_>)>> {
+    fn by_entry(mut items: Items<'_>) -> Option<Vec<Named<'_, Value<'_>>>> {
         let mut all = Vec::new();
         while let Some((key, value)) = items.entry().ok()? {
             all.push((key.as_name(), value));
@@ -140,7 +140,7 @@ mod tests {
         Some(all)
     }
 
-    fn by_name(mut items: Items<'_>) -> Option<Vec<(Option<&[u8]>, Value<'_>)>> {
+    fn by_name(mut items: Items<'_>) -> Option<Vec<Named<'_, Value<'_>>>> {
         let mut all = Vec::new();
         while let Some((key, value)) = items.named().ok()? {
             all.push((key, value));
@@ -148,7 +148,7 @@ mod tests {
         Some(all)
     }
 
-    fn by_bytes(mut items: Items<'_>) -> Option<Vec<(Option<&[u8]>, Value<'_>)>> {
+    fn by_bytes(mut items: Items<'_>) -> Option<Vec<Named<'_, Value<'_>>>> {
         let mut all = Vec::new();
         while let Some((key, value)) = items.named_bytes().ok()? {
             let value = Reader::new(value).value().ok()?;
