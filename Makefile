@@ -50,7 +50,7 @@ fmt: ## Format the Rust code
 	@scripts/deps lint
 	$(CARGO) fmt --all
 
-soak: build ## Long runs: RabbitMQ killed under load, a million jobs, an idle worker; PARTS='publish consume' for some
+soak: build ## Long runs: RabbitMQ killed under load, a cluster broken, a million jobs, an idle worker; PARTS='cluster' for some
 	@scripts/deps rabbitmq
 	@scripts/soak $(PARTS)
 

@@ -8,6 +8,7 @@ use Amqp1\AmqpQueue;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
+use Amqp1\Tests\Support\Proxy;
 use Amqp1\Tests\Support\Sockets;
 use PHPUnit\Framework\Attributes\DataProvider;
 
@@ -118,6 +119,36 @@ final class HostsTest extends ContractTestCase
         self::assertLessThan(15, microtime(true) - $began, 'half of the timeout is 30');
         self::assertSame(1, $this->on(0)->count());
         unset($held);
+    }
+
+    /**
+     * A node that is cut off from its cluster: it answers heartbeats, and confirms nothing.
+     *
+     * @dataProvider one
+     */
+    #[DataProvider('one')]
+    public function testAHostThatLivesAndConfirmsNothingIsLeftForAnother(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $ways = [new Proxy($at), new Proxy($at)];
+        $dsn = str_replace($at->endpoint(), "{$ways[0]->address},{$ways[1]->address}", $at->dsn);
+        $queue = new AmqpQueue($dsn, $this->uniqueName($at), ['timeout' => 50]);
+        $queue->push('before');
+        $taken = $ways[0]->counts()['open'] > 0 ? 0 : 1;
+        $ways[$taken]->drop('disposition');
+        $queue->push('one', null, ['id' => 'one']);
+        $ids = $queue->pushMany([['name' => 'many', 'options' => ['id' => 'many-1']], ['name' => 'many', 'options' => ['id' => 'many-2']]]);
+
+        self::assertSame(['many-1', 'many-2'], $ids);
+        self::assertSame(0, $ways[$taken]->counts()['open']);
+        self::assertSame(1, $ways[1 - $taken]->counts()['accepted']);
+        self::assertSame(5, $queue->count(), 'the first way had taken one of the jobs');
+    }
+
+    /** @return array<string, array{string}> */
+    public static function one(): array
+    {
+        return array_slice(self::networked(), 0, 1);
     }
 
     public function testALossNamesTheHost(): void

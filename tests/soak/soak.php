@@ -10,6 +10,8 @@ use Amqp1\Exception\ConnectionException;
 use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\TaskLostException;
 
+require __DIR__ . '/cluster.php';
+
 error_reporting(-1);
 
 function number(string $name, int $default): int

@@ -283,6 +283,13 @@ impl Endpoint {
         }
     }
 
+    /// Whether there is another host to go to when one fails, at once and not only when that
+    /// one cannot be reached.
+    pub(crate) fn has_choice(&self) -> bool {
+        let several = matches!(&self.target, Target::Network { hosts, .. } if hosts.len() > 1);
+        several && self.host_order == HostOrder::Random
+    }
+
     /// This endpoint with the hosts of another one after its own.
     ///
     /// # Errors

@@ -191,6 +191,24 @@ pub(crate) fn is_connected(endpoint: &Arc<Endpoint>, role: Role) -> bool {
     })
 }
 
+/// Leaves a connection over which something was sent and nothing answered for so long: to be
+/// dialled again, at another host. A broker that takes nothing for now, as without memory,
+/// has not let us send.
+pub(crate) fn give_up_unanswered(endpoint: &Arc<Endpoint>, role: Role, after: Duration) {
+    let key = (Arc::clone(endpoint), role);
+    with_pool(|pool| {
+        if let Some(entry) = pool.entries.get(&key) {
+            let label = entry.connection.label();
+            entry
+                .connection
+                .give_up_unanswered(&Error::connection(format!(
+                "{label} lives and confirmed nothing for {} s; it may be cut off from its cluster",
+                after.as_secs()
+            )));
+        }
+    });
+}
+
 /// The pooled connection; if it is lost, why, and until when it is dialled again.
 fn pooled(key: &(Arc<Endpoint>, Role), redial: Duration) -> Option<(Connection, Option<Lost>)> {
     with_pool(|pool| {

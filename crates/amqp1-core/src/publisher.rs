@@ -6,6 +6,7 @@
 
 mod block;
 mod resend;
+mod settle;
 mod verify;
 
 use std::collections::VecDeque;
@@ -353,50 +354,6 @@ impl Publisher {
 
     fn unsettled(&self) -> usize {
         self.window.iter().flatten().count()
-    }
-
-    /// Waits until no more than `pending` jobs have no outcome. False when the
-    /// deadline passed first.
-    fn settle(&mut self, pending: usize, wait: &Wait<'_>) -> Result<bool> {
-        self.check_process()?;
-        self.send_batch();
-        loop {
-            let left = self.collect(pending);
-            if !self.lost.is_empty() {
-                self.resend(wait)?;
-                continue;
-            }
-            if left <= pending {
-                if self.unsure.is_empty() {
-                    return Ok(true);
-                }
-                self.verify(wait)?;
-                continue;
-            }
-            let (tracker, outcomes) = (&self.tracker, &mut self.outcomes);
-            let more = wait.until(tracker.signal(), || {
-                let left = tracker.take(outcomes, pending);
-                Ok((left <= pending || !outcomes.is_empty()).then_some(()))
-            })?;
-            if more.is_none() {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Takes in the outcomes that have come; returns how many are missing.
-    fn collect(&mut self, wake_at: usize) -> usize {
-        let mut outcomes = std::mem::take(&mut self.outcomes);
-        let left = self.tracker.take(&mut outcomes, wake_at);
-        for (index, outcome) in outcomes.drain(..) {
-            match self.batches.as_mut().and_then(|all| all.sent(index)) {
-                Some(count) if count > 1 => self.note_batch(index, count, &outcome),
-                _ => self.note(index, outcome),
-            }
-        }
-        self.outcomes = outcomes;
-        self.trim();
-        left
     }
 
     /// A batch is taken or refused as a whole: when it is refused, each of its jobs is sent

@@ -142,7 +142,11 @@ async fn run(shared: &Shared, io: &mut Io, input: &mut BytesMut) -> Result<(), E
                     return Ok(());
                 }
             }
-            () = shared.wake.notified() => {}
+            () = shared.wake.notified() => {
+                if let Some(given_up) = shared.state.lock().lost.clone() {
+                    return Err(given_up);
+                }
+            }
             () = tokio::time::sleep_until(wake_at.into()) => on_timer(shared)?,
         }
     }

@@ -216,6 +216,16 @@ impl Connection {
         self.kick(state);
     }
 
+    /// Ends it at once when the broker owes answers to what was sent.
+    pub fn give_up_unanswered(&self, error: &Error) {
+        let mut state = self.lock();
+        if state.is_owed() {
+            state.fail(error);
+            drop(state);
+            self.shared.wake.notify_one();
+        }
+    }
+
     /// Closes links, sessions and connection in good order, waiting for the
     /// broker's answer as long as `wait` allows.
     pub fn close(&self, wait: &Wait<'_>) {

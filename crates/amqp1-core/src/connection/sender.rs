@@ -98,6 +98,12 @@ impl Sender {
         self.queue.is_empty() && self.unsettled.is_empty()
     }
 
+    /// The broker owes an answer: an outcome, or the attach that a message waits for.
+    pub fn is_owed(&self) -> bool {
+        let attaching = self.phase == Phase::Attaching && !self.queue.is_empty();
+        attaching || self.unsettled.iter().any(Option::is_some)
+    }
+
     /// The broker's flow: how much we may send.
     pub fn on_flow(&mut self, delivery_count: Option<u32>, link_credit: u32) {
         let base = delivery_count.unwrap_or(0).wrapping_add(link_credit);

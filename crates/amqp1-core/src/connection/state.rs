@@ -13,7 +13,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use super::channels::Channels;
 use super::condition::{explain, explain_close};
 use super::output::Output;
-use super::sender::Phase;
+use super::sender::{Phase, Sender};
 use super::session::Session;
 use super::tracker::Tracked;
 use crate::error::{Error, Result};
@@ -403,6 +403,12 @@ impl State {
         let session = self.sessions.get_mut(usize::from(*ours));
         let session = session.and_then(Option::as_mut).ok_or(UNKNOWN_SESSION)?;
         Ok((session, &mut self.out.bytes))
+    }
+
+    /// Something was sent that the broker has to answer.
+    pub fn is_owed(&self) -> bool {
+        let mut senders = self.sessions.iter().flatten().flat_map(|s| &s.sender);
+        senders.any(Sender::is_owed)
     }
 
     /// The connection is over: every link is told.
