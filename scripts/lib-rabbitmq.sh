@@ -34,21 +34,34 @@ need_tools() {
     for tool in unshare setsid flock chroot mount openssl; do
         have "$tool" || refuse "$tool is missing: scripts/deps rabbitmq"
     done
-    local said
-    said=$(unshare --mount --pid --fork --mount-proc true 2>&1) ||
+    local said own_mounts=() try=(--mount-proc)
+    choose_own_mounts
+    [ "${#own_mounts[@]}" -eq 1 ] || try=()
+    said=$(unshare "${own_mounts[@]}" --pid --fork ${try[@]+"${try[@]}"} true 2>&1) ||
         refuse "this machine does not allow namespaces and mounts of our own (a container without CAP_SYS_ADMIN?): $said"
 }
 
-# --- the unpacked system --------------------------------------------------------------------------------------
-
-mirror() {
-    local found=${AMQP1_BROKER_MIRROR:-} file
-    for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
-        [ -n "$found" ] || [ ! -r "$file" ] || [ ! -e /etc/debian_version ] ||
-            found=$(sed -nE 's,^(URIs: *|deb (\[[^]]*\] )?)(https?://[^ ]*/debian/?)( .*)?$,\3,p' "$file" | head -n1)
-    done
-    printf '%s\n' "${found:-http://deb.debian.org/debian}"
+# Sets own_mounts, unshare's options for mounts of our own. Where / is no mount point (a chroot, some containers) its
+# propagation cannot be changed, and stays as it is.
+choose_own_mounts() {
+    own_mounts=(--mount)
+    unshare --mount true 2>/dev/null || ! unshare --mount --propagation unchanged true 2>/dev/null ||
+        own_mounts=(--mount --propagation unchanged)
 }
+
+# There, the unpacked system is made a mount point, and private: what is mounted below it is not seen elsewhere.
+fence_off_root() {
+    mountpoint -q "$root" || { mount --bind "$root" "$root" && mount --make-private "$root"; }
+}
+
+take_down_fence() {
+    local own_mounts=()
+    choose_own_mounts
+    [ "${#own_mounts[@]}" -gt 1 ] || return 0
+    while mountpoint -q "$root" 2>/dev/null; do umount "$root" || return 0; done
+}
+
+# --- the unpacked system --------------------------------------------------------------------------------------
 
 rabbitmq_version() {
     local found
@@ -101,12 +114,14 @@ unpack_once() {
 # exec of a command inside the unpacked system, the node's own folder mounted at /srv, in its own mount and pid
 # namespaces: when unshare dies, everything in it dies.
 inside() {
-    local rabbitmq environment=() enter=()
+    local rabbitmq environment=() enter=() own_mounts=()
     rabbitmq=/usr/lib/rabbitmq/lib/rabbitmq_server-$(cat "$root/complete")
     node_environment
+    choose_own_mounts
+    [ "${#own_mounts[@]}" -eq 1 ] || fence_off_root
     # shellcheck disable=SC2016  # expanded by the inner shell
-    exec ${enter[@]+"${enter[@]}"} unshare --mount --pid --fork --kill-child --mount-proc="$root/proc" sh -c '
-        mount --bind "$1" "$2/srv" && mount --rbind /dev "$2/dev" || exit 1
+    exec ${enter[@]+"${enter[@]}"} unshare "${own_mounts[@]}" --pid --fork --kill-child sh -c '
+        mount -t proc proc "$2/proc" && mount --bind "$1" "$2/srv" && mount --rbind /dev "$2/dev" || exit 1
         [ ! -e "$1/conf/hosts" ] || mount --bind "$1/conf/hosts" "$2/etc/hosts" || exit 1
         root=$2; shift 2; exec chroot "$root" "$@"' sh "$node" "$root" \
         /usr/bin/env -i HOME=/srv/home LANG=C.UTF-8 "PATH=$rabbitmq/sbin:/usr/sbin:/usr/bin:/sbin:/bin" \

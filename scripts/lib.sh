@@ -56,6 +56,16 @@ loads() { # LIBRARY [PHP]
     return 1
 }
 
+# Debian's mirror: the one that this machine uses.
+mirror() {
+    local found=${AMQP1_BROKER_MIRROR:-} file
+    for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
+        [ -n "$found" ] || [ ! -r "$file" ] || [ ! -e /etc/debian_version ] ||
+            found=$(sed -nE 's,^(URIs: *|deb (\[[^]]*\] )?)(https?://[^ ]*/debian/?)( .*)?$,\3,p' "$file" | head -n1)
+    done
+    printf '%s\n' "${found:-http://deb.debian.org/debian}"
+}
+
 # Whole seconds since $1, itself from $SECONDS, as "2 min 05 s".
 took() {
     local seconds=$((SECONDS - $1))
