@@ -66,6 +66,20 @@ mirror() {
     printf '%s\n' "${found:-http://deb.debian.org/debian}"
 }
 
+# Sets no_cache: PHPUnit's options for leaving no record of the run behind. Each version has another name for it.
+without_cache() {
+    local known option
+    known=$(phpunit --help)
+    no_cache=()
+    for option in --do-not-record-test-run-history --do-not-cache-result; do
+        if grep -q -- "$option" <<<"$known"; then
+            # shellcheck disable=SC2034  # for who calls
+            no_cache=("$option")
+            return
+        fi
+    done
+}
+
 # Whole seconds since $1, itself from $SECONDS, as "2 min 05 s".
 took() {
     local seconds=$((SECONDS - $1))
