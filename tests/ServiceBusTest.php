@@ -46,7 +46,9 @@ final class ServiceBusTest extends ContractTestCase
         $task = $this->take($queue);
         self::assertSame(['Order', ['id' => 7], 'job-7', 't-1', 1, ['tenant' => ['a']]], [$task->getName(),
             $task->getPayload(), $task->getId(), $task->getTraceId(), $task->getAttempts(), $task->getHeaders()]);
-        self::assertSame('servicebus', $queue->getBroker()['dialect']);
+        $broker = $queue->getBroker();
+        self::assertSame(['servicebus', 'amqp1-broker (Service Bus dialect)'], [$broker['dialect'], $broker['product']]);
+        self::assertMatchesRegularExpression('/^\d+\.\d+\.\d+/', $broker['version']);
         self::assertCount(0, $queue);
     }
 

@@ -1,7 +1,7 @@
 //! The broker's answers to a session's performatives.
 
 use fe2o3_amqp_types::definitions::{Error, Handle, ReceiverSettleMode, Role};
-use fe2o3_amqp_types::messaging::{DeliveryState, TargetArchetype};
+use fe2o3_amqp_types::messaging::{DeliveryState, DistributionMode, TargetArchetype};
 use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition};
 use serde_amqp::primitives::{Array, Symbol};
 
@@ -39,6 +39,8 @@ pub(crate) fn attach(attach: Attach, max_message_size: u64) -> Attach {
     let source = attach.source.map(|mut source| {
         if is_sender {
             source.outcomes = Some(Array::from(OUTCOMES.map(Symbol::from).to_vec()));
+            // Nobody browses here, whatever was asked for, and the answer says so, as RabbitMQ's.
+            source.distribution_mode = Some(DistributionMode::Move);
         }
         source
     });

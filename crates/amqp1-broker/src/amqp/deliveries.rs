@@ -58,6 +58,11 @@ impl<U> Deliveries<U> {
         unsettled.map(|(id, _)| *id).collect()
     }
 
+    /// What is known of one that is not settled.
+    pub(crate) fn get(&self, delivery: u64) -> Option<&U> {
+        self.unsettled.get(&delivery)
+    }
+
     /// `None` for one that is settled already.
     pub(crate) fn settle(&mut self, delivery: u64) -> Option<U> {
         self.unsettled.remove(&delivery)

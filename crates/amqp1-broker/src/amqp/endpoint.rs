@@ -51,11 +51,20 @@ pub(crate) enum Asked {
     /// The end of a channel's session, if it has one.
     End(u16),
     /// Whatever belongs to a session; the channel has one.
-    OfSession(u16, Performative, Bytes),
+    OfSession(u16, OfSession),
     /// The end of all sessions, then [`Endpoint::answer_close`].
     Close,
     /// A close with this error.
     Broken(AmqpErrorValue),
+}
+
+/// A frame of a session.
+#[derive(Debug)]
+pub(crate) struct OfSession {
+    pub(crate) performative: Performative,
+    pub(crate) payload: Bytes,
+    /// See [`Frame::unknown`].
+    pub(crate) unknown: Option<String>,
 }
 
 /// See the module.
@@ -135,6 +144,7 @@ impl Endpoint {
             return Asked::Nothing;
         };
         let channel = frame.channel;
+        let (payload, unknown) = (frame.payload, frame.unknown);
         match (&self.phase, performative) {
             (Phase::Opening, Performative::Open(open)) => {
                 self.peer_max_frame_size = open.max_frame_size.0.max(MIN_MAX_FRAME_SIZE);
@@ -162,9 +172,14 @@ impl Endpoint {
                 }
             }
             (Phase::Opened, Performative::End(_)) => Asked::End(channel),
-            (Phase::Opened, other) => {
+            (Phase::Opened, performative) => {
                 if has_session(channel) {
-                    Asked::OfSession(channel, other, frame.payload)
+                    let frame = OfSession {
+                        performative,
+                        payload,
+                        unknown,
+                    };
+                    Asked::OfSession(channel, frame)
                 } else {
                     Asked::Broken(errors::no_session(channel))
                 }

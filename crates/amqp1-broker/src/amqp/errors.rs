@@ -73,6 +73,12 @@ pub(crate) fn no_credit() -> Error {
     )
 }
 
+/// A link that has something of a type which is not known.
+pub(crate) fn not_known(what: &str) -> Error {
+    let text = format!("{what} is not supported");
+    error(AmqpError::NotImplemented, text)
+}
+
 /// The broker's own fault.
 pub(crate) fn not_encoded(e: &serde_amqp::Error) -> Error {
     let text = format!("a frame was not encoded: {e}");

@@ -21,9 +21,11 @@ use crate::model::outcome::Outcome;
 const PRIORITY: &str = "rabbitmq:priority";
 
 impl Session {
+    /// Attaches a link, unless it is `refused` already for what it has.
     pub(super) fn on_attach(
         &mut self,
         attach: Attach,
+        refused: Option<Error>,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
         let handle = attach.handle.0;
@@ -37,9 +39,10 @@ impl Session {
         if self.links.contains_key(&handle) {
             return Err(Fault::Session(breach::handle_in_use(handle)));
         }
-        let made = match attach.role {
-            Role::Sender => publisher(&attach, context),
-            Role::Receiver => consumer(&attach, context),
+        let made = match (refused, &attach.role) {
+            (Some(error), _) => Err(error),
+            (None, Role::Sender) => publisher(&attach, context),
+            (None, Role::Receiver) => consumer(&attach, context),
         };
         match made {
             Ok((id, kind)) => self.accept(attach, id, kind, context),

@@ -19,7 +19,7 @@ use crate::wire::transfer::Payload;
 #[derive(Debug)]
 pub(super) struct Unsettled {
     pub(super) link: LinkId,
-    handle: u32,
+    pub(super) handle: u32,
     sequence: Sequence,
 }
 

@@ -8,7 +8,8 @@ use serde_amqp::Value;
 use super::link::Kind;
 use super::session::{unattached, Context, Fault, Session};
 use super::Connection;
-use crate::amqp::endpoint::Asked;
+use crate::amqp::endpoint::{Asked, OfSession};
+use crate::amqp::errors;
 use crate::broker::Shared;
 use crate::model::store::Store;
 use crate::wire::frame::{Frame, MIN_MAX_FRAME_SIZE};
@@ -33,9 +34,9 @@ impl Connection {
                 self.sessions.insert(channel, session);
             }
             Asked::End(channel) => self.on_end(channel, store, now),
-            Asked::OfSession(channel, performative, payload) => {
+            Asked::OfSession(channel, frame) => {
                 self.with_session(channel, store, now, |session, context| {
-                    session.on_performative(performative, payload, context)
+                    session.on_frame(frame, context)
                 });
             }
             Asked::Close => {
@@ -58,14 +59,14 @@ impl Connection {
 }
 
 impl Session {
-    fn on_performative(
-        &mut self,
-        performative: Performative,
-        payload: bytes::Bytes,
-        context: &mut Context<'_>,
-    ) -> Result<(), Fault> {
-        match performative {
-            Performative::Attach(attach) => self.on_attach(attach, context),
+    fn on_frame(&mut self, frame: OfSession, context: &mut Context<'_>) -> Result<(), Fault> {
+        let payload = frame.payload;
+        match frame.performative {
+            performative if frame.unknown.is_some() => {
+                let what = frame.unknown.unwrap_or_default();
+                self.refuse_unknown(performative, &what, context)
+            }
+            Performative::Attach(attach) => self.on_attach(attach, None, context),
             Performative::Transfer(transfer) => self.on_transfer(&transfer, payload, context),
             Performative::Disposition(disposition) => self.on_disposition(disposition, context),
             Performative::Flow(flow) => self.on_flow(&flow, context),
@@ -78,6 +79,35 @@ impl Session {
             | Performative::Begin(_)
             | Performative::End(_)
             | Performative::Close(_) => Ok(()),
+        }
+    }
+
+    /// Refuses the link whose frame has something of a type that is not known.
+    fn refuse_unknown(
+        &mut self,
+        performative: Performative,
+        what: &str,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let error = errors::not_known(what);
+        let handle = match performative {
+            Performative::Attach(attach) => return self.on_attach(attach, Some(error), context),
+            Performative::Transfer(transfer) => {
+                self.windows.count_incoming().map_err(Fault::Session)?;
+                Some(transfer.handle.0)
+            }
+            Performative::Disposition(disposition) => {
+                let meant = self.deliveries.meant(&disposition);
+                let all = meant.map(|(first, last)| self.deliveries.between(first, last));
+                let mut all = all.into_iter().flatten();
+                all.find_map(|delivery| Some(self.deliveries.get(delivery)?.handle))
+            }
+            _ => None,
+        };
+        match handle {
+            Some(handle) if !self.links.contains_key(&handle) => Err(unattached(handle)),
+            Some(handle) => Err(Fault::Link(handle, error)),
+            None => Ok(()),
         }
     }
 

@@ -15,7 +15,8 @@ pub(crate) enum Address {
     Management(String),
     /// Claims-based security: tokens are put there.
     Cbs,
-    /// Takes faults; this broker's own.
+    /// Takes faults; this broker's own. It is its management node as well: Go's SDK attaches to
+    /// one for whatever it sends to.
     Faults,
 }
 
@@ -31,7 +32,7 @@ impl Address {
         let lower = path.to_ascii_lowercase();
         match lower.as_str() {
             "$cbs" => Self::Cbs,
-            "$faults" => Self::Faults,
+            "$faults" | "$faults/$management" => Self::Faults,
             _ => match lower.strip_suffix("/$management") {
                 Some(entity) => Self::Management(path[..entity.len()].to_owned()),
                 None => Self::Entity(path.into_owned()),
@@ -89,6 +90,7 @@ mod tests {
             ("$cbs", Address::Cbs),
             ("amqps://h/$cbs", Address::Cbs),
             ("$faults", Address::Faults),
+            ("$Faults/$management", Address::Faults),
         ] {
             assert_eq!(Address::parse(address), read, "{address}");
         }

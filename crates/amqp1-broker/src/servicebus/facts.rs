@@ -18,6 +18,8 @@
 //!   any other (`Queue::tick`).
 //! - An expired token costs the links of its entity, by `amqp:unauthorized-access`, and not the
 //!   connection (`connection::idle`).
+//! - `get-message-sessions` of an entity without sessions, and rules of what is no subscription, are
+//!   `amqp:not-allowed` (`management::sessions`, `management::rules`).
 //! - Requests of a session need its lock, not that the same link holds it (`management::sessions`).
 
 /// Error conditions of the service (its documentation: "AMQP errors in Azure Service Bus").
@@ -29,7 +31,11 @@ pub(crate) mod condition {
     pub(crate) const SESSION_CANNOT_BE_LOCKED: &str = "com.microsoft:session-cannot-be-locked";
     pub(crate) const MESSAGE_NOT_FOUND: &str = "com.microsoft:message-not-found";
     pub(crate) const ARGUMENT_ERROR: &str = "com.microsoft:argument-error";
+    pub(crate) const ALREADY_EXISTS: &str = "com.microsoft:entity-already-exists";
 }
+
+/// The delivery annotation, an AMQP uuid, by which a message of an answer says its lock token.
+pub(crate) const LOCK_TOKEN: &str = "x-opt-lock-token";
 
 /// Message annotations.
 pub(crate) mod annotation {
@@ -80,6 +86,17 @@ pub(crate) mod link {
     pub(crate) const LOCKED_UNTIL: &str = "com.microsoft:locked-until-utc";
 }
 
+/// Descriptor codes of a subscription's rules.
+pub(crate) mod rule {
+    pub(crate) const DESCRIPTION: u64 = 0x0137_0000_0004;
+    pub(crate) const EMPTY_ACTION: u64 = 0x0137_0000_0005;
+    pub(crate) const SQL_ACTION: u64 = 0x0137_0000_0006;
+    pub(crate) const SQL_FILTER: u64 = 0x0013_7000_0006;
+    pub(crate) const TRUE_FILTER: u64 = 0x0013_7000_0007;
+    pub(crate) const FALSE_FILTER: u64 = 0x0013_7000_0008;
+    pub(crate) const CORRELATION_FILTER: u64 = 0x0013_7000_0009;
+}
+
 /// `value` of `x-opt-message-state`.
 pub(crate) mod state {
     pub(crate) const ACTIVE: i32 = 0;
@@ -92,6 +109,15 @@ pub(crate) const BATCH_FORMAT: u32 = 0x8001_3700;
 
 /// How long a receiver waits for the next session when it does not say (milliseconds).
 pub(crate) const SESSION_WAIT: u64 = 65_000;
+
+/// From this `last-updated-time` on (the end of .NET's calendar, Unix milliseconds)
+/// `get-message-sessions` asks for the sessions that have messages or a state; before it, for those
+/// whose state was set since.
+pub(crate) const ALL_SESSIONS: i64 = 253_402_300_799_999;
+
+/// What the open says of who this is: the service's own says nothing. Not the product of the other
+/// dialect, by which a client would take it for that.
+pub(crate) const PRODUCT: &str = "amqp1-broker (Service Bus dialect)";
 
 /// What the service's open says.
 pub(crate) const MAX_FRAME_SIZE: u32 = 65_536;

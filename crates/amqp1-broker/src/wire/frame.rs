@@ -10,7 +10,7 @@ use fe2o3_amqp_types::performatives::Performative;
 use serde::Serialize;
 use serde_amqp::ser::Serializer;
 
-use super::scan;
+use super::{scan, unknown};
 
 /// Octets of a frame header without an extended header.
 pub(crate) const HEADER: usize = 8;
@@ -27,6 +27,8 @@ pub(crate) struct Frame {
     pub(crate) performative: Option<Performative>,
     /// What follows the performative: a transfer's part of the message.
     pub(crate) payload: Bytes,
+    /// What the performative had besides, of a type that is not known: see [`unknown`].
+    pub(crate) unknown: Option<String>,
 }
 
 /// Why bytes are no frame. Either ends the connection.
@@ -77,17 +79,26 @@ pub(crate) fn decode(mut frame: Bytes) -> Result<Frame, FrameError> {
             channel,
             performative: None,
             payload: frame,
+            unknown: None,
         });
     }
     let end = scan::check(&frame, 0)
         .map_err(|_| FrameError::Decode("the frame body is not an AMQP value".into()))?;
-    let performative = serde_amqp::from_slice(&frame[..end])
-        .map_err(|e| FrameError::Decode(format!("the frame body is no performative: {e}")))?;
+    let body = &frame[..end];
+    let (performative, unknown) = match serde_amqp::from_slice(body) {
+        Ok(performative) => (performative, None),
+        Err(e) => {
+            let text = || FrameError::Decode(format!("the frame body is no performative: {e}"));
+            let (performative, what) = unknown::left_out(body).ok_or_else(text)?;
+            (performative, Some(what))
+        }
+    };
     frame.advance(end);
     Ok(Frame {
         channel,
         performative: Some(performative),
         payload: frame,
+        unknown,
     })
 }
 

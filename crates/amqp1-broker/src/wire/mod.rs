@@ -5,3 +5,4 @@ pub(crate) mod lenient;
 pub(crate) mod sasl;
 pub(crate) mod scan;
 pub(crate) mod transfer;
+pub(crate) mod unknown;

@@ -2,7 +2,7 @@
 
 mod duration;
 mod file;
-mod sql;
+pub(super) mod sql;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -151,7 +151,13 @@ fn named_rule(of_file: &FileRule) -> Result<NamedRule, String> {
     let mut read = NamedRule::new(&of_file.name, rule(&of_file.properties)?);
     if let Some(action) = &of_file.properties.action {
         read.changes = sql::changes(&action.sql_expression)?;
+        read.action = Some(action.sql_expression.clone());
     }
+    read.sql = of_file
+        .properties
+        .sql_filter
+        .as_ref()
+        .map(|filter| filter.sql_expression.clone());
     Ok(read)
 }
 
@@ -165,7 +171,7 @@ fn rule(p: &RuleProperties) -> Result<Rule, String> {
                 serde_json::Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            (key.clone(), text)
+            (key.clone(), text.into())
         });
         return Ok(Rule::Correlation(Box::new(Correlation {
             correlation_id: filter.correlation_id.clone(),

@@ -17,7 +17,7 @@ const SYSTEM: [&str; 9] = [
 ];
 
 /// Reads an action; the error says what is not supported.
-pub(super) fn changes(action: &str) -> Result<Vec<Change>, String> {
+pub(in crate::servicebus) fn changes(action: &str) -> Result<Vec<Change>, String> {
     let unsupported = || {
         format!("the SQL action \"{action}\" is not supported: only SET NAME = VALUE and REMOVE NAME, with ';' between them")
     };
@@ -64,7 +64,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Reads an expression; the error says what is not supported.
-pub(super) fn rule(expression: &str) -> Result<Rule, String> {
+pub(in crate::servicebus) fn rule(expression: &str) -> Result<Rule, String> {
     let compact: String = expression.split_whitespace().collect();
     match compact.to_ascii_uppercase().as_str() {
         "1=1" | "TRUE" => return Ok(Rule::True),
@@ -142,7 +142,7 @@ fn set(filter: &mut Correlation, name: &str, value: String) -> Option<()> {
             if !is_name(name) {
                 return None;
             }
-            filter.properties.push((name.to_owned(), value));
+            filter.properties.push((name.to_owned(), value.into()));
             return Some(());
         }
     };
@@ -164,7 +164,7 @@ mod tests {
             panic!("no correlation filter");
         };
         assert_eq!(filter.message_id.as_deref(), Some("12'3"));
-        let is = |n: &str, v: &str| (n.to_owned(), v.to_owned());
+        let is = |n: &str, v: &str| (n.to_owned(), v.into());
         assert_eq!(filter.properties, [is("userProp1", "a b"), is("n", "5")]);
         let Rule::Correlation(filter) = rule("b = TRUE").unwrap() else {
             panic!("no correlation filter");

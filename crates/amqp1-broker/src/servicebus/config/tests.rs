@@ -96,7 +96,7 @@ fn the_emulators_file_is_read() {
         panic!("{first:?}");
     };
     assert_eq!(filter.subject.as_deref(), Some("subject1"));
-    assert_eq!(filter.properties, [("n".to_owned(), "5".to_owned())]);
+    assert_eq!(filter.properties, [("n".to_owned(), "5".into())]);
     assert!(matches!(&second.rules[0].filter, Rule::Correlation(f) if f.to.is_some()));
     assert_eq!(second.rules[0].changes.len(), 1);
     assert_eq!(third.rules, [NamedRule::new("$Default", Rule::True)]);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use fe2o3_amqp_types::definitions::{Error, Fields, Role, SenderSettleMode};
 use fe2o3_amqp_types::messaging::TargetArchetype;
 use fe2o3_amqp_types::performatives::Attach;
+use serde_amqp::described::Described;
 use serde_amqp::primitives::Symbol;
 use serde_amqp::Value;
 
@@ -20,9 +21,11 @@ use crate::servicebus::model::errors;
 use crate::servicebus::model::namespace::{Attached, Use, Wanted};
 
 impl Session {
+    /// Attaches a link, unless it is `refused` already for what it has.
     pub(super) fn on_attach(
         &mut self,
         attach: Attach,
+        refused: Option<Error>,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
         let handle = attach.handle.0;
@@ -36,7 +39,7 @@ impl Session {
             return Err(Fault::Session(breach::handle_in_use(handle)));
         }
         let id = context.state.namespace.new_link();
-        let address = address(&attach);
+        let address = refused.map_or_else(|| address(&attach), Err);
         let fault = match &address {
             Ok(address) => context.fault(Point::Attach, address),
             Err(_) => None,
@@ -100,7 +103,8 @@ impl Session {
             if let (Some(session), Some(source)) = (&outgoing.session, &mut answer.source) {
                 let key = Symbol::from(names::SESSION_FILTER);
                 let filter = source.filter.get_or_insert_default();
-                filter.insert(key, Value::String(session.clone()));
+                let session = in_form(filter.get(&key), session.clone());
+                filter.insert(key, session);
             }
         }
         let until = locked_until.or_else(|| self.session_lock(handle, context));
@@ -284,6 +288,19 @@ fn session_filter(attach: &Attach) -> Option<Option<String>> {
         Value::Symbol(id) => Some(id.as_str().to_owned()),
         _ => None,
     })
+}
+
+/// The id of a session in the form in which a filter was asked for: described, as Go's SDK has it
+/// and looks for it in the answer, or plain.
+fn in_form(asked: Option<&Value>, session: String) -> Value {
+    let value = Value::String(session);
+    match asked {
+        Some(Value::Described(asked)) => Value::Described(Box::new(Described {
+            descriptor: asked.descriptor.clone(),
+            value,
+        })),
+        _ => value,
+    }
 }
 
 fn undescribed(value: &Value) -> &Value {

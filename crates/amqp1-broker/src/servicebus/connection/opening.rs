@@ -1,6 +1,8 @@
 //! Frames of the connection itself: open, begin, end, close.
 
 use fe2o3_amqp_types::performatives::{End, Open};
+use serde_amqp::primitives::Symbol;
+use serde_amqp::Value;
 
 use super::session::Session;
 use super::Connection;
@@ -26,9 +28,9 @@ impl Connection {
                 self.sessions.insert(channel, session);
             }
             Asked::End(channel) => self.on_end(channel, state, now),
-            Asked::OfSession(channel, performative, payload) => {
+            Asked::OfSession(channel, frame) => {
                 self.with_session(channel, state, now, |session, context| {
-                    session.on_performative(performative, payload, context)
+                    session.on_frame(frame, context)
                 });
             }
             Asked::Close => {
@@ -61,10 +63,18 @@ impl Connection {
     }
 }
 
-/// The service's open.
+/// The service's open, and who this is.
 pub(super) fn open(shared: &Shared) -> Open {
     let idle = shared.options.idle_timeout.as_millis();
     let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+    let properties = [
+        ("product", facts::PRODUCT),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ];
+    let properties = properties
+        .map(|(key, value)| (Symbol::from(key), Value::from(value)))
+        .into_iter()
+        .collect();
     Open {
         container_id: shared.container_id.clone(),
         hostname: None,
@@ -75,6 +85,6 @@ pub(super) fn open(shared: &Shared) -> Open {
         incoming_locales: None,
         offered_capabilities: None,
         desired_capabilities: None,
-        properties: None,
+        properties: Some(properties),
     }
 }

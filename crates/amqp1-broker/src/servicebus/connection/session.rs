@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use fe2o3_amqp_types::definitions::Error;
 use fe2o3_amqp_types::performatives::{Begin, Detach, End, Flow, Performative};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::outgoing::Given;
 use super::requests::Reply;
 use super::settling::Unsettled;
 use crate::amqp::deliveries::Deliveries;
+use crate::amqp::endpoint::OfSession;
 use crate::amqp::outbox::Outbox;
 use crate::amqp::routes::Routes;
 use crate::amqp::windows::Windows;
@@ -86,14 +87,18 @@ impl Session {
         (session, answer)
     }
 
-    pub(super) fn on_performative(
+    pub(super) fn on_frame(
         &mut self,
-        performative: Performative,
-        payload: Bytes,
+        frame: OfSession,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        match performative {
-            Performative::Attach(attach) => self.on_attach(attach, context),
+        let payload = frame.payload;
+        match frame.performative {
+            performative if frame.unknown.is_some() => {
+                let what = frame.unknown.unwrap_or_default();
+                self.refuse_unknown(performative, &what, context)
+            }
+            Performative::Attach(attach) => self.on_attach(attach, None, context),
             Performative::Transfer(transfer) => self.on_transfer(&transfer, payload, context),
             Performative::Disposition(disposition) => self.on_disposition(disposition, context),
             Performative::Flow(flow) => self.on_flow(&flow, context),
@@ -102,6 +107,38 @@ impl Session {
             | Performative::Begin(_)
             | Performative::End(_)
             | Performative::Close(_) => Ok(()),
+        }
+    }
+
+    /// Refuses the link whose frame has something of a type that is not known.
+    fn refuse_unknown(
+        &mut self,
+        performative: Performative,
+        what: &str,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let error = errors::not_known(what);
+        let handle = match performative {
+            Performative::Attach(attach) => return self.on_attach(attach, Some(error), context),
+            Performative::Transfer(transfer) => {
+                self.windows.count_incoming().map_err(Fault::Session)?;
+                Some(transfer.handle.0)
+            }
+            Performative::Disposition(disposition) => {
+                let meant = self.deliveries.meant(&disposition);
+                let all = meant.map(|(first, last)| self.deliveries.between(first, last));
+                let mut links = all.into_iter().flatten().filter_map(|delivery| {
+                    let link = self.deliveries.get(delivery)?.link;
+                    context.routes.place(link)
+                });
+                links.next().map(|(_, handle)| handle)
+            }
+            _ => None,
+        };
+        match handle {
+            Some(handle) if !self.links.contains_key(&handle) => Err(unattached(handle)),
+            Some(handle) => Err(Fault::Link(handle, error)),
+            None => Ok(()),
         }
     }
 

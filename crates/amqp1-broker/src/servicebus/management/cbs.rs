@@ -4,11 +4,16 @@ use serde_amqp::Value;
 
 use super::{Answer, Caller, Request};
 use crate::servicebus::facts;
+use crate::servicebus::model::namespace::Namespace;
 use crate::servicebus::sas::{self, Claim};
 
 /// Checks a token; what it allows.
-pub(super) fn put_token(request: &Request, caller: &Caller<'_>) -> (Answer, Option<Claim>) {
-    let (mut answer, claim) = match check(request, caller) {
+pub(super) fn put_token(
+    request: &Request,
+    caller: &Caller<'_>,
+    namespace: &Namespace,
+) -> (Answer, Option<Claim>) {
+    let (mut answer, claim) = match check(request, caller, namespace) {
         Ok(claim) => (Answer::with(202, "Accepted", Value::Null), Some(claim)),
         Err(answer) => (answer, None),
     };
@@ -16,7 +21,7 @@ pub(super) fn put_token(request: &Request, caller: &Caller<'_>) -> (Answer, Opti
     (answer, claim)
 }
 
-fn check(request: &Request, caller: &Caller<'_>) -> Result<Claim, Answer> {
+fn check(request: &Request, caller: &Caller<'_>, namespace: &Namespace) -> Result<Claim, Answer> {
     let bad = |text: String| Answer::failed(400, "amqp:not-allowed", text);
     let operation = request.text("operation").unwrap_or_default();
     if operation != "put-token" {
@@ -36,6 +41,13 @@ fn check(request: &Request, caller: &Caller<'_>) -> Result<Claim, Answer> {
         Value::String(token) => token,
         _ => return Err(bad("The body is not a string.".to_owned())),
     };
-    sas::check(token, audience, &caller.shared.settings, caller.now)
-        .map_err(|text| Answer::failed(401, "amqp:unauthorized-access", text))
+    let claim = sas::check(token, audience, &caller.shared.settings, caller.now)
+        .map_err(|text| Answer::failed(401, "amqp:unauthorized-access", text))?;
+    // The broker's own nodes are no entities.
+    let path = sas::path(audience);
+    if path.starts_with('$') || namespace.has_below(&path) {
+        return Ok(claim);
+    }
+    let text = format!("The messaging entity '{audience}' could not be found.");
+    Err(Answer::failed(404, "amqp:not-found", text))
 }

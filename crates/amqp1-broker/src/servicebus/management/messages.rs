@@ -70,9 +70,12 @@ pub(super) fn receive(
     let session = fields.text("session-id");
     let queue = namespace.queue_mut(node).ok_or_else(gone)?;
     if queue.settings.requires_session {
-        let id = session.ok_or_else(|| bad("session-id"))?;
-        let held = queue.sessions.get(id).filter(|held| held.lock.is_some());
-        held.ok_or_else(|| sessions::lost(id))?;
+        // Go's SDK names no session: it is that of the message.
+        let of_messages = sequences.iter().filter_map(|s| queue.session_of(*s));
+        for id in session.into_iter().chain(of_messages) {
+            let held = queue.sessions.get(id).filter(|held| held.lock.is_some());
+            held.ok_or_else(|| sessions::lost(id))?;
+        }
     }
     let received = queue.receive_deferred(&sequences, deletes, session, now);
     let received = received.map_err(not_found)?;

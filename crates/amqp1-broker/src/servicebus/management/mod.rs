@@ -4,6 +4,7 @@ mod cbs;
 mod locks;
 mod messages;
 mod request;
+mod rules;
 mod sessions;
 
 use fe2o3_amqp_types::definitions::Error;
@@ -100,7 +101,7 @@ pub(crate) fn answer(
     state: &mut State,
 ) -> Result<(Answer, Option<Claim>), Error> {
     match address {
-        Address::Cbs => Ok(cbs::put_token(request, caller)),
+        Address::Cbs => Ok(cbs::put_token(request, caller, &state.namespace)),
         Address::Management(path) => {
             let node = state.namespace.resolve(path, Use::Manage)?;
             let answer = operate(node, request, caller, state);
@@ -124,7 +125,11 @@ fn operate(node: NodeId, request: &Request, caller: &Caller<'_>, state: &mut Sta
         "receive-by-sequence-number" => messages::receive(namespace, node, fields, now),
         "renew-session-lock" => sessions::renew(namespace, node, fields, now),
         "get-session-state" => sessions::get_state(namespace, node, fields),
-        "set-session-state" => sessions::set_state(namespace, node, fields),
+        "set-session-state" => sessions::set_state(namespace, node, fields, now),
+        "get-message-sessions" => sessions::list(namespace, node, fields),
+        "enumerate-rules" => rules::enumerate(namespace, node, fields),
+        "add-rule" => rules::add(namespace, node, fields),
+        "remove-rule" => rules::remove(namespace, node, fields),
         _ => Err(Answer::failed(
             501,
             "amqp:not-implemented",

@@ -46,7 +46,7 @@ impl Request {
     }
 }
 
-fn text(value: &Value) -> Option<&str> {
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => Some(text),
         Value::Symbol(text) => Some(text.as_str()),

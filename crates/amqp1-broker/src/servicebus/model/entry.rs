@@ -79,6 +79,7 @@ impl Entry {
         Stamp {
             delivery_count: self.delivery_count,
             annotations,
+            lock: None,
         }
     }
 }

@@ -3,10 +3,11 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fe2o3_amqp_types::messaging::{Header, MessageId, Properties};
-use serde_amqp::primitives::{OrderedMap, Symbol};
+use serde_amqp::primitives::{OrderedMap, Symbol, Uuid};
 use serde_amqp::Value;
 use serde_bytes::ByteBuf;
 
+use super::token::LockToken;
 use crate::model::message::section;
 use crate::servicebus::facts::{self, annotation};
 use crate::wire::scan;
@@ -37,6 +38,8 @@ pub(crate) struct Undecodable(pub(crate) &'static str);
 pub(crate) struct Stamp {
     pub(crate) delivery_count: u32,
     pub(crate) annotations: Vec<(&'static str, Value)>,
+    /// The lock of a message that has no delivery-tag to say it by: one in an answer.
+    pub(crate) lock: Option<LockToken>,
 }
 
 impl Message {
@@ -226,7 +229,15 @@ impl Message {
         for (name, value) in &stamp.annotations {
             annotations.insert(Value::Symbol(Symbol::from(*name)), value.clone());
         }
-        let annotations = described(section::MESSAGE_ANNOTATIONS, &Value::Map(annotations));
+        let mut annotations = described(section::MESSAGE_ANNOTATIONS, &Value::Map(annotations));
+        if let Some(lock) = stamp.lock {
+            let mut of_delivery: OrderedMap<Value, Value> = OrderedMap::new();
+            let lock = Value::Uuid(Uuid::from(lock.0));
+            of_delivery.insert(Value::Symbol(Symbol::from(facts::LOCK_TOKEN)), lock);
+            let of_delivery = Value::Map(of_delivery);
+            let first = described(section::DELIVERY_ANNOTATIONS, &of_delivery);
+            annotations.splice(..0, first);
+        }
         let mut bare = BytesMut::new();
         if let Ok(properties) = serde_amqp::to_vec(&self.properties) {
             bare.put_slice(&properties);

@@ -22,6 +22,7 @@ use super::sessions::Accepted;
 use super::token::LockToken;
 use crate::model::consumers::LinkId;
 use crate::model::store::ConnectionId;
+use crate::servicebus::address;
 use crate::servicebus::facts::annotation;
 use crate::servicebus::faults::{Action, Fault};
 use crate::servicebus::settings::QueueSettings;
@@ -61,6 +62,12 @@ pub(crate) struct Node {
     /// whether it is received from by session.
     is_undecided: bool,
     duplicates: Option<Duplicates>,
+}
+
+impl Node {
+    pub(crate) fn is_subscription(&self) -> bool {
+        address::subscription(&self.path).is_some() && !self.queue.is_dead_letters
+    }
 }
 
 #[derive(Debug)]

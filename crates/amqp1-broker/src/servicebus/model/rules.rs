@@ -13,6 +13,10 @@ pub struct NamedRule {
     pub filter: Rule,
     /// What it changes in the subscription's copy, in order.
     pub changes: Vec<Change>,
+    /// The SQL expression that its filter was written as, if it was.
+    pub sql: Option<String>,
+    /// The SQL expression that its changes were written as, if they were.
+    pub action: Option<String>,
 }
 
 impl NamedRule {
@@ -22,6 +26,8 @@ impl NamedRule {
             name: name.into(),
             filter,
             changes: Vec::new(),
+            sql: None,
+            action: None,
         }
     }
 }
@@ -93,7 +99,7 @@ pub struct Correlation {
     /// `content-type`
     pub content_type: Option<String>,
     /// Application properties, compared as text.
-    pub properties: Vec<(String, String)>,
+    pub properties: Vec<(String, Value)>,
 }
 
 impl Rule {
@@ -134,8 +140,9 @@ impl Correlation {
         }
         let has = message.application();
         self.properties.iter().all(|(name, wanted)| {
+            let wanted = text(wanted);
             has.iter()
-                .any(|(key, value)| key == name && text(value).as_deref() == Some(wanted))
+                .any(|(key, value)| key == name && wanted.is_some() && text(value) == wanted)
         })
     }
 }

@@ -10,6 +10,8 @@ pub(crate) struct Session {
     /// Sequence numbers of messages that can be received.
     pub(crate) ready: BTreeSet<i64>,
     pub(crate) state: Option<Vec<u8>>,
+    /// When its state was set, Unix milliseconds.
+    pub(crate) state_set_at: u64,
     pub(crate) lock: Option<SessionLock>,
 }
 
@@ -54,6 +56,12 @@ impl Sessions {
 
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Session> {
         self.by_id.get_mut(id)
+    }
+
+    /// Those that have a state, with when it was set.
+    pub(crate) fn with_state(&self) -> impl Iterator<Item = (&str, u64)> {
+        let with_state = self.by_id.iter().filter(|(_, s)| s.state.is_some());
+        with_state.map(|(id, session)| (id.as_str(), session.state_set_at))
     }
 
     /// Gives a session to a link: the one named, or the one whose first message is the oldest.

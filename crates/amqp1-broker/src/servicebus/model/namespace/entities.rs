@@ -1,7 +1,6 @@
 //! Entities by their paths.
 
 use super::*;
-use crate::servicebus::address;
 use crate::servicebus::ms;
 use crate::servicebus::settings::{ServiceBus, SubscriptionSettings, TopicSettings};
 
@@ -124,6 +123,16 @@ impl Namespace {
     /// The entity of this path, in whatever case.
     pub(crate) fn find(&self, path: &str) -> Option<NodeId> {
         self.names.get(&path.to_lowercase()).copied()
+    }
+
+    /// Whether there is, or can be, an entity of this path in lower case, or one below it; an empty
+    /// path is the namespace.
+    pub(crate) fn has_below(&self, path: &str) -> bool {
+        let is_below = |name: &String| name.strip_prefix(path).is_some_and(|r| r.starts_with('/'));
+        path.is_empty()
+            || self.create_on_use
+            || self.names.contains_key(path)
+            || self.names.keys().any(is_below)
     }
 
     /// The entity that an address means to somebody who wants to use it so.

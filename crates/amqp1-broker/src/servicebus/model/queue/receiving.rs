@@ -72,6 +72,11 @@ impl Queue {
         u32::try_from(self.ready.len()).unwrap_or(u32::MAX)
     }
 
+    /// The session of a message.
+    pub(crate) fn session_of(&self, sequence: i64) -> Option<&str> {
+        self.messages.get(&sequence)?.message.session_id()
+    }
+
     /// Deferred messages by their numbers, all or nothing: the first number that is none's is the
     /// error.
     pub(crate) fn receive_deferred(
@@ -87,9 +92,9 @@ impl Queue {
             let is_mine = |e: &&Entry| session.is_none_or(|id| e.message.session_id() == Some(id));
             entry.filter(is_mine).ok_or(*sequence)?;
         }
-        let until = self.lock_end(session, now);
         let mut received = Vec::with_capacity(sequences.len());
         for sequence in sequences {
+            let until = self.lock_end(self.session_of(*sequence), now);
             let token = LockToken::random();
             if deletes {
                 if let Some(entry) = self.remove(*sequence) {
@@ -105,7 +110,10 @@ impl Queue {
                 });
             });
             if let Some(entry) = self.messages.get(sequence) {
-                let stamp = entry.stamp(*sequence, Some(until));
+                let stamp = Stamp {
+                    lock: Some(token),
+                    ..entry.stamp(*sequence, Some(until))
+                };
                 received.push((token, entry.message.encoded(&stamp)));
             }
         }
@@ -120,6 +128,19 @@ impl Queue {
             .take(count)
             .map(|(sequence, e)| e.message.encoded(&e.stamp(*sequence, None)))
             .collect()
+    }
+
+    /// The ids of sessions, sorted: of those that have active messages or a state; or, `since` then
+    /// (Unix milliseconds), of those whose state was set.
+    pub(crate) fn session_ids(&self, since: Option<u64>) -> BTreeSet<String> {
+        let with_state = self.sessions.with_state();
+        let with_state = with_state.filter(|(_, at)| since.is_none_or(|since| *at > since));
+        let mut ids: BTreeSet<String> = with_state.map(|(id, _)| id.to_owned()).collect();
+        if since.is_none() {
+            let active = self.messages.values().filter(|e| e.state == State::Active);
+            ids.extend(active.filter_map(|e| e.message.session_id().map(str::to_owned)));
+        }
+        ids
     }
 
     /// Gives a link the session it wants, or the next one.
