@@ -154,7 +154,7 @@ impl Publisher {
         format::check(options.format, job, id)
             .map_err(|error| error.context(definition.describe()))?;
         let delay = job.options.delay.or(options.delay).unwrap_or_default();
-        let route = definition.route(&destination, delay, wait)?;
+        let route = self.routed(&destination, delay, wait)?;
         let ttl = job.options.ttl.or(options.ttl);
         let expires_in = ttl.filter(|_| route.ttl_is_lost).map(|ttl| ttl + delay);
         let envelope = Envelope {
@@ -204,7 +204,7 @@ impl Publisher {
         self.check_process()?;
         let definition = Arc::clone(&self.definition);
         let delay = changes.delay;
-        let route = definition.route(&destination, delay, wait)?;
+        let route = self.routed(&destination, delay, wait)?;
         let expires_in = changes.ttl.filter(|_| route.ttl_is_lost);
         let expires_in = expires_in.map(|ttl| ttl + delay);
         let message_id = definition

@@ -7,7 +7,7 @@ use crate::connection::{condition_kind, lasts, Outcome, Tracked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::Definition;
 use crate::pool::Role;
-use crate::route::Destination;
+use crate::route::{Destination, Route};
 use crate::servicebus::refusal;
 use crate::wait::Wait;
 
@@ -93,6 +93,21 @@ impl Publisher {
                 self.bytes -= sent.payload.len();
             }
         }
+    }
+
+    /// Where a job goes. A queue that the broker itself knows nothing of is named, as it is where a
+    /// job came back for it: Service Bus says so of the token already.
+    pub(super) fn routed(
+        &self,
+        destination: &Destination,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<Route> {
+        let route = self.definition.route(destination, delay, wait);
+        route.map_err(|error| match (error.kind(), error.condition()) {
+            (ErrorKind::QueueNotFound, Some(_)) => self.explain(error),
+            _ => error,
+        })
     }
 
     pub(super) fn explain(&self, error: Error) -> Error {
