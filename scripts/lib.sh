@@ -26,6 +26,9 @@ if ! have cargo && [ -x "${CARGO_HOME:-${HOME:-/root}/.cargo}/bin/cargo" ]; then
     PATH=$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
 fi
 
+# Is version $2 no older than $1?
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
+
 # root? or sudo that asks no questions (or may ask: somebody is at the terminal)?
 can_be_root() {
     [ "$(id -u)" -eq 0 ] && return 0

@@ -41,6 +41,7 @@ openssl|openssl|makes the certificates for TLS
 python_venv|python3-venv|holds the Service Bus SDK for Python
 node|nodejs|runs the Service Bus SDK for JavaScript
 npm|npm|installs it
+go|golang-go|builds the judge with the Service Bus SDK for Go, and brings a newer Go where that is needed
 NEEDS
     test)
         needs_of lint
@@ -114,6 +115,8 @@ has_openssl() { have openssl; }
 has_python_venv() { have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 has_node() { have node && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; }
 has_npm() { have npm; }
+# 1.16 and newer; scripts/sdks brings a newer one where that is needed.
+has_go() { have go && [ -n "$(go env GOVERSION 2>/dev/null)" ]; }
 has_unshare() { have unshare && have flock && have setsid; }
 has_keyring() {
     [ -e "$root/usr/share/keyrings/debian-archive-keyring.gpg" ] || compgen -G "$root/etc/apt/trusted.gpg.d/debian-archive-*" >/dev/null

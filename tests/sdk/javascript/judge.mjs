@@ -10,14 +10,14 @@ import { createHmac } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ServiceBusClient } from "@azure/service-bus";
+import { rules } from "./rules.mjs";
 
 const [connectionString, tlsPort, pattern = ""] = process.argv.slice(2);
 const endpoint = /sb:\/\/([^;/]+)/.exec(connectionString)[1];
 const cases = [];
-const once = { maxRetries: 0 };
 const retries = { maxRetries: 3, retryDelayInMs: 100, timeoutInMs: 5_000 };
 // How long the SDK waits for an answer, and for the next session.
-const RETRY = { ...once, timeoutInMs: 5_000 };
+const RETRY = { maxRetries: 0, timeoutInMs: 5_000 };
 
 function test(name, run) {
   cases.push([name, run]);
@@ -370,6 +370,8 @@ test("topic and subscriptions", () =>
       }
     }
   }));
+
+rules({ test, withClient, send, one, none, refused });
 
 test("server-busy is retried", async () => {
   await fault("busy entity=busy op=send times=2");
