@@ -3,7 +3,7 @@
 # rustup's folder is in the PATH of new login shells only.
 CARGO ?= $(or $(shell command -v cargo 2>/dev/null),$(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/bin/cargo),cargo)
 .DEFAULT_GOAL := help
-.PHONY: help deps build install uninstall demo test fresh test-rust test-php test-sdks live lint fmt fuzz valgrind bench soak \
+.PHONY: help deps build install uninstall demo test fresh test-rust test-php test-sdks test-brokers live lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 
 help: ## This list
@@ -25,7 +25,7 @@ uninstall: ## Take it out of PHP again
 demo: ## Two PHP processes work off ten jobs; BROKER=rabbitmq or AMQP1_DSN=amqp://… for another broker
 	@scripts/demo
 
-test: ## Everything that is checked: build, lint, Rust tests, PHP tests on RabbitMQ 3.10, 4.0, 4.3 and the own broker
+test: ## Everything that is checked: build, lint, Rust tests, PHP tests on RabbitMQ 3.10, 4.0, 4.3, Artemis and the own broker
 	@scripts/test
 
 test-rust: ## Only the Rust tests
@@ -36,6 +36,9 @@ test-php: ## Only the PHP tests; FILTER=NameOfTest for some of them (AMQP1_TEST_
 
 test-sdks: ## Only Microsoft's Service Bus SDKs against the own broker; FILTER=case for some of their cases
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') sdks
+
+test-brokers: ## The PHP tests on Artemis, ActiveMQ Classic and Qpid Broker-J alone; FILTER=NameOfTest for some of them
+	@AMQP1_TEST_BROKERS=artemis,activemq,qpid scripts/test $(if $(FILTER),--filter '$(FILTER)') php
 
 live: ## A real Service Bus namespace beside the own broker's dialect; only with AMQP1_LIVE_SERVICEBUS (scripts/live)
 	@scripts/live

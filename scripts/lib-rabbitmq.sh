@@ -9,6 +9,8 @@
 #   holds_ports       whether one of the node's ports is in use
 # and has a command `exec-node NAME`, for boot, that ends with exec_node.
 
+. "$top/scripts/lib-processes.sh"
+
 tell() { say "[$version] $*"; }
 
 # Why a broker could not be had, and the way out.
@@ -135,27 +137,6 @@ inside() {
 
 # --- the life of a node ---------------------------------------------------------------------------------------
 
-# When process $1 began, in the kernel's ticks; nothing when it is gone or a zombie whose parent does not look.
-start_time() {
-    local stat fields
-    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-    read -ra fields <<<"${stat##*) }"
-    case ${fields[0]} in
-    Z | X) ;;
-    *) echo "${fields[19]}" ;;
-    esac
-}
-
-# Sets pid and returns 0 when the node runs. The pid file holds the process's start time too, so that a stale one
-# does not name a stranger.
-is_running() {
-    local since
-    [ -r "$node/pid" ] && read -r pid since <"$node/pid" || return 1
-    [ -n "$since" ] && [ "$(start_time "$pid")" = "$since" ]
-}
-
-in_use() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
 # Starts the configured node and waits until it answers. $1 is its name for the command exec-node.
 boot() {
     local started=$SECONDS from=1 deadline files
@@ -190,15 +171,6 @@ boot() {
 exec_node() {
     echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" >"$node/pid"
     inside rabbitmq-server
-}
-
-await_end() {
-    local tries=$1
-    while is_running; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
 }
 
 crash() {

@@ -54,6 +54,10 @@ unshare|util-linux|keeps the brokers apart from the system
 openssl|openssl|makes the brokers' certificates
 keyring|debian-archive-keyring|checks the packages' signatures
 NEEDS
+    java) cat <<'NEEDS' ;;
+java|default-jre-headless|runs Artemis, ActiveMQ Classic and Qpid
+mvn|maven|fetches them from Maven Central
+NEEDS
     fuzz) cat <<'NEEDS' ;;
 cc|gcc|C compiler and linker
 libc|libc6-dev|the C library's headers
@@ -65,7 +69,7 @@ phpunit|phpunit|runs the PHP tests
 php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
 NEEDS
-    *) die "unknown group: $1 (build, lint, rust, php, sdks, test, rabbitmq, fuzz, valgrind)" ;;
+    *) die "unknown group: $1 (build, lint, rust, php, sdks, test, rabbitmq, java, fuzz, valgrind)" ;;
     esac
 }
 
@@ -118,6 +122,8 @@ has_npm() { have npm; }
 # 1.16 and newer; scripts/sdks brings a newer one where that is needed.
 has_go() { have go && [ -n "$(go env GOVERSION 2>/dev/null)" ]; }
 has_unshare() { have unshare && have flock && have setsid; }
+has_java() { have java && java --version >/dev/null 2>&1; }
+has_mvn() { have mvn; }
 has_keyring() {
     [ -e "$root/usr/share/keyrings/debian-archive-keyring.gpg" ] || compgen -G "$root/etc/apt/trusted.gpg.d/debian-archive-*" >/dev/null
 }

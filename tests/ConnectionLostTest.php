@@ -95,7 +95,8 @@ final class ConnectionLostTest extends ContractTestCase
         self::assertSame(6000, count($confirmed) + count($failed), 'each has its outcome');
         self::assertSame([], array_diff_key(array_flip($confirmed), $there), 'what was confirmed is in the queue');
         self::assertSame([], $failed, 'there was time to send all of it again');
-        self::assertGreaterThanOrEqual(5, $proxy->counts()['accepted']);
+        // Artemis takes its time to open a connection: it may be cut twice.
+        self::assertGreaterThanOrEqual($this->broker($broker)->isArtemis() ? 3 : 5, $proxy->counts()['accepted']);
     }
 
     /** @dataProvider one */
@@ -162,7 +163,7 @@ final class ConnectionLostTest extends ContractTestCase
         ksort($done);
         self::assertSame(array_map(static fn ($i) => "job-$i", range(0, 9)), array_keys($done), 'each once more');
         foreach ($held as $task) {
-            self::assertSame($this->attemptsAfterALoss($broker), $done[$task->getName()], 'a job that was in hand has been tried once');
+            self::assertContains($done[$task->getName()], $this->attemptsAfterALoss($broker), 'a job that was in hand has been tried once');
         }
         foreach ($held as $task) {
             $task->ack(); // settled once, and nothing may reach the new connection's deliveries
@@ -196,7 +197,7 @@ final class ConnectionLostTest extends ContractTestCase
         $old->release();
         $new->nack('again', true);
 
-        self::assertSame($this->attemptsAfterALoss($broker) + 1, $this->next($consumer)->getAttempts());
+        self::assertContains($this->next($consumer)->getAttempts() - 1, $this->attemptsAfterALoss($broker));
     }
 
     /** @dataProvider one */
@@ -388,9 +389,14 @@ final class ConnectionLostTest extends ContractTestCase
 
     /** The same queue without the proxy. */
     /** RabbitMQ 3 does not tell that a job was delivered before: nack() counts there, and nothing else. */
-    private function attemptsAfterALoss(string $broker): int
+    /** @return list<int> Artemis does not count what a connection had in hand that was reset. */
+    private function attemptsAfterALoss(string $broker): array
     {
-        return $this->broker($broker)->supports('delivery-count') ? 2 : 1;
+        return match (true) {
+            $this->broker($broker)->isArtemis() => [1, 2],
+            $this->broker($broker)->supports('delivery-count') => [2],
+            default => [1],
+        };
     }
 
     private function direct(string $broker, AmqpQueue $queue): AmqpQueue

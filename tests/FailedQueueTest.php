@@ -229,8 +229,8 @@ final class FailedQueueTest extends ContractTestCase
                 "exchange 'x'" => ['dead_letter_exchange' => 'x', 'dead_letter_routing_key' => 'y'],
             ] as $says => $options
         ) {
-            $queue = new AmqpQueue('embedded://failed', 'q', ['failed_queue' => '@dead-letter'] + $options);
-            $thrown = $this->thrown(UnsupportedException::class, static fn () => $queue->failed());
+            $make = static fn () => new AmqpQueue('embedded://failed', 'q', ['failed_queue' => '@dead-letter'] + $options);
+            $thrown = $this->thrown(UnsupportedException::class, $make);
             self::assertStringContainsString($says, $thrown->getMessage());
         }
     }

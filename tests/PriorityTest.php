@@ -20,7 +20,7 @@ final class PriorityTest extends ContractTestCase
     {
         $queue = $this->queue($broker, ['queue_type' => 'classic', 'max_priority' => 9]);
         if ($this->lacks($broker, 'queue-options', static fn () => $queue->push('job'))) {
-            if (!$this->broker($broker)->supports('priority')) {
+            if (!$this->broker($broker)->isRabbitMq()) {
                 return;
             }
             (new Peer($this->broker($broker)))->declareQueue($queue->getName(), ['x-max-priority' => 9]);

@@ -21,8 +21,8 @@ final class RetryTest extends ContractTestCase
         $sets = [];
         foreach (self::brokers() as $name => [$broker]) {
             $queueTypes = match (true) {
-                $broker === '', !str_starts_with($broker, 'rabbitmq') => ['quorum'],
-                $broker === 'rabbitmq-3.10' => [null],
+                in_array($broker, ['embedded', 'program'], true) => ['quorum'],
+                !str_starts_with($broker, 'rabbitmq'), $broker === 'rabbitmq-3.10' => [null],
                 default => ['quorum', 'classic'],
             };
             foreach ($queueTypes as $type) {

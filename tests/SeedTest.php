@@ -6,6 +6,7 @@ namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Exception\ConfigException;
+use Amqp1\Exception\UnsupportedException;
 use Amqp1\Jobs;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
@@ -85,6 +86,13 @@ final class SeedTest extends ContractTestCase
     #[DataProvider('fullyFeatured')]
     public function testTheProducerForRabbitMqAndTheWorker(string $broker): void
     {
+        if ($this->broker($broker)->isArtemis()) {
+            [, $queue] = $this->environment('rabbitmq', $broker);
+            $thrown = $this->thrown(UnsupportedException::class, static fn () => $queue->push('mail'));
+            self::assertStringContainsString("option 'exchange'", $thrown->getMessage());
+
+            return;
+        }
         if (!$this->broker($broker)->supports('exchanges')) {
             $warnings = [];
             set_error_handler(static function (int $level, string $message) use (&$warnings): bool {

@@ -31,6 +31,9 @@ final class TopologyTest extends ContractTestCase
             if (str_contains($broker, '-')) {
                 self::assertStringStartsWith(substr($broker, strlen('rabbitmq-')) . '.', $info['version']);
             }
+        } elseif ($this->broker($broker)->isArtemis()) {
+            self::assertSame(['artemis', 'apache-activemq-artemis'], [$info['dialect'], $info['product']]);
+            self::assertMatchesRegularExpression('/^2\.\d+\.\d+/', $info['version']);
         } else {
             self::assertStringContainsString('amqp1', $info['product']);
             // The service names itself in no way; the own broker does in either dialect.

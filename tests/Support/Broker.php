@@ -33,16 +33,26 @@ final class Broker
             'exchange-declaration', 'exchanges', 'queue-options', 'unroutable', 'consumer-priority', 'priority', 'large-messages',
             'locks-of-a-connection',
         ],
+        'artemis' => [
+            'exchange-declaration', 'exchanges', 'queue-options', 'unroutable',
+            'priority-above-9',
+        ],
+        'activemq' => [
+            'management', 'exchange-declaration', 'exchanges', 'queue-options', 'unroutable', 'consumer-priority', 'delivery-count',
+        ],
+        'qpid' => [
+            'delay', 'management', 'exchange-declaration', 'exchanges', 'queue-options', 'unroutable', 'consumer-priority',
+        ],
     ];
 
     /**
      * Whether this broker can do it. What it lacks is refused with an UnsupportedException, but for
      * `delivery-count` (redeliveries are counted by the client, as far as it sees them) and `unroutable`
-     * (a job that no binding leads anywhere is an exception), `priority` (ignored), `large-messages` (refused: more
+     * (a job that no binding leads anywhere is an exception), `priority` (ignored), `priority-above-9` (taken for 9), `large-messages` (refused: more
      * than 256 KB), and `locks-of-a-connection` (what a connection had in hand comes back with its end; on Service
      * Bus when the lock is over, and it can be settled until then).
      *
-     * @param 'delay'|'management'|'exchange-declaration'|'exchanges'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count'|'priority'|'large-messages'|'locks-of-a-connection' $feature
+     * @param 'delay'|'management'|'exchange-declaration'|'exchanges'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count'|'priority'|'priority-above-9'|'large-messages'|'locks-of-a-connection' $feature
      */
     public function supports(string $feature): bool
     {
@@ -53,6 +63,11 @@ final class Broker
     public function isServiceBus(): bool
     {
         return $this->name === 'servicebus';
+    }
+
+    public function isArtemis(): bool
+    {
+        return $this->name === 'artemis';
     }
 
     public function isEmbedded(): bool

@@ -11,6 +11,8 @@ use RuntimeException;
  *
  * `embedded` runs in the process, `program` is amqp1-broker (started here, on a port of its own),
  * `servicebus` is the same program as Azure Service Bus; `rabbitmq-3.10`, `rabbitmq-4.0` and `rabbitmq-4.3` are named by AMQP1_TEST_RABBITMQ_310, _40 and _43;
+ * `artemis` is named by AMQP1_TEST_ARTEMIS; `activemq` (Classic) and `qpid` (Broker-J, which has no dialect here) by
+ * AMQP1_TEST_ACTIVEMQ and AMQP1_TEST_QPID, and take part when AMQP1_TEST_BROKERS names them (`make test-brokers`).
  * AMQP1_TEST_RABBITMQ, somebody's own RabbitMQ 4, takes the place of the three as `rabbitmq`.
  * AMQP1_TEST_BROKERS=embedded,program takes a part of them. One that is wanted and missing is a failure.
  */
@@ -30,11 +32,13 @@ final class Brokers
         $all = getenv('AMQP1_TEST_RABBITMQ')
             ? [...$all, 'rabbitmq']
             : [...$all, 'rabbitmq-3.10', 'rabbitmq-4.0', 'rabbitmq-4.3'];
+        $all[] = 'artemis';
         $wanted = getenv('AMQP1_TEST_BROKERS');
         if ($wanted === false || trim($wanted) === '') {
             return $all;
         }
         $wanted = array_map('trim', explode(',', $wanted));
+        $all = [...$all, 'activemq', 'qpid'];
         $unknown = array_diff($wanted, $all);
         if ($unknown !== []) {
             throw new RuntimeException('AMQP1_TEST_BROKERS names ' . implode(', ', $unknown)
@@ -77,6 +81,18 @@ final class Brokers
         return self::sets(array_filter(self::names(), static fn ($name) => $name !== 'embedded'));
     }
 
+    /** @return array<string, array{string}> ActiveMQ Artemis and Classic, and a broker that nothing is known of. */
+    public static function others(): array
+    {
+        return self::sets(array_intersect(self::names(), ['artemis', 'activemq', 'qpid']));
+    }
+
+    /** @return array<string, array{string}> */
+    public static function activeMq(): array
+    {
+        return self::sets(array_intersect(self::names(), ['artemis', 'activemq']));
+    }
+
     public static function get(string $name): Broker
     {
         return self::$found[$name] ??= new Broker($name, match ($name) {
@@ -87,6 +103,7 @@ final class Brokers
             'rabbitmq-3.10' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_310'),
             'rabbitmq-4.0' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_40'),
             'rabbitmq-4.3' => self::fromEnvironment('AMQP1_TEST_RABBITMQ_43'),
+            'artemis', 'activemq', 'qpid' => self::fromEnvironment('AMQP1_TEST_' . strtoupper($name)),
         });
     }
 

@@ -6,7 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use RuntimeException;
 
-/** rabbitmqctl of the brokers that scripts/brokers runs. */
+/** The brokers that scripts/brokers runs, and their rabbitmqctl. */
 final class Ctl
 {
     /** @return list<list<string>> the table's rows, without its head */
@@ -36,7 +36,7 @@ final class Ctl
 
     private static function version(Broker $broker): string
     {
-        return substr($broker->name, strlen('rabbitmq-'));
+        return $broker->isRabbitMq() ? substr($broker->name, strlen('rabbitmq-')) : $broker->name;
     }
 
     /** @return list<string> */
@@ -57,6 +57,12 @@ final class Ctl
 
     public static function reaches(Broker $broker): bool
     {
+        if (in_array($broker->name, ['artemis', 'activemq', 'qpid'], true)) {
+            exec(escapeshellarg(dirname(__DIR__, 2) . '/scripts/brokers-java') . ' env', $lines);
+
+            return str_contains(implode("\n", $lines), $broker->dsn);
+        }
+
         return $broker->isRabbitMq() && $broker->name !== 'rabbitmq';
     }
 }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dialect::DelaySupport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failed;
 use crate::failure::{bounded, Failure, FailureFacts};
@@ -200,14 +199,18 @@ impl Delivery {
         requeue: Option<bool>,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        let (retry, dialect) = (&self.attached.retry, self.attached.dialect);
-        let cannot_pause = dialect.delay() == DelaySupport::Unsupported;
+        let retry = &self.attached.retry;
         match retry.verdict(self.attempts(), requeue) {
             Verdict::Fail => self.dead_letter(FAILED, failure, None, wait),
-            Verdict::Retry(_) if cannot_pause && retry.is_backoff_usual() => {
-                self.again(Duration::ZERO, &[], Outcome::Retried, wait)
-            }
-            Verdict::Retry(pause) => self.again(pause, &[], Outcome::Retried, wait),
+            Verdict::Retry(pause) => match self.again(pause, &[], Outcome::Retried, wait) {
+                // The broker cannot delay, and nobody has asked for these pauses.
+                Err(error)
+                    if error.kind() == ErrorKind::Unsupported && retry.is_backoff_usual() =>
+                {
+                    self.again(Duration::ZERO, &[], Outcome::Retried, wait)
+                }
+                done => done,
+            },
         }
     }
 

@@ -80,6 +80,10 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
     let mapping = attached.dialect.property_mapping();
     let (decoded, error) = match format::decode(bytes.clone(), mapping) {
         Ok(decoded) => {
+            let decoded = match attached.dialect.counts_attempts() {
+                true => decoded,
+                false => decoded.without_deliveries(),
+            };
             let error = decoded.poison.map(str::to_owned);
             (decoded, error)
         }

@@ -16,7 +16,6 @@ use crate::pool::{self, Role};
 use crate::route::Destination;
 use crate::servicebus::client::Client;
 use crate::sync::Mutex;
-use crate::topology::options::TopologyOptions;
 use crate::topology::{queue_path, Strictness, Topology};
 use crate::wait::Wait;
 use crate::wire::write;
@@ -85,27 +84,15 @@ impl Definition {
         }
     }
 
-    /// What would have to be declared, and cannot be over AMQP.
-    fn check_for_service_bus(&self) -> Result<()> {
-        if let Some(exchange) = &self.options.exchange {
-            return Err(Error::unsupported(format!(
-                "{}: exchange '{exchange}': Service Bus has no exchanges; push to a topic by its name, and leave the option out",
-                self.describe()
-            )));
-        }
-        // Which of RabbitMQ's types a queue is of is nothing to Service Bus.
-        let topology = TopologyOptions {
-            queue_type: None,
-            ..self.options.topology.clone()
+    /// What the broker has nothing for is refused before it is used.
+    fn check_options(&self, dialect: &dyn Dialect) -> Result<()> {
+        let Some((option, why)) = dialect.lacks(&self.options) else {
+            return Ok(());
         };
-        let wanted = topology.beyond_classic(&self.options);
-        match wanted.filter(|_| self.options.declare) {
-            None => Ok(()),
-            Some(option) => Err(Error::unsupported(format!(
-                "{}: option '{option}': Service Bus declares nothing over AMQP; make the queue in Azure as it is to be, and leave the option out, or set 'declare' to false",
-                self.describe()
-            ))),
-        }
+        Err(Error::unsupported(format!(
+            "{}: option '{option}': {why}",
+            self.describe()
+        )))
     }
 
     /// The broker found the token over, before we did: true when another one can be had,
@@ -146,9 +133,9 @@ impl Definition {
         let redial = self.options.redial_timeout;
         let connection = pool::connection(&self.endpoint, role, redial, wait)?;
         let dialect = dialect::detect(connection.remote(), &self.endpoint);
+        self.check_options(dialect)?;
         let mut service_bus = None;
         if dialect.is_service_bus() {
-            self.check_for_service_bus()?;
             service_bus = Some(pool::service_bus(&self.endpoint, role, &connection)?);
         }
         Ok(Live {
@@ -336,7 +323,8 @@ impl Definition {
         let live = self.live(Role::Publish, wait)?;
         let address = self.place(&Destination::Usual).address(live.dialect)?;
         live.authorize(self, &address, wait)?;
-        let sender = pool::sender(&self.endpoint, &live.connection, Some(&address))?;
+        let asks = live.dialect.asks();
+        let sender = pool::sender(&self.endpoint, &live.connection, Some(&address), asks)?;
         let cached = Cached {
             generation: fork::generation(),
             live: live.clone(),

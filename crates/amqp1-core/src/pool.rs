@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backoff::{self, Lives};
-use crate::connection::{Connection, Scout, SenderLink};
+use crate::connection::{Ask, Connection, Scout, SenderLink};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
@@ -261,6 +261,7 @@ pub(crate) fn sender(
     endpoint: &Arc<Endpoint>,
     connection: &Connection,
     address: Option<&str>,
+    ask: Ask,
 ) -> Result<SenderLink> {
     let cached = with_entry(endpoint, Role::Publish, connection, |entry| {
         let key = address.map(str::to_owned);
@@ -274,7 +275,7 @@ pub(crate) fn sender(
         if entry.senders.len() >= MAX_SENDERS {
             evict(entry);
         }
-        let link = match SenderLink::open(connection, address)? {
+        let link = match SenderLink::open(connection, address, ask)? {
             Some(link) => link,
             None => {
                 evict(entry);

@@ -108,7 +108,7 @@ impl Definition {
     fn ask(&self, live: &Live, question: Question<'_>, wait: &Wait<'_>) -> Result<()> {
         let (endpoint, role) = (&self.endpoint, self.management_role());
         let scout = pool::scout(endpoint, role, &live.connection)?;
-        let answered = scout.ask(question, wait);
+        let answered = scout.ask(question, live.dialect.asks(), wait);
         match &answered {
             Ok(()) => pool::keep_scout(endpoint, role, &live.connection, scout),
             Err(_) => scout.close(),

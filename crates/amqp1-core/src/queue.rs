@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use crate::batch::Batch;
 use crate::connection::{probe, tls};
 use crate::delivery::Delivery;
-use crate::dialect::DelaySupport;
+use crate::dialect::{Administration, DelaySupport, Figures, Subject};
 use crate::endpoint::{split_query, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
+use crate::failed;
 use crate::format::roadrunner;
 use crate::id;
 use crate::job::Job;
@@ -48,10 +49,23 @@ pub struct QueueStats {
     pub broker: BrokerInfo,
 }
 
+impl QueueStats {
+    fn of(found: &Figures, broker: BrokerInfo) -> Self {
+        Self {
+            active: found.ready + found.delayed.unwrap_or(0) + found.reserved.unwrap_or(0),
+            delayed: found.delayed,
+            ready: found.ready,
+            reserved: found.reserved,
+            consumers: found.consumers,
+            broker,
+        }
+    }
+}
+
 /// Who is at the other end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrokerInfo {
-    /// `rabbitmq4`, `rabbitmq3`, `embedded` or `generic`.
+    /// `rabbitmq4`, `rabbitmq3`, `servicebus`, `artemis`, `activemq`, `embedded` or `generic`.
     pub dialect: String,
     /// The product of the broker's `open`.
     pub product: String,
@@ -117,8 +131,19 @@ impl Queue {
                 "the queue's name is longer than 255 bytes, which brokers do not take",
             ));
         }
+        if options.exchange.is_none() {
+            let key = options.routing_key.as_ref().filter(|key| *key != queue);
+            let kind = Some(&options.exchange_type).filter(|kind| *kind != "direct");
+            let option = key.map(|_| "routing_key").or(kind.map(|_| "exchange_type"));
+            if let Some(option) = option {
+                return Err(Error::config(format!(
+                    "option '{option}': without the option 'exchange' jobs go to the queue '{queue}' itself; set 'exchange', or leave '{option}' out"
+                )));
+            }
+        }
         let name = options.name.clone().unwrap_or_else(|| queue.to_owned());
         let definition = Definition::new(Arc::new(endpoint), queue.to_owned(), name, options);
+        failed::queue_name(&definition, definition.options.retry.failed_queue())?;
         Ok(Self {
             definition: Arc::new(definition),
         })
@@ -219,6 +244,9 @@ impl Queue {
         if self.definition.endpoint.service_bus.is_some() {
             return self.definition.exists(wait);
         }
+        if let Some(()) = self.administered(wait, |way, queue| way.setup(queue, wait))? {
+            return Ok(());
+        }
         let topology = self.definition.topology();
         self.managed("setup()", wait, |management| {
             topology.declare(management, Strictness::ReportDifferences, wait)
@@ -232,6 +260,9 @@ impl Queue {
     pub fn purge(&self, wait: &Wait<'_>) -> Result<u64> {
         if self.definition.endpoint.service_bus.is_some() {
             return self.receive_and_delete(wait);
+        }
+        if let Some(removed) = self.administered(wait, |way, queue| way.purge(queue, wait))? {
+            return Ok(removed);
         }
         self.declared(wait)?;
         let path = format!("{}/messages", queue_path(&self.definition.broker_queue));
@@ -252,6 +283,9 @@ impl Queue {
     pub fn count(&self, wait: &Wait<'_>) -> Result<u64> {
         if self.definition.endpoint.service_bus.is_some() {
             return Ok(self.definition.look(wait)?.active);
+        }
+        if let Some(found) = self.administered(wait, |way, queue| way.figures(queue, wait))? {
+            return Ok(found.ready);
         }
         Ok(self.figures(wait)?.number("message_count").unwrap_or(0))
     }
@@ -274,6 +308,9 @@ impl Queue {
                 consumers: None,
                 broker: BrokerInfo::of(&live),
             });
+        }
+        if let Some(found) = self.administered(wait, |way, queue| way.figures(queue, wait))? {
+            return Ok(QueueStats::of(&found, BrokerInfo::of(&live)));
         }
         let answer = self.figures(wait)?;
         let ready = answer.number("message_count").unwrap_or(0);
@@ -341,6 +378,30 @@ impl Queue {
         work: impl Fn(&Management) -> Result<T>,
     ) -> Result<T> {
         self.named(self.definition.managed(what, wait, work))
+    }
+
+    /// Work that the broker has a way of its own for; `None` where it has none.
+    fn administered<T>(
+        &self,
+        wait: &Wait<'_>,
+        work: impl Fn(&dyn Administration, &Subject<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let definition = &self.definition;
+        let done = definition.retried(definition.management_role(), wait, |live| {
+            let Some(way) = live.dialect.administration() else {
+                return Ok(None);
+            };
+            live.dialect.check_name(&definition.broker_queue)?;
+            let subject = Subject {
+                queue: &definition.broker_queue,
+                address: &live.dialect.queue_address(&definition.broker_queue),
+                options: &definition.options,
+                connection: &live.connection,
+                asks: live.dialect.asks(),
+            };
+            work(way, &subject).map(Some)
+        });
+        self.named(done)
     }
 
     fn figures(&self, wait: &Wait<'_>) -> Result<Response> {

@@ -58,7 +58,8 @@ impl Definition {
         let place = self.place(destination);
         let is_usual = matches!(destination, Destination::Usual);
         if !delay.is_zero() {
-            return self.delayed_route(&live, usual, is_usual, place, delay, wait);
+            let usual = is_usual.then_some(usual);
+            return self.delayed_route(&live, usual, place, delay, wait);
         }
         if is_usual {
             return Ok(Route {
@@ -151,9 +152,14 @@ impl Definition {
         to_queue: bool,
         delay_mark: DelayMark,
     ) -> Result<Route> {
-        let relay = live.connection.remote().offers("ANONYMOUS-RELAY");
+        let relay = live.dialect.relays() && live.connection.remote().offers("ANONYMOUS-RELAY");
         let target = (!relay).then_some(address.as_str());
-        let sender = pool::sender(&self.endpoint, &live.connection, target)?;
+        let sender = pool::sender(
+            &self.endpoint,
+            &live.connection,
+            target,
+            live.dialect.asks(),
+        )?;
         Ok(Route {
             sender,
             to: relay.then_some(address),
@@ -168,8 +174,7 @@ impl Definition {
     fn delayed_route(
         &self,
         live: &Live,
-        usual: SenderLink,
-        is_usual: bool,
+        usual: Option<SenderLink>,
         place: Place<'_>,
         delay: Duration,
         wait: &Wait<'_>,
@@ -180,24 +185,16 @@ impl Definition {
                 "{}: this broker cannot delay a job; push without 'delay', and retry with 'backoff' 0",
                 self.describe()
             ))),
-            (DelaySupport::EnqueueTime, _) if is_usual => Ok(Route {
-                sender: usual,
-                to: None,
-                delay_mark: DelayMark::EnqueueTime,
-                released_is_taken: false,
-                ttl_is_lost: false,
-                to_queue: place.exchange.is_none(),
-                unsure: live.dialect.confirms_what_it_loses(),
-            }),
             (DelaySupport::EnqueueTime, _) => {
-                let address = place.address(live.dialect)?;
-                live.authorize(self, &address, wait)?;
-                self.addressed(
-                    live,
-                    address,
-                    place.exchange.is_none(),
-                    DelayMark::EnqueueTime,
-                )
+                self.marked_route(live, usual, place, DelayMark::EnqueueTime, wait)
+            }
+            // A TTL there counts from the sending, and would be over before the delay.
+            (DelaySupport::DeliveryDelay, _) => {
+                self.check_delays(live, wait)?;
+                Ok(Route {
+                    ttl_is_lost: true,
+                    ..self.marked_route(live, usual, place, DelayMark::DeliveryDelay, wait)?
+                })
             }
             (DelaySupport::DelayQueues, Some(exchange)) if plugin => {
                 self.check_bound(exchange, place.key, wait)?;
@@ -210,6 +207,45 @@ impl Definition {
             }
             (DelaySupport::DelayQueues, _) => self.delay_queue_route(live, place, delay, wait),
         }
+    }
+
+    /// Whether the broker does delay, once a connection.
+    fn check_delays(&self, live: &Live, wait: &Wait<'_>) -> Result<()> {
+        const MEMO: &str = "delays\n\n";
+        let (endpoint, connection) = (&self.endpoint, &live.connection);
+        if pool::is_declared(endpoint, Role::Publish, connection, MEMO, Duration::MAX) {
+            return Ok(());
+        }
+        let kept = live.dialect.keeps_delays(connection, wait);
+        kept.map_err(|error| error.context(self.describe()))?;
+        pool::set_declared(endpoint, Role::Publish, connection, MEMO);
+        Ok(())
+    }
+
+    /// Where the message itself says when it is to be delivered.
+    fn marked_route(
+        &self,
+        live: &Live,
+        usual: Option<SenderLink>,
+        place: Place<'_>,
+        delay_mark: DelayMark,
+        wait: &Wait<'_>,
+    ) -> Result<Route> {
+        let to_queue = place.exchange.is_none();
+        let Some(sender) = usual else {
+            let address = place.address(live.dialect)?;
+            live.authorize(self, &address, wait)?;
+            return self.addressed(live, address, to_queue, delay_mark);
+        };
+        Ok(Route {
+            sender,
+            to: None,
+            delay_mark,
+            released_is_taken: false,
+            ttl_is_lost: false,
+            to_queue,
+            unsure: live.dialect.confirms_what_it_loses(),
+        })
     }
 
     /// The plugin answers `released` to what it has taken and to what nobody

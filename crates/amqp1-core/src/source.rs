@@ -12,6 +12,7 @@ use crate::backoff::{self, Lives};
 use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
+use crate::failed;
 use crate::fork;
 use crate::live::Definition;
 use crate::options::ConsumerOptions;
@@ -252,6 +253,8 @@ impl Source {
     fn try_attach(&self, declare: bool, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let definition = &self.definition;
         let mut live = definition.connect(Role::Consume, wait)?;
+        // Known before the first job fails.
+        failed::queue_name(definition, self.retry.failed_queue())?;
         let unasked = live.dialect.makes_what_is_missing() && definition.options.declare;
         if declare || unasked {
             live = definition.live(Role::Consume, wait)?;
@@ -259,6 +262,7 @@ impl Source {
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
             in_windows: live.dialect.overruns_credit(),
+            ask: live.dialect.asks(),
             ..ReceiverOptions::default()
         };
         if let Some(priority) = self.priority {

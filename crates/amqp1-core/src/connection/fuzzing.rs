@@ -103,7 +103,9 @@ impl World {
         match action {
             0 | 1 if links >= MAX_LINKS => {}
             0 => {
-                if let Ok(Some(link)) = SenderLink::open(&self.connection, Some("a")) {
+                if let Ok(Some(link)) =
+                    SenderLink::open(&self.connection, Some("a"), super::Ask::Queue)
+                {
                     self.senders.push(link);
                 }
             }

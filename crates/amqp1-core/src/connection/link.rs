@@ -10,6 +10,7 @@ use serde_amqp::Value;
 use super::receiver::{self, Incoming, Receiver, SessionAnswer, MAX_MESSAGE_SIZE};
 use super::sender::{self, Phase, Sender};
 use super::state::{internal, LinkKey, State};
+use super::terminus::Ask;
 use super::tracker::Tracked;
 use super::{Connection, Remote};
 use crate::error::{Error, Result};
@@ -79,18 +80,19 @@ impl SenderLink {
     /// Attaches to `address`, or to the anonymous terminus. Does not wait:
     /// messages sent meanwhile are queued. `None` when the connection has no
     /// free channel.
-    pub fn open(connection: &Connection, address: Option<&str>) -> Result<Option<Self>> {
+    pub fn open(connection: &Connection, address: Option<&str>, ask: Ask) -> Result<Option<Self>> {
         let signal = Signal::new();
         let mut state = connection.lock();
         let Some(key) = state.open_session(signal.clone())? else {
             return Ok(None);
         };
         let name = format!("amqp1-push-{}", id::short());
-        let mut attach = attach(&name, Role::Sender, source("amqp1"), target(address));
+        let target = ask.of_target(target(address));
+        let mut attach = attach(&name, Role::Sender, source("amqp1"), target);
         attach.snd_settle_mode = SenderSettleMode::Unsettled;
         if let Some((session, out)) = state.session_and_out(key) {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
-            session.sender = Some(Sender::new(name));
+            session.sender = Some(Sender::new(name).asking(ask));
         }
         connection.kick(state);
         Ok(Some(Self {
@@ -179,6 +181,8 @@ impl SenderLink {
 pub(crate) struct ReceiverOptions {
     /// Deliveries that may be unsettled at once.
     pub prefetch: u32,
+    /// What the source is asked to be.
+    pub ask: Ask,
     /// The link's name; one of its own by default.
     pub name: Option<String>,
     /// Credit is granted when all of the last one is used up, not before.
@@ -225,7 +229,7 @@ impl ReceiverLink {
         let mut attach = attach(
             &name,
             Role::Receiver,
-            source(address),
+            options.ask.of_source(source(address)),
             target(Some("amqp1")),
         );
         if !options.properties.is_empty() {
@@ -246,7 +250,8 @@ impl ReceiverLink {
         }
         if let Some((session, out)) = state.session_and_out(key) {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
-            let receiver = Receiver::new(name, options.prefetch, signal);
+            let mut receiver = Receiver::new(name, options.prefetch, signal);
+            receiver.ask = options.ask;
             let receiver = receiver.in_windows(options.in_windows);
             session.receiver = Some(match &options.service_bus {
                 Some(service_bus) => receiver.with_locks(service_bus.locks.clone()),
@@ -258,6 +263,15 @@ impl ReceiverLink {
             connection: connection.clone(),
             key,
         }))
+    }
+
+    /// The source's address in the attach answer; `None` until it is there.
+    pub fn address(&self) -> Result<Option<String>> {
+        self.with(|receiver| match &receiver.phase {
+            Phase::Attaching => Ok(None),
+            Phase::Attached => Ok(receiver.address.clone()),
+            Phase::Detached(error) => Err(error.clone()),
+        })
     }
 
     /// What the attach answer said of the session (Service Bus).
@@ -387,15 +401,16 @@ impl ReceiverLink {
                 if !receiver.set_prefetch(prefetch) {
                     return Ok(());
                 }
-                if prefetch == 0 {
-                    receiver.release_buffered(out, self.key.channel);
-                }
                 receiver.phase == Phase::Attached
             }
             None => return Err(state.gone(self.key)),
         };
         if attached && prefetch == 0 {
             session.send_credit(0, false, out).map_err(internal)?;
+        }
+        // In this order: what goes back while there is credit may come here again.
+        if let Some(receiver) = session.receiver.as_mut().filter(|_| prefetch == 0) {
+            receiver.release_buffered(out, self.key.channel);
         }
         session.grant_credit(out).map_err(internal)?;
         self.connection.kick(state);

@@ -24,6 +24,7 @@ mod scout;
 mod sender;
 mod session;
 mod state;
+mod terminus;
 pub(crate) mod tls;
 mod tls_error;
 mod tracker;
@@ -34,6 +35,7 @@ pub(crate) use pair::{probe, LinkPair, Node};
 pub(crate) use race::{Order, Place, Rank};
 pub(crate) use receiver::Incoming;
 pub(crate) use scout::{Question, Scout};
+pub(crate) use terminus::Ask;
 pub(crate) use tracker::{Outcome, Tracked, Tracker};
 
 use std::sync::{Arc, MutexGuard};

@@ -36,6 +36,9 @@ pub(crate) enum Node<'a> {
         /// Address of the answers, and the name of the link that they come over.
         reply_to: &'a str,
     },
+    /// Two links, to the node or the anonymous terminus, answers to a node of the broker's
+    /// choice: [`LinkPair::reply_address`].
+    WithDynamicReplies(Option<&'a str>),
 }
 
 impl LinkPair {
@@ -49,13 +52,16 @@ impl LinkPair {
         let (address, reply_to, receiver_name) = match node {
             Node::Paired(node) => (node, node, name.clone()),
             Node::WithReplies { node, reply_to } => (node, reply_to, (*reply_to).to_owned()),
+            Node::WithDynamicReplies(node) => {
+                (node.as_ref().unwrap_or(&""), &"amqp1", name.clone())
+            }
         };
         let paired = match node {
             Node::Paired(_) => {
                 let paired = [(Symbol::from("paired"), Value::from(true))];
                 Some(paired.into_iter().collect::<Fields>())
             }
-            Node::WithReplies { .. } => None,
+            Node::WithReplies { .. } | Node::WithDynamicReplies(_) => None,
         };
         if let Some((session, out)) = state.session_and_out(key) {
             for role in [Role::Sender, Role::Receiver] {
@@ -63,7 +69,12 @@ impl LinkPair {
                     Role::Sender => (&name, reply_to, address),
                     Role::Receiver => (&receiver_name, address, reply_to),
                 };
-                let mut attach = attach(name, role, source(from), target(Some(to)));
+                let mut from = source(from);
+                if let (Role::Receiver, Node::WithDynamicReplies(_)) = (&role, node) {
+                    (from.address, from.dynamic) = (None, true);
+                }
+                let to = Some(*to).filter(|to| !to.is_empty());
+                let mut attach = attach(name, role, from, target(to));
                 attach.snd_settle_mode = SenderSettleMode::Settled;
                 attach.properties = paired.clone();
                 frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
@@ -92,6 +103,16 @@ impl LinkPair {
         state.send(self.sender.key, payload, 0, None)?;
         connection.kick(state);
         Ok(())
+    }
+
+    /// Where answers go, once the broker has said so.
+    pub fn reply_address(&self) -> Result<Option<String>> {
+        self.receiver.address()
+    }
+
+    /// Detaches both links.
+    pub fn close(&self) {
+        self.sender.close();
     }
 
     /// The largest request that the broker takes, in bytes; zero while it is not known, or

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use self::drain::Drain;
 use super::sender::{outcome, Phase};
+use super::terminus::Ask;
 use super::tracker::{Outcome, Tracked};
 use crate::error::Error;
 use crate::servicebus::locks::LinkLocks;
@@ -48,6 +49,10 @@ struct Partial {
 pub(crate) struct Receiver {
     pub name: String,
     pub phase: Phase,
+    /// What was asked of the source.
+    pub ask: Ask,
+    /// The source's address in the broker's answer: of a dynamic one, the broker's own choice.
+    pub address: Option<String>,
     pub remote_handle: Option<u32>,
     /// Raised when there is something in an empty buffer, or the link is over.
     pub signal: Signal,
@@ -98,6 +103,8 @@ impl Receiver {
         Self {
             name,
             phase: Phase::Attaching,
+            ask: Ask::Nothing,
+            address: None,
             remote_handle: None,
             signal,
             prefetch,

@@ -11,6 +11,7 @@ use super::link::{attach, source, target};
 use super::receiver::{self, Receiver};
 use super::sender::{self, Phase, Sender};
 use super::state::{internal, LinkKey};
+use super::terminus::Ask;
 use super::Connection;
 use crate::error::{Error, Result};
 use crate::id;
@@ -55,8 +56,8 @@ impl Scout {
     /// # Errors
     /// What the broker refused it with: the session is then over. Timeout: it is not
     /// to be used again.
-    pub fn ask(&self, question: Question<'_>, wait: &Wait<'_>) -> Result<()> {
-        self.attach(question)?;
+    pub fn ask(&self, question: Question<'_>, node: Ask, wait: &Wait<'_>) -> Result<()> {
+        self.attach(question, node)?;
         let answered = wait.until(&self.signal, || {
             let mut state = self.connection.lock();
             let Some(session) = state.session(self.key) else {
@@ -82,7 +83,7 @@ impl Scout {
         self.detach()
     }
 
-    fn attach(&self, question: Question<'_>) -> Result<()> {
+    fn attach(&self, question: Question<'_>, node: Ask) -> Result<()> {
         let mut state = self.connection.lock();
         let Some((session, out)) = state.session_and_out(self.key) else {
             return Err(state.gone(self.key));
@@ -90,17 +91,15 @@ impl Scout {
         let name = format!("amqp1-ask-{}", id::short());
         let attach = match question {
             Question::Source(address) => {
-                session.receiver = Some(Receiver::new(name.clone(), 0, self.signal.clone()));
-                attach(
-                    &name,
-                    Role::Receiver,
-                    source(address),
-                    target(Some("amqp1")),
-                )
+                let mut receiver = Receiver::new(name.clone(), 0, self.signal.clone());
+                receiver.ask = node;
+                session.receiver = Some(receiver);
+                let source = node.of_source(source(address));
+                attach(&name, Role::Receiver, source, target(Some("amqp1")))
             }
             Question::Target(address, durable) => {
-                session.sender = Some(Sender::new(name.clone()));
-                let mut target = target(Some(address));
+                session.sender = Some(Sender::new(name.clone()).asking(node));
+                let mut target = node.of_target(target(Some(address)));
                 if durable {
                     target.durable = TerminusDurability::UnsettledState;
                 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::terminus::Ask;
 use super::tracker::{Outcome, Tracked};
 use crate::error::Error;
 use crate::wire::frame::{self, First, State as DeliveryState, TRANSFER_OVERHEAD};
@@ -39,6 +40,8 @@ struct Outgoing {
 pub(crate) struct Sender {
     pub name: String,
     pub phase: Phase,
+    /// What was asked of the target.
+    pub ask: Ask,
     pub remote_handle: Option<u32>,
     /// The broker's limit for a message; zero when it names none.
     pub max_message_size: u64,
@@ -56,6 +59,7 @@ impl Sender {
         Self {
             name,
             phase: Phase::Attaching,
+            ask: Ask::Nothing,
             remote_handle: None,
             max_message_size: 0,
             credit: 0,
@@ -65,6 +69,11 @@ impl Sender {
             unsettled_from: 0,
             next_delivery_id: 0,
         }
+    }
+
+    pub fn asking(mut self, ask: Ask) -> Self {
+        self.ask = ask;
+        self
     }
 
     /// Queues a message; [`Sender::pump`] sends it when the broker lets it.

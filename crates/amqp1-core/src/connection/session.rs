@@ -99,6 +99,9 @@ impl Session {
                 sender.remote_handle = Some(attach.handle.0);
                 sender.max_message_size = attach.max_message_size.unwrap_or(0);
                 if !refused && sender.phase == Phase::Attaching {
+                    if let Err(error) = sender.ask.judge(attach) {
+                        return self.refuse(sender::HANDLE, &error, out);
+                    }
                     sender.phase = Phase::Attached;
                 }
             }
@@ -109,7 +112,11 @@ impl Session {
                 receiver.remote_handle = Some(attach.handle.0);
                 receiver.on_attach(attach.initial_delivery_count.unwrap_or(0));
                 receiver.session = session_of(attach);
+                receiver.address = attach.source.as_ref().and_then(|s| s.address.clone());
                 if !refused && receiver.phase == Phase::Attaching {
+                    if let Err(error) = receiver.ask.judge(attach) {
+                        return self.refuse(receiver::HANDLE, &error, out);
+                    }
                     receiver.phase = Phase::Attached;
                     receiver.signal.raise();
                 }
@@ -119,6 +126,13 @@ impl Session {
         self.grant_credit(out)?;
         self.pump(out);
         Ok(())
+    }
+
+    /// The node is not what was asked for: nothing is sent to it, nothing taken from it.
+    fn refuse(&mut self, handle: u32, error: &Error, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        self.detach(handle, out)?;
+        self.fail(error);
+        self.end(out)
     }
 
     /// The broker's `detach`: the link is over, and why.
@@ -144,11 +158,7 @@ impl Session {
         match ours {
             // Answered in kind unless we asked for it. The session is there for this link,
             // or for its pair, alone: its channel is another's now.
-            Some(handle) if !self.ending => {
-                self.detach(handle, out)?;
-                self.fail(&error);
-                self.end(out)
-            }
+            Some(handle) if !self.ending => self.refuse(handle, &error, out),
             _ => Ok(()),
         }
     }
@@ -437,7 +447,27 @@ const UNKNOWN_LINK: DecodeError = DecodeError("a frame for a link that does not 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::link::{attach, source, target};
+    use super::super::terminus::Ask;
     use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_job_is_not_sent_to_what_is_no_queue() {
+        let mut session = Session::new(0, 0, 4096, Signal::new());
+        session.sender = Some(Sender::new("s".to_owned()).asking(Ask::ConfirmedQueue));
+        let sender = session.sender.as_mut().unwrap();
+        sender.push(Bytes::from_static(b"job"), 0, None);
+        let mut answer = attach("s", Role::Receiver, source("amqp1"), target(Some("q")));
+        answer.initial_delivery_count = None;
+        session.on_attach(&answer, &mut Vec::new()).unwrap();
+        let sender = session.sender.as_mut().unwrap();
+        sender.on_flow(Some(0), 10);
+        let mut out = Vec::new();
+        assert_eq!(sender.pump(&mut out, 0, &mut 100, 4096), 0);
+        assert!(matches!(&sender.phase, Phase::Detached(error)
+            if error.kind() == ErrorKind::Unsupported && error.message().contains("'q'")));
+    }
 
     #[test]
     fn nothing_is_said_on_a_channel_after_its_end() {

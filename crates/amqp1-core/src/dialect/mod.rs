@@ -1,15 +1,20 @@
 //! What brokers do differently: one file a broker, found from its `open`.
 
+mod activemq;
+mod administration;
 mod embedded;
 mod generic;
 mod rabbitmq3;
 mod rabbitmq4;
 mod servicebus;
 
-use crate::connection::Remote;
+pub(crate) use self::administration::{Administration, Figures, Subject};
+use crate::connection::{Ask, Connection, Remote};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
+use crate::options::QueueOptions;
 use crate::retry::Redelivery;
+use crate::wait::Wait;
 
 /// How a broker delays a first delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub(crate) enum DelaySupport {
     Unsupported,
     /// By the annotation `x-opt-scheduled-enqueue-time`.
     EnqueueTime,
+    /// By the annotation `x-opt-delivery-delay`.
+    DeliveryDelay,
     /// By queues that expire into the target, declared through management.
     DelayQueues,
 }
@@ -56,6 +63,22 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// What a link asks of its node: where an address alone does not say that it is a queue.
+    fn asks(&self) -> Ask {
+        Ask::Nothing
+    }
+
+    /// A link to the anonymous terminus, where the broker has one, is as good as one to the
+    /// queue itself.
+    fn relays(&self) -> bool {
+        true
+    }
+
+    /// The first option of a queue that this broker has nothing for, and what to do.
+    fn lacks(&self, _options: &QueueOptions) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
     /// Attaching makes a queue that is missing, without asking what it is to be.
     fn makes_what_is_missing(&self) -> bool {
         false
@@ -80,8 +103,26 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// It has RabbitMQ's management node.
     fn has_management(&self) -> bool;
 
+    /// Its own way to look after queues, where that is not the management node.
+    fn administration(&self) -> Option<&'static dyn Administration> {
+        None
+    }
+
     /// How it delays a first delivery.
     fn delay(&self) -> DelaySupport;
+
+    /// Whether it does delay, where its `open` says nothing of it; asked once a connection.
+    ///
+    /// # Errors
+    /// Unsupported when it would deliver at once what is to be delayed.
+    fn keeps_delays(&self, _connection: &Connection, _wait: &Wait<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// A delivery that it counts was one to somebody who may have worked on the job.
+    fn counts_attempts(&self) -> bool {
+        true
+    }
 
     /// It answers a drain (2.6.7), by which an empty queue is known.
     fn drains(&self) -> bool {
@@ -120,6 +161,8 @@ pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> &'static dyn Diale
     match remote.product.as_str() {
         "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => &rabbitmq4::RabbitMq4,
         "RabbitMQ" => &rabbitmq3::RabbitMq3,
+        "apache-activemq-artemis" => &activemq::Artemis,
+        "ActiveMQ" => &activemq::Classic,
         "amqp1-broker" => &embedded::Embedded,
         _ => &generic::Generic,
     }

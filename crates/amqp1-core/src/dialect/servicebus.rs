@@ -2,6 +2,7 @@
 
 use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::error::{Error, Result};
+use crate::options::QueueOptions;
 
 #[derive(Debug)]
 pub(super) struct ServiceBus;
@@ -19,6 +20,20 @@ impl Dialect for ServiceBus {
         Err(Error::unsupported(format!(
             "exchange '{exchange}': Service Bus has no exchanges; push to a topic by its name, and leave the option out"
         )))
+    }
+
+    fn lacks(&self, options: &QueueOptions) -> Option<(&'static str, &'static str)> {
+        if options.exchange.is_some() {
+            return Some((
+                "exchange",
+                "Service Bus has no exchanges; push to a topic by its name, and leave the option out",
+            ));
+        }
+        let declared = options.topology.declared(options)?;
+        Some((
+            declared,
+            "Service Bus declares nothing over AMQP; make the queue in Azure as it is to be, and leave the option out, or set 'declare' to false",
+        ))
     }
 
     fn has_management(&self) -> bool {

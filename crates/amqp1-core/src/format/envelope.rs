@@ -24,6 +24,8 @@ pub(crate) enum DelayMark {
     XDelay,
     /// `x-opt-scheduled-enqueue-time`, an absolute timestamp: Service Bus, embedded.
     EnqueueTime,
+    /// `x-opt-delivery-delay`, milliseconds: Artemis, ActiveMQ Classic.
+    DeliveryDelay,
 }
 
 /// What the queue's configuration and the route add to a job.
@@ -103,6 +105,10 @@ pub(super) fn delay_annotation(
         DelayMark::EnqueueTime => {
             write::symbol(out, "x-opt-scheduled-enqueue-time");
             write::timestamp(out, due(now, delay));
+        }
+        DelayMark::DeliveryDelay => {
+            write::symbol(out, "x-opt-delivery-delay");
+            write::long(out, millis(delay));
         }
     }
     2

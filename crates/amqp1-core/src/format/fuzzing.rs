@@ -21,7 +21,12 @@ const MAPPINGS: [PropertyMapping; 3] = [
     PropertyMapping::RabbitMq,
     PropertyMapping::ServiceBus,
 ];
-const MARKS: [DelayMark; 3] = [DelayMark::None, DelayMark::XDelay, DelayMark::EnqueueTime];
+const MARKS: [DelayMark; 4] = [
+    DelayMark::None,
+    DelayMark::XDelay,
+    DelayMark::EnqueueTime,
+    DelayMark::DeliveryDelay,
+];
 const UUID: &str = "f1e2d3c4-b5a6-4789-90ab-cdef01234567";
 
 /// A message of any producer, as a worker reads it, and its copies.
@@ -29,7 +34,7 @@ pub fn message(data: &[u8]) {
     // What is chosen comes from the end: the front has the sections.
     let tail: Vec<u8> = data.iter().rev().take(64).copied().collect();
     let mut choices = Choices(&tail);
-    let mapping = MAPPINGS[usize::from(choices.byte()) % 3];
+    let mapping = MAPPINGS[usize::from(choices.byte()) % 4];
     let Ok(decoded) = decode(Bytes::copy_from_slice(data), mapping) else {
         return;
     };
@@ -187,7 +192,7 @@ pub fn round_trip(data: &[u8]) {
         ttl,
         expires_at,
         delay,
-        delay_mark: MARKS[usize::from(flags >> 6) % 3],
+        delay_mark: MARKS[usize::from(flags >> 6) % 4],
         to: to.as_deref(),
         routing_key: None,
         partition_key: None,

@@ -106,6 +106,16 @@ impl Decoded {
             _ => headers::read(&self.message),
         })
     }
+
+    /// Takes what the broker counted out of the attempts: it says nothing of them. What a
+    /// `babelqueue` envelope counts is its own.
+    pub fn without_deliveries(mut self) -> Self {
+        if self.format != Format::Babelqueue {
+            let counted = self.message.header().unwrap_or_default().delivery_count;
+            self.earlier_attempts = self.earlier_attempts.saturating_sub(counted);
+        }
+        self
+    }
 }
 
 /// Names and values in order; each name has at least one value.

@@ -172,6 +172,23 @@ impl TopologyOptions {
         }
     }
 
+    /// The first option that says how a queue is to be declared, where it is declared.
+    pub(crate) fn declared(&self, options: &QueueOptions) -> Option<&'static str> {
+        if !options.declare {
+            return None;
+        }
+        if options.exclusive {
+            return Some("exclusive");
+        }
+        if !self.arguments.is_empty() {
+            return Some("arguments");
+        }
+        if self.bindings.is_some() {
+            return Some("bindings");
+        }
+        self.named().first().map(|(option, _, _)| *option)
+    }
+
     /// The first option that asks for more than a durable classic queue.
     pub(crate) fn beyond_classic(&self, options: &QueueOptions) -> Option<&'static str> {
         if options.exclusive {
