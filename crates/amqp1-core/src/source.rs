@@ -53,8 +53,10 @@ const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(
 /// Before an attach after links that broke at once: other queues wait meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Before an attach that the broker refused for a passing reason.
+/// Before an attach that the broker refused for a passing reason, and how often that is
+/// done even if the call's time is over: a queue is not ready at once after a restart.
 const RETRY: Duration = Duration::from_millis(250);
+const RETRIES: u32 = 8;
 
 /// A link that is closed when neither its consumer nor a job taken from it is
 /// there any more: jobs in hand can be settled after their consumer is gone.
@@ -220,7 +222,11 @@ impl Source {
                         false => Some(RETRY),
                         true => refusal::pause(error.condition(), tries),
                     };
-                    match pause.filter(|pause| *pause < wait.left()) {
+                    let patience = match tries <= RETRIES {
+                        true => wait.left(),
+                        false => wait.patience(),
+                    };
+                    match pause.filter(|pause| *pause < patience) {
                         Some(pause) => wait.sleep(pause)?,
                         None => return Err(error.context(self.definition.describe())),
                     }

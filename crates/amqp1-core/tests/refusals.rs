@@ -18,8 +18,8 @@ use amqp1_core::{Consumer, ConsumerOptions, ErrorKind, Queue, QueueOptions, Wait
 use calls::{job, queue};
 use fe2o3_amqp::frames::amqp::FrameBody;
 use fe2o3_amqp_types::definitions::{AmqpError, Error, ErrorCondition, Handle, LinkError, Role};
-use fe2o3_amqp_types::performatives::{Close, Detach};
-use peer::{begin, flow, Peer, Talk};
+use fe2o3_amqp_types::performatives::{Close, Detach, End};
+use peer::{begin, flow, written, Peer, Talk};
 
 fn because(condition: impl Into<ErrorCondition>) -> Option<Error> {
     Some(Error::new(condition, Some("the reason".to_owned()), None))
@@ -58,7 +58,8 @@ fn detaching(condition: ErrorCondition, after_message: bool) -> (Peer, Arc<Atomi
         loop {
             match talk.hear()? {
                 Frame::Other(body) => match *body {
-                    FrameBody::Begin(_) => talk.say(0, &begin(0))?,
+                    FrameBody::Begin(_) => talk.say(talk.channel, &begin(talk.channel))?,
+                    FrameBody::End(_) => talk.say(talk.channel, &End { error: None })?,
                     FrameBody::Attach(attach) => {
                         count.fetch_add(1, Ordering::Relaxed);
                         talk.link = (attach.role, attach.name);
@@ -66,9 +67,9 @@ fn detaching(condition: ErrorCondition, after_message: bool) -> (Peer, Arc<Atomi
                         if !after_message {
                             (answer.source, answer.target) = (None, None);
                         }
-                        talk.say(0, &answer)?;
+                        talk.say(talk.channel, &answer)?;
                         match after_message {
-                            true => talk.say(0, &flow(10))?,
+                            true => talk.say(talk.channel, &flow(10))?,
                             false => detach(talk, &condition)?,
                         }
                     }
@@ -88,7 +89,7 @@ fn detach(talk: &mut Talk, condition: &ErrorCondition) -> Option<()> {
         closed: true,
         error: because(condition.clone()),
     };
-    talk.say(0, &detach)
+    talk.say(talk.channel, &detach)
 }
 
 #[test]
@@ -164,6 +165,46 @@ fn a_connection_that_is_closed_again_and_again_does_not_outlast_the_call() {
         assert!(error.message().contains("'hostile'"), "{call}: {error}");
         assert!(begun.elapsed() < Duration::from_secs(6), "{call}");
     }
+}
+
+#[test]
+fn a_link_that_is_refused_again_and_again_does_not_outlast_the_call() {
+    let (peer, attaches) = detaching(AmqpError::InternalError.into(), false);
+    let consumer = Consumer::new(vec![patient(&peer)], ConsumerOptions::default()).unwrap();
+    let wait = Wait::uninterrupted(Duration::from_millis(1500));
+    let begun = Instant::now();
+    let error = consumer.next(&wait).unwrap_err();
+    assert!(error.message().contains("the reason"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{error}");
+    assert!(attaches.load(Ordering::Relaxed) > 2, "it may pass");
+}
+
+#[test]
+fn a_connection_that_is_refused_for_good_is_so_at_once_the_next_time_too() {
+    let peer = closing(AmqpError::NotFound.into());
+    for call in 1..=6 {
+        let begun = Instant::now();
+        let error = patient(&peer).push(&job(), &long()).unwrap_err();
+        assert!(error.message().contains("the reason"), "{call}: {error}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{call}");
+    }
+}
+
+#[test]
+fn a_reason_that_is_no_utf8_is_told() {
+    let peer = Peer::start(|talk| {
+        talk.attached(10)?;
+        let close = Close {
+            error: because(AmqpError::NotAllowed),
+        };
+        let mut bytes = written(0, &close, b"");
+        let at = bytes.windows(10).position(|part| part == b"the reason")?;
+        bytes[at + 3] = 0xff;
+        talk.raw(&bytes)?;
+        talk.wait()
+    });
+    let error = patient(&peer).push(&job(), &long()).unwrap_err();
+    assert!(error.message().contains("the?reason"), "{error}");
 }
 
 #[test]

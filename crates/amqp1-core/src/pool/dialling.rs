@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{hosts, Lost, Role, RESTING};
 use crate::backoff;
-use crate::connection::{dial, Connection};
+use crate::connection::{dial, lasts, Connection};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
@@ -31,10 +31,12 @@ pub(super) fn dial_until(
     };
     let give_up = lost.redial.until;
     let rest = lost.redial.from.min(give_up);
-    wait.sleep(
-        rest.saturating_duration_since(Instant::now())
-            .min(wait.patience()),
-    )?;
+    // Who will be told the same again need not wait for it.
+    let is_final = lost.redial.short_lived > 1 && lasts(&lost.error);
+    if !is_final {
+        let left = rest.saturating_duration_since(Instant::now());
+        wait.sleep(left.min(wait.patience()))?;
+    }
     if Instant::now() < rest {
         return Err(Error::connection(format!(
             "the connection broke soon after it was made, {} times in a row, and is dialled again after a pause: {}",

@@ -5,7 +5,7 @@ use fe2o3_amqp::frames::amqp::{FrameBody, FrameDecoder};
 use serde::Serialize;
 use tokio_util::codec::Decoder;
 
-use super::guard::check_performative;
+use super::guard::{check_performative, mend};
 use super::read::{Items, Reader, Value};
 use super::{write, DecodeError};
 
@@ -123,6 +123,7 @@ fn other(body: &[u8]) -> Result<Frame, DecodeError> {
     let mut whole = BytesMut::with_capacity(body.len() + 4);
     whole.extend_from_slice(&[2, 0, 0, 0]);
     whole.extend_from_slice(body);
+    mend(&mut whole[4..]);
     match (FrameDecoder {}).decode(&mut whole) {
         Ok(Some(frame)) => match frame.into_body() {
             FrameBody::Transfer {

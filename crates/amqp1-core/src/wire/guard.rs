@@ -25,6 +25,37 @@ pub fn check_performative(bytes: &[u8]) -> Result<(), DecodeError> {
     }
 }
 
+/// Puts a `?` in the place of each byte of a text that is not UTF-8: the library refuses the
+/// whole frame for it. RabbitMQ 4.3 closes a connection with a description that has bytes of
+/// the message in it, and the reason has to be told all the same.
+pub fn mend(performative: &mut [u8]) {
+    let mut wrong = Vec::new();
+    {
+        let begin = performative.as_ptr() as usize;
+        let mut values = vec![Reader::new(performative).value().ok()];
+        while let Some(value) = values.pop() {
+            match value {
+                Some(Value::IllFormed(bytes)) => {
+                    let mut at = bytes.as_ptr() as usize - begin;
+                    for chunk in bytes.utf8_chunks() {
+                        at += chunk.valid().len();
+                        wrong.push(at..at + chunk.invalid().len());
+                        at += chunk.invalid().len();
+                    }
+                }
+                Some(Value::Described(_, inner)) => values.push(Reader::new(inner).value().ok()),
+                Some(Value::List(items) | Value::Map(items) | Value::Array(items)) => {
+                    values.extend(items.map(Result::ok));
+                }
+                _ => {}
+            }
+        }
+    }
+    for range in wrong {
+        performative[range].fill(b'?');
+    }
+}
+
 fn visit(value: Value<'_>, depth: usize) -> Result<(), DecodeError> {
     if depth > MAX_NESTING {
         return Err(DecodeError("values nested too deeply"));
@@ -49,7 +80,21 @@ fn visit(value: Value<'_>, depth: usize) -> Result<(), DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use super::check_performative;
+    use super::{check_performative, mend};
+
+    #[test]
+    fn text_that_is_not_utf8_is_mended_and_nothing_else() {
+        let mut close =
+            b"\x00\x53\x18\xc0\x13\x01\x00\x53\x1d\xc0\x0d\x02\xa3\x02a:\xa1\x06x\xff\xfe\xc3\xbcy"
+                .to_vec();
+        let before = close.clone();
+        mend(&mut close);
+        assert_eq!(close[..before.len() - 6], before[..before.len() - 6]);
+        assert_eq!(&close[before.len() - 6..], "x??üy".as_bytes());
+        let mended = close.clone();
+        mend(&mut close);
+        assert_eq!(close, mended);
+    }
 
     #[test]
     fn performatives_are_described_lists() {

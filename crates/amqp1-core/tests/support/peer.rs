@@ -66,6 +66,8 @@ pub struct Talk {
     input: BytesMut,
     /// The role and the name of the client's last attach.
     pub link: (Role, String),
+    /// The channel of the client's last frame.
+    pub channel: u16,
     pub trickle: bool,
 }
 
@@ -75,6 +77,7 @@ impl Talk {
             stream,
             input: BytesMut::new(),
             link: (Role::Sender, String::new()),
+            channel: 0,
             trickle: false,
         }
     }
@@ -122,7 +125,10 @@ impl Talk {
         loop {
             match frame::decode(&mut self.input, 1 << 20).expect("the client says what is AMQP") {
                 Some((_, Frame::Empty)) => {}
-                Some((_, frame)) => return Some(frame),
+                Some((channel, frame)) => {
+                    self.channel = channel;
+                    return Some(frame);
+                }
                 None => self.fill()?,
             }
         }
