@@ -43,6 +43,7 @@ final class LiveTest extends TestCase
         self::assertSame(['duplicates: there is no amqp1-live-nowhere', 'extension: duplicates are dropped: there is no amqp1-live-nowhere'],
             $left[1], $said);
         foreach (['open: channel_max = 4999', 'CBS: a token of a wrong key = [401,"amqp:unauthorized-access"]',
+            'CBS: a token for a missing entity = [404,"amqp:not-found"]',
             'attach: a missing entity, sender = amqp:not-found', 'management: cancel again = [404,"com.microsoft:message-not-found"]',
             'extension: push and take = ["Order",{"id":7},"job-7",1]', 'extension: by SASL PLAIN = ["Plain","p","plain",1]'] as $same) {
             self::assertStringContainsString("same      $same\n", $said);

@@ -55,7 +55,11 @@ const brief = ({ properties }) => [properties.statusCode, properties.errorCondit
 
 async function emptied(entity, sessions = false) {
   const connection = await namespace.connect();
-  await connection.putToken(entity);
+  const { properties } = await connection.putToken(entity);
+  if (properties["status-code"] === 404) {
+    connection.close();
+    throw new Error("amqp:not-found");
+  }
   const from = sessions ? [] : [entity, `${entity}/$DeadLetterQueue`];
   for (const address of from) {
     const link = await connection.receiver(address, { snd_settle_mode: 1, rcv_settle_mode: 0 });
@@ -87,7 +91,9 @@ await observe("open", async (saw, { raw, mechanism }) => {
   const { open } = raw.remote;
   saw("SASL mechanism of those ANONYMOUS", mechanism);
   for (const field of ["max_frame_size", "channel_max", "idle_time_out", "offered_capabilities"]) saw(field, open[field] ?? null);
-  saw("properties", Object.keys(open.properties ?? {}).sort());
+  // By product and version the dialect says that it is not the service.
+  const isOwn = (key) => key === "product" || key === "version";
+  saw("properties", Object.keys(open.properties ?? {}).filter((key) => !isOwn(key)).sort());
   const session = raw.create_session();
   session.begin();
   await sleep(0.5);
@@ -119,10 +125,13 @@ await observe("CBS", async (saw, connection) => {
     const { properties } = await connection.putToken(QUEUE, token);
     saw(`a token ${what}`, [properties["status-code"], properties["error-condition"] ?? null]);
   }
+  const { properties } = await connection.putToken("amqp1-live-missing");
+  saw("a token for a missing entity", [properties["status-code"], properties["error-condition"] ?? null]);
 });
 
 await observe("attach", async (saw, connection) => {
-  for (const entity of [QUEUE, SESSIONS, "amqp1-live-missing"]) await connection.putToken(entity);
+  // The last is for the whole namespace: none can be had for an entity that is not there.
+  for (const entity of [QUEUE, SESSIONS, ""]) await connection.putToken(entity);
   const sender = await connection.sender(QUEUE);
   const { attach } = sender.remote;
   saw("sender, max_message_size", attach.max_message_size);
