@@ -269,6 +269,23 @@ mod tests {
         assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 0);
     }
 
+    /// A broker without memory lets nothing be sent: that is no reason to leave it.
+    #[test]
+    fn the_broker_owes_an_answer_to_what_was_sent_alone() {
+        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Vec::new());
+        send(&mut sender, &tracker, 2);
+        assert!(!sender.is_owed());
+        sender.on_flow(Some(0), 1);
+        sender.pump(&mut out, 0, &mut 10, 512);
+        assert!(sender.is_owed());
+        sender.on_disposition(0, 0, Some(&DeliveryState::Accepted));
+        assert!(!sender.is_owed());
+        let mut attaching = Sender::new("s".to_owned());
+        assert!(!attaching.is_owed());
+        send(&mut attaching, &tracker, 1);
+        assert!(attaching.is_owed());
+    }
+
     #[test]
     fn what_nobody_waits_for_is_not_sent() {
         let (mut sender, given_up, mut out) = (attached(0), Tracker::default(), Vec::new());
