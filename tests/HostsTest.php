@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Exception\TimeoutException;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
@@ -143,6 +144,28 @@ final class HostsTest extends ContractTestCase
         self::assertSame(0, $ways[$taken]->counts()['open']);
         self::assertSame(1, $ways[1 - $taken]->counts()['accepted']);
         self::assertSame(5, $queue->count(), 'the first way had taken one of the jobs');
+    }
+
+    /**
+     * It attaches no link either, until the cluster is whole again.
+     *
+     * @dataProvider one
+     */
+    #[DataProvider('one')]
+    public function testAHostThatLivesAndAttachesNothingIsLeftForAnother(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $name = $this->uniqueName($at);
+        (new AmqpQueue($at->dsn, $name))->setup();
+        $ways = [new Proxy($at), new Proxy($at)];
+        foreach ($ways as $way) {
+            $way->drop('attach');
+        }
+        $dsn = str_replace($at->endpoint(), "{$ways[0]->address},{$ways[1]->address}", $at->dsn);
+        $consumer = $this->consumer(new AmqpQueue($dsn, $name, ['timeout' => 12, 'declare' => false]));
+        $this->thrown(TimeoutException::class, static fn () => $consumer->waitTask());
+
+        self::assertSame([1, 1], [$ways[0]->counts()['accepted'], $ways[1]->counts()['accepted']], 'both were asked');
     }
 
     /** @return array<string, array{string}> */

@@ -229,7 +229,7 @@ impl Management {
     /// The answers to `ids`. Threads share the pair: whoever takes another's
     /// answer leaves it where that one looks.
     fn answers(&self, ids: &[u64], what: &str, wait: &Wait<'_>) -> Result<Vec<Response>> {
-        let answered = wait.until(&self.signal, || {
+        let answered = self.pair.answer(&self.signal, wait, || {
             let mut awaited = self.awaited.lock();
             let mut others = false;
             while let Some(payload) = self.pair.take()? {

@@ -191,20 +191,13 @@ pub(crate) fn is_connected(endpoint: &Arc<Endpoint>, role: Role) -> bool {
     })
 }
 
-/// Leaves a connection over which something was sent and nothing answered for so long: to be
-/// dialled again, at another host. A broker that takes nothing for now, as without memory,
-/// has not let us send.
-pub(crate) fn give_up_unanswered(endpoint: &Arc<Endpoint>, role: Role, after: Duration) {
+/// Leaves a connection over which something was sent and nothing confirmed: it is dialled
+/// again, at another host.
+pub(crate) fn leave_silent(endpoint: &Arc<Endpoint>, role: Role) {
     let key = (Arc::clone(endpoint), role);
     with_pool(|pool| {
         if let Some(entry) = pool.entries.get(&key) {
-            let label = entry.connection.label();
-            entry
-                .connection
-                .give_up_unanswered(&Error::connection(format!(
-                "{label} lives and confirmed nothing for {} s; it may be cut off from its cluster",
-                after.as_secs()
-            )));
+            entry.connection.leave_unless_nothing_is_owed();
         }
     });
 }

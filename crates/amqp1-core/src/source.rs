@@ -311,11 +311,13 @@ impl Source {
             turn.ask(held(link, service_bus));
             return Ok(());
         }
-        let answered = wait.until(signal, || match link.attached() {
-            Ok(true) => Ok(Some(())),
-            Ok(false) => Ok(None),
-            Err(error) => Err(error),
-        });
+        let answered = live
+            .connection
+            .answer(signal, wait, || match link.attached() {
+                Ok(true) => Ok(Some(())),
+                Ok(false) => Ok(None),
+                Err(error) => Err(error),
+            });
         match answered {
             Ok(Some(())) => {}
             Ok(None) => {

@@ -18,6 +18,7 @@ mod handshake;
 mod link;
 mod output;
 mod pair;
+mod patience;
 mod race;
 mod receiver;
 mod scout;
@@ -32,6 +33,7 @@ mod tracker;
 pub(crate) use condition::{kind as condition_kind, lasts};
 pub(crate) use link::{ReceiverLink, ReceiverOptions, SenderLink, ServiceBusReceiver};
 pub(crate) use pair::{probe, LinkPair, Node};
+pub(crate) use patience::PATIENCE;
 pub(crate) use race::{Order, Place, Rank};
 pub(crate) use receiver::Incoming;
 pub(crate) use scout::{Question, Scout};
@@ -216,16 +218,6 @@ impl Connection {
         // What cannot be written cannot be said; the socket is closed all the same.
         let _ = state.close();
         self.kick(state);
-    }
-
-    /// Ends it at once when the broker owes answers to what was sent.
-    pub fn give_up_unanswered(&self, error: &Error) {
-        let mut state = self.lock();
-        if state.is_owed() {
-            state.fail(error);
-            drop(state);
-            self.shared.wake.notify_one();
-        }
     }
 
     /// Closes links, sessions and connection in good order, waiting for the

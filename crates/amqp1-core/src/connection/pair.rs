@@ -42,6 +42,16 @@ pub(crate) enum Node<'a> {
 }
 
 impl LinkPair {
+    /// [`Connection::answer`] of its connection.
+    pub fn answer<T>(
+        &self,
+        signal: &Signal,
+        wait: &Wait<'_>,
+        ready: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        self.receiver.connection.answer(signal, wait, ready)
+    }
+
     /// Attaches both links.
     pub fn open(connection: &Connection, node: &Node<'_>, signal: Signal) -> Result<Option<Self>> {
         let mut state = connection.lock();

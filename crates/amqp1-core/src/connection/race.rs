@@ -86,6 +86,8 @@ pub(crate) struct Place {
     pub host: usize,
     /// Which address of it.
     pub address: Option<SocketAddr>,
+    /// There is another host to go to.
+    pub has_choice: bool,
 }
 
 /// What is seen of an attempt from outside.
@@ -225,6 +227,7 @@ impl Race<'_> {
             let place = Place {
                 host,
                 address: Some(address),
+                has_choice: endpoint.has_choice(),
             };
             (
                 host,

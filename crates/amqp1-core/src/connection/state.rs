@@ -411,6 +411,12 @@ impl State {
         senders.any(Sender::is_owed)
     }
 
+    /// Jobs from the broker are here and not settled.
+    pub fn holds_deliveries(&self) -> bool {
+        let mut receivers = self.sessions.iter().flatten().flat_map(|s| &s.receiver);
+        receivers.any(|receiver| receiver.held() > 0)
+    }
+
     /// The connection is over: every link is told.
     pub fn fail(&mut self, error: &Error) {
         if self.lost.is_some() {

@@ -161,6 +161,7 @@ mod tests {
         let at = |host| Place {
             host,
             address: None,
+            has_choice: true,
         };
         failed(&random, at(before[0]));
         assert_eq!(order(&random).hosts, [before[1], before[2], before[0]]);

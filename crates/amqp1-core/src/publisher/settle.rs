@@ -1,16 +1,10 @@
 //! Waiting for outcomes.
 
-use std::time::Duration;
-
 use super::Publisher;
+use crate::connection::PATIENCE;
 use crate::error::Result;
 use crate::pool::{self, Role};
 use crate::wait::Wait;
-
-/// Without one outcome for so long the host is left for another one, where there is one. A node
-/// that is cut off from its cluster answers heartbeats and confirms nothing: RabbitMQ 4.3 does
-/// not pause in a minority. A queue's next leader is there within some five seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Publisher {
     /// Waits until no more than `pending` jobs have no outcome. False when the
@@ -51,7 +45,7 @@ impl Publisher {
                 return Ok(false);
             }
             if tracker.pending() == before {
-                pool::give_up_unanswered(&self.definition.endpoint, Role::Publish, PATIENCE);
+                pool::leave_silent(&self.definition.endpoint, Role::Publish);
             }
         }
     }
