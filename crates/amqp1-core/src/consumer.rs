@@ -56,8 +56,26 @@ enum Found {
     Nothing,
     /// A pipeline was resumed that was not attached while it was paused.
     Resumed,
-    /// A link was lost: it is attached again.
-    Lost(Error),
+    /// The link of this queue was lost: it is attached again.
+    Lost(Error, usize),
+}
+
+/// Links that were lost in one call.
+#[derive(Default)]
+struct Losses {
+    /// Of these queues: one connection takes the links of many with it.
+    queues: Vec<usize>,
+    last: Option<Error>,
+    /// One queue's more than once.
+    repeated: bool,
+}
+
+impl Losses {
+    fn note(&mut self, error: &Error, queue: usize) {
+        self.repeated |= self.queues.contains(&queue);
+        self.queues.push(queue);
+        self.last = Some(error.clone());
+    }
 }
 
 impl Consumer {
@@ -142,8 +160,7 @@ impl Consumer {
     fn wait_for_next(&self, wait: &Wait<'_>, polls: bool) -> Result<Option<Rc<Delivery>>> {
         let mut wait = *wait;
         let mut is_first = true;
-        // In this call: why, and that it was before.
-        let mut lost: Option<(Error, bool)> = None;
+        let mut losses = Losses::default();
         let closes = self.closes.load(Ordering::Relaxed);
         let is_closed = || self.closes.load(Ordering::Relaxed) != closes;
         loop {
@@ -175,10 +192,9 @@ impl Consumer {
                         Ok(true) if is_first && !broken => wait = wait.restarted(patience),
                         Ok(_) => {}
                         // As when it is lost at the end of a call: the next one goes on.
-                        Err(error) if goes_on(&error, &wait) => match lost {
-                            Some((_, false)) if !polls => return Ok(None),
-                            Some((why, _)) => return Err(why),
-                            None => return Err(error),
+                        Err(error) if goes_on(&error, &wait) => match losses.last {
+                            Some(_) if !losses.repeated && !polls => return Ok(None),
+                            why => return Err(why.unwrap_or(error)),
                         },
                         Err(error) => return Err(error),
                     }
@@ -212,17 +228,17 @@ impl Consumer {
                 // Dialled again above, where a failure to do so is an error; by the
                 // next call when this one's time is over. Whom the broker leaves again
                 // and again is told why.
-                Some(Found::Lost(error)) if error.kind() == ErrorKind::Connection => {
-                    let (again, ended) = (lost.is_some(), wait.left().is_zero());
-                    match again {
-                        true if ended || lasts(&error) => return Err(error),
+                Some(Found::Lost(error, queue)) if error.kind() == ErrorKind::Connection => {
+                    losses.note(&error, queue);
+                    match wait.left().is_zero() {
+                        _ if losses.repeated && lasts(&error) => return Err(error),
                         // Not known to be empty.
-                        false if ended && polls => return Err(error),
-                        false if ended => return Ok(None),
-                        _ => lost = Some((error, again)),
+                        true if losses.repeated || polls => return Err(error),
+                        true => return Ok(None),
+                        false => {}
                     }
                 }
-                Some(Found::Lost(error)) => return Err(error),
+                Some(Found::Lost(error, _)) => return Err(error),
             }
         }
     }
@@ -340,7 +356,7 @@ impl Consumer {
                     Ok(None) => break,
                     Err(error) => {
                         let error = error.context(source.definition.describe());
-                        return Ok(Some(Found::Lost(error)));
+                        return Ok(Some(Found::Lost(error, index)));
                     }
                 }
             }

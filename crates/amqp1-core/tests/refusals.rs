@@ -137,10 +137,14 @@ fn closing(condition: ErrorCondition) -> Peer {
 
 /// With a timeout and a time for redialling far beyond each call's own.
 fn patient(peer: &Peer) -> Queue {
+    named(peer, "hostile")
+}
+
+fn named(peer: &Peer, name: &str) -> Queue {
     let dsn = peer.dsn.split('?').next().unwrap();
     let dsn = format!("{dsn}?declare=false&timeout=30&redial_timeout=60");
     let options = Queue::options_of(&dsn, QueueOptions::default()).unwrap();
-    Queue::new(&dsn, Some("hostile"), options).unwrap()
+    Queue::new(&dsn, Some(name), options).unwrap()
 }
 
 #[test]
@@ -205,6 +209,46 @@ fn a_reason_that_is_no_utf8_is_told() {
     });
     let error = patient(&peer).push(&job(), &long()).unwrap_err();
     assert!(error.message().contains("the?reason"), "{error}");
+}
+
+/// The first connection is closed with all of its links, the later ones are good.
+#[test]
+fn one_lost_connection_of_many_queues_is_one_loss() {
+    let connections = AtomicUsize::new(0);
+    let peer = Peer::start(move |talk| {
+        let is_first = connections.fetch_add(1, Ordering::Relaxed) == 0;
+        let mut links = 0;
+        talk.handshake()?;
+        loop {
+            let Frame::Other(body) = talk.hear()? else {
+                continue;
+            };
+            match *body {
+                FrameBody::Begin(_) => talk.say(talk.channel, &begin(talk.channel))?,
+                FrameBody::Attach(attach) => {
+                    talk.link = (attach.role, attach.name);
+                    let answer = talk.attach();
+                    talk.say(talk.channel, &answer)?;
+                    links += 1;
+                }
+                _ => {}
+            }
+            if is_first && links == 3 {
+                let close = Close {
+                    error: because(AmqpError::ResourceLimitExceeded),
+                };
+                // When all of them are attached.
+                std::thread::sleep(Duration::from_millis(100));
+                talk.say(0, &close)?;
+                return talk.wait();
+            }
+        }
+    });
+    let queues = ["a", "b", "c"].map(|name| named(&peer, name));
+    let consumer = Consumer::new(queues.to_vec(), ConsumerOptions::default()).unwrap();
+    let wait = Wait::uninterrupted(Duration::from_millis(1500));
+    assert!(consumer.next(&wait).unwrap().is_none());
+    assert_eq!(peer.connections(), 2);
 }
 
 #[test]
