@@ -95,6 +95,7 @@ final class Consumer implements \IteratorAggregate
      *
      * @throws Exception\ConfigException no queues, or a wrong option; what new Jobs() and
      *     Jobs::create() throw
+     * @throws \Error when it is called again on an object that has been made
      */
     public function __construct(AmqpQueue|Jobs|array|null $queues = null, array $options = [])
     {

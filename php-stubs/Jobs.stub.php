@@ -33,6 +33,7 @@ final class Jobs implements \IteratorAggregate, \Countable
      *
      * @throws Exception\ConfigException no configuration, a file that cannot be read, or a
      *     wrong value, with the path of its key; an unknown key names the nearest known one
+     * @throws \Error when it is called again on an object that has been made
      */
     public function __construct(#[\SensitiveParameter] array|string|null $config = null)
     {

@@ -1,6 +1,7 @@
 //! Where our failures become PHP's.
 
 use amqp1_core::{Error, ErrorKind};
+use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::exception::{PhpException, PhpResult};
 use ext_php_rs::zend::ce;
 
@@ -13,6 +14,8 @@ pub enum Fail {
     Core(Error),
     /// A parameter of the wrong type: PHP's own `TypeError`.
     Type(String),
+    /// A call that no program means: PHP's own `Error`.
+    Misuse(String),
     /// Some jobs of a batch failed.
     Batch(exceptions::BatchFailure),
     /// A PHP exception is pending already and goes on as it is.
@@ -39,6 +42,23 @@ impl Fail {
     }
 }
 
+/// [`run`] for a constructor. PHP lets it be called on an object that has been made, whose
+/// connections, jobs and waits it would put another's in place of.
+///
+/// # Errors
+/// As [`run`]; an `Error` for an object that has been made.
+pub fn construct<T: RegisteredClass>(
+    method: &str,
+    body: impl FnOnce() -> Result<T, Fail>,
+) -> PhpResult<T> {
+    run(|| match engine::is_constructed::<T>() {
+        true => Err(Fail::Misuse(format!(
+            "Amqp1\\{method} was called before on this object: make another one with new"
+        ))),
+        false => body(),
+    })
+}
+
 /// Runs the body of a method. Everything the body owns is dropped when a
 /// failure is thrown, so that a bailout has nothing of ours to jump over.
 ///
@@ -52,6 +72,7 @@ pub fn run<T>(body: impl FnOnce() -> Result<T, Fail>) -> PhpResult<T> {
     match fail {
         Fail::Core(error) => exceptions::throw(&error),
         Fail::Type(message) => PhpException::new(message, 0, ce::type_error()).throw(),
+        Fail::Misuse(message) => PhpException::new(message, 0, ce::error()).throw(),
         Fail::Batch(failure) => exceptions::throw_batch(failure),
         Fail::Pending => {}
         Fail::Bailout => engine::resume_bailout(),

@@ -10,7 +10,7 @@ use ext_php_rs::types::{ZendClassObject, Zval};
 use ext_php_rs::zend::ce;
 
 use crate::args::{Int, Omitted, OptionalSeconds, OptionalText, Options, Queues, NO_OPTIONS};
-use crate::boundary::{run, Fail};
+use crate::boundary::{construct, run, Fail};
 use crate::config;
 use crate::convert::{self, Parameter};
 use crate::engine;
@@ -43,7 +43,7 @@ impl Consumer {
     #[php(defaults(options = Omitted))]
     pub fn __construct(queues: Queues<'_>, options: Options<'_>) -> PhpResult<Self> {
         const METHOD: &str = "Consumer::__construct()";
-        run(|| {
+        construct(METHOD, || {
             let queues = read_queues(METHOD, queues.get())?;
             let input = match options.get() {
                 Some(options) => {

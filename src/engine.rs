@@ -3,13 +3,14 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi::{
     ext_php_rs_executor_globals, zend_call_known_function, zend_fetch_function_str,
     zend_interrupt_function, zend_is_auto_global,
 };
 use ext_php_rs::flags::FunctionType;
-use ext_php_rs::types::{ZendObject, ZendStr, Zval};
+use ext_php_rs::types::{ZendClassObject, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::{bailout, ce, try_catch, CatchError, ExecutorGlobals};
 
 use crate::boundary::Fail;
@@ -51,6 +52,15 @@ unsafe fn flag<'a, T>(field: *mut T) -> &'a AtomicBool {
     const { assert!(size_of::<T>() == 1) };
     // SAFETY: one byte, only ever 0 or 1, valid for the life of the process.
     unsafe { AtomicBool::from_ptr(field.cast()) }
+}
+
+/// Whether the object whose constructor runs now has been made before.
+pub fn is_constructed<T: RegisteredClass>() -> bool {
+    // SAFETY: the frame is that of the internal function that runs, as long as it runs, and
+    // the object is the frame's; both are read, not kept.
+    let frame = unsafe { (*globals()).current_execute_data.as_ref() };
+    let object = frame.and_then(|frame| frame.This.object());
+    object.is_some_and(|object| ZendClassObject::<T>::from_zend_obj(object).is_some())
 }
 
 /// Runs what the VM would run at its next interrupt check: the signal handlers.

@@ -10,7 +10,7 @@ use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, Zval};
 use ext_php_rs::zend::{ce, ClassEntry};
 
 use crate::args::{Configuration, Text};
-use crate::boundary::{run, Fail};
+use crate::boundary::{construct, run, Fail};
 use crate::config;
 use crate::consumer::FOR_EVER;
 use crate::convert::Parameter;
@@ -85,8 +85,9 @@ impl IntoZval for Pipelines {
 impl Jobs {
     /// Reads and checks the configuration.
     pub fn __construct(config: Configuration<'_>) -> PhpResult<Self> {
-        run(|| {
-            let jobs = config::load("Jobs::__construct()", config.get())?;
+        const METHOD: &str = "Jobs::__construct()";
+        construct(METHOD, || {
+            let jobs = config::load(METHOD, config.get())?;
             Ok(Self {
                 jobs: Rc::new(jobs),
             })

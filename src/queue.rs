@@ -15,7 +15,7 @@ use crate::args::{
     Ids, Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
     NO_OPTIONS,
 };
-use crate::boundary::{run, Fail};
+use crate::boundary::{construct, run, Fail};
 use crate::consumer::{ended_by_time_limit, handed_out, FOR_EVER};
 use crate::convert::{self, Parameter};
 use crate::interrupt::blocking;
@@ -79,7 +79,7 @@ impl AmqpQueue {
         options: Options<'_>,
     ) -> PhpResult<Self> {
         const METHOD: &str = "AmqpQueue::__construct()";
-        run(|| {
+        construct(METHOD, || {
             let dsn = Parameter::of(METHOD, 1, "dsn", "string").text(dsn.get())?;
             let queue = match queue.get() {
                 Some(queue) => {
