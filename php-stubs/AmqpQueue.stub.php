@@ -86,7 +86,8 @@ final class AmqpQueue implements \Countable
      *   from when it is handed out; 300. With 0 never.
      * - tls: cert and key (PEM files, together), root_ca (PEM file), insecure_skip_verify.
      *
-     * @param string $dsn amqp://user:password@host:5672/vhost, amqps://…, a Service Bus
+     * @param string $dsn amqp://user:password@host:5672/vhost, amqps://… (amqp1:// and amqp1s://
+     *     are the same), a Service Bus
      *     connection string (Endpoint=sb://…), or embedded://. Several hosts of one broker are
      *     separated by commas (amqp://one:5672,two:5672). Options may stand in its
      *     query (?prefetch=20); those in $options go first. Left out of traces.
@@ -132,6 +133,7 @@ final class AmqpQueue implements \Countable
      * } $options Left out of traces.
      *
      * @throws Exception\ConfigException a wrong DSN or option, a TLS file that cannot be used; an unknown option names the nearest known one
+     * @throws \Error when it is called again on an object that has been made
      */
     public function __construct(#[\SensitiveParameter] string $dsn, ?string $queue = null, #[\SensitiveParameter] array $options = [])
     {

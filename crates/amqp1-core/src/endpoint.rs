@@ -59,7 +59,17 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-const SCHEMES: [&str; 4] = ["amqp", "amqps", "embedded", "sb"];
+const SCHEMES: [&str; 6] = ["amqp", "amqps", "amqp1", "amqp1s", "embedded", "sb"];
+
+/// A DSN's scheme in lower case, an alias as what it stands for: so both spellings are one endpoint.
+pub(crate) fn canonical(scheme: &str) -> String {
+    let scheme = scheme.to_ascii_lowercase();
+    match scheme.as_str() {
+        "amqp1" => "amqp".to_owned(),
+        "amqp1s" => "amqps".to_owned(),
+        _ => scheme,
+    }
+}
 
 /// Splits a DSN into what precedes its query, and the query as options.
 ///
@@ -118,7 +128,8 @@ fn decode(what: &str, text: &str) -> Result<String> {
 
 impl Endpoint {
     /// Reads `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`,
-    /// `sb://[rule:key@]host[/queue]`, a Service Bus connection string, or `embedded://[name]`.
+    /// `sb://[rule:key@]host[/queue]`, a Service Bus connection string, or `embedded://[name]`. The scheme may
+    /// be written `amqp1[s]` as well.
     ///
     /// No message repeats the DSN: it has the password.
     ///
@@ -133,7 +144,7 @@ impl Endpoint {
                 "DSN: expected amqp://user:password@host:5672/vhost, amqps://…, a Service Bus connection string or embedded://",
             ));
         };
-        let scheme = scheme.to_ascii_lowercase();
+        let scheme = canonical(scheme);
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         no_at_sign(path)?;
         match scheme.as_str() {
@@ -148,7 +159,7 @@ impl Endpoint {
                     format!("DSN: unknown scheme '{other}://', did you mean '{near}://'?")
                 }
                 None => format!(
-                    "DSN: unknown scheme '{other}://'; expected amqp://, amqps:// or embedded://"
+                    "DSN: unknown scheme '{other}://'; expected amqp://, amqps://, sb:// or embedded://"
                 ),
             })),
         }

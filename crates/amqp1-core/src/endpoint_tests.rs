@@ -24,6 +24,22 @@ fn a_dsn_with_everything() {
 }
 
 #[test]
+fn both_spellings_of_a_scheme_are_one_endpoint() {
+    for (alias, usual) in [
+        ("amqp1://u:p@h/v", "amqp://u:p@h/v"),
+        ("AMQP1://h:1", "amqp://h:1"),
+        ("amqp1s://u:p@h", "amqps://u:p@h"),
+        ("amqp1s://one,two:5", "amqps://one,two:5"),
+    ] {
+        // What the pool keeps connections by.
+        assert_eq!(parse(alias).unwrap(), parse(usual).unwrap());
+        assert_eq!(parse(alias).unwrap().label(), parse(usual).unwrap().label());
+    }
+    let named = parse("amqps1://h").unwrap_err();
+    assert!(named.message().contains("did you mean 'amqp"), "{named}");
+}
+
+#[test]
 fn port_80_is_kept() {
     let endpoint = parse("amqp://host:80").unwrap();
     assert_eq!(endpoint.label(), "amqp://host:80");

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::config::honour;
-use crate::endpoint::{split_query, Endpoint};
+use crate::endpoint::{canonical, split_query, Endpoint};
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::options::{DialectOption, QueueOptions};
@@ -58,7 +58,7 @@ impl Address {
 
     /// Whether one of them can have a use for TLS options.
     pub fn is_encrypted(&self) -> bool {
-        let scheme = |dsn: &String| dsn.trim().split(':').next().map(str::to_ascii_lowercase);
+        let scheme = |dsn: &String| dsn.trim().split(':').next().map(canonical);
         let plain = |dsn| matches!(scheme(dsn).as_deref(), Some("amqp" | "embedded"));
         !self.dsns.iter().all(plain)
     }
