@@ -69,7 +69,7 @@ class TaskLostException extends \RuntimeException implements ExceptionInterface
 }
 
 /**
- * The broker cannot do what was asked for.
+ * The broker, or the system, cannot do what was asked for.
  */
 class UnsupportedException extends \RuntimeException implements ExceptionInterface
 {

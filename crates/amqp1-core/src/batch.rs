@@ -67,7 +67,7 @@ impl Batch {
         }
         let id = match &job.options.id {
             Some(id) => id.to_string(),
-            None => id::job_id(),
+            None => id::job_id()?,
         };
         if let Some(over) = &self.over {
             self.publisher.skip(over.clone());

@@ -7,6 +7,7 @@ use crate::error::{ErrorKind, Result};
 use crate::failure::Failure;
 use crate::format;
 use crate::format::envelope::now_millis;
+use crate::id;
 use crate::servicebus::locks::LockToken;
 use crate::source::Source;
 use crate::wait::Wait;
@@ -78,7 +79,7 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
     }
     let bytes = incoming.payload;
     let mapping = attached.dialect.property_mapping();
-    let (decoded, error) = match format::decode(bytes.clone(), mapping) {
+    let (mut decoded, error) = match format::decode(bytes.clone(), mapping) {
         Ok(decoded) => {
             let decoded = match attached.dialect.counts_attempts() {
                 true => decoded,
@@ -89,6 +90,15 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
         }
         Err(error) => (format::undecoded(bytes), Some(error.to_string())),
     };
+    let missing = match decoded.id.is_empty() {
+        true => id::job_id().map(|id| decoded.id = id.into()).err(),
+        false => None,
+    };
+    if let Some(error) = missing {
+        let definition = source.definition.clone();
+        Delivery::new(decoded, definition, attached, ids, incoming.settled).return_unseen();
+        return Err(error);
+    }
     if let Some(error) = error {
         let definition = source.definition.clone();
         let settled = incoming.settled;

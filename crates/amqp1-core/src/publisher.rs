@@ -211,7 +211,8 @@ impl Publisher {
             .endpoint
             .service_bus
             .as_ref()
-            .map(|_| id::job_id());
+            .map(|_| id::job_id())
+            .transpose()?;
         let changes = Changes {
             // Within the window of duplicate detection the service takes the copy for its
             // original, confirms it, and drops it.

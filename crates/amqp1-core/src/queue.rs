@@ -216,7 +216,7 @@ impl Queue {
         check(job)?;
         let id = match &job.options.id {
             Some(id) => id.to_string(),
-            None => id::job_id(),
+            None => id::job_id()?,
         };
         let mut publisher = Publisher::new(Arc::clone(&self.definition));
         let sent = publisher.send(job, &id, Destination::of(job), wait);

@@ -287,7 +287,7 @@ impl Source {
         let mut service_bus = None;
         if let Some(client) = &live.service_bus {
             live.authorize(definition, &address, wait)?;
-            service_bus = Some(self.service_bus(client, &address, &mut options));
+            service_bus = Some(self.service_bus(client, &address, &mut options)?);
         }
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone())?;
         let Some(link) = link else {

@@ -28,7 +28,7 @@ fn each(test: impl Fn(&str, &str)) {
     }
     for dsn in dsns {
         println!("on {dsn}");
-        test(&dsn, &format!("core-{}", amqp1_core::id::job_id()));
+        test(&dsn, &format!("core-{}", amqp1_core::id::job_id().unwrap()));
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) async fn dial(
     timeout: Duration,
 ) -> Result<Connection> {
     let prefix = endpoint.container_id.as_deref().unwrap_or("amqp1-php");
-    let container_id = format!("{prefix}-{role}-{}-{}", std::process::id(), id::short());
+    let container_id = format!("{prefix}-{role}-{}-{}", std::process::id(), id::short()?);
     let (opened, label, place) = match &endpoint.target {
         Target::Embedded(name) => {
             let (ours, theirs) = tokio::io::duplex(PIPE);

@@ -58,6 +58,7 @@ pub fn connection(data: &[u8]) {
                 wake: Notify::new(),
                 label: label.to_owned(),
                 remote: Remote::default(),
+                place: super::Place::default(),
                 heartbeat: Duration::from_secs(60),
                 generation: fork::generation(),
             }),

@@ -82,11 +82,11 @@ impl SenderLink {
     /// free channel.
     pub fn open(connection: &Connection, address: Option<&str>, ask: Ask) -> Result<Option<Self>> {
         let signal = Signal::new();
+        let name = format!("amqp1-push-{}", id::short()?);
         let mut state = connection.lock();
         let Some(key) = state.open_session(signal.clone())? else {
             return Ok(None);
         };
-        let name = format!("amqp1-push-{}", id::short());
         let target = ask.of_target(target(address));
         let mut attach = attach(&name, Role::Sender, source("amqp1"), target);
         attach.snd_settle_mode = SenderSettleMode::Unsettled;
@@ -220,12 +220,14 @@ impl ReceiverLink {
         options: &ReceiverOptions,
         signal: Signal,
     ) -> Result<Option<Self>> {
+        let name = match &options.name {
+            Some(name) => name.clone(),
+            None => format!("amqp1-consume-{}", id::short()?),
+        };
         let mut state = connection.lock();
         let Some(key) = state.open_session(signal.clone())? else {
             return Ok(None);
         };
-        let name = options.name.clone();
-        let name = name.unwrap_or_else(|| format!("amqp1-consume-{}", id::short()));
         let mut attach = attach(
             &name,
             Role::Receiver,

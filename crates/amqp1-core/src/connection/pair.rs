@@ -54,11 +54,11 @@ impl LinkPair {
 
     /// Attaches both links.
     pub fn open(connection: &Connection, node: &Node<'_>, signal: Signal) -> Result<Option<Self>> {
+        let name = format!("amqp1-management-{}", id::short()?);
         let mut state = connection.lock();
         let Some(key) = state.open_session(signal.clone())? else {
             return Ok(None);
         };
-        let name = format!("amqp1-management-{}", id::short());
         let (address, reply_to, receiver_name) = match node {
             Node::Paired(node) => (node, node, name.clone()),
             Node::WithReplies { node, reply_to } => (node, reply_to, (*reply_to).to_owned()),

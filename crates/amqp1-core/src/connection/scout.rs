@@ -84,11 +84,11 @@ impl Scout {
     }
 
     fn attach(&self, question: Question<'_>, node: Ask) -> Result<()> {
+        let name = format!("amqp1-ask-{}", id::short()?);
         let mut state = self.connection.lock();
         let Some((session, out)) = state.session_and_out(self.key) else {
             return Err(state.gone(self.key));
         };
-        let name = format!("amqp1-ask-{}", id::short());
         let attach = match question {
             Question::Source(address) => {
                 let mut receiver = Receiver::new(name.clone(), 0, self.signal.clone());

@@ -56,7 +56,7 @@ fn odd_wrappers_are_jobs() {
     assert_eq!(decoded.name, DEDUCED);
     assert_eq!(decoded.priority, None);
     assert_eq!((&decoded.body[..], decoded.json), (&b"null"[..], true));
-    assert!(!decoded.id.is_empty() && decoded.headers().is_empty());
+    assert!(decoded.id.is_empty() && decoded.headers().is_empty());
     let decoded =
         foreign(br#"{"header":{"rr_id":"","rr_body_encoding":"base64"},"body":"not base64!"}"#);
     assert_eq!(decoded.body, &b"not base64!"[..]);

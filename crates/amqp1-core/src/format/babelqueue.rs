@@ -69,7 +69,7 @@ pub(super) fn check_job(job: &Job<'_>, id: &str) -> Result<()> {
 /// The whole message.
 ///
 /// # Errors
-/// Serialization for a payload that is no object.
+/// Serialization for a payload that is no object; Unsupported when no trace id can be made.
 pub(crate) fn encode(
     job: &Job<'_>,
     envelope: &Envelope<'_>,
@@ -79,7 +79,7 @@ pub(crate) fn encode(
     let data = data(job)?;
     let trace_id = match options.trace_id.as_deref() {
         Some(trace_id) => Cow::Borrowed(trace_id),
-        None => Cow::Owned(id::job_id()),
+        None => Cow::Owned(id::job_id()?),
     };
     let now = now_millis();
     let body = body(job, envelope, data, &trace_id, now);

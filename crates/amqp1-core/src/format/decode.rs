@@ -11,7 +11,6 @@ use super::envelope::JSON;
 use super::object::Object;
 use super::{amqp1, babelqueue, failure, Decoded, Format, DEDUCED};
 use crate::dialect::PropertyMapping;
-use crate::id;
 use crate::wire::message::Message;
 use crate::wire::read::Value;
 use crate::wire::DecodeError;
@@ -19,7 +18,7 @@ use crate::wire::DecodeError;
 /// Recognises the format by what is cheapest to see: `rr_job` or `rr_id` among
 /// the application properties, the properties of a BabelQueue SDK, the shape of
 /// the body. What is none of them is a job all the same: its id is the
-/// message-id or a new one, its name the subject.
+/// message-id, or empty until it gets a new one, its name the subject.
 pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded, DecodeError> {
     let message = Message::parse(payload)?;
     let header = message.header()?;
@@ -60,7 +59,7 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
             .or(found.copied_id.filter(|id| !id.is_empty()))
             .map(BString::from)
             .or_else(|| properties.message_id.map(text).filter(|id| !id.is_empty()))
-            .unwrap_or_else(|| id::job_id().into()),
+            .unwrap_or_default(),
         name: found
             .name
             .or(properties.subject.filter(|subject| !subject.is_empty()))
@@ -105,7 +104,7 @@ pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
     Decoded {
         message: Message::empty(),
         format: Format::Raw,
-        id: id::job_id().into(),
+        id: BString::default(),
         name: DEDUCED.into(),
         pipeline: None,
         body: bytes,

@@ -74,6 +74,7 @@ impl Format {
 pub(crate) struct Decoded {
     pub message: Message,
     pub format: Format,
+    /// Empty when the message has none: whoever hands the job out makes one.
     pub id: BString,
     pub name: BString,
     /// As its producer named it.

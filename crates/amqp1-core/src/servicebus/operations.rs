@@ -136,7 +136,7 @@ impl Queue {
         let options = &definition.options;
         let id = match &job.options.id {
             Some(id) => id.to_string(),
-            None => id::job_id(),
+            None => id::job_id()?,
         };
         let envelope = Envelope {
             id: &id,

@@ -153,7 +153,7 @@ impl RequestLink {
     pub fn open(connection: &Connection, node: &str) -> Result<Self> {
         let task = Arc::new(Notify::new());
         let signal = Signal::with_task(Arc::clone(&task));
-        let reply_to = format!("amqp1-replies-{}", id::short());
+        let reply_to = format!("amqp1-replies-{}", id::short()?);
         let ends = Node::WithReplies {
             node,
             reply_to: &reply_to,

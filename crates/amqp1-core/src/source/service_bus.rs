@@ -140,8 +140,8 @@ impl Source {
         client: &Arc<Client>,
         address: &str,
         options: &mut ReceiverOptions,
-    ) -> ServiceBusSource {
-        let name = format!("amqp1-consume-{}", id::short());
+    ) -> Result<ServiceBusSource> {
+        let name = format!("amqp1-consume-{}", id::short()?);
         let longest = self.definition.options.max_lock_renewal;
         let locks = LinkLocks::new(&client.locks, address, &name, longest);
         let session = self.turn.as_ref().map(Turn::filter);
@@ -157,7 +157,7 @@ impl Source {
             locks: (!has_session).then(|| locks.clone()),
             session,
         });
-        ServiceBusSource::new(client, locks, has_session)
+        Ok(ServiceBusSource::new(client, locks, has_session))
     }
 
     /// The session that it has, and what is known of its link.

@@ -24,7 +24,7 @@ fn brokers(test: impl Fn(&str, &Management, &Wait<'_>)) {
 }
 
 fn target() -> String {
-    format!("amqp1.test.{}", id::short())
+    format!("amqp1.test.{}", id::short().unwrap())
 }
 
 fn made(management: &Management, target: &str, slot: Slot, now: u64, wait: &Wait<'_>) -> String {
