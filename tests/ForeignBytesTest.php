@@ -171,6 +171,7 @@ final class ForeignBytesTest extends ContractTestCase
             $task = $queue->reserve(10);
             self::assertSame($expected, $task->getPayload());
             self::assertSame(json_encode($expected), $task->getBody());
+            self::assertMatchesRegularExpression('/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/', $task->getId(), 'it had none');
             $task->ack();
         }
     }
