@@ -281,7 +281,8 @@ fn deliveries_without_credit_end_the_connection() {
         }
         talk.wait()
     });
-    let got = consume("six deliveries for five", &peer, 5);
+    // One connection does not give six.
+    let got = consume_some("six deliveries for five", &peer, 5, 6);
     // Of each connection five at the most; fewer when it ended before they were taken.
     let most = 5 * peer.connections();
     assert!(got.map_or(true, |got| got.len() <= most));
