@@ -145,7 +145,7 @@ func tokens(r *run) {
 func overTLS(r *run) {
 	roots := x509.NewCertPool()
 	holds(roots.AppendCertsFromPEM(must(os.ReadFile(caFile))), "no certificate in %s", caFile)
-	text := strings.Replace(connectionString, endpoint, "localhost:"+tlsPort, 1)
+	text := strings.Replace(connectionString, endpoint, "127.0.0.1:"+tlsPort, 1)
 	text = regexp.MustCompile(`UseDevelop[^;]*;`).ReplaceAllString(text, "")
 	r.client = r.newClient(text, azservicebus.ClientOptions{RetryOptions: once, TLSConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}})
 	r.send("send", &azservicebus.Message{Body: []byte("x")})

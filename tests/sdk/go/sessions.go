@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
@@ -76,10 +77,21 @@ func nextAvailableSession(r *run) {
 		r.take(receiver, session+"1")
 		check(receiver.Close(r))
 	}
-	wait, cancel := context.WithTimeout(r, 2*time.Second)
-	defer cancel()
-	_, err := r.client.AcceptNextSessionForQueue(wait, "next", nil)
-	refused(azservicebus.CodeTimeout, err)
+	refused(azservicebus.CodeTimeout, r.noNextSession())
+}
+
+// noNextSession is what the service says when no session becomes free. This SDK has it wait for one hundredth less than
+// the deadline at most, and a busy machine may need that much for the answer.
+func (r *run) noNextSession() (err error) {
+	for range 3 {
+		wait, cancel := context.WithTimeout(r, 2*time.Second)
+		_, err = r.client.AcceptNextSessionForQueue(wait, "next", nil)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	return err
 }
 
 func sessionRequired(r *run) {
