@@ -147,11 +147,12 @@ final class ServiceBusInteropTest extends ContractTestCase
         $queue = $this->entity();
         // The SDK's own start may take longer than the delay.
         self::assertSame([], $this->peer($sdk)->receive($queue->getName(), ['wait' => 0.1]));
-        $due = microtime(true) + 2;
-        $queue->push('Pushed', null, ['delay' => 2]);
+        // Long enough for a slow machine to look before it is over.
+        $due = microtime(true) + 5;
+        $queue->push('Pushed', null, ['delay' => 5]);
         $queue->schedule('Scheduled', 'x', new \DateTimeImmutable('@' . (int) ceil($due)), ['id' => 's-1']);
-        $cancelled = (int) $queue->schedule('Cancelled by the SDK', null, 2);
-        $queue->pushMany([['name' => 'Of a batch', 'options' => ['delay' => 2]]]);
+        $cancelled = (int) $queue->schedule('Cancelled by the SDK', null, 5);
+        $queue->pushMany([['name' => 'Of a batch', 'options' => ['delay' => 5]]]);
         $this->peer($sdk)->ask(['do' => 'cancel', 'to' => $queue->getName(), 'numbers' => [$cancelled]]);
         self::assertFalse($queue->cancel((string) $cancelled));
         self::assertSame([], $this->peer($sdk)->receive($queue->getName(), ['wait' => 0.3]));
