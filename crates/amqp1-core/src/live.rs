@@ -132,6 +132,34 @@ impl Definition {
     pub fn connect(&self, role: Role, wait: &Wait<'_>) -> Result<Live> {
         let redial = self.options.redial_timeout;
         let connection = pool::connection(&self.endpoint, role, redial, wait)?;
+        self.over(connection, role)
+    }
+
+    /// The connection, or another one that has room for one more link. An exclusive queue
+    /// can be had over the one that has declared it only.
+    pub fn with_room(&self, usual: Live, role: Role, wait: &Wait<'_>) -> Result<Live> {
+        if self.options.exclusive {
+            return Ok(usual);
+        }
+        let (redial, usual) = (self.options.redial_timeout, usual.connection);
+        let connection = pool::with_room(&self.endpoint, role, &usual, redial, wait)?;
+        self.over(connection, role)
+    }
+
+    /// For a link that found no free session all the same.
+    pub fn full(&self, live: &Live) -> Error {
+        let advice = match self.options.exclusive {
+            true => ", and an exclusive queue can be had over no other; use several processes, or fewer exclusive queues",
+            false => "",
+        };
+        Error::connection(format!(
+            "{}: all {} sessions of the connection are in use{advice}",
+            self.describe(),
+            live.connection.remote().sessions()
+        ))
+    }
+
+    fn over(&self, connection: Connection, role: Role) -> Result<Live> {
         let dialect = dialect::detect(connection.remote(), &self.endpoint);
         self.check_options(dialect)?;
         let mut service_bus = None;
@@ -143,6 +171,18 @@ impl Definition {
             dialect,
             service_bus,
         })
+    }
+
+    /// The sender that is kept for an address.
+    pub fn sender(
+        &self,
+        live: &Live,
+        address: Option<&str>,
+        wait: &Wait<'_>,
+    ) -> Result<SenderLink> {
+        let redial = self.options.redial_timeout;
+        let to = (address, live.dialect.asks());
+        pool::sender(&self.endpoint, &live.connection, to, redial, wait)
     }
 
     /// Declares what is missing, once a connection.
@@ -323,8 +363,7 @@ impl Definition {
         let live = self.live(Role::Publish, wait)?;
         let address = self.place(&Destination::Usual).address(live.dialect)?;
         live.authorize(self, &address, wait)?;
-        let asks = live.dialect.asks();
-        let sender = pool::sender(&self.endpoint, &live.connection, Some(&address), asks)?;
+        let sender = self.sender(&live, Some(&address), wait)?;
         let cached = Cached {
             generation: fork::generation(),
             live: live.clone(),

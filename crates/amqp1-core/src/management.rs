@@ -157,13 +157,8 @@ impl Management {
     /// Attaches the pair. Does not wait.
     pub fn open(connection: &Connection) -> Result<Self> {
         let signal = Signal::new();
-        let pair =
-            LinkPair::open(connection, &Node::Paired(NODE), signal.clone())?.ok_or_else(|| {
-                Error::connection(format!(
-                    "{}: all of the connection's sessions are in use",
-                    connection.label()
-                ))
-            })?;
+        let pair = LinkPair::open(connection, &Node::Paired(NODE), signal.clone())?
+            .ok_or_else(|| connection.is_full())?;
         Ok(Self {
             pair,
             signal,

@@ -2,11 +2,15 @@
 //!
 //! Keyed by endpoint and role: publishing and consuming do not share a
 //! connection, because a broker that blocks publishers stops reading from it.
-//! Only PHP's thread locks the pool, so a fork never happens while it is locked.
+//! Where the links of a role are more than a connection takes, there are
+//! [`further`] ones. Only PHP's thread locks the pool, so a fork never happens while it is locked.
 
+mod declared;
 mod dialling;
+mod further;
 mod hosts;
 mod info;
+mod senders;
 mod service_bus;
 
 use std::collections::HashMap;
@@ -14,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backoff::{self, Lives};
-use crate::connection::{Ask, Connection, Scout, SenderLink};
+use crate::connection::{Connection, Scout, SenderLink};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork;
@@ -24,8 +28,11 @@ use crate::servicebus::client::Client;
 use crate::sync::Mutex;
 use crate::wait::Wait;
 
+pub(crate) use self::declared::{declared_within, forget_declared, is_declared, set_declared};
 use self::dialling::dial_until;
+pub(crate) use self::further::with_room;
 pub use self::info::{pool_info, ConnectionInfo, PoolInfo};
+pub(crate) use self::senders::sender;
 pub use self::service_bus::forget_callback;
 pub(crate) use self::service_bus::{forget_tokens, service_bus};
 
@@ -45,12 +52,6 @@ impl Role {
     }
 }
 
-/// Senders kept open on one connection. RabbitMQ allows 64 sessions, one link each.
-const MAX_SENDERS: usize = 48;
-
-/// Declarations remembered for one connection; forgotten ones are only made again.
-const MAX_DECLARED: usize = 4096;
-
 /// The condition of a connection that broke soon after it was made, and is not dialled yet.
 pub(crate) const RESTING: &str = "amqp1:resting";
 
@@ -58,7 +59,34 @@ static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
 struct Pool {
     generation: u64,
-    entries: HashMap<(Arc<Endpoint>, Role), Entry>,
+    entries: HashMap<Key, Entry>,
+}
+
+/// A connection's place in the pool.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    endpoint: Arc<Endpoint>,
+    role: Role,
+    /// 0 is the usual connection, the others are for links that it has no room for.
+    number: u32,
+}
+
+impl Key {
+    fn usual(endpoint: &Arc<Endpoint>, role: Role) -> Self {
+        Self::further(endpoint, role, 0)
+    }
+
+    fn further(endpoint: &Arc<Endpoint>, role: Role, number: u32) -> Self {
+        Self {
+            endpoint: Arc::clone(endpoint),
+            role,
+            number,
+        }
+    }
+
+    fn is_of(&self, endpoint: &Arc<Endpoint>, role: Role) -> bool {
+        self.role == role && self.endpoint == *endpoint
+    }
 }
 
 struct Entry {
@@ -113,8 +141,10 @@ fn with_entry<T>(
     work: impl FnOnce(&mut Entry) -> T,
 ) -> Option<T> {
     with_pool(|pool| {
-        let entry = pool.entries.get_mut(&(Arc::clone(endpoint), role))?;
-        entry.connection.is(connection).then(|| work(entry))
+        let mut of_role = pool.entries.iter_mut();
+        let (_, entry) = of_role
+            .find(|(key, entry)| entry.connection.is(connection) && key.is_of(endpoint, role))?;
+        Some(work(entry))
     })
 }
 
@@ -132,13 +162,16 @@ pub(crate) fn connection(
     redial: Duration,
     wait: &Wait<'_>,
 ) -> Result<Connection> {
-    let key = (Arc::clone(endpoint), role);
+    connection_of(Key::usual(endpoint, role), redial, wait)
+}
+
+fn connection_of(key: Key, redial: Duration, wait: &Wait<'_>) -> Result<Connection> {
     let lost = match pooled(&key, redial) {
         Some((connection, None)) => return Ok(connection),
         Some((_, lost)) => lost,
         None => None,
     };
-    let connection = match dial_until(endpoint, role, lost.as_ref(), wait) {
+    let connection = match dial_until(&key.endpoint, key.role, lost.as_ref(), wait) {
         Ok(connection) => connection,
         Err(error) => {
             // The next call starts afresh, or goes on where this one's deadline ended it.
@@ -156,6 +189,9 @@ pub(crate) fn connection(
             return Err(error);
         }
     };
+    if key.number > 0 {
+        connection.close_when_idle(further::IDLE);
+    }
     let winner = with_pool(|pool| {
         if let Some(other) = pool.entries.get(&key) {
             // Another thread was quicker: links and declarations are on its connection.
@@ -184,32 +220,32 @@ pub(crate) fn connection(
 
 /// True when the connection of an endpoint stands: a failure was its link's alone.
 pub(crate) fn is_connected(endpoint: &Arc<Endpoint>, role: Role) -> bool {
-    let key = (Arc::clone(endpoint), role);
+    let key = Key::usual(endpoint, role);
     with_pool(|pool| {
         let entry = pool.entries.get(&key);
         entry.is_some_and(|entry| entry.connection.lost().is_none())
     })
 }
 
-/// Leaves a connection over which something was sent and nothing confirmed: it is dialled
+/// Leaves the connections over which something was sent and nothing confirmed: they are dialled
 /// again, at another host.
 pub(crate) fn leave_silent(endpoint: &Arc<Endpoint>, role: Role) {
-    let key = (Arc::clone(endpoint), role);
     with_pool(|pool| {
-        if let Some(entry) = pool.entries.get(&key) {
+        let entries = pool.entries.iter();
+        for (_, entry) in entries.filter(|(key, _)| key.is_of(endpoint, role)) {
             entry.connection.leave_unless_nothing_is_owed();
         }
     });
 }
 
 /// The pooled connection; if it is lost, why, and until when it is dialled again.
-fn pooled(key: &(Arc<Endpoint>, Role), redial: Duration) -> Option<(Connection, Option<Lost>)> {
+fn pooled(key: &Key, redial: Duration) -> Option<(Connection, Option<Lost>)> {
     with_pool(|pool| {
         let entry = pool.entries.get_mut(key)?;
         let lost = entry.connection.lost().map(|error| {
             let short_lived = entry.lives.ended();
             if entry.redial.is_none() {
-                hosts::failed(&key.0, entry.connection.place());
+                hosts::failed(&key.endpoint, entry.connection.place());
             }
             let redial = *entry.redial.get_or_insert_with(|| Redial {
                 from: Instant::now() + backoff::pause(short_lived),
@@ -225,7 +261,7 @@ fn pooled(key: &(Arc<Endpoint>, Role), redial: Duration) -> Option<(Connection, 
 /// True when the connection of an endpoint broke soon after it was made, and is left alone
 /// for a while.
 pub(crate) fn is_resting(endpoint: &Arc<Endpoint>, role: Role) -> bool {
-    let key = (Arc::clone(endpoint), role);
+    let key = Key::usual(endpoint, role);
     with_pool(|pool| {
         let entry = pool.entries.get(&key);
         let redial = entry.and_then(|entry| entry.redial);
@@ -239,64 +275,14 @@ pub(crate) fn was_lost(endpoint: &Arc<Endpoint>, roles: &[Role]) -> bool {
     with_pool(|pool| {
         let mut lost = false;
         for role in roles {
-            let Some(entry) = pool.entries.get(&(Arc::clone(endpoint), *role)) else {
+            let Some(entry) = pool.entries.get(&Key::usual(endpoint, *role)) else {
                 return false;
             };
             lost |= entry.connection.lost().is_some() && entry.redial.is_none();
+            lost |= further::drop_lost(pool, endpoint, *role);
         }
         lost
     })
-}
-
-/// The cached sender to `address` (`None`: the anonymous terminus), attached
-/// when there is none. The least recently used idle one makes room.
-pub(crate) fn sender(
-    endpoint: &Arc<Endpoint>,
-    connection: &Connection,
-    address: Option<&str>,
-    ask: Ask,
-) -> Result<SenderLink> {
-    let cached = with_entry(endpoint, Role::Publish, connection, |entry| {
-        let key = address.map(str::to_owned);
-        if let Some((link, used)) = entry.senders.get_mut(&key) {
-            if link.failed().is_none() {
-                *used = Instant::now();
-                return Ok(link.clone());
-            }
-            entry.senders.remove(&key);
-        }
-        if entry.senders.len() >= MAX_SENDERS {
-            evict(entry);
-        }
-        let link = match SenderLink::open(connection, address, ask)? {
-            Some(link) => link,
-            None => {
-                evict(entry);
-                return Err(Error::connection(format!(
-                    "{}: all of the connection's sessions are in use",
-                    connection.label()
-                )));
-            }
-        };
-        entry.senders.insert(key, (link.clone(), Instant::now()));
-        Ok(link)
-    });
-    cached.unwrap_or_else(|| {
-        Err(Error::connection(format!(
-            "the connection to {} was replaced",
-            connection.label()
-        )))
-    })
-}
-
-fn evict(entry: &mut Entry) {
-    let idle = entry.senders.iter().filter(|(_, (link, _))| link.is_idle());
-    let oldest = idle.min_by_key(|(_, (_, used))| *used);
-    if let Some(key) = oldest.map(|(key, _)| key.clone()) {
-        if let Some((link, _)) = entry.senders.remove(&key) {
-            link.close();
-        }
-    }
 }
 
 /// The management link pair of a connection.
@@ -329,12 +315,7 @@ pub(crate) fn scout(
     let kept = with_entry(endpoint, role, connection, |entry| entry.scout.take());
     match kept.flatten() {
         Some(scout) => Ok(scout),
-        None => Scout::open(connection)?.ok_or_else(|| {
-            Error::connection(format!(
-                "{}: all of the connection's sessions are in use",
-                connection.label()
-            ))
-        }),
+        None => Scout::open(connection)?.ok_or_else(|| connection.is_full()),
     }
 }
 
@@ -351,55 +332,6 @@ pub(crate) fn keep_scout(
     if let Some(Some(other)) = unused {
         other.close();
     }
-}
-
-/// True when `name` was declared over this connection no longer ago than `age`.
-pub(crate) fn is_declared(
-    endpoint: &Arc<Endpoint>,
-    role: Role,
-    connection: &Connection,
-    name: &str,
-    age: Duration,
-) -> bool {
-    with_entry(endpoint, role, connection, |entry| {
-        let at = entry.declared.get(name);
-        at.is_some_and(|at| at.elapsed() <= age)
-    })
-    .unwrap_or(false)
-}
-
-/// Remembers that `name` was declared just now.
-pub(crate) fn set_declared(
-    endpoint: &Arc<Endpoint>,
-    role: Role,
-    connection: &Connection,
-    name: &str,
-) {
-    with_entry(endpoint, role, connection, |entry| {
-        // Delay queues of many targets must not make this grow for ever.
-        if entry.declared.len() >= MAX_DECLARED {
-            entry.declared.clear();
-        }
-        entry.declared.insert(name.to_owned(), Instant::now());
-    });
-}
-
-/// True when anything was declared over the endpoint's connection so lately.
-pub(crate) fn declared_within(endpoint: &Arc<Endpoint>, role: Role, age: Duration) -> bool {
-    let key = (Arc::clone(endpoint), role);
-    with_pool(|pool| {
-        let entry = pool.entries.get(&key);
-        entry.is_some_and(|entry| entry.declared.values().any(|at| at.elapsed() <= age))
-    })
-}
-
-/// Something that was declared is gone: everything is looked at again.
-pub(crate) fn forget_declared(endpoint: &Arc<Endpoint>, role: Role) {
-    with_pool(|pool| {
-        if let Some(entry) = pool.entries.get_mut(&(Arc::clone(endpoint), role)) {
-            entry.declared.clear();
-        }
-    });
 }
 
 /// Closes this process's connections in good order and ends the I/O thread,

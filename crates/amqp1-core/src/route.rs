@@ -77,7 +77,13 @@ impl Definition {
         }
         let address = place.address(live.dialect)?;
         live.authorize(self, &address, wait)?;
-        self.addressed(&live, address, place.exchange.is_none(), DelayMark::None)
+        self.addressed(
+            &live,
+            address,
+            place.exchange.is_none(),
+            DelayMark::None,
+            wait,
+        )
     }
 
     pub fn place<'a>(&'a self, destination: &'a Destination) -> Place<'a> {
@@ -151,15 +157,11 @@ impl Definition {
         address: String,
         to_queue: bool,
         delay_mark: DelayMark,
+        wait: &Wait<'_>,
     ) -> Result<Route> {
         let relay = live.dialect.relays() && live.connection.remote().offers("ANONYMOUS-RELAY");
         let target = (!relay).then_some(address.as_str());
-        let sender = pool::sender(
-            &self.endpoint,
-            &live.connection,
-            target,
-            live.dialect.asks(),
-        )?;
+        let sender = self.sender(live, target, wait)?;
         Ok(Route {
             sender,
             to: relay.then_some(address),
@@ -199,7 +201,7 @@ impl Definition {
             (DelaySupport::DelayQueues, Some(exchange)) if plugin => {
                 self.check_bound(exchange, place.key, wait)?;
                 let address = place.address(live.dialect)?;
-                let route = self.addressed(live, address, false, DelayMark::XDelay)?;
+                let route = self.addressed(live, address, false, DelayMark::XDelay, wait)?;
                 Ok(Route {
                     released_is_taken: true,
                     ..route
@@ -235,7 +237,7 @@ impl Definition {
         let Some(sender) = usual else {
             let address = place.address(live.dialect)?;
             live.authorize(self, &address, wait)?;
-            return self.addressed(live, address, to_queue, delay_mark);
+            return self.addressed(live, address, to_queue, delay_mark, wait);
         };
         Ok(Route {
             sender,
@@ -297,6 +299,7 @@ impl Definition {
             live.dialect.queue_address(&queue.name),
             true,
             DelayMark::None,
+            wait,
         )?;
         Ok(Route {
             ttl_is_lost: true,

@@ -282,6 +282,7 @@ impl Source {
                 .properties
                 .push((property.to_owned(), Value::from(priority)));
         }
+        let live = definition.with_room(live, Role::Consume, wait)?;
         live.dialect.check_name(&definition.broker_queue)?;
         let address = live.dialect.queue_address(&definition.broker_queue);
         let mut service_bus = None;
@@ -291,10 +292,7 @@ impl Source {
         }
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone())?;
         let Some(link) = link else {
-            return Err(Error::connection(format!(
-                "{}: all of the connection's sessions are in use; split the queues over several processes",
-                definition.describe()
-            )));
+            return Err(definition.full(&live));
         };
         let held = |link, service_bus| {
             Arc::new(HeldLink {

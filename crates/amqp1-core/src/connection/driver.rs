@@ -181,9 +181,14 @@ fn exchange(
             Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error))),
             Poll::Pending => {
                 // Processing may have written answers after the last write.
-                if shared.state.lock().out.is_empty() {
-                    return Poll::Pending;
+                let mut state = shared.state.lock();
+                if state.out.is_empty() {
+                    return match std::mem::take(&mut state.has_new_timer) {
+                        true => Poll::Ready(Ok(false)),
+                        false => Poll::Pending,
+                    };
                 }
+                drop(state);
                 if write_out(shared, io, cx).map_err(lost)? {
                     return Poll::Pending;
                 }
@@ -237,7 +242,7 @@ fn next_timer(shared: &Shared) -> Instant {
     };
     let heartbeat = since + shared.heartbeat_every();
     let silence = state.last_received + shared.silence_limit();
-    let others = [state.flush_at, state.give_up_at()];
+    let others = [state.flush_at, state.give_up_at(), state.idle_at()];
     let soonest = heartbeat.min(silence);
     others.into_iter().flatten().fold(soonest, Instant::min)
 }
@@ -258,6 +263,7 @@ fn on_timer(shared: &Shared) -> Result<(), Error> {
             .map_err(|error| Error::connection(error.to_string()))?;
     }
     state.give_up_unanswered(now);
+    state.close_if_idle(now);
     if now >= state.last_sent + shared.heartbeat_every() && state.out.is_empty() {
         frame::encode_empty(&mut state.out.bytes);
         state.last_sent = now;

@@ -51,6 +51,10 @@ use crate::fork;
 use crate::sync::Mutex;
 use crate::wait::Wait;
 
+/// Sessions of a connection that are no link's: of management, of questions, and ended ones
+/// that the broker has not answered.
+const RESERVED: usize = 8;
+
 /// What the broker said of itself in `open`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Remote {
@@ -64,6 +68,11 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
+    /// Sessions that a connection may have at once.
+    pub fn sessions(&self) -> usize {
+        usize::from(self.channel_max) + 1
+    }
+
     pub fn offers(&self, capability: &str) -> bool {
         self.capabilities
             .iter()
@@ -149,6 +158,34 @@ impl Connection {
     /// Sessions in use.
     pub fn session_count(&self) -> usize {
         self.lock().session_count()
+    }
+
+    /// There is room for one more link besides what a connection needs sessions for itself.
+    pub fn has_room(&self) -> bool {
+        let sessions = self.remote().sessions();
+        let state = self.lock();
+        let is_open = state.lost.is_none() && !state.closing;
+        is_open && state.session_count() + RESERVED.min(sessions / 4) < sessions
+    }
+
+    /// For who finds no free session all the same.
+    pub fn is_full(&self) -> Error {
+        Error::connection(format!(
+            "{}: all of the connection's sessions are in use",
+            self.label()
+        ))
+    }
+
+    /// Closed when it has had no session for so long.
+    pub fn close_when_idle(&self, after: Duration) {
+        let mut state = self.lock();
+        state.close_when_idle(after);
+        self.kick(state);
+    }
+
+    /// Closed because it had no sessions.
+    pub fn was_idle(&self) -> bool {
+        self.lock().was_idle
     }
 
     /// Made by this process. A parent's connection may be locked for ever in its

@@ -170,10 +170,8 @@ fn probe_once(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
     let signal = connection.lock().signal.clone();
     let mut state = connection.lock();
     let Some(key) = state.open_session(signal.clone())? else {
-        return Err(Error::connection(format!(
-            "{}: all of the connection's sessions are in use",
-            connection.label()
-        )));
+        drop(state);
+        return Err(connection.is_full());
     };
     connection.kick(state);
     let answered = wait.until(&signal, || {

@@ -69,6 +69,11 @@ pub(crate) struct State {
     opened: VecDeque<(LinkKey, Instant)>,
     /// The driver has to look when it is to wake next.
     pub has_new_timer: bool,
+    /// Closed when it has had no session for so long; and since when that is.
+    idle_limit: Option<Duration>,
+    idle_since: Option<Instant>,
+    /// That is why it is closed.
+    pub was_idle: bool,
     max_frame_size: usize,
     next_epoch: u64,
     /// Why sessions ended whose slot may be another's by now.
@@ -92,6 +97,9 @@ impl State {
             channels: Channels::new(channel_max),
             opened: VecDeque::new(),
             has_new_timer: false,
+            idle_limit: None,
+            idle_since: None,
+            was_idle: false,
             max_frame_size: max_frame_size as usize,
             next_epoch: 0,
             ended: VecDeque::new(),
@@ -103,6 +111,10 @@ impl State {
         if let Some(error) = &self.lost {
             return Err(error.clone());
         }
+        if self.closing {
+            return Err(Error::connection("the connection is closing"));
+        }
+        self.idle_since = None;
         let now = Instant::now();
         let Some(channel) = self.channels.take(now) else {
             return Ok(None);
@@ -121,6 +133,28 @@ impl State {
         self.opened.push_back((key, now + UNANSWERED));
         self.has_new_timer = true;
         Ok(Some(key))
+    }
+
+    /// Closes the connection when it has had no session for so long.
+    pub fn close_when_idle(&mut self, after: Duration) {
+        self.idle_limit = Some(after);
+        self.idle_since = (!self.has_sessions()).then(Instant::now);
+        self.has_new_timer = true;
+    }
+
+    /// When it is to be closed for that.
+    pub fn idle_at(&self) -> Option<Instant> {
+        Some(self.idle_since? + self.idle_limit?)
+    }
+
+    /// Closes it if the time has come.
+    pub fn close_if_idle(&mut self, now: Instant) {
+        if !self.closing && self.idle_at().is_some_and(|at| at <= now) {
+            self.was_idle = true;
+            self.idle_since = None;
+            // What cannot be written cannot be said.
+            let _ = self.close();
+        }
     }
 
     /// When the oldest unanswered begin is given up.
@@ -372,6 +406,8 @@ impl State {
             }
         }
         if !self.has_sessions() {
+            self.idle_since = self.idle_limit.map(|_| Instant::now());
+            self.has_new_timer |= self.idle_limit.is_some();
             self.signal.raise();
         }
         Ok(())

@@ -2,7 +2,7 @@
 //! management node.
 
 use crate::connection::{Ask, Connection, Question, Scout};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::options::QueueOptions;
 use crate::wait::Wait;
 
@@ -23,12 +23,7 @@ impl Subject<'_> {
     /// # Errors
     /// What the broker refused it with.
     pub fn ask(&self, question: Question<'_>, wait: &Wait<'_>) -> Result<()> {
-        let scout = Scout::open(self.connection)?.ok_or_else(|| {
-            Error::connection(format!(
-                "{}: all of the connection's sessions are in use",
-                self.connection.label()
-            ))
-        })?;
+        let scout = Scout::open(self.connection)?.ok_or_else(|| self.connection.is_full())?;
         let answered = scout.ask(question, self.asks, wait);
         scout.close();
         answered

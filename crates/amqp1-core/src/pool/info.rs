@@ -30,9 +30,9 @@ pub struct PoolInfo {
 pub fn pool_info() -> PoolInfo {
     let connections = with_pool(|pool| {
         let entries = pool.entries.iter();
-        let infos = entries.map(|((_, role), entry)| ConnectionInfo {
+        let infos = entries.map(|(key, entry)| ConnectionInfo {
             endpoint: entry.connection.label().to_owned(),
-            role: role.as_str(),
+            role: key.role.as_str(),
             state: match entry.connection.lost() {
                 None => "open".to_owned(),
                 Some(error) => error.message().to_owned(),

@@ -29,10 +29,13 @@ pub(crate) fn service_bus(
 /// The tokens of an endpoint's connection are over: they are put again before the next attach.
 pub(crate) fn forget_tokens(endpoint: &Arc<Endpoint>, role: Role) {
     with_pool(|pool| {
-        let entry = pool.entries.get(&(Arc::clone(endpoint), role));
-        if let Some(client) = entry.and_then(|entry| entry.service_bus.as_ref()) {
-            client.forget_tokens();
-        }
+        let entries = pool
+            .entries
+            .iter()
+            .filter(|(key, _)| key.is_of(endpoint, role));
+        entries
+            .filter_map(|(_, entry)| entry.service_bus.as_ref())
+            .for_each(|client| client.forget_tokens());
     });
 }
 
@@ -40,8 +43,8 @@ pub(crate) fn forget_tokens(endpoint: &Arc<Endpoint>, role: Role) {
 pub fn forget_callback(number: u64) {
     let gone: Vec<Entry> = with_pool(|pool| {
         let keys: Vec<_> = pool.entries.keys().cloned().collect();
-        let of_it = keys.into_iter().filter(|(endpoint, _)| {
-            matches!(endpoint.service_bus, Some(Access::Callback(known)) if known == number)
+        let of_it = keys.into_iter().filter(|key| {
+            matches!(key.endpoint.service_bus, Some(Access::Callback(known)) if known == number)
         });
         of_it.filter_map(|key| pool.entries.remove(&key)).collect()
     });

@@ -233,9 +233,7 @@ impl Queue {
         let signal = Signal::new();
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone());
         let Some(link) = link.map_err(named)? else {
-            return Err(named(Error::connection(
-                "all of the connection's sessions are in use",
-            )));
+            return Err(named(live.connection.is_full()));
         };
         let removed = remove_all(&link, &signal, wait);
         link.close();

@@ -158,12 +158,8 @@ impl RequestLink {
             node,
             reply_to: &reply_to,
         };
-        let pair = LinkPair::open(connection, &ends, signal.clone())?.ok_or_else(|| {
-            Error::connection(format!(
-                "{}: all of the connection's sessions are in use",
-                connection.label()
-            ))
-        })?;
+        let pair = LinkPair::open(connection, &ends, signal.clone())?
+            .ok_or_else(|| connection.is_full())?;
         Ok(Self {
             pair,
             signal,

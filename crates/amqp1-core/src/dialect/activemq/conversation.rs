@@ -34,12 +34,8 @@ impl Conversation {
     pub fn open(connection: &Connection, node: Option<&str>, wait: &Wait<'_>) -> Result<Self> {
         let signal = Signal::new();
         let ends = Node::WithDynamicReplies(node);
-        let pair = LinkPair::open(connection, &ends, signal.clone())?.ok_or_else(|| {
-            Error::connection(format!(
-                "{}: all of the connection's sessions are in use",
-                connection.label()
-            ))
-        })?;
+        let pair = LinkPair::open(connection, &ends, signal.clone())?
+            .ok_or_else(|| connection.is_full())?;
         let mut conversation = Self {
             pair,
             signal,
