@@ -54,7 +54,7 @@ fmt: ## Format the Rust code
 	$(CARGO) fmt --all
 
 soak: build ## Long runs: RabbitMQ killed under load, a cluster broken, a million jobs, an idle worker; PARTS='cluster' for some
-	@scripts/deps rabbitmq
+	@scripts/deps rabbitmq cluster
 	@scripts/soak $(PARTS)
 
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (600); TARGET=dsn for one of them

@@ -54,6 +54,9 @@ unshare|util-linux|keeps the brokers apart from the system
 openssl|openssl|makes the brokers' certificates
 keyring|debian-archive-keyring|checks the packages' signatures
 NEEDS
+    cluster) cat <<'NEEDS' ;;
+ip|iproute2|gives a cluster's nodes a network of their own, whose packets can be dropped
+NEEDS
     java) cat <<'NEEDS' ;;
 java|default-jre-headless|runs Artemis, ActiveMQ Classic and Qpid
 mvn|maven|fetches them from Maven Central
@@ -69,7 +72,7 @@ phpunit|phpunit|runs the PHP tests
 php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
 NEEDS
-    *) die "unknown group: $1 (build, lint, rust, php, sdks, test, rabbitmq, java, fuzz, valgrind)" ;;
+    *) die "unknown group: $1 (build, lint, rust, php, sdks, test, rabbitmq, cluster, java, fuzz, valgrind)" ;;
     esac
 }
 
@@ -121,6 +124,7 @@ has_node() { have node && node -e 'process.exit(parseInt(process.versions.node) 
 has_npm() { have npm; }
 # 1.16 and newer; scripts/sdks brings a newer one where that is needed.
 has_go() { have go && [ -n "$(go env GOVERSION 2>/dev/null)" ]; }
+has_ip() { have ip; }
 has_unshare() { have unshare && have flock && have setsid; }
 has_java() { have java && java --version >/dev/null 2>&1; }
 has_mvn() { have mvn; }
