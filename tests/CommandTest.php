@@ -8,6 +8,7 @@ use Amqp1\AmqpQueue;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\Cli;
 use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /** The command amqp1 against brokers: what it does, prints and ends with. */
@@ -203,6 +204,23 @@ final class CommandTest extends ContractTestCase
         $queue = new AmqpQueue($this->broker($broker)->dsn, $name, ['declare' => false]);
         $this->thrown(\Amqp1\Exception\QueueNotFoundException::class, static fn () => count($queue));
         $this->thrown(\Amqp1\Exception\QueueNotFoundException::class, static fn () => count($queue->failed()));
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testAnIdThatIsNoTextIsShownInHexadecimalAndFoundByIt(string $broker): void
+    {
+        [$queue, $run] = $this->commandAt($broker);
+        $queue->setup();
+        $id = "\xf4\x7a\xc1\x0b\x58\xcc\x43\x72\xa5\x67\x0e\x02\xb2\xc3\xd4\x79";
+        (new Peer($this->broker($broker)))->publish($queue->getName(), 'the body', ['message_id' => $id, 'delivery_mode' => 2]);
+        $queue->reserve(10)->nack('no', false);
+        $shown = '0xf47ac10b58cc4372a5670e02b2c3d479';
+
+        self::assertSame([$shown], array_column($run('failed:list', '--json')->json(), 'id'));
+        self::assertSame('the body', $run('failed:show', $shown, '--json')->json()['payload']);
+        self::assertSame([0, "1 job goes again\n"], array_slice($this->all($run('failed:retry', $shown)), 0, 2));
+        self::assertSame(bin2hex($id), bin2hex($this->take($queue)->getId()));
     }
 
     public function testAPayloadFromAFileAndABinaryText(): void

@@ -176,6 +176,33 @@ final class ForeignBytesTest extends ContractTestCase
         }
     }
 
+    /** @dataProvider plain */
+    #[DataProvider('plain')]
+    public function testAMessageThatIsSetAsideComesBackAsItWas(string $broker): void
+    {
+        $queue = $this->declared($this->queue($broker));
+        $nested = "\x45";
+        for ($level = 0; $level < 100; $level++) {
+            $nested = RawSender::list([$nested]);
+        }
+        $body = RawSender::section(0x77, $nested);
+        $properties = RawSender::section(0x73, RawSender::list([RawSender::binary(self::UUID)]));
+        $headers = RawSender::section(0x74, RawSender::map([RawSender::string('tenant'), RawSender::binary("\xff")]));
+        RawSender::send($this->broker($broker), $queue->getName(), $properties . $headers . $body);
+
+        // Back in the queue it is no more of a job than before.
+        foreach (['as it came', 'when it has come back'] as $time) {
+            self::assertNull($queue->reserve(1), $time);
+            $failed = $queue->failed()->reserve(10);
+            self::assertSame('poison', $failed->getFailure()['reason']);
+            self::assertStringContainsString('nested too deeply', $failed->getFailure()['error']);
+            self::assertSame([bin2hex(self::UUID), ['tenant' => ["\xff"]]], [bin2hex($failed->getId()), $failed->getHeaders()], $time);
+            self::assertSame(bin2hex($body), bin2hex($failed->getBody()), $time);
+            $failed->release();
+            $this->eventually(static fn () => $queue->retryFailed() === 1, 'it goes back');
+        }
+    }
+
     private function foreign(string $broker, AmqpQueue $queue, string $field): Peer
     {
         $attributes = ['headers' => ['tenant' => 'a'], 'delivery_mode' => 2];
