@@ -295,7 +295,8 @@ final class AmqpQueue implements \Countable
 
     /**
      * Declares what the configuration names, and reports what exists with other
-     * settings, where the broker can (RabbitMQ 4 management). On Service Bus it looks whether the entity is there.
+     * settings, where the broker can (RabbitMQ 4 management). On Service Bus it looks whether the entity is there,
+     * on ActiveMQ (Artemis, Classic) whether the address is a queue, which is made if it is missing.
      *
      * @throws Exception\ConfigException what exists differs, or the broker refuses an option: with its reason
      * @throws Exception\ConnectionException
@@ -309,7 +310,7 @@ final class AmqpQueue implements \Countable
 
     /**
      * Removes the jobs that are ready. On Service Bus they are received and deleted; those that
-     * others have in hand stay.
+     * others have in hand stay. On Artemis those that wait for their time go as well.
      *
      * @return int<0, max> how many there were
      *

@@ -101,8 +101,16 @@ final class SingleActiveConsumerTest extends ContractTestCase
         }
     }
 
-    /** @dataProvider rabbitMq */
-    #[DataProvider('rabbitMq')]
+    /** @return array<string, array{string}> RabbitMQ 4 and amqp1-broker. */
+    public static function exclusive(): array
+    {
+        $program = array_intersect_key(self::networked(), ['program' => true]);
+
+        return array_filter([...self::rabbitMq(), ...$program], static fn (array $set) => $set !== ['']) ?: ['none of AMQP1_TEST_BROKERS' => ['']];
+    }
+
+    /** @dataProvider exclusive */
+    #[DataProvider('exclusive')]
     public function testAnExclusiveQueueIsOfThisProcessAlone(string $broker): void
     {
         $at = $this->broker($broker);

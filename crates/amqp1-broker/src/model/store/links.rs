@@ -37,7 +37,13 @@ impl Store {
         priority: i32,
         pre_settled: bool,
     ) -> Result<LinkId, Error> {
-        let queue = self.queue_for_use(queue, connection)?;
+        if self.is_locked(queue, connection) {
+            return Err(errors::error(
+                AmqpError::ResourceLocked,
+                format!("queue '{queue}' is exclusive to another connection"),
+            ));
+        }
+        let queue = self.queue_for_use(queue)?;
         let link = self.attach(connection, Some(queue), true);
         let consumer = Consumer {
             credit: 0,
@@ -59,7 +65,7 @@ impl Store {
     ) -> Result<(LinkId, Route), Error> {
         let route = match address {
             None => Route::Anonymous,
-            Some(address) => self.resolve(connection, address)?,
+            Some(address) => self.resolve(address)?,
         };
         let queue = match &route {
             Route::Queue(id) => Some(*id),
@@ -72,13 +78,9 @@ impl Store {
         Ok((link, route))
     }
 
-    pub(super) fn resolve(
-        &mut self,
-        connection: ConnectionId,
-        address: Address,
-    ) -> Result<Route, Error> {
+    pub(super) fn resolve(&mut self, address: Address) -> Result<Route, Error> {
         match address {
-            Address::Queue(name) => self.queue_for_use(&name, connection).map(Route::Queue),
+            Address::Queue(name) => self.queue_for_use(&name).map(Route::Queue),
             Address::Exchange { name, key } => match self.exchanges.get(&name) {
                 Some(exchange) if exchange.internal => Err(errors::error(
                     AmqpError::UnauthorizedAccess,

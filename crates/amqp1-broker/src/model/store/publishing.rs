@@ -36,7 +36,7 @@ impl Store {
                     {
                         Published::Released
                     }
-                    Ok(address) => match self.resolve(connection, address) {
+                    Ok(address) => match self.resolve(address) {
                         Err(e) => Published::Rejected(e),
                         Ok(route) => self.publish(connection, &route, message, now),
                     },

@@ -90,18 +90,8 @@ impl Store {
     }
 
     /// The queue of this name, made if the policy allows.
-    pub(super) fn queue_for_use(
-        &mut self,
-        name: &str,
-        connection: ConnectionId,
-    ) -> Result<QueueId, Error> {
+    pub(super) fn queue_for_use(&mut self, name: &str) -> Result<QueueId, Error> {
         if let Some(id) = self.names.get(name) {
-            if self.is_locked(name, connection) {
-                return Err(errors::error(
-                    AmqpError::ResourceLocked,
-                    format!("queue '{name}' is exclusive to another connection"),
-                ));
-            }
             return Ok(*id);
         }
         if self.policy.create_on_use {

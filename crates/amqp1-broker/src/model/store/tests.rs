@@ -231,6 +231,9 @@ fn an_exclusive_queue_is_its_connections_own() {
     let error = store.attach_consumer(other, "q", 0, false).unwrap_err();
     assert_eq!(error.condition, AmqpError::ResourceLocked.into());
     assert!(store.attach_consumer(owner, "q", 0, false).is_ok());
+    // Anybody may publish to it, as on RabbitMQ.
+    let address = Address::Queue("q".to_owned());
+    assert!(store.resolve(address).is_ok());
     store.disconnect(owner, 0);
     assert!(store.queue("q").is_none());
 }

@@ -1,0 +1,208 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests;
+
+use Amqp1\AmqpQueue;
+use Amqp1\Consumer;
+use Amqp1\Exception\ConfigException;
+use Amqp1\Exception\ExceptionInterface;
+use Amqp1\Exception\UnsupportedException;
+use Amqp1\Tests\Support\Broker;
+use Amqp1\Tests\Support\Brokers;
+use Amqp1\Tests\Support\ContractTestCase;
+use PHPUnit\Framework\Attributes\DataProvider;
+
+/** No option is dropped in silence: docs/brokers.md says of each what each broker does about it, and it does. */
+final class OptionsByBrokerTest extends ContractTestCase
+{
+    /** A broker's column in the table. */
+    private const COLUMNS = [
+        'embedded' => 'embedded', 'program' => 'embedded', 'servicebus' => 'Service Bus', 'rabbitmq' => 'RabbitMQ 4',
+        'rabbitmq-4.0' => 'RabbitMQ 4', 'rabbitmq-4.3' => 'RabbitMQ 4', 'rabbitmq-3.10' => 'RabbitMQ 3', 'artemis' => 'Artemis',
+        'activemq' => 'Classic', 'qpid' => 'another',
+    ];
+
+    /** What can be asked for at three places. */
+    private const PLACES = ['AmqpQueue', 'push()', 'Consumer'];
+
+    public static function everyBroker(): array
+    {
+        return Brokers::all() + Brokers::others();
+    }
+
+    /** @return array<string, array{string}> */
+    public static function places(): array
+    {
+        return array_combine(self::PLACES, array_map(static fn ($place) => [$place], self::PLACES));
+    }
+
+    /** @dataProvider places */
+    #[DataProvider('places')]
+    public function testEveryOptionIsInTheTable(string $place): void
+    {
+        $queue = static fn (array $options) => new AmqpQueue('embedded://names', 'names', $options);
+        $message = $this->thrown(ConfigException::class, static fn () => match ($place) {
+            'AmqpQueue' => $queue(['????????????????' => 1]),
+            'push()' => $queue([])->push('job', '', ['????????????????' => 1]),
+            'Consumer' => new Consumer($queue([]), ['????????????????' => 1]),
+        })->getMessage();
+        self::assertSame(1, preg_match('/known options: (.*)$/', $message, $match), $message);
+
+        self::assertEqualsCanonicalizing(explode(', ', $match[1]), array_filter(array_keys(self::table()[$place]), static fn ($name) => !str_contains($name, ':')), 'the extension (-) and the table (+)');
+    }
+
+    /** @dataProvider everyBroker */
+    #[DataProvider('everyBroker')]
+    public function testEachOptionIsHonouredOrRefusedAsTheTableSays(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $column = self::COLUMNS[$broker];
+        foreach (self::table() as $place => $rows) {
+            foreach ($rows as $option => $cells) {
+                $cell = $cells[$column];
+                $refusal = $this->refusal($at, $place, $option, $cell);
+                $what = "$place, $option on $broker: the table says '$cell'" . ($refusal === null ? '' : ', and it says: ' . $refusal->getMessage());
+                if (str_starts_with($cell, 'refused')) {
+                    self::assertTrue($refusal instanceof UnsupportedException || $refusal instanceof ConfigException, $what);
+                    // Which one it is, so that it can be left out.
+                    self::assertMatchesRegularExpression("/$option|" . self::named($option) . '/', $refusal->getMessage(), $what);
+                } else {
+                    self::assertNull($refusal, $what);
+                }
+            }
+        }
+    }
+
+    /** What is thrown when the option is used, from the first moment to the end of a job. */
+    private function refusal(Broker $at, string $place, string $option, string $cell): ?ExceptionInterface
+    {
+        $name = $this->uniqueName($at);
+        $values = $this->values($at, $place, $option, $name);
+        if ($values === null) {
+            return null;
+        }
+        try {
+            $queue = new AmqpQueue($at->dsn, $name, ($place === 'AmqpQueue' ? $values : []) + ['timeout' => 20]);
+            if ($option === 'declare' || $option === 'exclusive') {
+                $this->declaredFor($at, $queue, $option);
+            }
+            $queue->push('job', 'x', $place === 'push()' ? $values : []);
+            // What goes elsewhere, later or away is not waited for.
+            $stays = !in_array($option, ['routing_key', 'delay', 'ttl', 'exchange', 'exchange_type', 'bindings', 'exclusive'], true);
+            $consumer = $this->consumer($queue, ($place === 'Consumer' ? $values : []));
+            $task = $consumer->waitTask($stays ? 10 : 0.1);
+            if ($stays) {
+                self::assertNotNull($task, "$place, $option on {$at->name}");
+                $option === 'backoff' ? $task->nack('again') : $task->ack();
+            }
+            $consumer->close();
+
+            return null;
+        } catch (ExceptionInterface $e) {
+            return $e;
+        }
+    }
+
+    /** @return array<string, mixed>|null what to ask for; null where it takes more than that, and another test does it */
+    private function values(Broker $at, string $place, string $option, string $name): ?array
+    {
+        $exchange = fn () => $this->exchangeName($at);
+        if ($at->isServiceBus() && in_array($option, ['session', 'token'], true)) {
+            return null; // ServiceBusTest
+        }
+
+        return match ($option) {
+            'name' => ['name' => 'pipeline'],
+            'timeout' => ['timeout' => 15],
+            'redial_timeout', 'heartbeat', 'max_lock_renewal' => [$option => 30],
+            'host_order' => ['host_order' => 'given'],
+            'container_id' => ['container_id' => 'test'],
+            'exchange' => ['exchange' => $exchange()],
+            'exchange_type' => ['exchange' => $exchange(), 'exchange_type' => 'fanout'],
+            'bindings' => ['exchange' => $exchange(), 'bindings' => ['key'], 'routing_key' => 'key'],
+            'routing_key' => $place === 'push()' ? ['routing_key' => $name] : ['exchange' => $exchange(), 'routing_key' => 'key'],
+            'declare' => ['declare' => false],
+            'queue_type' => ['queue_type' => 'classic'],
+            'arguments' => ['arguments' => ['x-max-length' => 100]],
+            'max_length' => ['max_length' => 100],
+            'overflow' => ['overflow' => 'reject-publish'],
+            'dead_letter_exchange' => ['dead_letter_exchange' => ''] + ['dead_letter_routing_key' => "$name.dead"],
+            'dead_letter_routing_key' => ['dead_letter_exchange' => '', 'dead_letter_routing_key' => "$name.dead"],
+            'single_active_consumer', 'exclusive' => [$option => true],
+            'max_priority' => ['queue_type' => 'classic', 'max_priority' => 5],
+            'durable', 'auto_ack' => [$option => $option === 'auto_ack'],
+            'prefetch', 'max_attempts' => [$option => 5],
+            'priority' => ['priority' => 3],
+            'delay' => ['delay' => 1],
+            'ttl' => ['ttl' => 60],
+            'format' => ['format' => 'amqp1'],
+            'backoff' => ['backoff' => 1],
+            'failed_queue' => ['failed_queue' => "$name.failed"],
+            "failed_queue: '@dead-letter'" => ['failed_queue' => '@dead-letter'] + ($at->isServiceBus() ? []
+                : ['dead_letter_exchange' => '', 'dead_letter_routing_key' => "$name.dead"]),
+            'requeue_on_fail' => ['requeue_on_fail' => false],
+            'tls' => ['tls' => []],
+            'dialect' => ['dialect' => $at->isServiceBus() ? 'servicebus' : 'auto'],
+            'token' => ['token' => 'SharedAccessSignature sr=x&sig=x&se=4102444800&skn=x'],
+            'headers' => ['headers' => ['a' => 'b']],
+            'id', 'trace_id', 'group', 'partition_key' => [$option => 'one'],
+            'session' => ['session' => 'one'],
+        };
+    }
+
+    /** An option that stands for another in a message. */
+    private static function named(string $option): string
+    {
+        return match ($option) {
+            'exchange_type', 'bindings', 'routing_key' => 'exchange',
+            'dead_letter_routing_key' => 'dead_letter_exchange',
+            "failed_queue: '@dead-letter'" => 'dead_letter_exchange|queue_type',
+            'max_priority' => 'queue_type',
+            'backoff' => 'delay',
+            default => $option,
+        };
+    }
+
+    /** What is used undeclared is declared by another. */
+    private function declaredFor(Broker $at, AmqpQueue $queue, string $option): void
+    {
+        if ($option === 'declare' && $at->name !== 'qpid') {
+            $this->declared(new AmqpQueue($at->dsn, $queue->getName()));
+        }
+    }
+
+    /**
+     * The table of docs/brokers.md.
+     *
+     * @return array<string, array<string, array<string, string>>> place => option => column => cell
+     */
+    private static function table(): array
+    {
+        $documentation = (string) file_get_contents(__DIR__ . '/../docs/brokers.md');
+        self::assertSame(1, preg_match('/^## Options, broker by broker\n(.*?)(?=^## )/ms', $documentation, $match));
+        preg_match_all('/^\| (.*) \|$/m', $match[1], $lines);
+        $rows = array_map(static fn (string $line) => array_map('trim', explode(' | ', $line)), $lines[1]);
+        $head = array_shift($rows);
+        $table = [];
+        foreach ($rows as $cells) {
+            [$place, $options] = $cells;
+            // `a`, `b`; or one with a value, `a: 'b'`, which is a row beside that of `a` itself.
+            preg_match_all("/`(\w+(?:: '[^']*')?)`/", $options, $names);
+            foreach ($names[1] as $name) {
+                $table[$place][$name] = array_combine($head, $cells);
+            }
+        }
+        foreach ($table as $place => $rows) {
+            foreach (array_keys($rows) as $name) {
+                if (str_contains($name, ':')) {
+                    // Not a name of its own.
+                    self::assertArrayHasKey(strstr($name, ':', true), $table[$place]);
+                }
+            }
+        }
+
+        return $table;
+    }
+}
