@@ -10,6 +10,7 @@ use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\UnsupportedException;
 use Amqp1\Tests\Support\Brokers;
 use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\RawSender;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /** Brokers whose addresses are queues or topics by what a link asks of them, and one that nothing is known of. */
@@ -66,6 +67,33 @@ final class ActiveMqTest extends ContractTestCase
         sort($ids);
         sort($taken);
         self::assertSame($ids, $taken);
+    }
+
+    /** @return array<string, array{string}> */
+    public static function artemis(): array
+    {
+        return array_intersect_key(self::others(), ['artemis' => true]) ?: ['none of AMQP1_TEST_BROKERS' => ['']];
+    }
+
+    /** @dataProvider artemis */
+    #[DataProvider('artemis')]
+    public function testAnAddressThatIsATopicIsRefusedInsteadOfLosingJobs(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $name = $this->uniqueName($at);
+        // A link that does not ask for a queue makes a topic of its address.
+        RawSender::send($at, $name, RawSender::section(0x77, RawSender::string('to nobody')));
+        $queue = new AmqpQueue($at->dsn, "/queues/$name", ['timeout' => 10]);
+        $since = microtime(true);
+        foreach ([
+            static fn () => $queue->push('lost'),
+            static fn () => (new AmqpQueue($at->dsn, 'other'))->push('lost', null, ['routing_key' => "/queues/$name"]),
+            static fn () => (new Consumer($queue))->waitTask(5),
+            static fn () => $queue->setup(),
+        ] as $do) {
+            self::assertStringContainsString('topic', $this->thrown(UnsupportedException::class, $do)->getMessage());
+        }
+        self::assertLessThan(5, microtime(true) - $since, 'at once');
     }
 
     /** @dataProvider others */

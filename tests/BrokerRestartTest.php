@@ -69,7 +69,7 @@ final class BrokerRestartTest extends ContractTestCase
     public function testACrashOfAnotherBrokerLosesNothingThatWasConfirmed(string $broker): void
     {
         $at = $this->broker($broker);
-        if (!Ctl::reaches($at)) {
+        if (!Ctl::owns($at)) {
             self::markTestSkipped("the user's own broker is not ours to kill");
         }
         $queue = $this->queue($broker, ['timeout' => 60]);
@@ -82,7 +82,7 @@ final class BrokerRestartTest extends ContractTestCase
         Ctl::broker($at, 'kill');
         try {
             $this->thrown(TaskLostException::class, static function () use ($held): void {
-                usleep(200000);
+                sleep(1);
                 $held->ack();
             });
         } finally {

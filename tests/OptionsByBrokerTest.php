@@ -29,7 +29,7 @@ final class OptionsByBrokerTest extends ContractTestCase
 
     public static function everyBroker(): array
     {
-        return Brokers::all() + Brokers::others();
+        return array_filter(Brokers::all() + Brokers::others(), static fn ($set) => $set !== ['']) ?: ['none of AMQP1_TEST_BROKERS' => ['']];
     }
 
     /** @return array<string, array{string}> */

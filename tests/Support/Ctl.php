@@ -55,14 +55,19 @@ final class Ctl
         return $lines;
     }
 
+    /** Whether it is ours to kill. */
+    public static function owns(Broker $broker): bool
+    {
+        if (!in_array($broker->name, ['artemis', 'activemq', 'qpid'], true)) {
+            return self::reaches($broker);
+        }
+        exec(escapeshellarg(dirname(__DIR__, 2) . '/scripts/brokers-java') . ' env', $lines);
+
+        return str_contains(implode("\n", $lines), $broker->dsn);
+    }
+
     public static function reaches(Broker $broker): bool
     {
-        if (in_array($broker->name, ['artemis', 'activemq', 'qpid'], true)) {
-            exec(escapeshellarg(dirname(__DIR__, 2) . '/scripts/brokers-java') . ' env', $lines);
-
-            return str_contains(implode("\n", $lines), $broker->dsn);
-        }
-
         return $broker->isRabbitMq() && $broker->name !== 'rabbitmq';
     }
 }

@@ -363,6 +363,7 @@ impl Definition {
         let live = self.live(Role::Publish, wait)?;
         let address = self.place(&Destination::Usual).address(live.dialect)?;
         live.authorize(self, &address, wait)?;
+        self.confirm_queue(&live, &address, wait)?;
         let sender = self.sender(&live, Some(&address), wait)?;
         let cached = Cached {
             generation: fork::generation(),

@@ -1,5 +1,5 @@
-//! Queues of a broker without management that confirms what it loses
-//! (RabbitMQ 3): made, and looked for, by attaching.
+//! Queues of brokers that confirm what they lose (RabbitMQ 3, Artemis): made, and
+//! looked for, by attaching.
 
 use std::time::Duration;
 
@@ -54,6 +54,30 @@ impl Definition {
         self.retried(self.management_role(), wait, |live| {
             self.find(live, queue, wait)
         })
+    }
+
+    /// Sees that the address is a queue, once a connection, where a sender's attach does
+    /// not tell.
+    ///
+    /// # Errors
+    /// Unsupported when it is a topic.
+    pub fn confirm_queue(&self, live: &Live, address: &str, wait: &Wait<'_>) -> Result<()> {
+        if !live.dialect.confirms_topics() {
+            return Ok(());
+        }
+        let (endpoint, connection) = (&self.endpoint, &live.connection);
+        let (role, memo) = (self.management_role(), format!("queue\n\n{address}"));
+        if pool::is_declared(endpoint, role, connection, &memo, Duration::MAX) {
+            return Ok(());
+        }
+        match self.ask(live, Question::Source(address), wait) {
+            // Who may send and not receive cannot look.
+            Err(error) if error.kind() == ErrorKind::Authentication => {}
+            Err(error) => return Err(live.dialect.explain(error).context(self.describe())),
+            Ok(()) => {}
+        }
+        pool::set_declared(endpoint, role, connection, &memo);
+        Ok(())
     }
 
     fn make(

@@ -159,6 +159,7 @@ impl Definition {
         delay_mark: DelayMark,
         wait: &Wait<'_>,
     ) -> Result<Route> {
+        self.confirm_queue(live, &address, wait)?;
         let relay = live.dialect.relays() && live.connection.remote().offers("ANONYMOUS-RELAY");
         let target = (!relay).then_some(address.as_str());
         let sender = self.sender(live, target, wait)?;

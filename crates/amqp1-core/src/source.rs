@@ -327,7 +327,7 @@ impl Source {
             }
             Err(error) => {
                 link.close();
-                return Err(self.refused(error));
+                return Err(self.refused(live.dialect.explain(error)));
             }
         }
         self.told.store(false, Ordering::Relaxed);

@@ -81,9 +81,7 @@ impl Session {
         let published = match (Message::parse(partial.format, &payload), &incoming.target) {
             (Err(e), _) => Published::Rejected(errors::error(AmqpError::DecodeError, e.0)),
             (Ok(message), Target::Node(route)) => {
-                context
-                    .store
-                    .publish(context.connection, route, message, context.now)
+                context.store.publish(route, message, context.now)
             }
             (Ok(message), Target::Management) => {
                 self.on_request(handle, &message, context)?;

@@ -134,7 +134,7 @@ fn purging_counts() {
         .1;
     for _ in 0..3 {
         let message = crate::model::message::tests::annotated("m", &[]);
-        store.publish(ME, &route, message, 0);
+        store.publish(&route, message, 0);
     }
     let got = ask(&mut store, "GET", "/queues/q", Value::Null);
     assert_eq!(field(&got, "message_count"), Value::Ulong(3));

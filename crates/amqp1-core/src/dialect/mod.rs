@@ -11,7 +11,7 @@ mod servicebus;
 pub(crate) use self::administration::{Administration, Figures, Subject};
 use crate::connection::{Ask, Connection, Remote};
 use crate::endpoint::Endpoint;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::QueueOptions;
 use crate::retry::Redelivery;
 use crate::wait::Wait;
@@ -66,6 +66,16 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// What a link asks of its node: where an address alone does not say that it is a queue.
     fn asks(&self) -> Ask {
         Ask::Nothing
+    }
+
+    /// A sender's attach does not tell a queue from a topic; a receiver's does.
+    fn confirms_topics(&self) -> bool {
+        false
+    }
+
+    /// What the refusal of a link means on this broker.
+    fn explain(&self, error: Error) -> Error {
+        error
     }
 
     /// A link to the anonymous terminus, where the broker has one, is as good as one to the

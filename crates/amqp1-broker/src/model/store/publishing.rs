@@ -1,6 +1,6 @@
 //! Messages that come in, and messages that one queue gives up to another.
 
-use super::{ConnectionId, Published, QueueId, Route, Store};
+use super::{Published, QueueId, Route, Store};
 use crate::model::address::Address;
 use crate::model::arguments::Declaration;
 use crate::model::errors;
@@ -13,13 +13,7 @@ const FAILED_SUFFIX: &str = ".failed";
 
 impl Store {
     /// Takes a publisher's message.
-    pub(crate) fn publish(
-        &mut self,
-        connection: ConnectionId,
-        route: &Route,
-        message: Message,
-        now: u64,
-    ) -> Published {
+    pub(crate) fn publish(&mut self, route: &Route, message: Message, now: u64) -> Published {
         match route {
             Route::Queue(id) => self.enqueue(*id, message, now),
             Route::Exchange { name, key } => self.publish_exchange(name, key, message, now),
@@ -38,7 +32,7 @@ impl Store {
                     }
                     Ok(address) => match self.resolve(address) {
                         Err(e) => Published::Rejected(e),
-                        Ok(route) => self.publish(connection, &route, message, now),
+                        Ok(route) => self.publish(&route, message, now),
                     },
                 }
             }

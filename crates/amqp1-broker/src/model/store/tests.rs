@@ -34,7 +34,7 @@ fn publisher(store: &mut Store, connection: ConnectionId, address: &str) -> Rout
 fn publish(store: &mut Store, address: &str, name: &str, now: u64) -> Published {
     let connection = ConnectionId(0);
     let route = publisher(store, connection, address);
-    let published = store.publish(connection, &route, annotated(name, &[]), now);
+    let published = store.publish(&route, annotated(name, &[]), now);
     store.dispatch(now);
     published
 }
@@ -218,7 +218,7 @@ fn a_deleted_queue_detaches_its_links_and_loses_its_bindings() {
         .collect();
     detached.sort();
     assert_eq!(detached, [consumer, publisher]);
-    let published = store.publish(connection, &route, annotated("m", &[]), 0);
+    let published = store.publish(&route, annotated("m", &[]), 0);
     assert_eq!(published, Published::Released);
     assert!(store.exchanges["amq.fanout"].bindings.is_empty());
 }

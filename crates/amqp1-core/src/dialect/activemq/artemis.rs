@@ -8,7 +8,7 @@ use super::super::generic::{self, no_exchanges};
 use super::super::{Administration, DelaySupport, Dialect};
 use super::control::Control;
 use crate::connection::{Ask, Remote};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::QueueOptions;
 use crate::retry::Redelivery;
 
@@ -38,6 +38,22 @@ impl Dialect for Artemis {
 
     fn asks(&self) -> Ask {
         Ask::ConfirmedQueue
+    }
+
+    /// It confirms what goes to subscribers of the address alone.
+    fn confirms_topics(&self) -> bool {
+        true
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        let is_topic = ["Incorrect Routing Type", "not configured for queue support"];
+        if !is_topic.iter().any(|said| error.message().contains(said)) {
+            return error;
+        }
+        Error::unsupported(format!(
+            "the address is a topic (multicast), and would lose jobs or give them to several consumers; make an anycast queue of it, or use another name ({})",
+            error.message()
+        ))
     }
 
     /// An address that it has to make for a message that only names it is a topic.

@@ -3,7 +3,8 @@
 
 use serde_json::Value as Json;
 
-use super::super::{Administration, Figures, Subject};
+use super::super::{Administration, Dialect, Figures, Subject};
+use super::artemis::Artemis;
 use super::conversation::Conversation;
 use crate::connection::Question;
 use crate::error::{Error, Result};
@@ -54,8 +55,11 @@ impl Administration for Control {
 /// Attaches to the queue as producers and consumers do, which makes it where the broker's
 /// address settings allow that, and sees that it is a queue.
 fn attach(subject: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
-    subject.ask(Question::Target(subject.address, true), wait)?;
-    subject.ask(Question::Source(subject.address), wait)
+    // In this order: a sender makes a queue beside a topic of that name.
+    subject
+        .ask(Question::Source(subject.address), wait)
+        .map_err(|error| Artemis.explain(error))?;
+    subject.ask(Question::Target(subject.address, true), wait)
 }
 
 /// Asks about the queue; once more when it is missing and may be made.
