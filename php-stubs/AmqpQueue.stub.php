@@ -36,7 +36,7 @@ final class AmqpQueue implements \Countable
      * - timeout: deadline of each blocking call; amqp1.timeout (30) by default.
      * - redial_timeout: how long a lost connection is dialled again before calls fail; 60.
      * - host_order: in which order the hosts of the DSN are dialled: "random", each process its own,
-     *   so that processes spread over a cluster's nodes, a host that failed within the last minute
+     *   so that processes spread over a cluster's nodes, a host that failed within the last 15 s
      *   last; "given", always from the first on; "random".
      * - heartbeat: the idle time-out announced to the broker, at least 1; 60.
      * - container_id: prefix of the AMQP container-id; "amqp1-php".

@@ -158,14 +158,27 @@ function produce(string $name, int $me, float $until, $out): void
     $longest->write($out);
 }
 
-/** One consumer of all queues; it ends when the producers have and nothing has come for 15 s. @param resource $out */
+/** Nothing waits in the queues, as far as the brokers can be asked. */
+function allDone(string $name): bool
+{
+    try {
+        return array_sum(array_map('count', clusterQueues($name))) === 0;
+    } catch (ExceptionInterface) {
+        return false;
+    }
+}
+
+/** One consumer of all queues; it ends when the producers have and the queues are empty. @param resource $out */
 function work(string $name, float $until, $out): void
 {
     $queues = clusterQueues($name);
     $consumer = new Consumer($queues, ['prefetch' => 20]);
     $longest = new Longest();
     $lastJob = microtime(true);
-    while (microtime(true) < $until || microtime(true) - $lastJob < 15) {
+    while (microtime(true) < $until + 120) {
+        if (microtime(true) > $until && microtime(true) - $lastJob > 5 && allDone($name)) {
+            break;
+        }
         try {
             $task = $longest->of('waitTask', static fn () => $consumer->waitTask(1), 1);
         } catch (ExceptionInterface $e) {

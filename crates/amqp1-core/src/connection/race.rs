@@ -65,6 +65,15 @@ impl Rank {
         let failed = self.failed.iter().find(|(failed, _)| failed == name);
         (failed.map(|(_, at)| *at), mixed(self.seed, name))
     }
+
+    /// Which family is better the resolver knows; within it any address is as good as any other.
+    fn sort(&self, addresses: &mut [SocketAddr]) {
+        let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+        addresses.sort_by_cached_key(|address| {
+            let (failed, mixed) = self.of(&address.to_string());
+            (failed, address.is_ipv6() != first_is_v6, mixed)
+        });
+    }
 }
 
 /// FNV-1a, begun with the seed and its bits spread at the end: the order must be another
@@ -245,13 +254,8 @@ impl Race<'_> {
     }
 
     fn resolved(&mut self, host: usize, mut addresses: Vec<SocketAddr>, order: &Order) {
-        // Which family is better the resolver knows; within it any is as good as any other.
-        let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
         if let Some(rank) = &order.rank {
-            addresses.sort_by_cached_key(|address| {
-                let (failed, mixed) = rank.of(&address.to_string());
-                (failed, address.is_ipv6() != first_is_v6, mixed)
-            });
+            rank.sort(&mut addresses);
         }
         addresses.dedup();
         if addresses.is_empty() {
@@ -294,4 +298,42 @@ fn told(mut errors: Vec<Error>) -> Error {
     }
     let before: Vec<&str> = errors.iter().map(Error::message).collect();
     last.context(before.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_name_are_shared_out_within_their_family_and_what_failed_is_last() {
+        let parse = |text: &str| -> SocketAddr { text.parse().unwrap() };
+        let resolved = ["[::1]:1", "[::2]:1", "10.0.0.1:1", "10.0.0.2:1"].map(parse);
+        let firsts: HashSet<SocketAddr> = (0..64)
+            .map(|seed| {
+                let failed = vec![("[::2]:1".to_owned(), std::time::Instant::now())];
+                let mut addresses = resolved;
+                Rank { seed, failed }.sort(&mut addresses);
+                assert_eq!(
+                    (addresses[0], addresses[3]),
+                    (parse("[::1]:1"), parse("[::2]:1"))
+                );
+                addresses[1]
+            })
+            .collect();
+        assert_eq!(firsts.len(), 2);
+    }
+
+    #[test]
+    fn refused_credentials_are_told_whichever_host_came_last() {
+        let error = told(vec![
+            Error::connection("one is down"),
+            Error::authentication("two refused"),
+            Error::connection("three is down"),
+        ]);
+        assert_eq!(error.kind(), ErrorKind::Authentication);
+        assert_eq!(error.message(), "one is down; three is down: two refused");
+    }
 }

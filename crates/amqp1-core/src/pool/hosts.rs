@@ -16,8 +16,9 @@ use crate::id;
 use crate::options::HostOrder;
 use crate::sync::Mutex;
 
-/// For so long a host that failed comes last.
-const FAILED_FOR: Duration = Duration::from_secs(60);
+/// For so long a host that failed comes last. Not for longer: those who fled from one host
+/// together know of the same failures, and would flee together for ever.
+const FAILED_FOR: Duration = Duration::from_secs(15);
 
 /// Failures remembered: those of clusters are few.
 const MAX_FAILED: usize = 64;
