@@ -168,6 +168,34 @@ final class HostsTest extends ContractTestCase
         self::assertSame([1, 1], [$ways[0]->counts()['accepted'], $ways[1]->counts()['accepted']], 'both were asked');
     }
 
+    /**
+     * A consumer that was attached before hears nothing from there: whether that is silence or an empty queue it asks.
+     *
+     * @dataProvider one
+     */
+    #[DataProvider('one')]
+    public function testAHostThatDoesNotSayWhetherThereIsMoreIsLeftForAnother(string $broker): void
+    {
+        $at = $this->broker($broker);
+        $name = $this->uniqueName($at);
+        (new AmqpQueue($at->dsn, $name))->setup();
+        $ways = [new Proxy($at), new Proxy($at)];
+        $dsn = str_replace($at->endpoint(), "{$ways[0]->address},{$ways[1]->address}", $at->dsn);
+        $consumer = $this->consumer(new AmqpQueue($dsn, $name, ['declare' => false]));
+        self::assertNull($consumer->waitTask(0));
+        $taken = $ways[0]->counts()['open'] > 0 ? 0 : 1;
+        self::assertNull($consumer->waitTask(11), 'asked, and answered');
+        self::assertSame(1, $ways[$taken]->counts()['open']);
+        $ways[$taken]->drop('flow');
+        for ($i = 0; $i < 24 && $ways[1 - $taken]->counts()['open'] === 0; ++$i) {
+            self::assertNull($consumer->waitTask(1), 'also in short waits');
+        }
+
+        self::assertSame([0, 1], [$ways[$taken]->counts()['open'], $ways[1 - $taken]->counts()['open']]);
+        (new AmqpQueue($at->dsn, $name))->push('job');
+        self::assertSame('job', $this->next($consumer)->getName());
+    }
+
     /** @return array<string, array{string}> */
     public static function one(): array
     {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::connection::lasts;
+use crate::connection::PATIENCE;
 use crate::delivery::Delivery;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
@@ -38,6 +39,8 @@ pub struct Consumer {
     turn: AtomicUsize,
     /// Queues want something besides deliveries: see [`Source::next_errand`].
     has_errands: bool,
+    /// Some queue's broker has several hosts to choose from.
+    has_choice: bool,
 }
 
 /// It was not attached again in time, and the next call may do it.
@@ -107,6 +110,9 @@ impl Consumer {
             paused: AtomicBool::new(false),
             closes: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
+            has_choice: queues
+                .iter()
+                .any(|queue| queue.definition().endpoint.has_choice()),
             has_errands: queues.iter().any(|queue| !has_no_sessions(&queue)),
         })
     }
@@ -202,6 +208,9 @@ impl Consumer {
                 }
                 is_first = false;
             }
+            if self.has_choice && !polls {
+                look_until = look_until.at_most(PATIENCE);
+            }
             let found = match polls {
                 true => self.poll(&look_until, is_closed)?,
                 false => look_until.until(&self.signal(), || match is_closed() {
@@ -209,6 +218,9 @@ impl Consumer {
                     false => self.look(),
                 })?,
             };
+            if self.has_choice && found.is_none() {
+                self.sources.iter().for_each(Source::is_silent);
+            }
             match found {
                 None if !wait.left().is_zero() => {}
                 Some(Found::Resumed) if !wait.left().is_zero() => {}

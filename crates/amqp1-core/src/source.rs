@@ -1,6 +1,7 @@
 //! One queue of a consumer: its receiver link, attached again when it was lost.
 
 mod service_bus;
+mod silence;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_amqp::Value;
 
+use self::silence::Silence;
 use crate::backoff::{self, Lives};
 use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
 use crate::dialect::Dialect;
@@ -44,6 +46,7 @@ pub(crate) struct Source {
     lives: Mutex<Option<Lives>>,
     /// After failed attaches: how long it is left alone, and until when.
     rest: Mutex<Option<(Duration, Instant)>>,
+    silence: Silence,
 }
 
 /// How long a queue that cannot be had is left alone while others are served:
@@ -135,6 +138,7 @@ impl Source {
             asked: AtomicBool::new(false),
             lives: Mutex::new(None),
             rest: Mutex::new(None),
+            silence: Silence::default(),
             definition,
         }
     }
@@ -367,6 +371,15 @@ impl Source {
                     }
                     _ => Turn::lost(error),
                 })
+            }
+        }
+    }
+
+    /// Nothing has come for the moment: a host that may be cut off is asked, and left.
+    pub fn is_silent(&self) {
+        if self.turn.is_none() && !self.is_paused() {
+            if let Some(attached) = self.attached() {
+                self.silence.look(&attached);
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::Connection;
+use super::{Connection, ReceiverLink};
 use crate::error::{Error, Result};
 use crate::wait::{Signal, Wait};
 
@@ -50,6 +50,16 @@ impl Connection {
         }
     }
 
+    /// Leaves it unless jobs from it are in hand.
+    fn leave_unless_in_use(&self) {
+        let state = self.lock();
+        let in_use = state.holds_deliveries();
+        drop(state);
+        if !in_use {
+            self.leave("did not answer");
+        }
+    }
+
     /// Ends it at once, as if it had broken.
     fn leave(&self, why: &str) -> Error {
         let error = Error::connection(format!(
@@ -60,5 +70,17 @@ impl Connection {
         self.lock().fail(&error);
         self.shared.wake.notify_one();
         error
+    }
+}
+
+impl ReceiverLink {
+    /// There is another host to go to.
+    pub fn has_choice(&self) -> bool {
+        self.connection.place().has_choice
+    }
+
+    /// The host does not answer: the link's connection is ended, unless jobs are in hand.
+    pub fn leave_host(&self) {
+        self.connection.leave_unless_in_use();
     }
 }
