@@ -41,15 +41,17 @@ final class Fpm
     private static function program(): string
     {
         $version = PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;
+        // As scripts/needs.sh looks for it: of this very PHP, not another one with the same release.
         foreach (["php-fpm$version", 'php-fpm'] as $name) {
-            foreach ([dirname(PHP_BINARY, 2) . '/sbin', '/usr/sbin', '/usr/local/sbin', dirname(PHP_BINARY)] as $folder) {
-                if (is_executable("$folder/$name")) {
+            foreach ([dirname(PHP_BINDIR) . '/sbin', PHP_BINDIR] as $folder) {
+                if (is_executable("$folder/$name")
+                    && str_starts_with((string) shell_exec(escapeshellarg("$folder/$name") . ' -n -v'), 'PHP ' . PHP_VERSION . ' ')) {
                     return "$folder/$name";
                 }
             }
         }
 
-        throw new RuntimeException("php-fpm$version is missing: scripts/deps test");
+        throw new RuntimeException("php-fpm$version of this PHP is missing: scripts/deps php");
     }
 
     /** A script that it serves. */
