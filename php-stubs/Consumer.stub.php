@@ -106,8 +106,9 @@ final class Consumer implements \IteratorAggregate
      *
      * With a timeout of 0 it takes what is there: unless a job has arrived already, it asks
      * the broker, for all queues at once, and gives null when that has said that it has none.
-     * That costs one round trip (RabbitMQ 3 cannot be asked: up to 50 ms of silence, half a
-     * second after attaching). A broker that does not answer within the queue's option
+     * That costs one round trip; where the answer may come too early (ActiveMQ, Artemis,
+     * brokers unknown) 50 ms more. RabbitMQ 3 cannot be asked: it takes up to 50 ms of silence,
+     * half a second after attaching. A broker that does not answer within the queue's option
      * "timeout", 5 seconds at most, is a TimeoutException, not an empty queue.
      *
      * @param int|float|null $timeout Seconds; 0 takes what is there. null: the consumer's

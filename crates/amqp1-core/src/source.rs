@@ -272,6 +272,7 @@ impl Source {
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
             in_windows: live.dialect.overruns_credit(),
+            answered_early: live.dialect.drains_early(),
             ask: live.dialect.asks(),
             ..ReceiverOptions::default()
         };

@@ -187,6 +187,8 @@ pub(crate) struct ReceiverOptions {
     pub name: Option<String>,
     /// Credit is granted when all of the last one is used up, not before.
     pub in_windows: bool,
+    /// The broker may answer a drain before it has sent what it has.
+    pub answered_early: bool,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
     /// What Service Bus wants of a receiver.
@@ -254,7 +256,9 @@ impl ReceiverLink {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
             let mut receiver = Receiver::new(name, options.prefetch, signal);
             receiver.ask = options.ask;
-            let receiver = receiver.in_windows(options.in_windows);
+            let receiver = receiver
+                .in_windows(options.in_windows)
+                .answered_early(options.answered_early);
             session.receiver = Some(match &options.service_bus {
                 Some(service_bus) => receiver.with_locks(service_bus.locks.clone()),
                 None => receiver,

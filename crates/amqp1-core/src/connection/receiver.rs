@@ -60,6 +60,8 @@ pub(crate) struct Receiver {
     prefetch: u32,
     /// See [`Receiver::in_windows`].
     whole_windows: bool,
+    /// See [`Receiver::answered_early`].
+    early: bool,
     /// Credit is granted when it is asked for, and never renewed.
     on_demand: bool,
     /// The broker has nothing more for the credit it was granted on demand.
@@ -109,6 +111,7 @@ impl Receiver {
             signal,
             prefetch,
             whole_windows: false,
+            early: false,
             on_demand: false,
             drained: false,
             drain: Drain::None,

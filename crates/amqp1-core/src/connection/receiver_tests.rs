@@ -236,3 +236,17 @@ fn a_broker_that_does_not_drain_tells_by_its_grant_whether_to_wait() {
     assert!(!receiver.is_answered());
     assert_eq!(receiver.ask(), None, "no drain");
 }
+
+#[test]
+fn an_early_answer_is_followed_by_a_moment_of_silence() {
+    let mut receiver = receiver(4).answered_early(true);
+    assert_eq!(receiver.ask(), Some(4));
+    receiver.on_drained(Some(4), 0);
+    assert!(!receiver.is_answered());
+    // What is late comes with the credit that is granted now.
+    assert_eq!(receiver.wanted_credit(), Some(4));
+    deliver(&mut receiver, 0);
+    assert!(receiver.take().is_some());
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(receiver.is_answered());
+}

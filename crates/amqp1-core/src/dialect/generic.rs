@@ -9,6 +9,11 @@ use crate::options::QueueOptions;
 pub(super) struct Generic;
 
 impl Dialect for Generic {
+    fn drains_early(&self) -> bool {
+        // Not known: better slow than wrong.
+        true
+    }
+
     fn name(&self) -> &'static str {
         "generic"
     }

@@ -139,6 +139,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         true
     }
 
+    /// It may answer a drain before it has sent what it has.
+    fn drains_early(&self) -> bool {
+        false
+    }
+
     /// What it does about a job that is given back as failed, `queue_type` being
     /// what management says of its queue. `None`: that has to be known.
     fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {

@@ -15,7 +15,8 @@ use super::{Phase, Receiver};
 /// How long a broker that does not drain may take for the first of what it says it has.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long the link of such a broker, which has had credit for a while, must be silent.
+/// How long the link of such a broker, which has had credit for a while, must be silent, and
+/// that of one which may answer a drain before it has sent what it has.
 const QUIET: Duration = Duration::from_millis(20);
 
 /// A drain of a standing receiver.
@@ -30,6 +31,13 @@ pub(super) enum Drain {
 }
 
 impl Receiver {
+    /// The broker may answer a drain before it has sent what it has: ActiveMQ and Artemis
+    /// dispatch on another thread. What is late comes with the next credit, at once.
+    pub fn answered_early(mut self, early: bool) -> Self {
+        self.early = early;
+        self
+    }
+
     /// Asks whether there is more: the credit to tell the broker with a drain, if the
     /// question is to be sent now.
     pub fn ask(&mut self) -> Option<u32> {
@@ -99,6 +107,9 @@ impl Receiver {
             if let Some(credit) = self.ask() {
                 return Some(credit);
             }
+        }
+        if self.early && ended != Drain::None {
+            self.expect_within(QUIET);
         }
         self.signal.raise();
         None

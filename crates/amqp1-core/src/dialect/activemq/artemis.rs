@@ -16,6 +16,10 @@ use crate::retry::Redelivery;
 pub(in super::super) struct Artemis;
 
 impl Dialect for Artemis {
+    fn drains_early(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> &'static str {
         "artemis"
     }

@@ -18,6 +18,10 @@ use crate::wait::Wait;
 pub(in super::super) struct Classic;
 
 impl Dialect for Classic {
+    fn drains_early(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> &'static str {
         "activemq"
     }
