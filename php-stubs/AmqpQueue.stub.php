@@ -58,6 +58,9 @@ final class AmqpQueue implements \Countable
      * - single_active_consumer: one consumer is served, the next one when it is gone; false.
      * - max_priority: of a classic queue, 1 to 255 (few: each costs memory); none, so that it is in
      *   the order of arrival. Quorum queues have priorities without it.
+     * - consumer_timeout: how long a consumer may hold a job before RabbitMQ takes it back and gives
+     *   it to another one (Task::isLost()), for declaring; the broker's, 1800. Quorum queues from
+     *   RabbitMQ 4.3 on; UnsupportedException on first use elsewhere.
      * - arguments: further queue arguments for declaring, as ["x-message-ttl" => 60000].
      * - durable: jobs survive a broker restart unless they say otherwise; true.
      * - exclusive: declare the queue for this connection alone; false.
@@ -114,6 +117,7 @@ final class AmqpQueue implements \Countable
      *     dead_letter_routing_key?: string|null,
      *     single_active_consumer?: bool|null,
      *     max_priority?: int<1, 255>|null,
+     *     consumer_timeout?: int|float|null,
      *     arguments?: array<string, mixed>|null,
      *     durable?: bool|null,
      *     exclusive?: bool|null,

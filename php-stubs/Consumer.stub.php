@@ -71,6 +71,8 @@ final class Consumer implements \IteratorAggregate
      * - prefetch: jobs in flight for each queue, 1 to 65535; the queue's.
      * - timeout: how long waitTask() without an argument waits; for ever.
      * - priority: consumer priority, higher is served first (RabbitMQ, embedded).
+     * - consumer_timeout: how long this consumer may hold a job before RabbitMQ takes it back, in
+     *   place of the queue's; quorum queues from RabbitMQ 4.3 on, UnsupportedException elsewhere.
      * - auto_ack: settle each job when it is handed out; false.
      * - session: the session to take (Service Bus): its id, or true for the next free one
      *   that has jobs. When that has had none for a second, and none of them is in hand, it is
@@ -85,6 +87,7 @@ final class Consumer implements \IteratorAggregate
      *     prefetch?: int<1, 65535>|null,
      *     timeout?: int|float|null,
      *     priority?: int|null,
+     *     consumer_timeout?: int|float|null,
      *     auto_ack?: bool|null,
      *     session?: non-empty-string|bool|null,
      *     max_attempts?: int<0, 1000000>|null,
@@ -154,6 +157,16 @@ final class Consumer implements \IteratorAggregate
      * The jobs, as waitTask() without an argument gives them, until it gives null.
      */
     public function getIterator(): TaskIterator
+    {
+    }
+
+    /**
+     * Has $listener called, without arguments, when jobs in hand may have been lost: their connection or Service Bus'
+     * lock is gone, or the broker has taken them back. It is called between two statements of whatever PHP runs then, as
+     * the handler of a signal is (and, as that, not before a call into a C library returns): ask each Task::isLost().
+     * What it throws is thrown there. null takes it away.
+     */
+    public function onLost(?callable $listener = null): void
     {
     }
 

@@ -113,7 +113,10 @@ final class Task
     }
 
     /**
-     * Which delivery this is.
+     * Which attempt this is, as far as anybody knows: 1, and one more for each earlier delivery that may have run. What
+     * went back unseen does not count. When a process is killed, the jobs that waited in its buffer may have run, too,
+     * as far as the broker knows: one such delivery is in this number, and is not held against the job by max_attempts.
+     * Where the broker does not count deliveries (RabbitMQ 3, classic queues of 4.0) only nack() and release() count.
      *
      * @return int<1, max> 1 for the first
      */
@@ -157,6 +160,16 @@ final class Task
      * Whether it was settled, in any way.
      */
     public function isCompleted(): bool
+    {
+    }
+
+    /**
+     * Whether its delivery is lost: the connection or Service Bus' lock on it is gone, or RabbitMQ 4.3 has taken it
+     * back because it was held for longer than the consumer timeout (docs/brokers.md). It is delivered again, so stop
+     * what can be stopped: ack() throws a TaskLostException, nack() and release() do nothing. Asks the client, not the
+     * broker, and costs no round trip; false for a job that was settled in time.
+     */
+    public function isLost(): bool
     {
     }
 

@@ -10,6 +10,7 @@ use Amqp1\Exception\TaskLostException;
 use Amqp1\Exception\UnsupportedException;
 use Amqp1\Worker\Event;
 use Amqp1\Worker\Handlers;
+use Amqp1\Worker\InHand;
 use Amqp1\Worker\Interrupted;
 use Amqp1\Worker\JobTimeout;
 use Amqp1\Worker\Log;
@@ -42,6 +43,7 @@ final class Worker
     private readonly Report $report;
     private readonly Signals $signals;
     private readonly ProcessEnd $processEnd;
+    private readonly InHand $inHand;
 
     private ?Consumer $consumer = null;
     private ?StopReason $stopping = null;
@@ -84,6 +86,7 @@ final class Worker
         $this->report = new Report(new Log($logger));
         $this->signals = new Signals();
         $this->processEnd = new ProcessEnd();
+        $this->inHand = new InHand($this->report);
         if ($handlers !== [] && array_is_list($handlers)) {
             throw new ConfigException('The handlers are a list: an array of job name => handler is wanted, "*" for all jobs');
         }
@@ -150,6 +153,7 @@ final class Worker
         $error = null;
         try {
             $this->catchSignals();
+            $this->consumer->onLost($this->inHand->look(...));
             $this->report->emit(Event::START);
             $error = $this->loop($this->consumer);
             $this->close($this->consumer);
@@ -160,6 +164,7 @@ final class Worker
             return $summary;
         } finally {
             $this->signals->restore();
+            $this->consumer->onLost(null);
             $this->consumer = null;
             $this->stopping = $this->signal = null;
             $this->signalCount = 0;
@@ -253,6 +258,7 @@ final class Worker
         }
         $started = self::now();
         $error = null;
+        $this->inHand->begin($task);
         $this->processEnd->expect(fn (Throwable $e) => $this->endedBy($task, $e, self::now() - $started));
         try {
             $this->inHandler = true;
@@ -299,6 +305,7 @@ final class Worker
     private function settle(Task $task, ?Throwable $error, float $seconds, callable $how, string $acked = Event::JOB_ACK): void
     {
         $outcome = null;
+        $isTold = $this->inHand->end($task);
         try {
             if (!$task->isCompleted()) {
                 $how();
@@ -312,6 +319,9 @@ final class Worker
         } catch (ExceptionInterface $e) {
             $this->unsettled($task, $e);
             $error ??= $e;
+        }
+        if ($isTold && $outcome === null) {
+            return;
         }
         $this->report->job(match ($outcome) {
             'acked' => $acked,

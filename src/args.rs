@@ -79,6 +79,8 @@ parameters! {
     Int: DataType::Long, nullable: false;
     /// `?int`, null by default.
     OptionalInt: DataType::Long, nullable: true;
+    /// `?callable`, null by default.
+    OptionalCallable: DataType::Callable, nullable: true;
     /// `?bool`, null by default.
     OptionalBool: DataType::Bool, nullable: true;
     /// `?float`, null by default: seconds.

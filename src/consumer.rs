@@ -1,5 +1,6 @@
 //! `Amqp1\Consumer`.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, Zval};
 use ext_php_rs::zend::ce;
 
-use crate::args::{Int, Omitted, OptionalSeconds, OptionalText, Options, Queues, NO_OPTIONS};
+use crate::args::{
+    Int, Omitted, OptionalCallable, OptionalSeconds, OptionalText, Options, Queues, NO_OPTIONS,
+};
 use crate::boundary::{construct, run, Fail};
 use crate::config;
 use crate::convert::{self, Parameter};
@@ -17,6 +20,7 @@ use crate::engine;
 use crate::interrupt::blocking;
 use crate::iterator::TaskIterator;
 use crate::jobs::Jobs;
+use crate::lost::Listener;
 use crate::queue::AmqpQueue;
 use crate::table::entries;
 use crate::task::{Bytes, Task};
@@ -32,6 +36,8 @@ pub struct Consumer {
     consumer: Rc<amqp1_core::Consumer>,
     /// Deadline of the calls that are no wait for a job.
     timeout: Duration,
+    /// Told of jobs that are lost.
+    listener: RefCell<Option<Listener>>,
 }
 
 /// What waits without a deadline waits this long: a century, as the core's `Wait`.
@@ -58,7 +64,12 @@ impl Consumer {
             let consumer = amqp1_core::Consumer::new(queues, options)
                 .map_err(|error| error.context(METHOD))?;
             let consumer = Rc::new(consumer);
-            Ok(Self { consumer, timeout })
+            let listener = RefCell::default();
+            Ok(Self {
+                consumer,
+                timeout,
+                listener,
+            })
         })
     }
 
@@ -90,6 +101,24 @@ impl Consumer {
     /// Iterates over the jobs, as `waitTask()` gives them, until it gives null.
     pub fn get_iterator(&self) -> TaskIterator {
         TaskIterator::new(Rc::clone(&self.consumer))
+    }
+
+    /// Has a callable called when jobs in hand may have been lost, while PHP works on them.
+    pub fn on_lost(&self, listener: OptionalCallable<'_>) -> PhpResult<()> {
+        run(|| {
+            let listener = match listener.get() {
+                None => None,
+                Some(callable) if callable.is_callable() => Some(Listener::new(callable)),
+                Some(other) => {
+                    let parameter = Parameter::of("Consumer::onLost()", 1, "listener", "?callable");
+                    return Err(parameter.wrong_type(Some(other)));
+                }
+            };
+            // Outside of the borrow: the destructor of what the old one held may call this.
+            let old = self.listener.replace(listener);
+            drop(old);
+            Ok(())
+        })
     }
 
     /// Asks for no more jobs; what is buffered goes back to the broker.

@@ -2,12 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi::{
-    ext_php_rs_executor_globals, zend_call_known_function, zend_fetch_function_str,
-    zend_interrupt_function, zend_is_auto_global,
+    ext_php_rs_executor_globals, zend_call_known_function, zend_execute_data,
+    zend_fetch_function_str, zend_interrupt_function, zend_is_auto_global,
 };
 use ext_php_rs::flags::FunctionType;
 use ext_php_rs::types::{ZendClassObject, ZendObject, ZendStr, Zval};
@@ -61,6 +62,86 @@ pub fn is_constructed<T: RegisteredClass>() -> bool {
     let frame = unsafe { (*globals()).current_execute_data.as_ref() };
     let object = frame.and_then(|frame| frame.This.object());
     object.is_some_and(|object| ZendClassObject::<T>::from_zend_obj(object).is_some())
+}
+
+/// What is done when an interruption was requested.
+static ON_REQUEST: OnceLock<fn() -> Result<(), Fail>> = OnceLock::new();
+/// `EG(vm_interrupt)`. One for the process: PHP without threads (ZTS) is all we support.
+static INTERRUPT: OnceLock<&'static AtomicBool> = OnceLock::new();
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+/// Whose handler stood there before ours.
+static BEFORE: Mutex<Option<Handler>> = Mutex::new(None);
+
+type Handler = unsafe extern "C" fn(*mut zend_execute_data);
+
+/// Has `act` called on PHP's thread, between two statements, after
+/// [`request_interruption`]. At MINIT.
+pub fn on_request(act: fn() -> Result<(), Fail>) {
+    let _ = ON_REQUEST.set(act);
+    // SAFETY: MINIT is single-threaded; the flag is valid for the life of the process.
+    unsafe {
+        let _ = INTERRUPT.set(flag(&raw mut (*globals()).vm_interrupt));
+        if !is_ours(zend_interrupt_function) {
+            set_before(zend_interrupt_function);
+            zend_interrupt_function = Some(interrupted);
+        }
+    }
+}
+
+/// At MSHUTDOWN: what stood there before stands there again, unless somebody came after us.
+pub fn leave_interruptions() {
+    // SAFETY: MSHUTDOWN is single-threaded.
+    unsafe {
+        if is_ours(zend_interrupt_function) {
+            zend_interrupt_function = before();
+        }
+    }
+}
+
+fn is_ours(handler: Option<Handler>) -> bool {
+    handler.is_some_and(|handler| handler as *const () == interrupted as *const ())
+}
+
+fn before() -> Option<Handler> {
+    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn set_before(handler: Option<Handler>) {
+    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = handler;
+}
+
+/// Asks PHP's thread to do what was registered. From any thread.
+pub fn request_interruption() {
+    if let Some(interrupt) = INTERRUPT.get() {
+        REQUESTED.store(true, Ordering::Release);
+        interrupt.store(true, Ordering::Release);
+    }
+}
+
+/// The VM's interrupt check.
+///
+/// # Safety
+/// Called by the engine alone, with its frame.
+unsafe extern "C" fn interrupted(frame: *mut zend_execute_data) {
+    if !has_exception() && REQUESTED.swap(false, Ordering::AcqRel) {
+        match ON_REQUEST.get().map_or(Ok(()), |act| act()) {
+            Ok(()) => {}
+            // Nothing of ours is on the stack any more.
+            Err(Fail::Bailout) => resume_bailout(),
+            Err(_) => {
+                // Signals that came at the same moment wait for the next check.
+                if let Some(interrupt) = INTERRUPT.get() {
+                    interrupt.store(true, Ordering::Release);
+                }
+                return;
+            }
+        }
+    }
+    if let Some(before) = before() {
+        // SAFETY: the engine's call, passed on; nothing of ours is on the stack that a
+        // jump over it would skip.
+        unsafe { before(frame) }
+    }
 }
 
 /// Runs what the VM would run at its next interrupt check: the signal handlers.

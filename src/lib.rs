@@ -20,6 +20,7 @@ mod iterator;
 mod job;
 mod jobs;
 mod json;
+mod lost;
 mod plain;
 mod push_many;
 mod queue;

@@ -13,7 +13,7 @@ use crate::iterator::TaskIterator;
 use crate::jobs::Jobs;
 use crate::queue::AmqpQueue;
 use crate::task::Task;
-use crate::{arginfo, exceptions, ini};
+use crate::{arginfo, engine, exceptions, ini, lost};
 
 /// MINIT: php.ini entries, exceptions, classes. Runs again when a SAPI restarts
 /// the module in the same process (FrankenPHP).
@@ -28,6 +28,7 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
         class::<Jobs>()?;
         class::<Consumer>()?;
         arginfo::refine();
+        lost::register();
         Ok(())
     })
 }
@@ -36,6 +37,7 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
 pub extern "C" fn shutdown(_type: i32, module_number: i32) -> i32 {
     // A panic must not cross into C; there is nobody left to report it to.
     let _ = catch_unwind(|| amqp1_core::shutdown(ini::shutdown_timeout()));
+    engine::leave_interruptions();
     ini::unregister(module_number);
     0
 }

@@ -208,6 +208,11 @@ impl Task {
         self.delivery.is_completed()
     }
 
+    /// Whether it can no longer be settled, and is delivered again.
+    pub fn is_lost(&self) -> bool {
+        self.delivery.is_lost()
+    }
+
     /// What was made of it: `acked`, `retried`, `released` or `dead_lettered`.
     pub fn get_outcome(&self) -> Option<String> {
         let outcome = self.delivery.outcome();

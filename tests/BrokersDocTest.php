@@ -12,8 +12,9 @@ final class BrokersDocTest extends TestCase
     public function testEveryTestThatIsNamedExists(): void
     {
         $documentation = (string) file_get_contents(__DIR__ . '/../docs/brokers.md');
+        // Without the heads of the tables.
+        $documentation = preg_replace('/^\|.*\n(?=\|---)/m', '', $documentation);
         $lines = array_filter(explode("\n", $documentation), static fn (string $line) => str_starts_with($line, '| ') && !str_contains($line, '---'));
-        $lines = array_slice($lines, 1); // without the head
         self::assertGreaterThan(20, count($lines));
         foreach ($lines as $line) {
             $cells = explode('|', trim($line, '| '));

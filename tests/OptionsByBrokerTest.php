@@ -136,6 +136,7 @@ final class OptionsByBrokerTest extends ContractTestCase
             'prefetch', 'max_attempts' => [$option => 5],
             'priority' => ['priority' => 3],
             'delay' => ['delay' => 1],
+            'consumer_timeout' => $at->name === 'rabbitmq-4.0' ? null : ['consumer_timeout' => 60], // LongJobTest
             'ttl' => ['ttl' => 60],
             'format' => ['format' => 'amqp1'],
             'backoff' => ['backoff' => 1],

@@ -218,6 +218,7 @@ final class OptionsTest extends ContractTestCase
             'dead_letter_routing_key alone' => ['dead_letter_routing_key', 'dead'],
             'single_active_consumer' => ['single_active_consumer', 'sometimes'],
             'max_priority' => ['max_priority', 256],
+            'consumer_timeout' => ['consumer_timeout', 0],
             'declare' => ['declare', 'perhaps'],
             'priority' => ['priority', 1000],
             'format' => ['format', 'xml'],

@@ -40,7 +40,7 @@ final class Event
     /** Given back to its queue. */
     public const JOB_RELEASED = 'job.released';
 
-    /** It could not be settled, and is delivered again. */
+    /** It could not be settled, or is lost while its handler still works: it is delivered again. */
     public const JOB_LOST = 'job.lost';
 
     public const ALL = [

@@ -347,3 +347,35 @@ async fn what_is_settled_without_a_state_has_the_default_outcome() {
     raw.sync(flow(None, 0, 0)).await;
     assert_eq!(ready(&broker, "q") + counts(&broker, "q").unsettled, 0);
 }
+
+#[tokio::test]
+async fn a_delivery_held_for_too_long_is_taken_back_and_settled_before_more_come() {
+    let broker = broker();
+    let mut raw = Raw::connect(&broker, 100).await;
+    let mut client = connect(&broker).await;
+    let mut sender = client.sender("q").await;
+    for body in ["one", "two"] {
+        assert!(send(&mut sender, body).await.is_accepted());
+    }
+    let mut attach = attach("r", 0, Role::Receiver, Some("q"));
+    let timeout = ("rabbitmq:consumer-timeout".into(), 50_u32.into());
+    attach.properties = Some([timeout].into_iter().collect());
+    raw.attach(&attach).await;
+    raw.send(&flow(Some(0), 0, 1)).await;
+    raw.transfer().await;
+    let FrameBody::Disposition(taken) = raw.next().await else {
+        panic!("not taken back");
+    };
+    let released = Some(DeliveryState::Released(Released {}));
+    assert_eq!((taken.role, taken.settled), (Role::Sender, false));
+    assert_eq!((taken.first, taken.state), (0, released));
+    assert_eq!(ready(&broker, "q"), 2);
+    // Nothing comes for this credit until the delivery is settled, and then it comes again.
+    let before = raw.sync(flow(Some(0), 1, 1)).await;
+    assert!(before.is_empty(), "{before:?}");
+    raw.send(&disposition(0, 0, true)).await;
+    let (again, payload) = raw.transfer().await;
+    assert_eq!(again.delivery_id, Some(1));
+    let counted = b"x-acquired-count";
+    assert!(payload.windows(counted.len()).any(|part| part == counted));
+}

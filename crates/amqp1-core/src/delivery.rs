@@ -1,5 +1,7 @@
 //! One job in a worker's hands.
 
+mod attempts;
+mod lost;
 mod reading;
 mod service_bus;
 
@@ -15,6 +17,7 @@ use crate::fork;
 use crate::format::copy::{Changes, FailureChange};
 use crate::format::envelope::{due, now_millis};
 use crate::format::{self, Decoded};
+use crate::history::Ledger;
 use crate::job::HeaderValue;
 use crate::live::Definition;
 use crate::publisher::Publisher;
@@ -132,22 +135,6 @@ impl Delivery {
         Ok(&self.attached)
     }
 
-    /// Nothing can or need be done about it any more. What is lost is settled by
-    /// that: it comes again as another delivery.
-    fn is_over(&self) -> bool {
-        let lost = match self.link() {
-            // A lock of the service may outlive the link.
-            Ok(link) => self
-                .peek_lock()
-                .map_or_else(|| link.failed().is_some(), |lock| lock.is_lost()),
-            Err(_) => true,
-        };
-        if lost && !self.is_completed() {
-            self.settled.store(LOST, Ordering::Relaxed);
-        }
-        lost || self.is_completed()
-    }
-
     /// Done, for the broker.
     fn accept(&self, wait: &Wait<'_>) -> Result<()> {
         let link = self.link()?;
@@ -155,18 +142,6 @@ impl Delivery {
             Some(lock) => lock.settle(&Settlement::Complete, wait),
             None => link.accept(self.delivery_id),
         }
-    }
-
-    fn lost(&self, error: &Error) -> Error {
-        let what = match self.is_unanswered(error) {
-            true => "whether it was settled is unknown, and it may be delivered again",
-            false => "it can no longer be settled and will be delivered again",
-        };
-        Error::task_lost(format!(
-            "job {} of {}: {what}: {error}",
-            self.id(),
-            self.definition.describe()
-        ))
     }
 
     /// The job is done. Told to the broker within milliseconds, together with others;
@@ -200,7 +175,7 @@ impl Delivery {
         wait: &Wait<'_>,
     ) -> Result<()> {
         let retry = &self.attached.retry;
-        match retry.verdict(self.attempts(), requeue) {
+        match retry.verdict(self.known_attempts(), requeue) {
             Verdict::Fail => self.dead_letter(FAILED, failure, None, wait),
             Verdict::Retry(pause) => match self.again(pause, &[], Outcome::Retried, wait) {
                 // The broker cannot delay, and nobody has asked for these pauses.
@@ -266,7 +241,7 @@ impl Delivery {
                 let changes = Changes {
                     delay,
                     headers,
-                    attempts: self.attempts(),
+                    attempts: self.known_attempts(),
                     expires_at: self.decoded.expires_at,
                     ..Changes::default()
                 };
@@ -308,11 +283,11 @@ impl Delivery {
             error: error.map(|text| bounded(text).to_owned()),
             exception: exception.map(|text| bounded(text).to_owned()),
             queue: Some(self.definition.broker_queue.clone()),
-            attempts: self.attempts(),
+            attempts: self.known_attempts(),
             failed_at: Some(now_millis()),
         };
         let changes = Changes {
-            attempts: self.attempts(),
+            attempts: self.known_attempts(),
             failure: FailureChange::Set(&facts),
             ..Changes::default()
         };
@@ -370,9 +345,16 @@ impl Delivery {
     /// its consumer closes, or its lock is over.
     pub fn return_unseen(&self) {
         if self.peek_lock().is_none() && self.complete(Outcome::Released) {
+            let given_back = match self.attached.ledger {
+                Ledger::All => {
+                    let annotation = self.decoded.history.returned_again();
+                    state::modified(false, &[annotation])
+                }
+                Ledger::None | Ledger::Failed => state::released(),
+            };
             if let Ok(link) = self.link() {
                 // A delivery that is lost is given back already.
-                let _ = link.settle(self.delivery_id, &state::released());
+                let _ = link.settle(self.delivery_id, &given_back);
             }
         }
     }
@@ -394,8 +376,13 @@ impl Delivery {
         if let Some(lock) = self.peek_lock() {
             return self.given_back(lock.settle(&Settlement::Abandon, wait));
         }
-        let _ = link.settle(self.delivery_id, &state::modified(true, annotations));
-        Ok(())
+        let failed = self.decoded.history.failed_again();
+        let mut annotations = annotations.to_vec();
+        if self.attached.ledger != Ledger::None {
+            annotations.push(failed);
+        }
+        let settled = link.settle(self.delivery_id, &state::modified(true, &annotations));
+        self.given_back(settled)
     }
 
     /// A confirmed copy first, then the original: a crash in between makes
@@ -420,14 +407,5 @@ impl Delivery {
             }
         }
         Ok(())
-    }
-}
-
-impl Drop for Delivery {
-    fn drop(&mut self) {
-        // Dropped unsettled: the service delivers it again when its lock is over.
-        if self.lock.is_some() {
-            self.forget_lock();
-        }
     }
 }

@@ -15,11 +15,16 @@ use crate::wait::Wait;
 /// The reason of messages that are no jobs.
 const POISON: &str = "poison";
 
-/// A message that is no job, and why it is none: as it came where its body or its envelope
-/// is not accepted, its bytes as the body where nothing of it can be decoded.
+/// The reason of jobs whose attempts were used up without a word of how they ended.
+const LOST: &str = "lost";
+
+/// What is not handed out, and why: a message that is no job (as it came where its body or its
+/// envelope is not accepted, its bytes as the body where nothing of it can be decoded), or a
+/// job that has ended too many workers.
 #[derive(Debug)]
 pub(crate) struct Poison {
     delivery: Delivery,
+    reason: &'static str,
     error: String,
 }
 
@@ -28,7 +33,7 @@ impl Poison {
     /// the reason, which is for the broker's own dead-letter queue.
     ///
     /// # Errors
-    /// [`ErrorKind::Interrupted`] only.
+    /// [`ErrorKind::Interrupted`]; for a job also why it cannot be moved.
     pub fn bury(&self, wait: &Wait<'_>) -> Result<()> {
         let failure = Failure {
             message: self.error.clone(),
@@ -37,8 +42,13 @@ impl Poison {
         let wait = wait.restarted(self.delivery.timeout());
         let buried = self
             .delivery
-            .dead_letter(POISON, Some(&failure), None, &wait);
+            .dead_letter(self.reason, Some(&failure), None, &wait);
         match buried {
+            // It is a job: it comes again, rather than being given away.
+            Err(error) if self.reason == LOST => {
+                self.delivery.return_unseen();
+                Err(error)
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
             Err(_) => {
                 self.delivery.reject("amqp:decode-error", &failure.message);
@@ -103,7 +113,12 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
         let definition = source.definition.clone();
         let settled = incoming.settled;
         let delivery = Delivery::new(decoded, definition, attached, ids, settled);
-        return Ok(Some(Taken::Poison(Box::new(Poison { delivery, error }))));
+        let poison = Poison {
+            delivery,
+            reason: POISON,
+            error,
+        };
+        return Ok(Some(Taken::Poison(Box::new(poison))));
     }
     let expires_at = decoded.expires_at;
     let expired = expires_at.is_some_and(|at| at < now_millis());
@@ -119,5 +134,17 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
     }
     let definition = source.definition.clone();
     let delivery = Delivery::new(decoded, definition, attached, ids, settled);
+    if !settled && delivery.is_used_up() {
+        let error = format!(
+            "it was delivered {} times and never settled at the end: its workers died, or held it for longer than the broker waits",
+            delivery.attempts() - 1
+        );
+        let poison = Poison {
+            delivery,
+            reason: LOST,
+            error,
+        };
+        return Ok(Some(Taken::Poison(Box::new(poison))));
+    }
     Ok(Some(Taken::Job(Rc::new(delivery))))
 }

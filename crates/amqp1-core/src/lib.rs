@@ -20,11 +20,13 @@ mod format;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod history;
 pub mod id;
 pub mod input;
 mod intake;
 pub mod job;
 mod live;
+mod lost;
 mod management;
 pub mod options;
 pub mod place;
@@ -56,6 +58,7 @@ pub use format::body::Plain;
 pub use format::Format;
 pub use input::Input;
 pub use job::{HeaderValue, Job, JobOptions, Payload};
+pub use lost::on_lost;
 pub use options::{ConsumerOptions, QueueOptions};
 pub use pool::{pool_info, shutdown, ConnectionInfo, PoolInfo};
 pub use queue::{BrokerInfo, Queue, QueueStats};

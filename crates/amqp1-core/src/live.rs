@@ -162,6 +162,13 @@ impl Definition {
     fn over(&self, connection: Connection, role: Role) -> Result<Live> {
         let dialect = dialect::detect(connection.remote(), &self.endpoint);
         self.check_options(dialect)?;
+        if self.options.topology.consumer_timeout.is_some()
+            && dialect
+                .consumer_timeout_property(connection.remote(), None)
+                .is_none()
+        {
+            return Err(self.has_no_consumer_timeout());
+        }
         let mut service_bus = None;
         if dialect.is_service_bus() {
             service_bus = Some(pool::service_bus(&self.endpoint, role, &connection)?);
@@ -183,6 +190,14 @@ impl Definition {
         let redial = self.options.redial_timeout;
         let to = (address, live.dialect.asks());
         pool::sender(&self.endpoint, &live.connection, to, redial, wait)
+    }
+
+    /// The option `consumer_timeout` on a broker, or a queue, without one.
+    pub fn has_no_consumer_timeout(&self) -> Error {
+        Error::unsupported(format!(
+            "{}: option 'consumer_timeout': only quorum queues of RabbitMQ 4.3 and later have one; leave it out",
+            self.describe()
+        ))
     }
 
     /// Declares what is missing, once a connection.

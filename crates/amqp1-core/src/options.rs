@@ -10,7 +10,7 @@ use crate::place::Place;
 use crate::retry::RetryOptions;
 use crate::servicebus::token::{Token, TokenOption};
 use crate::suggest::unknown_option;
-use crate::topology::options::{exchange_type, TopologyOptions};
+use crate::topology::options::{consumer_timeout, exchange_type, TopologyOptions};
 
 /// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -152,6 +152,7 @@ impl QueueOptions {
         "dead_letter_routing_key",
         "single_active_consumer",
         "max_priority",
+        "consumer_timeout",
         "durable",
         "exclusive",
         "prefetch",
@@ -365,6 +366,9 @@ pub struct ConsumerOptions {
     pub auto_ack: bool,
     /// The session to take (Service Bus).
     pub session: Option<SessionOption>,
+    /// How long it may hold a job before the broker takes it back (RabbitMQ from 4.3 on,
+    /// quorum queues; embedded). Default: the queue's.
+    pub consumer_timeout: Option<Duration>,
     /// What becomes of a job that failed; where it is silent, the queue's own say.
     pub retry: RetryOptions,
 }
@@ -377,6 +381,7 @@ impl ConsumerOptions {
         "priority",
         "auto_ack",
         "session",
+        "consumer_timeout",
         "max_attempts",
         "backoff",
         "failed_queue",
@@ -405,6 +410,9 @@ impl ConsumerOptions {
                 ("priority", value) => {
                     let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
                     self.priority = Some(value.int(path, range)? as i32);
+                }
+                ("consumer_timeout", value) => {
+                    self.consumer_timeout = Some(consumer_timeout(value, path)?);
                 }
                 ("auto_ack", value) => self.auto_ack = value.bool(path)?,
                 ("session", Input::Bool(true)) => self.session = Some(SessionOption::Next),

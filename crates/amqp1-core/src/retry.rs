@@ -158,12 +158,17 @@ impl RetryOptions {
         self.backoff.is_none()
     }
 
+    /// There are no more attempts after so many.
+    pub(crate) fn is_used_up(&self, attempts: u32) -> bool {
+        let max = self.max_attempts.unwrap_or(MAX_ATTEMPTS);
+        !self.requeue_on_fail.unwrap_or(false) && max > 0 && attempts >= max
+    }
+
     /// What becomes of a job that failed at its `attempts`th attempt;
     /// `requeue` decides in place of the policy, and without a pause.
     #[must_use]
     pub fn verdict(&self, attempts: u32, requeue: Option<bool>) -> Verdict {
-        let max = self.max_attempts.unwrap_or(MAX_ATTEMPTS);
-        let again = self.requeue_on_fail.unwrap_or(false) || max == 0 || attempts < max;
+        let again = !self.is_used_up(attempts);
         match (requeue.unwrap_or(again), &self.backoff) {
             (false, _) => Verdict::Fail,
             (true, _) if requeue.is_some() => Verdict::Retry(Duration::ZERO),

@@ -2,6 +2,7 @@
 
 mod service_bus;
 mod silence;
+mod timeout;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock};
@@ -16,6 +17,7 @@ use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::failed;
 use crate::fork;
+use crate::history::Ledger;
 use crate::live::Definition;
 use crate::options::ConsumerOptions;
 use crate::pool::{self, Role, RESTING};
@@ -32,6 +34,8 @@ pub(crate) struct Source {
     pub definition: Arc<Definition>,
     prefetch: u32,
     priority: Option<i32>,
+    /// How long the broker is to let it hold a job.
+    timeout: Option<Duration>,
     retry: RetryOptions,
     /// The sessions it takes (Service Bus).
     turn: Option<Turn>,
@@ -68,6 +72,8 @@ pub(crate) struct HeldLink {
     link: ReceiverLink,
     generation: u64,
     pub dialect: &'static dyn Dialect,
+    /// What its deliveries' counts tell.
+    pub ledger: Ledger,
     /// The broker's address of the queue.
     pub address: String,
     /// What becomes of its jobs that fail.
@@ -130,6 +136,7 @@ impl Source {
         Self {
             prefetch: options.prefetch.unwrap_or(definition.options.prefetch),
             priority: options.priority,
+            timeout: options.consumer_timeout,
             retry: options.retry.over(&definition.options.retry),
             turn: options.session.clone().map(Turn::new),
             attached: Mutex::new(None),
@@ -274,6 +281,7 @@ impl Source {
             in_windows: live.dialect.overruns_credit(),
             answered_early: live.dialect.drains_early(),
             ask: live.dialect.asks(),
+            ledger: live.dialect.ledger(live.connection.remote()),
             ..ReceiverOptions::default()
         };
         if let Some(priority) = self.priority {
@@ -287,6 +295,9 @@ impl Source {
                 .properties
                 .push((property.to_owned(), Value::from(priority)));
         }
+        if let Some(timeout) = self.timeout {
+            options.properties.push(self.timeout(&live, timeout, wait)?);
+        }
         let live = definition.with_room(live, Role::Consume, wait)?;
         live.dialect.check_name(&definition.broker_queue)?;
         let address = live.dialect.queue_address(&definition.broker_queue);
@@ -299,11 +310,13 @@ impl Source {
         let Some(link) = link else {
             return Err(definition.full(&live));
         };
+        let ledger = options.ledger;
         let held = |link, service_bus| {
             Arc::new(HeldLink {
                 link,
                 generation: fork::generation(),
                 dialect: live.dialect,
+                ledger,
                 address,
                 retry: self.retry.clone(),
                 redelivery: OnceLock::new(),
@@ -451,7 +464,8 @@ impl Source {
     /// the last job in hand is gone.
     pub fn release(&self) {
         self.set_paused(true);
-        if self.attached().is_some() {
+        if let Some(attached) = self.attached() {
+            attached.hush();
             *self.attached.lock() = None;
         }
     }
@@ -465,6 +479,7 @@ impl Source {
             if let Some(service_bus) = &attached.service_bus {
                 service_bus.leave_session();
             }
+            attached.hush();
             attached.close();
             *self.attached.lock() = None;
         }

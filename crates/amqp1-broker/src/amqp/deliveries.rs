@@ -68,6 +68,12 @@ impl<U> Deliveries<U> {
         self.unsettled.remove(&delivery)
     }
 
+    /// The first that is unsettled and fits.
+    pub(crate) fn find(&self, fits: impl Fn(&U) -> bool) -> Option<u64> {
+        let found = self.unsettled.iter().find(|(_, unsettled)| fits(unsettled));
+        found.map(|(id, _)| *id)
+    }
+
     /// Forgets what is not to be kept.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&U) -> bool) {
         self.unsettled.retain(|_, unsettled| keeps(unsettled));

@@ -12,6 +12,7 @@ use super::session::{Context, Fault, Session};
 use crate::amqp::credit::ReceiveCredit;
 use crate::amqp::{answers, errors as breach};
 use crate::model::address::Address;
+use crate::model::arguments::integer;
 use crate::model::consumers::LinkId;
 use crate::model::errors;
 use crate::model::outcome::Outcome;
@@ -19,6 +20,9 @@ use crate::model::outcome::Outcome;
 /// Link property with a consumer's priority
 /// (<https://www.rabbitmq.com/docs/consumer-priority>); an AMQP int.
 const PRIORITY: &str = "rabbitmq:priority";
+
+/// Link property with how long a consumer may hold a delivery, in milliseconds.
+const TIMEOUT: &str = "rabbitmq:consumer-timeout";
 
 impl Session {
     /// Attaches a link, unless it is `refused` already for what it has.
@@ -151,11 +155,15 @@ fn consumer(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind)
         }
         Address::Queue(name) => {
             let priority = priority(attach.properties.as_ref())?;
+            let timeout = timeout(attach.properties.as_ref())?;
             let pre_settled = attach.snd_settle_mode == SenderSettleMode::Settled;
-            let id =
-                context
-                    .store
-                    .attach_consumer(context.connection, &name, priority, pre_settled)?;
+            let id = context.store.attach_consumer(
+                context.connection,
+                &name,
+                priority,
+                timeout,
+                pre_settled,
+            )?;
             (id, Source::Queue)
         }
     };
@@ -176,6 +184,18 @@ fn priority(properties: Option<&Fields>) -> Result<i32, Error> {
             "link property {PRIORITY} must be an int"
         ))),
     }
+}
+
+fn timeout(properties: Option<&Fields>) -> Result<Option<u64>, Error> {
+    let Some(value) = properties.and_then(|properties| properties.get(TIMEOUT)) else {
+        return Ok(None);
+    };
+    let timeout = integer(value).ok().and_then(|ms| u64::try_from(ms).ok());
+    timeout.map(Some).ok_or_else(|| {
+        errors::invalid_field(format!(
+            "link property {TIMEOUT} must be an integer, not negative"
+        ))
+    })
 }
 
 /// The answering attach: what was asked for, with what the broker does not do left out.

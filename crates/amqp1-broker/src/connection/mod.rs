@@ -107,6 +107,13 @@ impl Connection {
                         }
                     }
                 }
+                Event::Recall(link, sequence) => {
+                    if let Some((channel, _)) = self.routes.place(link) {
+                        self.with_session(channel, store, now, |session, context| {
+                            session.recall(link, sequence, context)
+                        });
+                    }
+                }
                 Event::Detach(link, error) => {
                     if let Some((channel, handle)) = self.routes.place(link) {
                         self.with_session(channel, store, now, |_, _| {

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use fe2o3_amqp_types::definitions::Role;
+use fe2o3_amqp_types::messaging::{DeliveryState, Released};
 use fe2o3_amqp_types::performatives::{Disposition, Flow};
 
 use super::link::{Kind, Outgoing, Source};
@@ -57,6 +58,7 @@ impl Session {
             ttl: None,
             first_acquirer: true,
             delivery_count: 0,
+            acquired_count: 0,
         };
         self.send_replies(handle, Some(reply.payload(header)));
     }
@@ -176,6 +178,26 @@ impl Session {
             sequence,
         }));
         waiting.send_first(out, self.channel, (delivery, &tag), max)
+    }
+
+    /// The queue has taken back a delivery that its receiver held for too long.
+    pub(super) fn recall(
+        &mut self,
+        link: LinkId,
+        sequence: Sequence,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let held = |u: &Unsettled| u.link == link && u.sequence == sequence;
+        let Some(delivery) = self.deliveries.find(held) else {
+            return Ok(());
+        };
+        let delivery = delivery as u32;
+        let released = Some(DeliveryState::Released(Released {}));
+        let disposition = Disposition {
+            settled: false,
+            ..answers::settled(Role::Sender, delivery, delivery, released)
+        };
+        context.put(self.channel, &disposition)
     }
 
     /// Takes a receiver's disposition. One that is not settled is answered with a settled one.

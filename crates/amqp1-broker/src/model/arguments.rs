@@ -46,6 +46,8 @@ pub(crate) struct Declaration {
     pub(crate) dead_letter_routing_key: Option<String>,
     /// `x-delivery-limit`; `Some(None)` is no limit, said aloud (-1).
     pub(crate) delivery_limit: Option<Option<u32>>,
+    /// `x-consumer-timeout`, milliseconds.
+    pub(crate) consumer_timeout: Option<u64>,
     /// `x-max-length`, ready messages.
     pub(crate) max_length: Option<u64>,
     /// `x-max-length-bytes`
@@ -98,6 +100,7 @@ impl Declaration {
     fn set(&mut self, name: &str, value: &Value) -> Result<(), String> {
         match name {
             "x-message-ttl" => self.message_ttl = Some(count(value)?),
+            "x-consumer-timeout" => self.consumer_timeout = Some(count(value)?),
             "x-dead-letter-exchange" => self.dead_letter_exchange = Some(text(value)?),
             "x-dead-letter-routing-key" => self.dead_letter_routing_key = Some(text(value)?),
             "x-delivery-limit" => {

@@ -22,11 +22,15 @@ pub(crate) struct Consumer {
     pub(crate) priority: i32,
     /// Deliveries are settled as they are sent.
     pub(crate) pre_settled: bool,
+    /// How long it may hold a delivery, in milliseconds; the queue's by default.
+    pub(crate) timeout: Option<u64>,
+    /// It is given nothing, as it has not settled what was taken back.
+    pub(crate) is_suspended: bool,
 }
 
 impl Consumer {
     fn is_eligible(&self) -> bool {
-        self.credit > 0 && self.unsent < MAX_UNSENT
+        self.credit > 0 && self.unsent < MAX_UNSENT && !self.is_suspended
     }
 }
 
@@ -121,6 +125,8 @@ mod tests {
             unsent: 0,
             priority,
             pre_settled: false,
+            timeout: None,
+            is_suspended: false,
         }
     }
 

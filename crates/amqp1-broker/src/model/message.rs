@@ -47,6 +47,9 @@ const DELIVERY_DELAY: &str = "x-opt-delivery-delay";
 /// Annotation that RabbitMQ's delayed-message exchange reads, in milliseconds.
 const PLUGIN_DELAY: &str = "x-delay";
 
+/// Annotation of RabbitMQ 4.3's quorum queues.
+const ACQUIRED_COUNT: &str = "x-acquired-count";
+
 /// Why a payload is no message: answered `rejected amqp:decode-error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Undecodable(pub(crate) &'static str);
@@ -216,11 +219,15 @@ impl Message {
 
     /// The message with a header of this delivery.
     pub(crate) fn payload(&self, header: DeliveryHeader) -> Payload {
-        Payload::new(
-            header.encode(self),
-            self.annotations.clone(),
-            self.bare.clone(),
-        )
+        let annotations = match header.acquired_count {
+            0 => self.annotations.clone(),
+            count => {
+                let mut counted = self.clone();
+                counted.annotate([(Symbol::from(ACQUIRED_COUNT), Value::Long(count.into()))]);
+                counted.annotations
+            }
+        };
+        Payload::new(header.encode(self), annotations, self.bare.clone())
     }
 
     /// The body's value when it is one amqp-value section.
@@ -257,6 +264,8 @@ pub(crate) struct DeliveryHeader {
     pub(crate) first_acquirer: bool,
     /// Unsuccessful deliveries before this one.
     pub(crate) delivery_count: u32,
+    /// Deliveries of every kind before this one, said by an annotation.
+    pub(crate) acquired_count: u32,
 }
 
 impl DeliveryHeader {

@@ -79,6 +79,7 @@ const FIRST: DeliveryHeader = DeliveryHeader {
     ttl: None,
     first_acquirer: true,
     delivery_count: 0,
+    acquired_count: 0,
 };
 
 #[test]

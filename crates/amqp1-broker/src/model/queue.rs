@@ -1,10 +1,13 @@
 //! A queue: messages that are ready, put off, or acquired by a consumer.
 
+mod patience;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use fe2o3_amqp_types::definitions::{AmqpError, Error};
 
+use self::patience::Patience;
 use super::arguments::{Declaration, Overflow};
 use super::consumers::{Consumers, LinkId};
 use super::errors;
@@ -27,8 +30,8 @@ struct Entry {
     sequence: Sequence,
     message: Message,
     delivery_count: u32,
-    /// Some link has been sent it before.
-    was_acquired: bool,
+    /// How often it was sent to a link before.
+    acquired_count: u32,
     /// Unix milliseconds; it is alive in this one still.
     expires_at: Option<u64>,
     trail: Vec<Arc<str>>,
@@ -59,6 +62,8 @@ struct Acquired {
     /// The connection has sent it. One that was not sent returns as if nothing had been.
     sent: bool,
     pre_settled: bool,
+    /// How long it may be held.
+    until: Option<u64>,
 }
 
 /// A message given to a consumer.
@@ -97,6 +102,7 @@ pub(crate) struct Queue {
     /// By the time they are due.
     delayed: BTreeMap<(u64, Sequence), Delayed>,
     acquired: HashMap<Sequence, Acquired>,
+    patience: Patience,
     next_sequence: Sequence,
 }
 
@@ -111,6 +117,7 @@ impl Queue {
             expiring: BTreeSet::new(),
             delayed: BTreeMap::new(),
             acquired: HashMap::new(),
+            patience: Patience::default(),
             next_sequence: 0,
         }
     }
@@ -162,7 +169,7 @@ impl Queue {
             expires_at: self.expiry(&message, due.unwrap_or(now)),
             message,
             delivery_count: 0,
-            was_acquired: false,
+            acquired_count: 0,
             trail,
         });
         match due {
@@ -265,6 +272,7 @@ impl Queue {
             }
             self.put_ready(entry);
         }
+        self.recall(now);
         let mut dead = Vec::new();
         while let Some((at, place)) = self.expiring.first().copied() {
             if at >= now {
@@ -281,10 +289,8 @@ impl Queue {
     pub(crate) fn next_due(&self) -> Option<u64> {
         let due = self.delayed.keys().next().map(|(due, _)| *due);
         let expiry = self.expiring.first().map(|(at, _)| at.saturating_add(1));
-        match (due, expiry) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let recall = self.patience.next_due();
+        due.into_iter().chain(expiry).chain(recall).min()
     }
 
     /// Gives the first ready message to the consumer whose turn it is; `None` when there is no
@@ -293,6 +299,9 @@ impl Queue {
         let place = *self.ready.keys().next()?;
         let (link, consumer) = self.consumers.next()?;
         let pre_settled = consumer.pre_settled;
+        let timeout = consumer.timeout.or(self.declaration.consumer_timeout);
+        let until = timeout.filter(|_| !pre_settled);
+        let until = until.map(|timeout| now.saturating_add(timeout));
         let entry = self.take_ready(place)?;
         // A message that came without a time to live leaves without one, even where the queue
         // gives it one.
@@ -306,8 +315,9 @@ impl Queue {
             message: entry.message.clone(),
             header: DeliveryHeader {
                 ttl,
-                first_acquirer: !entry.was_acquired,
+                first_acquirer: entry.acquired_count == 0,
                 delivery_count: entry.delivery_count,
+                acquired_count: entry.acquired_count,
             },
             pre_settled,
         };
@@ -316,7 +326,11 @@ impl Queue {
             link,
             sent: false,
             pre_settled,
+            until,
         };
+        if let Some(until) = until {
+            self.patience.begin(until, assignment.sequence);
+        }
         self.acquired.insert(assignment.sequence, acquired);
         Some(assignment)
     }
@@ -330,7 +344,7 @@ impl Queue {
             return;
         };
         acquired.sent = true;
-        acquired.entry.was_acquired = true;
+        acquired.entry.acquired_count = acquired.entry.acquired_count.saturating_add(1);
         if acquired.pre_settled {
             self.acquired.remove(&sequence);
         }
@@ -350,7 +364,9 @@ impl Queue {
         if self.acquired.get(&sequence)?.link != link {
             return None;
         }
-        self.acquired.remove(&sequence)
+        let acquired = self.acquired.remove(&sequence)?;
+        self.patience.end(acquired.until, sequence);
+        Some(acquired)
     }
 
     /// Settles a delivery as its receiver says. A delivery that the link does not hold is passed
@@ -424,6 +440,7 @@ impl Queue {
         now: u64,
     ) -> Vec<Dead> {
         self.consumers.remove(link);
+        self.patience.forget(link);
         let mut held: Vec<Sequence> = self
             .acquired
             .iter()
@@ -433,7 +450,7 @@ impl Queue {
         held.sort_unstable();
         let mut dead = Vec::new();
         for sequence in held {
-            let Some(acquired) = self.acquired.remove(&sequence) else {
+            let Some(acquired) = self.take_acquired(link, sequence) else {
                 continue;
             };
             let failed = loss == Loss::Connection;

@@ -21,7 +21,7 @@ pub(super) fn tls(is_encrypted: bool, path: &str, options: &mut QueueOptions) ->
 }
 
 /// Options that Service Bus has nothing for, and why.
-const NOT_OF_SERVICE_BUS: [(&str, &str); 13] = [
+const NOT_OF_SERVICE_BUS: [(&str, &str); 14] = [
     ("exchange", "it has no exchanges, jobs go to the queue"),
     ("exchange_type", "it has no exchanges"),
     ("routing_key", "it has no exchanges, jobs go to the queue"),
@@ -35,6 +35,10 @@ const NOT_OF_SERVICE_BUS: [(&str, &str); 13] = [
     ("dead_letter_routing_key", "its queues are set up in Azure"),
     ("single_active_consumer", "a session has one consumer there"),
     ("max_priority", "it has no priorities"),
+    (
+        "consumer_timeout",
+        "max_lock_renewal says there how long a job may take",
+    ),
 ];
 
 /// Takes from a pipeline's options what Service Bus has nothing for, and says so of those

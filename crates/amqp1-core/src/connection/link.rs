@@ -1,5 +1,7 @@
 //! Links as the rest of the client holds them: a connection and a key.
 
+mod taking;
+
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
 use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
@@ -7,13 +9,14 @@ use fe2o3_amqp_types::performatives::Attach;
 use serde_amqp::primitives::Symbol;
 use serde_amqp::Value;
 
-use super::receiver::{self, Incoming, Receiver, SessionAnswer, MAX_MESSAGE_SIZE};
+use super::receiver::{self, Receiver, SessionAnswer, MAX_MESSAGE_SIZE};
 use super::sender::{self, Phase, Sender};
 use super::state::{internal, LinkKey, State};
 use super::terminus::Ask;
 use super::tracker::Tracked;
 use super::{Connection, Remote};
 use crate::error::{Error, Result};
+use crate::history::Ledger;
 use crate::id;
 use crate::servicebus::constants::SESSION_FILTER;
 use crate::servicebus::locks::LinkLocks;
@@ -189,6 +192,8 @@ pub(crate) struct ReceiverOptions {
     pub in_windows: bool,
     /// The broker may answer a drain before it has sent what it has.
     pub answered_early: bool,
+    /// Which deliveries the broker counts.
+    pub ledger: Ledger,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
     /// What Service Bus wants of a receiver.
@@ -258,7 +263,8 @@ impl ReceiverLink {
             receiver.ask = options.ask;
             let receiver = receiver
                 .in_windows(options.in_windows)
-                .answered_early(options.answered_early);
+                .answered_early(options.answered_early)
+                .with_ledger(options.ledger);
             session.receiver = Some(match &options.service_bus {
                 Some(service_bus) => receiver.with_locks(service_bus.locks.clone()),
                 None => receiver,
@@ -308,17 +314,6 @@ impl ReceiverLink {
         }
     }
 
-    /// The next delivery; `None` when there is none yet.
-    pub fn take(&self) -> Result<Option<Incoming>> {
-        self.with(|receiver| match receiver.take() {
-            Some(incoming) => Ok(Some(incoming)),
-            None => match &receiver.phase {
-                Phase::Detached(error) => Err(error.clone()),
-                _ => Ok(None),
-            },
-        })
-    }
-
     /// Why the link is over, if it is.
     pub fn failed(&self) -> Option<Error> {
         self.attached().err()
@@ -345,6 +340,11 @@ impl ReceiverLink {
         if let Phase::Detached(error) = &receiver.phase {
             return Err(error.clone());
         }
+        if receiver.settle_recalled(out, self.key.channel, delivery_id) {
+            session.grant_credit(out).map_err(internal)?;
+            self.connection.kick(state);
+            return Err(self.recalled());
+        }
         if receiver.accept(delivery_id) {
             session.flush(out).map_err(internal)?;
             self.connection.kick(state);
@@ -366,10 +366,16 @@ impl ReceiverLink {
         if let Phase::Detached(error) = &receiver.phase {
             return Err(error.clone());
         }
-        receiver.settle(out, self.key.channel, delivery_id, delivery_state);
+        let recalled = receiver.settle_recalled(out, self.key.channel, delivery_id);
+        if !recalled {
+            receiver.settle(out, self.key.channel, delivery_id, delivery_state);
+        }
         session.grant_credit(out).map_err(internal)?;
         self.connection.kick(state);
-        Ok(())
+        match recalled {
+            true => Err(self.recalled()),
+            false => Ok(()),
+        }
     }
 
     /// Settles a delivery and awaits the confirmation of a sender that settles second.
@@ -412,9 +418,9 @@ impl ReceiverLink {
             None => return Err(state.gone(self.key)),
         };
         if attached && prefetch == 0 {
+            // Before what is buffered goes back, or it would come again.
             session.send_credit(0, false, out).map_err(internal)?;
         }
-        // In this order: what goes back while there is credit may come here again.
         if let Some(receiver) = session.receiver.as_mut().filter(|_| prefetch == 0) {
             receiver.release_buffered(out, self.key.channel);
         }

@@ -1,6 +1,8 @@
 //! The receiving end of a link: credit, reassembly, the buffer, settlement.
 
 mod drain;
+mod recalled;
+mod returns;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -8,10 +10,13 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use self::drain::Drain;
+use self::recalled::Recalled;
+use self::returns::Returns;
 use super::sender::{outcome, Phase};
 use super::terminus::Ask;
 use super::tracker::{Outcome, Tracked};
 use crate::error::Error;
+use crate::lost;
 use crate::servicebus::locks::LinkLocks;
 use crate::wait::Signal;
 use crate::wire::frame::{self, State as DeliveryState, Transfer};
@@ -86,6 +91,10 @@ pub(crate) struct Receiver {
     in_hand: Option<Vec<u32>>,
     /// Settled by us, not yet confirmed by a sender that settles second.
     confirming: Vec<(u32, Tracked)>,
+    /// Taken back by the broker.
+    recalled: Recalled,
+    /// Going back before PHP has seen it.
+    returns: Returns,
     /// Where the broker's locks on deliveries are kept (Service Bus).
     locks: Option<LinkLocks>,
     /// What the broker said of the session in its attach (Service Bus).
@@ -126,6 +135,8 @@ impl Receiver {
             accepted_count: 0,
             in_hand: None,
             confirming: Vec::new(),
+            recalled: Recalled::default(),
+            returns: Returns::default(),
             locks: None,
             session: None,
         }
@@ -140,7 +151,11 @@ impl Receiver {
     }
 
     fn let_go(&mut self, delivery_id: u32) {
+        self.note_let_go(delivery_id);
         self.held = self.held.saturating_sub(1);
+        if self.held == 0 && self.partial.is_none() {
+            self.recalled.forget();
+        }
         if let Some(in_hand) = &mut self.in_hand {
             in_hand.retain(|id| *id != delivery_id);
         }
@@ -232,6 +247,14 @@ impl Receiver {
         self.spend_credit();
         self.held += 1;
         self.expect_after_delivery();
+        // Taken back between its frames.
+        if self.is_recalled(delivery_id) && !settled {
+            self.recalled.drop_unseen(delivery_id);
+            return;
+        }
+        if !settled && self.is_unwelcome(delivery_id, &payload) {
+            return;
+        }
         // What comes after the link's end is nobody's: its lock is not to be renewed.
         let is_wanted = !settled && !matches!(self.phase, Phase::Detached(_));
         if let Some(locks) = self.locks.as_ref().filter(|_| is_wanted) {
@@ -250,12 +273,14 @@ impl Receiver {
 
     /// The next delivery for PHP.
     pub fn take(&mut self) -> Option<Incoming> {
+        self.returns.note_asking(self.buffer.is_empty());
         let incoming = self.buffer.pop_front()?;
         if incoming.settled {
             self.held = self.held.saturating_sub(1);
         } else if let Some(in_hand) = &mut self.in_hand {
             in_hand.push(incoming.delivery_id);
         }
+        self.note_in_hand(&incoming);
         Some(incoming)
     }
 
@@ -323,6 +348,9 @@ impl Receiver {
         if self.phase != Phase::Attached || self.prefetch == 0 || self.on_demand {
             return None;
         }
+        if self.returns.is_careful() {
+            return self.careful_credit();
+        }
         // A drain's answer says how much of this credit was used.
         if self.drain != Drain::None || (self.whole_windows && self.credit > 0) {
             return None;
@@ -345,9 +373,7 @@ impl Receiver {
         let changed = self.prefetch != prefetch;
         self.prefetch = prefetch;
         if prefetch == 0 {
-            self.revoked += std::mem::take(&mut self.credit);
-            self.drain = Drain::None;
-            self.expected = None;
+            self.revoke_credit();
         }
         changed
     }
@@ -372,33 +398,6 @@ impl Receiver {
         self.delivery_count
     }
 
-    /// Gives back everything that PHP has not seen.
-    pub fn release_buffered(&mut self, out: &mut Vec<u8>, channel: u16) {
-        self.flush(out, channel);
-        let mut range: Option<(u32, u32)> = None;
-        for incoming in std::mem::take(&mut self.buffer) {
-            self.held = self.held.saturating_sub(1);
-            if let Some(locks) = &self.locks {
-                locks.forget(&incoming.tag);
-            }
-            if incoming.settled {
-                continue;
-            }
-            let id = incoming.delivery_id;
-            range = match range {
-                Some((first, last)) if last.wrapping_add(1) == id => Some((first, id)),
-                Some((first, last)) => {
-                    frame::encode_disposition(out, channel, first, last, true, &RELEASED);
-                    Some((id, id))
-                }
-                None => Some((id, id)),
-            };
-        }
-        if let Some((first, last)) = range {
-            frame::encode_disposition(out, channel, first, last, true, &RELEASED);
-        }
-    }
-
     /// Gives back what was handed out and is not settled, where that is needed.
     pub fn release_in_hand(&mut self, out: &mut Vec<u8>, channel: u16) {
         for id in self.in_hand.take().unwrap_or_default() {
@@ -412,6 +411,9 @@ impl Receiver {
             return;
         }
         self.phase = Phase::Detached(error.clone());
+        if self.held as usize > self.buffer.len() {
+            lost::tell();
+        }
         if let Some(locks) = &self.locks {
             self.buffer
                 .iter()

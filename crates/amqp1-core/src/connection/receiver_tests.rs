@@ -250,3 +250,85 @@ fn an_early_answer_is_followed_by_a_moment_of_silence() {
     std::thread::sleep(std::time::Duration::from_millis(50));
     assert!(receiver.is_answered());
 }
+
+/// `count` deliveries have come, PHP has the first of them.
+fn with_one_in_hand(count: u32) -> Receiver {
+    let mut receiver = receiver(count);
+    assert_eq!(receiver.wanted_credit(), Some(count));
+    for id in 0..count {
+        receiver
+            .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
+            .unwrap();
+    }
+    assert_eq!(receiver.take().unwrap().delivery_id, 0);
+    receiver
+}
+
+#[test]
+fn what_is_taken_back_from_the_buffer_is_never_handed_out_and_its_credit_is_right_again() {
+    let mut receiver = with_one_in_hand(4);
+    receiver.on_released((1, 2));
+    assert!(receiver.has_dropped());
+    assert_eq!(receiver.take().unwrap().delivery_id, 3);
+    assert!(receiver.take().is_none());
+    // Not before it is told that they are settled may the broker send as many.
+    assert_eq!((receiver.held(), receiver.wanted_credit()), (4, None));
+    let mut out = Vec::new();
+    receiver.settle_dropped(&mut out, 0);
+    assert!(!out.is_empty() && !receiver.has_dropped());
+    assert_eq!((receiver.held(), receiver.wanted_credit()), (2, Some(2)));
+}
+
+#[test]
+fn what_is_taken_back_in_hand_is_settled_as_the_broker_said() {
+    let mut receiver = with_one_in_hand(2);
+    receiver.take();
+    receiver.on_released((0, 0));
+    assert!(receiver.is_recalled(0) && !receiver.is_recalled(1) && !receiver.has_dropped());
+    let mut out = Vec::new();
+    assert!(!receiver.settle_recalled(&mut out, 0, 1));
+    assert!(out.is_empty());
+    assert!(receiver.settle_recalled(&mut out, 0, 0));
+    assert!(out.ends_with(&RELEASED));
+    assert_eq!(receiver.held(), 1);
+    // With nothing in hand there is nothing to be remembered.
+    receiver.accept(1);
+    assert!(!receiver.is_recalled(0));
+}
+
+#[test]
+fn what_php_has_let_go_of_is_settled_when_it_is_taken_back() {
+    let mut receiver = with_one_in_hand(2);
+    receiver.take();
+    receiver.abandon(0);
+    assert!(!receiver.has_dropped());
+    receiver.on_released((0, 1));
+    receiver.abandon(1);
+    let mut out = Vec::new();
+    receiver.settle_dropped(&mut out, 0);
+    assert_eq!((receiver.held(), receiver.wanted_credit()), (0, Some(2)));
+}
+
+#[test]
+fn a_delivery_taken_back_between_its_frames_is_not_handed_out() {
+    let mut receiver = receiver(2);
+    receiver.wanted_credit();
+    receiver
+        .on_transfer(transfer(Some(5), true), Bytes::from_static(b"ab"))
+        .unwrap();
+    receiver.on_released((5, 5));
+    receiver
+        .on_transfer(transfer(None, false), Bytes::from_static(b"cd"))
+        .unwrap();
+    assert!(receiver.take().is_none());
+    receiver.settle_dropped(&mut Vec::new(), 0);
+    assert_eq!((receiver.held(), receiver.wanted_credit()), (0, Some(2)));
+}
+
+#[test]
+fn a_release_of_all_there_is_takes_no_time() {
+    let mut receiver = with_one_in_hand(4);
+    receiver.on_released((0, u32::MAX));
+    assert!(receiver.take().is_none());
+    assert!(receiver.is_recalled(0));
+}

@@ -3,6 +3,8 @@
 //! One link (or one link pair) a session, because RabbitMQ 4.0 answers a
 //! refused attach by ending the whole session: so it ends nobody else's.
 
+mod credit;
+
 use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End, Flow};
 
@@ -208,6 +210,7 @@ impl Session {
                     drain_again = receiver.on_drained(flow.delivery_count, credit);
                 } else {
                     receiver.on_available(flow.available);
+                    receiver.on_quiet(flow.delivery_count, flow.link_credit.unwrap_or(0));
                 }
             }
         }
@@ -263,10 +266,19 @@ impl Session {
         self.incoming_window = self.incoming_window.saturating_sub(1);
         let handle = Some(transfer.handle);
         let receiver = self.receiver.as_mut().filter(|r| r.remote_handle == handle);
-        receiver
-            .ok_or(UNKNOWN_LINK)?
-            .on_transfer(transfer, payload)?;
-        if self.incoming_window < INCOMING_WINDOW / 2 && !self.ending {
+        let receiver = receiver.ok_or(UNKNOWN_LINK)?;
+        receiver.on_transfer(transfer, payload)?;
+        if self.ending {
+            return Ok(());
+        }
+        if receiver.is_careful() {
+            if receiver.return_unwelcome(out, self.channel) {
+                self.send_credit(0, false, out)?;
+            }
+        } else if receiver.takes_up_speed() {
+            self.grant_credit(out)?;
+        }
+        if self.incoming_window < INCOMING_WINDOW / 2 {
             self.incoming_window = INCOMING_WINDOW;
             frames::encode_performative(out, self.channel, &self.flow())?;
         }
@@ -280,9 +292,15 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<(), DecodeError> {
         if !disposition.from_receiver {
-            if let Some(receiver) = self.receiver.as_mut().filter(|_| disposition.settled) {
-                let state = disposition.state.as_ref();
-                receiver.on_settled(disposition.first, disposition.last, state);
+            let (first, last) = (disposition.first, disposition.last);
+            match (&mut self.receiver, &disposition.state) {
+                (Some(receiver), state) if disposition.settled => {
+                    receiver.on_settled(first, last, state.as_ref());
+                }
+                (Some(receiver), Some(frame::State::Released)) => {
+                    receiver.on_released((first, last))
+                }
+                _ => {}
             }
             return Ok(());
         }
@@ -332,47 +350,6 @@ impl Session {
         }
     }
 
-    /// Grants the receiver the credit it has earned.
-    pub fn grant_credit(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
-        let Some(receiver) = &mut self.receiver else {
-            return Ok(());
-        };
-        match receiver.wanted_credit() {
-            Some(credit) => self.send_credit(credit, false, out),
-            None => Ok(()),
-        }
-    }
-
-    /// Tells the broker the receiver's credit; with `drain`, that it is to use it up.
-    pub fn send_credit(
-        &self,
-        credit: u32,
-        drain: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<(), DecodeError> {
-        let Some(receiver) = &self.receiver else {
-            return Ok(());
-        };
-        let mut flow = self.flow();
-        flow.handle = Some(Handle(receiver::HANDLE));
-        flow.delivery_count = Some(receiver.delivery_count());
-        flow.link_credit = Some(credit);
-        flow.drain = drain;
-        frames::encode_performative(out, self.channel, &flow)
-    }
-
-    /// Asks whether there is more for the receiver.
-    pub fn ask(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
-        let Some(receiver) = &mut self.receiver else {
-            return Ok(());
-        };
-        receiver.flush(out, self.channel);
-        match receiver.ask() {
-            Some(credit) => self.send_credit(credit, true, out),
-            None => self.grant_credit(out),
-        }
-    }
-
     /// Tells the broker what was accepted, and grants credit for it.
     pub fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         if let Some(receiver) = &mut self.receiver {
@@ -388,11 +365,16 @@ impl Session {
         }
         self.ending = true;
         let closed = Error::connection("the link was closed");
+        // Or what goes back would come again before the broker has read that this is the end.
+        if self.receiver.as_mut().is_some_and(Receiver::stop_asking) {
+            self.send_credit(0, false, out)?;
+        }
         if let Some(receiver) = &mut self.receiver {
             let attached = receiver.phase == Phase::Attached;
             if attached {
                 receiver.release_buffered(out, self.channel);
                 receiver.release_in_hand(out, self.channel);
+                receiver.return_in_hand(out, self.channel);
             }
             receiver.fail(&closed);
             if attached {

@@ -62,11 +62,6 @@ impl Delivery {
         &self.attached.address
     }
 
-    /// 1 at the first delivery.
-    pub fn attempts(&self) -> u32 {
-        self.decoded.earlier_attempts.saturating_add(1)
-    }
-
     /// The priority asked for; the queue's when the message names none.
     pub fn priority(&self) -> i64 {
         let configured = self.definition.options.priority;

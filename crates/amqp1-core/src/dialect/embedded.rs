@@ -5,6 +5,7 @@ use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::address;
 use crate::connection::Remote;
 use crate::error::Result;
+use crate::history::Ledger;
 use crate::retry::Redelivery;
 
 #[derive(Debug)]
@@ -39,8 +40,16 @@ impl Dialect for Embedded {
         Some(Redelivery::Delayed)
     }
 
+    fn ledger(&self, _: &Remote) -> Ledger {
+        Ledger::All
+    }
+
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::RabbitMq
+    }
+
+    fn consumer_timeout_property(&self, _: &Remote, _: Option<&str>) -> Option<&'static str> {
+        Some("rabbitmq:consumer-timeout")
     }
 
     fn priority_property(&self) -> Option<&'static str> {

@@ -12,6 +12,7 @@ pub(crate) use self::administration::{Administration, Figures, Subject};
 use crate::connection::{Ask, Connection, Remote};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::history::Ledger;
 use crate::options::QueueOptions;
 use crate::retry::Redelivery;
 use crate::wait::Wait;
@@ -151,6 +152,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Some(Redelivery::Counted)
     }
 
+    /// Which deliveries it counts, where it keeps the annotations of `modified`.
+    fn ledger(&self, _remote: &Remote) -> Ledger {
+        Ledger::None
+    }
+
     /// Tokens, peek-lock, sessions and the rest of [`crate::servicebus`].
     fn is_service_bus(&self) -> bool {
         false
@@ -159,6 +165,16 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// Where the properties of a `babelqueue` message are.
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::default()
+    }
+
+    /// The link property of the consumer timeout, where there is one for a queue of that type;
+    /// `None` asks for any type.
+    fn consumer_timeout_property(
+        &self,
+        _remote: &Remote,
+        _queue_type: Option<&str>,
+    ) -> Option<&'static str> {
+        None
     }
 
     /// The link property of consumer priority.

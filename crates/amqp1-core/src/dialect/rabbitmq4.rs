@@ -4,6 +4,7 @@ use super::{DelaySupport, Dialect, PropertyMapping};
 use crate::address;
 use crate::connection::Remote;
 use crate::error::Result;
+use crate::history::Ledger;
 use crate::retry::Redelivery;
 
 #[derive(Debug)]
@@ -35,14 +36,30 @@ impl Dialect for RabbitMq4 {
     }
 
     fn redelivery(&self, remote: &Remote, queue_type: Option<&str>) -> Option<Redelivery> {
-        // 4.3 counts on every queue and delays on quorum queues; before it,
-        // classic queues do not count.
-        let counts_on_all = at_least(&remote.version, (4, 3));
-        Some(match (queue_type?, counts_on_all) {
+        // Classic queues count from 4.3 on, but do not keep what says why.
+        let delays = at_least(&remote.version, (4, 3));
+        Some(match (queue_type?, delays) {
             ("quorum", true) => Redelivery::Delayed,
-            ("quorum", false) | ("classic", true) => Redelivery::Counted,
+            ("quorum", false) => Redelivery::Counted,
             _ => Redelivery::Uncounted,
         })
+    }
+
+    fn ledger(&self, remote: &Remote) -> Ledger {
+        match at_least(&remote.version, (4, 3)) {
+            true => Ledger::All,
+            false => Ledger::Failed,
+        }
+    }
+
+    fn consumer_timeout_property(
+        &self,
+        remote: &Remote,
+        queue_type: Option<&str>,
+    ) -> Option<&'static str> {
+        let is_quorum = queue_type.is_none_or(|queue_type| queue_type == "quorum");
+        let has_it = is_quorum && at_least(&remote.version, (4, 3));
+        has_it.then_some("rabbitmq:consumer-timeout")
     }
 
     fn priority_property(&self) -> Option<&'static str> {

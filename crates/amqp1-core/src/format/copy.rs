@@ -19,6 +19,7 @@ use super::failure;
 use super::object::Object;
 use super::{amqp1, babelqueue, body, headers, Decoded, Format};
 use crate::failure::FailureFacts;
+use crate::history;
 use crate::job::HeaderValue;
 use crate::wire::message::{section, Body};
 use crate::wire::read::{Items, Reader};
@@ -278,7 +279,9 @@ fn application_properties(
 /// One of the broker's own annotations, or a mark of a delay that is over: a
 /// copy does not carry them.
 fn is_brokers_annotation(name: &[u8]) -> bool {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 20] = [
+        history::FAILED,
+        history::RETURNED,
         "x-opt-deaths",
         "x-death",
         "x-exchange",

@@ -11,6 +11,7 @@ use super::envelope::JSON;
 use super::object::Object;
 use super::{amqp1, babelqueue, failure, Decoded, Format, DEDUCED};
 use crate::dialect::PropertyMapping;
+use crate::history::History;
 use crate::wire::message::Message;
 use crate::wire::read::Value;
 use crate::wire::DecodeError;
@@ -51,6 +52,10 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         schema_version: found.schema_version.map(text),
         mapping,
     };
+    let history = match mapping {
+        PropertyMapping::RabbitMq => History::of(&message, &header),
+        _ => History::default(),
+    };
     let is_roadrunner = found.is_roadrunner;
     let mut decoded = Decoded {
         format: Format::Roadrunner,
@@ -77,6 +82,7 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         auto_ack: found.auto_ack,
         durable: header.durable,
         earlier_attempts: header.delivery_count.saturating_add(found.attempts),
+        history,
         expires_at: properties.absolute_expiry_time,
         headers: OnceCell::new(),
         poison: None,
@@ -116,6 +122,7 @@ pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
         auto_ack: false,
         durable: true,
         earlier_attempts: 0,
+        history: History::default(),
         expires_at: None,
         headers: OnceCell::new(),
         poison: None,

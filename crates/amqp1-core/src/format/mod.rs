@@ -27,6 +27,7 @@ pub(crate) use self::decode::{decode, undecoded};
 pub(crate) use self::failure::failure;
 use crate::dialect::PropertyMapping;
 use crate::error::Result;
+use crate::history::History;
 use crate::job::Job;
 use crate::wire::message::Message;
 
@@ -89,8 +90,10 @@ pub(crate) struct Decoded {
     pub delay: f64,
     pub auto_ack: bool,
     pub durable: bool,
-    /// Deliveries before this one.
+    /// Attempts before this one, as the message and its delivery-count have them.
     pub earlier_attempts: u32,
+    /// What the broker says of its earlier deliveries, and we did.
+    pub history: History,
     /// Unix milliseconds.
     pub expires_at: Option<i64>,
     pub headers: OnceCell<Headers>,

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::constants::{LOCKED_UNTIL, LONGEST_LOCK};
 use crate::format::roadrunner::now_millis;
+use crate::lost;
 use crate::sync::Mutex;
 use crate::wire::message::Message;
 use crate::wire::read::Value;
@@ -271,7 +272,10 @@ impl Locks {
                 lock.ends = left.filter(|left| !left.is_zero()).map(|left| now + left);
                 lock.renew_at = now + half(left.unwrap_or_default());
             }
-            Renewal::Lost => lock.lost = true,
+            Renewal::Lost => {
+                lock.lost = true;
+                lost::tell();
+            }
             // Again, while there is time.
             Renewal::Failed => lock.renew_at = now + LEAST,
         };

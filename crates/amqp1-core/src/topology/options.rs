@@ -1,6 +1,8 @@
 //! How a queue, its exchange and its bindings are declared: names close to
 //! RabbitMQ's, checked before anything is sent.
 
+use std::time::Duration;
+
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::options::QueueOptions;
@@ -81,6 +83,9 @@ pub struct TopologyOptions {
     /// Priorities of a classic queue: jobs of a higher one than this are of this one.
     /// Default: none.
     pub max_priority: Option<u8>,
+    /// How long a consumer may hold a job before the broker takes it back. Default: the
+    /// broker's, which is 30 minutes.
+    pub consumer_timeout: Option<Duration>,
 }
 
 impl TopologyOptions {
@@ -100,6 +105,7 @@ impl TopologyOptions {
             "dead_letter_exchange" => self.dead_letter_exchange = Some(value.text(path)?),
             "dead_letter_routing_key" => self.dead_letter_routing_key = Some(value.text(path)?),
             "single_active_consumer" => self.single_active_consumer = value.bool(path)?,
+            "consumer_timeout" => self.consumer_timeout = Some(consumer_timeout(value, path)?),
             "max_priority" => self.max_priority = Some(value.int(path, 1..=255)? as u8),
             _ => {}
         }
@@ -146,6 +152,11 @@ impl TopologyOptions {
                 "max_priority",
                 "x-max-priority",
                 self.max_priority.map(|highest| number(highest.into())),
+            ),
+            (
+                "consumer_timeout",
+                "x-consumer-timeout",
+                self.consumer_timeout.map(|time| number(milliseconds(time))),
             ),
         ]
         .into_iter()
@@ -227,6 +238,11 @@ impl TopologyOptions {
                 "option 'max_priority' is for queues of type 'classic': a quorum queue has priorities without it; set 'queue_type' to 'classic', or leave it out",
             ));
         }
+        if !quorum && self.consumer_timeout.is_some() {
+            return Err(Error::config(
+                "option 'consumer_timeout' is for queues of type 'quorum': a classic queue never takes a job back; leave it out",
+            ));
+        }
         if self.dead_letter_routing_key.is_some()
             && self.dead_letter_exchange.is_none()
             && self.argument("x-dead-letter-exchange").is_none()
@@ -243,6 +259,22 @@ impl TopologyOptions {
         }
         Ok(())
     }
+}
+
+/// How long a consumer may hold a job.
+pub(crate) fn consumer_timeout(value: &Input, path: &str) -> Result<Duration> {
+    let time = value.seconds(path)?;
+    if milliseconds(time) == 0 {
+        return Err(Error::config(format!(
+            "{path}: more than 0 seconds; leave it out for the broker's own limit"
+        )));
+    }
+    Ok(time)
+}
+
+/// As the broker takes it.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn queue_type(text: &str, path: &str) -> Result<QueueType> {

@@ -56,6 +56,8 @@ pub struct Header {
     pub priority: Option<u8>,
     /// Time to live, milliseconds.
     pub ttl: Option<u32>,
+    /// Nobody was delivered it before; false when the broker does not say.
+    pub first_acquirer: bool,
     /// Unsuccessful deliveries so far.
     pub delivery_count: u32,
 }
@@ -169,6 +171,7 @@ impl Message {
                 0 => header.durable = matches!(item, Value::Bool(true)),
                 1 => header.priority = number.and_then(|n| u8::try_from(n).ok()),
                 2 => header.ttl = number.and_then(|n| u32::try_from(n).ok()),
+                3 => header.first_acquirer = matches!(item, Value::Bool(true)),
                 4 => header.delivery_count = number.unwrap_or(0).min(u64::from(u32::MAX)) as u32,
                 _ => {}
             }

@@ -48,6 +48,8 @@ fn consume_as(queue: &mut Queue, link: LinkId, credit: u32, priority: i32, pre_s
         unsent: 0,
         priority,
         pre_settled,
+        timeout: None,
+        is_suspended: false,
     };
     queue.consumers.add(link, consumer);
 }

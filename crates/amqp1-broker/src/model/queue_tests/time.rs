@@ -141,3 +141,46 @@ fn purge_leaves_what_is_held_and_what_is_put_off() {
     assert_eq!((counts.ready, counts.unsettled, counts.delayed), (0, 1, 1));
     assert!(queue.tick(20).is_empty());
 }
+
+#[test]
+fn what_is_held_for_too_long_goes_to_another_consumer() {
+    let mut queue = declared(&[("x-consumer-timeout", Value::Ulong(1000))]);
+    put(&mut queue, &["a", "b"]);
+    consume(&mut queue, A, 2);
+    let held = drive(&mut queue, 0);
+    assert_eq!(queue.next_due(), Some(1000));
+    assert!(settle(&mut queue, &held[1], Outcome::Accepted).is_none());
+    queue.tick(999);
+    assert!(queue.take_recalled().is_empty());
+    queue.tick(1000);
+    assert_eq!(queue.take_recalled(), [(A, held[0].sequence)]);
+    assert_eq!(queue.next_due(), None);
+    // A is given nothing before it has settled what it held.
+    queue.consumers.get_mut(A).unwrap().credit = 5;
+    assert!(drive(&mut queue, 1000).is_empty());
+    consume(&mut queue, B, 1);
+    let again = drive(&mut queue, 1000);
+    let header = again[0].header;
+    assert_eq!((again[0].link, names(&again)), (B, vec!["a".to_owned()]));
+    assert_eq!((header.delivery_count, header.acquired_count), (0, 1));
+    assert!(!header.first_acquirer);
+    // A's late word does nothing to B's delivery.
+    assert!(queue.resume(A, held[0].sequence));
+    settle(&mut queue, &held[0], Outcome::Accepted);
+    assert_eq!(queue.counts().unsettled, 1);
+    put(&mut queue, &["c"]);
+    assert_eq!(names(&drive(&mut queue, 1000)), ["c"]);
+}
+
+#[test]
+fn a_consumers_own_timeout_goes_before_the_queues() {
+    let mut queue = declared(&[("x-consumer-timeout", Value::Ulong(1000))]);
+    put(&mut queue, &["a"]);
+    consume(&mut queue, A, 1);
+    queue.consumers.get_mut(A).unwrap().timeout = Some(5);
+    drive(&mut queue, 0);
+    assert_eq!(queue.next_due(), Some(5));
+    // What its consumer leaves goes back without that.
+    queue.remove_consumer(A, Loss::Detached, None, 1);
+    assert_eq!(queue.next_due(), None);
+}

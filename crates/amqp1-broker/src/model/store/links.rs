@@ -35,6 +35,7 @@ impl Store {
         connection: ConnectionId,
         queue: &str,
         priority: i32,
+        timeout: Option<u64>,
         pre_settled: bool,
     ) -> Result<LinkId, Error> {
         if self.is_locked(queue, connection) {
@@ -50,6 +51,8 @@ impl Store {
             unsent: 0,
             priority,
             pre_settled,
+            timeout,
+            is_suspended: false,
         };
         if let Some(slot) = self.queues.get_mut(&queue) {
             slot.queue.consumers.add(link, consumer);
@@ -187,7 +190,8 @@ impl Store {
         let limit = self.policy.delivery_limit;
         if let Some((id, queue)) = self.consumed(link) {
             // Nothing becomes ready by an acceptance.
-            let is_accepted = outcome == Outcome::Accepted;
+            let is_resumed = queue.resume(link, sequence);
+            let is_accepted = outcome == Outcome::Accepted && !is_resumed;
             let dead = queue.settle(link, sequence, outcome, limit, now);
             if !is_accepted {
                 self.mark(id);

@@ -31,6 +31,8 @@ pub(crate) struct QueueId(u64);
 pub(crate) enum Event {
     /// Send a message.
     Deliver(Delivery),
+    /// Say that a delivery was taken back, and wait for its receiver to settle it.
+    Recall(LinkId, Sequence),
     /// Detach a link, closed, with this error. The store has forgotten the link.
     Detach(LinkId, Error),
 }
@@ -222,6 +224,17 @@ impl Store {
             };
             slot.is_dirty = false;
             let dead = slot.queue.tick(now);
+            for (link, sequence) in slot.queue.take_recalled() {
+                let Some(held) = self.links.get(&link) else {
+                    continue;
+                };
+                if let Some(endpoint) = self.connections.get_mut(&held.connection) {
+                    if endpoint.events.is_empty() {
+                        self.woken.push(held.connection);
+                    }
+                    endpoint.events.push_back(Event::Recall(link, sequence));
+                }
+            }
             while let Some(assignment) = slot.queue.assign(now) {
                 let Some(link) = self.links.get(&assignment.link) else {
                     continue;

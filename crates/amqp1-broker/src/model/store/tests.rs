@@ -53,7 +53,9 @@ fn deliveries(store: &mut Store, connection: ConnectionId) -> Vec<Delivery> {
 }
 
 fn consume(store: &mut Store, connection: ConnectionId, queue: &str, now: u64) -> Delivery {
-    let link = store.attach_consumer(connection, queue, 0, false).unwrap();
+    let link = store
+        .attach_consumer(connection, queue, 0, None, false)
+        .unwrap();
     store.set_credit(link, 1);
     store.dispatch(now);
     let mut all = deliveries(store, connection);
@@ -69,7 +71,9 @@ fn ready(store: &Store, queue: &str) -> u64 {
 fn a_message_wakes_the_connection_it_goes_to_once() {
     let mut store = store();
     let connection = store.connect();
-    let link = store.attach_consumer(connection, "q", 0, false).unwrap();
+    let link = store
+        .attach_consumer(connection, "q", 0, None, false)
+        .unwrap();
     store.set_credit(link, 10);
     publish(&mut store, "q", "a", 0);
     publish(&mut store, "q", "b", 0);
@@ -198,7 +202,9 @@ fn exchanges_route_to_every_queue_or_release() {
 fn a_deleted_queue_detaches_its_links_and_loses_its_bindings() {
     let mut store = store();
     let connection = store.connect();
-    let consumer = store.attach_consumer(connection, "q", 0, false).unwrap();
+    let consumer = store
+        .attach_consumer(connection, "q", 0, None, false)
+        .unwrap();
     let address = Address::Queue("q".into());
     let (publisher, route) = store.attach_publisher(connection, Some(address)).unwrap();
     let exchange = store.exchanges.get_mut("amq.fanout").unwrap();
@@ -213,7 +219,7 @@ fn a_deleted_queue_detaches_its_links_and_loses_its_bindings() {
                 assert_eq!(error.condition, AmqpError::ResourceDeleted.into());
                 link
             }
-            Event::Deliver(_) => panic!("a delivery"),
+            other => panic!("{other:?}"),
         })
         .collect();
     detached.sort();
@@ -228,9 +234,11 @@ fn an_exclusive_queue_is_its_connections_own() {
     let mut store = store();
     let (owner, other) = (store.connect(), store.connect());
     store.create_queue("q", Declaration::on_first_use(), Some(owner));
-    let error = store.attach_consumer(other, "q", 0, false).unwrap_err();
+    let error = store
+        .attach_consumer(other, "q", 0, None, false)
+        .unwrap_err();
     assert_eq!(error.condition, AmqpError::ResourceLocked.into());
-    assert!(store.attach_consumer(owner, "q", 0, false).is_ok());
+    assert!(store.attach_consumer(owner, "q", 0, None, false).is_ok());
     // Anybody may publish to it, as on RabbitMQ.
     let address = Address::Queue("q".to_owned());
     assert!(store.resolve(address).is_ok());
@@ -247,8 +255,12 @@ fn an_auto_delete_queue_goes_with_its_last_consumer() {
         ..Declaration::on_first_use()
     };
     store.create_queue("q", declaration, None);
-    let a = store.attach_consumer(connection, "q", 0, false).unwrap();
-    let b = store.attach_consumer(connection, "q", 0, false).unwrap();
+    let a = store
+        .attach_consumer(connection, "q", 0, None, false)
+        .unwrap();
+    let b = store
+        .attach_consumer(connection, "q", 0, None, false)
+        .unwrap();
     store.detach(a, Loss::Detached, 0);
     assert!(store.queue("q").is_some());
     store.detach(b, Loss::Detached, 0);
@@ -274,7 +286,9 @@ fn a_drain_waits_for_deliveries_that_must_be_sent_first() {
     for _ in 0..=MAX_UNSENT {
         publish(&mut store, "q", "m", 0);
     }
-    let link = store.attach_consumer(connection, "q", 0, false).unwrap();
+    let link = store
+        .attach_consumer(connection, "q", 0, None, false)
+        .unwrap();
     store.set_credit(link, MAX_UNSENT + 10);
     store.dispatch(0);
     assert_eq!(store.drain(link), None, "one more message is there");

@@ -52,7 +52,9 @@ impl Receiver {
             self.drain = Drain::AskedAgain;
             return None;
         }
-        let credit = self.prefetch.saturating_sub(self.held).max(self.credit);
+        let free = self.prefetch.saturating_sub(self.held);
+        let free = free.min(if self.is_careful() { 1 } else { u32::MAX });
+        let credit = free.max(self.credit);
         if credit == 0 {
             return None;
         }

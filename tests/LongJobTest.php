@@ -1,0 +1,291 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests;
+
+use Amqp1\AmqpQueue;
+use Amqp1\Exception\ConfigException;
+use Amqp1\Exception\TaskLostException;
+use Amqp1\Exception\UnsupportedException;
+use Amqp1\Task;
+use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Worker;
+use Amqp1\Worker\Event;
+use PHPUnit\Framework\Attributes\DataProvider;
+
+/** What becomes of a job that is held for long: the broker may take it back and give it to somebody else. */
+final class LongJobTest extends ContractTestCase
+{
+    /** @return array<string, array{string}> those that take jobs back */
+    public static function takingBack(): array
+    {
+        return array_intersect_key(self::brokers(), array_flip(['embedded', 'program', 'rabbitmq-4.3'])) ?: ['none of AMQP1_TEST_BROKERS' => ['']];
+    }
+
+    /** @dataProvider takingBack */
+    #[DataProvider('takingBack')]
+    public function testAJobThatWasTakenBackIsLost(string $broker): void
+    {
+        $queue = $this->impatient($broker);
+        $queue->push('slow');
+        $consumer = $this->consumer($queue, ['prefetch' => 1]);
+        $task = $this->next($consumer);
+        self::assertFalse($task->isLost());
+        $this->takenBack($task);
+
+        self::assertFalse($task->isCompleted());
+        $thrown = $this->thrown(TaskLostException::class, $task->ack(...));
+        self::assertStringContainsString('consumer timeout', $thrown->getMessage());
+        self::assertStringContainsString($queue->getName(), $thrown->getMessage());
+        self::assertTrue($task->isLost() && $task->isCompleted());
+        self::assertNull($task->getOutcome());
+        $task->ack();
+        // The consumer is given more, as the broker was told what it waits for.
+        $this->next($consumer)->ack();
+        $this->assertNoTask($consumer);
+        self::assertCount(0, $queue);
+    }
+
+    /** @dataProvider takingBack */
+    #[DataProvider('takingBack')]
+    public function testALostJobIsNeitherRetriedNorReleasedNorMoved(string $broker): void
+    {
+        $queue = $this->impatient($broker);
+        $consumer = $this->consumer($queue, ['prefetch' => 1]);
+        foreach (['nack', 'release', 'deadLetter'] as $how) {
+            $queue->push($how);
+            $task = $this->next($consumer);
+            $this->takenBack($task);
+            $how === 'deadLetter' ? $task->deadLetter('slow') : $task->$how();
+            self::assertNull($task->getOutcome(), $how);
+            self::assertTrue($task->isLost(), $how);
+            $again = $this->next($consumer);
+            self::assertSame($task->getId(), $again->getId());
+            $again->ack();
+            $this->assertNoTask($consumer);
+        }
+        self::assertCount(0, $queue->failed());
+    }
+
+    /** @dataProvider takingBack */
+    #[DataProvider('takingBack')]
+    public function testAJobThatIsAlwaysTooSlowEndsAfterItsAttempts(string $broker): void
+    {
+        $queue = $this->impatient($broker, ['max_attempts' => 2]);
+        $queue->push('slow', 'x');
+        $queue->push('quick', 'y');
+        $consumer = $this->consumer($queue, ['prefetch' => 5]);
+        $attempts = [];
+        while ($task = $consumer->waitTask(1)) {
+            if ($task->getName() === 'quick') {
+                $task->ack();
+                continue;
+            }
+            $attempts[] = $task->getAttempts();
+            $this->takenBack($task);
+            $this->thrown(TaskLostException::class, $task->ack(...));
+        }
+        self::assertSame([1, 2], $attempts);
+        self::assertCount(0, $queue);
+        $failed = $this->next($this->consumer($queue->failed()));
+        self::assertSame(['slow', 'x'], [$failed->getName(), $failed->getPayload()]);
+        self::assertSame(['lost', 2], [$failed->getFailure()['reason'], $failed->getFailure()['attempts']]);
+        $failed->ack();
+    }
+
+    /** @dataProvider takingBack */
+    #[DataProvider('takingBack')]
+    public function testAConsumerMayHaveATimeoutOfItsOwn(string $broker): void
+    {
+        $queue = $this->queue($broker, ['consumer_timeout' => 3600, 'backoff' => 0]);
+        $queue->setup();
+        $queue->setup(); // nothing differs
+        $queue->push('slow');
+        $task = $this->next($this->consumer($queue, ['consumer_timeout' => 1.5]));
+        $this->takenBack($task);
+
+        $other = $this->queue($broker, ['consumer_timeout' => 7200], $queue->getName());
+        $thrown = $this->thrown(ConfigException::class, $other->setup(...));
+        self::assertStringContainsString('x-consumer-timeout is 3600000, configured is 7200000', $thrown->getMessage());
+    }
+
+    /** @dataProvider takingBack */
+    #[DataProvider('takingBack')]
+    public function testAWorkerSaysAtOnceThatTheJobInHandIsLost(string $broker): void
+    {
+        require_once dirname(__DIR__) . '/php/autoload.php';
+        $queue = $this->impatient($broker, ['max_attempts' => 1]);
+        $queue->push('slow');
+        $events = [];
+        $worker = new Worker($queue, ['slow' => function (Task $task) use (&$events): void {
+            for ($until = microtime(true) + 60; microtime(true) < $until && !in_array('job.lost', $events, true);) {
+                usleep(10000);
+            }
+            $events[] = 'handler ends';
+            if (count($events) > 10) {
+                throw new \RuntimeException('too often');
+            }
+        }], ['maxJobs' => 1, 'prefetch' => 1], new class {
+            public array $lines = [];
+
+            public function log($level, $message, array $context = []): void
+            {
+            }
+        });
+        $worker->listen('*', function (Event $event) use (&$events): void {
+            str_starts_with($event->name, 'job.') && $events[] = $event->name;
+        });
+        $summary = $worker->run();
+        self::assertSame(['job.start', 'job.lost', 'handler ends'], $events);
+        self::assertSame(1, $summary->lost);
+    }
+
+    /** @dataProvider takingBack */
+    #[DataProvider('takingBack')]
+    public function testAListenerHearsOfALostJobWhilePhpWorks(string $broker): void
+    {
+        $queue = $this->impatient($broker);
+        $queue->push('slow');
+        $consumer = $this->consumer($queue, ['prefetch' => 1]);
+        $this->thrown(\TypeError::class, static fn () => $consumer->onLost('no such function'));
+        $task = $this->next($consumer);
+        $heard = 0;
+        $consumer->onLost(function () use (&$heard, $task): void {
+            $heard += (int) $task->isLost();
+        });
+        $this->eventually(function () use (&$heard): bool {
+            return $heard > 0;
+        }, 'the listener is called', 60);
+        $consumer->onLost(null);
+        // What it throws comes out of whatever is running.
+        $task->release();
+        $again = $this->next($consumer);
+        $consumer->onLost(static fn () => throw new \DomainException('lost'));
+        $this->thrown(\DomainException::class, function () use ($consumer): void {
+            for ($until = microtime(true) + 60; microtime(true) < $until;) {
+                usleep(10000);
+            }
+        });
+        $consumer->onLost();
+        self::assertTrue($again->isLost());
+    }
+
+    /** @return array<string, array{string}> those that never do, and one with another way */
+    public static function withoutATimeout(): array
+    {
+        return array_diff_key(self::brokers(), self::takingBack()) ?: ['none of AMQP1_TEST_BROKERS' => ['']];
+    }
+
+    /** @dataProvider withoutATimeout */
+    #[DataProvider('withoutATimeout')]
+    public function testATimeoutThatTheBrokerDoesNotKnowIsRefused(string $broker): void
+    {
+        $queue = $this->queue($broker, ['consumer_timeout' => 60]);
+        $thrown = $this->thrown(UnsupportedException::class, static fn () => $queue->push('job'));
+        self::assertStringContainsString("'consumer_timeout'", $thrown->getMessage());
+
+        $consumer = $this->consumer($this->declared($this->queue($broker)), ['consumer_timeout' => 60]);
+        $thrown = $this->thrown(UnsupportedException::class, static fn () => $consumer->waitTask(0.1));
+        self::assertStringContainsString("'consumer_timeout'", $thrown->getMessage());
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testAClassicQueueHasNoTimeout(string $broker): void
+    {
+        $this->thrown(ConfigException::class, fn () => $this->queue($broker, ['queue_type' => 'classic', 'consumer_timeout' => 60]));
+
+        $consumer = $this->consumer($this->typed($broker, 'classic'), ['consumer_timeout' => 60]);
+        $this->thrown(UnsupportedException::class, static fn () => $consumer->waitTask(0.1));
+    }
+
+    /** @return array<string, array{string, string}> those that let a job be held for as long as it takes */
+    public static function patient(): array
+    {
+        $sets = ['rabbitmq-4.3 classic' => ['rabbitmq-4.3', 'classic'], 'rabbitmq-4.0 quorum' => ['rabbitmq-4.0', 'quorum'],
+            'rabbitmq-4.0 classic' => ['rabbitmq-4.0', 'classic'], 'rabbitmq-3.10 classic' => ['rabbitmq-3.10', 'classic']];
+
+        return array_filter($sets, static fn ($set) => isset(self::brokers()[$set[0]]))
+            ?: ['none of AMQP1_TEST_BROKERS' => ['', '']];
+    }
+
+    /** @dataProvider patient */
+    #[DataProvider('patient')]
+    public function testAJobIsHeldForAsLongAsItTakes(string $broker, string $type): void
+    {
+        $queue = $this->typed($broker, $type);
+        $this->declared($queue);
+        $queue->push('slow');
+        $task = $this->next($this->consumer($queue));
+        // Longer than 4.3 takes to notice a timeout of a second on a quorum queue.
+        usleep(4_000_000);
+        self::assertFalse($task->isLost());
+        $task->ack();
+        self::assertSame('acked', $task->getOutcome());
+        $this->assertJobs(0, $queue);
+    }
+
+    /** @dataProvider takingBack */
+    #[DataProvider('takingBack')]
+    public function testWhatWaitedInTheBufferIsNotHandedOutOnceItWasTakenBack(string $broker): void
+    {
+        $queue = $this->impatient($broker);
+        $queue->pushMany(array_map(static fn (int $n) => ['name' => "job $n"], range(1, 5)));
+        $consumer = $this->consumer($queue, ['prefetch' => 5]);
+        $slow = $this->next($consumer);
+        $this->takenBack($slow);
+        // All five are somebody else's by now, and done there.
+        $other = $this->consumer($queue, ['prefetch' => 1]);
+        for ($done = []; count($done) < 5;) {
+            $task = $this->next($other);
+            $task->ack();
+            $done[] = $task->getName();
+        }
+        sort($done);
+        self::assertSame(['job 1', 'job 2', 'job 3', 'job 4', 'job 5'], $done);
+        $other->close();
+
+        $this->thrown(TaskLostException::class, $slow->ack(...));
+        $this->assertNoTask($consumer, 1);
+        // Its credit is whole: five more come at once.
+        $queue->pushMany(array_map(static fn (int $n) => ['name' => "more $n"], range(1, 5)));
+        $held = [];
+        for ($n = 0; $n < 5; $n++) {
+            $held[] = $this->next($consumer);
+        }
+        foreach ($held as $task) {
+            $task->ack();
+        }
+        $this->assertNoTask($consumer);
+        self::assertCount(0, $queue);
+    }
+
+    /** @dataProvider takingBack */
+    #[DataProvider('takingBack')]
+    public function testAJobThatNobodySettlesDoesNotStarveItsConsumer(string $broker): void
+    {
+        $queue = $this->impatient($broker);
+        $queue->push('let go of');
+        $consumer = $this->consumer($queue, ['prefetch' => 1]);
+        $id = $this->next($consumer)->getId();
+        // Its Task is gone, unsettled: it comes again when the broker has taken it back.
+        $again = $this->next($consumer, 60);
+        self::assertSame($id, $again->getId());
+        $again->ack();
+        self::assertCount(0, $queue);
+    }
+
+    private function impatient(string $broker, array $options = []): AmqpQueue
+    {
+        $queue = $this->queue($broker, $options + ['consumer_timeout' => 1, 'backoff' => 0]);
+        $queue->setup();
+
+        return $queue;
+    }
+
+    private function takenBack(\Amqp1\Task $task): void
+    {
+        $this->eventually($task->isLost(...), 'the broker takes the job back', 60);
+    }
+}
