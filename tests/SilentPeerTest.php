@@ -86,7 +86,9 @@ final class SilentPeerTest extends ContractTestCase
         }
         self::assertInstanceOf(TimeoutException::class, $push, 'push');
         self::assertStringContainsString('the-id', $push->getMessage());
-        self::assertStringContainsString('unknown', $push->getMessage());
+        if (!$at->isArtemis()) { // where nothing is sent before the address has been looked at
+            self::assertStringContainsString('unknown', $push->getMessage());
+        }
         self::assertInstanceOf(BatchException::class, $ended['pushMany']);
         self::assertCount(3, $ended['pushMany']->getFailures());
         self::assertContainsOnlyInstancesOf(TimeoutException::class, $ended['pushMany']->getFailures());
