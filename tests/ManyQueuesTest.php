@@ -71,8 +71,11 @@ final class ManyQueuesTest extends ContractTestCase
             $taken[] = $task->getId();
             $served[$task->getQueue()] = ($served[$task->getQueue()] ?? 0) + 1;
             $task->ack();
+            if ($i === 0) {
+                sleep(2); // each has a job by then
+            }
             if ($i === 499) {
-                self::assertGreaterThan(400, count($served), 'each in turn');
+                self::assertGreaterThan(490, count($served), 'each in turn');
             }
         }
         sort($ids);

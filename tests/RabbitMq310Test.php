@@ -335,6 +335,24 @@ final class RabbitMq310Test extends ContractTestCase
         self::assertSame([2, $task->getId()], [$again->getAttempts(), $again->getId()]);
     }
 
+    /** It goes on sending to a consumer that has taken its credit back. @dataProvider rabbitMq3 */
+    #[DataProvider('rabbitMq3')]
+    public function testAJobThatComesToAStoppedConsumerDoesNotCostItsConnection(string $broker): void
+    {
+        foreach (range(1, 20) as $_) {
+            $queue = $this->queue($broker);
+            $queue->push('first');
+            $consumer = $this->consumer($queue);
+            $task = $this->next($consumer);
+            $consumer->stop();
+            $queue->push('second');
+            $task->ack();
+            $consumer->close();
+            self::assertSame('second', $this->take($queue)->getName());
+            self::assertNull($queue->reserve());
+        }
+    }
+
     /** What another client on 0-9-1 sees of a job: everything but its headers. @dataProvider rabbitMq3 */
     #[DataProvider('rabbitMq3')]
     public function testZeroNineOneSeesTheBodyAndThePropertiesAndNoHeaders(string $broker): void

@@ -15,7 +15,7 @@ use crate::options::QueueOptions;
 use crate::publisher::Publisher;
 use crate::pull::Pull;
 use crate::queue::Queue;
-use crate::retry::{FailedQueue, BROKERS_OWN};
+use crate::retry::{FailedQueue, RetryOptions, BROKERS_OWN};
 use crate::servicebus::entity;
 use crate::topology;
 use crate::wait::Wait;
@@ -65,6 +65,19 @@ fn brokers_own(definition: &Definition) -> Result<String> {
     )))
 }
 
+/// The retry policy of the failed queue itself. It is where '@dead-letter' leads, and has no
+/// dead-letter queue behind it.
+fn own_retry(definition: &Definition) -> RetryOptions {
+    let mut retry = definition.options.retry.clone();
+    retry.keeps_lost = true;
+    if definition.endpoint.service_bus.is_none() {
+        retry.failed_queue = retry
+            .failed_queue
+            .filter(|queue| *queue != FailedQueue::BrokersOwn);
+    }
+    retry
+}
+
 /// Tells jobs that fail again while failed jobs are moved back.
 #[derive(Debug)]
 struct Again {
@@ -112,7 +125,7 @@ impl Queue {
             declare: usual.declare,
             topology: topology::like(usual).topology,
             prefetch: usual.prefetch,
-            retry: usual.retry.clone(),
+            retry: own_retry(definition),
             tls: usual.tls.clone(),
             token: usual.token.clone(),
             max_lock_renewal: usual.max_lock_renewal,

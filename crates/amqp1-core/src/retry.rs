@@ -92,6 +92,9 @@ pub struct RetryOptions {
     pub failed_queue: Option<FailedQueue>,
     /// A failed job goes back to its queue whatever its attempts. Default false.
     pub requeue_on_fail: Option<bool>,
+    /// A job stays, however often its deliveries ended without a word: so in the failed queue,
+    /// where jobs are looked at and moved, and none is run. No option sets it.
+    pub keeps_lost: bool,
 }
 
 impl RetryOptions {
@@ -142,6 +145,7 @@ impl RetryOptions {
                 .clone()
                 .or_else(|| defaults.failed_queue.clone()),
             requeue_on_fail: self.requeue_on_fail.or(defaults.requeue_on_fail),
+            keeps_lost: self.keeps_lost || defaults.keeps_lost,
         }
     }
 

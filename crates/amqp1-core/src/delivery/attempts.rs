@@ -25,6 +25,7 @@ impl Delivery {
     /// Its attempts are used up, and the last ones ended without a word: as far as is known
     /// it kills its workers, or outlasts the broker's patience.
     pub(crate) fn is_used_up(&self) -> bool {
-        self.unaccounted() > 1 && self.attached.retry.is_used_up(self.attempts() - 1)
+        let retry = &self.attached.retry;
+        !retry.keeps_lost && self.unaccounted() > 1 && retry.is_used_up(self.attempts() - 1)
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Returns {
     has_changed: bool,
     /// PHP has asked for a job and got none.
     asking: bool,
+    /// The broker has said that nothing is on its way over the credit that was taken back.
+    quiet: bool,
     /// To go back at once.
     unwelcome: Vec<(u32, History)>,
     /// In PHP's hands, where it has to be told that they go back with the link.
@@ -128,17 +130,18 @@ impl Receiver {
     pub fn revoke_credit(&mut self) -> bool {
         let credit = std::mem::take(&mut self.credit);
         self.revoked += credit;
+        self.returns.quiet &= credit == 0;
         self.drain = Drain::None;
         self.expected = None;
         credit > 0
     }
 
-    /// The broker has answered that it has sent no more than what has come: nothing is on its
-    /// way any more over credit that was taken back.
+    /// The broker has answered that it has sent no more than what has come. What comes over
+    /// credit that was taken back is no breach all the same: RabbitMQ 3 says so and sends.
     pub fn on_quiet(&mut self, delivery_count: Option<u32>, credit: u32) {
         let is_all = credit == 0 && delivery_count == Some(self.delivery_count);
         if is_all && self.credit == 0 && self.revoked > 0 {
-            self.revoked = 0;
+            self.returns.quiet = true;
             self.signal.raise();
         }
     }
@@ -147,7 +150,7 @@ impl Receiver {
     /// which nobody has told.
     pub fn is_quiet(&self) -> bool {
         let is_open = self.phase == Phase::Attached && self.returns.ledger == Ledger::All;
-        !is_open || (self.credit == 0 && self.revoked == 0)
+        !is_open || (self.credit == 0 && (self.revoked == 0 || self.returns.quiet))
     }
 
     /// The link is about to end. True when the broker is to be told that there is no more

@@ -154,3 +154,14 @@ fn a_question_of_a_careful_link_is_for_one_job() {
     assert!(receiver.is_answered() && receiver.takes_up_speed());
     assert_eq!(receiver.wanted_credit(), Some(9));
 }
+
+#[test]
+fn what_comes_over_credit_that_was_taken_back_is_no_breach() {
+    // RabbitMQ 3 answers that it sends nothing more, and does.
+    let mut receiver = receiver(10, Ledger::None);
+    assert_eq!(receiver.wanted_credit(), Some(10));
+    receiver.set_prefetch(0);
+    receiver.on_quiet(Some(0), 0);
+    deliver(&mut receiver, 0, fresh());
+    assert!(receiver.is_paused());
+}
