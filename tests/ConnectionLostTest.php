@@ -387,9 +387,11 @@ final class ConnectionLostTest extends ContractTestCase
         } while ($task->getName() !== $name);
     }
 
-    /** The same queue without the proxy. */
-    /** RabbitMQ 3 does not tell that a job was delivered before: nack() counts there, and nothing else. */
-    /** @return list<int> Artemis does not count what a connection had in hand that was reset. */
+    /**
+     * RabbitMQ 3 does not tell that a job was delivered before: nack() counts there, and nothing else.
+     *
+     * @return list<int> one of them; Artemis counts what some lost connections had in hand, and not what others had
+     */
     private function attemptsAfterALoss(string $broker): array
     {
         return match (true) {
@@ -399,6 +401,7 @@ final class ConnectionLostTest extends ContractTestCase
         };
     }
 
+    /** The same queue without the proxy. */
     private function direct(string $broker, AmqpQueue $queue): AmqpQueue
     {
         return new AmqpQueue($this->broker($broker)->dsn, $queue->getName(), ['timeout' => 20]);

@@ -6,6 +6,7 @@ namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Task;
+use Amqp1\Tests\Support\Brokers;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -172,6 +173,48 @@ final class KilledWorkerTest extends ContractTestCase
         self::assertSame(2, $task->getAttempts());
         $task->nack('second');
         self::assertSame('dead_lettered', $task->getOutcome());
+    }
+
+    /** @return array<string, array{string}> */
+    public static function others(): array
+    {
+        return Brokers::others();
+    }
+
+    /** @dataProvider others */
+    #[DataProvider('others')]
+    public function testElsewhereAKilledWorkersNeighboursCountAsItsOwnJobDoes(string $broker): void
+    {
+        $queue = $this->queue($broker, ['max_attempts' => 2, 'backoff' => 0]);
+        $queue->pushMany(array_map(static fn ($n) => ['name' => "job $n"], range(1, 4)));
+        for ($kill = 0; $kill < 3; ++$kill) {
+            $child = Child::php('
+                $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2]), ["prefetch" => 4]);
+                echo $consumer->waitTask(10)->getName();
+                usleep(300000);
+                posix_kill(getmypid(), SIGKILL);
+            ', [$this->broker($broker)->dsn, $queue->getName()]);
+            self::assertSame([128 + SIGKILL, 'job 1'], [$child->wait(), $child->output()]);
+        }
+        $consumer = $this->consumer($queue, ['prefetch' => 4]);
+        $tasks = array_map(fn () => $this->next($consumer), range(1, 4));
+        $attempts = array_map(static fn (Task $task) => $task->getAttempts(), $tasks);
+        self::assertCount(1, array_unique($attempts), json_encode($attempts));
+        switch ($broker) {
+            case 'activemq':
+                self::assertSame(1, $attempts[0], 'its count is left out');
+                break;
+            case 'artemis':
+                // Some lost connections are not counted there: all of a connection's deliveries are, or none.
+                self::assertContains($attempts[0], [1, 2, 3, 4]);
+                break;
+            default:
+                self::assertSame(4, $attempts[0]);
+        }
+        foreach ($tasks as $task) {
+            $task->nack('the first time that it is handed out');
+            self::assertSame($attempts[0] < 2 ? 'retried' : 'dead_lettered', $task->getOutcome());
+        }
     }
 
     /** @dataProvider fullyFeatured */
