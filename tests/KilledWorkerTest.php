@@ -51,7 +51,7 @@ final class KilledWorkerTest extends ContractTestCase
     public static function counting(): array
     {
         $sets = [];
-        foreach (array_diff(array_column(self::fullyFeatured(), 0), ['servicebus']) as $broker) {
+        foreach (array_diff(array_column(self::fullyFeatured(), 0), ['servicebus', 'artemis']) as $broker) {
             foreach (in_array($broker, ['program', ''], true) ? ['quorum'] : ['quorum', 'classic'] as $type) {
                 if ($broker !== 'rabbitmq-4.0' || $type !== 'classic') {
                     $sets[trim("$broker $type")] = [$broker, $type];
