@@ -96,6 +96,7 @@ final class PriorityTest extends ContractTestCase
         }
         $high = $this->consumer($queue, ['prefetch' => 2, 'priority' => 10]);
         $this->assertNoTask($low, 0.1);
+        $this->assertNoTask($high, 0.1);
         // A link begins with credit for one job: the first one has to be seen.
         $queue->push('first');
         $this->next($high)->ack();
