@@ -341,7 +341,6 @@ impl ReceiverLink {
             return Err(error.clone());
         }
         if receiver.settle_recalled(out, self.key.channel, delivery_id) {
-            session.grant_credit(out).map_err(internal)?;
             self.connection.kick(state);
             return Err(self.recalled());
         }
@@ -366,16 +365,14 @@ impl ReceiverLink {
         if let Phase::Detached(error) = &receiver.phase {
             return Err(error.clone());
         }
-        let recalled = receiver.settle_recalled(out, self.key.channel, delivery_id);
-        if !recalled {
-            receiver.settle(out, self.key.channel, delivery_id, delivery_state);
+        if receiver.settle_recalled(out, self.key.channel, delivery_id) {
+            self.connection.kick(state);
+            return Err(self.recalled());
         }
+        receiver.settle(out, self.key.channel, delivery_id, delivery_state);
         session.grant_credit(out).map_err(internal)?;
         self.connection.kick(state);
-        match recalled {
-            true => Err(self.recalled()),
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     /// Settles a delivery and awaits the confirmation of a sender that settles second.

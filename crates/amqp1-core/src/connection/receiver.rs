@@ -348,6 +348,9 @@ impl Receiver {
         if self.phase != Phase::Attached || self.prefetch == 0 || self.on_demand {
             return None;
         }
+        if self.is_blocked() {
+            return None;
+        }
         if self.returns.is_careful() {
             return self.careful_credit();
         }

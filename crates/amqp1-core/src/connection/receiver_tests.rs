@@ -286,8 +286,7 @@ fn what_is_taken_back_in_hand_is_settled_as_the_broker_said() {
     receiver.on_released((0, 0));
     assert!(receiver.is_recalled(0) && !receiver.is_recalled(1) && !receiver.has_dropped());
     let mut out = Vec::new();
-    assert!(!receiver.settle_recalled(&mut out, 0, 1));
-    assert!(out.is_empty());
+    assert!(!receiver.settle_recalled(&mut out, 0, 1) && out.is_empty());
     assert!(receiver.settle_recalled(&mut out, 0, 0));
     assert!(out.ends_with(&RELEASED));
     assert_eq!(receiver.held(), 1);
@@ -300,11 +299,11 @@ fn what_is_taken_back_in_hand_is_settled_as_the_broker_said() {
 fn what_php_has_let_go_of_is_settled_when_it_is_taken_back() {
     let mut receiver = with_one_in_hand(2);
     receiver.take();
-    receiver.abandon(0);
+    receiver.abandon(&mut Vec::new(), 0, 0);
     assert!(!receiver.has_dropped());
     receiver.on_released((0, 1));
-    receiver.abandon(1);
     let mut out = Vec::new();
+    receiver.abandon(&mut out, 0, 1);
     receiver.settle_dropped(&mut out, 0);
     assert_eq!((receiver.held(), receiver.wanted_credit()), (0, Some(2)));
 }

@@ -298,7 +298,13 @@ impl Session {
                     receiver.on_settled(first, last, state.as_ref());
                 }
                 (Some(receiver), Some(frame::State::Released)) => {
-                    receiver.on_released((first, last))
+                    receiver.on_released((first, last));
+                    if receiver.return_doubtful(out, self.channel) {
+                        self.send_credit(0, false, out)?;
+                    }
+                    if let Some(receiver) = &mut self.receiver {
+                        receiver.settle_dropped(out, self.channel);
+                    }
                 }
                 _ => {}
             }

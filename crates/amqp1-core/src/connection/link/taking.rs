@@ -45,10 +45,14 @@ impl ReceiverLink {
 
     /// A delivery that is not settled is let go of; see [`Receiver::abandon`].
     pub fn abandon(&self, delivery_id: u32) {
-        let _ = self.with(|receiver| {
-            receiver.abandon(delivery_id);
-            Ok(())
-        });
+        let mut state = self.connection.lock();
+        let Some((session, out)) = state.session_and_out(self.key) else {
+            return;
+        };
+        if let Some(receiver) = &mut session.receiver {
+            receiver.abandon(out, self.key.channel, delivery_id);
+            self.connection.kick(state);
+        }
     }
 
     /// Before the link is ended: gives back what is buffered and what is still on its way, so

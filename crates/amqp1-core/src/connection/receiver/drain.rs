@@ -44,6 +44,9 @@ impl Receiver {
         if self.phase != Phase::Attached || self.prefetch == 0 || self.on_demand {
             return None;
         }
+        if self.is_blocked() {
+            return None;
+        }
         if self.whole_windows {
             self.expect_within(QUIET);
             return None;

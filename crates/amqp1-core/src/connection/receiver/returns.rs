@@ -14,6 +14,7 @@
 use bytes::Bytes;
 
 use super::drain::Drain;
+use super::recalled::{has, Range};
 use super::{Incoming, Receiver, RELEASED};
 use crate::connection::sender::Phase;
 use crate::history::{History, Ledger};
@@ -106,6 +107,28 @@ impl Receiver {
         }
         self.returns.unwelcome.push((delivery_id, history));
         true
+    }
+
+    /// The broker has taken back what this process held too long: what is buffered goes back
+    /// too. True when the broker is to be told that there is no more credit.
+    pub fn return_doubtful(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
+        if self.returns.ledger != Ledger::All || self.on_demand {
+            return false;
+        }
+        self.returns.careful = true;
+        self.release_buffered(out, channel);
+        self.revoke_credit()
+    }
+
+    pub(super) fn has_recalled_in_hand(&self) -> bool {
+        let mut in_hand = self.returns.in_hand.iter();
+        in_hand.any(|(id, _)| self.is_recalled(*id))
+    }
+
+    /// One of the deliveries `first..=last` is in PHP's hands.
+    pub(super) fn has_in_hand(&self, range: Range) -> bool {
+        let mut in_hand = self.returns.in_hand.iter();
+        self.returns.ledger != Ledger::All || in_hand.any(|(id, _)| has(range, *id))
     }
 
     /// Gives back what may not wait. True when the broker is to be told that there is no

@@ -165,3 +165,94 @@ fn what_comes_over_credit_that_was_taken_back_is_no_breach() {
     deliver(&mut receiver, 0, fresh());
     assert!(receiver.is_paused());
 }
+
+/// The broker takes back the first of three while PHP has it; the others are buffered.
+fn recalled() -> Receiver {
+    let mut receiver = receiver(3, Ledger::All);
+    assert!(receiver.take().is_none());
+    assert_eq!(receiver.wanted_credit(), Some(1));
+    deliver(&mut receiver, 0, fresh());
+    assert!(receiver.takes_up_speed());
+    assert_eq!(receiver.take().unwrap().delivery_id, 0);
+    assert_eq!(receiver.wanted_credit(), Some(2));
+    deliver(&mut receiver, 1, fresh());
+    deliver(&mut receiver, 2, fresh());
+    receiver.on_released((0, 0));
+    receiver
+}
+
+#[test]
+fn what_is_buffered_behind_a_job_that_was_taken_back_goes_back_too() {
+    let mut receiver = recalled();
+    let mut out = Vec::new();
+    receiver.return_doubtful(&mut out, 0);
+    assert!(!out.is_empty());
+    assert!(receiver.take().is_none());
+    assert_eq!((receiver.held(), receiver.credit()), (1, 0));
+}
+
+#[test]
+fn no_credit_is_granted_before_the_last_that_was_taken_back_is_answered() {
+    let mut receiver = recalled();
+    receiver.return_doubtful(&mut Vec::new(), 0);
+    // PHP asks for another one while it has the lost one in hand.
+    assert!(receiver.take().is_none());
+    assert_eq!(receiver.wanted_credit(), None);
+    assert_eq!(receiver.ask(), None);
+    assert!(receiver.is_answered());
+    let mut out = Vec::new();
+    assert!(receiver.settle_recalled(&mut out, 0, 0));
+    assert!(out.ends_with(&RELEASED));
+    assert_eq!(receiver.wanted_credit(), Some(1));
+}
+
+#[test]
+fn a_lost_job_that_php_lets_go_of_blocks_nothing() {
+    let mut receiver = recalled();
+    receiver.return_doubtful(&mut Vec::new(), 0);
+    let mut out = Vec::new();
+    receiver.abandon(&mut out, 0, 0);
+    assert!(out.ends_with(&RELEASED));
+    assert!(receiver.take().is_none());
+    assert_eq!(receiver.wanted_credit(), Some(1));
+    // Let go of first, taken back then.
+    let mut receiver = recalled();
+    receiver.abandon(&mut Vec::new(), 0, 0);
+    receiver.on_released((0, 2));
+    receiver.settle_dropped(&mut Vec::new(), 0);
+    assert!(!receiver.is_blocked());
+    assert_eq!(receiver.held(), 0);
+}
+
+#[test]
+fn what_was_taken_back_is_answered_in_as_few_words_as_can_be() {
+    let mut receiver = receiver(100, Ledger::All);
+    receiver.returns.careful = false;
+    assert_eq!(receiver.wanted_credit(), Some(100));
+    // They wrap, and every third is done, some in PHP's hands.
+    let first = u32::MAX - 30;
+    for at in 0..100 {
+        deliver(&mut receiver, first.wrapping_add(at), fresh());
+    }
+    let all: Vec<u32> = (0..99).map(|at| first.wrapping_add(at)).collect();
+    for id in &all {
+        assert_eq!(receiver.take().unwrap().delivery_id, *id);
+    }
+    for id in all.iter().step_by(3) {
+        receiver.accept(*id);
+    }
+    receiver.flush(&mut Vec::new(), 0);
+    receiver.on_released((first, first.wrapping_add(99)));
+    let mut out = Vec::new();
+    for id in all.iter().skip(1).step_by(3) {
+        receiver.settle_recalled(&mut out, 0, *id);
+    }
+    for id in all.iter().skip(2).step_by(3).filter(|id| **id != all[50]) {
+        receiver.settle_recalled(&mut out, 0, *id);
+    }
+    assert!(out.is_empty(), "one is in hand");
+    receiver.settle_recalled(&mut out, 0, all[50]);
+    let dispositions = out.windows(4).filter(|four| *four == RELEASED);
+    assert_eq!(dispositions.count(), 1);
+    assert_eq!(receiver.held(), 0);
+}
