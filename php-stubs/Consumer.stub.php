@@ -164,7 +164,8 @@ final class Consumer implements \IteratorAggregate
      * Has $listener called, without arguments, when jobs in hand may have been lost: their connection or Service Bus'
      * lock is gone, or the broker has taken them back. It is called between two statements of whatever PHP runs then, as
      * the handler of a signal is (and, as that, not before a call into a C library returns): ask each Task::isLost().
-     * What it throws is thrown there. null takes it away.
+     * What it throws is thrown there. null takes it away. A listener that holds the consumer itself (`use ($consumer)`)
+     * keeps it, and the jobs that it has buffered, until onLost(null) or the request's end.
      */
     public function onLost(?callable $listener = null): void
     {

@@ -307,7 +307,7 @@ final class LongJobTest extends ContractTestCase
         $queue->pushMany(array_map(fn (int $i) => ['name' => "job-$i"], range(0, 5)));
         $consumer = $this->consumer($queue, ['prefetch' => 5]);
         $lost = $this->next($consumer);
-        $this->takenBack($lost);
+        $this->takenBack($queue, $lost);
         // The others may be taken back a moment later.
         usleep(500_000);
         $between = $consumer->waitTask(0.5);
@@ -338,7 +338,7 @@ final class LongJobTest extends ContractTestCase
         $queue->pushMany(array_map(fn (int $i) => ['name' => "job-$i"], range(0, 5)));
         $consumer = $this->consumer($queue, ['prefetch' => 5]);
         $lost = $this->next($consumer);
-        $this->takenBack($lost);
+        $this->takenBack($queue, $lost);
         $other = $this->consumer($queue, ['prefetch' => 1]);
         $names = [];
         while (count($names) < 6) {
