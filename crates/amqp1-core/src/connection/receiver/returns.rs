@@ -11,6 +11,8 @@
 //! such past. So is each link at its beginning, since what it gets first may have just killed
 //! the process before it.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use super::drain::Drain;
@@ -34,7 +36,7 @@ pub(super) struct Returns {
     /// To go back at once.
     unwelcome: Vec<(u32, History)>,
     /// In PHP's hands, where it has to be told that they go back with the link.
-    in_hand: Vec<(u32, History)>,
+    in_hand: VecDeque<(u32, History)>,
 }
 
 impl Returns {
@@ -64,7 +66,9 @@ impl Receiver {
     pub(super) fn note_in_hand(&mut self, incoming: &Incoming) {
         if self.returns.ledger == Ledger::All && !incoming.settled {
             let history = History::peek(&incoming.payload);
-            self.returns.in_hand.push((incoming.delivery_id, history));
+            self.returns
+                .in_hand
+                .push_back((incoming.delivery_id, history));
         }
     }
 
