@@ -102,11 +102,15 @@ impl Error {
         Self { kind, ..self }
     }
 
-    /// The same error with `prefix: ` before its message.
+    /// The same error with `prefix: ` before its message, unless it stands there already.
     #[must_use]
     pub fn context(self, prefix: impl fmt::Display) -> Self {
+        let prefix = format!("{prefix}: ");
+        if self.message.starts_with(&prefix) {
+            return self;
+        }
         Self {
-            message: Arc::from(format!("{prefix}: {}", self.message)),
+            message: Arc::from(prefix + &self.message),
             ..self
         }
     }
@@ -176,3 +180,17 @@ constructors! {
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_is_about_is_said_once() {
+        let error = Error::config("no")
+            .context("queue 'q'")
+            .context("queue 'q'");
+        assert_eq!(error.message(), "queue 'q': no");
+        assert_eq!(error.context("push()").message(), "push(): queue 'q': no");
+    }
+}
