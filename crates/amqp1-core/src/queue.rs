@@ -5,25 +5,26 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::batch::Batch;
+use crate::base::id;
+use crate::base::wait::Wait;
+use crate::brokers::rabbitmq::delay_queues;
+use crate::brokers::rabbitmq::management::{Management, Response};
+use crate::brokers::rabbitmq::topology::{queue_path, Strictness};
+use crate::brokers::{Administration, DelaySupport, Figures, Subject};
 use crate::connection::{probe, tls};
-use crate::delivery::Delivery;
-use crate::dialect::{Administration, DelaySupport, Figures, Subject};
-use crate::endpoint::{split_query, Endpoint};
 use crate::error::{Error, ErrorKind, Result};
-use crate::failed;
+use crate::failed_queue;
 use crate::format::roadrunner;
-use crate::id;
 use crate::job::Job;
-use crate::live::{Definition, Live};
-use crate::management::{Management, Response};
-use crate::options::QueueOptions;
-use crate::pool::Role;
-use crate::publisher::Publisher;
-use crate::pull::Pull;
-use crate::route::Destination;
-use crate::topology::{delay_queues, queue_path, Strictness};
-use crate::wait::Wait;
+use crate::publish::batch::Batch;
+use crate::publish::publisher::Publisher;
+use crate::publish::route::Destination;
+use crate::reach::live::{Definition, Live};
+use crate::reach::pool::Role;
+use crate::receive::delivery::Delivery;
+use crate::receive::pull::Pull;
+use crate::settings::endpoint::{split_query, Endpoint};
+use crate::settings::options::QueueOptions;
 use crate::wire::write;
 
 /// The queue's name when the DSN alone is given.
@@ -143,7 +144,7 @@ impl Queue {
         }
         let name = options.name.clone().unwrap_or_else(|| queue.to_owned());
         let definition = Definition::new(Arc::new(endpoint), queue.to_owned(), name, options);
-        failed::queue_name(&definition, definition.options.retry.failed_queue())?;
+        failed_queue::queue_name(&definition, definition.options.retry.failed_queue())?;
         Ok(Self {
             definition: Arc::new(definition),
         })
@@ -196,7 +197,7 @@ impl Queue {
     }
 
     /// Whether consumers leave this queue alone: they ask for nothing more and give
-    /// back what nobody has seen, within [`crate::wait::SLICE`] of a wait under way.
+    /// back what nobody has seen, within [`crate::base::wait::SLICE`] of a wait under way.
     pub fn set_paused(&self, paused: bool) {
         self.definition.paused.store(paused, Ordering::Relaxed);
     }

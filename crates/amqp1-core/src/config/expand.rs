@@ -1,7 +1,7 @@
 //! `${VARIABLE}` and `${VARIABLE:-default}` in a configuration's strings.
 
 use crate::error::{Error, Result};
-use crate::input::Input;
+use crate::settings::input::Input;
 
 /// Where variables are looked up: the host decides what its environment is.
 pub trait Environment {

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::base::sync::Mutex;
 use crate::config::{json, yaml};
 use crate::error::{Error, Result};
-use crate::input::Input;
-use crate::sync::Mutex;
+use crate::settings::input::Input;
 
 /// Larger files are no configuration.
 const MAX_SIZE: u64 = 1 << 20;

@@ -1,7 +1,7 @@
 //! Entry for the fuzz target `config`: a configuration's text.
 
 use crate::config::{file, Jobs};
-use crate::options::QueueOptions;
+use crate::settings::options::QueueOptions;
 
 /// Any text, as the file of that name: no panic, no endless growth, and what is taken
 /// can be used.

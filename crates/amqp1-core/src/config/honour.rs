@@ -1,8 +1,8 @@
 //! Keys that a broker cannot honour: said once, not ignored in silence.
 
-use crate::endpoint::Endpoint;
-use crate::input::Input;
-use crate::options::{QueueOptions, TlsOptions};
+use crate::settings::endpoint::Endpoint;
+use crate::settings::input::Input;
+use crate::settings::options::{QueueOptions, TlsOptions};
 
 /// Known without asking the broker: nobody else has names there.
 pub(super) fn is_service_bus(endpoint: &Endpoint) -> bool {

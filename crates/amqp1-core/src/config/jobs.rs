@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use crate::base::wait::Wait;
 use crate::config::section::{self, unknown_pipeline, Sections};
 use crate::config::{file, Environment};
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::Input;
-use crate::options::QueueOptions;
 use crate::queue::{Queue, QueueStats};
-use crate::wait::Wait;
+use crate::settings::input::Input;
+use crate::settings::options::QueueOptions;
 
 /// Pipelines by name.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Error, Result};
-use crate::input::Input;
+use crate::settings::input::Input;
 
 /// Reads one JSON value. `serde_json` bounds the depth.
 ///

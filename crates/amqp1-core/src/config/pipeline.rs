@@ -2,10 +2,10 @@
 
 use once_cell::sync::OnceCell;
 
-use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::options::QueueOptions;
 use crate::queue::Queue;
+use crate::settings::endpoint::Endpoint;
+use crate::settings::options::QueueOptions;
 
 /// A checked pipeline. Its TLS files are read when the queue is made.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use crate::config::expand::{expand, retype, Environment};
 use crate::config::honour;
 use crate::config::pipeline::Pipeline;
 use crate::error::{Error, Result};
-use crate::input::Input;
-use crate::options::{DialectOption, QueueOptions, TlsOptions};
-use crate::place::Place;
-use crate::suggest;
+use crate::settings::input::Input;
+use crate::settings::options::{DialectOption, QueueOptions, TlsOptions};
+use crate::settings::place::Place;
+use crate::settings::suggest;
 
 /// The driver's name in `jobs.pipelines.NAME.driver`.
 const DRIVER: &str = "amqp1";

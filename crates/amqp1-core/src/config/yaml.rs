@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use crate::error::{Error, Result};
-use crate::input::Input;
+use crate::settings::input::Input;
 
 /// Deeper than any configuration.
 const MAX_DEPTH: usize = 64;

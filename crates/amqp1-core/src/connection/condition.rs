@@ -2,8 +2,8 @@
 
 use fe2o3_amqp_types::definitions as amqp;
 
+use crate::brokers::servicebus::refusal;
 use crate::error::{Error, ErrorKind};
-use crate::servicebus::refusal;
 use crate::wire::read::{Reader, Value};
 
 /// AMQP's conditions that say no: whoever asks again is told the same. Every other one, as

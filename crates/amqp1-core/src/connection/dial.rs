@@ -15,11 +15,11 @@ use super::driver::Io;
 use super::handshake::{self, Opened};
 use super::race::{self, Order, Place, Progress};
 use super::{start, tls, tls_error, Connection, Remote};
-use crate::embedded;
-use crate::endpoint::{join, Endpoint, Target};
+use crate::base::fork;
+use crate::base::id;
+use crate::connection::embedded;
 use crate::error::{Error, Result};
-use crate::fork;
-use crate::id;
+use crate::settings::endpoint::{join, Endpoint, Target};
 
 /// The pipe to the embedded broker holds this much in each direction.
 const PIPE: usize = 256 * 1024;

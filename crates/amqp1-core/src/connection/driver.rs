@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use super::Shared;
+use crate::base::fork;
 use crate::error::Error;
-use crate::fork;
 use crate::wire::frame;
 
 /// The largest frame we take, in bytes; announced in `open`.
@@ -290,7 +290,7 @@ mod tests {
     use super::super::handshake::Opened;
     use super::super::{start, Connection, Place, Remote};
     use super::*;
-    use crate::sync::Mutex;
+    use crate::base::sync::Mutex;
 
     /// Takes what is written, and sends it when it is flushed for the second time: a TLS
     /// stream whose socket was full.

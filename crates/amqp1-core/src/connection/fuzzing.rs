@@ -16,12 +16,12 @@ use super::{
     handshake, Connection, LinkPair, ReceiverLink, ReceiverOptions, Remote, SenderLink, Shared,
     Tracked, Tracker,
 };
-use crate::endpoint::Endpoint;
+use crate::base::fork;
+use crate::base::sync::Mutex;
+use crate::base::wait::Signal;
 use crate::error::{Error, Result};
-use crate::fork;
 use crate::fuzzing::Choices;
-use crate::sync::Mutex;
-use crate::wait::Signal;
+use crate::settings::endpoint::Endpoint;
 use crate::wire::frame;
 use crate::wire::write;
 

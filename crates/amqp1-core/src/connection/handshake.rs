@@ -17,11 +17,11 @@ use tokio_util::codec::{Decoder, Encoder};
 use super::condition::explain;
 use super::driver::{Io, MAX_FRAME_SIZE};
 use super::{tls_error, Remote};
-use crate::endpoint::{Endpoint, Target};
+use crate::base::fork;
+use crate::brokers::servicebus::access::Access;
 use crate::error::{Error, Result};
-use crate::fork;
-use crate::options::TlsOptions;
-use crate::servicebus::access::Access;
+use crate::settings::endpoint::{Endpoint, Target};
+use crate::settings::options::TlsOptions;
 use crate::wire::frame::{self, Frame};
 use crate::wire::guard::check_performative;
 

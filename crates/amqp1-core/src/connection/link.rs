@@ -15,12 +15,12 @@ use super::state::{internal, LinkKey, State};
 use super::terminus::Ask;
 use super::tracker::Tracked;
 use super::{Connection, Remote};
+use crate::base::id;
+use crate::base::wait::{Signal, Wait};
+use crate::brokers::servicebus::constants::SESSION_FILTER;
+use crate::brokers::servicebus::locks::LinkLocks;
 use crate::error::{Error, Result};
-use crate::history::Ledger;
-use crate::id;
-use crate::servicebus::constants::SESSION_FILTER;
-use crate::servicebus::locks::LinkLocks;
-use crate::wait::{Signal, Wait};
+use crate::format::history::Ledger;
 use crate::wire::frame;
 
 pub(super) fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {

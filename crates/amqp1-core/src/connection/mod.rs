@@ -12,6 +12,7 @@ mod channels;
 mod condition;
 pub(crate) mod dial;
 mod driver;
+mod embedded;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod handshake;
@@ -46,10 +47,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use self::state::{LinkKey, State};
+use crate::base::fork;
+use crate::base::sync::Mutex;
+use crate::base::wait::Wait;
 use crate::error::{Error, Result};
-use crate::fork;
-use crate::sync::Mutex;
-use crate::wait::Wait;
 
 /// Sessions of a connection that are no link's: of management, of questions, and ended ones
 /// that the broker has not answered.

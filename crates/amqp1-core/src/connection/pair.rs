@@ -10,9 +10,9 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use super::state::{internal, BEGIN_UNANSWERED};
 use super::Connection;
+use crate::base::id;
+use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
-use crate::id;
-use crate::wait::{Signal, Wait};
 use crate::wire::frame;
 
 /// Credit for answers: renewed at half, so never less than half of it is there.

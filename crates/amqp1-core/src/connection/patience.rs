@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use super::{Connection, ReceiverLink};
+use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
-use crate::wait::{Signal, Wait};
 
 /// Without any answer for so long the host is left, where there is another one. A queue's next
 /// leader is there within some five seconds.

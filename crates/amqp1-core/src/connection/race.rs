@@ -17,8 +17,8 @@ use tokio::time::{sleep_until, Instant};
 
 use super::dial::{label, one_address, unreachable};
 use super::handshake::Opened;
-use crate::endpoint::{join, Endpoint, Target};
 use crate::error::{Error, ErrorKind, Result};
+use crate::settings::endpoint::{join, Endpoint, Target};
 
 /// A host that has not even taken the connection by then is swallowed by the network, as a rule.
 const TO_CONNECT: Duration = Duration::from_millis(500);

@@ -15,10 +15,10 @@ use self::returns::Returns;
 use super::sender::{outcome, Phase};
 use super::terminus::Ask;
 use super::tracker::{Outcome, Tracked};
+use crate::base::lost;
+use crate::base::wait::Signal;
+use crate::brokers::servicebus::locks::LinkLocks;
 use crate::error::Error;
-use crate::lost;
-use crate::servicebus::locks::LinkLocks;
-use crate::wait::Signal;
 use crate::wire::frame::{self, State as DeliveryState, Transfer};
 use crate::wire::DecodeError;
 

@@ -13,9 +13,9 @@ use super::sender::{self, Phase, Sender};
 use super::state::{internal, LinkKey};
 use super::terminus::Ask;
 use super::Connection;
+use crate::base::id;
+use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
-use crate::id;
-use crate::wait::{Signal, Wait};
 use crate::wire::frame;
 
 /// What is asked.

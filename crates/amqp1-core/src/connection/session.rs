@@ -10,9 +10,9 @@ use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End, F
 
 use super::receiver::{self, Receiver, SessionAnswer};
 use super::sender::{self, Phase, Sender};
+use crate::base::wait::Signal;
+use crate::brokers::servicebus::constants::{SESSION_FILTER, SESSION_LOCKED_UNTIL};
 use crate::error::Error;
-use crate::servicebus::constants::{SESSION_FILTER, SESSION_LOCKED_UNTIL};
-use crate::wait::Signal;
 use crate::wire::frame::{self, Transfer};
 use crate::wire::{frame as frames, DecodeError};
 use bytes::Bytes;

@@ -16,8 +16,8 @@ use super::output::Output;
 use super::sender::{Phase, Sender};
 use super::session::Session;
 use super::tracker::Tracked;
+use crate::base::wait::Signal;
 use crate::error::{Error, Result};
-use crate::wait::Signal;
 use crate::wire::frame::{self, Frame};
 use crate::wire::DecodeError;
 

@@ -12,7 +12,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::{Error, Result};
-use crate::options::TlsOptions;
+use crate::settings::options::TlsOptions;
 
 /// Reads the files, so that a wrong one is known before the first connection.
 ///

@@ -5,7 +5,7 @@ use std::io;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::options::TlsOptions;
+use crate::settings::options::TlsOptions;
 
 /// An error of a TLS stream; anything that is not TLS's own stays as it is.
 pub(crate) fn explain(error: &io::Error, options: &TlsOptions) -> String {

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
+use crate::base::sync::Mutex;
+use crate::base::wait::Signal;
 use crate::error::Error;
-use crate::sync::Mutex;
-use crate::wait::Signal;
 
 /// What became of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]

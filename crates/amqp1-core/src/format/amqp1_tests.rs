@@ -3,7 +3,7 @@
 use super::super::copy::tests::{envelope, job, written, ID};
 use super::super::{decode, encode};
 use super::*;
-use crate::dialect::PropertyMapping;
+use crate::brokers::PropertyMapping;
 use crate::wire::read::Value;
 
 fn foreign(body: &[u8]) -> Decoded {

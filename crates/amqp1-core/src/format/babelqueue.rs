@@ -17,9 +17,9 @@ use super::envelope::{
 use super::failure::{self, DEAD_LETTER};
 use super::object::{quoted, Object};
 use super::{headers, Decoded, Format};
-use crate::dialect::PropertyMapping;
+use crate::base::id;
+use crate::brokers::PropertyMapping;
 use crate::error::{Error, Result};
-use crate::id;
 use crate::job::{Job, Payload};
 use crate::wire::message::{section, Message};
 use crate::wire::write;

@@ -18,8 +18,8 @@ use super::envelope::{
 use super::failure;
 use super::object::Object;
 use super::{amqp1, babelqueue, body, headers, Decoded, Format};
-use crate::failure::FailureFacts;
-use crate::history;
+use crate::format::history;
+use crate::job::failure::FailureFacts;
 use crate::job::HeaderValue;
 use crate::wire::message::{section, Body};
 use crate::wire::read::{Items, Reader};

@@ -3,7 +3,7 @@
 use bstr::BString;
 
 use super::*;
-use crate::dialect::PropertyMapping;
+use crate::brokers::PropertyMapping;
 use crate::format::envelope::Envelope;
 use crate::format::{decode, encode, failure, undecoded, Headers};
 use crate::job::{Job, JobOptions, Payload};

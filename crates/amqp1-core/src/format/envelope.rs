@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::brokers::servicebus::constants::PARTITION_KEY;
 use crate::job::Job;
-use crate::servicebus::constants::PARTITION_KEY;
 use crate::wire::message::section;
 use crate::wire::write;
 

@@ -2,7 +2,7 @@
 
 use super::object::{quoted, Object};
 use super::{body, Decoded, Format};
-use crate::failure::FailureFacts;
+use crate::job::failure::FailureFacts;
 use crate::wire::write;
 
 const REASON: &str = "rr_failed_reason";

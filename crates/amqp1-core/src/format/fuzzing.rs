@@ -11,9 +11,9 @@ use bytes::Bytes;
 use super::copy::{copy, Changes, FailureChange};
 use super::envelope::{DelayMark, Envelope, ROUTING_KEY_HEADER};
 use super::{body, check, decode, encode, failure, Decoded, Format, Headers};
-use crate::dialect::PropertyMapping;
-use crate::failure::FailureFacts;
+use crate::brokers::PropertyMapping;
 use crate::fuzzing::Choices;
+use crate::job::failure::FailureFacts;
 use crate::job::{HeaderValue, Job, JobOptions, Payload};
 
 const MAPPINGS: [PropertyMapping; 3] = [

@@ -14,6 +14,7 @@ mod failure;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod headers;
+pub(crate) mod history;
 mod object;
 mod raw;
 pub(crate) mod roadrunner;
@@ -25,9 +26,9 @@ use bytes::Bytes;
 
 pub(crate) use self::decode::{decode, undecoded};
 pub(crate) use self::failure::failure;
-use crate::dialect::PropertyMapping;
+use crate::brokers::PropertyMapping;
 use crate::error::Result;
-use crate::history::History;
+use crate::format::history::History;
 use crate::job::Job;
 use crate::wire::message::Message;
 

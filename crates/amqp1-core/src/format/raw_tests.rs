@@ -2,7 +2,7 @@
 
 use super::super::copy::tests::{envelope, job, ID};
 use super::super::{decode, encode, Format};
-use crate::dialect::PropertyMapping;
+use crate::brokers::PropertyMapping;
 
 #[test]
 fn there_is_nothing_but_the_payload_and_its_properties() {

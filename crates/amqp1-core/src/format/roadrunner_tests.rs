@@ -8,7 +8,7 @@ use bstr::BString;
 use bytes::Bytes;
 
 use super::*;
-use crate::dialect::PropertyMapping;
+use crate::brokers::PropertyMapping;
 use crate::format::{Decoded, Headers, DEDUCED};
 use crate::job::HeaderValue;
 use crate::wire::message::section;

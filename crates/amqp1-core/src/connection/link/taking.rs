@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::ReceiverLink;
+use crate::base::wait::Wait;
 use crate::connection::receiver::Incoming;
 use crate::connection::sender::Phase;
 use crate::connection::state::internal;
 use crate::error::{Error, Result};
-use crate::wait::Wait;
 
 /// How long the broker may take to say what it has sent.
 const HUSH: Duration = Duration::from_millis(500);

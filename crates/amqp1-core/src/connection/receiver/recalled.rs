@@ -12,7 +12,7 @@
 //! the last answer it forgets: none is granted until then.
 
 use super::{Receiver, RELEASED};
-use crate::lost;
+use crate::base::lost;
 use crate::wire::frame;
 
 /// Ranges that are remembered, where PHP always has some delivery in its hands.

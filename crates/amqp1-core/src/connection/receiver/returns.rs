@@ -19,7 +19,7 @@ use super::drain::Drain;
 use super::recalled::{has, Range};
 use super::{Incoming, Receiver, RELEASED};
 use crate::connection::sender::Phase;
-use crate::history::{History, Ledger};
+use crate::format::history::{History, Ledger};
 use crate::wire::{frame, state};
 
 /// What a link knows of the jobs that come back.

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::history::{FAILED, RETURNED};
-use crate::wait::Signal;
+use crate::base::wait::Signal;
+use crate::format::history::{FAILED, RETURNED};
 use crate::wire::frame::Transfer;
 use crate::wire::message::section;
 use crate::wire::write;

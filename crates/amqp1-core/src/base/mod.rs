@@ -1,0 +1,9 @@
+//! What a PHP process needs of its machine: waiting, forking, threads, randomness. No AMQP.
+
+pub(crate) mod backoff;
+pub mod fork;
+pub mod id;
+pub(crate) mod lost;
+pub(crate) mod runtime;
+pub(crate) mod sync;
+pub mod wait;

@@ -1,0 +1,254 @@
+//! Waiting from PHP's thread: deadlines, interruptions and the signal that ends a wait.
+//!
+//! PHP runs signal handlers only between opcodes, or when an extension lets it.
+//! So no wait is longer than [`SLICE`]: when a slice ends, the interrupt check
+//! runs (PHP's handlers, in the extension), and the wait goes on or gives up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::base::fork;
+use crate::base::sync::{Condvar, Mutex};
+use crate::error::{Error, Result};
+
+/// The longest uninterruptible wait.
+pub const SLICE: Duration = Duration::from_millis(50);
+
+/// Lets the host run what it must run during a wait, and end the wait.
+pub trait Interrupt {
+    /// Runs pending signal handlers; true when the blocked call has to return now.
+    fn check(&self) -> bool;
+}
+
+/// Never interrupts: for tests and plain Rust callers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Uninterrupted;
+
+impl Interrupt for Uninterrupted {
+    fn check(&self) -> bool {
+        false
+    }
+}
+
+/// How long a call may block, and what may end it sooner.
+#[derive(Clone, Copy)]
+pub struct Wait<'a> {
+    deadline: Instant,
+    /// Until when who waits puts up with pauses; later only work is waited for.
+    patience: Instant,
+    interrupt: &'a dyn Interrupt,
+}
+
+impl std::fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wait").field("left", &self.left()).finish()
+    }
+}
+
+impl<'a> Wait<'a> {
+    /// A wait that ends at `timeout` from now at the latest.
+    pub fn new(timeout: Duration, interrupt: &'a dyn Interrupt) -> Self {
+        // A century stands in for "for ever": Instant has no maximum to saturate to.
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        let deadline = Instant::now() + timeout.min(century);
+        Self {
+            deadline,
+            patience: deadline,
+            interrupt,
+        }
+    }
+
+    /// A wait that nothing but its timeout ends.
+    #[must_use]
+    pub fn uninterrupted(timeout: Duration) -> Wait<'static> {
+        Wait::new(timeout, &Uninterrupted)
+    }
+
+    /// When the wait ends.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Time left; zero when the deadline has passed.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// The same interruptions, a deadline that is no later than `timeout` from now.
+    #[must_use]
+    pub fn at_most(&self, timeout: Duration) -> Wait<'a> {
+        Wait {
+            deadline: self.deadline.min(Instant::now() + timeout),
+            ..*self
+        }
+    }
+
+    /// For connecting and attaching, which may take `timeout` from now whatever is left
+    /// of this wait. Pauses before another try end with this wait all the same.
+    #[must_use]
+    pub fn for_work(&self, timeout: Duration) -> Wait<'a> {
+        Wait {
+            patience: self.deadline,
+            ..self.restarted(timeout)
+        }
+    }
+
+    /// Time left for pauses.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let until = self.patience.min(self.deadline);
+        until.saturating_duration_since(Instant::now())
+    }
+
+    /// The same interruptions, a deadline `timeout` from now, be it later than before.
+    #[must_use]
+    pub fn restarted(&self, timeout: Duration) -> Wait<'a> {
+        Wait::new(timeout, self.interrupt)
+    }
+
+    /// Waits for `pause`, or until the deadline.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Interrupted`].
+    pub fn sleep(&self, pause: Duration) -> Result<()> {
+        let nobody = Signal::new();
+        self.at_most(pause).until(&nobody, || Ok(None::<()>))?;
+        Ok(())
+    }
+
+    /// Runs the interrupt check once.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Interrupted`] when the host wants the call to return.
+    pub fn check(&self) -> Result<()> {
+        let before = fork::generation();
+        let end = self.interrupt.check();
+        if fork::generation() != before {
+            // What is waited for is the parent's: it never comes here, and its
+            // locks may be held by a thread that is not here.
+            return Err(Error::interrupted(
+                "a signal handler forked: the parent process goes on with this call",
+            ));
+        }
+        if end {
+            return Err(Error::interrupted("interrupted by a signal handler"));
+        }
+        Ok(())
+    }
+
+    /// Waits until `ready` gives a value: asked at once, and again whenever
+    /// `signal` is raised. `None` when the deadline passed first.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Interrupted`], and what `ready` fails with.
+    pub fn until<T>(
+        &self,
+        signal: &Signal,
+        mut ready: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        // What is there at once costs no look at the clock.
+        let mut check_at = None;
+        loop {
+            let seen = signal.generation();
+            if let Some(value) = ready()? {
+                return Ok(Some(value));
+            }
+            let now = Instant::now();
+            if now >= self.deadline {
+                return Ok(None);
+            }
+            // By the clock: a signal that is raised all the time must not keep
+            // PHP's handlers waiting.
+            let mut slice_ends = *check_at.get_or_insert(now + SLICE);
+            if now >= slice_ends {
+                self.check()?;
+                slice_ends = Instant::now() + SLICE;
+                check_at = Some(slice_ends);
+            }
+            let until = self.deadline.min(slice_ends);
+            let _ = signal.wait(seen, until.saturating_duration_since(now));
+        }
+    }
+}
+
+/// Wakes a thread that waits for the connection's work.
+///
+/// A counter under a lock: a raise between looking and waiting is never missed.
+#[derive(Debug, Clone, Default)]
+pub struct Signal {
+    inner: Arc<SignalInner>,
+}
+
+#[derive(Debug, Default)]
+struct SignalInner {
+    state: Mutex<SignalState>,
+    raised: Condvar,
+    /// Wakes a task as well.
+    task: Option<Arc<Notify>>,
+}
+
+#[derive(Debug, Default)]
+struct SignalState {
+    generation: u64,
+    waiting: u32,
+}
+
+impl Signal {
+    /// A signal that nobody has raised.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A signal that a task waits for besides, by `task`.
+    pub(crate) fn with_task(task: Arc<Notify>) -> Self {
+        let inner = SignalInner {
+            task: Some(task),
+            ..SignalInner::default()
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Wakes every waiter. A system call only when somebody waits.
+    pub fn raise(&self) {
+        let mut state = self.inner.state.lock();
+        state.generation = state.generation.wrapping_add(1);
+        let waiting = state.waiting > 0;
+        drop(state);
+        if waiting {
+            self.inner.raised.notify_all();
+        }
+        if let Some(task) = &self.inner.task {
+            task.notify_one();
+        }
+    }
+
+    /// The counter to hand to [`Signal::wait`].
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.state.lock().generation
+    }
+
+    /// Waits until the signal is raised after `seen` was read; false on timeout.
+    #[must_use]
+    pub fn wait(&self, seen: u64, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let mut state = self.inner.state.lock();
+        state.waiting += 1;
+        while state.generation == seen {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.inner.raised.wait(state, left);
+        }
+        state.waiting -= 1;
+        state.generation != seen
+    }
+}

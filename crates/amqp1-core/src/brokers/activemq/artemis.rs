@@ -1,0 +1,87 @@
+//! ActiveMQ Artemis: addresses are queues or topics by what a link asks of them.
+//!
+//! It moves a message to its dead-letter address after ten deliveries
+//! (`max-delivery-attempts`), whoever counts: so an attempt is a copy of ours, whose
+//! deliveries begin at none.
+
+use super::super::generic::{self, no_exchanges};
+use super::super::{Administration, DelaySupport, Dialect};
+use super::control::Control;
+use crate::connection::{Ask, Remote};
+use crate::error::{Error, Result};
+use crate::settings::options::QueueOptions;
+use crate::settings::retry::Redelivery;
+
+#[derive(Debug)]
+pub(in super::super) struct Artemis;
+
+impl Dialect for Artemis {
+    fn drains_early(&self) -> bool {
+        true
+    }
+
+    fn name(&self) -> &'static str {
+        "artemis"
+    }
+
+    fn queue_address(&self, queue: &str) -> String {
+        queue.to_owned()
+    }
+
+    fn exchange_address(&self, exchange: &str, _routing_key: &str) -> Result<String> {
+        Err(no_exchanges(exchange))
+    }
+
+    fn check_name(&self, name: &str) -> Result<()> {
+        super::no_wildcards(name, &["*", "#"])
+    }
+
+    fn lacks(&self, options: &QueueOptions) -> Option<(&'static str, &'static str)> {
+        generic::lacks(options)
+    }
+
+    fn asks(&self) -> Ask {
+        Ask::ConfirmedQueue
+    }
+
+    /// It confirms what goes to subscribers of the address alone.
+    fn confirms_topics(&self) -> bool {
+        true
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        let is_topic = ["Incorrect Routing Type", "not configured for queue support"];
+        if !is_topic.iter().any(|said| error.message().contains(said)) {
+            return error;
+        }
+        Error::unsupported(format!(
+            "the address is a topic (multicast), and would lose jobs or give them to several consumers; make an anycast queue of it, or use another name ({})",
+            error.message()
+        ))
+    }
+
+    /// An address that it has to make for a message that only names it is a topic.
+    fn relays(&self) -> bool {
+        false
+    }
+
+    fn has_management(&self) -> bool {
+        false
+    }
+
+    fn administration(&self) -> Option<&'static dyn Administration> {
+        Some(&Control)
+    }
+
+    fn delay(&self) -> DelaySupport {
+        DelaySupport::DeliveryDelay
+    }
+
+    fn priority_property(&self) -> Option<&'static str> {
+        Some("priority")
+    }
+
+    fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {
+        Some(Redelivery::Uncounted)
+    }
+}

@@ -1,0 +1,68 @@
+//! Any other AMQP 1.0 broker: plain queue names, and nothing beyond the standard.
+
+use super::{DelaySupport, Dialect};
+use crate::connection::Ask;
+use crate::error::{Error, Result};
+use crate::settings::options::QueueOptions;
+
+#[derive(Debug)]
+pub(super) struct Generic;
+
+impl Dialect for Generic {
+    fn drains_early(&self) -> bool {
+        // Not known: better slow than wrong.
+        true
+    }
+
+    fn name(&self) -> &'static str {
+        "generic"
+    }
+
+    fn queue_address(&self, queue: &str) -> String {
+        queue.to_owned()
+    }
+
+    fn exchange_address(&self, exchange: &str, _routing_key: &str) -> Result<String> {
+        Err(no_exchanges(exchange))
+    }
+
+    fn lacks(&self, options: &QueueOptions) -> Option<(&'static str, &'static str)> {
+        lacks(options)
+    }
+
+    fn asks(&self) -> Ask {
+        Ask::Queue
+    }
+
+    /// Nothing can be asked of a queue that a message alone names.
+    fn relays(&self) -> bool {
+        false
+    }
+
+    fn has_management(&self) -> bool {
+        false
+    }
+
+    fn delay(&self) -> DelaySupport {
+        DelaySupport::Unsupported
+    }
+}
+
+/// What a broker has nothing for that knows queues by their names alone.
+pub(super) fn lacks(options: &QueueOptions) -> Option<(&'static str, &'static str)> {
+    if options.exchange.is_some() {
+        return Some(("exchange", "this broker has no exchanges; leave it out"));
+    }
+    let declared = options.topology.declared(options)?;
+    Some((
+        declared,
+        "this broker declares nothing over AMQP 1.0; set the queue up with the broker's own tools, and leave the option out, or set 'declare' to false",
+    ))
+}
+
+/// What a broker says to an exchange that knows addresses alone.
+pub(super) fn no_exchanges(exchange: &str) -> Error {
+    Error::unsupported(format!(
+        "exchange '{exchange}': this broker has no exchanges; leave the option out"
+    ))
+}

@@ -1,0 +1,198 @@
+//! Delays on RabbitMQ 4 without a plugin: queues whose messages expire into
+//! the target.
+//!
+//! Expiry is at the head of the line, so all messages of one delay queue have
+//! the same delay; and there must not be a queue for each delay that somebody
+//! asks for. So delays are rounded up to one of some 340 steps, each at most
+//! 4.5 % (below five seconds: 250 ms) above the one before.
+//!
+//! A delay queue has to go when it is not used any more, and never with a
+//! message inside. RabbitMQ's `x-expires` counts from the declaration: neither
+//! a publish nor, for a quorum queue, another declaration over the management
+//! node renews it. So a delay queue is used
+//! for one day only, which is in its name, and lives for that day, its delay
+//! and another day: the last message left it a day before, clocks that
+//! disagree by hours and targets that were full for hours included.
+//!
+//! Which of them there are is in an index, see [`super::delay_queues`].
+
+use std::time::Duration;
+
+/// Up to here steps are even.
+const EVEN_UP_TO: u64 = 5_000;
+/// The even steps, in milliseconds.
+const EVEN_STEP: u64 = 250;
+
+/// One day in milliseconds: how long a delay queue is published to, and how
+/// long it outlives its last message.
+const DAY: u64 = 86_400_000;
+
+/// The exchange that the index of all delay queues begins at.
+pub const INDEX: &str = "amqp1.delay.index";
+
+/// RabbitMQ keeps `x-expires` in 32 bits of milliseconds.
+pub const LONGEST: Duration = Duration::from_secs(47 * 86_400);
+
+/// The delay queue of one step, one day and one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DelayQueue {
+    /// Its name.
+    pub name: String,
+    /// Which one of its target it is.
+    pub slot: Slot,
+}
+
+/// One delay queue of some target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// `x-message-ttl`: the step, in milliseconds.
+    pub ttl: u64,
+    /// The day on which it is published to, from 1970 on.
+    pub day: u64,
+}
+
+impl Slot {
+    /// `x-expires`, in milliseconds.
+    #[must_use]
+    pub fn expires(self) -> u64 {
+        self.ttl.saturating_add(2 * DAY)
+    }
+
+    /// Its queue can have a message inside now (Unix milliseconds).
+    #[must_use]
+    pub fn can_hold(self, now: u64) -> bool {
+        let (today, days) = (now / DAY, self.ttl.div_ceil(DAY));
+        // Tomorrow's: of a process whose clock is ahead.
+        self.day <= today + 1 && self.day.saturating_add(days) >= today
+    }
+
+    /// Its queue is gone now, whenever on its day it was made.
+    #[must_use]
+    pub fn is_gone(self, now: u64) -> bool {
+        let day_is_over = self.day.saturating_add(1).saturating_mul(DAY);
+        now > day_is_over.saturating_add(self.expires())
+    }
+
+    /// The name of its queue before `target`.
+    #[must_use]
+    pub fn name(self, target: &str) -> String {
+        shortened(format!("amqp1.delay.{}.{}.{target}", self.ttl, self.day))
+    }
+}
+
+/// The queue that a delay of a job for `target` takes now (Unix milliseconds).
+/// `None` beyond [`LONGEST`].
+#[must_use]
+pub fn queue(delay: Duration, target: &str, now: u64) -> Option<DelayQueue> {
+    let ttl = step(delay)?;
+    let slot = Slot {
+        ttl,
+        day: now / DAY,
+    };
+    Some(DelayQueue {
+        name: slot.name(target),
+        slot,
+    })
+}
+
+/// The exchange that stands for `target` in the index of delay queues.
+#[must_use]
+pub fn index(target: &str) -> String {
+    shortened(format!("{INDEX}.{target}"))
+}
+
+/// The step for a delay: never shorter, at most 4.5 % or 250 ms longer.
+fn step(delay: Duration) -> Option<u64> {
+    if delay > LONGEST {
+        return None;
+    }
+    let wanted = delay.as_micros().div_ceil(1000).max(1) as u64;
+    steps().find(|step| *step >= wanted)
+}
+
+/// Every step in milliseconds, in order.
+fn steps() -> impl Iterator<Item = u64> {
+    let longest = LONGEST.as_millis() as u64;
+    let even = (1..=EVEN_UP_TO / EVEN_STEP).map(|n| n * EVEN_STEP);
+    let geometric = std::iter::successors(Some(next(EVEN_UP_TO)), |step| Some(next(*step)));
+    even.chain(geometric.take_while(move |step| *step < longest))
+        .chain(std::iter::once(longest))
+}
+
+fn next(step: u64) -> u64 {
+    step + step * 45 / 1000
+}
+
+fn shortened(name: String) -> String {
+    // RabbitMQ's limit is 255 bytes; a long name keeps its beginning and a hash of the rest.
+    if name.len() <= 255 {
+        return name;
+    }
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in name.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let mut cut = 230;
+    while !name.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    format!("{}.{hash:016x}", &name[..cut])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn never_sooner_and_within_five_percent_or_a_second() {
+        for millis in (1..20_000_u64)
+            .step_by(7)
+            .chain((20_000..LONGEST.as_millis() as u64).step_by(9_999_991))
+        {
+            let step = step(Duration::from_millis(millis)).unwrap();
+            assert!(step >= millis, "{millis} → {step}");
+            let late = step - millis;
+            assert!(late <= (millis / 20).max(1000), "{millis} → {step}");
+        }
+    }
+
+    #[test]
+    fn there_is_a_bounded_number_of_them() {
+        assert!(steps().count() < 350);
+        assert_eq!(step(LONGEST), Some(LONGEST.as_millis() as u64));
+        assert_eq!(step(LONGEST + Duration::from_millis(1)), None);
+        assert!(LONGEST.as_millis() as u64 + 2 * DAY < u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn a_queue_outlives_its_last_message_by_a_day() {
+        for delay in [1, 3_600, 40 * 86_400] {
+            let delay = Duration::from_secs(delay);
+            // Declared at the day's first moment, used at its last.
+            let first = queue(delay, "q", 100 * DAY).unwrap();
+            let last = queue(delay, "q", 101 * DAY - 1).unwrap();
+            assert_eq!(first, last);
+            let last_message_leaves = 101 * DAY - 1 + last.slot.ttl;
+            let queue_goes = 100 * DAY + first.slot.expires();
+            assert!(queue_goes >= last_message_leaves + DAY);
+            assert_ne!(queue(delay, "q", 101 * DAY).unwrap().name, first.name);
+            assert!(first.slot.can_hold(100 * DAY) && first.slot.can_hold(last_message_leaves - 1));
+            assert!(!first.slot.is_gone(queue_goes));
+            assert!(first.slot.is_gone(queue_goes + DAY + 1));
+            assert!(!first.slot.can_hold(queue_goes + DAY));
+        }
+    }
+
+    #[test]
+    fn long_names_stay_apart_and_short_enough() {
+        let slot = Slot { ttl: 1, day: 1 };
+        let names = |name: &dyn Fn(&str) -> String| {
+            let one = name(&format!("{}ü1", "x".repeat(240)));
+            let two = name(&format!("{}ü2", "x".repeat(240)));
+            assert!(one.len() <= 255 && two.len() <= 255 && one != two);
+        };
+        names(&|target| slot.name(target));
+        names(&index);
+    }
+}

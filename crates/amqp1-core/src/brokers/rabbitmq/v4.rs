@@ -1,0 +1,90 @@
+//! RabbitMQ 4: native AMQP 1.0, addresses v2, management over a link pair.
+
+use crate::brokers::rabbitmq::address;
+use crate::brokers::{DelaySupport, Dialect, PropertyMapping};
+use crate::connection::Remote;
+use crate::error::Result;
+use crate::format::history::Ledger;
+use crate::settings::retry::Redelivery;
+
+#[derive(Debug)]
+pub(in crate::brokers) struct RabbitMq4;
+
+impl Dialect for RabbitMq4 {
+    fn name(&self) -> &'static str {
+        "rabbitmq4"
+    }
+
+    fn queue_address(&self, queue: &str) -> String {
+        address::queue(queue)
+    }
+
+    fn exchange_address(&self, exchange: &str, routing_key: &str) -> Result<String> {
+        Ok(address::exchange(exchange, routing_key))
+    }
+
+    fn has_management(&self) -> bool {
+        true
+    }
+
+    fn delay(&self) -> DelaySupport {
+        DelaySupport::DelayQueues
+    }
+
+    fn property_mapping(&self) -> PropertyMapping {
+        PropertyMapping::RabbitMq
+    }
+
+    fn redelivery(&self, remote: &Remote, queue_type: Option<&str>) -> Option<Redelivery> {
+        // Classic queues count from 4.3 on, but do not keep what says why.
+        let delays = at_least(&remote.version, (4, 3));
+        Some(match (queue_type?, delays) {
+            ("quorum", true) => Redelivery::Delayed,
+            ("quorum", false) => Redelivery::Counted,
+            _ => Redelivery::Uncounted,
+        })
+    }
+
+    fn ledger(&self, remote: &Remote) -> Ledger {
+        match at_least(&remote.version, (4, 3)) {
+            true => Ledger::All,
+            false => Ledger::Failed,
+        }
+    }
+
+    fn consumer_timeout_property(
+        &self,
+        remote: &Remote,
+        queue_type: Option<&str>,
+    ) -> Option<&'static str> {
+        let is_quorum = queue_type.is_none_or(|queue_type| queue_type == "quorum");
+        let has_it = is_quorum && at_least(&remote.version, (4, 3));
+        has_it.then_some("rabbitmq:consumer-timeout")
+    }
+
+    fn priority_property(&self) -> Option<&'static str> {
+        Some("rabbitmq:priority")
+    }
+}
+
+/// Whether the version, as `4.3.6` or `4.3.0-rc.1`, is that one or a later one.
+fn at_least(version: &str, wanted: (u32, u32)) -> bool {
+    let mut numbers = version.split(['.', '-', '+']).map(|part| part.parse().ok());
+    let mut next = || numbers.next().flatten().unwrap_or(0_u32);
+    (next(), next()) >= wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_least;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        for version in ["4.3.0", "4.3.0-rc.1", "4.10.2", "5.0"] {
+            assert!(at_least(version, (4, 3)), "{version}");
+        }
+        for version in ["4.0.5", "4.2.13", "3.13.7", "", "unknown"] {
+            assert!(!at_least(version, (4, 3)), "{version}");
+        }
+    }
+}

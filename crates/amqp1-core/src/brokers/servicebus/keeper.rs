@@ -1,0 +1,148 @@
+//! The task that renews tokens and locks of one connection, whatever PHP does.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::client::Client;
+use super::constants::MANAGEMENT;
+use super::locks::{to_uuid, Due, DueKind, LockToken, Renewal};
+use super::request::{Reply, Request};
+use crate::base::id;
+use crate::error::ErrorKind;
+use crate::wire::write;
+
+/// How long one renewal may take: less than half of a short lock, so that there is time for another.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Renewals on their way at once: fewer than the credit for their answers.
+const WINDOW: usize = 32;
+
+/// Before another attempt at a token.
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
+
+/// It looks whether the connection still stands so often, when nothing is due.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Before a lost connection is dialled again for the locks of jobs in hand.
+const REDIAL: Duration = Duration::from_secs(1);
+
+/// Until the connection is over, and the jobs in hand are done.
+///
+/// PHP dials a lost connection again when it needs it, and while it works on a job it does
+/// not. The service's locks outlive the connection, so another one is made for them.
+pub(super) async fn run(client: Arc<Client>) {
+    keep(&client, false).await;
+    while client.locks.has_renewable(Instant::now()) {
+        // At once: half of a lock's time may be over when its renewal finds the connection lost.
+        match client.again(PATIENCE).await {
+            Ok(other) => {
+                keep(&other, true).await;
+                other.connection.begin_close();
+                // A service that breaks off at once is not dialled as fast as it does.
+                tokio::time::sleep(REDIAL / 5).await;
+            }
+            Err(_) => tokio::time::sleep(REDIAL.mul_f64(0.5 + id::jitter())).await,
+        }
+    }
+}
+
+async fn keep(client: &Client, only_for_locks: bool) {
+    while client.connection.lost().is_none() {
+        if only_for_locks && !client.locks.has_renewable(Instant::now()) {
+            return;
+        }
+        client.renew_tokens(PATIENCE).await;
+        let (due, next) = client.locks.due(Instant::now());
+        if !due.is_empty() {
+            for one in due {
+                renew(client, one).await;
+            }
+            continue;
+        }
+        let idle = Instant::now() + IDLE;
+        let dates = [next, client.next_renewal(), Some(idle)];
+        let wake_at = dates.into_iter().flatten().min().unwrap_or(idle);
+        tokio::select! {
+            () = tokio::time::sleep_until(wake_at.into()) => {}
+            () = client.locks.wake.notified() => {}
+        }
+    }
+}
+
+async fn renew(client: &Client, due: Due) {
+    match &due.what {
+        DueKind::Messages(tokens) => {
+            for window in tokens.chunks(WINDOW) {
+                renew_messages(client, &due, window).await;
+            }
+        }
+        DueKind::Session(id) => {
+            let request =
+                Request::operation("renew-session-lock", Some(&due.link), PATIENCE, |out| {
+                    write::string(out, "session-id");
+                    write::string(out, id);
+                    2
+                });
+            let replies = ask(client, &due.entity, &[request]).await;
+            let reply = replies.into_iter().next().flatten();
+            let until = |reply: &Reply| reply.get("expiration", |value| value.as_int());
+            client
+                .locks
+                .renewed(&due.what, renewal(reply.as_ref(), until));
+        }
+    }
+}
+
+/// One request for each, as the service's own libraries do: of many in one request, one that
+/// was settled a moment ago would fail all.
+async fn renew_messages(client: &Client, due: &Due, tokens: &[LockToken]) {
+    let held: Vec<LockToken> = tokens
+        .iter()
+        .filter(|token| client.locks.holds(token))
+        .copied()
+        .collect();
+    let request = |token: &LockToken| {
+        Request::operation("renew-lock", Some(&due.link), PATIENCE, |out| {
+            write::string(out, "lock-tokens");
+            write::uuid_array(out, &[to_uuid(token)]);
+            2
+        })
+    };
+    let requests: Vec<Request> = held.iter().map(request).collect();
+    let mut replies = ask(client, &due.entity, &requests).await.into_iter();
+    for token in held {
+        let until = |reply: &Reply| {
+            let times = reply.items("expirations", |value| value.as_int());
+            times.first().copied()
+        };
+        let renewal = renewal(replies.next().flatten().as_ref(), until);
+        let one = DueKind::Messages(vec![token]);
+        client.locks.renewed(&one, renewal);
+    }
+}
+
+fn renewal(reply: Option<&Reply>, until: impl FnOnce(&Reply) -> Option<i64>) -> Renewal {
+    match reply {
+        Some(reply) if reply.is_good() => Renewal::Until(until(reply)),
+        Some(reply) if reply.error("").kind() == ErrorKind::TaskLost => Renewal::Lost,
+        _ => Renewal::Failed,
+    }
+}
+
+/// The answers in the requests' order; `None` where there is none.
+async fn ask(client: &Client, entity: &str, requests: &[Request]) -> Vec<Option<Reply>> {
+    // Done already, unless this connection is another one than the deliveries came over.
+    if client.authorize_again(entity, PATIENCE).await.is_err() {
+        return Vec::new();
+    }
+    match client.request_link(&format!("{entity}/{MANAGEMENT}")) {
+        Ok(link) => {
+            let replies = link.calls_async(requests, PATIENCE).await;
+            if let Some(error) = link.failed() {
+                client.note_unauthorized(&error);
+            }
+            replies
+        }
+        Err(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,422 @@
+//! The locks that the service holds on deliveries for us, and when they are to be renewed.
+//!
+//! A message keeps its lock for a minute or so, a job may take longer, and what is
+//! prefetched waits. So the locks of both are renewed by the I/O thread, whatever PHP does.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::constants::{LOCKED_UNTIL, LONGEST_LOCK};
+use crate::base::lost;
+use crate::base::sync::Mutex;
+use crate::format::roadrunner::now_millis;
+use crate::wire::message::Message;
+use crate::wire::read::Value;
+
+/// A lock token: the delivery-tag, a GUID as .NET writes it.
+pub(crate) type LockToken = [u8; 16];
+
+/// Renewals that are due so soon go with those that are due now.
+const TOGETHER: Duration = Duration::from_millis(500);
+
+/// A lock is not renewed more often.
+const LEAST: Duration = Duration::from_millis(300);
+
+/// The locks of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Locks {
+    held: Mutex<Held>,
+    /// Tells the keeper that something is due sooner than it thinks.
+    pub wake: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    messages: HashMap<LockToken, Lock>,
+    sessions: HashMap<Arc<str>, Lock>,
+    /// When the keeper wakes.
+    planned: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Lock {
+    link: Arc<Link>,
+    /// When it is over, as far as the clocks tell.
+    ends: Option<Instant>,
+    renew_at: Instant,
+    /// Not renewed beyond.
+    renew_until: Instant,
+    /// The service says that it is gone.
+    lost: bool,
+}
+
+impl Lock {
+    /// Held still, as far as the clocks and the service's answers tell.
+    fn is_good(&self, now: Instant) -> bool {
+        !self.lost && self.ends.is_none_or(|ends| ends > now)
+    }
+}
+
+/// The link that deliveries came over.
+#[derive(Debug)]
+struct Link {
+    entity: Arc<str>,
+    name: Arc<str>,
+    longest: Duration,
+}
+
+/// The locks of the deliveries of one link.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkLocks {
+    locks: Arc<Locks>,
+    link: Arc<Link>,
+}
+
+/// Locks of one entity that are to be renewed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub entity: Arc<str>,
+    pub link: Arc<str>,
+    pub what: DueKind,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum DueKind {
+    Messages(Vec<LockToken>),
+    Session(Arc<str>),
+}
+
+impl LinkLocks {
+    /// For the link `name` from `entity`; locks are renewed for `longest` at the most.
+    pub fn new(locks: &Arc<Locks>, entity: &str, name: &str, longest: Duration) -> Self {
+        Self {
+            locks: Arc::clone(locks),
+            link: Arc::new(Link {
+                entity: Arc::from(entity),
+                name: Arc::from(name),
+                longest,
+            }),
+        }
+    }
+
+    /// The link's name.
+    pub fn name(&self) -> &str {
+        &self.link.name
+    }
+
+    /// A delivery has come.
+    pub fn arrived(&self, tag: &[u8], payload: &Bytes) {
+        let Ok(token) = LockToken::try_from(tag) else {
+            return;
+        };
+        let left = locked_until(payload).map(left_until);
+        self.locks.insert(token, self.lock(left));
+    }
+
+    fn lock(&self, left: Option<Duration>) -> Lock {
+        let now = Instant::now();
+        Lock {
+            link: Arc::clone(&self.link),
+            ends: left.filter(|left| !left.is_zero()).map(|left| now + left),
+            renew_at: now + half(left.unwrap_or_default()),
+            renew_until: now + self.link.longest,
+            lost: false,
+        }
+    }
+
+    /// PHP takes the delivery: its time begins. False when its lock is gone already.
+    pub fn take(&self, tag: &[u8]) -> bool {
+        let Ok(token) = LockToken::try_from(tag) else {
+            return true;
+        };
+        let mut held = self.locks.held.lock();
+        let Some(lock) = held.messages.get_mut(&token) else {
+            return true;
+        };
+        let now = Instant::now();
+        lock.renew_until = now + self.link.longest;
+        let good = lock.is_good(now);
+        if !good {
+            held.messages.remove(&token);
+        }
+        good
+    }
+
+    /// The lock is known to be gone.
+    pub fn is_lost(&self, token: &LockToken) -> bool {
+        let held = self.locks.held.lock();
+        let lock = held.messages.get(token);
+        lock.is_some_and(|lock| !lock.is_good(Instant::now()))
+    }
+
+    /// The delivery is settled, or gone.
+    pub fn forget(&self, tag: &[u8]) {
+        if let Ok(token) = LockToken::try_from(tag) {
+            self.locks.held.lock().messages.remove(&token);
+        }
+    }
+
+    /// The session `id` is ours until `ends` (.NET ticks).
+    pub fn session(&self, id: &Arc<str>, ends: Option<i64>) {
+        // 0001-01-01 to 1970-01-01, in ticks of 100 ns.
+        const EPOCH: i64 = 621_355_968_000_000_000;
+        let left = ends.map(|ticks| left_until((ticks - EPOCH) / 10_000));
+        let lock = self.lock(left);
+        self.locks.plan(lock.renew_at, |held| {
+            held.sessions.insert(Arc::clone(id), lock);
+        });
+    }
+
+    /// The session is worked on: its lock is renewed from now on again.
+    pub fn touch_session(&self, id: &str) {
+        if let Some(lock) = self.locks.held.lock().sessions.get_mut(id) {
+            lock.renew_until = Instant::now() + self.link.longest;
+        }
+    }
+
+    /// The session is let go.
+    pub fn forget_session(&self, id: &str) {
+        self.locks.held.lock().sessions.remove(id);
+    }
+}
+
+impl Locks {
+    fn insert(&self, token: LockToken, lock: Lock) {
+        self.plan(lock.renew_at, |held| {
+            held.messages.insert(token, lock);
+        });
+    }
+
+    /// Changes something that is due at `at`, and wakes the keeper if it sleeps longer.
+    fn plan(&self, at: Instant, change: impl FnOnce(&mut Held)) {
+        let mut held = self.held.lock();
+        change(&mut held);
+        let sooner = held.planned.is_none_or(|planned| at < planned);
+        if sooner {
+            held.planned = Some(at);
+        }
+        drop(held);
+        if sooner {
+            self.wake.notify_one();
+        }
+    }
+
+    /// A message's lock is still good, and to be kept so. A session's lock goes with its link.
+    pub fn has_renewable(&self, now: Instant) -> bool {
+        let held = self.held.lock();
+        let mut locks = held.messages.values();
+        locks.any(|lock| lock.renew_until > now && lock.is_good(now))
+    }
+
+    /// It is not settled yet.
+    pub fn holds(&self, token: &LockToken) -> bool {
+        self.held.lock().messages.contains_key(token)
+    }
+
+    /// What is to be renewed now, and when to look again.
+    pub fn due(&self, now: Instant) -> (Vec<Due>, Option<Instant>) {
+        let mut held = self.held.lock();
+        let soon = now + TOGETHER;
+        let mut due: Vec<Due> = Vec::new();
+        let mut next: Option<Instant> = None;
+        let is_due = |lock: &Lock| {
+            !lock.lost && lock.renew_until > now && lock.renew_at <= soon.min(lock.renew_until)
+        };
+        let note = |lock: &Lock, next: &mut Option<Instant>| {
+            if !lock.lost && lock.renew_at < lock.renew_until {
+                *next = Some(next.map_or(lock.renew_at, |next| next.min(lock.renew_at)));
+            }
+        };
+        for (token, lock) in &held.messages {
+            if !is_due(lock) {
+                note(lock, &mut next);
+                continue;
+            }
+            let known = due.iter_mut().find(|one| one.link == lock.link.name);
+            match known.map(|one| &mut one.what) {
+                Some(DueKind::Messages(tokens)) => tokens.push(*token),
+                _ => due.push(Due {
+                    entity: Arc::clone(&lock.link.entity),
+                    link: Arc::clone(&lock.link.name),
+                    what: DueKind::Messages(vec![*token]),
+                }),
+            }
+        }
+        for (id, lock) in &held.sessions {
+            if !is_due(lock) {
+                note(lock, &mut next);
+                continue;
+            }
+            due.push(Due {
+                entity: Arc::clone(&lock.link.entity),
+                link: Arc::clone(&lock.link.name),
+                what: DueKind::Session(Arc::clone(id)),
+            });
+        }
+        held.planned = next;
+        (due, next)
+    }
+
+    /// They were renewed until `until` (Unix milliseconds, where the service told), or are
+    /// lost, or could not be renewed this time.
+    pub fn renewed(&self, what: &DueKind, result: Renewal) {
+        let mut held = self.held.lock();
+        let now = Instant::now();
+        let update = |lock: &mut Lock| match result {
+            Renewal::Until(until) => {
+                let left = until.map(left_until);
+                lock.ends = left.filter(|left| !left.is_zero()).map(|left| now + left);
+                lock.renew_at = now + half(left.unwrap_or_default());
+            }
+            Renewal::Lost => {
+                lock.lost = true;
+                lost::tell();
+            }
+            // Again, while there is time.
+            Renewal::Failed => lock.renew_at = now + LEAST,
+        };
+        match what {
+            DueKind::Messages(tokens) => {
+                for token in tokens {
+                    held.messages.get_mut(token).map(update);
+                }
+            }
+            DueKind::Session(id) => {
+                held.sessions.get_mut(id).map(update);
+            }
+        }
+    }
+}
+
+/// What became of a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    Until(Option<i64>),
+    Lost,
+    Failed,
+}
+
+fn half(left: Duration) -> Duration {
+    (left / 2).max(LEAST)
+}
+
+/// From now to a time of the service's clock, within what the service gives.
+fn left_until(millis: i64) -> Duration {
+    let left = millis.saturating_sub(now_millis()).max(0).unsigned_abs();
+    Duration::from_millis(left).min(LONGEST_LOCK)
+}
+
+/// The annotation that says when the lock ends, Unix milliseconds.
+fn locked_until(payload: &Bytes) -> Option<i64> {
+    let message = Message::parse(payload.clone()).ok()?;
+    let mut items = message.annotations().ok()??;
+    while let Ok(Some((key, value))) = items.entry() {
+        if key.as_text() == Some(LOCKED_UNTIL) {
+            return match value {
+                Value::Timestamp(at) => Some(at),
+                other => other.as_int(),
+            };
+        }
+    }
+    None
+}
+
+/// The token as `$management` wants it: a UUID in the order of RFC 9562. .NET writes the
+/// first three fields with their least byte first.
+pub(crate) fn to_uuid(token: &LockToken) -> [u8; 16] {
+    let mut uuid = *token;
+    uuid[0..4].reverse();
+    uuid[4..6].reverse();
+    uuid[6..8].reverse();
+    uuid
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::message::section;
+    use crate::wire::write;
+
+    fn locked(left: i64) -> Bytes {
+        let mut out = Vec::new();
+        write::descriptor(&mut out, section::MESSAGE_ANNOTATIONS);
+        write::map(&mut out, |out| {
+            write::symbol(out, LOCKED_UNTIL);
+            write::timestamp(out, now_millis() + left);
+            2
+        });
+        out.into()
+    }
+
+    fn link(longest: u64) -> LinkLocks {
+        let locks = Arc::new(Locks::default());
+        LinkLocks::new(&locks, "orders", "link-1", Duration::from_secs(longest))
+    }
+
+    #[test]
+    fn a_lock_is_due_at_half_of_its_time() {
+        let link = link(300);
+        link.arrived(&[1; 16], &locked(60_000));
+        let now = Instant::now();
+        let (due, next) = link.locks.due(now);
+        assert!(due.is_empty());
+        let next = next.map(|next| next - now);
+        assert!(
+            next.is_some_and(|in_| in_ > Duration::from_secs(28) && in_ < Duration::from_secs(31))
+        );
+        let (due, _) = link.locks.due(now + Duration::from_secs(31));
+        assert_eq!(due.len(), 1);
+        assert_eq!(due[0].what, DueKind::Messages(vec![[1; 16]]));
+    }
+
+    #[test]
+    fn not_beyond_its_longest_time_and_not_when_settled() {
+        let short = link(10);
+        short.arrived(&[1; 16], &locked(60_000));
+        let later = Instant::now() + Duration::from_secs(31);
+        assert_eq!(short.locks.due(later), (vec![], None));
+        let never = link(0);
+        never.arrived(&[1; 16], &locked(1_000));
+        assert_eq!(never.locks.due(Instant::now()).0, vec![]);
+        let settled = link(300);
+        settled.arrived(&[1; 16], &locked(60_000));
+        settled.forget(&[1; 16]);
+        assert_eq!(settled.locks.due(later), (vec![], None));
+    }
+
+    #[test]
+    fn what_is_lost_is_not_handed_out() {
+        let link = link(300);
+        link.arrived(&[1; 16], &locked(60_000));
+        link.arrived(&[2; 16], &locked(60_000));
+        let lost = DueKind::Messages(vec![[1; 16]]);
+        link.locks.renewed(&lost, Renewal::Lost);
+        assert!(!link.take(&[1; 16]));
+        assert!(link.take(&[2; 16]));
+    }
+
+    #[test]
+    fn a_token_is_a_guid_of_dotnet() {
+        let token: LockToken = [
+            0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
+            0xee, 0xff,
+        ];
+        let uuid = uuid::Uuid::from_bytes(to_uuid(&token));
+        assert_eq!(uuid.to_string(), "00112233-4455-6677-8899-aabbccddeeff");
+    }
+
+    #[test]
+    fn a_session_is_due_as_a_message_is() {
+        let link = link(300);
+        let id: Arc<str> = Arc::from("s1");
+        link.session(&id, None);
+        let (due, _) = link.locks.due(Instant::now() + Duration::from_secs(1));
+        assert_eq!(due[0].what, DueKind::Session(Arc::clone(&id)));
+        link.forget_session("s1");
+        assert_eq!(link.locks.due(Instant::now()), (vec![], None));
+    }
+}

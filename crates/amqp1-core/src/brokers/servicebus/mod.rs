@@ -1,0 +1,21 @@
+//! Azure Service Bus: what it has beyond AMQP 1.0, and its own ways to do things.
+
+pub mod access;
+pub(crate) mod batch;
+pub(crate) mod client;
+pub(crate) mod connection_string;
+pub(crate) mod constants;
+pub(crate) mod entity;
+pub(super) mod facts;
+mod keeper;
+pub(crate) mod locks;
+pub(crate) mod operations;
+pub(crate) mod refusal;
+pub(crate) mod request;
+pub(crate) mod sas;
+mod session;
+pub(crate) mod settle;
+pub mod token;
+pub(crate) mod turn;
+
+pub use crate::reach::pool::forget_callback;

@@ -1,0 +1,219 @@
+//! The failed queue: where jobs go that are not tried again, and back.
+
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bstr::{BStr, BString};
+
+use crate::base::wait::Wait;
+use crate::brokers::rabbitmq::topology;
+use crate::brokers::servicebus::entity;
+use crate::error::{Error, Result};
+use crate::format::roadrunner;
+use crate::publish::publisher::Publisher;
+use crate::queue::Queue;
+use crate::reach::live::Definition;
+use crate::receive::delivery::Delivery;
+use crate::receive::pull::Pull;
+use crate::settings::options::QueueOptions;
+use crate::settings::retry::{FailedQueue, RetryOptions, BROKERS_OWN};
+
+/// Jobs that are moved together.
+const ROUND: u32 = 256;
+
+/// Jobs that are held back at the most while others are looked for.
+const MAX_HELD: usize = 10_000;
+
+/// The broker's name of the failed queue of `definition`.
+///
+/// # Errors
+/// Unsupported where the broker has no dead-letter queue of its own.
+pub(crate) fn queue_name(definition: &Definition, configured: &FailedQueue) -> Result<String> {
+    let service_bus = definition.endpoint.service_bus.is_some();
+    match configured {
+        FailedQueue::Usual | FailedQueue::BrokersOwn if service_bus => {
+            Ok(entity::dead_letter_queue(&definition.broker_queue))
+        }
+        FailedQueue::Usual => Ok(format!("{}.failed", definition.broker_queue)),
+        FailedQueue::Named(name) => Ok(name.clone()),
+        FailedQueue::BrokersOwn => brokers_own(definition),
+    }
+}
+
+/// The queue that the configured dead-letter exchange leads to. A job is sent there
+/// by us, confirmed and with its failure, not by the broker, which would do neither.
+fn brokers_own(definition: &Definition) -> Result<String> {
+    let topology = &definition.options.topology;
+    let exchange = topology.dead_letter_exchange.as_deref();
+    let problem = match (exchange, &topology.dead_letter_routing_key) {
+        // The default exchange routes by queue name.
+        (Some(""), Some(name)) => return Ok(name.clone()),
+        (Some(""), None) => {
+            "leads back to the queue itself: set the option dead_letter_routing_key to a queue"
+                .to_owned()
+        }
+        (Some(exchange), _) => format!(
+            "is behind exchange '{exchange}', which may lead to any queue: name the queue in failed_queue"
+        ),
+        (None, _) => "is not there: set the options dead_letter_exchange ('') and dead_letter_routing_key, or name a queue in failed_queue".to_owned(),
+    };
+    Err(Error::unsupported(format!(
+        "{}: failed_queue '{BROKERS_OWN}': its dead-letter queue {problem}",
+        definition.describe()
+    )))
+}
+
+/// The retry policy of the failed queue itself. It is where '@dead-letter' leads, and has no
+/// dead-letter queue behind it.
+fn own_retry(definition: &Definition) -> RetryOptions {
+    let mut retry = definition.options.retry.clone();
+    retry.keeps_lost = true;
+    if definition.endpoint.service_bus.is_none() {
+        retry.failed_queue = retry
+            .failed_queue
+            .filter(|queue| *queue != FailedQueue::BrokersOwn);
+    }
+    retry
+}
+
+/// Tells jobs that fail again while failed jobs are moved back.
+#[derive(Debug)]
+struct Again {
+    started: i64,
+    /// Those that have moved although their failure is still to come: the clock of
+    /// the host where they failed is ahead of ours, and says nothing.
+    moved: HashSet<BString>,
+}
+
+impl Default for Again {
+    fn default() -> Self {
+        Self {
+            started: roadrunner::now_millis(),
+            moved: HashSet::new(),
+        }
+    }
+}
+
+impl Again {
+    /// Whether the job, which is moved otherwise, failed since this began.
+    fn has_failed(&mut self, id: &BStr, failed_at: Option<i64>) -> bool {
+        match failed_at {
+            Some(at) if at > roadrunner::now_millis() => !self.moved.insert(id.to_owned()),
+            Some(at) => at > self.started,
+            None => false,
+        }
+    }
+}
+
+impl Queue {
+    /// The failed queue, as a queue: to count, look at, consume or purge.
+    ///
+    /// # Errors
+    /// Unsupported where the broker has no dead-letter queue of its own.
+    pub fn failed(&self) -> Result<Queue> {
+        let definition = self.definition();
+        let name = queue_name(definition, definition.options.retry.failed_queue())?;
+        let usual = &definition.options;
+        let options = QueueOptions {
+            name: None,
+            timeout: usual.timeout,
+            redial_timeout: usual.redial_timeout,
+            heartbeat: usual.heartbeat,
+            container_id: usual.container_id.clone(),
+            declare: usual.declare,
+            topology: topology::like(usual).topology,
+            prefetch: usual.prefetch,
+            retry: own_retry(definition),
+            tls: usual.tls.clone(),
+            token: usual.token.clone(),
+            max_lock_renewal: usual.max_lock_renewal,
+            ..QueueOptions::default()
+        };
+        let endpoint = Arc::clone(&definition.endpoint);
+        let pipeline = name.clone();
+        Ok(Queue::of(Definition::new(
+            endpoint, name, pipeline, options,
+        )))
+    }
+
+    /// Moves jobs from the failed queue back to the queues they came from, their
+    /// attempts reset; returns how many. At most `max`; with `ids`, those alone,
+    /// and with no id among them none. Each is confirmed in its queue before it
+    /// leaves the failed queue: a crash in between makes two of it. Jobs that fail
+    /// again meanwhile stay.
+    ///
+    /// The deadline of `wait` is for every 256 jobs.
+    ///
+    /// # Errors
+    /// What sending a job back failed with, and how many were moved before; the
+    /// job is then still in the failed queue.
+    pub fn retry_failed(
+        &self,
+        max: Option<u64>,
+        ids: Option<&[BString]>,
+        wait: &Wait<'_>,
+    ) -> Result<u64> {
+        let mut again = Again::default();
+        let by_id = ids.is_some();
+        let mut wanted: HashSet<&BStr> = ids.into_iter().flatten().map(AsRef::as_ref).collect();
+        let max = max.unwrap_or(u64::MAX);
+        let failed = self.failed()?;
+        let pull = Pull::new(&failed);
+        let timeout = wait.left();
+        let (mut moved, mut held) = (0, Vec::new());
+        while moved < max && (!by_id || !wanted.is_empty()) && held.len() < MAX_HELD {
+            let wait = &wait.restarted(timeout);
+            let room = match by_id {
+                true => ROUND,
+                false => u32::try_from(max - moved).unwrap_or(ROUND).min(ROUND),
+            };
+            let jobs = pull.take(room, Duration::ZERO, wait)?;
+            if jobs.is_empty() {
+                break;
+            }
+            let (now, later): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| match by_id {
+                true => moved < max && wanted.remove(job.id()),
+                false => !again.has_failed(job.id(), job.failed_at()),
+            });
+            let ends = !by_id && !later.is_empty();
+            held.extend(later);
+            moved += self.send_back(&now, wait).map_err(|error| match moved {
+                0 => error,
+                _ => error.context(format!("after {moved} jobs were moved back")),
+            })?;
+            // Those that failed since this began are at the end of the queue.
+            if ends {
+                break;
+            }
+        }
+        pull.close();
+        Ok(moved)
+    }
+
+    /// Confirmed copies, then the originals.
+    fn send_back(&self, jobs: &[Rc<Delivery>], wait: &Wait<'_>) -> Result<u64> {
+        let mut publisher = Publisher::new(Arc::clone(self.definition()));
+        for job in jobs {
+            job.send_back(&mut publisher, wait)?;
+        }
+        let failures = publisher.finish(wait)?;
+        let mut moved = 0;
+        for (index, job) in jobs.iter().enumerate() {
+            if failures.iter().all(|(failed, _)| *failed != index as u64) {
+                job.leave(wait);
+                moved += 1;
+            }
+        }
+        match failures.into_iter().next() {
+            None => Ok(moved),
+            Some((index, error)) => {
+                let id = jobs.get(index as usize).map_or("".into(), |job| job.id());
+                Err(error.context(format!(
+                    "job {id} stays in the failed queue ({moved} moved)"
+                )))
+            }
+        }
+    }
+}

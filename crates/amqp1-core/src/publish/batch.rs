@@ -1,0 +1,129 @@
+//! Many jobs, pipelined.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::base::id;
+use crate::base::wait::{Wait, SLICE};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::Job;
+use crate::publish::publisher::Publisher;
+use crate::publish::route::Destination;
+use crate::queue::check;
+use crate::reach::live::Definition;
+
+/// Jobs between two looks at the clock.
+const CHECK_EVERY: usize = 64;
+
+/// Jobs on their way. Made by [`crate::Queue::batch`].
+#[derive(Debug)]
+pub struct Batch {
+    publisher: Publisher,
+    ids: Vec<String>,
+    checked: Instant,
+    /// The broker is out of reach or confirms nothing: the rest is not sent.
+    over: Option<Error>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct BatchReport {
+    /// The ids in the order given, of failed jobs too (empty for those that never had one).
+    pub ids: Vec<String>,
+    /// Index and reason of each job that was not confirmed, by index.
+    pub failures: Vec<(usize, Error)>,
+}
+
+impl Batch {
+    pub(crate) fn new(definition: Arc<Definition>) -> Self {
+        Self {
+            publisher: Publisher::for_many(definition),
+            ids: Vec::new(),
+            checked: Instant::now(),
+            over: None,
+        }
+    }
+
+    /// Sends one more job; blocks while too many are unconfirmed.
+    ///
+    /// A job that fails is in the report under its index.
+    ///
+    /// # Errors
+    /// Only what ends the whole batch: [`ErrorKind::Interrupted`], and
+    /// [`ErrorKind::Connection`], [`ErrorKind::Authentication`] or
+    /// [`ErrorKind::Timeout`] when not even the first job could be sent.
+    pub fn add(&mut self, job: &Job<'_>, wait: &Wait<'_>) -> Result<()> {
+        // A broker that keeps pace never makes this wait, so no wait would run
+        // the handlers of signals that come during a long list of jobs.
+        if self.ids.len() % CHECK_EVERY == CHECK_EVERY - 1 && self.checked.elapsed() >= SLICE {
+            wait.check()?;
+            self.checked = Instant::now();
+        }
+        if self.over.is_none() && !self.publisher.make_room(wait)? {
+            // One time-out is enough: the jobs that follow do not wait for one each.
+            self.over = Some(Error::timeout(
+                "this job was not sent: the broker confirmed nothing in time",
+            ));
+        }
+        let id = match &job.options.id {
+            Some(id) => id.to_string(),
+            None => id::job_id()?,
+        };
+        if let Some(over) = &self.over {
+            self.publisher.skip(over.clone());
+            self.ids.push(id);
+            return Ok(());
+        }
+        let destination = Destination::of(job);
+        let sent = check(job).and_then(|()| self.publisher.send(job, &id, destination, wait));
+        self.ids.push(id);
+        let Err(error) = sent else {
+            return Ok(());
+        };
+        self.publisher.skip(error.clone());
+        match error.kind() {
+            ErrorKind::Interrupted => return Err(error),
+            ErrorKind::Connection | ErrorKind::Authentication | ErrorKind::Timeout => {
+                if self.ids.len() == 1 {
+                    return Err(error);
+                }
+                // While the connection stands, it is this job that cannot be sent.
+                if error.kind() == ErrorKind::Timeout || !self.publisher.is_connected() {
+                    self.over = Some(error.context("this job was not sent"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The job at this index could not be read from the caller's input.
+    pub fn add_failed(&mut self, error: Error) {
+        self.ids.push(String::new());
+        self.publisher.skip(error);
+    }
+
+    /// Waits for every outcome. What has none at the deadline is reported as
+    /// [`ErrorKind::Timeout`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`] only.
+    pub fn finish(self, wait: &Wait<'_>) -> Result<BatchReport> {
+        // The time was spent already when the batch was given up.
+        let wait = match self.over {
+            Some(_) => wait.at_most(Duration::ZERO),
+            None => *wait,
+        };
+        let ids = self.ids;
+        let named = |(index, error): (u64, Error)| {
+            let index = index as usize;
+            match (error.kind(), ids.get(index)) {
+                (ErrorKind::Timeout, Some(id)) => (index, error.context(format_args!("job {id}"))),
+                _ => (index, error),
+            }
+        };
+        let failures = self.publisher.finish(&wait)?;
+        let failures = failures.into_iter().map(named).collect();
+        Ok(BatchReport { ids, failures })
+    }
+}

@@ -1,0 +1,458 @@
+//! Sending jobs and learning what became of them.
+//!
+//! A job that was sent but not settled when its connection died is sent again
+//! under the same message-id, within the deadline. What was confirmed is never
+//! sent again.
+
+mod block;
+mod resend;
+mod settle;
+mod verify;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use self::block::Block;
+use crate::base::fork;
+use crate::base::id;
+use crate::base::wait::Wait;
+use crate::brokers::servicebus::batch::{BatchKey, Batches};
+use crate::brokers::servicebus::constants::BATCH_FORMAT;
+use crate::brokers::servicebus::refusal;
+use crate::connection::{Outcome, Tracked, Tracker};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::copy::{copy, Changes};
+use crate::format::envelope::{now_millis, Envelope};
+use crate::format::{self, Decoded};
+use crate::job::{Job, JobOptions};
+use crate::publish::route::{Destination, Route};
+use crate::reach::live::Definition;
+use crate::reach::pool::{self, Role};
+
+/// Unconfirmed jobs at the most.
+const WINDOW: usize = 2048;
+/// Bytes of unconfirmed jobs at the most.
+const WINDOW_BYTES: usize = 32 * 1024 * 1024;
+/// Jobs written together.
+const GATHER: u64 = 32;
+/// How long a queue counts as new, and how often a job for it is sent again
+/// when it is refused without a reason.
+const FRESH: Duration = Duration::from_secs(5);
+const FRESH_TRIES: u32 = 8;
+/// Larger messages wait for the attach, to learn the broker's limit before sending.
+const LARGE: usize = 64 * 1024;
+
+/// A message whose outcome is awaited.
+#[derive(Debug)]
+struct Sent {
+    payload: Bytes,
+    destination: Destination,
+    delay: Duration,
+    released_is_taken: bool,
+    /// It goes to a queue by name, ours to declare: `released` means that the queue is gone.
+    to_queue: bool,
+    /// `accepted` does not say that the queue exists.
+    unsure: bool,
+    resent: u32,
+}
+
+/// Sends jobs of one queue, pipelined, and collects the outcomes.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    definition: Arc<Definition>,
+    tracker: Tracker,
+    /// By index from `base`; `None` once the outcome is there.
+    window: VecDeque<Option<Sent>>,
+    base: u64,
+    bytes: usize,
+    outcomes: Vec<(u64, Outcome)>,
+    lost: Vec<(u64, Error)>,
+    /// Accepted; whether their queue exists is to be seen.
+    unsure: Vec<u64>,
+    failures: Vec<(u64, Error)>,
+    /// For many jobs.
+    block: Option<Block>,
+    /// Many jobs in one message (Service Bus).
+    batches: Option<Batches>,
+    generation: u64,
+}
+
+impl Publisher {
+    pub fn new(definition: Arc<Definition>) -> Self {
+        Self {
+            definition,
+            tracker: Tracker::default(),
+            window: VecDeque::new(),
+            base: 0,
+            bytes: 0,
+            outcomes: Vec::new(),
+            lost: Vec::new(),
+            unsure: Vec::new(),
+            failures: Vec::new(),
+            block: None,
+            batches: None,
+            generation: fork::generation(),
+        }
+    }
+
+    /// For many jobs, which go together where the broker takes that.
+    pub fn for_many(definition: Arc<Definition>) -> Self {
+        let together = definition.endpoint.service_bus.is_some();
+        let mut publisher = Self::new(definition);
+        publisher.batches = together.then(Batches::default);
+        publisher.block = Some(Block::new());
+        publisher
+    }
+
+    /// The caller's iterable may fork between two jobs. The outcomes come to the
+    /// parent, and the tracker may be locked for ever in the child.
+    fn check_process(&self) -> Result<()> {
+        if self.generation == fork::generation() {
+            return Ok(());
+        }
+        Err(Error::interrupted(
+            "the process was forked while jobs were being sent: they are the parent's",
+        ))
+    }
+
+    /// The broker's name of its queue.
+    pub fn queue(&self) -> &str {
+        &self.definition.broker_queue
+    }
+
+    /// The index that the next job gets.
+    pub fn next_index(&self) -> u64 {
+        self.base + self.window.len() as u64
+    }
+
+    /// There is a connection to publish over.
+    pub fn is_connected(&self) -> bool {
+        pool::is_connected(&self.definition.endpoint, Role::Publish)
+    }
+
+    /// An index without a job, so that later ones keep theirs.
+    pub fn skip(&mut self, error: Error) {
+        self.failures.push((self.next_index(), error));
+        self.window.push_back(None);
+        self.trim();
+    }
+
+    /// Sends one job. On an error nothing was sent.
+    pub fn send(
+        &mut self,
+        job: &Job<'_>,
+        id: &str,
+        destination: Destination,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        self.check_process()?;
+        let definition = Arc::clone(&self.definition);
+        let options = &definition.options;
+        format::check(options.format, job, id)
+            .map_err(|error| error.context(definition.describe()))?;
+        let delay = job.options.delay.or(options.delay).unwrap_or_default();
+        let route = self.routed(&destination, delay, wait)?;
+        let ttl = job.options.ttl.or(options.ttl);
+        let expires_in = ttl.filter(|_| route.ttl_is_lost).map(|ttl| ttl + delay);
+        let envelope = Envelope {
+            id,
+            pipeline: &definition.pipeline,
+            durable: job.options.durable.unwrap_or(options.durable),
+            priority: job.options.priority.or(options.usual_priority()),
+            ttl: ttl.filter(|_| !route.ttl_is_lost),
+            expires_at: expires_in.map(|after| now_millis() + after.as_millis() as i64),
+            delay,
+            delay_mark: route.delay_mark,
+            to: route.to.as_deref(),
+            routing_key: definition.routing_key_of(&destination),
+            partition_key: job.options.partition_key.as_deref(),
+        };
+        if definition.endpoint.service_bus.is_none() && envelope.partition_key.is_some() {
+            return Err(Error::unsupported(format!(
+                "{}: option 'partition_key': this broker has no partitions; leave it out",
+                definition.describe()
+            )));
+        }
+        let mapping = || {
+            let live = definition.connect(Role::Publish, wait)?;
+            Ok(live.dialect.property_mapping())
+        };
+        let payload = format::encode(options.format, job, &envelope, mapping)?;
+        let payload = match &mut self.block {
+            Some(block) => block.keep(payload),
+            None => payload.into(),
+        };
+        if self.batches.is_some() && destination == Destination::Usual {
+            return self.gather(payload, &job.options, &route, delay, wait);
+        }
+        self.dispatch(payload, route, destination, delay, wait)
+    }
+
+    /// Sends a job that came once more, in the format it has. Its delay and TTL
+    /// are the changes'; how the broker is told of them is the route's.
+    /// On an error nothing was sent.
+    pub fn send_copy(
+        &mut self,
+        decoded: &Decoded,
+        changes: &Changes<'_>,
+        destination: Destination,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        self.check_process()?;
+        let definition = Arc::clone(&self.definition);
+        let delay = changes.delay;
+        let route = self.routed(&destination, delay, wait)?;
+        let expires_in = changes.ttl.filter(|_| route.ttl_is_lost);
+        let expires_in = expires_in.map(|ttl| ttl + delay);
+        let message_id = definition
+            .endpoint
+            .service_bus
+            .as_ref()
+            .map(|_| id::job_id())
+            .transpose()?;
+        let changes = Changes {
+            // Within the window of duplicate detection the service takes the copy for its
+            // original, confirms it, and drops it.
+            message_id: message_id.as_deref(),
+            to: route.to.as_deref(),
+            delay_mark: route.delay_mark,
+            ttl: changes.ttl.filter(|_| !route.ttl_is_lost),
+            expires_at: expires_in
+                .map(|after| now_millis().saturating_add(after.as_millis() as i64))
+                .or(changes.expires_at),
+            ..changes.clone()
+        };
+        let payload = copy(decoded, &changes);
+        self.dispatch(payload, route, destination, delay, wait)
+    }
+
+    /// Sends a whole message.
+    fn dispatch(
+        &mut self,
+        payload: Bytes,
+        route: Route,
+        destination: Destination,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        if payload.len() > LARGE {
+            match route.sender.ready(wait) {
+                Ok(limit) => self.check_size(&limit, payload.len())?,
+                // The link has ended: sent again like one that was lost on its way.
+                Err(error) if error.kind() == ErrorKind::Connection => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let index = self.next_index();
+        // A job that is alone goes at once; others go together, within milliseconds.
+        let at_once = self.tracker.pending() == 0 || index % GATHER == GATHER - 1;
+        let tracked = Tracked {
+            tracker: self.tracker.clone(),
+            index,
+        };
+        self.bytes += payload.len();
+        let sent = route.sender.send(payload.clone(), tracked, at_once);
+        self.window.push_back(Some(Sent {
+            payload,
+            destination,
+            delay,
+            released_is_taken: route.released_is_taken,
+            to_queue: route.to_queue,
+            unsure: route.unsure && route.to_queue,
+            resent: 0,
+        }));
+        if let Err(error) = sent {
+            // The link had ended before: sent again like one that was lost on its way.
+            self.lost.push((index, error));
+        }
+        Ok(())
+    }
+
+    /// One more job for the batch that is being filled; it goes when it is full.
+    fn gather(
+        &mut self,
+        payload: Bytes,
+        options: &JobOptions<'_>,
+        route: &Route,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        let ready = route.sender.ready(wait);
+        let lost = match &ready {
+            // The link has ended: sent again like one that was lost on its way.
+            Err(error) if error.kind() == ErrorKind::Connection => Some(error.clone()),
+            _ => None,
+        };
+        let limit = if lost.is_some() { 0 } else { ready? };
+        self.check_size(&limit, payload.len())?;
+        let key = BatchKey::of(options);
+        let index = self.next_index();
+        let fits = |batches: &Batches| batches.has_room(index, &key, payload.len(), limit);
+        if lost.is_some() || !self.batches.as_ref().is_some_and(fits) {
+            self.send_batch();
+        }
+        self.bytes += payload.len();
+        self.window.push_back(Some(Sent {
+            payload: payload.clone(),
+            destination: Destination::Usual,
+            delay,
+            released_is_taken: route.released_is_taken,
+            to_queue: route.to_queue,
+            unsure: false,
+            resent: 0,
+        }));
+        match (lost, &mut self.batches) {
+            (Some(error), _) => self.lost.push((index, error)),
+            (None, Some(batches)) => batches.add(index, key, &payload, &route.sender),
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Sends the batch that is being filled.
+    fn send_batch(&mut self) {
+        let Some(batch) = self.batches.as_mut().and_then(Batches::take) else {
+            return;
+        };
+        let tracked = Tracked {
+            tracker: self.tracker.clone(),
+            index: batch.first,
+        };
+        if let Err(error) = batch.sender.send_format(batch.body, BATCH_FORMAT, tracked) {
+            self.batches.as_mut().and_then(|all| all.sent(batch.first));
+            let members = batch.first..batch.first + batch.count;
+            self.lost
+                .extend(members.map(|index| (index, error.clone())));
+        }
+    }
+
+    fn check_size(&self, limit: &u64, size: usize) -> Result<()> {
+        if *limit == 0 || size as u64 <= *limit {
+            return Ok(());
+        }
+        Err(Error::rejected(format!(
+            "{}: the message has {size} bytes, the broker takes {limit}; store large payloads elsewhere and push a reference",
+            self.definition.describe()
+        )))
+    }
+
+    /// Blocks while too much is unconfirmed. False when not one outcome came in time.
+    pub fn make_room(&mut self, wait: &Wait<'_>) -> Result<bool> {
+        if self.window.len() < WINDOW && self.bytes < WINDOW_BYTES && self.lost.is_empty() {
+            return Ok(true);
+        }
+        let before = self.unsettled();
+        let until = if self.bytes < WINDOW_BYTES {
+            WINDOW / 2
+        } else {
+            0
+        };
+        Ok(self.settle(until, wait)? || self.unsettled() < before)
+    }
+
+    fn unsettled(&self) -> usize {
+        self.window.iter().flatten().count()
+    }
+
+    /// A batch is taken or refused as a whole: when it is refused, each of its jobs is sent
+    /// alone, so that none fails for another.
+    fn note_batch(&mut self, first: u64, count: u64, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Rejected(Some((condition, _))) if !refusal::passes(condition) => {
+                Outcome::Lost(Error::connection(format!(
+                    "a batch was refused: {condition}"
+                )))
+            }
+            other => other.clone(),
+        };
+        for index in first..first + count {
+            self.note(index, outcome.clone());
+        }
+    }
+
+    fn note(&mut self, index: u64, outcome: Outcome) {
+        let position = index.wrapping_sub(self.base) as usize;
+        let Some(slot) = self.window.get_mut(position) else {
+            return;
+        };
+        match (&outcome, slot.as_ref()) {
+            (Outcome::Lost(error), Some(_)) => return self.lost.push((index, error.clone())),
+            (Outcome::Accepted, Some(sent)) if sent.unsure => return self.unsure.push(index),
+            (Outcome::Accepted, _) | (_, None) => {}
+            (Outcome::Released, Some(sent)) if sent.released_is_taken => {}
+            (Outcome::Released, Some(sent)) if sent.to_queue => {
+                let name = self.definition.name_of(&sent.destination);
+                let error = Error::queue_not_found(format!("{name} does not exist (released)"));
+                return self.lost.push((index, error));
+            }
+            // A quorum queue that somebody declared a moment ago has no leader yet:
+            // RabbitMQ 4.0 refuses what comes until then, without a reason.
+            (Outcome::Rejected(None), Some(sent))
+                if sent.to_queue
+                    && sent.resent < FRESH_TRIES
+                    && self.definition.declared_within(FRESH) =>
+            {
+                let error = Error::connection("the queue is not ready yet (rejected)");
+                return self.lost.push((index, error));
+            }
+            (Outcome::Rejected(Some((condition, description))), Some(_))
+                if self.definition.endpoint.service_bus.is_some() && refusal::passes(condition) =>
+            {
+                let why = description.as_deref().unwrap_or("no description");
+                let error = Error::rejected(format!("the service refused it: {condition}: {why}"));
+                return self.lost.push((index, error.with_condition(condition)));
+            }
+            (outcome, Some(sent)) => {
+                let error = resend::failure(&self.definition, &sent.destination, outcome);
+                self.failures.push((index, error));
+            }
+        }
+        if let Some(sent) = slot.take() {
+            self.bytes -= sent.payload.len();
+        }
+    }
+
+    fn trim(&mut self) {
+        while let Some(None) = self.window.front() {
+            self.window.pop_front();
+            self.base += 1;
+        }
+    }
+
+    /// Waits for every outcome; what has none at the deadline is a timeout.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`] only.
+    pub fn finish(mut self, wait: &Wait<'_>) -> Result<Vec<(u64, Error)>> {
+        let in_time = match self.settle(0, wait) {
+            Ok(in_time) => in_time,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            Err(_) => false,
+        };
+        if !in_time {
+            for position in 0..self.window.len() {
+                if self.window[position].is_some() {
+                    let index = self.base + position as u64;
+                    let error = Error::timeout(format!(
+                        "{}: the broker did not confirm the job in time; whether it has it is unknown",
+                        self.definition.describe()
+                    ));
+                    self.fail(index, error);
+                }
+            }
+        }
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.sort_by_key(|(index, _)| *index);
+        Ok(failures)
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        // A job whose call has ended must not be sent by a broker's late credit.
+        self.tracker.abandon();
+    }
+}

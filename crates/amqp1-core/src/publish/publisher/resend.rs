@@ -1,0 +1,160 @@
+//! What was not taken: sent again, or reported.
+
+use std::time::Duration;
+
+use super::Publisher;
+use crate::base::wait::Wait;
+use crate::brokers::servicebus::refusal;
+use crate::connection::{condition_kind, lasts, Outcome, Tracked};
+use crate::error::{Error, ErrorKind, Result};
+use crate::publish::route::{Destination, Route};
+use crate::reach::live::Definition;
+use crate::reach::pool::Role;
+
+impl Publisher {
+    /// Sends again what was lost, on a new connection or link.
+    pub(super) fn resend(&mut self, wait: &Wait<'_>) -> Result<()> {
+        let lost = std::mem::take(&mut self.lost);
+        let mut paused = false;
+        for (index, error) in lost {
+            let position = index.wrapping_sub(self.base) as usize;
+            let Some(Some(sent)) = self.window.get_mut(position) else {
+                continue;
+            };
+            sent.resent += 1;
+            // A queue that is gone is declared again once; a link that keeps
+            // failing while the connection stands is not worth the deadline.
+            let mut pause = Some(Duration::from_millis(20) * (sent.resent - 1).min(50));
+            let passing = error.kind() != ErrorKind::Authentication && error.condition().is_some();
+            if self.definition.endpoint.service_bus.is_some() && passing {
+                pause = refusal::pause(error.condition(), sent.resent);
+            }
+            let pause = pause.filter(|pause| *pause < wait.left());
+            let again = match error.kind() {
+                // The broker closed the connection for a job that it will not take: once more,
+                // since that may have been another one.
+                ErrorKind::Connection if lasts(&error) => sent.resent == 1,
+                ErrorKind::Connection => !wait.left().is_zero() && pause.is_some(),
+                ErrorKind::QueueNotFound => sent.resent == 1 && self.definition.options.declare,
+                ErrorKind::Rejected => {
+                    error.condition().is_some_and(refusal::passes) && pause.is_some()
+                }
+                // A token that was over: a new one is asked for.
+                ErrorKind::Authentication => {
+                    sent.resent == 1 && self.definition.renews_token(Role::Publish, &error)
+                }
+                _ => false,
+            };
+            if error.kind() == ErrorKind::QueueNotFound {
+                self.definition.forget_declared();
+            }
+            if !again {
+                self.fail(index, self.explain(error));
+                continue;
+            }
+            // One pause for all of them, the longer the more often they were lost.
+            let pause = pause.unwrap_or_default();
+            if !pause.is_zero() && !paused {
+                wait.sleep(pause)?;
+                paused = true;
+            }
+            if let Err(error) = self.resend_one(index, wait) {
+                if error.kind() == ErrorKind::Interrupted {
+                    return Err(error);
+                }
+                self.fail(index, self.explain(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn resend_one(&mut self, index: u64, wait: &Wait<'_>) -> Result<()> {
+        let position = index.wrapping_sub(self.base) as usize;
+        let Some(Some(sent)) = self.window.get(position) else {
+            return Ok(());
+        };
+        let route = self.definition.route(&sent.destination, sent.delay, wait)?;
+        let tracked = Tracked {
+            tracker: self.tracker.clone(),
+            index,
+        };
+        let resent = route.sender.send(sent.payload.clone(), tracked, true);
+        if let Err(error) = resent {
+            self.lost.push((index, error));
+        }
+        Ok(())
+    }
+
+    pub(super) fn fail(&mut self, index: u64, error: Error) {
+        self.failures.push((index, error));
+        let position = index.wrapping_sub(self.base) as usize;
+        if let Some(slot) = self.window.get_mut(position) {
+            if let Some(sent) = slot.take() {
+                self.bytes -= sent.payload.len();
+            }
+        }
+    }
+
+    /// Where a job goes. A queue that the broker itself knows nothing of is named, as it is where a
+    /// job came back for it: Service Bus says so of the token already.
+    pub(super) fn routed(
+        &self,
+        destination: &Destination,
+        delay: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<Route> {
+        let route = self.definition.route(destination, delay, wait);
+        route.map_err(|error| match (error.kind(), error.condition()) {
+            (ErrorKind::QueueNotFound, Some(_)) => self.explain(error),
+            _ => error,
+        })
+    }
+
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let hint = match error.kind() {
+            ErrorKind::QueueNotFound => self.definition.when_missing(),
+            // It was sent once, and its confirmation may be what was lost.
+            ErrorKind::Connection | ErrorKind::Timeout => "whether it has the job is unknown",
+            _ => "",
+        };
+        let then = if hint.is_empty() { "" } else { "; " };
+        Error::new(
+            error.kind(),
+            format!(
+                "{}: {}{then}{hint}",
+                self.definition.describe(),
+                error.message()
+            ),
+        )
+    }
+}
+
+/// The error that a negative outcome is.
+pub(super) fn failure(
+    definition: &Definition,
+    destination: &Destination,
+    outcome: &Outcome,
+) -> Error {
+    let what = definition.describe();
+    match outcome {
+        Outcome::Released => Error::unroutable(format!(
+            "{what}: the broker has no queue for the job (released by {}): create the queue, or bind one",
+            definition.name_of(destination)
+        )),
+        Outcome::Rejected(Some((condition, description))) => {
+            let kind = match condition_kind(condition) {
+                ErrorKind::QueueNotFound => ErrorKind::QueueNotFound,
+                _ => ErrorKind::Rejected,
+            };
+            let description = description.as_deref().unwrap_or("no description");
+            Error::new(
+                kind,
+                format!("{what}: the broker refused the job: {condition}: {description}"),
+            )
+            .with_condition(condition)
+        }
+        _ => Error::rejected(format!(
+            "{what}: the broker refused the job without a reason; the queue may be full"
+        )),
+    }
+}

@@ -1,0 +1,4 @@
+//! A queue's way to its broker: the pooled connection, what is declared over it, its senders.
+
+pub(crate) mod live;
+pub(crate) mod pool;

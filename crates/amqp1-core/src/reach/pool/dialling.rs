@@ -1,0 +1,141 @@
+//! Dialling on the runtime while PHP's thread waits for it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{hosts, Lost, Role, RESTING};
+use crate::base::backoff;
+use crate::base::fork;
+use crate::base::runtime;
+use crate::base::sync::Mutex;
+use crate::base::wait::{Signal, Wait};
+use crate::connection::{dial, lasts, Connection};
+use crate::error::{Error, ErrorKind, Result};
+use crate::settings::endpoint::Endpoint;
+
+/// How long one attempt to dial a lost connection again may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// Dials; a connection that was lost is dialled until it is to be given up.
+///
+/// # Errors
+/// Connection and authentication errors of the last attempt; timeout; interrupted.
+pub(super) fn dial_until(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    lost: Option<&Lost>,
+    wait: &Wait<'_>,
+) -> Result<Connection> {
+    let Some(lost) = lost else {
+        return dial_once(endpoint, role, wait);
+    };
+    let give_up = lost.redial.until;
+    let rest = lost.redial.from.min(give_up);
+    // Who will be told the same again need not wait for it.
+    let is_final = lost.redial.short_lived > 1 && lasts(&lost.error);
+    if !is_final {
+        let left = rest.saturating_duration_since(Instant::now());
+        wait.sleep(left.min(wait.patience()))?;
+    }
+    if Instant::now() < rest {
+        return Err(Error::connection(format!(
+            "the connection broke soon after it was made, {} times in a row, and is dialled again after a pause: {}",
+            lost.redial.short_lived, lost.error
+        ))
+        .with_condition(RESTING));
+    }
+    let mut attempts = 0u32;
+    // The same cause many times is one cause.
+    let mut causes: Vec<Error> = Vec::new();
+    loop {
+        let left = give_up.saturating_duration_since(Instant::now());
+        // One silent peer must not use up the time of all attempts.
+        let error = match dial_once(endpoint, role, &wait.at_most(left.min(ATTEMPT))) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        attempts += 1;
+        if error.kind() != ErrorKind::Connection {
+            return Err(error);
+        }
+        if !causes.contains(&error) {
+            causes.push(error);
+        }
+        let left = give_up.saturating_duration_since(Instant::now());
+        wait.sleep(backoff::pause(attempts).min(left))?;
+        if wait.left().is_zero() || Instant::now() >= give_up {
+            let causes: Vec<&str> = causes.iter().map(Error::message).collect();
+            return Err(Error::connection(format!(
+                "lost the connection ({}) and dialled {attempts} times in vain: {}",
+                lost.error,
+                causes.join("; ")
+            )));
+        }
+    }
+}
+
+fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Connection> {
+    let (slot, signal) = (Arc::new(Mutex::new(Slot::Dialling)), Signal::new());
+    let order = hosts::order(endpoint);
+    let task = {
+        let order = order.clone();
+        let (endpoint, slot, signal) = (Arc::clone(endpoint), Arc::clone(&slot), signal.clone());
+        let timeout = wait.left();
+        runtime::spawn(async move {
+            let dialled = dial::dial(&endpoint, role.as_str(), &order, timeout).await;
+            put(&mut slot.lock(), dialled);
+            signal.raise();
+        })?
+    };
+    let generation = fork::generation();
+    let done = wait.until(&signal, || Ok(take(&mut slot.lock())));
+    if let Ok(Some(dialled)) = done {
+        if let Ok(connection) = &dialled {
+            hosts::opened(endpoint, &order, connection.place());
+        }
+        return dialled;
+    }
+    if generation != fork::generation() {
+        // A signal handler forked: the parent's runtime has the task.
+        std::mem::forget(task);
+    } else {
+        task.abort();
+        give_up(&mut slot.lock());
+    }
+    done?;
+    Err(Error::connection(format!(
+        "cannot connect to {}: no answer within the timeout; is the address right, and no firewall between?",
+        endpoint.label()
+    )))
+}
+
+/// Where who dials leaves the connection for who waits for it. A connection that nobody
+/// takes would live as long as the process.
+enum Slot {
+    Dialling,
+    Dialled(Result<Connection>),
+    /// Nobody waits any more.
+    GivenUp,
+}
+
+fn put(slot: &mut Slot, dialled: Result<Connection>) {
+    match (&slot, dialled) {
+        (Slot::GivenUp, Ok(connection)) => connection.begin_close(),
+        (Slot::GivenUp, Err(_)) => {}
+        (_, dialled) => *slot = Slot::Dialled(dialled),
+    }
+}
+
+fn take(slot: &mut Slot) -> Option<Result<Connection>> {
+    match std::mem::replace(slot, Slot::Dialling) {
+        Slot::Dialled(dialled) => Some(dialled),
+        _ => None,
+    }
+}
+
+fn give_up(slot: &mut Slot) {
+    // It came while a signal handler ran, or at the very last moment.
+    if let Slot::Dialled(Ok(connection)) = std::mem::replace(slot, Slot::GivenUp) {
+        connection.begin_close();
+    }
+}

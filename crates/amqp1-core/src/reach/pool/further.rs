@@ -1,0 +1,219 @@
+//! Further connections, for links that the usual one has no room for.
+//!
+//! A link has a session for itself (see [`crate::connection`]), and a broker limits the
+//! sessions of a connection: RabbitMQ to 64. So the links of many queues are spread over as
+//! many connections as they need. Some sessions of each are left free: for management and
+//! questions, which go over the usual connection, and because a session that was ended
+//! takes its place until the broker has answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{connection_of, hosts, with_pool, Key, Pool, Role};
+use crate::base::wait::Wait;
+use crate::connection::Connection;
+use crate::error::Result;
+use crate::settings::endpoint::Endpoint;
+
+/// A further connection without links is closed after so long.
+pub(super) const IDLE: Duration = Duration::from_secs(30);
+
+/// A connection with room for one more link: `usual`, or another one, dialled where
+/// there is none.
+///
+/// # Errors
+/// What dialling fails with.
+pub(crate) fn with_room(
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    usual: &Connection,
+    redial: Duration,
+    wait: &Wait<'_>,
+) -> Result<Connection> {
+    // A lost one is its user's to find out.
+    if usual.has_room() || usual.lost().is_some() {
+        return Ok(usual.clone());
+    }
+    loop {
+        let key = with_pool(|pool| {
+            drop_lost(pool, endpoint, role);
+            next(pool, endpoint, role, |entry| entry.connection.has_room())
+        });
+        let connection = open(key, usual, redial, wait)?;
+        // Another thread may have been quicker.
+        if connection.has_room() {
+            return Ok(connection);
+        }
+    }
+}
+
+/// The first further connection that `suits`, or the place of one that is not there yet.
+pub(super) fn next(
+    pool: &Pool,
+    endpoint: &Arc<Endpoint>,
+    role: Role,
+    suits: impl Fn(&super::Entry) -> bool,
+) -> Key {
+    let mut key = Key::further(endpoint, role, 1);
+    while pool.entries.get(&key).is_some_and(|entry| !suits(entry)) {
+        key.number += 1;
+    }
+    key
+}
+
+/// The connection at that place.
+pub(super) fn open(
+    key: Key,
+    usual: &Connection,
+    redial: Duration,
+    wait: &Wait<'_>,
+) -> Result<Connection> {
+    connection_of(key, redial, wait).map_err(|error| {
+        let sessions = usual.remote().sessions();
+        error.context(format!(
+            "the {sessions} sessions of a connection are in use, and another one was not to be had"
+        ))
+    })
+}
+
+/// Forgets further connections that were lost, or closed because they were idle. True when
+/// there was one: who used it tries again.
+pub(super) fn drop_lost(pool: &mut Pool, endpoint: &Arc<Endpoint>, role: Role) -> bool {
+    let mut was_used = false;
+    pool.entries.retain(|key, entry| {
+        let is_further = key.number > 0 && key.is_of(endpoint, role);
+        if !is_further || entry.connection.lost().is_none() {
+            return true;
+        }
+        if !entry.connection.was_idle() {
+            was_used = true;
+            hosts::failed(endpoint, entry.connection.place());
+        }
+        false
+    });
+    was_used
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::base::wait::Signal;
+    use crate::connection::{Ask, ReceiverLink, ReceiverOptions, SenderLink};
+    use crate::reach::pool::{connection, sender, was_lost};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn usual(dsn: &str, role: Role, wait: &Wait<'_>) -> (Arc<Endpoint>, Connection) {
+        let endpoint = Arc::new(Endpoint::parse(dsn, &Default::default()).unwrap());
+        let usual = connection(&endpoint, role, SECOND, wait).unwrap();
+        (endpoint, usual)
+    }
+
+    fn numbers(endpoint: &Arc<Endpoint>, role: Role) -> usize {
+        with_pool(|pool| {
+            pool.entries
+                .keys()
+                .filter(|key| key.is_of(endpoint, role))
+                .count()
+        })
+    }
+
+    fn end(connection: &Connection, wait: &Wait<'_>) {
+        let over = wait.until(&Signal::new(), || Ok(connection.lost().map(|_| ())));
+        assert_eq!(over, Ok(Some(())));
+    }
+
+    #[test]
+    fn links_that_a_connection_has_no_room_for_go_over_others() {
+        let wait = Wait::uninterrupted(30 * SECOND);
+        let (endpoint, usual) = usual("embedded://further", Role::Consume, &wait);
+        let link = || {
+            let connection = with_room(&endpoint, Role::Consume, &usual, SECOND, &wait).unwrap();
+            let options = ReceiverOptions::default();
+            let link = ReceiverLink::open(&connection, "/queues/q", &options, Signal::new());
+            (connection, link.unwrap().unwrap())
+        };
+        let sessions = usual.remote().sessions();
+        let mut links: Vec<_> = (0..2 * sessions).map(|_| link()).collect();
+        assert_eq!(numbers(&endpoint, Role::Consume), 3);
+        assert!(!usual.has_room() && usual.session_count() < sessions);
+
+        // The third has a few links: room on the usual one is used first.
+        for (connection, link) in links.drain(..).filter(|(one, _)| one.is(&usual)).take(9) {
+            drop(connection);
+            link.close();
+        }
+        let freed = wait.until(&Signal::new(), || Ok(usual.has_room().then_some(())));
+        assert_eq!(freed, Ok(Some(())));
+        assert!(link().0.is(&usual));
+    }
+
+    #[test]
+    fn a_further_connection_without_links_is_closed_and_nobody_calls_it_lost() {
+        let wait = Wait::uninterrupted(30 * SECOND);
+        let (endpoint, usual) = usual("embedded://idle", Role::Consume, &wait);
+        let key = Key::further(&endpoint, Role::Consume, 1);
+        let other = open(key.clone(), &usual, SECOND, &wait).unwrap();
+        let options = ReceiverOptions::default();
+        let link = ReceiverLink::open(&other, "/queues/q", &options, Signal::new());
+        other.close_when_idle(Duration::from_millis(50));
+        wait.at_most(Duration::from_millis(200))
+            .until(&Signal::new(), || Ok(None::<()>))
+            .unwrap();
+        assert!(other.lost().is_none(), "it has a link");
+        link.unwrap().unwrap().close();
+        end(&other, &wait);
+        assert!(!was_lost(&endpoint, &[Role::Consume]));
+        assert_eq!(numbers(&endpoint, Role::Consume), 1);
+        assert!(usual.lost().is_none());
+        // Nothing is begun behind a close.
+        assert!(ReceiverLink::open(&other, "/queues/q", &options, Signal::new()).is_err());
+
+        let other = open(key, &usual, SECOND, &wait).unwrap();
+        other.begin_close();
+        end(&other, &wait);
+        assert!(
+            was_lost(&endpoint, &[Role::Consume]),
+            "whoever used it tries again"
+        );
+        assert!(!was_lost(&endpoint, &[Role::Consume]), "once");
+    }
+
+    #[test]
+    fn senders_of_many_addresses_are_kept_and_of_more_take_turns() {
+        let wait = Wait::uninterrupted(60 * SECOND);
+        let (endpoint, usual) = usual("embedded://senders", Role::Publish, &wait);
+        let to = |i: usize| -> SenderLink {
+            let address = format!("/queues/q{i}");
+            sender(
+                &endpoint,
+                &usual,
+                (Some(&address), Ask::Nothing),
+                SECOND,
+                &wait,
+            )
+            .unwrap()
+        };
+        for i in 0..100 {
+            to(i);
+        }
+        assert_eq!(numbers(&endpoint, Role::Publish), 3);
+        let sessions = usual.session_count();
+        for i in 0..100 {
+            to(i);
+        }
+        assert_eq!(usual.session_count(), sessions, "each was there");
+        for i in 0..400 {
+            to(i);
+        }
+        assert_eq!(numbers(&endpoint, Role::Publish), 5);
+        with_pool(|pool| {
+            let of_role = pool
+                .entries
+                .iter()
+                .filter(|(key, _)| key.is_of(&endpoint, Role::Publish));
+            assert!(of_role.map(|(_, entry)| entry.senders.len()).sum::<usize>() <= 240);
+        });
+    }
+}

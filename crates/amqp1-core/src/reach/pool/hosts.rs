@@ -1,0 +1,178 @@
+//! Which of an endpoint's hosts this process dials first.
+//!
+//! A cluster's nodes share their work only if its clients spread over them, so each process
+//! has an order of its own, for all endpoints and both roles: one process asks one node, and
+//! finds there what it has just declared. A forked child has another one. A host that failed
+//! lately comes last, and the longer that is ago the sooner.
+//!
+//! Only PHP's thread locks this, so a fork never happens while it is locked.
+
+use std::time::{Duration, Instant};
+
+use crate::base::fork;
+use crate::base::id;
+use crate::base::sync::Mutex;
+use crate::connection::{Order, Place, Rank};
+use crate::settings::endpoint::{join, Endpoint, Target};
+use crate::settings::options::HostOrder;
+
+/// For so long a host that failed comes last. Not for longer: those who fled from one host
+/// together know of the same failures, and would flee together for ever.
+const FAILED_FOR: Duration = Duration::from_secs(15);
+
+/// Failures remembered: those of clusters are few.
+const MAX_FAILED: usize = 64;
+
+static OWN: Mutex<Option<Own>> = Mutex::new(None);
+
+struct Own {
+    generation: u64,
+    rank: Rank,
+}
+
+fn with_rank<T>(work: impl FnOnce(&mut Rank) -> T) -> T {
+    let mut own = OWN.lock();
+    let generation = fork::generation();
+    match &mut *own {
+        Some(own) if own.generation == generation => work(&mut own.rank),
+        other => {
+            // What failed for the parent is likely to fail for the child.
+            let failed = other.take().map(|own| own.rank.failed).unwrap_or_default();
+            let rank = Rank {
+                seed: id::number(),
+                failed,
+            };
+            work(&mut other.insert(Own { generation, rank }).rank)
+        }
+    }
+}
+
+fn hosts(endpoint: &Endpoint) -> &[(String, u16)] {
+    match &endpoint.target {
+        Target::Network { hosts, .. } => hosts,
+        Target::Embedded(_) => &[],
+    }
+}
+
+/// The order for the next attempt to dial.
+pub(super) fn order(endpoint: &Endpoint) -> Order {
+    if endpoint.host_order == HostOrder::Given {
+        return Order::given(endpoint);
+    }
+    let rank = with_rank(|rank| {
+        rank.failed.retain(|(_, at)| at.elapsed() < FAILED_FOR);
+        rank.clone()
+    });
+    by(rank, endpoint)
+}
+
+fn by(rank: Rank, endpoint: &Endpoint) -> Order {
+    let hosts = hosts(endpoint);
+    let mut order = Order::given(endpoint);
+    let key = |at: &usize| {
+        hosts
+            .get(*at)
+            .map(|(host, port)| rank.of(&join(host, *port)))
+    };
+    order.hosts.sort_by_cached_key(key);
+    order.rank = Some(rank);
+    order
+}
+
+/// A connection that led there was lost.
+pub(super) fn failed(endpoint: &Endpoint, place: Place) {
+    let hosts = hosts(endpoint);
+    let mut names = Vec::new();
+    if hosts.len() > 1 {
+        names.extend(name(hosts, place.host));
+    }
+    // One name may stand for several hosts.
+    names.extend(place.address.map(|address| address.to_string()));
+    with_rank(|rank| names.into_iter().for_each(|name| note(rank, name)));
+}
+
+/// It opened at that place, after all hosts that come sooner in the order had failed, or were slow.
+pub(super) fn opened(endpoint: &Endpoint, order: &Order, place: Place) {
+    let hosts = hosts(endpoint);
+    if hosts.len() < 2 || order.rank.is_none() {
+        return;
+    }
+    with_rank(|rank| {
+        for host in order.hosts.iter().take_while(|host| **host != place.host) {
+            if let Some(name) = name(hosts, *host) {
+                note(rank, name);
+            }
+        }
+        let here = name(hosts, place.host);
+        rank.failed.retain(|(name, _)| Some(name) != here.as_ref());
+    });
+}
+
+fn name(hosts: &[(String, u16)], host: usize) -> Option<String> {
+    hosts.get(host).map(|(host, port)| join(host, *port))
+}
+
+fn note(rank: &mut Rank, name: String) {
+    rank.failed.retain(|(failed, _)| *failed != name);
+    if rank.failed.len() >= MAX_FAILED {
+        rank.failed.remove(0);
+    }
+    rank.failed.push((name, Instant::now()));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::settings::options::QueueOptions;
+
+    fn endpoint(order: HostOrder) -> Endpoint {
+        let options = QueueOptions {
+            host_order: order,
+            ..QueueOptions::default()
+        };
+        Endpoint::parse("amqp://spread-a,spread-b,spread-c", &options).unwrap()
+    }
+
+    #[test]
+    fn processes_spread_evenly_and_so_do_those_of_a_host_that_failed() {
+        let endpoint = endpoint(HostOrder::Random);
+        let mut firsts: HashMap<(usize, usize), u32> = HashMap::new();
+        for seed in 0..6000u64 {
+            // As random as those of processes are.
+            let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let failed = Vec::new();
+            let order = by(Rank { seed, failed }, &endpoint);
+            *firsts.entry((order.hosts[0], order.hosts[1])).or_default() += 1;
+        }
+        assert_eq!(firsts.len(), 6, "{firsts:?}");
+        assert!(
+            firsts.values().all(|count| (800..1200).contains(count)),
+            "{firsts:?}"
+        );
+    }
+
+    #[test]
+    fn what_failed_comes_last_until_it_opens_and_the_given_order_stays() {
+        let random = endpoint(HostOrder::Random);
+        let before = order(&random).hosts;
+        assert_eq!(order(&random).hosts, before, "it is the process's own");
+        let at = |host| Place {
+            host,
+            address: None,
+            has_choice: true,
+        };
+        failed(&random, at(before[0]));
+        assert_eq!(order(&random).hosts, [before[1], before[2], before[0]]);
+        failed(&random, at(before[1]));
+        assert_eq!(order(&random).hosts, [before[2], before[0], before[1]]);
+        opened(&random, &order(&random), at(before[0]));
+        assert_eq!(order(&random).hosts[0], before[0]);
+        let given = endpoint(HostOrder::Given);
+        failed(&given, at(0));
+        assert_eq!(order(&given).hosts, [0, 1, 2]);
+        assert!(order(&given).rank.is_none());
+    }
+}

@@ -1,0 +1,48 @@
+//! The pool, for people.
+
+use super::with_pool;
+use crate::base::runtime;
+
+/// One pooled connection, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// The endpoint, and which of its hosts, without secrets.
+    pub endpoint: String,
+    /// `push` or `consume`.
+    pub role: &'static str,
+    /// `open`, or why it is lost.
+    pub state: String,
+    /// Sessions in use on it.
+    pub sessions: usize,
+}
+
+/// The pool of this process, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolInfo {
+    /// The I/O thread runs.
+    pub runtime_started: bool,
+    /// The pooled connections.
+    pub connections: Vec<ConnectionInfo>,
+}
+
+/// The state of the pool; starts nothing.
+#[must_use]
+pub fn pool_info() -> PoolInfo {
+    let connections = with_pool(|pool| {
+        let entries = pool.entries.iter();
+        let infos = entries.map(|(key, entry)| ConnectionInfo {
+            endpoint: entry.connection.label().to_owned(),
+            role: key.role.as_str(),
+            state: match entry.connection.lost() {
+                None => "open".to_owned(),
+                Some(error) => error.message().to_owned(),
+            },
+            sessions: entry.connection.session_count(),
+        });
+        infos.collect()
+    });
+    PoolInfo {
+        runtime_started: runtime::is_started(),
+        connections,
+    }
+}

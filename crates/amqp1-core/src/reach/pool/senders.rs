@@ -1,0 +1,143 @@
+//! Senders that are kept: one for each address that was sent to.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{further, with_pool, Key, Pool, Role};
+use crate::base::wait::Wait;
+use crate::connection::{Ask, Connection, SenderLink};
+use crate::error::{Error, ErrorKind, Result};
+use crate::settings::endpoint::Endpoint;
+
+/// Senders kept on one connection: RabbitMQ allows 64 sessions.
+const MAX_SENDERS: usize = 48;
+
+/// Connections to keep senders on. Those of more addresses, 240, take turns.
+const MAX_CONNECTIONS: u32 = 5;
+
+/// Before another look for a free session.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What a look for a sender found.
+enum Found {
+    Link(SenderLink),
+    /// There is to be another connection.
+    NoRoom(Key),
+    /// All sessions are in use, those included that are about to end.
+    Busy,
+}
+
+/// The cached sender to an address (`None`: the anonymous terminus), attached when there is
+/// none. When there are many, the least recently used idle one makes room.
+///
+/// # Errors
+/// When the connection was lost or replaced.
+pub(crate) fn sender(
+    endpoint: &Arc<Endpoint>,
+    usual: &Connection,
+    (address, ask): (Option<&str>, Ask),
+    redial: Duration,
+    wait: &Wait<'_>,
+) -> Result<SenderLink> {
+    let address = address.map(str::to_owned);
+    // Service Bus allows thousands of sessions, and wants a token on each connection.
+    let mut connections = match endpoint.service_bus {
+        Some(_) => 1,
+        None => MAX_CONNECTIONS,
+    };
+    loop {
+        match with_pool(|pool| find(pool, endpoint, usual, (&address, ask), connections))? {
+            Found::Link(link) => return Ok(link),
+            Found::NoRoom(key) => match further::open(key, usual, redial, wait) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                // Fewer will do.
+                Err(_) => connections = 0,
+            },
+            Found::Busy if wait.left().is_zero() => return Err(usual.is_full()),
+            Found::Busy => wait.sleep(PAUSE)?,
+        }
+    }
+}
+
+fn find(
+    pool: &mut Pool,
+    endpoint: &Arc<Endpoint>,
+    usual: &Connection,
+    (address, ask): (&Option<String>, Ask),
+    connections: u32,
+) -> Result<Found> {
+    further::drop_lost(pool, endpoint, Role::Publish);
+    let entry = pool.entries.get(&Key::usual(endpoint, Role::Publish));
+    if !entry.is_some_and(|entry| entry.connection.is(usual)) {
+        return Err(Error::connection(format!(
+            "the connection to {} was replaced",
+            usual.label()
+        )));
+    }
+    let numbers = 0..MAX_CONNECTIONS;
+    for number in numbers.clone() {
+        let key = Key::further(endpoint, Role::Publish, number);
+        let Some(entry) = pool.entries.get_mut(&key) else {
+            continue;
+        };
+        if let Some((link, used)) = entry.senders.get_mut(address) {
+            if link.failed().is_none() {
+                *used = Instant::now();
+                return Ok(Found::Link(link.clone()));
+            }
+            entry.senders.remove(address);
+        }
+    }
+    // The usual one first, and its loss is told.
+    for number in numbers.clone() {
+        let key = Key::further(endpoint, Role::Publish, number);
+        let Some(entry) = pool.entries.get_mut(&key) else {
+            if number < connections {
+                return Ok(Found::NoRoom(key));
+            }
+            continue;
+        };
+        let has_room = entry.connection.has_room() || entry.connection.lost().is_some();
+        if entry.senders.len() < MAX_SENDERS && has_room {
+            if let Some(link) = open(entry, address, ask)? {
+                return Ok(Found::Link(link));
+            }
+        }
+    }
+    let keys = numbers.map(|number| Key::further(endpoint, Role::Publish, number));
+    let oldest = keys.filter_map(|key| {
+        let (address, used) = oldest(pool.entries.get(&key)?)?;
+        Some((used, key, address))
+    });
+    let Some((_, key, old)) = oldest.min_by_key(|(used, ..)| *used) else {
+        return Ok(Found::Busy);
+    };
+    let Some(entry) = pool.entries.get_mut(&key) else {
+        return Ok(Found::Busy);
+    };
+    if let Some((link, _)) = entry.senders.remove(&old) {
+        link.close();
+    }
+    Ok(open(entry, address, ask)?.map_or(Found::Busy, Found::Link))
+}
+
+fn open(
+    entry: &mut super::Entry,
+    address: &Option<String>,
+    ask: Ask,
+) -> Result<Option<SenderLink>> {
+    let link = SenderLink::open(&entry.connection, address.as_deref(), ask)?;
+    if let Some(link) = &link {
+        let kept = (link.clone(), Instant::now());
+        entry.senders.insert(address.clone(), kept);
+    }
+    Ok(link)
+}
+
+/// The least recently used sender that has nothing on its way.
+fn oldest(entry: &super::Entry) -> Option<(Option<String>, Instant)> {
+    let idle = entry.senders.iter().filter(|(_, (link, _))| link.is_idle());
+    let oldest = idle.min_by_key(|(_, (_, used))| *used);
+    oldest.map(|(address, (_, used))| (address.clone(), *used))
+}

@@ -1,0 +1,411 @@
+//! One job in a worker's hands.
+
+mod attempts;
+mod lost;
+mod reading;
+mod service_bus;
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::fork;
+use crate::base::wait::Wait;
+use crate::brokers::servicebus::entity;
+use crate::brokers::servicebus::locks::LockToken;
+use crate::brokers::servicebus::settle::Settlement;
+use crate::error::{Error, ErrorKind, Result};
+use crate::failed_queue;
+use crate::format::copy::{Changes, FailureChange};
+use crate::format::envelope::{due, now_millis};
+use crate::format::history::Ledger;
+use crate::format::{self, Decoded};
+use crate::job::failure::{bounded, Failure, FailureFacts};
+use crate::job::HeaderValue;
+use crate::publish::publisher::Publisher;
+use crate::publish::route::Destination;
+use crate::reach::live::Definition;
+use crate::receive::source::{Attached, HeldLink};
+use crate::settings::retry::{FailedQueue, Redelivery, Verdict};
+use crate::wire::state;
+
+/// The reason of jobs whose attempts are used up.
+const FAILED: &str = "failed";
+
+/// The delivery was lost before it was settled.
+const LOST: u8 = u8::MAX;
+
+/// What was made of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Done.
+    Acked = 1,
+    /// It failed and is tried again.
+    Retried = 2,
+    /// Put back by its worker.
+    Released = 3,
+    /// Moved to the failed queue.
+    DeadLettered = 4,
+}
+
+impl Outcome {
+    const ALL: [Outcome; 4] = [
+        Outcome::Acked,
+        Outcome::Retried,
+        Outcome::Released,
+        Outcome::DeadLettered,
+    ];
+
+    /// As PHP is told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Acked => "acked",
+            Outcome::Retried => "retried",
+            Outcome::Released => "released",
+            Outcome::DeadLettered => "dead_lettered",
+        }
+    }
+}
+
+/// One job. Dropped unsettled, it is delivered again when its consumer closes.
+#[derive(Debug)]
+pub struct Delivery {
+    decoded: Decoded,
+    definition: Arc<Definition>,
+    attached: Attached,
+    delivery_id: u32,
+    /// The service's lock on it (Service Bus).
+    lock: Option<LockToken>,
+    /// [`Outcome`], [`LOST`], or zero.
+    settled: AtomicU8,
+    generation: u64,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        decoded: Decoded,
+        definition: Arc<Definition>,
+        attached: Attached,
+        (delivery_id, lock): (u32, Option<LockToken>),
+        settled: bool,
+    ) -> Self {
+        Self {
+            decoded,
+            definition,
+            attached,
+            delivery_id,
+            lock,
+            settled: AtomicU8::new(if settled { Outcome::Acked as u8 } else { 0 }),
+            generation: fork::generation(),
+        }
+    }
+
+    /// Settled, by any of the four ways, or on receipt.
+    pub fn is_completed(&self) -> bool {
+        self.settled.load(Ordering::Relaxed) != 0
+    }
+
+    /// What was made of it; `None` while it is unsettled, and when it was lost.
+    pub fn outcome(&self) -> Option<Outcome> {
+        Outcome::ALL
+            .into_iter()
+            .find(|outcome| *outcome as u8 == self.settled.load(Ordering::Relaxed))
+    }
+
+    /// The deadline of settlements that wait for the broker.
+    pub fn timeout(&self) -> Duration {
+        self.definition.options.timeout
+    }
+
+    /// True for the first settlement only.
+    fn complete(&self, outcome: Outcome) -> bool {
+        let first =
+            self.settled
+                .compare_exchange(0, outcome as u8, Ordering::Relaxed, Ordering::Relaxed);
+        first.is_ok()
+    }
+
+    fn link(&self) -> Result<&HeldLink> {
+        if self.generation != fork::generation() {
+            return Err(Error::connection("it belongs to the parent process"));
+        }
+        Ok(&self.attached)
+    }
+
+    /// Done, for the broker.
+    fn accept(&self, wait: &Wait<'_>) -> Result<()> {
+        let link = self.link()?;
+        match self.peek_lock() {
+            Some(lock) => lock.settle(&Settlement::Complete, wait),
+            None => link.accept(self.delivery_id),
+        }
+    }
+
+    /// The job is done. Told to the broker within milliseconds, together with others;
+    /// on Service Bus at once, and confirmed when this returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TaskLost`] when the delivery died with its connection or its lock.
+    pub fn ack(&self, wait: &Wait<'_>) -> Result<()> {
+        if !self.complete(Outcome::Acked) {
+            return Ok(());
+        }
+        self.accept(wait).map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => error,
+            _ => {
+                self.settled.store(LOST, Ordering::Relaxed);
+                self.lost(&error)
+            }
+        })
+    }
+
+    /// The job failed. By the retry policy it is tried again after a pause, the
+    /// attempt counted, or goes to the failed queue; `requeue` decides instead.
+    /// Nothing when the delivery is lost.
+    ///
+    /// # Errors
+    /// What a copy failed with, where one is needed; the job is then unsettled.
+    pub fn nack(
+        &self,
+        failure: Option<&Failure>,
+        requeue: Option<bool>,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        let retry = &self.attached.retry;
+        match retry.verdict(self.known_attempts(), requeue) {
+            Verdict::Fail => self.dead_letter(FAILED, failure, None, wait),
+            Verdict::Retry(pause) => match self.again(pause, &[], Outcome::Retried, wait) {
+                // The broker cannot delay, and nobody has asked for these pauses.
+                Err(error)
+                    if error.kind() == ErrorKind::Unsupported && retry.is_backoff_usual() =>
+                {
+                    self.again(Duration::ZERO, &[], Outcome::Retried, wait)
+                }
+                done => done,
+            },
+        }
+    }
+
+    /// Back to the queue, after `delay`, with headers added or replaced; counted
+    /// as an attempt. Nothing when the delivery is lost.
+    ///
+    /// # Errors
+    /// What the copy failed with, where one is needed (a delay the broker does
+    /// not have for redeliveries, or headers); the job is then unsettled.
+    pub fn release(
+        &self,
+        delay: Duration,
+        headers: &[(Cow<'_, str>, HeaderValue<'_>)],
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        self.again(delay, headers, Outcome::Released, wait)
+    }
+
+    fn again(
+        &self,
+        delay: Duration,
+        headers: &[(Cow<'_, str>, HeaderValue<'_>)],
+        outcome: Outcome,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let redelivery = match headers.is_empty() {
+            true => self.attached.redelivery(&self.definition, wait)?,
+            false => Redelivery::Uncounted,
+        };
+        match redelivery {
+            Redelivery::Counted | Redelivery::Delayed if delay.is_zero() => {
+                self.give_back(&[], outcome, wait)?;
+            }
+            Redelivery::Delayed => {
+                let at = due(now_millis(), delay);
+                self.give_back(&[("x-opt-delivery-time", at)], outcome, wait)?;
+            }
+            _ if self.attached.service_bus.is_some() && entity::takes_no_copy(self.source()) => {
+                if !headers.is_empty() {
+                    return Err(Error::unsupported(format!(
+                        "job {} of {}: headers cannot be changed here: nothing can be sent to a subscription or a dead-letter queue",
+                        self.id(),
+                        self.definition.describe()
+                    )));
+                }
+                self.give_back(&[], outcome, wait)?;
+            }
+            Redelivery::Counted | Redelivery::Uncounted => {
+                let queue = Destination::Queue(self.definition.broker_queue.clone());
+                let changes = Changes {
+                    delay,
+                    headers,
+                    attempts: self.known_attempts(),
+                    expires_at: self.decoded.expires_at,
+                    ..Changes::default()
+                };
+                self.replace(queue, &changes, outcome, wait)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// To the failed queue of the retry policy, with reason, error, exception
+    /// class, original queue, attempts and time. Nothing when the delivery is lost.
+    ///
+    /// # Errors
+    /// What the copy to the failed queue failed with; the job is then unsettled.
+    pub fn dead_letter(
+        &self,
+        reason: &str,
+        failure: Option<&Failure>,
+        description: Option<&str>,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let configured = self.attached.retry.failed_queue();
+        if let Some(lock) = self.peek_lock() {
+            if entity::is_dead_letter_queue(self.source()) {
+                // It is where it would go.
+                return self.give_back(&[], Outcome::DeadLettered, wait);
+            }
+            if !matches!(configured, FailedQueue::Named(_)) {
+                return self.dead_letter_there(&lock, reason, failure, description, wait);
+            }
+        }
+        let error = description.or(failure.map(|failure| failure.message.as_str()));
+        let exception = failure.and_then(|failure| failure.exception.as_deref());
+        let facts = FailureFacts {
+            reason: bounded(reason).to_owned(),
+            error: error.map(|text| bounded(text).to_owned()),
+            exception: exception.map(|text| bounded(text).to_owned()),
+            queue: Some(self.definition.broker_queue.clone()),
+            attempts: self.known_attempts(),
+            failed_at: Some(now_millis()),
+        };
+        let changes = Changes {
+            attempts: self.known_attempts(),
+            failure: FailureChange::Set(&facts),
+            ..Changes::default()
+        };
+        let name = failed_queue::queue_name(&self.definition, configured)?;
+        let queue = Destination::Queue(name);
+        self.replace(queue, &changes, Outcome::DeadLettered, wait)
+    }
+
+    /// Why it is in a failed queue; `None` for a job that is in none.
+    pub fn failure(&self) -> Option<FailureFacts> {
+        format::failure(&self.decoded)
+    }
+
+    /// When it failed, in Unix milliseconds.
+    pub(crate) fn failed_at(&self) -> Option<i64> {
+        self.failure()?.failed_at
+    }
+
+    /// A copy, as if it had never been delivered, to the queue it came from;
+    /// to that of `publisher` when it does not say.
+    pub(crate) fn send_back(&self, publisher: &mut Publisher, wait: &Wait<'_>) -> Result<()> {
+        let queue = self.failure().and_then(|failure| failure.queue);
+        let queue = queue.unwrap_or_else(|| publisher.queue().to_owned());
+        if self.attached.service_bus.is_some() && entity::takes_no_copy(&queue) {
+            return Err(Error::unsupported(format!(
+                "job {} cannot go back to '{queue}': nothing can be sent to a subscription, only to its topic, for all of them",
+                self.id()
+            )));
+        }
+        let changes = Changes {
+            failure: FailureChange::Forget,
+            ..Changes::default()
+        };
+        publisher.send_copy(&self.decoded, &changes, Destination::Queue(queue), wait)
+    }
+
+    /// Its copy is elsewhere. Nothing when the delivery is lost: it comes again.
+    pub(crate) fn leave(&self, wait: &Wait<'_>) {
+        if self.complete(Outcome::Acked) {
+            let _ = self.accept(wait);
+        }
+    }
+
+    /// Refused for good. Nothing when the delivery is lost: it comes again.
+    pub(crate) fn reject(&self, condition: &str, description: &str) {
+        if self.complete(Outcome::DeadLettered) {
+            self.forget_lock();
+            if let Ok(link) = self.link() {
+                let _ = link.settle(self.delivery_id, &state::rejected(condition, description));
+            }
+        }
+    }
+
+    /// Nobody has seen it: back to the queue at once. On Service Bus it comes again when
+    /// its consumer closes, or its lock is over.
+    pub fn return_unseen(&self) {
+        if self.peek_lock().is_none() && self.complete(Outcome::Released) {
+            let given_back = match self.attached.ledger {
+                Ledger::All => {
+                    let annotation = self.decoded.history.returned_again();
+                    state::modified(false, &[annotation])
+                }
+                Ledger::None | Ledger::Failed => state::released(),
+            };
+            if let Ok(link) = self.link() {
+                // A delivery that is lost is given back already.
+                let _ = link.settle(self.delivery_id, &given_back);
+            }
+        }
+    }
+
+    /// Given back to the broker, counted as a failed delivery.
+    fn give_back(
+        &self,
+        annotations: &[(&str, i64)],
+        outcome: Outcome,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        if !self.complete(outcome) {
+            return Ok(());
+        }
+        // A delivery that is lost is given back already.
+        let Ok(link) = self.link() else {
+            return Ok(());
+        };
+        if let Some(lock) = self.peek_lock() {
+            return self.given_back(lock.settle(&Settlement::Abandon, wait));
+        }
+        let failed = self.decoded.history.failed_again();
+        let mut annotations = annotations.to_vec();
+        if self.attached.ledger != Ledger::None {
+            annotations.push(failed);
+        }
+        let settled = link.settle(self.delivery_id, &state::modified(true, &annotations));
+        self.given_back(settled)
+    }
+
+    /// A confirmed copy first, then the original: a crash in between makes
+    /// two of it, never none.
+    fn replace(
+        &self,
+        destination: Destination,
+        changes: &Changes<'_>,
+        outcome: Outcome,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        let mut publisher = Publisher::new(Arc::clone(&self.definition));
+        publisher.send_copy(&self.decoded, changes, destination, wait)?;
+        if let Some((_, error)) = publisher.finish(wait)?.into_iter().next() {
+            return Err(error.context(format!("copy of job {}", self.id())));
+        }
+        if self.complete(outcome) {
+            match self.accept(wait) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                // Lost meanwhile: it comes again, beside its copy.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! What arrives over a link, made into jobs.
+
+use std::rc::Rc;
+
+use crate::base::id;
+use crate::base::wait::Wait;
+use crate::brokers::servicebus::locks::LockToken;
+use crate::error::{ErrorKind, Result};
+use crate::format;
+use crate::format::envelope::now_millis;
+use crate::job::failure::Failure;
+use crate::receive::delivery::Delivery;
+use crate::receive::source::Source;
+
+/// The reason of messages that are no jobs.
+const POISON: &str = "poison";
+
+/// The reason of jobs whose attempts were used up without a word of how they ended.
+const LOST: &str = "lost";
+
+/// What is not handed out, and why: a message that is no job (as it came where its body or its
+/// envelope is not accepted, its bytes as the body where nothing of it can be decoded), or a
+/// job that has ended too many workers.
+#[derive(Debug)]
+pub(crate) struct Poison {
+    delivery: Delivery,
+    reason: &'static str,
+    error: String,
+}
+
+impl Poison {
+    /// To the failed queue with the reason; where that cannot be, rejected with
+    /// the reason, which is for the broker's own dead-letter queue.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`]; for a job also why it cannot be moved.
+    pub fn bury(&self, wait: &Wait<'_>) -> Result<()> {
+        let failure = Failure {
+            message: self.error.clone(),
+            exception: None,
+        };
+        let wait = wait.restarted(self.delivery.timeout());
+        let buried = self
+            .delivery
+            .dead_letter(self.reason, Some(&failure), None, &wait);
+        match buried {
+            // It is a job: it comes again, rather than being given away.
+            Err(error) if self.reason == LOST => {
+                self.delivery.return_unseen();
+                Err(error)
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+            Err(_) => {
+                self.delivery.reject("amqp:decode-error", &failure.message);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// What was taken from a source.
+pub(crate) enum Taken {
+    Job(Rc<Delivery>),
+    Poison(Box<Poison>),
+    /// It had expired, or was lost before it could be handed out.
+    Nothing,
+}
+
+/// Takes the next delivery that has come; `None` when there is none. With
+/// `auto_ack`, or if its producer asked for that, it is settled here.
+///
+/// # Errors
+/// When the link is over.
+pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
+    let Some((incoming, attached)) = source.take()? else {
+        return Ok(None);
+    };
+    let delivery_id = incoming.delivery_id;
+    // On other brokers the tag is nobody's business.
+    let source_of_locks = attached.service_bus.as_ref();
+    let lock = source_of_locks.and_then(|_| LockToken::try_from(&*incoming.tag).ok());
+    let ids = (delivery_id, lock);
+    if let (Some(service_bus), false) = (source_of_locks, incoming.settled) {
+        // It comes again, or another has it by now.
+        if !service_bus.take(&incoming.tag) {
+            return Ok(Some(Taken::Nothing));
+        }
+    }
+    let bytes = incoming.payload;
+    let mapping = attached.dialect.property_mapping();
+    let (mut decoded, error) = match format::decode(bytes.clone(), mapping) {
+        Ok(decoded) => {
+            let decoded = match attached.dialect.counts_attempts() {
+                true => decoded,
+                false => decoded.without_deliveries(),
+            };
+            let error = decoded.poison.map(str::to_owned);
+            (decoded, error)
+        }
+        Err(error) => (format::undecoded(bytes), Some(error.to_string())),
+    };
+    let missing = match decoded.id.is_empty() {
+        true => id::job_id().map(|id| decoded.id = id.into()).err(),
+        false => None,
+    };
+    if let Some(error) = missing {
+        let definition = source.definition.clone();
+        Delivery::new(decoded, definition, attached, ids, incoming.settled).return_unseen();
+        return Err(error);
+    }
+    if let Some(error) = error {
+        let definition = source.definition.clone();
+        let settled = incoming.settled;
+        let delivery = Delivery::new(decoded, definition, attached, ids, settled);
+        let poison = Poison {
+            delivery,
+            reason: POISON,
+            error,
+        };
+        return Ok(Some(Taken::Poison(Box::new(poison))));
+    }
+    let expires_at = decoded.expires_at;
+    let expired = expires_at.is_some_and(|at| at < now_millis());
+    let settled = incoming.settled || auto_ack || decoded.auto_ack;
+    if expired || (settled && !incoming.settled) {
+        if let (Some(locks), Some(lock)) = (source_of_locks.and_then(|s| s.locks()), lock) {
+            locks.forget(&lock);
+        }
+        // Lost with its link: it comes again.
+        if attached.accept(delivery_id).is_err() || expired {
+            return Ok(Some(Taken::Nothing));
+        }
+    }
+    let definition = source.definition.clone();
+    let delivery = Delivery::new(decoded, definition, attached, ids, settled);
+    if !settled && delivery.is_used_up() {
+        let error = format!(
+            "it was delivered {} times and never settled at the end: its workers died, or held it for longer than the broker waits",
+            delivery.attempts() - 1
+        );
+        let poison = Poison {
+            delivery,
+            reason: LOST,
+            error,
+        };
+        return Ok(Some(Taken::Poison(Box::new(poison))));
+    }
+    Ok(Some(Taken::Job(Rc::new(delivery))))
+}

@@ -1,0 +1,201 @@
+//! Taking jobs one at a time, without a standing consumer.
+//!
+//! The link is granted credit for what is asked for and no more, and drained:
+//! the broker says when it has nothing (2.6.7), so an empty queue is known
+//! after one round trip, and nothing is locked that nobody waits for.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::base::wait::{Signal, Wait};
+use crate::error::{Error, ErrorKind, Result};
+use crate::queue::Queue;
+use crate::receive::delivery::Delivery;
+use crate::receive::intake::{self, Poison, Taken};
+use crate::receive::source::Source;
+use crate::settings::options::ConsumerOptions;
+
+/// How long a broker that does not drain is given to deliver what it has.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What a look at the link found.
+enum Look {
+    /// All is there that will be.
+    Complete,
+    Poison(Box<Poison>),
+}
+
+/// What came of one round.
+enum Round {
+    Done,
+    /// The connection was lost.
+    Lost(Error),
+}
+
+/// Takes jobs from a queue when it is asked to.
+#[derive(Debug)]
+pub(crate) struct Pull {
+    source: Source,
+    signal: Signal,
+}
+
+impl Pull {
+    /// Attaches on first use; closed with the last job taken from it.
+    pub fn new(queue: &Queue) -> Self {
+        let options = ConsumerOptions {
+            prefetch: Some(0),
+            ..ConsumerOptions::default()
+        };
+        Self {
+            source: Source::new(queue.definition().clone(), &options),
+            signal: Signal::new(),
+        }
+    }
+
+    /// Up to `count` jobs that can be delivered now; when there is none, the
+    /// first that comes within `patience`.
+    ///
+    /// # Errors
+    /// As [`crate::Consumer::next`]; Timeout when the broker does not answer.
+    pub fn take(
+        &self,
+        count: u32,
+        patience: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<Rc<Delivery>>> {
+        let until = Instant::now() + patience;
+        let mut jobs = Vec::new();
+        loop {
+            let lost = match self.round(count, until, &mut jobs, wait)? {
+                Round::Done => return Ok(jobs),
+                Round::Lost(error) => error,
+            };
+            // Jobs of a lost connection come again.
+            jobs.clear();
+            if lost.kind() != ErrorKind::Connection || wait.left().is_zero() {
+                return Err(lost.context(self.source.definition.describe()));
+            }
+        }
+    }
+
+    fn round(
+        &self,
+        count: u32,
+        until: Instant,
+        jobs: &mut Vec<Rc<Delivery>>,
+        wait: &Wait<'_>,
+    ) -> Result<Round> {
+        self.source.attach(&self.signal, wait)?;
+        let Some(link) = self.source.attached() else {
+            return Err(self.gone());
+        };
+        if !link.dialect.drains() {
+            if let Err(error) = link.demand_when_spent(count) {
+                return Ok(Round::Lost(error));
+            }
+            return self.patient_round(count, until, jobs, wait);
+        }
+        let mut draining = until <= Instant::now();
+        if let Err(error) = link.demand(count, draining) {
+            return Ok(Round::Lost(error));
+        }
+        loop {
+            let look_for = match draining {
+                true => *wait,
+                false => wait.at_most(until.saturating_duration_since(Instant::now())),
+            };
+            match look_for.until(&self.signal, || self.look(count, draining, jobs)) {
+                Ok(Some(Look::Complete)) => return Ok(Round::Done),
+                Ok(Some(Look::Poison(poison))) => {
+                    poison.bury(wait)?;
+                    // Its credit is spent.
+                    if let Err(error) = link.demand(1, draining) {
+                        return Ok(Round::Lost(error));
+                    }
+                }
+                Ok(None) if draining => return Err(self.silent()),
+                Ok(None) => {
+                    draining = true;
+                    if let Err(error) = link.demand(0, draining) {
+                        return Ok(Round::Lost(error));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                Err(error) => return Ok(Round::Lost(error)),
+            }
+        }
+    }
+
+    /// For a broker that does not say that it has nothing: a job that is there comes
+    /// within [`GRACE`].
+    fn patient_round(
+        &self,
+        count: u32,
+        until: Instant,
+        jobs: &mut Vec<Rc<Delivery>>,
+        wait: &Wait<'_>,
+    ) -> Result<Round> {
+        let until = until.max(Instant::now() + GRACE);
+        loop {
+            let look_for = wait.at_most(until.saturating_duration_since(Instant::now()));
+            match look_for.until(&self.signal, || self.look(count, false, jobs)) {
+                Ok(Some(Look::Complete)) => return Ok(Round::Done),
+                Ok(Some(Look::Poison(poison))) => {
+                    poison.bury(wait)?;
+                    let link = self.source.attached().ok_or_else(|| self.gone())?;
+                    link.demand_when_spent(1)?;
+                }
+                // Its credit goes with the link: nothing is locked that nobody waits for.
+                Ok(None) => {
+                    self.source.close();
+                    return Ok(Round::Done);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                Err(error) => return Ok(Round::Lost(error)),
+            }
+        }
+    }
+
+    fn look(
+        &self,
+        count: u32,
+        draining: bool,
+        jobs: &mut Vec<Rc<Delivery>>,
+    ) -> Result<Option<Look>> {
+        while jobs.len() < count as usize {
+            let link = self.source.attached().ok_or_else(|| self.gone())?;
+            // Before the buffer: what came before the answer is in it by then.
+            let drained = link.is_drained()?;
+            match intake::take(&self.source, false)? {
+                Some(Taken::Job(job)) => jobs.push(job),
+                Some(Taken::Poison(poison)) => return Ok(Some(Look::Poison(poison))),
+                // Its credit is spent.
+                Some(Taken::Nothing) if !link.dialect.drains() => link.demand_when_spent(1)?,
+                Some(Taken::Nothing) => link.demand(1, draining)?,
+                None if drained || !jobs.is_empty() && !draining => break,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Look::Complete))
+    }
+
+    /// Gives back what is not settled, and detaches.
+    pub fn close(&self) {
+        self.source.close();
+    }
+
+    fn gone(&self) -> Error {
+        Error::connection(format!(
+            "{}: the connection was lost",
+            self.source.definition.describe()
+        ))
+    }
+
+    fn silent(&self) -> Error {
+        self.source.close();
+        Error::timeout(format!(
+            "{}: the broker did not say in time whether there is a job",
+            self.source.definition.describe()
+        ))
+    }
+}

@@ -1,0 +1,44 @@
+//! A queue from which nothing comes: it may be empty, or its host cut off from the cluster.
+//!
+//! Such a host answers heartbeats, and a consumer that was attached before would wait there for
+//! as long as that lasts. So a queue that is silent is asked whether it has more, which its
+//! leader answers; a host from which no answer comes is left.
+
+use std::time::Instant;
+
+use crate::base::sync::Mutex;
+use crate::connection::{ReceiverLink, PATIENCE};
+
+#[derive(Debug, Default)]
+pub(super) struct Silence(Mutex<Option<Silent>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Silent {
+    since: Instant,
+    asked: bool,
+}
+
+impl Silence {
+    /// To be called when nothing has come.
+    pub fn look(&self, link: &ReceiverLink) {
+        if !link.has_choice() {
+            return;
+        }
+        let mut silent = self.0.lock();
+        let begins = |asked| Silent {
+            since: Instant::now(),
+            asked,
+        };
+        *silent = match *silent {
+            None => Some(begins(false)),
+            Some(silent) if silent.since.elapsed() < PATIENCE => Some(silent),
+            // A link that is over is told of elsewhere.
+            Some(silent) if !silent.asked => Some(begins(link.ask().is_ok())),
+            Some(_) if link.is_answered() => Some(begins(false)),
+            Some(_) => {
+                link.leave_host();
+                None
+            }
+        };
+    }
+}

@@ -1,0 +1,37 @@
+//! How long the broker lets a consumer hold a job.
+
+use std::time::Duration;
+
+use serde_amqp::Value;
+
+use super::Source;
+use crate::base::wait::Wait;
+use crate::error::Result;
+use crate::reach::live::Live;
+use crate::settings::topology_options::milliseconds;
+
+impl Source {
+    /// The link property of the consumer timeout.
+    pub(super) fn timeout(
+        &self,
+        live: &Live,
+        timeout: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<(String, Value)> {
+        let (definition, remote) = (&self.definition, live.connection.remote());
+        let has_any = live.dialect.consumer_timeout_property(remote, None);
+        let queue_type = match has_any {
+            Some(_) => definition.queue_type(wait)?,
+            None => None,
+        };
+        let property = has_any.and(
+            live.dialect
+                .consumer_timeout_property(remote, queue_type.as_deref()),
+        );
+        let property = property.ok_or_else(|| definition.has_no_consumer_timeout())?;
+        // RabbitMQ takes an unsigned int only.
+        let time = u32::try_from(milliseconds(timeout)).unwrap_or(u32::MAX);
+        let time = Value::from(time);
+        Ok((property.to_owned(), time))
+    }
+}

@@ -1,0 +1,398 @@
+//! The DSN: which broker, as whom, how.
+
+use std::fmt;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+
+use crate::brokers::servicebus::access::Access;
+use crate::brokers::servicebus::connection_string;
+use crate::brokers::servicebus::constants::HOST_SUFFIXES;
+use crate::brokers::servicebus::token::TokenOption;
+use crate::error::{Error, Result};
+use crate::settings::input::Input;
+use crate::settings::options::{DialectOption, HostOrder, QueueOptions, TlsOptions};
+use crate::settings::suggest;
+
+/// What is dialled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The broker inside this process, by name.
+    Embedded(String),
+    /// Hosts of one broker, of which one is enough.
+    Network {
+        /// Host and port of each.
+        hosts: Vec<(String, u16)>,
+        /// `amqps`: TLS before anything else.
+        tls: bool,
+    },
+}
+
+/// Everything that makes one pooled connection different from another.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// What is dialled.
+    pub target: Target,
+    /// User and password for SASL PLAIN.
+    pub credentials: Option<(String, String)>,
+    /// RabbitMQ's virtual host; the default one when `None`.
+    pub vhost: Option<String>,
+    /// TLS files.
+    pub tls: TlsOptions,
+    /// Prefix of the container-id.
+    pub container_id: Option<String>,
+    /// In which order the hosts are dialled.
+    pub host_order: HostOrder,
+    /// The idle time-out we announce.
+    pub heartbeat: Duration,
+    /// Service Bus, known before it is dialled, and how it is told who we are.
+    pub service_bus: Option<Access>,
+    /// The queue that a Service Bus connection string or address names.
+    pub entity: Option<String>,
+    label: String,
+}
+
+impl fmt::Debug for Endpoint {
+    /// The label only: it has no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.label)
+    }
+}
+
+const SCHEMES: [&str; 6] = ["amqp", "amqps", "amqp1", "amqp1s", "embedded", "sb"];
+
+/// A DSN's scheme in lower case, an alias as what it stands for: so both spellings are one endpoint.
+pub(crate) fn canonical(scheme: &str) -> String {
+    let scheme = scheme.to_ascii_lowercase();
+    match scheme.as_str() {
+        "amqp1" => "amqp".to_owned(),
+        "amqp1s" => "amqps".to_owned(),
+        _ => scheme,
+    }
+}
+
+/// Splits a DSN into what precedes its query, and the query as options.
+///
+/// # Errors
+/// [`crate::ErrorKind::Config`] on a query that is not `name=value&…`.
+pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
+    if connection_string::is_one(dsn) {
+        return Ok((dsn, Input::Map(Vec::new())));
+    }
+    let Some((address, query)) = dsn.split_once('?') else {
+        return Ok((dsn, Input::Map(Vec::new())));
+    };
+    no_at_sign(query)?;
+    let mut entries: Vec<(String, Input)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-%".contains(&byte);
+        if !name.bytes().all(is_name) {
+            // Not repeated: the rest of a password with a raw `?` in it.
+            return Err(Error::config(
+                "DSN: what follows '?' is not name=value; percent-encode user, password and vhost (rawurlencode)",
+            ));
+        }
+        let (name, value) = (decode("DSN", name)?, decode("DSN", value)?);
+        match name.split_once('.') {
+            Some((outer, inner)) => {
+                let inner = (inner.to_owned(), Input::Text(value));
+                match entries.iter_mut().find(|(name, _)| name == outer) {
+                    Some((_, Input::Map(map))) => map.push(inner),
+                    _ => entries.push((outer.to_owned(), Input::Map(vec![inner]))),
+                }
+            }
+            None => entries.push((name, Input::Text(value))),
+        }
+    }
+    Ok((address, Input::Map(entries)))
+}
+
+/// After the hosts an `@` is the end of a password with a raw `/` or `?` in it: what is
+/// taken for hosts, vhost and query then is a part of that secret.
+fn no_at_sign(rest: &str) -> Result<()> {
+    if rest.contains('@') {
+        return Err(Error::config(
+            "DSN: percent-encode user, password and vhost (rawurlencode): there is an '@' after the host",
+        ));
+    }
+    Ok(())
+}
+
+fn decode(what: &str, text: &str) -> Result<String> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(|text| text.into_owned())
+        .map_err(|_| Error::config(format!("{what}: percent-encoded text that is not UTF-8")))
+}
+
+impl Endpoint {
+    /// Reads `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`,
+    /// `sb://[rule:key@]host[/queue]`, a Service Bus connection string, or `embedded://[name]`. The scheme may
+    /// be written `amqp1[s]` as well.
+    ///
+    /// No message repeats the DSN: it has the password.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] that says which part is wrong.
+    pub fn parse(address: &str, options: &QueueOptions) -> Result<Self> {
+        if connection_string::is_one(address) {
+            return Self::connection_string(address, options);
+        }
+        let Some((scheme, rest)) = address.trim().split_once("://") else {
+            return Err(Error::config(
+                "DSN: expected amqp://user:password@host:5672/vhost, amqps://…, a Service Bus connection string or embedded://",
+            ));
+        };
+        let scheme = canonical(scheme);
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        no_at_sign(path)?;
+        match scheme.as_str() {
+            "embedded" => Self::embedded(authority, path, options),
+            "amqp" | "amqps" | "sb" => Self::network(&scheme, authority, path, options),
+            // Whatever this is, it may have the password.
+            other if !other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(Error::config(
+                "DSN: it does not begin with a scheme, as amqp:// is",
+            )),
+            other => Err(Error::config(match suggest::nearest(other, &SCHEMES) {
+                Some(near) => {
+                    format!("DSN: unknown scheme '{other}://', did you mean '{near}://'?")
+                }
+                None => format!(
+                    "DSN: unknown scheme '{other}://'; expected amqp://, amqps://, sb:// or embedded://"
+                ),
+            })),
+        }
+    }
+
+    fn embedded(authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
+        if !path.is_empty() || authority.contains(['@', ':']) {
+            return Err(Error::config(
+                "DSN: embedded:// takes a name only, as in embedded://tests",
+            ));
+        }
+        let name = match decode("DSN: name", authority)? {
+            name if name.is_empty() => "default".to_owned(),
+            name => name,
+        };
+        let label = format!("embedded://{name}");
+        let target = Target::Embedded(name);
+        Self::with(target, None, None, label, options).by_dialect(options)
+    }
+
+    /// `Endpoint=sb://…;…`
+    fn connection_string(text: &str, options: &QueueOptions) -> Result<Self> {
+        let parsed = connection_string::parse(text)?;
+        let scheme = if parsed.emulator { "amqp" } else { "sb" };
+        let mut endpoint = Self::hosts(scheme, &parsed.authority, "", options)?;
+        endpoint.entity = parsed.entity;
+        endpoint.service_bus = Some(parsed.access);
+        endpoint.by_token(options)
+    }
+
+    fn network(scheme: &str, authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
+        Self::hosts(scheme, authority, path, options)?.by_dialect(options)
+    }
+
+    fn hosts(scheme: &str, authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
+        let (userinfo, hosts) = match authority.rsplit_once('@') {
+            Some((userinfo, hosts)) => (Some(userinfo), hosts),
+            None => (None, authority),
+        };
+        let credentials = userinfo
+            .map(|userinfo| {
+                let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+                Ok((
+                    decode("DSN: user", user)?,
+                    decode("DSN: password", password)?,
+                ))
+            })
+            .transpose()?
+            .filter(|(user, _)| !user.is_empty());
+        let vhost = Some(decode("DSN: vhost", path)?).filter(|vhost| !vhost.is_empty());
+        let tls = scheme != "amqp";
+        if !tls && options.tls != TlsOptions::default() {
+            return Err(Error::config(
+                "DSN: amqp:// does not encrypt, and so has no use for the option 'tls'; use amqps://",
+            ));
+        }
+        let hosts = hosts
+            .split(',')
+            .map(|host| host_and_port(scheme, host))
+            .collect::<Result<Vec<_>>>()?;
+        let label = label(&hosts, tls, credentials.as_ref(), vhost.as_deref());
+        let is_namespace = |host: &str| HOST_SUFFIXES.iter().any(|suffix| host.ends_with(suffix));
+        let known = scheme == "sb" || hosts.iter().any(|(host, _)| is_namespace(host));
+        let target = Target::Network { hosts, tls };
+        let mut endpoint = Self::with(target, credentials, vhost, label, options);
+        if known {
+            endpoint.service_bus = Some(Access::Sasl);
+        }
+        Ok(endpoint)
+    }
+
+    /// Service Bus by the option `dialect`; there the path is no virtual host but a queue.
+    fn by_dialect(mut self, options: &QueueOptions) -> Result<Self> {
+        if options.dialect == DialectOption::ServiceBus {
+            self.service_bus.get_or_insert(Access::Sasl);
+        }
+        if self.service_bus.is_some() {
+            self.entity = self.vhost.take();
+        }
+        self.by_token(options)
+    }
+
+    /// The option `token` in place of a key.
+    fn by_token(mut self, options: &QueueOptions) -> Result<Self> {
+        let Some(token) = &options.token else {
+            return Ok(self);
+        };
+        if self.service_bus.is_none() {
+            return Err(Error::config(
+                "option 'token': only Service Bus takes tokens; is it one, then set 'dialect' to 'servicebus'",
+            ));
+        }
+        let has_key = !matches!(self.service_bus, Some(Access::Sasl)) || self.credentials.is_some();
+        if has_key {
+            return Err(Error::config(
+                "option 'token': the DSN has a key already; leave one of them out",
+            ));
+        }
+        self.service_bus = Some(match token {
+            TokenOption::Fixed(token) => Access::Token(token.text.clone()),
+            TokenOption::Source(source) => Access::Callback(source.number()),
+        });
+        Ok(self)
+    }
+
+    fn with(
+        target: Target,
+        credentials: Option<(String, String)>,
+        vhost: Option<String>,
+        label: String,
+        options: &QueueOptions,
+    ) -> Self {
+        Self {
+            target,
+            credentials,
+            vhost,
+            tls: options.tls.clone(),
+            container_id: options.container_id.clone(),
+            host_order: options.host_order,
+            heartbeat: options.heartbeat,
+            service_bus: None,
+            entity: None,
+            label,
+        }
+    }
+
+    /// The host of tokens' audiences.
+    pub(crate) fn host(&self) -> &str {
+        match &self.target {
+            Target::Network { hosts, .. } => hosts.first().map_or("localhost", |(host, _)| host),
+            Target::Embedded(_) => "localhost",
+        }
+    }
+
+    /// Whether there is another host to go to when one fails, at once and not only when that
+    /// one cannot be reached.
+    pub(crate) fn has_choice(&self) -> bool {
+        let several = matches!(&self.target, Target::Network { hosts, .. } if hosts.len() > 1);
+        several && self.host_order == HostOrder::Random
+    }
+
+    /// This endpoint with the hosts of another one after its own.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] when they differ in more than the hosts.
+    pub fn or(mut self, other: Self) -> Result<Self> {
+        let differs = self.credentials != other.credentials || self.vhost != other.vhost;
+        match (&mut self.target, other.target) {
+            (
+                Target::Network { hosts, tls },
+                Target::Network {
+                    hosts: more,
+                    tls: other_tls,
+                },
+            ) if !differs && *tls == other_tls => {
+                hosts.extend(more);
+                let (credentials, vhost) = (self.credentials.as_ref(), self.vhost.as_deref());
+                self.label = label(hosts, *tls, credentials, vhost);
+                Ok(self)
+            }
+            _ => Err(Error::config(
+                "DSN: a list of addresses is one broker: scheme, user, password and vhost must be the same in all of them",
+            )),
+        }
+    }
+
+    /// For people: the DSN without its password.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+}
+
+fn label(
+    hosts: &[(String, u16)],
+    tls: bool,
+    credentials: Option<&(String, String)>,
+    vhost: Option<&str>,
+) -> String {
+    let scheme = if tls { "amqps" } else { "amqp" };
+    let names: Vec<String> = hosts.iter().map(|(host, port)| join(host, *port)).collect();
+    let user = credentials.map(|(user, _)| format!("{user}@"));
+    format!(
+        "{scheme}://{}{}{}",
+        user.unwrap_or_default(),
+        names.join(","),
+        vhost.map(|vhost| format!("/{vhost}")).unwrap_or_default()
+    )
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+pub(crate) fn join(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+fn host_and_port(scheme: &str, text: &str) -> Result<(String, u16)> {
+    // What follows the name may be a password whose host was forgotten: user:password.
+    let name = match text.split_once(':') {
+        Some((name, _)) if !text.starts_with('[') => name,
+        _ => text,
+    };
+    let wrong = |why: &str| Error::config(format!("DSN: host '{name}': {why}"));
+    if text.is_empty() {
+        return Err(Error::config("DSN: a host is missing"));
+    }
+    // An `http` URL, because the url crate checks hosts of special schemes only.
+    let url = url::Url::parse(&format!("http://{text}")).map_err(|e| wrong(&e.to_string()))?;
+    if url.path() != "/" || !url.username().is_empty() {
+        return Err(wrong("expected host or host:port"));
+    }
+    let host = match url.host() {
+        Some(url::Host::Ipv6(address)) => address.to_string(),
+        Some(host) => host.to_string(),
+        None => return Err(wrong("it has no name")),
+    };
+    let named = text
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse().ok())
+        .filter(|_| !text.ends_with(']'));
+    let port = url.port().or(named);
+    if port == Some(0) {
+        return Err(wrong("port 0 cannot be dialled"));
+    }
+    Ok((
+        host,
+        port.unwrap_or(if scheme == "amqp" { 5672 } else { 5671 }),
+    ))
+}
+
+#[cfg(test)]
+#[path = "endpoint_tests.rs"]
+mod tests;

@@ -1,0 +1,368 @@
+//! How a queue, its exchange and its bindings are declared: names close to
+//! RabbitMQ's, checked before anything is sent.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::settings::input::Input;
+use crate::settings::options::QueueOptions;
+use crate::settings::suggest::unknown_option;
+
+/// The type a queue is declared with (RabbitMQ).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueueType {
+    /// Replicated, and counts deliveries: the default.
+    #[default]
+    Quorum,
+    /// A classic queue.
+    Classic,
+}
+
+impl QueueType {
+    /// The value of `x-queue-type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            QueueType::Quorum => "quorum",
+            QueueType::Classic => "classic",
+        }
+    }
+}
+
+/// What happens to a job for a full queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overflow {
+    /// The oldest job makes room: RabbitMQ's default. It is lost, or dead-lettered.
+    DropHead,
+    /// The new job is refused: `push()` throws.
+    RejectPublish,
+}
+
+impl Overflow {
+    /// The value of `x-overflow`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Overflow::DropHead => "drop-head",
+            Overflow::RejectPublish => "reject-publish",
+        }
+    }
+}
+
+/// One binding of the queue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binding {
+    /// The exchange; the option `exchange` by default.
+    pub exchange: Option<String>,
+    /// The binding key. Default: empty.
+    pub routing_key: String,
+    /// Binding arguments, as a headers exchange reads them.
+    pub arguments: Vec<(String, Input)>,
+}
+
+/// How queue and bindings are declared.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TopologyOptions {
+    /// Type of the queue. Default: quorum; classic when it is exclusive or not durable.
+    pub queue_type: Option<QueueType>,
+    /// Queue arguments besides those that have an option of their own.
+    pub arguments: Vec<(String, Input)>,
+    /// Bindings instead of the usual one, of `exchange` with `routing_key`.
+    pub bindings: Option<Vec<Binding>>,
+    /// Most jobs that may wait. Default: no limit.
+    pub max_length: Option<u64>,
+    /// What happens beyond `max_length`. Default: the broker's, which is `drop-head`.
+    pub overflow: Option<Overflow>,
+    /// Where the broker sends what was rejected, expired or had no room. Empty: the
+    /// default exchange, which routes by queue name. Default: nowhere.
+    pub dead_letter_exchange: Option<String>,
+    /// The routing key there; the job's own by default.
+    pub dead_letter_routing_key: Option<String>,
+    /// One consumer at a time is served, the next one when it is gone. Default false.
+    pub single_active_consumer: bool,
+    /// Priorities of a classic queue: jobs of a higher one than this are of this one.
+    /// Default: none.
+    pub max_priority: Option<u8>,
+    /// How long a consumer may hold a job before the broker takes it back. Default: the
+    /// broker's, which is 30 minutes.
+    pub consumer_timeout: Option<Duration>,
+}
+
+impl TopologyOptions {
+    /// Takes one of these options.
+    pub(crate) fn set(&mut self, name: &str, value: &Input, path: &str) -> Result<()> {
+        match name {
+            "queue_type" => self.queue_type = Some(queue_type(&value.text(path)?, path)?),
+            "arguments" => {
+                self.arguments = value.map(path)?.to_vec();
+                if let Some(Input::Text(text)) = self.argument("x-queue-type") {
+                    queue_type(text, &format!("{path}.x-queue-type"))?;
+                }
+            }
+            "bindings" => self.bindings = Some(bindings(value, path)?),
+            "max_length" => self.max_length = Some(value.int(path, 1..=i64::MAX)? as u64),
+            "overflow" => self.overflow = Some(overflow(&value.text(path)?, path)?),
+            "dead_letter_exchange" => self.dead_letter_exchange = Some(value.text(path)?),
+            "dead_letter_routing_key" => self.dead_letter_routing_key = Some(value.text(path)?),
+            "single_active_consumer" => self.single_active_consumer = value.bool(path)?,
+            "consumer_timeout" => self.consumer_timeout = Some(consumer_timeout(value, path)?),
+            "max_priority" => self.max_priority = Some(value.int(path, 1..=255)? as u8),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn argument(&self, name: &str) -> Option<&Input> {
+        let mut arguments = self.arguments.iter();
+        arguments.find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// The arguments that these options stand for, with the options' names.
+    fn named(&self) -> Vec<(&'static str, &'static str, Input)> {
+        let text = |text: &str| Input::Text(text.to_owned());
+        let number = |number: u64| Input::Int(i64::try_from(number).unwrap_or(i64::MAX));
+        [
+            (
+                "queue_type",
+                "x-queue-type",
+                self.queue_type.map(|kind| text(kind.as_str())),
+            ),
+            ("max_length", "x-max-length", self.max_length.map(number)),
+            (
+                "overflow",
+                "x-overflow",
+                self.overflow.map(|overflow| text(overflow.as_str())),
+            ),
+            (
+                "dead_letter_exchange",
+                "x-dead-letter-exchange",
+                self.dead_letter_exchange.as_deref().map(text),
+            ),
+            (
+                "dead_letter_routing_key",
+                "x-dead-letter-routing-key",
+                self.dead_letter_routing_key.as_deref().map(text),
+            ),
+            (
+                "single_active_consumer",
+                "x-single-active-consumer",
+                self.single_active_consumer.then_some(Input::Bool(true)),
+            ),
+            (
+                "max_priority",
+                "x-max-priority",
+                self.max_priority.map(|highest| number(highest.into())),
+            ),
+            (
+                "consumer_timeout",
+                "x-consumer-timeout",
+                self.consumer_timeout.map(|time| number(milliseconds(time))),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(option, argument, value)| Some((option, argument, value?)))
+        .collect()
+    }
+
+    /// Every argument that was asked for.
+    pub(crate) fn asked(&self) -> Vec<(String, Input)> {
+        let named = self.named().into_iter();
+        let named = named.map(|(_, argument, value)| (argument.to_owned(), value));
+        self.arguments.iter().cloned().chain(named).collect()
+    }
+
+    /// The type that the queue is declared with.
+    pub(crate) fn effective_type(&self, options: &QueueOptions) -> QueueType {
+        match (self.argument("x-queue-type"), self.queue_type) {
+            (Some(Input::Text(text)), _) if text == "classic" => QueueType::Classic,
+            (Some(_), _) => QueueType::Quorum,
+            (None, Some(chosen)) => chosen,
+            // RabbitMQ does not let quorum queues be exclusive or transient.
+            (None, None) if options.exclusive || !options.durable => QueueType::Classic,
+            (None, None) => QueueType::Quorum,
+        }
+    }
+
+    /// The first option that says how a queue is to be declared, where it is declared.
+    pub(crate) fn declared(&self, options: &QueueOptions) -> Option<&'static str> {
+        if !options.declare {
+            return None;
+        }
+        if options.exclusive {
+            return Some("exclusive");
+        }
+        if !self.arguments.is_empty() {
+            return Some("arguments");
+        }
+        if self.bindings.is_some() {
+            return Some("bindings");
+        }
+        self.named().first().map(|(option, _, _)| *option)
+    }
+
+    /// The first option that asks for more than a durable classic queue.
+    pub(crate) fn beyond_classic(&self, options: &QueueOptions) -> Option<&'static str> {
+        if options.exclusive {
+            return Some("exclusive");
+        }
+        if !self.arguments.is_empty() {
+            return Some("arguments");
+        }
+        let classic = Input::Text(QueueType::Classic.as_str().to_owned());
+        let mut named = self.named().into_iter();
+        named.find_map(|(option, _, value)| (value != classic).then_some(option))
+    }
+
+    /// What can be known to be wrong once all options are there.
+    pub(crate) fn check(&self, options: &QueueOptions) -> Result<()> {
+        for (option, argument, _) in self.named() {
+            if self.argument(argument).is_some() {
+                return Err(Error::config(format!(
+                    "options '{option}' and 'arguments' both set {argument}: leave one of them out"
+                )));
+            }
+        }
+        let quorum = self.effective_type(options) == QueueType::Quorum;
+        if quorum && options.exclusive {
+            return Err(Error::config(
+                "option 'exclusive': a quorum queue cannot be exclusive; leave 'queue_type' out, or use 'classic'",
+            ));
+        }
+        if quorum && !options.durable {
+            return Err(Error::config(
+                "option 'durable': a quorum queue is always durable; leave 'queue_type' out, or use 'classic'",
+            ));
+        }
+        if quorum && self.max_priority.is_some() {
+            return Err(Error::config(
+                "option 'max_priority' is for queues of type 'classic': a quorum queue has priorities without it; set 'queue_type' to 'classic', or leave it out",
+            ));
+        }
+        if !quorum && self.consumer_timeout.is_some() {
+            return Err(Error::config(
+                "option 'consumer_timeout' is for queues of type 'quorum': a classic queue never takes a job back; leave it out",
+            ));
+        }
+        if self.dead_letter_routing_key.is_some()
+            && self.dead_letter_exchange.is_none()
+            && self.argument("x-dead-letter-exchange").is_none()
+        {
+            return Err(Error::config(
+                "option 'dead_letter_routing_key' needs 'dead_letter_exchange'; '' is the default exchange, which routes by queue name",
+            ));
+        }
+        let mut bindings = self.bindings.iter().flatten();
+        if options.exchange.is_none() && bindings.any(|binding| binding.exchange.is_none()) {
+            return Err(Error::config(
+                "option 'bindings': each needs an exchange: its own, or the option 'exchange'",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// How long a consumer may hold a job.
+pub(crate) fn consumer_timeout(value: &Input, path: &str) -> Result<Duration> {
+    let time = value.seconds(path)?;
+    if milliseconds(time) == 0 {
+        return Err(Error::config(format!(
+            "{path}: more than 0 seconds; leave it out for the broker's own limit"
+        )));
+    }
+    Ok(time)
+}
+
+/// As the broker takes it.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn queue_type(text: &str, path: &str) -> Result<QueueType> {
+    match text {
+        "quorum" => Ok(QueueType::Quorum),
+        "classic" => Ok(QueueType::Classic),
+        "stream" => Err(Error::config(format!(
+            "{path}: a stream keeps its messages when they are done, so it is no job queue; use 'quorum' or 'classic'"
+        ))),
+        other => Err(Error::config(format!(
+            "{path}: expected 'quorum' or 'classic', got '{other}'"
+        ))),
+    }
+}
+
+fn overflow(text: &str, path: &str) -> Result<Overflow> {
+    match text {
+        "drop-head" => Ok(Overflow::DropHead),
+        "reject-publish" => Ok(Overflow::RejectPublish),
+        other => Err(Error::config(format!(
+            "{path}: expected 'drop-head' or 'reject-publish', got '{other}'"
+        ))),
+    }
+}
+
+/// The exchange types that RabbitMQ has, and plugins' (`x-…`).
+pub(crate) fn exchange_type(text: String, path: &str) -> Result<String> {
+    const KNOWN: [&str; 4] = ["direct", "fanout", "topic", "headers"];
+    if KNOWN.contains(&text.as_str()) || text.starts_with("x-") {
+        return Ok(text);
+    }
+    Err(Error::config(format!(
+        "{path}: expected 'direct', 'fanout', 'topic', 'headers', or a plugin's type as 'x-delayed-message', got '{text}'"
+    )))
+}
+
+fn bindings(value: &Input, path: &str) -> Result<Vec<Binding>> {
+    let keys = |key: String| Binding {
+        exchange: None,
+        routing_key: key,
+        arguments: Vec::new(),
+    };
+    match value {
+        Input::List(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| {
+                let path = &format!("{path}[{index}]");
+                match item {
+                    Input::Map(_) => binding(item, path),
+                    key => key.text(path).map(keys),
+                }
+            })
+            .collect(),
+        Input::Text(key) => Ok(vec![keys(key.clone())]),
+        _ => Err(Error::config(format!(
+            "{path}: expected a list of routing keys, or of arrays with 'exchange', 'routing_key' and 'arguments'"
+        ))),
+    }
+}
+
+fn binding(value: &Input, path: &str) -> Result<Binding> {
+    const NAMES: [&str; 3] = ["exchange", "routing_key", "arguments"];
+    let mut binding = Binding {
+        exchange: None,
+        routing_key: String::new(),
+        arguments: Vec::new(),
+    };
+    for (key, value) in value.map(path)? {
+        let path = &format!("{path}.{key}");
+        match (key.as_str(), value) {
+            (key, _) if !NAMES.contains(&key) => {
+                return Err(Error::config(unknown_option(path, key, &NAMES)))
+            }
+            (_, Input::Null) => {}
+            ("exchange", value) => binding.exchange = Some(value.text(path)?),
+            ("routing_key", value) => binding.routing_key = value.text(path)?,
+            (_, value) => binding.arguments = value.map(path)?.to_vec(),
+        }
+    }
+    if binding.exchange.as_deref() == Some("") {
+        return Err(Error::config(format!(
+            "{path}.exchange: the default exchange has no bindings: it routes by queue name"
+        )));
+    }
+    Ok(binding)
+}
+
+#[cfg(test)]
+#[path = "topology_options_tests.rs"]
+mod tests;
