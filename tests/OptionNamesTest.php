@@ -14,7 +14,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /**
- * The arrays that the extension takes and gives have the keys that the stubs and the README say.
+ * The arrays that the extension takes and gives have the keys that the stubs and docs/options.md say.
  *
  * Which options there are is asked of the extension: it names them all where one is unknown.
  */
@@ -27,7 +27,7 @@ final class OptionNamesTest extends ContractTestCase
     private const WRONG = [[1]];
 
     /**
-     * What is called with an array, the stub's shape of it, where the stub lists its keys, and the README's table.
+     * What is called with an array, the stub's shape of it, where the stub lists its keys, and the heading of its table in docs/options.md.
      *
      * @return array<string, array{callable(array<string, mixed>): mixed, callable(): array<string, string>, string|null, string|null}>
      */
@@ -39,7 +39,7 @@ final class OptionNamesTest extends ContractTestCase
 
         return [
             'AmqpQueue' => [
-                $queue, $ofQueue, self::doc('AmqpQueue', '__construct'), 'Of `new AmqpQueue($dsn, $queue, $options)`',
+                $queue, $ofQueue, self::doc('AmqpQueue', '__construct'), 'Queue options',
             ],
             'tls' => [
                 static fn (array $tls) => $queue(['tls' => $tls]), static fn () => ArrayShape::of($ofQueue()['tls']), null, null,
@@ -50,7 +50,7 @@ final class OptionNamesTest extends ContractTestCase
             ],
             'push()' => [
                 static fn (array $options) => $queue([])->push('job', '', $options),
-                $jobOptions, self::doc('AmqpQueue', 'push'), 'Of `push()` and of each job of `pushMany()`',
+                $jobOptions, self::doc('AmqpQueue', 'push'), 'Job options',
             ],
             'pushMany()' => [
                 static fn (array $options) => $queue([])->pushMany([], $options), $jobOptions, null, null,
@@ -68,7 +68,7 @@ final class OptionNamesTest extends ContractTestCase
             'Consumer' => [
                 static fn (array $options) => new Consumer($queue([]), $options),
                 static fn () => ArrayShape::of(self::tag('Consumer', '__construct', 'param', 'options')),
-                self::doc('Consumer', '__construct'), 'Of `new Consumer($queues, $options)`',
+                self::doc('Consumer', '__construct'), 'Consumer options',
             ],
         ];
     }
@@ -100,7 +100,7 @@ final class OptionNamesTest extends ContractTestCase
             self::assertEqualsCanonicalizing($known, $listed, "the extension (-) and the stub's list (+)");
         }
         if ($table !== null) {
-            self::assertEqualsCanonicalizing($known, array_keys(self::table($table)), 'the extension (-) and the README (+)');
+            self::assertEqualsCanonicalizing($known, array_keys(self::table($table)), 'the extension (-) and docs/options.md (+)');
         }
         self::assertNotEmpty($known);
     }
@@ -121,7 +121,7 @@ final class OptionNamesTest extends ContractTestCase
         }
     }
 
-    public function testTheReadmeHasTheKeysOfArraysInOptions(): void
+    public function testThePageHasTheKeysOfArraysInOptions(): void
     {
         $places = self::all();
         $rows = self::table($places['AmqpQueue'][3]);
@@ -234,15 +234,15 @@ final class OptionNamesTest extends ContractTestCase
     }
 
     /**
-     * The table after a sentence of the README: option => its row.
+     * The table below a heading of docs/options.md: option => its row.
      *
      * @return array<string, string>
      */
-    private static function table(string $sentence): array
+    private static function table(string $heading): array
     {
-        $readme = (string) file_get_contents(__DIR__ . '/../README.md');
-        $found = preg_match('/^' . preg_quote($sentence, '/') . ':\n\n((?:\|.*\n)+)/m', $readme, $match);
-        self::assertSame(1, $found, "the README has a table after \"$sentence:\"");
+        $page = (string) file_get_contents(__DIR__ . '/../docs/options.md');
+        $found = preg_match('/^## ' . preg_quote($heading, '/') . '\n(?:(?![#|]).*\n)+((?:\|.*\n)+)/m', $page, $match);
+        self::assertSame(1, $found, "docs/options.md has a table below \"$heading\"");
         $rows = [];
         foreach (array_slice(explode("\n", trim($match[1])), 2) as $row) {
             preg_match_all('/`(\w+)`/', explode('|', $row)[1], $names);
