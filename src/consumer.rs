@@ -10,20 +10,22 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, Zval};
 use ext_php_rs::zend::ce;
 
-use crate::args::{
+use crate::call::blocking;
+use crate::call::{construct, run};
+use crate::classes::jobs::Jobs;
+use crate::classes::queue::AmqpQueue;
+use crate::classes::task::Task;
+use crate::classes::task_iterator::TaskIterator;
+use crate::convert::args::{
     Int, Omitted, OptionalCallable, OptionalSeconds, OptionalText, Options, Queues, NO_OPTIONS,
 };
-use crate::boundary::{construct, run, Fail};
-use crate::config;
+use crate::convert::Bytes;
 use crate::convert::{self, Parameter};
 use crate::engine;
-use crate::interrupt::blocking;
-use crate::iterator::TaskIterator;
-use crate::jobs::Jobs;
+use crate::engine::table::entries;
+use crate::fail::Fail;
 use crate::lost::Listener;
-use crate::queue::AmqpQueue;
-use crate::table::entries;
-use crate::task::{Bytes, Task};
+use crate::settings::configuration;
 
 /// Takes jobs from one or more queues.
 #[php_class]
@@ -245,7 +247,9 @@ fn wait_timeout(
 fn read_queues(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>, Fail> {
     let in_call = |error: amqp1_core::Error| error.context(method);
     let Some(queues) = queues else {
-        return Ok(config::load(method, None)?.consumed().map_err(in_call)?);
+        return Ok(configuration::load(method, None)?
+            .consumed()
+            .map_err(in_call)?);
     };
     if let Some(jobs) = Jobs::of(queues) {
         return Ok(jobs.consumed().map_err(in_call)?);

@@ -1,50 +1,27 @@
 //! The amqp1 PHP extension: PHP's classes over `amqp1-core`.
 //!
 //! This layer translates between zvals and the core's types and decides
-//! nothing else. `unsafe` is confined to the files that speak to the engine's
-//! C API: `arginfo`, `config`, `engine`, `exceptions`, `info`, `ini`, `json`, `table`
-//! and `traverse`.
+//! nothing else. From the top down, each folder naming only those below it:
+//!
+//! - [`module`]: what PHP loads: start-up, the methods' signatures, `php --ri amqp1`
+//! - [`classes`]: a file for each PHP class, its helpers in a folder of its name
+//! - [`settings`]: php.ini, configuration files, the environment
+//! - [`call`]: what surrounds each method: failures become exceptions, waits hear signals
+//! - [`callbacks`]: PHP callables that the core asks or tells
+//! - [`convert`]: PHP's values to the core's and back
+//! - [`engine`]: the engine's C API
+//! - [`fail`], [`exceptions`]: why a method fails, and the exception class of each kind
+//!
+//! `unsafe` is confined to `engine`, `exceptions` and `module`, and to php.ini in `settings`.
 
-mod arginfo;
-mod args;
-mod boundary;
-mod config;
+mod call;
+mod callbacks;
+mod classes;
 mod consumer;
 mod convert;
 mod engine;
 mod exceptions;
-mod info;
-mod ini;
-mod interrupt;
-mod iterator;
-mod job;
-mod jobs;
-mod json;
+mod fail;
 mod lost;
-mod plain;
-mod push_many;
-mod queue;
-mod startup;
-mod table;
-mod task;
-mod token;
-mod traverse;
-
-#[allow(
-    missing_docs,
-    reason = "php_module generates a public function without documentation in debug builds"
-)]
-mod module {
-    use ext_php_rs::prelude::*;
-
-    use crate::info::info;
-    use crate::startup::{shutdown, startup};
-
-    /// The module as PHP loads it. Its classes are registered in [`startup`],
-    /// because the exceptions and the methods' signatures need the engine's C API.
-    #[php_module]
-    #[php(startup = startup)]
-    pub fn module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
-        module.shutdown_function(shutdown).info_function(info)
-    }
-}
+mod module;
+mod settings;

@@ -9,8 +9,8 @@ use std::mem::ManuallyDrop;
 
 use ext_php_rs::types::{ZendCallable, Zval};
 
-use crate::boundary::Fail;
 use crate::engine::{self, guarded};
+use crate::fail::Fail;
 
 thread_local! {
     /// Not dropped with the thread: PHP's memory is gone by then.

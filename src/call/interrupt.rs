@@ -1,0 +1,87 @@
+//! Signals and time limits while a method blocks.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use amqp1_core::{Interrupt, Wait};
+
+use crate::callbacks::token;
+use crate::engine;
+use crate::fail::Fail;
+
+/// Runs PHP's signal handlers between the slices of a wait.
+///
+/// A handler may throw, call `exit()`, end in a fatal error, or call
+/// `$consumer->stop()`: the first three end the wait, the last is the core's affair.
+#[derive(Debug, Default)]
+pub struct PhpInterrupt {
+    bailed_out: Cell<bool>,
+    ended: Cell<bool>,
+}
+
+impl Interrupt for PhpInterrupt {
+    fn check(&self) -> bool {
+        let end = self.run_handlers();
+        self.ended.set(self.ended.get() || end);
+        end
+    }
+}
+
+impl PhpInterrupt {
+    fn run_handlers(&self) -> bool {
+        if self.bailed_out.get() || engine::has_exception() {
+            return true;
+        }
+        if !engine::interrupt_requested() {
+            // Without pcntl_async_signals() nothing raises the flag: signals
+            // wait for a tick or for pcntl_signal_dispatch(), which never
+            // comes while this call blocks.
+            return self.ended(engine::dispatch_signals());
+        }
+        // The flag stays up: the VM raises the time-out as soon as we return.
+        if engine::timed_out() {
+            return true;
+        }
+        self.ended(engine::run_interrupt_handlers())
+    }
+
+    /// Whether a wait with this interrupt was ended by a handler, or the time limit.
+    pub fn has_ended_a_wait(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// Whether what the handlers did ends the wait.
+    fn ended(&self, handlers: Result<(), Fail>) -> bool {
+        match handlers {
+            Ok(()) => engine::timed_out(),
+            Err(Fail::Bailout) => {
+                self.bailed_out.set(true);
+                true
+            }
+            Err(_) => true,
+        }
+    }
+
+    /// The failure as it has to be reported after a wait with this interrupt.
+    pub fn fail(&self, error: amqp1_core::Error) -> Fail {
+        if self.bailed_out.get() || token::has_bailed_out() {
+            Fail::Bailout
+        } else if engine::has_exception() {
+            Fail::Pending
+        } else {
+            Fail::Core(error)
+        }
+    }
+}
+
+/// One blocking call of the core, with a deadline and PHP's interruptions.
+///
+/// # Errors
+/// What the core fails with, or what interrupted it.
+pub fn blocking<T>(
+    timeout: Duration,
+    call: impl FnOnce(&Wait<'_>) -> amqp1_core::Result<T>,
+) -> Result<T, Fail> {
+    let interrupt = PhpInterrupt::default();
+    call(&Wait::new(timeout, &interrupt)).map_err(|error| interrupt.fail(error))
+}

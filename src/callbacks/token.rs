@@ -1,0 +1,154 @@
+//! The option `token` of Service Bus: a token, or a callable that gives one.
+//!
+//! The callable is asked on PHP's thread alone, during a call that may block. It stays in
+//! a table of that thread; the core has its number.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+
+use amqp1_core::servicebus::token::{Token, TokenOption, TokenSource};
+use amqp1_core::{Error, Result};
+use ext_php_rs::types::{ZendCallable, Zval};
+
+use crate::convert;
+use crate::engine::guarded;
+use crate::fail::Fail;
+
+thread_local! {
+    /// Not dropped with the thread: PHP's memory is gone by then.
+    static CALLABLES: RefCell<HashMap<u64, ManuallyDrop<Zval>>> = RefCell::default();
+    static LAST: Cell<u64> = const { Cell::new(0) };
+    static BAILED_OUT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The option's name.
+pub const OPTION: &str = "token";
+
+/// A callable that is asked for tokens.
+#[derive(Debug)]
+enum Source {
+    /// A function or static method: the same in the next request, and so are its connections.
+    Named(u64, String),
+    /// A closure or an object, in the table under its number.
+    Held(u64),
+}
+
+/// The option as the core takes it; `None` where it is left to the core, as text is.
+pub fn read(value: &Zval, method: &str) -> std::result::Result<Option<TokenOption>, Fail> {
+    let value = value.dereference();
+    if value.is_null() || (value.is_string() && !value.is_callable()) {
+        return Ok(None);
+    }
+    if !value.is_callable() {
+        return Err(convert::mismatch(
+            &format_args!("{method}: option '{OPTION}'"),
+            "a token or a callable that gives one",
+            value,
+        ));
+    }
+    let source = match value.zend_str().and_then(|name| name.as_str().ok()) {
+        Some(name) => {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            // The highest bit tells them from the numbers that are counted.
+            Source::Named(hasher.finish() | 1 << 63, name.to_owned())
+        }
+        None => {
+            let number = LAST.get() + 1;
+            LAST.set(number);
+            let held = ManuallyDrop::new(value.shallow_clone());
+            CALLABLES.with_borrow_mut(|all| all.insert(number, held));
+            Source::Held(number)
+        }
+    };
+    Ok(Some(TokenOption::Source(Arc::new(source))))
+}
+
+/// A callable ended in a fatal error since this was asked last.
+pub fn has_bailed_out() -> bool {
+    BAILED_OUT.replace(false)
+}
+
+impl TokenSource for Source {
+    fn token(&self, audience: &str) -> Result<Token> {
+        let callable = match self {
+            Source::Named(_, name) => {
+                let mut callable = Zval::new();
+                let named = callable.set_string(name, false);
+                named.ok().map(|()| callable)
+            }
+            Source::Held(number) => {
+                CALLABLES.with_borrow(|all| all.get(number).map(|held| held.shallow_clone()))
+            }
+        };
+        let no_callable = || Error::config("option 'token': the callable is not there any more");
+        let callable = callable.ok_or_else(no_callable)?;
+        let called = guarded(|| {
+            let audience = audience.to_owned();
+            ZendCallable::new(&callable).and_then(|call| call.try_call(vec![&audience]))
+        });
+        match called {
+            Ok(Ok(given)) => of(&given),
+            Ok(Err(_)) => Err(no_callable()),
+            Err(fail) => {
+                BAILED_OUT.set(matches!(fail, Fail::Bailout));
+                Err(Error::interrupted("option 'token': the callable threw"))
+            }
+        }
+    }
+
+    fn number(&self) -> u64 {
+        match self {
+            Source::Named(number, _) | Source::Held(number) => *number,
+        }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        let Source::Held(number) = self else {
+            return;
+        };
+        let held = CALLABLES.with_borrow_mut(|all| all.remove(number));
+        // Outside of the borrow: a destructor may make another queue.
+        drop(held.map(ManuallyDrop::into_inner));
+        // Nobody else can ask this callable: its connections are of no more use.
+        amqp1_core::servicebus::forget_callback(*number);
+    }
+}
+
+/// What the callable gave: a token, or an array of it and of its end. Never repeated.
+fn of(given: &Zval) -> Result<Token> {
+    let wrong = |why: &str| {
+        Error::authentication(format!(
+            "option 'token': what the callable gave {why}; expected a token, or ['token' => string, 'expires' => Unix seconds]"
+        ))
+    };
+    let given = given.dereference();
+    if let Some(array) = given.array() {
+        let text = array
+            .get(OPTION)
+            .and_then(|token| token.dereference().str());
+        let text = text.ok_or_else(|| wrong("has no 'token'"))?;
+        let mut token = Token::read(text).map_err(wrong)?;
+        let expires = array.get("expires").map(Zval::dereference);
+        match expires.filter(|expires| !expires.is_null()) {
+            None => {}
+            Some(expires) => {
+                let seconds = expires
+                    .long()
+                    .and_then(|seconds| u64::try_from(seconds).ok());
+                token.expires =
+                    Some(seconds.ok_or_else(|| wrong("has an 'expires' that is no time"))?);
+            }
+        }
+        return Ok(token);
+    }
+    match given.str() {
+        Some(text) => Token::read(text).map_err(wrong),
+        None => Err(wrong("is no string")),
+    }
+}

@@ -1,0 +1,149 @@
+//! `Amqp1\Jobs`.
+
+mod pipelines;
+
+use std::rc::Rc;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::flags::ClassFlags;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
+use ext_php_rs::zend::ce;
+
+use super::queue::{figures, no_figures, AmqpQueue};
+use crate::call::{blocking, construct, run};
+use crate::consumer::FOR_EVER;
+use crate::convert::args::{Configuration, Text};
+use crate::convert::Parameter;
+use crate::fail::Fail;
+use crate::settings::configuration;
+use pipelines::Pipelines;
+
+/// The pipelines of a configuration.
+#[php_class]
+#[php(name = "Amqp1\\Jobs")]
+#[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
+#[php(implements(ce = ce::aggregate, stub = "\\IteratorAggregate"))]
+#[php(implements(ce = ce::countable, stub = "\\Countable"))]
+#[derive(Debug)]
+pub struct Jobs {
+    /// Cloned for each call: a signal handler may call any method while one blocks.
+    jobs: Rc<amqp1_core::Jobs>,
+}
+
+impl Jobs {
+    /// The pipelines of a `Jobs` object; `None` for anything else.
+    pub fn of(value: &Zval) -> Option<Rc<amqp1_core::Jobs>> {
+        let object = value.dereference().object()?;
+        let jobs = ZendClassObject::<Jobs>::from_zend_obj(object)?;
+        Some(Rc::clone(&jobs.jobs))
+    }
+
+    fn queue(&self, method: &'static str, pipeline: Text<'_>) -> Result<AmqpQueue, Fail> {
+        let parameter = Parameter::of(method, 1, "pipeline", "string");
+        let name = parameter.text(pipeline.get())?;
+        let queue = self.jobs.queue(&name);
+        Ok(queue.map_err(|error| error.context(method))?.into())
+    }
+
+    fn set_paused(
+        &self,
+        method: &'static str,
+        pipelines: &[Text<'_>],
+        paused: bool,
+    ) -> Result<(), Fail> {
+        let names = pipelines.iter().zip(1..).map(|(pipeline, number)| {
+            let parameter = Parameter::of(method, number, "pipelines", "string");
+            parameter.text(pipeline.get())
+        });
+        let names = names.collect::<Result<Vec<_>, _>>()?;
+        if names.is_empty() {
+            return Err(Fail::config(format!(
+                "{method}: no pipelines: name at least one"
+            )));
+        }
+        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        let done = self.jobs.set_paused(&names, paused);
+        Ok(done.map_err(|error| error.context(method))?)
+    }
+}
+
+#[php_impl]
+impl Jobs {
+    /// Reads and checks the configuration.
+    pub fn __construct(config: Configuration<'_>) -> PhpResult<Self> {
+        const METHOD: &str = "Jobs::__construct()";
+        construct(METHOD, || {
+            let jobs = configuration::load(METHOD, config.get())?;
+            Ok(Self {
+                jobs: Rc::new(jobs),
+            })
+        })
+    }
+
+    /// The queue of a pipeline.
+    pub fn create(&self, pipeline: Text<'_>) -> PhpResult<AmqpQueue> {
+        run(|| self.queue("Jobs::create()", pipeline))
+    }
+
+    /// The queue of a pipeline.
+    pub fn connect(&self, pipeline: Text<'_>) -> PhpResult<AmqpQueue> {
+        run(|| self.queue("Jobs::connect()", pipeline))
+    }
+
+    /// Has consumers leave pipelines alone.
+    pub fn pause(&self, pipelines: &[Text<'_>]) -> PhpResult<()> {
+        run(|| self.set_paused("Jobs::pause()", pipelines, true))
+    }
+
+    /// Has consumers serve them again.
+    pub fn resume(&self, pipelines: &[Text<'_>]) -> PhpResult<()> {
+        run(|| self.set_paused("Jobs::resume()", pipelines, false))
+    }
+
+    /// The figures of each pipeline.
+    pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        run(|| {
+            let jobs = Rc::clone(&self.jobs);
+            // Each pipeline's own timeout bounds it.
+            let all = blocking(FOR_EVER, |wait| jobs.stats(wait))?;
+            let mut array = ZendHashTable::new();
+            for (name, stats) in all {
+                let stats = match stats {
+                    Ok(stats) => figures(&stats)?,
+                    Err(error) => no_figures(error.message())?,
+                };
+                array.insert(name, stats).map_err(Fail::internal)?;
+            }
+            Ok(array)
+        })
+    }
+
+    /// Whether all brokers answer.
+    pub fn is_available(&self) -> PhpResult<bool> {
+        run(|| {
+            let jobs = Rc::clone(&self.jobs);
+            blocking(FOR_EVER, |wait| jobs.is_available(wait))
+        })
+    }
+
+    /// How many pipelines there are.
+    pub fn count(&self) -> i64 {
+        i64::try_from(self.jobs.names().len()).unwrap_or(i64::MAX)
+    }
+
+    /// Pipeline name => queue.
+    pub fn get_iterator(&self) -> PhpResult<Pipelines> {
+        run(|| {
+            let mut array = ZendHashTable::new();
+            for name in self.jobs.names() {
+                let queue = self.jobs.queue(name);
+                let queue = queue.map_err(|error| error.context("Jobs::getIterator()"))?;
+                array
+                    .insert(name, AmqpQueue::from(queue))
+                    .map_err(Fail::internal)?;
+            }
+            Pipelines::of(array)
+        })
+    }
+}

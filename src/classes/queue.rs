@@ -1,0 +1,237 @@
+//! `Amqp1\AmqpQueue`.
+
+mod figures;
+mod parameters;
+mod push_many;
+
+use std::time::Duration;
+
+use amqp1_core::{Job, Queue, Wait};
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::flags::ClassFlags;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::ZendHashTable;
+use ext_php_rs::zend::ce;
+
+use super::task::Task;
+use crate::call::{blocking, construct, run};
+use crate::consumer::{ended_by_time_limit, handed_out, FOR_EVER};
+use crate::convert::args::{
+    Ids, Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
+};
+use crate::convert::Parameter;
+use crate::fail::Fail;
+use figures::{broker, integer};
+pub use figures::{figures, no_figures};
+use parameters::Given;
+
+/// A named queue at a broker. Connects on first use.
+#[php_class]
+#[php(name = "Amqp1\\AmqpQueue")]
+#[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
+#[php(implements(ce = ce::countable, stub = "\\Countable"))]
+#[derive(Debug)]
+pub struct AmqpQueue {
+    queue: Queue,
+}
+
+impl From<Queue> for AmqpQueue {
+    fn from(queue: Queue) -> Self {
+        Self { queue }
+    }
+}
+
+impl AmqpQueue {
+    /// A handle of its own for the length of a call: a signal handler may call
+    /// any method of this object while another one blocks.
+    pub fn handle(&self) -> Queue {
+        self.queue.clone()
+    }
+
+    fn blocking<T>(
+        &self,
+        call: impl FnOnce(&Queue, &Wait<'_>) -> amqp1_core::Result<T>,
+    ) -> Result<T, Fail> {
+        let queue = self.handle();
+        blocking(queue.timeout(), |wait| call(&queue, wait))
+    }
+}
+
+#[php_impl]
+impl AmqpQueue {
+    /// Checks everything that can be checked without the network.
+    #[php(defaults(options = Omitted))]
+    pub fn __construct(
+        dsn: Text<'_>,
+        queue: OptionalText<'_>,
+        options: Options<'_>,
+    ) -> PhpResult<Self> {
+        const METHOD: &str = "AmqpQueue::__construct()";
+        construct(METHOD, || {
+            let queue = parameters::open(METHOD, dsn, queue, options)?;
+            Ok(Self { queue })
+        })
+    }
+
+    /// Pushes one job; its id, when the broker has taken it.
+    #[php(defaults(options = Omitted))]
+    pub fn push(
+        &self,
+        name: Text<'_>,
+        payload: Mixed<'_>,
+        options: Options<'_>,
+    ) -> PhpResult<String> {
+        const METHOD: &str = "AmqpQueue::push()";
+        run(|| {
+            let Given {
+                name,
+                body,
+                options,
+            } = Given::read(METHOD, name, payload.get(), 3, options)?;
+            let job = Job {
+                name,
+                payload: body.payload(),
+                options,
+            };
+            let queue = self.handle();
+            let timeout = job.options.timeout.unwrap_or_else(|| queue.timeout());
+            blocking(timeout, |wait| queue.push(&job, wait))
+        })
+    }
+
+    /// Pushes many jobs, pipelined; their ids in the order given.
+    #[php(defaults(options = Omitted))]
+    pub fn push_many(&self, jobs: Jobs<'_>, options: Options<'_>) -> PhpResult<Vec<String>> {
+        run(|| push_many::push_many(&self.handle(), jobs.get(), options.get()))
+    }
+
+    /// Pushes a job for later; the number by which it can be cancelled.
+    #[php(defaults(options = Omitted))]
+    pub fn schedule(
+        &self,
+        name: Text<'_>,
+        payload: Value<'_>,
+        delay: When<'_>,
+        options: Options<'_>,
+    ) -> PhpResult<String> {
+        const METHOD: &str = "AmqpQueue::schedule()";
+        run(|| {
+            let delay = parameters::delay(METHOD, 3, delay)?;
+            let given = Given::read(METHOD, name, payload.get(), 4, options)?;
+            if given.options.delay.is_some() {
+                return Err(Fail::config(format!(
+                    "{METHOD}: option 'delay': the delay is a parameter here"
+                )));
+            }
+            let Given {
+                name,
+                body,
+                options,
+            } = given;
+            let job = Job {
+                name,
+                payload: body.payload(),
+                options,
+            };
+            let queue = self.handle();
+            let timeout = job.options.timeout.unwrap_or_else(|| queue.timeout());
+            blocking(timeout, |wait| queue.schedule(&job, delay, wait))
+        })
+    }
+
+    /// Takes a scheduled job back; false when it is not there any more.
+    pub fn cancel(&self, scheduled: Text<'_>) -> PhpResult<bool> {
+        const SCHEDULED: Parameter = Parameter::of("AmqpQueue::cancel()", 1, "scheduled", "string");
+        run(|| {
+            let scheduled = SCHEDULED.text(scheduled.get())?;
+            self.blocking(|queue, wait| queue.cancel(&scheduled, wait))
+        })
+    }
+
+    /// The next job; null when there is none, and none comes in time.
+    #[php(defaults(timeout = Omitted))]
+    pub fn reserve(&self, timeout: Patience<'_>) -> PhpResult<Option<Task>> {
+        const METHOD: &str = "AmqpQueue::reserve()";
+        run(|| {
+            let patience = match timeout.get() {
+                None => Duration::ZERO,
+                Some(timeout) if timeout.is_null() => Duration::MAX,
+                Some(timeout) => Parameter::of(METHOD, 1, "timeout", "?float").seconds(timeout)?,
+            };
+            let queue = self.handle();
+            let timeout = patience.saturating_add(queue.timeout());
+            let patience = patience.min(FOR_EVER);
+            let job = blocking(timeout, |wait| queue.reserve(patience, wait));
+            let job = ended_by_time_limit(job, None)?;
+            handed_out(&job)?;
+            Ok(job.map(Task::new))
+        })
+    }
+
+    /// The failed queue.
+    pub fn failed(&self) -> PhpResult<AmqpQueue> {
+        run(|| {
+            let queue = self.handle().failed()?;
+            Ok(AmqpQueue { queue })
+        })
+    }
+
+    /// Moves jobs from the failed queue back; how many there were.
+    pub fn retry_failed(&self, max: OptionalInt<'_>, ids: Ids<'_>) -> PhpResult<i64> {
+        const METHOD: &str = "AmqpQueue::retryFailed()";
+        run(|| {
+            let max = match max.get() {
+                Some(max) => {
+                    let max =
+                        Parameter::of(METHOD, 1, "max", "?int").int(Some(max), 0..=i64::MAX)?;
+                    Some(max.unsigned_abs())
+                }
+                None => None,
+            };
+            let ids = match ids.get() {
+                Some(ids) => Some(parameters::ids(METHOD, 2, ids)?),
+                None => None,
+            };
+            self.blocking(|queue, wait| queue.retry_failed(max, ids.as_deref(), wait))
+                .map(integer)
+        })
+    }
+
+    /// Declares what the configuration names.
+    pub fn setup(&self) -> PhpResult<()> {
+        run(|| self.blocking(Queue::setup))
+    }
+
+    /// Removes the jobs that are ready; how many there were.
+    pub fn purge(&self) -> PhpResult<i64> {
+        run(|| self.blocking(Queue::purge).map(integer))
+    }
+
+    /// Jobs that are ready.
+    pub fn count(&self) -> PhpResult<i64> {
+        run(|| self.blocking(Queue::count).map(integer))
+    }
+
+    /// Figures of the queue.
+    pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        run(|| {
+            self.blocking(Queue::stats)
+                .and_then(|stats| figures(&stats))
+        })
+    }
+
+    /// A round trip to the broker, in seconds.
+    pub fn ping(&self) -> PhpResult<f64> {
+        run(|| self.blocking(Queue::ping).map(|time| time.as_secs_f64()))
+    }
+
+    /// The pipeline's name.
+    pub fn get_name(&self) -> String {
+        self.queue.name().to_owned()
+    }
+
+    /// Who is at the other end. Connects.
+    pub fn get_broker(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        run(|| self.blocking(Queue::broker).and_then(|info| broker(&info)))
+    }
+}

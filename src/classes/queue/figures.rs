@@ -1,0 +1,73 @@
+//! What `stats()` and `getBroker()` return.
+
+use amqp1_core::queue::{BrokerInfo, QueueStats};
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::types::{ZendHashTable, Zval};
+
+use crate::fail::Fail;
+
+/// A count as PHP has it.
+pub fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The figures as PHP's array.
+///
+/// # Errors
+/// When PHP does not take them.
+pub fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
+    let mut array = ZendHashTable::new();
+    let counts = [
+        ("active", Some(stats.active)),
+        ("delayed", stats.delayed),
+        ("ready", Some(stats.ready)),
+        ("reserved", stats.reserved),
+        ("consumers", stats.consumers),
+    ];
+    for (name, count) in counts {
+        array
+            .insert(name, count.map(integer))
+            .map_err(Fail::internal)?;
+    }
+    array
+        .insert("broker", broker(&stats.broker)?)
+        .map_err(Fail::internal)?;
+    Ok(array)
+}
+
+/// Who is at the other end, as PHP's array.
+///
+/// # Errors
+/// When PHP does not take it.
+pub fn broker(info: &BrokerInfo) -> Result<ZBox<ZendHashTable>, Fail> {
+    let mut array = ZendHashTable::new();
+    let fields = [
+        ("dialect", &info.dialect),
+        ("product", &info.product),
+        ("version", &info.version),
+    ];
+    for (name, value) in fields {
+        array.insert(name, value.as_str()).map_err(Fail::internal)?;
+    }
+    Ok(array)
+}
+
+/// In the shape of figures: what could not be had, and why.
+///
+/// # Errors
+/// When PHP does not take them.
+pub fn no_figures(error: &str) -> Result<ZBox<ZendHashTable>, Fail> {
+    let mut array = ZendHashTable::new();
+    for name in [
+        "active",
+        "delayed",
+        "ready",
+        "reserved",
+        "consumers",
+        "broker",
+    ] {
+        array.insert(name, Zval::null()).map_err(Fail::internal)?;
+    }
+    array.insert("error", error).map_err(Fail::internal)?;
+    Ok(array)
+}

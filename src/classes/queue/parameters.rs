@@ -1,0 +1,116 @@
+//! What the methods of a queue are given.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use amqp1_core::{BString, JobOptions, Queue};
+use ext_php_rs::types::Zval;
+
+use crate::callbacks::token;
+use crate::convert::args::{OptionalText, Options, Text, When, NO_OPTIONS};
+use crate::convert::job::{read_options, Body};
+use crate::convert::{self, Parameter};
+use crate::engine::table::entries;
+use crate::fail::Fail;
+use crate::settings::default_options;
+
+/// The queue of a constructor's parameters.
+///
+/// # Errors
+/// A DSN, name or option that cannot be used.
+pub fn open(
+    method: &'static str,
+    dsn: Text<'_>,
+    queue: OptionalText<'_>,
+    options: Options<'_>,
+) -> Result<Queue, Fail> {
+    let dsn = Parameter::of(method, 1, "dsn", "string").text(dsn.get())?;
+    let queue = match queue.get() {
+        Some(queue) => Some(Parameter::of(method, 2, "queue", "?string").text(Some(queue))?),
+        None => None,
+    };
+    let mut token = None;
+    let input = match options.get() {
+        Some(options) => {
+            let array = Parameter::of(method, 3, "options", "array").array(options)?;
+            if let Some(given) = array.get(token::OPTION) {
+                token = token::read(given, method)?;
+            }
+            let read = token.as_ref().map(|_| token::OPTION);
+            convert::input_without(options, &method, read)?
+        }
+        None => NO_OPTIONS,
+    };
+    let in_call = |error: amqp1_core::Error| error.context(method);
+    let defaults = Queue::options_of(&dsn, default_options()).map_err(in_call)?;
+    let mut options = defaults.apply(method, &input)?;
+    options.token = token.or(options.token);
+    Ok(Queue::new(&dsn, queue.as_deref(), options).map_err(in_call)?)
+}
+
+/// A job that is to be pushed.
+pub struct Given<'a> {
+    pub name: Cow<'a, str>,
+    pub body: Body<'a>,
+    pub options: JobOptions<'a>,
+}
+
+impl<'a> Given<'a> {
+    /// The job of a method whose first parameter is its name. May run `jsonSerialize()`.
+    ///
+    /// # Errors
+    /// What is wrong with the job; what `jsonSerialize()` threw.
+    pub fn read(
+        method: &'static str,
+        name: Text<'a>,
+        payload: Option<&'a Zval>,
+        options_number: u32,
+        options: Options<'a>,
+    ) -> Result<Self, Fail> {
+        let name = Parameter::of(method, 1, "name", "string").text(name.get())?;
+        if name.is_empty() {
+            return Err(Fail::config(format!(
+                "{method}: the job's name must not be empty"
+            )));
+        }
+        let mut job_options = JobOptions::default();
+        if let Some(options) = options.get() {
+            let parameter = Parameter::of(method, options_number, "options", "array");
+            read_options(parameter.array(options)?, &method, &mut job_options)?;
+        }
+        Ok(Self {
+            name,
+            body: Body::read(payload, &method)?,
+            options: job_options,
+        })
+    }
+}
+
+/// Seconds, or a date.
+///
+/// # Errors
+/// Anything else.
+pub fn delay(method: &'static str, number: u32, delay: When<'_>) -> Result<Duration, Fail> {
+    let parameter = Parameter::of(method, number, "delay", "DateTimeInterface|int|float");
+    match delay.get() {
+        Some(delay) if delay.is_object() || delay.is_scalar() => convert::delay(delay, &parameter),
+        other => Err(parameter.wrong_type(other)),
+    }
+}
+
+/// The ids of jobs.
+///
+/// # Errors
+/// One that is empty or no string.
+pub fn ids(method: &'static str, number: u32, ids: &Zval) -> Result<Vec<BString>, Fail> {
+    let ids = Parameter::of(method, number, "ids", "?array").array(ids)?;
+    let ids = entries(ids).enumerate().map(|(at, (_, id))| {
+        let path = format_args!("{method}: id #{at}").to_string();
+        let id = convert::bytes(id, &path)?;
+        if id.is_empty() {
+            return Err(Fail::config(format!("{path}: must not be empty")));
+        }
+        Ok(id.as_ref().into())
+    });
+    ids.collect()
+}

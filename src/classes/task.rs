@@ -1,0 +1,231 @@
+//! `Amqp1\Task`.
+
+mod failure;
+mod headers;
+mod payload;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use amqp1_core::{BString, Delivery, Wait};
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::flags::ClassFlags;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{ZendHashTable, Zval};
+
+use crate::call::{blocking, run};
+use crate::convert::args::{
+    Cause, Delay, Omitted, OptionalBool, OptionalText, Options, Reason, Text,
+};
+use crate::convert::job::read_headers;
+use crate::convert::{Bytes, Number, Parameter};
+use crate::fail::Fail;
+
+/// One job in a worker's hands.
+#[php_class]
+#[php(name = "Amqp1\\Task")]
+#[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
+#[derive(Debug)]
+pub struct Task {
+    /// Cloned for each call: a signal handler may call any method while one blocks.
+    delivery: Rc<Delivery>,
+}
+
+impl Task {
+    /// A task for PHP.
+    pub fn new(delivery: Rc<Delivery>) -> Self {
+        Self { delivery }
+    }
+
+    fn settle(
+        &self,
+        call: impl FnOnce(&Delivery, &Wait<'_>) -> amqp1_core::Result<()>,
+    ) -> Result<(), Fail> {
+        let delivery = Rc::clone(&self.delivery);
+        blocking(delivery.timeout(), |wait| call(&delivery, wait))
+    }
+
+    fn header(&self, name: Text<'_>, method: &'static str) -> Result<Option<&[BString]>, Fail> {
+        let name = Parameter::of(method, 1, "name", "string").bytes(name.get())?;
+        Ok(headers::find(self.delivery.headers(), &name))
+    }
+}
+
+#[php_impl]
+impl Task {
+    /// Tasks are made by consumers.
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        Err("Amqp1\\Task is made by Amqp1\\Consumer::waitTask()".into())
+    }
+
+    /// The job's id.
+    pub fn get_id(&self) -> Bytes {
+        self.delivery.id().into()
+    }
+
+    /// The job's name.
+    pub fn get_name(&self) -> Bytes {
+        self.delivery.name().into()
+    }
+
+    /// What the producer gave as payload: decoded when it travelled as JSON.
+    pub fn get_payload(&self) -> PhpResult<Zval> {
+        run(|| payload::decoded(&self.delivery))
+    }
+
+    /// The payload's bytes.
+    pub fn get_body(&self) -> Bytes {
+        self.delivery.body().into()
+    }
+
+    /// All headers, each with its values.
+    pub fn get_headers(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        run(|| headers::array(self.delivery.headers()))
+    }
+
+    /// Whether there is a header of that name, in any case.
+    pub fn has_header(&self, name: Text<'_>) -> PhpResult<bool> {
+        run(|| Ok(self.header(name, "Task::hasHeader()")?.is_some()))
+    }
+
+    /// The values of a header; none when it is missing.
+    pub fn get_header(&self, name: Text<'_>) -> PhpResult<Vec<Bytes>> {
+        run(|| {
+            let values = self.header(name, "Task::getHeader()")?.unwrap_or_default();
+            Ok(values.iter().map(Bytes::from).collect())
+        })
+    }
+
+    /// The values of a header in one line, joined by a comma.
+    pub fn get_header_line(&self, name: Text<'_>) -> PhpResult<Bytes> {
+        run(|| {
+            let values = self.header(name, "Task::getHeaderLine()")?;
+            let values = values.unwrap_or_default().iter();
+            let values: Vec<&[u8]> = values.map(AsRef::as_ref).collect();
+            Ok(values.join(&b", "[..]).into())
+        })
+    }
+
+    /// Name of the `AmqpQueue` it was taken from.
+    pub fn get_queue(&self) -> String {
+        self.delivery.queue().to_owned()
+    }
+
+    /// The pipeline its producer named.
+    pub fn get_pipeline(&self) -> Bytes {
+        self.delivery.pipeline().into()
+    }
+
+    /// The broker's address.
+    pub fn get_source(&self) -> String {
+        self.delivery.source().to_owned()
+    }
+
+    /// 1 at the first delivery.
+    pub fn get_attempts(&self) -> i64 {
+        i64::from(self.delivery.attempts())
+    }
+
+    /// The priority asked for.
+    pub fn get_priority(&self) -> i64 {
+        self.delivery.priority()
+    }
+
+    /// The delay asked for, in seconds.
+    pub fn get_delay(&self) -> Number {
+        Number(self.delivery.delay())
+    }
+
+    /// The format it travelled in.
+    pub fn get_format(&self) -> String {
+        self.delivery.format().as_str().to_owned()
+    }
+
+    /// The trace id, when the producer gave one.
+    pub fn get_trace_id(&self) -> Option<Bytes> {
+        self.delivery.trace_id().map(Bytes::from)
+    }
+
+    /// Whether it was settled, in any way.
+    pub fn is_completed(&self) -> bool {
+        self.delivery.is_completed()
+    }
+
+    /// Whether it can no longer be settled, and is delivered again.
+    pub fn is_lost(&self) -> bool {
+        self.delivery.is_lost()
+    }
+
+    /// What was made of it: `acked`, `retried`, `released` or `dead_lettered`.
+    pub fn get_outcome(&self) -> Option<String> {
+        let outcome = self.delivery.outcome();
+        outcome.map(|outcome| outcome.as_str().to_owned())
+    }
+
+    /// Why it is in a failed queue; null for a job that is in none.
+    pub fn get_failure(&self) -> PhpResult<Option<ZBox<ZendHashTable>>> {
+        run(|| {
+            let failure = self.delivery.failure();
+            failure.map(failure::array).transpose()
+        })
+    }
+
+    /// Done.
+    pub fn ack(&self) -> PhpResult<()> {
+        run(|| self.settle(Delivery::ack))
+    }
+
+    /// Failed: retried or moved to the failed queue, by policy or as `requeue` says.
+    pub fn nack(&self, error: Cause<'_>, requeue: OptionalBool<'_>) -> PhpResult<()> {
+        const METHOD: &str = "Task::nack()";
+        run(|| {
+            let failure = failure::cause(METHOD, error)?;
+            let requeue = match requeue.get() {
+                None => None,
+                Some(requeue) => {
+                    let parameter = Parameter::of(METHOD, 2, "requeue", "?bool");
+                    Some(parameter.bool(requeue)?)
+                }
+            };
+            self.settle(|delivery, wait| delivery.nack(failure.as_ref(), requeue, wait))
+        })
+    }
+
+    /// Back to the queue, after `delay` seconds, with headers added or replaced.
+    #[php(defaults(delay = Omitted, headers = Omitted))]
+    pub fn release(&self, delay: Delay<'_>, headers: Options<'_>) -> PhpResult<()> {
+        const METHOD: &str = "Task::release()";
+        run(|| {
+            let delay = match delay.get() {
+                Some(delay) => Parameter::of(METHOD, 1, "delay", "int|float").seconds(delay)?,
+                None => Duration::ZERO,
+            };
+            let headers = match headers.get() {
+                Some(headers) => {
+                    let parameter = Parameter::of(METHOD, 2, "headers", "array");
+                    read_headers(parameter.array(headers)?, &METHOD)?
+                }
+                None => Vec::new(),
+            };
+            self.settle(|delivery, wait| delivery.release(delay, &headers, wait))
+        })
+    }
+
+    /// To the failed queue, whatever the policy says.
+    pub fn dead_letter(&self, reason: Reason<'_>, description: OptionalText<'_>) -> PhpResult<()> {
+        const METHOD: &str = "Task::deadLetter()";
+        run(|| {
+            let description = match description.get() {
+                Some(text) => {
+                    Some(Parameter::of(METHOD, 2, "description", "?string").text(Some(text))?)
+                }
+                None => None,
+            };
+            let (reason, failure) = failure::reason(METHOD, reason)?;
+            self.settle(|delivery, wait| {
+                delivery.dead_letter(&reason, failure.as_ref(), description.as_deref(), wait)
+            })
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! `Amqp1\TaskIterator`: what `foreach ($consumer as $task)` walks over.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use ext_php_rs::convert::IntoZval;
+use ext_php_rs::flags::{ClassFlags, DataType};
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::ce;
+
+use crate::call::run;
+use crate::consumer::{default_timeout, next};
+use crate::fail::Fail;
+
+/// One walk over a consumer's jobs. Holds the current task, and only that one.
+#[php_class]
+#[php(name = "Amqp1\\TaskIterator")]
+#[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
+#[php(implements(ce = ce::iterator, stub = "\\Iterator"))]
+#[derive(Debug)]
+pub struct TaskIterator {
+    walk: Rc<Walk>,
+}
+
+#[derive(Debug)]
+struct Walk {
+    consumer: Rc<amqp1_core::Consumer>,
+    current: RefCell<Option<Zval>>,
+    key: Cell<i64>,
+}
+
+impl TaskIterator {
+    /// A walk that has not begun.
+    pub fn new(consumer: Rc<amqp1_core::Consumer>) -> Self {
+        Self {
+            walk: Rc::new(Walk {
+                consumer,
+                current: RefCell::new(None),
+                key: Cell::new(-1),
+            }),
+        }
+    }
+}
+
+impl Walk {
+    /// No borrow is held while this waits: a signal handler may look at the iterator.
+    fn advance(&self) -> Result<(), Fail> {
+        let last = self.current.take();
+        drop(last);
+        let Some(task) = next(&self.consumer, default_timeout(&self.consumer))? else {
+            return Ok(());
+        };
+        let task = task.into_zval(false).map_err(Fail::internal)?;
+        self.key.set(self.key.get() + 1);
+        let last = self.current.replace(Some(task));
+        drop(last);
+        Ok(())
+    }
+}
+
+/// `?Task`, as the zval that the iterator holds.
+#[derive(Debug)]
+pub struct CurrentTask(Option<Zval>);
+
+impl IntoZval for CurrentTask {
+    const TYPE: DataType = DataType::object("Amqp1\\Task");
+    const NULLABLE: bool = true;
+
+    fn set_zval(self, zval: &mut Zval, _: bool) -> ext_php_rs::error::Result<()> {
+        *zval = self.0.unwrap_or_default();
+        Ok(())
+    }
+}
+
+#[php_impl]
+impl TaskIterator {
+    /// Iterators are made by consumers.
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        Err("Amqp1\\TaskIterator is made by Amqp1\\Consumer::getIterator()".into())
+    }
+
+    /// The current task; null before the walk begins and after it ends.
+    pub fn current(&self) -> CurrentTask {
+        CurrentTask(self.walk.current.borrow().as_ref().map(Zval::shallow_clone))
+    }
+
+    /// How many tasks came before the current one.
+    pub fn key(&self) -> i64 {
+        self.walk.key.get().max(0)
+    }
+
+    /// Lets go of the current task and waits for the next one.
+    pub fn next(&self) -> PhpResult<()> {
+        run(|| Rc::clone(&self.walk).advance())
+    }
+
+    /// Waits for the first task. A walk that has begun goes on where it is.
+    pub fn rewind(&self) -> PhpResult<()> {
+        run(|| {
+            let walk = Rc::clone(&self.walk);
+            if walk.current.borrow().is_some() {
+                return Ok(());
+            }
+            walk.advance()
+        })
+    }
+
+    /// Whether there is a current task.
+    pub fn valid(&self) -> bool {
+        self.walk.current.borrow().is_some()
+    }
+}

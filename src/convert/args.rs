@@ -1,0 +1,103 @@
+//! Parameters of our methods: what reflection says of them, and their zval.
+//!
+//! ext-php-rs refuses `"5"` for an int and an int for a string. So each
+//! parameter declares its PHP type here and takes whatever zval it is given;
+//! the method converts it as PHP does in weak mode, with messages of our own.
+
+use amqp1_core::Input;
+use ext_php_rs::convert::{FromZval, StubLiteral};
+use ext_php_rs::flags::DataType;
+use ext_php_rs::types::Zval;
+
+macro_rules! parameters {
+    ($($(#[$doc:meta])* $name:ident: $type:expr, nullable: $nullable:literal $(, default: $default:literal)?;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name<'a>(Option<&'a Zval>);
+
+            impl<'a> $name<'a> {
+                /// The value; `None` when it was left out, or is null and null is its default.
+                pub fn get(self) -> Option<&'a Zval> {
+                    let null_is_default = $nullable $(&& $default.is_empty())?;
+                    self.0.filter(|value| !(null_is_default && value.is_null()))
+                }
+            }
+
+            impl<'a> FromZval<'a> for $name<'a> {
+                const TYPE: DataType = $type;
+                const NULLABLE: bool = $nullable;
+
+                fn from_zval(zval: &'a Zval) -> Option<Self> {
+                    Some(Self(Some(zval)))
+                }
+
+                fn from_missing() -> Option<Self> {
+                    $nullable.then_some(Self(None))
+                }
+            }
+
+            $(
+                impl From<Omitted> for $name<'_> {
+                    fn from(_: Omitted) -> Self {
+                        Self(None)
+                    }
+                }
+
+                impl StubLiteral for $name<'_> {
+                    fn stub_literal(&self) -> String {
+                        $default.to_owned()
+                    }
+                }
+            )?
+        )*
+    };
+}
+
+/// The default of a parameter that has one other than null.
+#[derive(Debug, Clone, Copy)]
+pub struct Omitted;
+
+parameters! {
+    /// `string`.
+    Text: DataType::String, nullable: false;
+    /// `?string`, null by default.
+    OptionalText: DataType::String, nullable: true;
+    /// `mixed`.
+    Value: DataType::Mixed, nullable: false;
+    /// `DateTimeInterface|int|float`. The numbers are added by `module::signatures`.
+    When: DataType::object("DateTimeInterface"), nullable: false;
+    /// `mixed`, null by default.
+    Mixed: DataType::Mixed, nullable: true;
+    /// `array`, empty by default. Nullable for ext-php-rs alone, see `module::signatures`.
+    Options: DataType::Array, nullable: true, default: "[]";
+    /// `?array`, null by default.
+    Ids: DataType::Array, nullable: true;
+    /// `iterable`.
+    Jobs: DataType::Iterable, nullable: false;
+    /// `int`.
+    Int: DataType::Long, nullable: false;
+    /// `?int`, null by default.
+    OptionalInt: DataType::Long, nullable: true;
+    /// `?callable`, null by default.
+    OptionalCallable: DataType::Callable, nullable: true;
+    /// `?bool`, null by default.
+    OptionalBool: DataType::Bool, nullable: true;
+    /// `?float`, null by default: seconds.
+    OptionalSeconds: DataType::Double, nullable: true;
+    /// `?float`, 0.0 by default: seconds.
+    Patience: DataType::Double, nullable: true, default: "0.0";
+    /// `int|float`, 0 by default: seconds. `int` is added by `module::signatures`.
+    Delay: DataType::Double, nullable: true, default: "0";
+    /// `AmqpQueue|Jobs|array|null`, null by default. `array` is added by `module::signatures`.
+    Queues: DataType::object("Amqp1\\AmqpQueue|Amqp1\\Jobs"), nullable: true;
+    /// `array|string|null`, null by default. `array` is added by `module::signatures`.
+    Configuration: DataType::String, nullable: true;
+    /// `Stringable|Throwable|string|null`, null by default. `string` is added by `module::signatures`.
+    Cause: DataType::object("Stringable|Throwable"), nullable: true;
+    /// `Throwable|string`. `string` is added by `module::signatures`.
+    Reason: DataType::object("Throwable"), nullable: false;
+}
+
+/// The input of a parameter that was left out: an empty array of options.
+pub const NO_OPTIONS: Input = Input::Map(Vec::new());

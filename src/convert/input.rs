@@ -1,0 +1,82 @@
+//! Arrays of options and configurations, for the core, which checks names and values.
+
+use std::fmt::Display;
+
+use amqp1_core::Input;
+use ext_php_rs::types::{ZendHashTable, Zval};
+
+use super::value::{mismatch, scalar, utf8};
+use crate::engine::table::{entries, is_list, Key};
+use crate::fail::Fail;
+
+/// Deeper arrays are not configuration (and may be endless, through references).
+const MAX_DEPTH: usize = 16;
+
+/// An array of options for the core, which checks the names and values.
+pub fn input(value: &Zval, method: &dyn Display) -> Result<Input, Fail> {
+    input_without(value, method, None)
+}
+
+/// [`input`] without one option, which its caller reads.
+pub fn input_without(
+    value: &Zval,
+    method: &dyn Display,
+    left_out: Option<&str>,
+) -> Result<Input, Fail> {
+    let Some(array) = value.array() else {
+        return Err(mismatch(method, "an array of options", value));
+    };
+    let mut map = Vec::with_capacity(array.len());
+    for (key, item) in entries(array) {
+        let key = text_key(key, method)?;
+        if left_out == Some(key.as_str()) {
+            continue;
+        }
+        let value = nested(item, &format_args!("{method}: option '{key}'"), 0)?;
+        map.push((key, value));
+    }
+    Ok(Input::Map(map))
+}
+
+/// A configuration's own sections; the others are somebody else's, and may be anything.
+pub fn configuration(array: &ZendHashTable, own: &[&str]) -> Result<Input, Fail> {
+    let mut map = Vec::with_capacity(array.len());
+    for (key, item) in entries(array) {
+        let key = text_key(key, &"the configuration")?;
+        let value = match own.contains(&key.as_str()) {
+            true => nested(item, &key, 0)?,
+            false => Input::Null,
+        };
+        map.push((key, value));
+    }
+    Ok(Input::Map(map))
+}
+
+fn nested(value: &Zval, path: &dyn Display, depth: usize) -> Result<Input, Fail> {
+    let Some(array) = value.array() else {
+        return scalar(value, "a scalar or an array", path);
+    };
+    if depth == MAX_DEPTH {
+        return Err(Fail::config(format!(
+            "{path}: the array is nested too deeply"
+        )));
+    }
+    if is_list(array) {
+        let items = entries(array).map(|(_, item)| nested(item, path, depth + 1));
+        return Ok(Input::List(items.collect::<Result<_, _>>()?));
+    }
+    let mut map = Vec::with_capacity(array.len());
+    for (key, item) in entries(array) {
+        let key = text_key(key, path)?;
+        let value = nested(item, &format_args!("{path}.{key}"), depth + 1)?;
+        map.push((key, value));
+    }
+    Ok(Input::Map(map))
+}
+
+fn text_key(key: Key<'_>, path: &dyn Display) -> Result<String, Fail> {
+    match key {
+        Key::Name(name) => Ok(utf8(name, path)?.to_owned()),
+        Key::Index(number) => Ok(number.to_string()),
+    }
+}

@@ -1,0 +1,51 @@
+//! A job's payload.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use amqp1_core::Payload;
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::types::{ZendStr, Zval};
+
+use crate::engine::json;
+use crate::fail::Fail;
+
+/// A payload's bytes and what keeps them.
+pub enum Body<'a> {
+    /// A PHP string, as it is.
+    Text(Cow<'a, [u8]>),
+    /// The JSON of anything else.
+    Json(Option<ZBox<ZendStr>>),
+}
+
+impl<'a> Body<'a> {
+    /// A string travels as it is, anything else as JSON. May run `jsonSerialize()`.
+    ///
+    /// # Errors
+    /// What the encoder says, or what `jsonSerialize()` threw.
+    pub fn read(payload: Option<&'a Zval>, method: &dyn Display) -> Result<Self, Fail> {
+        const NULL: &Zval = &Zval::new();
+        let payload = payload.unwrap_or(NULL);
+        match payload.zend_str() {
+            Some(string) if payload.is_reference() => {
+                Ok(Self::Text(Cow::Owned(string.as_bytes().to_vec())))
+            }
+            Some(string) => Ok(Self::Text(Cow::Borrowed(string.as_bytes()))),
+            None => Ok(Self::Json(json::encode(payload.dereference(), method)?)),
+        }
+    }
+
+    /// The payload, borrowed.
+    pub fn payload(&self) -> Payload<'_> {
+        match self {
+            Self::Text(bytes) => Payload {
+                bytes: Cow::Borrowed(bytes),
+                json: false,
+            },
+            Self::Json(json) => Payload {
+                bytes: Cow::Borrowed(json.as_ref().map_or(&[], |json| json.as_bytes())),
+                json: true,
+            },
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! PHP's values to the core's types and back, with messages that name the method and
+//! the parameter or option.
+
+pub mod args;
+mod failure;
+mod input;
+pub mod job;
+mod parameter;
+pub mod plain;
+mod returned;
+mod value;
+
+pub use failure::{failure, is_throwable};
+pub use input::{configuration, input, input_without};
+pub use parameter::Parameter;
+pub use returned::{Bytes, Number};
+pub use value::{bool, bytes, delay, int, mismatch, not_empty, seconds, text};

@@ -1,0 +1,23 @@
+//! The module as PHP loads it, and what it says of itself.
+
+#![allow(
+    missing_docs,
+    reason = "php_module generates a public function without documentation in debug builds"
+)]
+
+mod info;
+mod signatures;
+mod startup;
+
+use ext_php_rs::prelude::*;
+
+use info::info;
+use startup::{shutdown, startup};
+
+/// The module as PHP loads it. Its classes are registered in [`startup`],
+/// because the exceptions and the methods' signatures need the engine's C API.
+#[php_module]
+#[php(startup = startup)]
+pub fn module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
+    module.shutdown_function(shutdown).info_function(info)
+}

@@ -1,0 +1,134 @@
+//! Where a configuration comes from: an array, a path, php.ini or the environment.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStringExt;
+use std::sync::{Mutex, PoisonError};
+
+use ext_php_rs::error::php_error;
+use ext_php_rs::flags::ErrorType;
+use ext_php_rs::types::Zval;
+
+use super::{default_options, ini};
+use crate::convert::{self, Parameter};
+use crate::engine::{environment, guarded};
+use crate::fail::Fail;
+
+/// The environment variable with the default configuration's path.
+const VARIABLE: &str = "AMQP1_CONFIG";
+
+/// Warnings that this process has given.
+static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+
+/// More of them is no configuration but a program that makes new ones all the time.
+const MAX_SAID: usize = 1000;
+
+/// The pipelines of `configuration`, an array or a path; of the default one for none.
+///
+/// # Errors
+/// A configuration that is missing or wrong; what a PHP error handler threw at a warning.
+pub fn load(method: &'static str, configuration: Option<&Zval>) -> Result<amqp1_core::Jobs, Fail> {
+    let environment = PhpEnvironment::default();
+    let lookup = |name: &str| environment.get(name);
+    let in_call = |fail: Fail| match fail {
+        Fail::Core(error) => Fail::Core(error.context(method)),
+        other => other,
+    };
+    let jobs = match configuration.and_then(Zval::array) {
+        Some(array) => {
+            let input = convert::configuration(array, &["amqp1", "jobs"]).map_err(in_call)?;
+            amqp1_core::Jobs::new(&input, &lookup, &default_options())
+        }
+        None => {
+            let path = match configuration {
+                Some(value) => Some(path_of(method, value)?),
+                None => default_path()?,
+            };
+            let path = path.ok_or_else(|| Fail::config(format!(
+                "{method}: no configuration: pass an array or the path of a YAML or JSON file to Jobs, set amqp1.config in php.ini, or {VARIABLE} in the environment"
+            )))?;
+            check_open_basedir(&path).map_err(in_call)?;
+            amqp1_core::Jobs::load(&path, &lookup, &default_options())
+        }
+    };
+    environment.outcome()?;
+    let jobs = jobs.map_err(|error| error.context(method))?;
+    warn_once(jobs.warnings())?;
+    Ok(jobs)
+}
+
+fn path_of(method: &'static str, value: &Zval) -> Result<String, Fail> {
+    let parameter = Parameter::of(method, 1, "config", "array|string|null");
+    Ok(parameter.text(Some(value))?.into_owned())
+}
+
+/// Keeps `open_basedir`.
+fn check_open_basedir(path: &str) -> Result<(), Fail> {
+    // What is no path at all is for the core to refuse.
+    if path.contains("://") || environment::open_basedir_allows(path)? {
+        return Ok(());
+    }
+    Err(Fail::config(format!(
+        "{path}: open_basedir does not allow this path"
+    )))
+}
+
+/// The default configuration's path: the environment goes before php.ini, as what a
+/// deployment says goes before what an image was built with.
+///
+/// # Errors
+/// [`Fail::Bailout`].
+pub fn default_path() -> Result<Option<String>, Fail> {
+    let environment = PhpEnvironment::default();
+    let path = environment.get(VARIABLE).filter(|path| !path.is_empty());
+    environment.outcome()?;
+    let path = path.map(|path| String::from_utf8_lossy(&path).into_owned());
+    Ok(path.or_else(ini::config))
+}
+
+/// Says what was not said by this process before.
+fn warn_once(warnings: &[String]) -> Result<(), Fail> {
+    for warning in warnings {
+        let is_new = {
+            let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+            let said = said.get_or_insert_with(HashSet::new);
+            said.len() < MAX_SAID && said.insert(warning.clone())
+        };
+        // The lock is released: an error handler may make a configuration of its own.
+        if is_new {
+            guarded(|| php_error(&ErrorType::Warning, warning))?;
+        }
+    }
+    Ok(())
+}
+
+/// The process's environment, then what frameworks load from `.env` files: `$_ENV` and
+/// `$_SERVER`, in which a client's headers (`HTTP_*`) are no variables.
+#[derive(Default)]
+struct PhpEnvironment {
+    failed: RefCell<Option<Fail>>,
+}
+
+impl PhpEnvironment {
+    fn get(&self, name: &str) -> Option<Vec<u8>> {
+        if let Some(value) = std::env::var_os(name) {
+            return Some(value.into_vec());
+        }
+        if name.starts_with("HTTP_") || self.failed.borrow().is_some() {
+            return None;
+        }
+        match environment::superglobal("_ENV", name) {
+            Ok(None) => environment::superglobal("_SERVER", name),
+            found => found,
+        }
+        .unwrap_or_else(|fail| {
+            *self.failed.borrow_mut() = Some(fail);
+            None
+        })
+    }
+
+    /// What ended a lookup, if anything did.
+    fn outcome(&self) -> Result<(), Fail> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+}
