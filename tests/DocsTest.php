@@ -9,7 +9,7 @@ use Amqp1\Tests\Support\Child;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
-/** The README and the pages of docs/: their PHP runs, their links lead somewhere, and the index names every page. */
+/** The README and the pages of docs/: their PHP runs, their links lead somewhere, the files they name exist, the index names every page. */
 final class DocsTest extends TestCase
 {
     private const TOP = __DIR__ . '/..';
@@ -74,7 +74,9 @@ final class DocsTest extends TestCase
     #[DataProvider('blocks')]
     public function testABlockOfPhpRuns(string $page, string $code): void
     {
-        file_put_contents("$this->folder/jobs.yaml", "amqp1: {addr: 'embedded://docs'}\njobs: {pipelines: {orders: {}}}\n");
+        // The page's own configuration, where it has a short one.
+        preg_match('/\n\n```yaml\n(.*?)^```/ms', self::text($page), $yaml);
+        file_put_contents("$this->folder/jobs.yaml", $yaml[1] ?? '');
         if (str_contains($code, '/etc/amqp/')) {
             foreach (['ca.pem', 'client.pem', 'client.key'] as $file) {
                 copy(Certificates::path($file), "$this->folder/$file");
@@ -85,7 +87,7 @@ final class DocsTest extends TestCase
         file_put_contents("$this->folder/block.php", "<?php\n$names\n" . self::BEFORE . "\n" . $code);
         $child = Child::command(
             [...Child::phpCommand(), '-d', 'display_errors=1', '-d', 'error_reporting=-1', "$this->folder/block.php"],
-            ['AMQP1_CONFIG' => "$this->folder/jobs.yaml"]
+            ['AMQP1_CONFIG' => "$this->folder/jobs.yaml", 'AMQP_ADDR' => 'embedded://docs']
         );
 
         self::assertSame([0, ''], [$child->wait(30), $child->output()], $page);
@@ -107,6 +109,17 @@ final class DocsTest extends TestCase
             if ($anchor !== '') {
                 self::assertContains($anchor, self::anchors(self::text($target)), "$page: $link");
             }
+        }
+        self::assertTrue(true);
+    }
+
+    /** @dataProvider pages */
+    #[DataProvider('pages')]
+    public function testFilesThatAreNamedExist(string $page): void
+    {
+        preg_match_all('#(?<![\w/.-])(?:crates|src|php|tests|scripts|bench|demo|ext|docs|fuzz)/[\w./-]*\w\b(?![/*…-])#', self::text($page), $names);
+        foreach (array_unique($names[0]) as $name) {
+            self::assertFileExists(self::TOP . "/$name", $page);
         }
         self::assertTrue(true);
     }
