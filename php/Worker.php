@@ -13,7 +13,9 @@ use Amqp1\Worker\Handlers;
 use Amqp1\Worker\InHand;
 use Amqp1\Worker\Interrupted;
 use Amqp1\Worker\JobTimeout;
+use Amqp1\Worker\Liveness;
 use Amqp1\Worker\Log;
+use Amqp1\Worker\Outage;
 use Amqp1\Worker\ProcessEnd;
 use Amqp1\Worker\Report;
 use Amqp1\Worker\Signals;
@@ -36,14 +38,14 @@ final class Worker
     /** A second signal within so many seconds is the first one, sent by two. */
     private const SAME_SIGNAL = 0.1;
 
-    private const LONGEST_PAUSE = 30;
-
     private readonly WorkerOptions $options;
     private readonly Handlers $handlers;
     private readonly Report $report;
     private readonly Signals $signals;
     private readonly ProcessEnd $processEnd;
     private readonly InHand $inHand;
+    private readonly Liveness $liveness;
+    private readonly Outage $outage;
 
     private ?Consumer $consumer = null;
     private ?StopReason $stopping = null;
@@ -54,12 +56,6 @@ final class Worker
     private bool $interrupted = false;
 
     private float $started = 0;
-
-    /** Since when nothing could be had from the broker, and how often that was tried. */
-    private ?float $lostSince = null;
-    private int $failures = 0;
-
-    private float $touched = 0;
 
     private static bool $saidNoPcntl = false;
 
@@ -87,6 +83,8 @@ final class Worker
         $this->signals = new Signals();
         $this->processEnd = new ProcessEnd();
         $this->inHand = new InHand($this->report);
+        $this->liveness = new Liveness($this->options->aliveFile, $this->report);
+        $this->outage = new Outage($this->options->reconnectTimeout, $this->report);
         if ($handlers !== [] && array_is_list($handlers)) {
             throw new ConfigException('The handlers are a list: an array of job name => handler is wanted, "*" for all jobs');
         }
@@ -148,8 +146,7 @@ final class Worker
         $this->consumer = new Consumer($this->queues, $this->options->consumerOptions());
         $this->started = self::now();
         $this->report->begin();
-        $this->lostSince = null;
-        $this->failures = 0;
+        $this->outage->reset();
         $error = null;
         try {
             $this->catchSignals();
@@ -179,7 +176,7 @@ final class Worker
         $idleSince = self::now();
         $emptyAfter = $this->options->stopWhenEmpty ? ($this->options->reserveTimeout ?: 1.0) : INF;
         while (!$this->isOver()) {
-            $this->touch();
+            $this->liveness->touch();
             try {
                 $task = $consumer->waitTask($this->wait($emptyAfter));
             } catch (ConfigException | UnsupportedException $e) {
@@ -195,7 +192,7 @@ final class Worker
             }
             $reached = true;
             if ($task !== null) {
-                $this->back();
+                $this->outage->over();
                 $this->work($task);
                 unset($task);
                 $idleSince = self::now();
@@ -240,7 +237,7 @@ final class Worker
         $wait = min(
             $wait,
             $emptyAfter,
-            $options->aliveFile === null ? INF : 10.0,
+            $this->liveness->longestWait(),
             $options->maxRuntime ? max(0.0, $options->maxRuntime - (self::now() - $this->started)) : INF,
         );
 
@@ -313,7 +310,7 @@ final class Worker
                 $this->report->about('warning', '{job} {id} threw after it was settled: {error}', $task, $error);
             }
             $outcome = $task->getOutcome();
-            $this->failures = 0;
+            $this->outage->worked();
         } catch (TaskLostException $e) {
             $error = $e;
         } catch (ExceptionInterface $e) {
@@ -341,40 +338,22 @@ final class Worker
         } catch (ExceptionInterface) {
             // It comes again in any case, when this consumer closes.
         }
-        $this->pause(min(2 ** $this->failures++, self::LONGEST_PAUSE));
+        $this->pause($this->outage->pause());
     }
 
     /** The broker is lost: wait and go on, or false when it was lost for too long. */
     private function survive(ExceptionInterface $e): bool
     {
-        $this->lostSince ??= self::now();
-        $pause = min(2 ** $this->failures++, self::LONGEST_PAUSE);
-        if ($this->options->reconnectTimeout !== null) {
-            $left = $this->options->reconnectTimeout - (self::now() - $this->lostSince);
-            if ($left <= 0) {
-                $this->report->write('error', 'the broker is lost, and the worker ends: {error}', $e);
-                $this->end(StopReason::BrokerLost);
+        $pause = $this->outage->lost($e);
+        if ($pause === null) {
+            $this->end(StopReason::BrokerLost);
 
-                return false;
-            }
-            $pause = min($pause, $left);
+            return false;
         }
-        $this->report->write('error', 'no jobs can be had, next try in {seconds} s: {error}', $e, ['seconds' => $pause]);
         $this->report->emit(Event::LOST, error: $e);
         $this->pause($pause);
 
         return true;
-    }
-
-    private function back(): void
-    {
-        if ($this->lostSince !== null) {
-            $this->report->write('warning', 'jobs come again after {seconds} s', context: [
-                'seconds' => self::now() - $this->lostSince,
-            ]);
-            $this->lostSince = null;
-            $this->failures = 0;
-        }
     }
 
     private function close(Consumer $consumer): void
@@ -453,19 +432,8 @@ final class Worker
     {
         $until = self::now() + $seconds;
         while (!$this->isOver() && ($left = $until - self::now()) > 0) {
-            $this->touch();
+            $this->liveness->touch();
             usleep((int) (min($left, 0.1) * 1e6));
-        }
-    }
-
-    private function touch(): void
-    {
-        $file = $this->options->aliveFile;
-        if ($file !== null && self::now() - $this->touched >= 1) {
-            $this->touched = self::now();
-            if (!@touch($file)) {
-                $this->report->write('warning', 'the file {file} cannot be touched', context: ['file' => $file]);
-            }
         }
     }
 

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1;
 
-use Amqp1\Command\Suggestion;
+use Amqp1\Console\Suggestion;
 use Amqp1\Exception\ConfigException;
 
 /**

@@ -5,11 +5,11 @@ declare(strict_types=1);
 namespace Amqp1\Tests;
 
 use Amqp1\Command\Application;
-use Amqp1\Command\Input;
-use Amqp1\Command\Option;
-use Amqp1\Command\Output;
-use Amqp1\Command\Suggestion;
-use Amqp1\Command\UsageError;
+use Amqp1\Console\Input;
+use Amqp1\Console\Option;
+use Amqp1\Console\Output;
+use Amqp1\Console\Suggestion;
+use Amqp1\Console\UsageError;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\Cli;
 use PHPUnit\Framework\Attributes\DataProvider;

@@ -4,10 +4,22 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
+use Amqp1\Console\ExitCode;
+use Amqp1\Console\Input;
+use Amqp1\Console\NotFound;
+use Amqp1\Console\Option;
+use Amqp1\Console\Output;
+use Amqp1\Console\OutputError;
+use Amqp1\Console\Suggestion;
+use Amqp1\Console\UsageError;
 use Amqp1\Exception\ExceptionInterface;
 use Throwable;
 
-/** The command `amqp1`: finds out which of its commands is meant, and what it ends with. */
+/**
+ * The command `amqp1`: finds out which of its commands is meant, and what it ends with.
+ *
+ * @internal
+ */
 final class Application
 {
     /** @var array<string, Command> */

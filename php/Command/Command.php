@@ -4,7 +4,15 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
-/** One of the things that `amqp1` can do. */
+use Amqp1\Console\Input;
+use Amqp1\Console\Option;
+use Amqp1\Console\Output;
+
+/**
+ * One of the things that `amqp1` can do.
+ *
+ * @internal
+ */
 abstract class Command
 {
     abstract public function name(): string;

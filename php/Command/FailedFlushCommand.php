@@ -4,7 +4,17 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
-/** `amqp1 failed:flush`: deletes failed jobs. */
+use Amqp1\Console\ExitCode;
+use Amqp1\Console\Input;
+use Amqp1\Console\Option;
+use Amqp1\Console\Output;
+use Amqp1\Console\UsageError;
+
+/**
+ * `amqp1 failed:flush`: deletes failed jobs.
+ *
+ * @internal
+ */
 final class FailedFlushCommand extends Command
 {
     public function name(): string

@@ -15,6 +15,8 @@ use Amqp1\Task;
  * Looks at the jobs of a failed queue: takes them in hand, unsettled, and gives them back.
  *
  * For that moment no other consumer can have them.
+ *
+ * @internal
  */
 final class FailedJobs
 {

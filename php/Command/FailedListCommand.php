@@ -4,7 +4,16 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
-/** `amqp1 failed:list`. */
+use Amqp1\Console\ExitCode;
+use Amqp1\Console\Input;
+use Amqp1\Console\Option;
+use Amqp1\Console\Output;
+
+/**
+ * `amqp1 failed:list`.
+ *
+ * @internal
+ */
 final class FailedListCommand extends Command
 {
     public function name(): string

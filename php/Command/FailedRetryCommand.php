@@ -5,8 +5,18 @@ declare(strict_types=1);
 namespace Amqp1\Command;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Console\ExitCode;
+use Amqp1\Console\Input;
+use Amqp1\Console\NotFound;
+use Amqp1\Console\Option;
+use Amqp1\Console\Output;
+use Amqp1\Console\UsageError;
 
-/** `amqp1 failed:retry`: puts failed jobs back. */
+/**
+ * `amqp1 failed:retry`: puts failed jobs back.
+ *
+ * @internal
+ */
 final class FailedRetryCommand extends Command
 {
     /** So many between two lines of progress. */

@@ -4,7 +4,17 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
-/** `amqp1 failed:show`. */
+use Amqp1\Console\ExitCode;
+use Amqp1\Console\Input;
+use Amqp1\Console\NotFound;
+use Amqp1\Console\Option;
+use Amqp1\Console\Output;
+
+/**
+ * `amqp1 failed:show`.
+ *
+ * @internal
+ */
 final class FailedShowCommand extends Command
 {
     public function name(): string

@@ -4,9 +4,15 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
+use Amqp1\Console\Input;
+use Amqp1\Console\Output;
 use Amqp1\Exception\ExceptionInterface;
 
-/** `amqp1 ping`: whether the broker answers. */
+/**
+ * `amqp1 ping`: whether the broker answers.
+ *
+ * @internal
+ */
 final class PingCommand extends Command
 {
     public function name(): string

@@ -4,7 +4,17 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
-/** `amqp1 push`: sends one job. */
+use Amqp1\Console\ExitCode;
+use Amqp1\Console\Input;
+use Amqp1\Console\Option;
+use Amqp1\Console\Output;
+use Amqp1\Console\UsageError;
+
+/**
+ * `amqp1 push`: sends one job.
+ *
+ * @internal
+ */
 final class PushCommand extends Command
 {
     public function name(): string

@@ -4,9 +4,15 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
+use Amqp1\Console\Input;
+use Amqp1\Console\Output;
 use Amqp1\Exception\ExceptionInterface;
 
-/** `amqp1 setup`: declares queues, exchanges and bindings. */
+/**
+ * `amqp1 setup`: declares queues, exchanges and bindings.
+ *
+ * @internal
+ */
 final class SetupCommand extends Command
 {
     public function name(): string

@@ -5,11 +5,17 @@ declare(strict_types=1);
 namespace Amqp1\Command;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Console\Input;
+use Amqp1\Console\Output;
 use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\UnsupportedException;
 
-/** `amqp1 stats`: how many jobs there are. */
+/**
+ * `amqp1 stats`: how many jobs there are.
+ *
+ * @internal
+ */
 final class StatsCommand extends Command
 {
     private const FIGURES = ['ready', 'delayed', 'reserved', 'consumers'];

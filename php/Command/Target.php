@@ -5,12 +5,18 @@ declare(strict_types=1);
 namespace Amqp1\Command;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Console\Input;
+use Amqp1\Console\Option;
+use Amqp1\Console\Suggestion;
+use Amqp1\Console\UsageError;
 use Amqp1\Jobs;
 
 /**
  * The queues that a command line means: a configuration's pipelines, or a queue at a DSN.
  *
  * --dsn and --config go first, then the environment (AMQP1_CONFIG, AMQP1_DSN), then amqp1.config in php.ini.
+ *
+ * @internal
  */
 final class Target
 {

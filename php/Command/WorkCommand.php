@@ -4,10 +4,18 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
+use Amqp1\Console\Input;
+use Amqp1\Console\Option;
+use Amqp1\Console\Output;
+use Amqp1\Console\UsageError;
 use Amqp1\Worker;
 use Closure;
 
-/** `amqp1 work`: a worker, whose handlers a PHP file names. */
+/**
+ * `amqp1 work`: a worker, whose handlers a PHP file names.
+ *
+ * @internal
+ */
 final class WorkCommand extends Command
 {
     public function name(): string

@@ -4,10 +4,15 @@ declare(strict_types=1);
 
 namespace Amqp1\Command;
 
+use Amqp1\Console\Output;
 use Amqp1\Worker\Log;
 use Throwable;
 
-/** The worker's log, as PSR-3 has it, on standard error: lines for people, or a JSON object a line. */
+/**
+ * The worker's log, as PSR-3 has it, on standard error: lines for people, or a JSON object a line.
+ *
+ * @internal
+ */
 final class WorkLog
 {
     private const LEVELS = ['debug' => 0, 'info' => 1, 'warning' => 2, 'error' => 3];

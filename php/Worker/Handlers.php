@@ -11,6 +11,8 @@ use Closure;
  * Which handler a job's name has.
  *
  * Only what was registered is ever called or made: a name that comes with a job is compared, never used as a class.
+ *
+ * @internal
  */
 final class Handlers
 {

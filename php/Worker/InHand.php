@@ -7,7 +7,11 @@ namespace Amqp1\Worker;
 use Amqp1\Exception\TaskLostException;
 use Amqp1\Task;
 
-/** The job that a handler works on: when it is lost meanwhile, that is told at once. */
+/**
+ * The job that a handler works on: when it is lost meanwhile, that is told at once.
+ *
+ * @internal
+ */
 final class InHand
 {
     private ?Task $task = null;

@@ -11,6 +11,8 @@ use Throwable;
  * Where a Worker's messages go: a PSR-3 logger, or without one warnings and errors to PHP's error log.
  *
  * psr/log need not be there: all that is asked of a logger is log($level, $message, array $context).
+ *
+ * @internal
  */
 final class Log
 {

@@ -10,6 +10,8 @@ use Closure;
  * Notices that a handler ends the process: by exit, or by an error that nothing can catch, as memory that runs out.
  *
  * No finally and no destructor comes to its turn then, but functions for the shutdown do.
+ *
+ * @internal
  */
 final class ProcessEnd
 {

@@ -4,12 +4,16 @@ declare(strict_types=1);
 
 namespace Amqp1\Worker;
 
-use Amqp1\Command\Suggestion;
+use Amqp1\Console\Suggestion;
 use Amqp1\Exception\ConfigException;
 use Amqp1\Task;
 use Throwable;
 
-/** What a Worker tells of its work: counts, log lines, events. */
+/**
+ * What a Worker tells of its work: counts, log lines, events.
+ *
+ * @internal
+ */
 final class Report
 {
     /** @var array<string, list<callable(Event): void>> */

@@ -4,7 +4,11 @@ declare(strict_types=1);
 
 namespace Amqp1\Worker;
 
-/** The process's signal handlers for the time of one run; what was there before is put back. */
+/**
+ * The process's signal handlers for the time of one run; what was there before is put back.
+ *
+ * @internal
+ */
 final class Signals
 {
     private const END = ['SIGTERM', 'SIGINT', 'SIGQUIT'];

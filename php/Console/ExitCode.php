@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace Amqp1\Command;
+namespace Amqp1\Console;
 
 use Amqp1\Exception\AuthenticationException;
 use Amqp1\Exception\ConfigException;
@@ -11,7 +11,11 @@ use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\TimeoutException;
 use Throwable;
 
-/** What `amqp1` ends with. */
+/**
+ * What `amqp1` ends with.
+ *
+ * @internal
+ */
 final class ExitCode
 {
     public const OK = 0;

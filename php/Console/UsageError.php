@@ -2,9 +2,13 @@
 
 declare(strict_types=1);
 
-namespace Amqp1\Command;
+namespace Amqp1\Console;
 
-/** The command line cannot be understood. */
+/**
+ * The command line cannot be understood.
+ *
+ * @internal
+ */
 final class UsageError extends \InvalidArgumentException
 {
 }

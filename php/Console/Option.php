@@ -2,9 +2,13 @@
 
 declare(strict_types=1);
 
-namespace Amqp1\Command;
+namespace Amqp1\Console;
 
-/** One option of a command. */
+/**
+ * One option of a command.
+ *
+ * @internal
+ */
 final class Option
 {
     /**

@@ -2,9 +2,13 @@
 
 declare(strict_types=1);
 
-namespace Amqp1\Command;
+namespace Amqp1\Console;
 
-/** The nearest known name of one that is unknown. */
+/**
+ * The nearest known name of one that is unknown.
+ *
+ * @internal
+ */
 final class Suggestion
 {
     /**

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace Amqp1\Command;
+namespace Amqp1\Console;
 
 use Throwable;
 
@@ -10,6 +10,8 @@ use Throwable;
  * What a command prints: results to one stream, all that accompanies them to another.
  *
  * A reader that has gone (`| head`) is no error.
+ *
+ * @internal
  */
 final class Output
 {

@@ -2,9 +2,13 @@
 
 declare(strict_types=1);
 
-namespace Amqp1\Command;
+namespace Amqp1\Console;
 
-/** What was asked for is not there. */
+/**
+ * What was asked for is not there.
+ *
+ * @internal
+ */
 final class NotFound extends \RuntimeException
 {
 }

@@ -2,9 +2,13 @@
 
 declare(strict_types=1);
 
-namespace Amqp1\Command;
+namespace Amqp1\Console;
 
-/** A command line, taken apart by the options it may have. */
+/**
+ * A command line, taken apart by the options it may have.
+ *
+ * @internal
+ */
 final class Input
 {
     /**
