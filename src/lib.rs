@@ -17,11 +17,9 @@
 mod call;
 mod callbacks;
 mod classes;
-mod consumer;
 mod convert;
 mod engine;
 mod exceptions;
 mod fail;
-mod lost;
 mod module;
 mod settings;

@@ -3,4 +3,5 @@
 //! They are called on PHP's thread alone, which is where they are kept; the core has
 //! a number for each.
 
+pub mod lost;
 pub mod token;

@@ -12,7 +12,7 @@ use ext_php_rs::zend::ce;
 
 use super::queue::{figures, no_figures, AmqpQueue};
 use crate::call::{blocking, construct, run};
-use crate::consumer::FOR_EVER;
+use crate::classes::consumer::FOR_EVER;
 use crate::convert::args::{Configuration, Text};
 use crate::convert::Parameter;
 use crate::fail::Fail;

@@ -1,5 +1,6 @@
 //! PHP's classes. Each file is one class and its methods.
 
+pub mod consumer;
 pub mod jobs;
 pub mod queue;
 pub mod task;

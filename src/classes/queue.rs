@@ -15,7 +15,7 @@ use ext_php_rs::zend::ce;
 
 use super::task::Task;
 use crate::call::{blocking, construct, run};
-use crate::consumer::{ended_by_time_limit, handed_out, FOR_EVER};
+use crate::classes::consumer::{ended_by_time_limit, handed_out, FOR_EVER};
 use crate::convert::args::{
     Ids, Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
 };

@@ -10,7 +10,7 @@ use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 
 use crate::call::run;
-use crate::consumer::{default_timeout, next};
+use crate::classes::consumer::{default_timeout, next};
 use crate::fail::Fail;
 
 /// One walk over a consumer's jobs. Holds the current task, and only that one.

@@ -3,22 +3,21 @@
 //! They are registered by hand because ext-php-rs' own exception classes have
 //! neither line nor file nor trace, and cannot be constructed in PHP.
 
+mod batch;
+mod parents;
+
 use std::ffi::CString;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use amqp1_core::{Error, ErrorKind};
 use ext_php_rs::args::ArgInfoTables;
-use ext_php_rs::builders::{ClassBuilder, ClassProperty, FunctionBuilder};
-use ext_php_rs::exception::throw_object;
+use ext_php_rs::builders::ClassBuilder;
 use ext_php_rs::ffi::zend_throw_exception;
-use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags, PropertyFlags};
-use ext_php_rs::types::{ZendHashTable, ZendObject, Zval};
-use ext_php_rs::zend::{ce, run_handler, ClassEntry, ExecuteData};
+use ext_php_rs::flags::ClassFlags;
+use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::zend::{ce, ClassEntry};
 
 extern "C" {
-    static spl_ce_RuntimeException: *mut ClassEntry;
-    static spl_ce_InvalidArgumentException: *mut ClassEntry;
     fn zend_update_property(
         scope: *mut ClassEntry,
         object: *mut ZendObject,
@@ -26,20 +25,12 @@ extern "C" {
         name_length: usize,
         value: *mut Zval,
     );
-    fn zend_read_property(
-        scope: *mut ClassEntry,
-        object: *mut ZendObject,
-        name: *const libc::c_char,
-        name_length: usize,
-        silent: bool,
-        rv: *mut Zval,
-    ) -> *mut Zval;
 }
+
+pub use batch::{throw_batch, BatchFailure};
 
 /// The marker interface of all of them.
 const INTERFACE: &str = "Amqp1\\Exception\\ExceptionInterface";
-const FAILURES: &str = "failures";
-const CONFIRMED: &str = "confirmedIds";
 
 /// Class entries as the last MINIT registered them: the interface, then [`Class`].
 static ENTRIES: [AtomicPtr<ClassEntry>; Class::COUNT + 1] =
@@ -99,22 +90,6 @@ impl From<ErrorKind> for Class {
     }
 }
 
-/// The SPL parents, by their PHP names.
-mod parents {
-    #![allow(non_snake_case, reason = "named as the PHP classes they return")]
-    use super::{ce, spl_ce_InvalidArgumentException, spl_ce_RuntimeException, ClassEntry};
-
-    pub fn RuntimeException() -> &'static ClassEntry {
-        // SAFETY: exported by PHP, set when SPL started, which is before any extension.
-        unsafe { spl_ce_RuntimeException.as_ref() }.unwrap_or_else(|| ce::exception())
-    }
-
-    pub fn InvalidArgumentException() -> &'static ClassEntry {
-        // SAFETY: as above.
-        unsafe { spl_ce_InvalidArgumentException.as_ref() }.unwrap_or_else(|| ce::exception())
-    }
-}
-
 fn keep(slot: usize, entry: &'static mut ClassEntry, arg_info: ArgInfoTables) {
     ENTRIES[slot].store(entry, Ordering::Release);
     // The engine borrows the tables until the process ends.
@@ -147,73 +122,13 @@ pub fn register() -> ext_php_rs::error::Result<()> {
     let last = Class::COUNT - 1;
     for (slot, builder) in Class::builders().into_iter().enumerate() {
         let builder = if slot == last {
-            batch_members(builder)
+            batch::with_members(builder)
         } else {
             builder
         };
         builder.register()?;
     }
     Ok(())
-}
-
-/// What `BatchException` has besides: two lists, written once when it is thrown.
-fn batch_members(builder: ClassBuilder) -> ClassBuilder {
-    let property = |name: &str| ClassProperty {
-        name: name.to_owned(),
-        flags: PropertyFlags::Private,
-        default: None,
-        docs: &[],
-        ty: None,
-        nullable: false,
-        readonly: false,
-        default_stub: None,
-    };
-    let getter = |name: &str, handler| {
-        FunctionBuilder::new(name, handler).returns(DataType::Array, false, false)
-    };
-    builder
-        .property(property(FAILURES))
-        .property(property(CONFIRMED))
-        .method(getter("getFailures", get_failures), MethodFlags::Public)
-        .method(
-            getter("getConfirmedIds", get_confirmed),
-            MethodFlags::Public,
-        )
-}
-
-extern "C" fn get_failures(call: &mut ExecuteData, retval: &mut Zval) {
-    run_handler(AssertUnwindSafe(|| read_list(call, retval, FAILURES)));
-}
-
-extern "C" fn get_confirmed(call: &mut ExecuteData, retval: &mut Zval) {
-    run_handler(AssertUnwindSafe(|| read_list(call, retval, CONFIRMED)));
-}
-
-fn read_list(call: &mut ExecuteData, retval: &mut Zval, name: &str) {
-    if call.parser().parse().is_err() {
-        return;
-    }
-    let list = call.get_self().map(|this| {
-        let mut rv = Zval::new();
-        // SAFETY: `this` is a live BatchException (or a class derived from it),
-        // the scope that declares the property; the result is borrowed and copied.
-        unsafe {
-            (*zend_read_property(
-                std::ptr::from_ref(class_entry(Class::Batch)).cast_mut(),
-                this,
-                name.as_ptr().cast(),
-                name.len(),
-                true,
-                &raw mut rv,
-            ))
-            .shallow_clone()
-        }
-    });
-    // One that PHP code constructed has neither.
-    *retval = match list {
-        Some(list) if list.is_array() => list,
-        _ => Zval::new_array(),
-    };
 }
 
 /// Throws the exception of the error's kind.
@@ -227,59 +142,6 @@ pub fn throw(error: &Error) {
             0,
         );
     }
-}
-
-/// What became of a batch in which jobs failed.
-#[derive(Debug)]
-pub struct BatchFailure {
-    /// The ids in the order given.
-    pub ids: Vec<String>,
-    /// Index and reason, in order of index.
-    pub failures: Vec<(usize, Error)>,
-}
-
-impl BatchFailure {
-    /// The first reasons are in the message, because that is all a log shows.
-    fn message(&self) -> String {
-        const SHOWN: usize = 3;
-        let failed = self.failures.len();
-        let verb = if failed == 1 { "was" } else { "were" };
-        let mut message = format!("{failed} of {} jobs {verb} not confirmed: ", self.ids.len());
-        for (position, (index, error)) in self.failures.iter().take(SHOWN).enumerate() {
-            let separator = if position == 0 { "" } else { "; " };
-            message += &format!("{separator}#{index} {}: {error}", error.kind().as_str());
-        }
-        if failed > SHOWN {
-            message += &format!("; and {} more", failed - SHOWN);
-        }
-        message
-    }
-}
-
-/// Throws the `BatchException`, with an exception of its own type for each failure.
-pub fn throw_batch(batch: BatchFailure) {
-    let message = batch.message();
-    let mut failures = ZendHashTable::new();
-    for (at, error) in &batch.failures {
-        let failure = object(error.kind().into(), error.message());
-        let _ = failures.insert_at_index(index(*at), failure);
-    }
-    let mut confirmed = ZendHashTable::new();
-    let mut failed = batch.failures.iter().map(|(at, _)| *at).peekable();
-    for (at, id) in batch.ids.iter().enumerate() {
-        if failed.next_if_eq(&at).is_none() {
-            let _ = confirmed.insert_at_index(index(at), id.as_str());
-        }
-    }
-    let mut exception = object(Class::Batch, &message);
-    let scope = class_entry(Class::Batch);
-    let mut lists = [(FAILURES, Zval::new()), (CONFIRMED, Zval::new())];
-    lists[0].1.set_hashtable(failures);
-    lists[1].1.set_hashtable(confirmed);
-    for (name, list) in &mut lists {
-        set(&mut exception, scope, name, list);
-    }
-    let _ = throw_object(exception);
 }
 
 /// An exception that is not thrown (yet): with file, line and trace of this call.
@@ -308,9 +170,4 @@ fn set(exception: &mut Zval, scope: &'static ClassEntry, name: &str, value: &mut
             );
         }
     }
-}
-
-/// A list's index as PHP counts.
-fn index(at: usize) -> i64 {
-    i64::try_from(at).unwrap_or(i64::MAX)
 }

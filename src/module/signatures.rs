@@ -9,10 +9,10 @@ use ext_php_rs::ffi::{
 use ext_php_rs::types::ZendStr;
 use ext_php_rs::zend::ClassEntry;
 
+use crate::classes::consumer::Consumer;
 use crate::classes::jobs::Jobs;
 use crate::classes::queue::AmqpQueue;
 use crate::classes::task::Task;
-use crate::consumer::Consumer;
 
 #[repr(C)]
 struct ZendAttribute {

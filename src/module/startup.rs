@@ -9,13 +9,14 @@ use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::internal::startup_guard;
 
 use super::signatures;
+use crate::callbacks::lost;
+use crate::classes::consumer::Consumer;
 use crate::classes::jobs::Jobs;
 use crate::classes::queue::AmqpQueue;
 use crate::classes::task::Task;
 use crate::classes::task_iterator::TaskIterator;
-use crate::consumer::Consumer;
 use crate::settings::ini;
-use crate::{engine, exceptions, lost};
+use crate::{engine, exceptions};
 
 /// MINIT: php.ini entries, exceptions, classes. Runs again when a SAPI restarts
 /// the module in the same process (FrankenPHP).

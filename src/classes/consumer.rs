@@ -12,6 +12,7 @@ use ext_php_rs::zend::ce;
 
 use crate::call::blocking;
 use crate::call::{construct, run};
+use crate::callbacks::lost::Listener;
 use crate::classes::jobs::Jobs;
 use crate::classes::queue::AmqpQueue;
 use crate::classes::task::Task;
@@ -24,7 +25,6 @@ use crate::convert::{self, Parameter};
 use crate::engine;
 use crate::engine::table::entries;
 use crate::fail::Fail;
-use crate::lost::Listener;
 use crate::settings::configuration;
 
 /// Takes jobs from one or more queues.

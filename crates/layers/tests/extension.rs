@@ -1,0 +1,67 @@
+//! The PHP layer translates and the core decides: which file of the extension may name which, and which words neither
+//! may have. Here and not beside the extension, whose tests would need a PHP to be linked to.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use layers::{Rules, Sources};
+
+/// The lowest floor first, as `src/lib.rs` tells them from the top.
+const FLOORS: &[&[&str]] = &[
+    &["exceptions"],
+    &["fail"],
+    &["engine"],
+    &["convert"],
+    &["callbacks"],
+    &["call"],
+    &["settings"],
+    &["classes"],
+    &["module"],
+    &["lib"],
+];
+
+/// What the core is for.
+const PROTOCOL: &[&str] = &[
+    "amqp1_core::wire",
+    "performative",
+    "tokio",
+    "std::net",
+    "TcpStream",
+    "rabbitmq",
+    "servicebus",
+    "service_bus",
+    "activemq",
+    "artemis",
+];
+
+#[test]
+fn the_php_layer_names_no_protocol_and_points_downward() {
+    let forbidden: Vec<_> = FLOORS.iter().map(|floor| (floor[0], PROTOCOL)).collect();
+    let rules = Rules {
+        floors: FLOORS,
+        forbidden: &forbidden,
+        allowed: &[],
+        // The option `token` is Service Bus', and its type the core's.
+        allowed_words: &[("callbacks/token", 2)],
+        in_circles: 4,
+    };
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src");
+    let faults = layers::faults(&src, &rules).unwrap();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn the_core_names_no_php() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("../amqp1-core/src");
+    let sources = Sources::read(&src).unwrap();
+    let is_php = |line: &&str| {
+        let line = line.to_lowercase();
+        ["php", "zend", "zval"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    for (file, code) in sources.code() {
+        let named: Vec<_> = code.lines().filter(is_php).collect();
+        assert!(named.is_empty(), "{file}: {named:?}");
+    }
+}
