@@ -5,10 +5,10 @@
 namespace Amqp1;
 
 /**
- * A named queue at a broker. Connects on first use; connections are shared
- * by all queues of the process with the same endpoint, and outlive requests.
+ * A named queue at a broker. It connects on first use. Connections are shared by all
+ * queues of the process with the same endpoint, and outlive requests.
  *
- * It cannot be cloned or serialized, and shows no secret in var_dump() or traces.
+ * It cannot be cloned or serialized, and var_dump() and traces show no secret.
  *
  * @phpstan-type JobOptions array{
  *     priority?: int<0, 255>|null,
@@ -31,73 +31,77 @@ final class AmqpQueue implements \Countable
     /**
      * Checks everything that can be checked without the network.
      *
-     * Options (null leaves the default):
-     * - name: the pipeline's name; the queue's name by default.
-     * - timeout: deadline of each blocking call; amqp1.timeout (30) by default.
-     * - redial_timeout: how long a lost connection is dialled again before calls fail; 60.
-     * - host_order: in which order the hosts of the DSN are dialled: "random", each process its own,
-     *   so that processes spread over a cluster's nodes, a host that failed within the last 15 s
-     *   last; "given", always from the first on; "random".
-     * - heartbeat: the idle time-out announced to the broker, at least 1; 60.
-     * - container_id: prefix of the AMQP container-id; "amqp1-php".
+     * Options (null keeps the default):
+     * - name: the pipeline's name. Default: the queue's name.
+     * - timeout: the deadline of each blocking call. Default: amqp1.timeout (30).
+     * - redial_timeout: how long a lost connection is dialled again before calls fail. Default: 60.
+     * - host_order: the order in which the hosts of the DSN are dialled. "random": each process has its
+     *   own order, so that processes spread over a cluster's nodes; a host that failed within the
+     *   last 15 s comes last. "given": always from the first host on. Default: "random".
+     * - heartbeat: the idle timeout announced to the broker, at least 1. Default: 60.
+     * - container_id: the prefix of the AMQP container-id. Default: "amqp1-php".
      * - exchange: publish to this exchange instead of directly to the queue (RabbitMQ).
-     * - exchange_type: its type for declaring: "direct", "topic", "fanout", "headers", or a plugin's
-     *   ("x-delayed-message"); "direct".
-     * - routing_key: for the exchange; the queue's name by default.
-     * - declare: declare what is missing before the first use, where the broker can; true.
-     * - queue_type: "quorum" or "classic", for declaring; "quorum" (RabbitMQ 3 declares classic ones).
-     * - bindings: for declaring, in place of the usual one (exchange with routing_key): a list of
-     *   binding keys of exchange, or of arrays with exchange, routing_key and arguments. Missing
-     *   ones are made, others are left.
-     * - max_length: most jobs that may wait, 1 or more; no limit.
-     * - overflow: beyond max_length, "drop-head" (the oldest makes room: dead-lettered, or lost) or
-     *   "reject-publish" (push() throws RejectedException); the broker's, "drop-head".
-     * - dead_letter_exchange: where the broker sends what was rejected, expired or made room; ""
-     *   routes by queue name; nowhere by default.
-     * - dead_letter_routing_key: with it; the job's own by default.
-     * - single_active_consumer: one consumer is served, the next one when it is gone; false.
-     * - max_priority: of a classic queue, 1 to 255 (few: each costs memory); none, so that it is in
-     *   the order of arrival. Quorum queues have priorities without it.
+     * - exchange_type: the type to declare the exchange with: "direct", "topic", "fanout", "headers",
+     *   or a plugin's type ("x-delayed-message"). Default: "direct".
+     * - routing_key: the routing key for the exchange. Default: the queue's name.
+     * - declare: declare what is missing before the first use, if the broker can. Default: true.
+     * - queue_type: the type to declare the queue with, "quorum" or "classic". Default: "quorum"
+     *   (on RabbitMQ 3, "classic").
+     * - bindings: the bindings to declare, in place of the usual one (exchange with routing_key): a
+     *   list of binding keys of exchange, or of arrays with exchange, routing_key and arguments.
+     *   Missing bindings are created; others are left alone.
+     * - max_length: the maximum number of waiting jobs, 1 or more. Default: no limit.
+     * - overflow: what happens beyond max_length. "drop-head": the oldest job is dead-lettered, or
+     *   lost. "reject-publish": push() throws RejectedException. Default: the broker's, "drop-head".
+     * - dead_letter_exchange: where the broker sends jobs that were rejected, expired or dropped; ""
+     *   routes by queue name. Default: none.
+     * - dead_letter_routing_key: the routing key to send them with. Default: the job's own.
+     * - single_active_consumer: only one consumer receives jobs; when it goes away, the next one
+     *   takes over. Default: false.
+     * - max_priority: the highest priority of a classic queue, 1 to 255. Keep it small: each priority
+     *   costs memory. Default: none, jobs are delivered in the order of arrival. Quorum queues have
+     *   priorities without it.
      * - consumer_timeout: how long a consumer may hold a job before RabbitMQ takes it back and gives
-     *   it to another one (Task::isLost()), for declaring; the broker's, 1800. Quorum queues from
-     *   RabbitMQ 4.3 on; UnsupportedException on first use elsewhere.
-     * - arguments: further queue arguments for declaring, as ["x-message-ttl" => 60000].
-     * - durable: jobs survive a broker restart unless they say otherwise; true.
-     * - exclusive: declare the queue for this connection alone; false.
-     * - prefetch: jobs in flight to one consumer, 1 to 65535; 10.
-     * - priority: of jobs that name none, 0 to 255; AMQP's 4.
-     * - delay, ttl: of jobs that name none.
-     * - format: how jobs are written, "roadrunner", "amqp1", "babelqueue" or "raw"; "roadrunner".
-     *   Every format is read, whatever is said here.
-     * - max_attempts: how often a job is tried, 0 for no end; 3.
-     * - backoff: seconds before the second, third, … attempt, the last one repeats, as a
-     *   number, a list, or "exponential" (1, 2, 4, … up to 3600, with jitter); [1, 10, 60],
-     *   and 0 where the broker cannot delay.
-     * - failed_queue: where a job goes then; "<queue>.failed". "@dead-letter" is the queue that
-     *   the options dead_letter_exchange ("") and dead_letter_routing_key name.
-     * - requeue_on_fail: a failed job is tried again whatever its attempts; false.
-     * - dialect: "servicebus" for a broker that behaves as Azure Service Bus and is not known
-     *   by its host, as Microsoft's emulator or amqp1-broker; "auto". The service's own hosts
-     *   (also of the sovereign clouds), sb:// and connection strings are known without it.
-     * - token: Service Bus: in place of a key a token (SharedAccessSignature …, or of Entra ID),
-     *   or a callable(string $audience): string|array{token: string, expires?: int}, expires
-     *   in Unix seconds. It is called during this object's own blocking calls, before the
-     *   first link to an entity, and again when half of the token's life is over; a job that
-     *   takes longer than the other half is lost (TaskLostException). A function's or static
-     *   method's name keeps its connections over requests.
-     * - max_lock_renewal: Service Bus: how long the lock of a job is renewed in the background,
-     *   from when it is handed out; 300. With 0 never.
-     * - tls: cert and key (PEM files, together), root_ca (PEM file), insecure_skip_verify.
+     *   it to another consumer (Task::isLost()); set when the queue is declared. Default: the
+     *   broker's, 1800. For quorum queues from RabbitMQ 4.3 on; elsewhere UnsupportedException on
+     *   first use.
+     * - arguments: further queue arguments for declaring, such as ["x-message-ttl" => 60000].
+     * - durable: jobs survive a broker restart unless they say otherwise. Default: true.
+     * - exclusive: declare the queue for this connection only. Default: false.
+     * - prefetch: how many unsettled jobs one consumer holds, 1 to 65535. Default: 10.
+     * - priority: the priority of jobs that set none, 0 to 255. Default: AMQP's 4.
+     * - delay, ttl: the delay and ttl of jobs that set none.
+     * - format: the format in which jobs are written, "roadrunner", "amqp1", "babelqueue" or "raw".
+     *   Every format is read, whatever this says. Default: "roadrunner".
+     * - max_attempts: how many times a job is attempted; 0 for no limit. Default: 3.
+     * - backoff: seconds before the second, third, … attempt: a number, a list whose last value
+     *   repeats, or "exponential" (1, 2, 4, … up to 3600, with jitter). Default: [1, 10, 60], or
+     *   0 if the broker cannot delay.
+     * - failed_queue: where a job goes when its attempts are used up. "@dead-letter" is the queue that
+     *   the options dead_letter_exchange ("") and dead_letter_routing_key name. Default:
+     *   "<queue>.failed"; on Service Bus, the dead-letter queue.
+     * - requeue_on_fail: always retry a failed job, whatever its attempts. Default: false.
+     * - dialect: "servicebus" for a broker that behaves like Azure Service Bus but is not recognised
+     *   by its host, such as Microsoft's emulator or amqp1-broker. The service's own hosts (also
+     *   those of the sovereign clouds), sb:// and connection strings are recognised. Default: "auto".
+     * - token: Service Bus: a token in place of a key (SharedAccessSignature …, or from Entra ID), or a
+     *   callable(string $audience): string|array{token: string, expires?: int} that returns one,
+     *   with expires in Unix seconds. It is called during this object's own blocking calls: before
+     *   the first link to an entity, and again when half of the token's lifetime has passed. A job
+     *   that takes longer than the other half is lost (TaskLostException). If the callable is the
+     *   name of a function or static method, its connections are kept across requests.
+     * - max_lock_renewal: Service Bus: how long the lock of a job is renewed in the background, from
+     *   when the job is handed out; 0 for never. Default: 300.
+     * - tls: cert and key (PEM files, set both), root_ca (PEM file), insecure_skip_verify.
      *
      * @param string $dsn amqp://user:password@host:5672/vhost, amqps://… (amqp1:// and amqp1s://
-     *     are the same), a Service Bus
-     *     connection string (Endpoint=sb://…), or embedded://. Several hosts of one broker are
-     *     separated by commas (amqp://one:5672,two:5672). Options may stand in its
-     *     query (?prefetch=20); those in $options go first. Left out of traces.
-     *     On Service Bus a key in the DSN (amqps://rule:key@host) is for SASL PLAIN, one in a
-     *     connection string signs tokens, which are renewed in the background.
-     * @param string|null $queue The queue's name; "default" when it is left out. On Service Bus
-     *     also topic (to push), topic/Subscriptions/name, and …/$DeadLetterQueue.
+     *     are other spellings), a Service Bus connection string (Endpoint=sb://…), sb://… or
+     *     embedded://. Separate several hosts of one broker by commas (amqp://one:5672,two:5672).
+     *     The query can contain options (?prefetch=20); those in $options take precedence. Left
+     *     out of traces. On Service Bus, a key in a URL (amqps://rule:key@host) is used for SASL
+     *     PLAIN; a key in a connection string signs tokens, which are renewed in the background.
+     * @param string|null $queue The queue's name. Default: "default". On Service Bus also topic (for
+     *     pushing), topic/Subscriptions/name, and …/$DeadLetterQueue.
      * @param array{
      *     name?: non-empty-string|null,
      *     timeout?: int|float|null,
@@ -136,59 +140,61 @@ final class AmqpQueue implements \Countable
      *     tls?: array{cert?: string|null, key?: string|null, root_ca?: string|null, insecure_skip_verify?: bool|null}|null,
      * } $options Left out of traces.
      *
-     * @throws Exception\ConfigException a wrong DSN or option, a TLS file that cannot be used; an unknown option names the nearest known one
-     * @throws \Error when it is called again on an object that has been made
+     * @throws Exception\ConfigException the DSN or an option is wrong, or a TLS file cannot be used; for an unknown
+     *     option, the nearest known one is suggested
+     * @throws \Error if called again on a constructed object
      */
     public function __construct(#[\SensitiveParameter] string $dsn, ?string $queue = null, #[\SensitiveParameter] array $options = [])
     {
     }
 
     /**
-     * Pushes one job and returns when the broker has taken it.
+     * Pushes one job and returns once the broker has confirmed it.
      *
-     * Options (null leaves what the queue is configured with):
-     * - priority: AMQP's, 0 to 255, higher is delivered first; 4.
-     * - delay: not to be delivered sooner than in so many seconds, or than a date;
-     *   a date that is past is no delay.
-     * - headers: name => value, or a list of values. Values are text in UTF-8, int,
-     *   float or bool; binary data belongs into the payload.
+     * Options (null keeps the queue's setting):
+     * - priority: AMQP's priority, 0 to 255; a higher one is delivered first. Default: 4.
+     * - delay: seconds before the job can be delivered, or the date from which it can be. A date in
+     *   the past means no delay.
+     * - headers: name => value, or a list of values. Values are UTF-8 text, int, float or bool; put
+     *   binary data into the payload.
      * - ttl: how long the job may wait to be delivered.
-     * - id: the job's id; a new UUID.
-     * - trace_id: carried as correlation-id; a UUID in the format "babelqueue", and so is id.
-     * - group: carried as group-id, the session on Service Bus. RabbitMQ and the embedded broker
-     *   do not keep a group together: single_active_consumer keeps a queue's jobs in order.
+     * - id: the job's id; in the format "babelqueue", a UUID. Default: a new UUID.
+     * - trace_id: sent as correlation-id; in the format "babelqueue", a UUID.
+     * - group: sent as group-id; on Service Bus, the session. RabbitMQ and the embedded broker do not
+     *   keep a group together; to keep a queue's jobs in order, use single_active_consumer.
      * - partition_key: keeps jobs together on a partitioned entity (Service Bus).
-     * - routing_key: for this one job, instead of the queue's.
-     * - durable: whether it survives a broker restart; true.
-     * - auto_ack: settled when it is handed out; false.
-     * - timeout: how long this push may take; the queue's timeout.
+     * - routing_key: the routing key of this job, in place of the queue's.
+     * - durable: whether the job survives a broker restart. Default: true.
+     * - auto_ack: the job is settled when it is handed out. Default: false.
+     * - timeout: how long this push may take. Default: the queue's timeout.
      *
      * @param non-empty-string $name The job's name, in UTF-8.
-     * @param mixed $payload A string travels as it is. Anything else travels as JSON, as
+     * @param mixed $payload A string is sent as it is. Any other payload is sent as JSON, as
      *     json_encode() writes it with JSON_UNESCAPED_SLASHES, JSON_UNESCAPED_UNICODE and
-     *     JSON_PRESERVE_ZERO_FRACTION, 512 levels deep.
+     *     JSON_PRESERVE_ZERO_FRACTION, up to 512 levels deep.
      * @param JobOptions $options
      *
      * @return non-empty-string the job's id
      *
-     * @throws Exception\ConfigException a wrong name, option or header, or an option with which the broker does not
-     *     declare the queue; nothing was sent
-     * @throws Exception\SerializationException the payload has no JSON, or the format cannot carry it; nothing was sent
+     * @throws Exception\ConfigException the name, an option or a header is wrong, or the broker refuses to declare the
+     *     queue with an option; nothing was sent
+     * @throws Exception\SerializationException the payload cannot be encoded as JSON, or the format cannot carry it;
+     *     nothing was sent
      * @throws Exception\ConnectionException the broker cannot be reached
      * @throws Exception\AuthenticationException the broker refused the credentials
-     * @throws Exception\TimeoutException no answer in time: whether the broker has the job is unknown
+     * @throws Exception\TimeoutException no answer in time; the broker may or may not have the job
      * @throws Exception\RejectedException the broker refused the job
      * @throws Exception\UnroutableException no queue is bound for the routing key
      * @throws Exception\QueueNotFoundException the queue or exchange does not exist
-     * @throws Exception\UnsupportedException the broker cannot do what an option asks for
+     * @throws Exception\UnsupportedException the broker does not support an option
      */
     public function push(string $name, mixed $payload = null, array $options = []): string
     {
     }
 
     /**
-     * Pushes a job that is to be delivered later, so that it can be taken back. push() with
-     * the option "delay" is as good where that is not needed.
+     * Pushes a job to be delivered later, which cancel() can cancel until then. If you do not need
+     * to cancel it, use push() with the option "delay".
      *
      * @param non-empty-string $name As for push().
      * @param mixed $payload As for push().
@@ -197,7 +203,7 @@ final class AmqpQueue implements \Countable
      *
      * @return numeric-string the number of the scheduled job (Service Bus: its sequence number)
      *
-     * @throws Exception\UnsupportedException any broker but Service Bus
+     * @throws Exception\UnsupportedException the broker is not Service Bus
      * @throws Exception\ExceptionInterface as push()
      */
     public function schedule(string $name, mixed $payload, \DateTimeInterface|int|float $delay, array $options = []): string
@@ -205,14 +211,14 @@ final class AmqpQueue implements \Countable
     }
 
     /**
-     * Takes back a job that schedule() has pushed.
+     * Cancels a job that schedule() has pushed.
      *
-     * @param string $scheduled What schedule() returned.
+     * @param string $scheduled The number that schedule() returned.
      *
-     * @return bool false when it is not there any more: delivered, or taken back before
+     * @return bool false if the job is no longer scheduled: delivered, or already cancelled
      *
-     * @throws Exception\ConfigException it is no number
-     * @throws Exception\UnsupportedException any broker but Service Bus
+     * @throws Exception\ConfigException $scheduled is not a number
+     * @throws Exception\UnsupportedException the broker is not Service Bus
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
      * @throws Exception\TimeoutException
@@ -222,21 +228,23 @@ final class AmqpQueue implements \Countable
     }
 
     /**
-     * Pushes many jobs, pipelined, and returns when every outcome is known.
+     * Pushes many jobs, pipelined, and returns once every outcome is known.
      *
-     * A generator is consumed as its jobs are sent. A job that is wrong, or that the
-     * broker refuses, fails alone. When the iterable itself throws, what was sent is
-     * awaited and the exception goes on unchanged; so does what a JsonSerializable throws.
+     * A generator is consumed while its jobs are sent. A job that is wrong, or that the broker
+     * refuses, does not affect the others. If the iterable itself throws, the outcomes of the jobs
+     * already sent are awaited, and the exception is passed on unchanged. The same applies to an
+     * exception from a JsonSerializable.
      *
      * @param iterable<array{name: non-empty-string, payload?: mixed, options?: JobOptions|null}> $jobs
      *     Keys are ignored.
-     * @param JobOptions $options Defaults for all jobs, which a job's own options replace,
-     *     headers one by one. "timeout" is how long the batch may go without progress.
+     * @param JobOptions $options Defaults for all jobs. A job's own options override them, headers
+     *     one by one. "timeout" is how long the batch may go without progress.
      *
      * @return list<non-empty-string> the ids in the order given
      *
-     * @throws Exception\BatchException some jobs were not confirmed: which, why, and the ids of the others
-     * @throws Exception\ConfigException a wrong default option; nothing was sent
+     * @throws Exception\BatchException some jobs were not confirmed; it has their indexes and reasons, and the ids of
+     *     the other jobs
+     * @throws Exception\ConfigException a default option is wrong; nothing was sent
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
      * @throws Exception\TimeoutException
@@ -246,15 +254,15 @@ final class AmqpQueue implements \Countable
     }
 
     /**
-     * Takes the next job, without a standing consumer: no more than this one is locked,
-     * and nothing is attached any more when the job is settled and gone.
+     * Takes the next job without a standing consumer. It locks no other job, and detaches when
+     * the job is settled and released.
      *
-     * It costs some round trips each time. A worker is served faster by a Consumer.
+     * Each call costs several round trips. In a worker, a Consumer is faster.
      *
-     * @param float|null $timeout How long to wait for a job, in seconds: 0 takes what is
-     *     there now; null waits for ever.
+     * @param float|null $timeout How long to wait for a job, in seconds. 0 takes a job that is
+     *     there now; null waits without a limit.
      *
-     * @return Task|null null when there is none
+     * @return Task|null null if there is no job
      *
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
@@ -266,8 +274,8 @@ final class AmqpQueue implements \Countable
     }
 
     /**
-     * The failed queue: to count, look at, consume or purge what is in there.
-     * Task::getFailure() says why a job is.
+     * Returns the failed queue, in which you can count, inspect, consume or purge failed jobs.
+     * Task::getFailure() says why a job failed.
      *
      * @throws Exception\UnsupportedException the broker has no dead-letter queue of its own
      */
@@ -276,15 +284,15 @@ final class AmqpQueue implements \Countable
     }
 
     /**
-     * Moves jobs from the failed queue back to the queues they came from, as if they had
-     * never been delivered. Each is confirmed there before it leaves the failed queue.
-     * Jobs that fail again meanwhile stay.
+     * Moves jobs from the failed queue back to the queues they came from, as if they had never
+     * been delivered. Each job is confirmed there before it leaves the failed queue. Jobs that
+     * fail again in the meantime stay.
      *
-     * @param int<0, max>|null $max No more than so many; null for all.
-     * @param list<non-empty-string>|null $ids Any bytes. Only the jobs of these ids, so with an empty list
-     *     none; null for all.
+     * @param int<0, max>|null $max The maximum number of jobs to move; null for all.
+     * @param list<non-empty-string>|null $ids The ids of the jobs to move (any bytes); null for all. An
+     *     empty list moves none.
      *
-     * @return int<0, max> how many there were
+     * @return int<0, max> how many jobs were moved
      *
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
@@ -298,11 +306,12 @@ final class AmqpQueue implements \Countable
     }
 
     /**
-     * Declares what the configuration names, and reports what exists with other
-     * settings, where the broker can (RabbitMQ 4 management). On Service Bus it looks whether the entity is there,
-     * on ActiveMQ (Artemis, Classic) whether the address is a queue, which is made if it is missing.
+     * Declares what the configuration names and is missing, and reports differences to what exists, if the broker
+     * can (RabbitMQ 4, embedded). On Service Bus, it checks that the entity exists. On ActiveMQ (Artemis, Classic), it
+     * checks that the address is a queue, and creates the queue if it is missing.
      *
-     * @throws Exception\ConfigException what exists differs, or the broker refuses an option: with its reason
+     * @throws Exception\ConfigException what exists differs from the configuration, or the broker refuses an option; the
+     *     message has the reason
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
      * @throws Exception\TimeoutException
@@ -313,26 +322,26 @@ final class AmqpQueue implements \Countable
     }
 
     /**
-     * Removes the jobs that are ready. On Service Bus they are received and deleted; those that
-     * others have in hand stay. On Artemis those that wait for their time go as well.
+     * Removes the jobs that are ready. On Service Bus, they are received and deleted; jobs that other
+     * consumers have in hand stay. On Artemis, delayed jobs are removed as well.
      *
-     * @return int<0, max> how many there were
+     * @return int<0, max> how many jobs were removed
      *
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
      * @throws Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
-     * @throws Exception\UnsupportedException the broker cannot do it
+     * @throws Exception\UnsupportedException the broker cannot purge a queue
      */
     public function purge(): int
     {
     }
 
     /**
-     * How many jobs are ready to be delivered.
+     * Returns how many jobs are ready to be delivered.
      *
-     * Service Bus has no such figure over AMQP: its messages are looked at (peek), 10,000 at the
-     * most, and those that somebody has in hand are counted with the others.
+     * Service Bus does not provide this figure over AMQP. There, at most 10,000 messages are peeked
+     * at and counted, including those that a consumer has in hand.
      *
      * @return int<0, max>
      *
@@ -340,14 +349,14 @@ final class AmqpQueue implements \Countable
      * @throws Exception\AuthenticationException
      * @throws Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
-     * @throws Exception\UnsupportedException the broker does not tell
+     * @throws Exception\UnsupportedException the broker does not provide it
      */
     public function count(): int
     {
     }
 
     /**
-     * Figures of the queue, as far as the broker tells.
+     * Returns figures of the queue, as far as the broker provides them.
      *
      * @return array{
      *     active: int<0, max>,
@@ -356,24 +365,24 @@ final class AmqpQueue implements \Countable
      *     reserved: int<0, max>|null,
      *     consumers: int<0, max>|null,
      *     broker: Broker,
-     * } active is ready + delayed + reserved; reserved is delivered and
-     *     not settled; null where the broker does not tell. Not among them on
-     *     RabbitMQ 4.3: jobs of a quorum queue that wait for their next attempt
+     * } active is the sum of ready, delayed and reserved; reserved is delivered
+     *     but not settled; null if the broker does not provide a figure. RabbitMQ
+     *     4.3 does not count jobs of a quorum queue that wait for their next attempt.
      *
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
      * @throws Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
-     * @throws Exception\UnsupportedException the broker does not tell
+     * @throws Exception\UnsupportedException the broker does not provide it
      */
     public function stats(): array
     {
     }
 
     /**
-     * Makes a round trip to the broker, connecting if need be.
+     * Makes a round trip to the broker. It connects first if necessary.
      *
-     * @return float seconds
+     * @return float the time of the round trip in seconds
      *
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
@@ -391,9 +400,9 @@ final class AmqpQueue implements \Countable
     }
 
     /**
-     * Who is at the other end. Connects if need be.
+     * Identifies the broker. It connects first if necessary.
      *
-     * @return Broker for instance dialect "rabbitmq4", product "RabbitMQ", version "4.1.2"
+     * @return Broker for example dialect "rabbitmq4", product "RabbitMQ", version "4.1.2"
      *
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException

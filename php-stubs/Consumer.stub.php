@@ -5,7 +5,7 @@
 namespace Amqp1;
 
 /**
- * One walk over a consumer's jobs. It holds the current task only.
+ * An iteration over a consumer's jobs. It holds only the current task.
  *
  * @implements \Iterator<int, Task>
  */
@@ -16,14 +16,14 @@ final class TaskIterator implements \Iterator
     }
 
     /**
-     * The current task; null before rewind() and after the last one.
+     * The current task; null before rewind() and after the last task.
      */
     public function current(): ?Task
     {
     }
 
     /**
-     * How many tasks came before the current one.
+     * The number of tasks before the current one.
      *
      * @return int<0, max>
      */
@@ -32,7 +32,7 @@ final class TaskIterator implements \Iterator
     }
 
     /**
-     * Lets go of the current task and waits for the next.
+     * Releases the current task and waits for the next one.
      *
      * @throws Exception\ExceptionInterface as Consumer::waitTask()
      */
@@ -41,7 +41,7 @@ final class TaskIterator implements \Iterator
     }
 
     /**
-     * Waits for the first task. A walk that has a current task stays there.
+     * Waits for the first task. If there is a current task, it stays there.
      *
      * @throws Exception\ExceptionInterface as Consumer::waitTask()
      */
@@ -58,31 +58,32 @@ final class TaskIterator implements \Iterator
 }
 
 /**
- * Takes jobs from one or more queues, served fairly. Attaches on first use.
+ * Takes jobs from one or more queues, and serves them fairly. It attaches on first use.
  *
- * `foreach ($consumer as $task)` is `while ($task = $consumer->waitTask())`.
+ * `foreach ($consumer as $task)` does the same as `while ($task = $consumer->waitTask())`.
  *
  * @implements \IteratorAggregate<int, Task>
  */
 final class Consumer implements \IteratorAggregate
 {
     /**
-     * Options (null leaves the default):
-     * - prefetch: jobs in flight for each queue, 1 to 65535; the queue's.
-     * - timeout: how long waitTask() without an argument waits; for ever.
-     * - priority: consumer priority, higher is served first (RabbitMQ, embedded).
-     * - consumer_timeout: how long this consumer may hold a job before RabbitMQ takes it back, in
-     *   place of the queue's; quorum queues from RabbitMQ 4.3 on, UnsupportedException elsewhere.
-     * - auto_ack: settle each job when it is handed out; false.
-     * - session: the session to take (Service Bus): its id, or true for the next free one
-     *   that has jobs. When that has had none for a second, and none of them is in hand, it is
-     *   let go for the next. A session that another consumer has is waited for. The session's
-     *   lock is renewed as long as waitTask() is called at least every max_lock_renewal seconds.
-     * - max_attempts, backoff, failed_queue, requeue_on_fail: as those of AmqpQueue, for the
-     *   jobs of this consumer; each queue's own.
+     * Options (null keeps the default):
+     * - prefetch: how many unsettled jobs to hold for each queue, 1 to 65535. Default: the queue's.
+     * - timeout: how long waitTask() without an argument waits. Default: no limit.
+     * - priority: consumer priority; a higher one is served first (RabbitMQ, Artemis, embedded).
+     * - consumer_timeout: how long this consumer may hold a job before RabbitMQ takes it back. Default:
+     *   the queue's. For quorum queues from RabbitMQ 4.3 on; UnsupportedException elsewhere.
+     * - auto_ack: settle each job when it is handed out. Default: false.
+     * - session: the session to take (Service Bus): its id, or true for the next free session
+     *   that has jobs. Such a session is released for the next one when it has had no job for a
+     *   second and none of its jobs is in hand. A session that another consumer holds is waited
+     *   for. The session's lock is renewed as long as waitTask() is called at least every
+     *   max_lock_renewal seconds.
+     * - max_attempts, backoff, failed_queue, requeue_on_fail: the options of AmqpQueue, for the
+     *   jobs of this consumer. Default: those of each queue.
      *
-     * @param AmqpQueue|list<AmqpQueue>|Jobs|null $queues A Jobs: the pipelines that its
-     *     jobs.consume names, all of them where it has no such key. null: those of new Jobs().
+     * @param AmqpQueue|list<AmqpQueue>|Jobs|null $queues For a Jobs object, the pipelines that its
+     *     jobs.consume names, or all of them if there is no such key. null: those of new Jobs().
      * @param array{
      *     prefetch?: int<1, 65535>|null,
      *     timeout?: int|float|null,
@@ -96,34 +97,34 @@ final class Consumer implements \IteratorAggregate
      *     requeue_on_fail?: bool|null,
      * } $options
      *
-     * @throws Exception\ConfigException no queues, or a wrong option; what new Jobs() and
-     *     Jobs::create() throw
-     * @throws \Error when it is called again on an object that has been made
+     * @throws Exception\ConfigException there are no queues, or an option is wrong; also as new Jobs()
+     *     and Jobs::create()
+     * @throws \Error if called again on a constructed object
      */
     public function __construct(AmqpQueue|Jobs|array|null $queues = null, array $options = [])
     {
     }
 
     /**
-     * The next job.
+     * Waits for the next job and returns it.
      *
-     * With a timeout of 0 it takes what is there: unless a job has arrived already, it asks
-     * the broker, for all queues at once, and gives null when that has said that it has none.
-     * That costs one round trip; where the answer may come too early (ActiveMQ, Artemis,
-     * brokers unknown) 50 ms more. RabbitMQ 3 cannot be asked: it takes up to 50 ms of silence,
-     * half a second after attaching. A broker that does not answer within the queue's option
-     * "timeout", 5 seconds at most, is a TimeoutException, not an empty queue.
+     * With a timeout of 0, it takes a job that is already there. If none has arrived yet, it asks the
+     * broker, for all queues at once, and returns null if the broker has none. This costs one round
+     * trip, and 50 ms more if the answer may come too early (ActiveMQ, Artemis, unknown brokers).
+     * RabbitMQ 3 cannot be asked: there, it waits for 50 ms of silence, or half a second after
+     * attaching. If the broker does not answer within the queue's option "timeout" (at most
+     * 5 seconds), it throws a TimeoutException: the queue may not be empty.
      *
-     * @param int|float|null $timeout Seconds; 0 takes what is there. null: the consumer's
-     *     option "timeout", or for ever.
+     * @param int|float|null $timeout Seconds; 0 takes a job that is already there. null: the
+     *     consumer's option "timeout", or no limit.
      *
-     * @return Task|null null when the timeout passed, or after stop()
+     * @return Task|null null if the timeout passed, after stop(), or if a signal handler called close()
      *
-     * @throws Exception\ConfigException a negative timeout
-     * @throws Exception\TimeoutException the broker did not answer an attach in time, or, with
-     *     a timeout of 0, whether there is a job
+     * @throws Exception\ConfigException the timeout is negative
+     * @throws Exception\TimeoutException the broker did not answer an attach in time or, with a
+     *     timeout of 0, did not say whether there is a job
      * @throws Exception\ConnectionException the connection was lost and could not be restored in time, or was lost
-     *     again and again: with the broker's reason
+     *     again and again; the message has the broker's reason
      * @throws Exception\AuthenticationException
      * @throws Exception\QueueNotFoundException
      * @throws Exception\RejectedException the broker refused the consumer
@@ -134,16 +135,16 @@ final class Consumer implements \IteratorAggregate
     }
 
     /**
-     * Up to so many jobs: waits for the first, takes what has arrived of the others. With a
-     * timeout of 0 it takes all that is there, as waitTask() does, as far as the prefetch goes.
+     * Returns up to $max jobs: it waits for the first one and takes the others that have arrived. With
+     * a timeout of 0, it takes the jobs that are already there, as waitTask() does, up to the prefetch.
      *
      * @param int<1, max> $max
      * @param int|float|null $timeout As for waitTask().
      *
-     * @return list<Task> empty when the timeout passed, or after stop()
+     * @return list<Task> empty if the timeout passed, or after stop()
      *
-     * @throws Exception\ConfigException a maximum below 1, a negative timeout
-     * @throws Exception\TimeoutException As for waitTask().
+     * @throws Exception\ConfigException $max is below 1, or the timeout is negative
+     * @throws Exception\TimeoutException as waitTask()
      * @throws Exception\ConnectionException
      * @throws Exception\AuthenticationException
      * @throws Exception\QueueNotFoundException
@@ -154,26 +155,30 @@ final class Consumer implements \IteratorAggregate
     }
 
     /**
-     * The jobs, as waitTask() without an argument gives them, until it gives null.
+     * Iterates over the jobs that waitTask() without an argument returns, until it returns null.
      */
     public function getIterator(): TaskIterator
     {
     }
 
     /**
-     * Has $listener called, without arguments, when jobs in hand may have been lost: their connection or Service Bus'
-     * lock is gone, or the broker has taken them back. It is called between two statements of whatever PHP runs then, as
-     * the handler of a signal is (and, as that, not before a call into a C library returns): ask each Task::isLost().
-     * What it throws is thrown there. null takes it away. A listener that holds the consumer itself (`use ($consumer)`)
-     * keeps it, and the jobs that it has buffered, until onLost(null) or the request's end.
+     * Calls $listener, without arguments, when jobs in hand may have been lost: their connection or Service Bus lock is
+     * gone, or the broker has taken them back. Check each job with Task::isLost(). Like a signal handler, the listener is
+     * called between two statements of the running PHP code, but not before a call into a C library returns. An exception
+     * that it throws is thrown at that point.
+     *
+     * A listener that holds the consumer itself (`use ($consumer)`) keeps it and its buffered jobs alive until
+     * onLost(null) or the end of the request.
+     *
+     * @param (callable(): void)|null $listener null removes the listener.
      */
     public function onLost(?callable $listener = null): void
     {
     }
 
     /**
-     * Asks for no more jobs; what is buffered and was not handed out goes back to
-     * the broker at once. waitTask() waits on.
+     * Requests no more jobs. Buffered jobs that were not handed out are returned to the
+     * broker at once. waitTask() continues to wait.
      *
      * @throws Exception\ConnectionException
      */
@@ -182,7 +187,7 @@ final class Consumer implements \IteratorAggregate
     }
 
     /**
-     * Asks for jobs again.
+     * Requests jobs again, after pause().
      *
      * @throws Exception\ConnectionException
      */
@@ -191,22 +196,22 @@ final class Consumer implements \IteratorAggregate
     }
 
     /**
-     * Between pause() and resume().
+     * Whether the consumer is paused: after pause() and before resume().
      */
     public function isPaused(): bool
     {
     }
 
     /**
-     * Ends the wait under way and those to come: waitTask() gives null. What is
-     * buffered goes back to the broker. Made for signal handlers.
+     * Ends the current wait and all later ones: waitTask() returns null. Buffered jobs are
+     * returned to the broker. Designed for signal handlers.
      */
     public function stop(): void
     {
     }
 
     /**
-     * The session that the consumer has now (Service Bus).
+     * The id of the session that the consumer currently holds (Service Bus).
      *
      * @return string|null null before the first job, and between two sessions
      */
@@ -215,11 +220,11 @@ final class Consumer implements \IteratorAggregate
     }
 
     /**
-     * What was kept with the session by setSessionState(), now or by an earlier consumer.
+     * Returns the state stored with the session by setSessionState(), now or by an earlier consumer.
      *
-     * @return string|null any bytes; null when nothing is kept
+     * @return string|null any bytes; null if there is no state
      *
-     * @throws Exception\TaskLostException the consumer has no session (any more)
+     * @throws Exception\TaskLostException the consumer has no session, or has lost it
      * @throws Exception\ConfigException the consumer has several queues
      * @throws Exception\ConnectionException
      * @throws Exception\TimeoutException
@@ -229,11 +234,11 @@ final class Consumer implements \IteratorAggregate
     }
 
     /**
-     * Keeps something with the session, for whoever takes it next.
+     * Stores state with the session, for the consumer that takes it next.
      *
-     * @param string|null $state Any bytes; null for nothing.
+     * @param string|null $state Any bytes; null removes the state.
      *
-     * @throws Exception\TaskLostException the consumer has no session (any more)
+     * @throws Exception\TaskLostException the consumer has no session, or has lost it
      * @throws Exception\ConfigException the consumer has several queues
      * @throws Exception\ConnectionException
      * @throws Exception\TimeoutException
@@ -243,8 +248,9 @@ final class Consumer implements \IteratorAggregate
     }
 
     /**
-     * Completes what was settled, gives back what is buffered or in hand unsettled, and detaches. A `waitTask()`
-     * that a signal handler closes it under returns null; a later one attaches again, unless it was stopped.
+     * Completes pending settlements, returns all jobs that are buffered or not settled to the broker, and detaches. If a
+     * signal handler calls it during waitTask(), that waitTask() returns null. A later waitTask() attaches again, unless
+     * stop() was called.
      *
      * @throws Exception\ConnectionException
      * @throws Exception\TimeoutException

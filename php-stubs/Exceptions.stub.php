@@ -5,14 +5,14 @@
 namespace Amqp1\Exception;
 
 /**
- * Marks every exception of this extension.
+ * Implemented by every exception of this extension.
  */
 interface ExceptionInterface extends \Throwable
 {
 }
 
 /**
- * A wrong option, DSN or configuration; found before anything is sent.
+ * An option, DSN or configuration is wrong. Thrown before anything is sent.
  */
 class ConfigException extends \InvalidArgumentException implements ExceptionInterface
 {
@@ -26,21 +26,21 @@ class ConnectionException extends \RuntimeException implements ExceptionInterfac
 }
 
 /**
- * The broker refused the credentials or the access.
+ * The broker refused the credentials, or access to the entity.
  */
 class AuthenticationException extends \RuntimeException implements ExceptionInterface
 {
 }
 
 /**
- * The deadline passed; the outcome is unknown.
+ * The deadline passed. The outcome is unknown.
  */
 class TimeoutException extends \RuntimeException implements ExceptionInterface
 {
 }
 
 /**
- * The broker refused the job: rejected, queue full, too large.
+ * The broker refused the job: for example, the queue is full or the message too large.
  */
 class RejectedException extends \RuntimeException implements ExceptionInterface
 {
@@ -61,43 +61,43 @@ class QueueNotFoundException extends \RuntimeException implements ExceptionInter
 }
 
 /**
- * The delivery died with its connection or lock; the job will be delivered again. On Service Bus also when the service
- * did not confirm in time that it is settled: the message says then that it may be delivered again.
+ * The delivery was lost with its connection or lock, and the job will be delivered again. On Service Bus also thrown
+ * if the service did not confirm in time that the job is settled; the message then says that it may be delivered again.
  */
 class TaskLostException extends \RuntimeException implements ExceptionInterface
 {
 }
 
 /**
- * The broker, or the system, cannot do what was asked for.
+ * The broker, or the system, does not support what was asked for.
  */
 class UnsupportedException extends \RuntimeException implements ExceptionInterface
 {
 }
 
 /**
- * A payload that cannot be written as JSON, or a body that cannot be read.
+ * The payload cannot be encoded as JSON, or a body cannot be decoded.
  */
 class SerializationException extends \RuntimeException implements ExceptionInterface
 {
 }
 
 /**
- * Some jobs of a pushMany() were not confirmed. The message has the first reasons.
+ * Some jobs of a pushMany() were not confirmed. The message contains the first reasons.
  */
 class BatchException extends \RuntimeException implements ExceptionInterface
 {
     /**
      * Why each job failed, by its index in the order given.
      *
-     * @return array<int<0, max>, ExceptionInterface> each of its own type
+     * @return array<int<0, max>, ExceptionInterface> each with the type that push() would throw
      */
     public function getFailures(): array
     {
     }
 
     /**
-     * The ids of the jobs that the broker has taken, by index. They must not be sent again.
+     * The ids of the jobs that the broker has confirmed, by index. Do not send them again.
      *
      * @return array<int<0, max>, non-empty-string>
      */

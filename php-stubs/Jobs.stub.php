@@ -5,12 +5,12 @@
 namespace Amqp1;
 
 /**
- * The pipelines of a configuration in RoadRunner's shape: each is an AmqpQueue by name.
+ * The pipelines of a configuration in RoadRunner's format. Each pipeline is a named AmqpQueue.
  *
- * Connects to nothing before a queue is used. It cannot be cloned or serialized, and
- * shows nothing of its configuration in var_dump() or traces.
+ * It does not connect until a queue is used. It cannot be cloned or serialized, and
+ * var_dump() and traces show nothing of its configuration.
  *
- * `foreach ($jobs as $name => $queue)` walks over all pipelines of the driver "amqp1".
+ * `foreach ($jobs as $name => $queue)` iterates over all pipelines of the driver "amqp1".
  *
  * @phpstan-import-type Broker from AmqpQueue
  *
@@ -19,31 +19,31 @@ namespace Amqp1;
 final class Jobs implements \IteratorAggregate, \Countable
 {
     /**
-     * Reads and checks a configuration. The keys are those of docs/configuration.md.
+     * Reads and checks a configuration. docs/configuration.md lists the keys.
      *
-     * Strings may have ${VARIABLE} and ${VARIABLE:-default}, from the process's
-     * environment, $_ENV or $_SERVER. A file is parsed again only when it has changed.
+     * Strings can contain ${VARIABLE} and ${VARIABLE:-default}, which are read from the process's
+     * environment, $_ENV or $_SERVER. A file is parsed again only if it has changed.
      *
-     * A key that the broker cannot honour is an E_WARNING, once a process.
+     * A key that the broker cannot honour raises an E_WARNING, once per process.
      *
      * @param array<string, mixed>|string|null $config An array; the path of a YAML or JSON
-     *     file (.yaml, .yml, .json; anything else by its content), 1 MiB at the most; or
-     *     null for the file that AMQP1_CONFIG in the environment names, or amqp1.config in
-     *     php.ini where that is not set. Left out of traces.
+     *     file of at most 1 MiB (.yaml, .yml, .json; any other file is recognised by its
+     *     content); or null for the file that the environment variable AMQP1_CONFIG names or,
+     *     if it is not set, amqp1.config in php.ini. Left out of traces.
      *
-     * @throws Exception\ConfigException no configuration, a file that cannot be read, or a
-     *     wrong value, with the path of its key; an unknown key names the nearest known one
-     * @throws \Error when it is called again on an object that has been made
+     * @throws Exception\ConfigException no configuration, an unreadable file, or a wrong value,
+     *     with the path of its key; for an unknown key, the nearest known one is suggested
+     * @throws \Error if called again on a constructed object
      */
     public function __construct(#[\SensitiveParameter] array|string|null $config = null)
     {
     }
 
     /**
-     * The queue of a pipeline; getName() is the pipeline's name. Connects on first use.
+     * Returns the queue of a pipeline. Its getName() is the pipeline's name. It connects on first use.
      *
-     * @throws Exception\ConfigException no such pipeline (the nearest one is named), one of
-     *     another driver, no address, a TLS file that cannot be used
+     * @throws Exception\ConfigException the pipeline does not exist (the nearest name is suggested) or
+     *     belongs to another driver, it has no address, or a TLS file cannot be used
      */
     public function create(string $pipeline): AmqpQueue
     {
@@ -59,32 +59,32 @@ final class Jobs implements \IteratorAggregate, \Countable
     }
 
     /**
-     * Has the consumers of this object's queues leave pipelines alone: they ask for no more
-     * of their jobs, and give back those that were not handed out. Other consumers go on,
-     * also those of another Jobs object and of other processes.
+     * Pauses pipelines for the consumers of this object's queues: they request no more jobs of
+     * them, and return those that were not handed out. Other consumers continue, including
+     * those of another Jobs object and of other processes.
      *
      * @param string ...$pipelines At least one.
      *
-     * @throws Exception\ConfigException as create(); nothing is paused then
+     * @throws Exception\ConfigException as create(); no pipeline is paused then
      */
     public function pause(string ...$pipelines): void
     {
     }
 
     /**
-     * Has consumers serve pipelines again; a wait under way notices within 50 ms.
+     * Resumes paused pipelines. A consumer that is waiting notices within 50 ms.
      *
      * @param string ...$pipelines At least one.
      *
-     * @throws Exception\ConfigException as create(); nothing is resumed then
+     * @throws Exception\ConfigException as create(); no pipeline is resumed then
      */
     public function resume(string ...$pipelines): void
     {
     }
 
     /**
-     * The figures of each pipeline, as AmqpQueue::stats() gives them. Where there are none,
-     * all are null and "error" says why; a broker that cannot be reached is asked once.
+     * Returns the figures of each pipeline, as AmqpQueue::stats() does. If they are not available,
+     * all of them are null and "error" says why. A broker that cannot be reached is asked only once.
      *
      * @return array<string, array{
      *     active: int<0, max>|null,
@@ -108,7 +108,7 @@ final class Jobs implements \IteratorAggregate, \Countable
     }
 
     /**
-     * How many pipelines of the driver "amqp1" there are.
+     * The number of pipelines of the driver "amqp1".
      *
      * @return int<0, max>
      */
@@ -117,7 +117,7 @@ final class Jobs implements \IteratorAggregate, \Countable
     }
 
     /**
-     * Pipeline name => queue, in the configuration's order.
+     * Iterates over pipeline name => queue, in the order of the configuration.
      *
      * @return \Iterator<string, AmqpQueue>
      *

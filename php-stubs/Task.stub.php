@@ -5,14 +5,15 @@
 namespace Amqp1;
 
 /**
- * One job in a worker's hands. Made by a Consumer; cannot be cloned or serialized.
+ * One job that a worker has taken. Created by a Consumer; it cannot be cloned or serialized.
  *
- * It is settled once, by ack(), nack(), release() or deadLetter(): calls after
- * the first do nothing. One that is never settled is delivered again when its
- * consumer closes.
+ * A job is settled once, by ack(), nack(), release() or deadLetter(). Calls after the
+ * first do nothing. A job that is never settled is delivered again when its consumer
+ * closes.
  *
- * Id, name, pipeline, trace id, headers and their names are UTF-8 in jobs that this extension
- * pushed. Those of a foreign message are the bytes that came, as raw UUIDs of AMQP 0-9-1 clients.
+ * Id, name, pipeline, trace id, header names and header values are UTF-8 in jobs that this
+ * extension pushed. In a foreign message they are the bytes that were received, for example the raw
+ * UUIDs of AMQP 0-9-1 clients.
  */
 final class Task
 {
@@ -35,30 +36,30 @@ final class Task
     }
 
     /**
-     * What the producer gave as payload.
+     * The payload that the producer passed.
      *
-     * @return mixed a string as it was; what travelled as JSON decoded, objects as
-     *     associative arrays; so is a foreign message's AMQP value, binary as a string, and the
-     *     items of its AMQP sequences are one list
+     * @return mixed a string payload unchanged; a JSON payload decoded, with objects as
+     *     associative arrays. A foreign message's AMQP value is decoded the same way, with binary as
+     *     a string, and the items of its AMQP sequences are one list.
      *
-     * @throws Exception\SerializationException the body says it is JSON and is not
+     * @throws Exception\SerializationException the body is marked as JSON but is not JSON
      */
     public function getPayload(): mixed
     {
     }
 
     /**
-     * The payload as it travelled, any bytes: out of the wrapper or envelope of its format.
+     * The payload as it was sent, any bytes, without the wrapper or envelope of its format.
      *
-     * A foreign message's AMQP value or sequence is JSON here. Binary stays as it is in its
-     * strings, so that what is not UTF-8 makes it JSON for lenient readers only.
+     * A foreign message's AMQP value or sequence is returned as JSON. Its strings contain binary
+     * values unchanged, so if they are not UTF-8, only lenient parsers can read the JSON.
      */
     public function getBody(): string
     {
     }
 
     /**
-     * All headers.
+     * All headers: name => values.
      *
      * @return array<string, non-empty-list<string>>
      */
@@ -67,81 +68,87 @@ final class Task
     }
 
     /**
-     * @param string $name In any case.
+     * Whether the job has a header of this name.
+     *
+     * @param string $name Case-insensitive.
      */
     public function hasHeader(string $name): bool
     {
     }
 
     /**
-     * @param string $name In any case.
+     * The values of a header.
      *
-     * @return list<string> empty when there is none of that name
+     * @param string $name Case-insensitive.
+     *
+     * @return list<string> empty if there is no header of that name
      */
     public function getHeader(string $name): array
     {
     }
 
     /**
-     * @param string $name In any case.
+     * The values of a header, in one string.
      *
-     * @return string the values joined by ", "; empty when there is none of that name
+     * @param string $name Case-insensitive.
+     *
+     * @return string the values joined by ", "; empty if there is no header of that name
      */
     public function getHeaderLine(string $name): string
     {
     }
 
     /**
-     * Name of the AmqpQueue (the pipeline) it was taken from.
+     * The name of the AmqpQueue (the pipeline) that the job was taken from.
      */
     public function getQueue(): string
     {
     }
 
     /**
-     * The pipeline its producer named.
+     * The name of the pipeline that the producer pushed the job to.
      */
     public function getPipeline(): string
     {
     }
 
     /**
-     * The broker's address.
+     * The address at the broker that the job was taken from.
      */
     public function getSource(): string
     {
     }
 
     /**
-     * Which attempt this is, as far as anybody knows: 1, and one more for each earlier delivery that may have run. What
-     * went back unseen does not count. When a process is killed, the jobs that waited in its buffer may have run, too,
-     * as far as the broker knows: one such delivery is in this number, and is not held against the job by max_attempts.
-     * Where the broker does not count deliveries (RabbitMQ 3, classic queues of 4.0) only nack() and release() count.
+     * Which attempt this is: 1, plus one for each earlier delivery that may have run. Deliveries that were returned
+     * without being handed out do not count. If a process is killed, the broker cannot tell which of its buffered jobs
+     * ran: this number includes one such delivery, but max_attempts does not count it. If the broker does not count
+     * deliveries (RabbitMQ 3, classic queues of 4.0), only nack() and release() count.
      *
-     * @return int<1, max> 1 for the first
+     * @return int<1, max> 1 for the first attempt
      */
     public function getAttempts(): int
     {
     }
 
     /**
-     * The priority its producer asked for.
+     * The priority that the producer requested.
      */
     public function getPriority(): int
     {
     }
 
     /**
-     * The delay its producer asked for, in seconds.
+     * The delay that the producer requested, in seconds.
      *
-     * @return int|float an int when it is whole
+     * @return int|float an int if it is a whole number
      */
     public function getDelay(): int|float
     {
     }
 
     /**
-     * The format it travelled in, whatever the queue's own is.
+     * The format of the message, whatever format the queue writes.
      *
      * @return 'roadrunner'|'amqp1'|'babelqueue'|'raw'
      */
@@ -150,31 +157,31 @@ final class Task
     }
 
     /**
-     * The trace id, when its producer gave one.
+     * The trace id; null if the producer set none.
      */
     public function getTraceId(): ?string
     {
     }
 
     /**
-     * Whether it was settled, in any way.
+     * Whether the job has been settled, in any way.
      */
     public function isCompleted(): bool
     {
     }
 
     /**
-     * Whether its delivery is lost: the connection or Service Bus' lock on it is gone, or RabbitMQ 4.3 has taken it
-     * back because it was held for longer than the consumer timeout (docs/brokers.md). It is delivered again, so stop
-     * what can be stopped: ack() throws a TaskLostException, nack() and release() do nothing. Asks the client, not the
-     * broker, and costs no round trip; false for a job that was settled in time.
+     * Whether the delivery is lost: its connection or its Service Bus lock is gone, or RabbitMQ 4.3 has taken the job
+     * back because it was held for longer than the consumer timeout (docs/brokers.md). The job is delivered again, so
+     * stop working on it if you can: ack() throws a TaskLostException, nack() and release() do nothing. This is known
+     * locally and costs no round trip. False for a job that was settled in time.
      */
     public function isLost(): bool
     {
     }
 
     /**
-     * What was made of it; null while it is not settled, and when its delivery was lost.
+     * How the job was settled; null if it is not settled yet, or if its delivery was lost.
      *
      * @return 'acked'|'retried'|'released'|'dead_lettered'|null
      */
@@ -183,7 +190,7 @@ final class Task
     }
 
     /**
-     * Why it is in a failed queue; null for a job that is in none.
+     * Why the job is in a failed queue; null if it is not in one.
      *
      * @return array{
      *     reason: string,
@@ -192,19 +199,20 @@ final class Task
      *     queue: string|null,
      *     attempts: int<0, max>,
      *     failed_at: float|null,
-     * }|null reason: "failed" (its attempts are used up), "poison" (it cannot be decoded),
-     *     "unknown" (no handler for it), or what its worker said; error and exception: the
-     *     message and class of the last error; queue: the broker's name of the queue that it
-     *     came from; failed_at: Unix time in seconds
+     * }|null reason: "failed" (its attempts are used up), "lost" (its deliveries ended without an
+     *     answer until its attempts were used up), "poison" (it cannot be decoded), "unknown" (it
+     *     has no handler), or the reason that its worker gave; error and exception: the message and
+     *     class of the last error; queue: the broker's name of the queue it came from; failed_at:
+     *     Unix time in seconds
      */
     public function getFailure(): ?array
     {
     }
 
     /**
-     * The job is done.
+     * Acknowledges the job: it is done.
      *
-     * @throws Exception\TaskLostException the delivery died with its connection or lock:
+     * @throws Exception\TaskLostException the delivery was lost with its connection or lock, and
      *     the job will be delivered again
      * @throws Exception\TimeoutException
      */
@@ -213,17 +221,17 @@ final class Task
     }
 
     /**
-     * The job failed: it is tried again after a pause, or goes to the failed queue when its
-     * attempts are used up (options max_attempts, backoff, failed_queue, requeue_on_fail).
+     * Marks the job as failed. It is attempted again after a pause, or goes to the failed queue if
+     * its attempts are used up (options max_attempts, backoff, failed_queue, requeue_on_fail).
      *
-     * Where the broker counts and delays redeliveries by itself (quorum queues of RabbitMQ
-     * 4.3, embedded) nothing is sent but the outcome. Elsewhere a copy with the attempts is
-     * confirmed before the job itself is acknowledged: a crash in between makes two of it.
+     * If the broker counts and delays redeliveries itself (quorum queues of RabbitMQ 4.3, embedded),
+     * only the outcome is sent. Otherwise, a copy with the attempts is confirmed before the job
+     * itself is acknowledged. A crash in between leaves two copies of the job.
      *
-     * @param string|\Stringable|\Throwable|null $error Why. Of an exception, its message
-     *     and class are recorded.
-     * @param bool|null $requeue In place of the policy: true, try again at once; false, to
-     *     the failed queue.
+     * @param string|\Stringable|\Throwable|null $error Why it failed. The message and class of an
+     *     exception are recorded.
+     * @param bool|null $requeue Overrides the options: true attempts the job again at once; false
+     *     moves it to the failed queue.
      *
      * @throws Exception\ConnectionException
      * @throws Exception\TimeoutException
@@ -234,11 +242,11 @@ final class Task
     }
 
     /**
-     * The job goes back to its queue.
+     * Returns the job to its queue.
      *
-     * @param int|float $delay Not to be delivered again sooner than in so many seconds.
+     * @param int|float $delay The job is not delivered again for this many seconds.
      * @param array<non-empty-string, scalar|\Stringable|non-empty-list<scalar|\Stringable>> $headers
-     *     Added to its headers, replacing those of the same name.
+     *     Added to the job's headers. They replace headers of the same name.
      *
      * @throws Exception\ConfigException a negative delay, a wrong header
      * @throws Exception\ConnectionException
@@ -251,12 +259,12 @@ final class Task
     }
 
     /**
-     * The job goes to the failed queue (or the broker's own dead-letter queue),
-     * whatever the policy says.
+     * Moves the job to the failed queue (or the broker's own dead-letter queue), whatever the
+     * retry options say.
      *
-     * @param string|\Throwable $reason "failed", "poison", "unknown", or a word of your own.
-     *     Of an exception, its message and class are recorded; the reason is "failed".
-     * @param string|null $description For the person who looks at it there.
+     * @param string|\Throwable $reason "failed", "poison", "unknown", or a word of your own. For an
+     *     exception, the reason is "failed", and its message and class are recorded.
+     * @param string|null $description Details for the person who inspects the failed queue.
      *
      * @throws Exception\ConnectionException
      * @throws Exception\TimeoutException

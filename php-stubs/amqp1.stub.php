@@ -1,22 +1,21 @@
 <?php
 
 /**
- * What the extension amqp1 defines, for editors and static analysis. This file
- * is never loaded beside the extension; tests/ compares it with the extension
- * by reflection.
+ * The classes of the extension amqp1, for editors and static analysis. Never load
+ * this file together with the extension. tests/ compares the two by reflection.
  *
- * Times are seconds, as int or float. Where an int, float or bool is expected,
- * its usual other spellings are taken as well ("5", 1 for true), as PHP does in
- * weak mode; an int is taken for a string. Anything else is a ConfigException
- * in an array of options, and PHP's own TypeError for a parameter.
+ * Times are in seconds, as int or float. An int, float or bool option also accepts its
+ * usual other spellings ("5", 1 for true), like PHP in weak mode; a string option
+ * accepts an int. Any other type throws a ConfigException in an array of options, and
+ * PHP's own TypeError for a parameter.
  *
- * Every method that blocks runs PHP's signal handlers while it does. A handler
- * may throw: the method returns at once and the exception goes on unchanged.
+ * Every method that blocks runs PHP's signal handlers while it waits. If a handler
+ * throws, the method ends at once and the exception is passed on unchanged.
  *
  * php.ini: amqp1.timeout (30; the default of the option "timeout"),
  * amqp1.shutdown_timeout (2; how long the end of the process may wait for the
- * broker; php.ini only), amqp1.config (path of the default configuration, see Jobs;
- * AMQP1_CONFIG in the environment goes before it).
+ * broker; php.ini only), amqp1.config (the path of the default configuration, see Jobs;
+ * the environment variable AMQP1_CONFIG takes precedence).
  */
 
 require __DIR__ . '/Exceptions.stub.php';
