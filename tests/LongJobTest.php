@@ -353,6 +353,39 @@ final class LongJobTest extends ContractTestCase
         self::assertCount(0, $queue);
     }
 
+    /**
+     * A job that waits behind a slow one uses up its time. It ran twice if the broker took it back too late.
+     *
+     * @dataProvider takingBack
+     */
+    #[DataProvider('takingBack')]
+    public function testWhatWaitsForHalfOfTheTimeIsForOthers(string $broker): void
+    {
+        $queue = $this->impatient($broker, ['consumer_timeout' => 10]);
+        $queue->pushMany(array_map(fn (int $i) => ['name' => "job-$i"], range(0, 5)));
+        $consumer = $this->consumer($queue, ['prefetch' => 5]);
+        $slow = $this->next($consumer);
+        // The rest of the buffer, while PHP does nothing for it.
+        $other = $this->consumer($queue, ['prefetch' => 1]);
+        $names = [];
+        while (count($names) < 5) {
+            $task = $this->next($other, 60);
+            $names[] = $task->getName();
+            self::assertSame(1, $task->getAttempts());
+            $task->ack();
+        }
+        self::assertFalse($slow->isLost(), 'its time is not over');
+        $slow->ack();
+        $names[] = $slow->getName();
+        sort($names);
+        self::assertSame(['job-0', 'job-1', 'job-2', 'job-3', 'job-4', 'job-5'], $names);
+        $other->close();
+        $this->assertNoTask($consumer);
+        $queue->push('more');
+        $this->next($consumer)->ack();
+        self::assertCount(0, $queue);
+    }
+
     private function impatient(string $broker, array $options = []): AmqpQueue
     {
         $queue = $this->queue($broker, $options + ['consumer_timeout' => 1, 'backoff' => 0]);

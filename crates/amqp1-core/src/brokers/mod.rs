@@ -10,6 +10,9 @@ pub mod rabbitmq;
 pub mod servicebus;
 
 pub(crate) use self::administration::{Administration, Figures, Subject};
+
+use std::time::Duration;
+
 use crate::base::wait::Wait;
 use crate::connection::{Ask, Connection, Remote};
 use crate::error::{Error, Result};
@@ -175,6 +178,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         _remote: &Remote,
         _queue_type: Option<&str>,
     ) -> Option<&'static str> {
+        None
+    }
+
+    /// How long it lets a consumer hold a job of a quorum queue, where nobody says.
+    fn usual_consumer_timeout(&self, _remote: &Remote) -> Option<Duration> {
         None
     }
 

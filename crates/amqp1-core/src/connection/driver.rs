@@ -242,7 +242,12 @@ fn next_timer(shared: &Shared) -> Instant {
     };
     let heartbeat = since + shared.heartbeat_every();
     let silence = state.last_received + shared.silence_limit();
-    let others = [state.flush_at, state.give_up_at(), state.idle_at()];
+    let others = [
+        state.flush_at,
+        state.give_up_at(),
+        state.idle_at(),
+        state.waited_at,
+    ];
     let soonest = heartbeat.min(silence);
     others.into_iter().flatten().fold(soonest, Instant::min)
 }
@@ -262,6 +267,9 @@ fn on_timer(shared: &Shared) -> Result<(), Error> {
             .flush_all()
             .map_err(|error| Error::connection(error.to_string()))?;
     }
+    state
+        .return_waited(now)
+        .map_err(|error| Error::connection(error.to_string()))?;
     state.give_up_unanswered(now);
     state.close_if_idle(now);
     if now >= state.last_sent + shared.heartbeat_every() && state.out.is_empty() {

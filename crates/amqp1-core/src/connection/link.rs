@@ -2,6 +2,8 @@
 
 mod taking;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
 use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
@@ -194,6 +196,8 @@ pub(crate) struct ReceiverOptions {
     pub answered_early: bool,
     /// Which deliveries the broker counts.
     pub ledger: Ledger,
+    /// How long the broker lets a delivery be unsettled.
+    pub timeout: Option<Duration>,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
     /// What Service Bus wants of a receiver.
@@ -264,7 +268,8 @@ impl ReceiverLink {
             let receiver = receiver
                 .in_windows(options.in_windows)
                 .answered_early(options.answered_early)
-                .with_ledger(options.ledger);
+                .with_ledger(options.ledger)
+                .with_timeout(options.timeout);
             session.receiver = Some(match &options.service_bus {
                 Some(service_bus) => receiver.with_locks(service_bus.locks.clone()),
                 None => receiver,

@@ -3,9 +3,10 @@
 mod drain;
 mod recalled;
 mod returns;
+mod waiting;
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
@@ -40,6 +41,8 @@ pub(crate) struct Incoming {
     pub settled: bool,
     /// delivery-tag; on Service Bus the token of its lock.
     pub tag: Bytes,
+    /// When the bytes were read that made it whole.
+    pub arrived: Instant,
 }
 
 #[derive(Debug)]
@@ -95,6 +98,8 @@ pub(crate) struct Receiver {
     recalled: Recalled,
     /// Going back before PHP has seen it.
     returns: Returns,
+    /// How long a delivery may wait for PHP, where the broker takes back what is held.
+    patience: Option<Duration>,
     /// Where the broker's locks on deliveries are kept (Service Bus).
     locks: Option<LinkLocks>,
     /// What the broker said of the session in its attach (Service Bus).
@@ -137,6 +142,7 @@ impl Receiver {
             confirming: Vec::new(),
             recalled: Recalled::default(),
             returns: Returns::default(),
+            patience: None,
             locks: None,
             session: None,
         }
@@ -185,11 +191,16 @@ impl Receiver {
         self.delivery_count = delivery_count;
     }
 
-    /// One transfer frame.
+    /// One transfer frame, which was read at `now`.
     ///
     /// # Errors
     /// [`DecodeError`] when the peer breaks the rules of 2.6.14 or sends without credit.
-    pub fn on_transfer(&mut self, transfer: Transfer, payload: Bytes) -> Result<(), DecodeError> {
+    pub fn on_transfer(
+        &mut self,
+        transfer: Transfer,
+        payload: Bytes,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
         // What crosses our detach is nobody's: it is not settled, and comes again.
         if matches!(self.phase, Phase::Detached(_)) {
             return Ok(());
@@ -218,7 +229,7 @@ impl Receiver {
         let mut whole = whole;
         whole.settled |= transfer.settled;
         if !transfer.more && whole.bytes.is_empty() {
-            self.deliver(whole.delivery_id, whole.settled, whole.tag, payload);
+            self.deliver(whole, payload, now);
             return Ok(());
         }
         if whole.bytes.len() as u64 + payload.len() as u64 > MAX_MESSAGE_SIZE {
@@ -228,8 +239,8 @@ impl Receiver {
         if transfer.more {
             self.partial = Some(whole);
         } else {
-            let payload = whole.bytes.freeze();
-            self.deliver(whole.delivery_id, whole.settled, whole.tag, payload);
+            let payload = std::mem::take(&mut whole.bytes).freeze();
+            self.deliver(whole, payload, now);
         }
         Ok(())
     }
@@ -243,7 +254,13 @@ impl Receiver {
         self.end_drain_without_credit();
     }
 
-    fn deliver(&mut self, delivery_id: u32, settled: bool, tag: Bytes, payload: Bytes) {
+    fn deliver(&mut self, whole: Partial, payload: Bytes, now: Instant) {
+        let Partial {
+            delivery_id,
+            settled,
+            tag,
+            ..
+        } = whole;
         self.spend_credit();
         self.held += 1;
         self.expect_after_delivery();
@@ -265,6 +282,7 @@ impl Receiver {
             payload,
             settled,
             tag,
+            arrived: now,
         });
         if self.buffer.len() == 1 {
             self.signal.raise();

@@ -22,7 +22,11 @@ fn credit_never_exceeds_what_is_free() {
     assert_eq!(receiver.wanted_credit(), Some(4));
     for id in 0..4 {
         receiver
-            .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
+            .on_transfer(
+                transfer(Some(id), false),
+                Bytes::from_static(b"x"),
+                Instant::now(),
+            )
             .unwrap();
     }
     assert_eq!(receiver.wanted_credit(), None);
@@ -38,7 +42,7 @@ fn credit_in_whole_windows_waits_for_the_last_delivery() {
     for id in 0..4 {
         assert_eq!(receiver.wanted_credit(), None);
         receiver
-            .on_transfer(transfer(Some(id), false), Bytes::new())
+            .on_transfer(transfer(Some(id), false), Bytes::new(), Instant::now())
             .unwrap();
         let id = receiver.take().unwrap().delivery_id;
         receiver.accept(id);
@@ -50,7 +54,7 @@ fn credit_in_whole_windows_waits_for_the_last_delivery() {
 fn a_delivery_without_credit_is_refused() {
     let mut receiver = receiver(1);
     assert!(receiver
-        .on_transfer(transfer(Some(0), false), Bytes::new())
+        .on_transfer(transfer(Some(0), false), Bytes::new(), Instant::now())
         .is_err());
 }
 
@@ -64,11 +68,11 @@ fn pausing_again_and_again_lets_no_more_in() {
     }
     for id in 0..4 {
         receiver
-            .on_transfer(transfer(Some(id), false), Bytes::new())
+            .on_transfer(transfer(Some(id), false), Bytes::new(), Instant::now())
             .unwrap();
     }
     assert!(receiver
-        .on_transfer(transfer(Some(4), false), Bytes::new())
+        .on_transfer(transfer(Some(4), false), Bytes::new(), Instant::now())
         .is_err());
 }
 
@@ -89,11 +93,19 @@ fn frames_of_one_delivery_are_joined() {
     let mut receiver = receiver(2);
     receiver.wanted_credit();
     receiver
-        .on_transfer(transfer(Some(1), true), Bytes::from_static(b"ab"))
+        .on_transfer(
+            transfer(Some(1), true),
+            Bytes::from_static(b"ab"),
+            Instant::now(),
+        )
         .unwrap();
     assert!(receiver.take().is_none());
     receiver
-        .on_transfer(transfer(None, false), Bytes::from_static(b"cd"))
+        .on_transfer(
+            transfer(None, false),
+            Bytes::from_static(b"cd"),
+            Instant::now(),
+        )
         .unwrap();
     assert_eq!(&receiver.take().unwrap().payload[..], b"abcd");
 }
@@ -104,7 +116,11 @@ fn a_sender_that_settles_second_confirms() {
     receiver.wanted_credit();
     for id in 0..3 {
         receiver
-            .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
+            .on_transfer(
+                transfer(Some(id), false),
+                Bytes::from_static(b"x"),
+                Instant::now(),
+            )
             .unwrap();
         receiver.take();
     }
@@ -147,7 +163,11 @@ fn an_unconfirmed_settlement_is_lost_with_its_link() {
 
 fn deliver(receiver: &mut Receiver, id: u32) {
     receiver
-        .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
+        .on_transfer(
+            transfer(Some(id), false),
+            Bytes::from_static(b"x"),
+            Instant::now(),
+        )
         .unwrap();
 }
 
@@ -257,7 +277,11 @@ fn with_one_in_hand(count: u32) -> Receiver {
     assert_eq!(receiver.wanted_credit(), Some(count));
     for id in 0..count {
         receiver
-            .on_transfer(transfer(Some(id), false), Bytes::from_static(b"x"))
+            .on_transfer(
+                transfer(Some(id), false),
+                Bytes::from_static(b"x"),
+                Instant::now(),
+            )
             .unwrap();
     }
     assert_eq!(receiver.take().unwrap().delivery_id, 0);
@@ -313,11 +337,19 @@ fn a_delivery_taken_back_between_its_frames_is_not_handed_out() {
     let mut receiver = receiver(2);
     receiver.wanted_credit();
     receiver
-        .on_transfer(transfer(Some(5), true), Bytes::from_static(b"ab"))
+        .on_transfer(
+            transfer(Some(5), true),
+            Bytes::from_static(b"ab"),
+            Instant::now(),
+        )
         .unwrap();
     receiver.on_released((5, 5));
     receiver
-        .on_transfer(transfer(None, false), Bytes::from_static(b"cd"))
+        .on_transfer(
+            transfer(None, false),
+            Bytes::from_static(b"cd"),
+            Instant::now(),
+        )
         .unwrap();
     assert!(receiver.take().is_none());
     receiver.settle_dropped(&mut Vec::new(), 0);

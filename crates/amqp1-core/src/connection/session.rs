@@ -5,6 +5,8 @@
 
 mod credit;
 
+use std::time::Instant;
+
 use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End, Flow};
 
@@ -255,11 +257,12 @@ impl Session {
         }
     }
 
-    /// One transfer frame from the broker.
+    /// One transfer frame from the broker, which was read at `now`.
     pub fn on_transfer(
         &mut self,
         transfer: Transfer,
         payload: Bytes,
+        now: Instant,
         out: &mut Vec<u8>,
     ) -> Result<(), DecodeError> {
         self.next_incoming_id = self.next_incoming_id.wrapping_add(1);
@@ -267,7 +270,7 @@ impl Session {
         let handle = Some(transfer.handle);
         let receiver = self.receiver.as_mut().filter(|r| r.remote_handle == handle);
         let receiver = receiver.ok_or(UNKNOWN_LINK)?;
-        receiver.on_transfer(transfer, payload)?;
+        receiver.on_transfer(transfer, payload, now)?;
         if self.ending {
             return Ok(());
         }
@@ -475,7 +478,7 @@ mod tests {
         for _ in 0..INCOMING_WINDOW {
             let transfer = transfer.clone();
             session
-                .on_transfer(transfer, Bytes::new(), &mut out)
+                .on_transfer(transfer, Bytes::new(), Instant::now(), &mut out)
                 .unwrap();
         }
         assert!(out.is_empty());

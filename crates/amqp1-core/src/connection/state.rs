@@ -1,6 +1,8 @@
 //! A connection's protocol state, under one lock. No I/O: bytes come in by
 //! [`State::on_frame`] and go out through [`Output`].
 
+mod waiting;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use super::channels::Channels;
 use super::condition::{explain, explain_close};
 use super::output::Output;
+use super::receiver::Receiver;
 use super::sender::{Phase, Sender};
 use super::session::Session;
 use super::tracker::Tracked;
@@ -69,6 +72,8 @@ pub(crate) struct State {
     opened: VecDeque<(LinkKey, Instant)>,
     /// The driver has to look when it is to wake next.
     pub has_new_timer: bool,
+    /// When deliveries in some buffer may have waited for too long.
+    pub waited_at: Option<Instant>,
     /// Closed when it has had no session for so long; and since when that is.
     idle_limit: Option<Duration>,
     idle_since: Option<Instant>,
@@ -97,6 +102,7 @@ impl State {
             channels: Channels::new(channel_max),
             opened: VecDeque::new(),
             has_new_timer: false,
+            waited_at: None,
             idle_limit: None,
             idle_since: None,
             was_idle: false,
@@ -317,14 +323,17 @@ impl State {
         match frame {
             Frame::Empty => {}
             Frame::Transfer(transfer, payload) => {
+                let received = self.last_received;
                 let (session, out) = self.remote(channel)?;
-                session.on_transfer(transfer, payload, out)?;
+                session.on_transfer(transfer, payload, received, out)?;
+                let waited_at = session.receiver.as_ref().and_then(Receiver::waited_at);
                 if session.receiver.as_ref().is_some_and(|r| r.is_paused()) {
                     let channel = session.channel;
                     if let Some(receiver) = &mut session.receiver {
                         receiver.release_buffered(out, channel);
                     }
                 }
+                self.look_at(waited_at);
             }
             Frame::Disposition(disposition) => {
                 let (session, out) = self.remote(channel)?;

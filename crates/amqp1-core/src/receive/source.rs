@@ -282,6 +282,7 @@ impl Source {
             answered_early: live.dialect.drains_early(),
             ask: live.dialect.asks(),
             ledger: live.dialect.ledger(live.connection.remote()),
+            timeout: self.known_timeout(&live),
             ..ReceiverOptions::default()
         };
         if let Some(priority) = self.priority {

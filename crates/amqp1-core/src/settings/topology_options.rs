@@ -117,6 +117,15 @@ impl TopologyOptions {
         arguments.find_map(|(known, value)| (known == name).then_some(value))
     }
 
+    /// How long a consumer may hold a job, where that is said.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        let argument = match self.argument("x-consumer-timeout") {
+            Some(Input::Int(time)) => u64::try_from(*time).ok().map(Duration::from_millis),
+            _ => None,
+        };
+        self.consumer_timeout.or(argument)
+    }
+
     /// The arguments that these options stand for, with the options' names.
     fn named(&self) -> Vec<(&'static str, &'static str, Input)> {
         let text = |text: &str| Input::Text(text.to_owned());

@@ -1,11 +1,16 @@
 //! RabbitMQ 4: native AMQP 1.0, addresses v2, management over a link pair.
 
+use std::time::Duration;
+
 use crate::brokers::rabbitmq::address;
 use crate::brokers::{DelaySupport, Dialect, PropertyMapping};
 use crate::connection::Remote;
 use crate::error::Result;
 use crate::format::history::Ledger;
 use crate::settings::retry::Redelivery;
+
+/// `consumer_timeout`, as RabbitMQ is installed.
+const CONSUMER_TIMEOUT: Duration = Duration::from_secs(1800);
 
 #[derive(Debug)]
 pub(in crate::brokers) struct RabbitMq4;
@@ -60,6 +65,10 @@ impl Dialect for RabbitMq4 {
         let is_quorum = queue_type.is_none_or(|queue_type| queue_type == "quorum");
         let has_it = is_quorum && at_least(&remote.version, (4, 3));
         has_it.then_some("rabbitmq:consumer-timeout")
+    }
+
+    fn usual_consumer_timeout(&self, remote: &Remote) -> Option<Duration> {
+        at_least(&remote.version, (4, 3)).then_some(CONSUMER_TIMEOUT)
     }
 
     fn priority_property(&self) -> Option<&'static str> {

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::base::wait::Signal;
 use crate::format::history::{FAILED, RETURNED};
@@ -52,7 +54,9 @@ fn deliver(receiver: &mut Receiver, id: u32, payload: Bytes) {
         delivery_id: Some(id),
         ..Transfer::default()
     };
-    receiver.on_transfer(transfer, payload).unwrap();
+    receiver
+        .on_transfer(transfer, payload, Instant::now())
+        .unwrap();
 }
 
 fn ids(receiver: &mut Receiver) -> Vec<u32> {
@@ -164,6 +168,34 @@ fn what_comes_over_credit_that_was_taken_back_is_no_breach() {
     receiver.on_quiet(Some(0), 0);
     deliver(&mut receiver, 0, fresh());
     assert!(receiver.is_paused());
+}
+
+#[test]
+fn what_waits_for_half_of_the_timeout_goes_back() {
+    let mut receiver = busy(4).with_timeout(Some(Duration::from_secs(60)));
+    assert_eq!(
+        receiver.waited_at(),
+        None,
+        "what PHP has is not the buffer's"
+    );
+    let start = Instant::now();
+    deliver(&mut receiver, 1, fresh());
+    deliver(&mut receiver, 2, fresh());
+    let at = receiver.waited_at().unwrap();
+    assert!(at >= start + Duration::from_secs(30));
+    let mut out = Vec::new();
+    assert!(!receiver.return_waited(at - Duration::from_secs(1), &mut out, 0));
+    assert!(out.is_empty());
+    assert!(receiver.return_waited(at, &mut out, 0), "no more credit");
+    let returned = state::modified(false, &[(RETURNED, 1)]);
+    assert!(out.ends_with(&returned));
+    assert_eq!(receiver.waited_at(), None);
+    assert_eq!(receiver.held(), 1);
+    // Others may have them. When PHP asks, it gets one.
+    assert_eq!(receiver.wanted_credit(), None);
+    receiver.accept(0);
+    assert!(receiver.take().is_none());
+    assert_eq!(receiver.wanted_credit(), Some(1));
 }
 
 /// The broker takes back the first of three while PHP has it; the others are buffered.

@@ -1,5 +1,7 @@
 //! What a session's receiver asks its broker for.
 
+use std::time::Instant;
+
 use fe2o3_amqp_types::definitions::Handle;
 
 use super::Session;
@@ -34,6 +36,16 @@ impl Session {
         flow.link_credit = Some(credit);
         flow.drain = drain;
         frames::encode_performative(out, self.channel, &flow)
+    }
+
+    /// Gives back what the receiver has kept waiting for too long.
+    pub fn return_waited(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let channel = self.channel;
+        let receiver = self.receiver.as_mut();
+        match receiver.is_some_and(|receiver| receiver.return_waited(now, out, channel)) {
+            true => self.send_credit(0, false, out),
+            false => Ok(()),
+        }
     }
 
     /// Asks whether there is more for the receiver.

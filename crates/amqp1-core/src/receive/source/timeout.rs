@@ -8,9 +8,21 @@ use super::Source;
 use crate::base::wait::Wait;
 use crate::error::Result;
 use crate::reach::live::Live;
-use crate::settings::topology_options::milliseconds;
+use crate::settings::topology_options::{milliseconds, QueueType};
 
 impl Source {
+    /// After how long the broker will take a job back, as far as the options tell.
+    pub(super) fn known_timeout(&self, live: &Live) -> Option<Duration> {
+        let options = &self.definition.options;
+        let usual = match options.topology.effective_type(options) {
+            QueueType::Quorum => live
+                .dialect
+                .usual_consumer_timeout(live.connection.remote()),
+            QueueType::Classic => None,
+        };
+        self.timeout.or(options.topology.timeout()).or(usual)
+    }
+
     /// The link property of the consumer timeout.
     pub(super) fn timeout(
         &self,
