@@ -327,7 +327,7 @@ fn read_paths(tokens: &[&str], module: &[String]) -> Paths {
             ";" => is_export = false,
             _ => {}
         }
-        let is_inside = at > 0 && tokens[at - 1] == "::";
+        let is_inside = tokens[..at].ends_with(&["::"]) || tokens[..at].ends_with(&["(", "in"]);
         let begins = matches!(token, "crate" | "super" | "self") || own.contains(&token);
         if !begins || next != "::" || is_inside {
             at += 1;

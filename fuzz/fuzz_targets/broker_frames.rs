@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use amqp1_broker::rabbitmq::RabbitMq;
 use amqp1_broker::{Broker, Options};
 use amqp1_core::wire::frame;
 use bytes::{Buf, BytesMut};
@@ -55,13 +56,17 @@ fuzz_target!(|data: &[u8]| {
     let [how, data @ ..] = data else {
         return;
     };
-    let options = Options {
+    let rabbitmq = RabbitMq {
         max_frame_size: 8192,
         max_message_size: 16 * 1024,
         publisher_credit: 4,
         max_sessions: 4,
         max_links: 4,
         users: (how & 0x80 != 0).then(|| vec![("guest".into(), "guest".into())]),
+        ..RabbitMq::default()
+    };
+    let options = Options {
+        rabbitmq,
         ..Options::default()
     };
     // Mostly behind the headers, which the fuzzer finds in the seeds anyway.

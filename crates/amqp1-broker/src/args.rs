@@ -106,6 +106,7 @@ where
                     .filter(|(name, _)| !name.is_empty())
                     .ok_or("--user: the value is not NAME:PASSWORD")?;
                 options
+                    .rabbitmq
                     .users
                     .get_or_insert_default()
                     .push((name.to_owned(), password.to_owned()));
@@ -116,7 +117,7 @@ where
                     return Err("--max-message-size: must be more than 0".into());
                 }
                 max_message_size = Some(size);
-                options.max_message_size = size;
+                options.rabbitmq.max_message_size = size;
             }
             Long("idle-timeout") => {
                 let ms: u32 = number(&mut parser, "--idle-timeout")?;
@@ -207,8 +208,8 @@ mod tests {
             panic!("not understood");
         };
         let users = [("guest", "se:cret"), ("b", "")].map(|(n, p)| (n.to_owned(), p.to_owned()));
-        assert_eq!(listen.options.users.unwrap(), users);
-        assert_eq!(listen.options.max_message_size, 1000);
+        assert_eq!(listen.options.rabbitmq.users.unwrap(), users);
+        assert_eq!(listen.options.rabbitmq.max_message_size, 1000);
         assert_eq!(listen.options.idle_timeout, Duration::from_millis(250));
         assert_eq!(listen.ready_file.unwrap(), PathBuf::from("/tmp/r"));
     }

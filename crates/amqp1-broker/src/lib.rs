@@ -24,19 +24,17 @@
 
 mod amqp;
 mod broker;
-mod connection;
+mod clock;
 mod error;
-mod management;
-mod model;
 mod options;
+pub mod rabbitmq;
+mod served;
 pub mod servicebus;
 mod tls;
-mod transport;
-mod wakers;
 mod wire;
 
 pub use broker::Broker;
 pub use error::Error;
-pub use model::queue::QueueCounts;
 pub use options::Options;
+pub use served::QueueCounts;
 pub use tls::Tls;

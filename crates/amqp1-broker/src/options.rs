@@ -1,103 +1,49 @@
-//! What a broker can be set to.
+//! What a broker can be set to, and the dialect it is served in.
 
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::servicebus::ServiceBus;
+use crate::amqp::transport::Timeouts;
+use crate::rabbitmq::{self, RabbitMq};
+use crate::served::Served;
+use crate::servicebus::{self, ServiceBus};
 
 /// A broker's settings. `Options::default()` is right for the embedded broker.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Options {
-    /// Octets of the largest frame the broker takes; 512 at least. Default 131 072, as RabbitMQ's.
-    pub max_frame_size: u32,
-    /// Octets of the largest message; a link that sends a larger one is detached with
-    /// `amqp:link:message-size-exceeded`. Default 128 MiB.
-    pub max_message_size: u64,
     /// How long a peer may be silent; it is told this time and is dropped after twice as long
     /// (AMQP 1.0 section 2.4.5). Default 60 s; zero: for ever.
     pub idle_timeout: Duration,
     /// How long a peer may take from connecting to its `open`. Default 20 s.
     pub handshake_timeout: Duration,
-    /// Names and passwords for SASL PLAIN. `None`, the default, lets anybody in, by any mechanism
-    /// or none; with users, PLAIN is the only mechanism.
-    pub users: Option<Vec<(String, String)>>,
-    /// How often a message may be returned as failed before it is dead-lettered; queue argument
-    /// `x-delivery-limit` goes before it. Default `None`: no limit.
-    pub max_delivery_count: Option<u32>,
-    /// Whether a queue is made when it is first attached or sent to. Default true; otherwise an
-    /// attach is refused with `amqp:not-found`.
-    pub create_on_use: bool,
-    /// Deliveries a publisher may have sent that the broker has not read; topped up when half is
-    /// used. Default 1000, at least 1.
-    pub publisher_credit: u32,
-    /// What `open` names the broker: product and version. Default `None`: itself. For tests of
-    /// clients that go by it; one that poses as `RabbitMQ` offers its `LINK_PAIR_V1_0` too.
-    pub pose_as: Option<(String, String)>,
-    /// Sessions per connection. Default 256.
-    pub max_sessions: u16,
-    /// Links per session. Default 256.
-    pub max_links: u32,
+    /// The settings of RabbitMQ's dialect, which the broker speaks by default.
+    pub rabbitmq: RabbitMq,
     /// Speak the dialect of Azure Service Bus, with these settings, in place of RabbitMQ's.
-    /// Default `None`. Of the options above it takes `idle_timeout` and `handshake_timeout`.
+    /// Default `None`.
     pub service_bus: Option<ServiceBus>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            max_frame_size: 128 * 1024,
-            max_message_size: 128 * 1024 * 1024,
             idle_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(20),
-            users: None,
-            max_delivery_count: None,
-            create_on_use: true,
-            publisher_credit: 1000,
-            pose_as: None,
-            max_sessions: 256,
-            max_links: 256,
+            rabbitmq: RabbitMq::default(),
             service_bus: None,
         }
     }
 }
 
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let users: Option<Vec<&str>> = self
-            .users
-            .as_ref()
-            .map(|users| users.iter().map(|(name, _)| name.as_str()).collect());
-        f.debug_struct("Options")
-            .field("max_frame_size", &self.max_frame_size)
-            .field("max_message_size", &self.max_message_size)
-            .field("idle_timeout", &self.idle_timeout)
-            .field("handshake_timeout", &self.handshake_timeout)
-            .field("users", &users)
-            .field("max_delivery_count", &self.max_delivery_count)
-            .field("create_on_use", &self.create_on_use)
-            .field("publisher_credit", &self.publisher_credit)
-            .field("pose_as", &self.pose_as)
-            .field("max_sessions", &self.max_sessions)
-            .field("max_links", &self.max_links)
-            .field("service_bus", &self.service_bus)
-            .finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn debug_shows_no_password() {
-        let options = Options {
-            users: Some(vec![("guest".into(), "s3cret".into())]),
-            ..Options::default()
+impl Options {
+    /// What connections share, in the dialect that is asked for.
+    pub(crate) fn open(self, container_id: String) -> Arc<dyn Served> {
+        let timeouts = Timeouts {
+            idle: self.idle_timeout,
+            handshake: self.handshake_timeout,
         };
-        let shown = format!("{options:?}");
-        assert!(
-            shown.contains("guest") && !shown.contains("s3cret"),
-            "{shown}"
-        );
+        if let Some(settings) = self.service_bus {
+            return Arc::new(servicebus::Shared::new(container_id, timeouts, settings));
+        }
+        Arc::new(rabbitmq::Shared::new(container_id, timeouts, self.rabbitmq))
     }
 }

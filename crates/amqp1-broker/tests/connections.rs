@@ -92,7 +92,7 @@ async fn everything_may_be_said_at_once() {
 #[tokio::test]
 async fn plain_lets_in_who_is_known() {
     let users = vec![("guest".to_owned(), "secret".to_owned())];
-    let broker = broker_with(|o| o.users = Some(users));
+    let broker = broker_with(|o| o.rabbitmq.users = Some(users));
     let open = async |profile: SaslProfile| {
         let opened = Connection::builder()
             .container_id("c")

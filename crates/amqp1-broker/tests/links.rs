@@ -19,7 +19,7 @@ fn condition(error: Option<fe2o3_amqp_types::definitions::Error>) -> ErrorCondit
 
 #[tokio::test]
 async fn transfers_beyond_credit_detach_the_link() {
-    let broker = broker_with(|o| o.publisher_credit = 2);
+    let broker = broker_with(|o| o.rabbitmq.publisher_credit = 2);
     let mut raw = Raw::connect(&broker, 100).await;
     raw.send(&attach("s", 0, Role::Sender, Some("q"))).await;
     raw.next().await;
@@ -40,7 +40,7 @@ async fn transfers_beyond_credit_detach_the_link() {
 
 #[tokio::test]
 async fn credit_is_topped_up_as_it_is_used() {
-    let broker = broker_with(|o| o.publisher_credit = 4);
+    let broker = broker_with(|o| o.rabbitmq.publisher_credit = 4);
     let mut raw = Raw::connect(&broker, 100).await;
     raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
     for id in 0..2 {
@@ -76,8 +76,8 @@ async fn a_transfer_without_a_link_ends_the_session_only() {
 #[tokio::test]
 async fn limits_of_channels_and_handles_hold() {
     let broker = broker_with(|o| {
-        o.max_sessions = 4;
-        o.max_links = 4;
+        o.rabbitmq.max_sessions = 4;
+        o.rabbitmq.max_links = 4;
     });
     let mut raw = Raw::connect(&broker, 100).await;
     raw.say(&frame(4, &begin(1), b"")).await;

@@ -81,7 +81,7 @@ fn field(body: &Value, name: &str) -> Value {
 
 #[tokio::test]
 async fn a_queue_is_declared_used_counted_purged_and_deleted() {
-    let broker = broker_with(|o| o.create_on_use = false);
+    let broker = broker_with(|o| o.rabbitmq.create_on_use = false);
     let mut client = connect(&broker).await;
     let mut management = Management::attach(&broker).await;
     let declaration = || map([("durable", Value::Bool(true))]);

@@ -178,7 +178,7 @@ async fn large_messages_pass_both_ways_whole() {
 
 #[tokio::test]
 async fn a_message_over_the_limit_costs_its_link_only() {
-    let broker = broker_with(|o| o.max_message_size = 1000);
+    let broker = broker_with(|o| o.rabbitmq.max_message_size = 1000);
     let mut client = connect(&broker).await;
     // The client would refuse to send it, were it told: it is not told by a raw attach.
     let mut neighbour = client.sender("q").await;
@@ -361,7 +361,7 @@ async fn consumers_take_turns() {
 
 #[tokio::test]
 async fn the_anonymous_terminus_goes_by_each_message() {
-    let broker = broker_with(|o| o.create_on_use = false);
+    let broker = broker_with(|o| o.rabbitmq.create_on_use = false);
     let mut client = connect(&broker).await;
     let target = fe2o3_amqp::types::messaging::Target::default();
     let mut sender = Sender::builder()
@@ -417,7 +417,7 @@ async fn the_anonymous_terminus_makes_queues() {
 
 #[tokio::test]
 async fn a_refused_attach_leaves_its_neighbours() {
-    let broker = broker_with(|o| o.create_on_use = false);
+    let broker = broker_with(|o| o.rabbitmq.create_on_use = false);
     let mut client = connect(&broker).await;
     let mut neighbour = client.sender("/exchanges/amq.fanout").await;
     for (address, condition) in [

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use amqp1_broker::rabbitmq::RabbitMq;
 use amqp1_broker::{Broker, Options};
 use amqp1_core::{
     Consumer, ConsumerOptions, ErrorKind, Input, Job, JobOptions, Payload, Queue, QueueOptions,
@@ -58,7 +59,10 @@ fn released_means_taken_when_a_binding_is_there() {
     let broker = Broker::with_options(
         "plugin",
         Options {
-            pose_as: Some(("RabbitMQ".to_owned(), "4.3.0".to_owned())),
+            rabbitmq: RabbitMq {
+                pose_as: Some(("RabbitMQ".to_owned(), "4.3.0".to_owned())),
+                ..RabbitMq::default()
+            },
             ..Options::default()
         },
     );

@@ -1,10 +1,20 @@
-//! What a peer is told that breaks the protocol's rules, in the same words by every dialect.
+//! AMQP errors (AMQP 1.0 section 2.8.14) with every field set, and what a peer is told that breaks
+//! the protocol's rules, in the same words by every dialect.
+//!
+//! Some clients cannot read an error whose trailing fields are missing: azure-servicebus for Python
+//! hangs on a `rejected` whose error has no info.
 
-use fe2o3_amqp_types::definitions::{AmqpError, ConnectionError, Error, LinkError, SessionError};
+use fe2o3_amqp_types::definitions::{
+    AmqpError, ConnectionError, Error, ErrorCondition, Fields, LinkError, SessionError,
+};
+use serde_amqp::Value;
 
-use crate::model::arguments;
-use crate::model::errors::error;
 use crate::wire::frame::FrameError;
+
+/// An error with this condition and description, and an empty info map.
+pub(crate) fn error(condition: impl Into<ErrorCondition>, description: impl Into<String>) -> Error {
+    Error::new(condition, description.into(), Fields::new())
+}
 
 /// Octets that are no frame.
 pub(crate) fn malformed(e: FrameError) -> Error {
@@ -87,10 +97,10 @@ pub(crate) fn not_encoded(e: &serde_amqp::Error) -> Error {
 
 /// The condition's name.
 pub(crate) fn name(error: &Error) -> String {
-    let condition = serde_amqp::to_value(&error.condition).ok();
-    condition
-        .and_then(|c| arguments::text(&c).ok())
-        .unwrap_or_default()
+    match serde_amqp::to_value(&error.condition) {
+        Ok(Value::Symbol(name)) => name.0,
+        _ => String::new(),
+    }
 }
 
 /// Condition and description, for the broker's own caller.

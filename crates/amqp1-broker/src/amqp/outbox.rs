@@ -8,7 +8,7 @@ use fe2o3_amqp_types::performatives::Flow;
 
 use super::credit::SendCredit;
 use super::windows::Windows;
-use crate::model::consumers::LinkId;
+use crate::amqp::ids::LinkId;
 use crate::wire::frame;
 use crate::wire::transfer::{self, Payload, Start};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::consumers::LinkId;
+use crate::amqp::ids::LinkId;
 
 /// Channel and handle.
 pub(crate) type Place = (u16, u32);

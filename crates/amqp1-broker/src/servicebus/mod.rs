@@ -12,16 +12,9 @@ mod faults;
 mod management;
 mod model;
 mod sas;
+mod served;
 pub mod settings;
-pub(crate) mod shared;
+mod shared;
 
-use std::time::Duration;
-
-pub(crate) use connection::Connection;
 pub use settings::ServiceBus;
 pub(crate) use shared::Shared;
-
-/// Whole milliseconds.
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}

@@ -9,16 +9,15 @@ use tokio::sync::Notify;
 use super::faults::{Fault, Faults};
 use super::model::namespace::Namespace;
 use super::settings::ServiceBus;
-use crate::broker::now;
-use crate::model::queue::QueueCounts;
-use crate::model::store::ConnectionId;
-use crate::wakers::Wakers;
-use crate::Options;
+use crate::amqp::ids::ConnectionId;
+use crate::amqp::transport::Timeouts;
+use crate::amqp::wakers::Wakers;
+use crate::clock::now;
 
 /// See the module.
 pub(crate) struct Shared {
     pub(crate) container_id: String,
-    pub(crate) options: Options,
+    pub(crate) timeouts: Timeouts,
     pub(crate) settings: ServiceBus,
     is_shut_down: AtomicBool,
     state: Mutex<State>,
@@ -72,7 +71,7 @@ impl State {
 }
 
 impl Shared {
-    pub(crate) fn new(container_id: String, options: Options, settings: ServiceBus) -> Self {
+    pub(crate) fn new(container_id: String, timeouts: Timeouts, settings: ServiceBus) -> Self {
         let state = State {
             namespace: Namespace::new(&settings),
             faults: Faults::default(),
@@ -80,7 +79,7 @@ impl Shared {
         };
         Self {
             container_id,
-            options,
+            timeouts,
             settings,
             is_shut_down: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -92,29 +91,24 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has all connections close.
+    pub(super) fn shut_down(&self) {
+        self.is_shut_down.store(true, Ordering::Release);
+        self.lock().wakers.wake_all();
+    }
+
     pub(crate) fn is_shut_down(&self) -> bool {
         self.is_shut_down.load(Ordering::Acquire)
     }
 
-    /// Numbers of an entity's messages and receivers.
-    pub(crate) fn queue_counts(&self, path: &str) -> Option<QueueCounts> {
+    pub(super) fn with_faults(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<(), String>,
+    ) -> Result<(), String> {
         let mut state = self.lock();
+        change(&mut state)?;
         state.dispatch(now(), None);
-        let id = state.namespace.find(path)?;
-        let queue = &state.namespace.node(id)?.queue;
-        let counts = queue.counts();
-        Some(QueueCounts {
-            ready: counts.active,
-            unsettled: counts.locked,
-            delayed: counts.scheduled + counts.deferred,
-            consumers: u32::try_from(queue.consumers.len()).unwrap_or(u32::MAX),
-        })
-    }
-
-    /// Closes all connections.
-    pub(crate) fn shut_down(&self) {
-        self.is_shut_down.store(true, Ordering::Release);
-        self.lock().wakers.wake_all();
+        Ok(())
     }
 }
 

@@ -4,5 +4,6 @@ pub(crate) mod frame;
 pub(crate) mod lenient;
 pub(crate) mod sasl;
 pub(crate) mod scan;
+pub(crate) mod section;
 pub(crate) mod transfer;
 pub(crate) mod unknown;

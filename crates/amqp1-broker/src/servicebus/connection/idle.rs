@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::link::Kind;
 use super::session::Fault;
 use super::Connection;
+use crate::clock::ms;
 use crate::servicebus::model::errors;
-use crate::servicebus::ms;
 use crate::servicebus::shared::State;
 
 /// When what began.

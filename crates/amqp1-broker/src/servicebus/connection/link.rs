@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use fe2o3_amqp_types::performatives::Attach;
 
 use crate::amqp::credit::{ReceiveCredit, SendCredit};
+use crate::amqp::ids::LinkId;
 use crate::amqp::partial::Partial;
-use crate::model::consumers::LinkId;
 use crate::servicebus::address::Address;
 use crate::servicebus::facts;
 use crate::servicebus::model::namespace::NodeId;

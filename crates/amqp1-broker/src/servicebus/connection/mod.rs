@@ -26,13 +26,13 @@ use super::model::namespace::{Event, NodeId};
 use super::model::token::LockToken;
 use super::shared::{Shared, State};
 use crate::amqp::endpoint::Endpoint;
+use crate::amqp::ids::ConnectionId;
 use crate::amqp::routes::Routes;
-use crate::broker::now;
-use crate::model::store::ConnectionId;
-use crate::transport::{Engine, OUT_ROOM};
+use crate::amqp::transport::{Engine, Timeouts, OUT_ROOM};
+use crate::clock::now;
+use crate::error::Error;
 use crate::wire::frame::{self, Frame, FrameError};
 use crate::wire::lenient;
-use crate::{Error, Options};
 use access::Access;
 use idle::Idle;
 use requests::Reply;
@@ -253,8 +253,8 @@ impl Engine for Connection {
         &mut self.endpoint
     }
 
-    fn options(&self) -> &Options {
-        &self.shared.options
+    fn timeouts(&self) -> Timeouts {
+        self.shared.timeouts
     }
 
     fn on_silence(&mut self) {

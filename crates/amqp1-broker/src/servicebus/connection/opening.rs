@@ -65,7 +65,7 @@ impl Connection {
 
 /// The service's open, and who this is.
 pub(super) fn open(shared: &Shared) -> Open {
-    let idle = shared.options.idle_timeout.as_millis();
+    let idle = shared.timeouts.idle.as_millis();
     let idle = u32::try_from(idle).unwrap_or(u32::MAX);
     let properties = [
         ("product", facts::PRODUCT),

@@ -87,7 +87,7 @@ impl Session {
             node: address.clone(),
             reply_to: request.reply_to.clone(),
             channel: self.channel,
-            message: answer.encode(&request, is_misrouted),
+            message: request.encode(&answer, is_misrouted),
         });
         Ok(())
     }

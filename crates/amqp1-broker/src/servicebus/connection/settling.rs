@@ -7,7 +7,7 @@ use serde_amqp::Value;
 
 use super::session::{Context, Fault, Session};
 use crate::amqp::answers;
-use crate::model::consumers::LinkId;
+use crate::amqp::ids::LinkId;
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::dead_letter;
 use crate::servicebus::faults::{Action, Point};

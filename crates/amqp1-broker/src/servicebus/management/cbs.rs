@@ -2,7 +2,9 @@
 
 use serde_amqp::Value;
 
-use super::{Answer, Caller, Request};
+use super::answer::Answer;
+use super::request::Request;
+use super::Caller;
 use crate::servicebus::facts;
 use crate::servicebus::model::namespace::Namespace;
 use crate::servicebus::sas::{self, Claim};

@@ -3,8 +3,8 @@
 use serde_amqp::primitives::Array;
 use serde_amqp::Value;
 
-use super::request::bad;
-use super::{gone, map, Answer, Fields, Outcome};
+use super::answer::{gone, map, Answer, Outcome};
+use super::request::{bad, Fields};
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::{condition, dead_letter};
 use crate::servicebus::model::entry::timestamp;

@@ -5,8 +5,9 @@ use serde_amqp::primitives::{Array, Uuid};
 use serde_amqp::Value;
 use serde_bytes::ByteBuf;
 
-use super::request::bad;
-use super::{gone, map, sessions, Answer, Fields, Outcome};
+use super::answer::{gone, map, Answer, Outcome};
+use super::request::{bad, Fields};
+use super::sessions;
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::condition;
 use crate::servicebus::model::message::Message;

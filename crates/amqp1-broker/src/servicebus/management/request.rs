@@ -7,7 +7,7 @@ use fe2o3_amqp_types::primitives::SimpleValue;
 use serde_amqp::primitives::{OrderedMap, Symbol};
 use serde_amqp::Value;
 
-use super::Answer;
+use super::answer::Answer;
 use crate::servicebus::facts::condition;
 use crate::servicebus::model::errors;
 use crate::servicebus::model::message::Message;
@@ -43,6 +43,36 @@ impl Request {
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.application.iter().find(|(key, _)| key == name)?;
         text(value)
+    }
+
+    /// The encoded message that answers, or seems to answer another request.
+    pub(crate) fn encode(&self, answer: &Answer, is_misrouted: bool) -> Vec<u8> {
+        let names = if answer.is_cbs {
+            ["status-code", "status-description", "error-condition"]
+        } else {
+            ["statusCode", "statusDescription", "errorCondition"]
+        };
+        let mut application = OrderedMap::new();
+        application.insert(names[0].to_owned(), SimpleValue::Int(answer.status));
+        let description = SimpleValue::String(answer.description.clone());
+        application.insert(names[1].to_owned(), description);
+        if let Some(condition) = &answer.condition {
+            let condition = SimpleValue::Symbol(Symbol::from(condition.as_str()));
+            application.insert(names[2].to_owned(), condition);
+        }
+        let properties = Properties {
+            correlation_id: match is_misrouted {
+                true => Some(MessageId::String("another's".to_owned())),
+                false => self.message_id.clone(),
+            },
+            ..Properties::default()
+        };
+        let sections = [
+            serde_amqp::to_vec(&properties),
+            serde_amqp::to_vec(&ApplicationProperties(application)),
+            serde_amqp::to_vec(&AmqpValue(&*answer.body)),
+        ];
+        sections.into_iter().flatten().flatten().collect()
     }
 }
 
@@ -112,34 +142,4 @@ fn integer(value: &Value) -> Option<i64> {
 pub(super) fn bad(name: &str) -> Answer {
     let text = format!("The field '{name}' is missing or not of its type.");
     Answer::failed(400, condition::ARGUMENT_ERROR, text)
-}
-
-/// See [`Answer::encode`].
-pub(super) fn encode(answer: &Answer, request: &Request, is_misrouted: bool) -> Vec<u8> {
-    let names = if answer.is_cbs {
-        ["status-code", "status-description", "error-condition"]
-    } else {
-        ["statusCode", "statusDescription", "errorCondition"]
-    };
-    let mut application = OrderedMap::new();
-    application.insert(names[0].to_owned(), SimpleValue::Int(answer.status));
-    let description = SimpleValue::String(answer.description.clone());
-    application.insert(names[1].to_owned(), description);
-    if let Some(condition) = &answer.condition {
-        let condition = SimpleValue::Symbol(Symbol::from(condition.as_str()));
-        application.insert(names[2].to_owned(), condition);
-    }
-    let properties = Properties {
-        correlation_id: match is_misrouted {
-            true => Some(MessageId::String("another's".to_owned())),
-            false => request.message_id.clone(),
-        },
-        ..Properties::default()
-    };
-    let sections = [
-        serde_amqp::to_vec(&properties),
-        serde_amqp::to_vec(&ApplicationProperties(application)),
-        serde_amqp::to_vec(&AmqpValue(&*answer.body)),
-    ];
-    sections.into_iter().flatten().flatten().collect()
 }

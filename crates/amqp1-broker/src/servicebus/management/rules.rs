@@ -7,8 +7,8 @@ use serde_amqp::descriptor::Descriptor;
 use serde_amqp::primitives::OrderedMap;
 use serde_amqp::Value;
 
-use super::request::{bad, text};
-use super::{gone, map, Answer, Fields, Outcome};
+use super::answer::{gone, map, Answer, Outcome};
+use super::request::{bad, text, Fields};
 use crate::servicebus::address::Address;
 use crate::servicebus::config::sql;
 use crate::servicebus::facts::{condition, rule as codes};

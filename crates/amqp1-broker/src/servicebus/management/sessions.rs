@@ -4,8 +4,8 @@ use serde_amqp::primitives::Array;
 use serde_amqp::Value;
 use serde_bytes::ByteBuf;
 
-use super::request::bad;
-use super::{gone, map, Answer, Fields, Outcome};
+use super::answer::{gone, map, Answer, Outcome};
+use super::request::{bad, Fields};
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::{self, condition};
 use crate::servicebus::model::entry::timestamp;

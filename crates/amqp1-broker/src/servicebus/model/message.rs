@@ -8,9 +8,9 @@ use serde_amqp::Value;
 use serde_bytes::ByteBuf;
 
 use super::token::LockToken;
-use crate::model::message::section;
 use crate::servicebus::facts::{self, annotation};
 use crate::wire::scan;
+use crate::wire::section;
 use crate::wire::transfer::Payload;
 
 /// See the module. Clones share the bytes.

@@ -13,7 +13,7 @@ use super::entry::{Entry, Lock, State};
 use super::message::{Message, Stamp};
 use super::sessions::{Accepted, Sessions};
 use super::token::LockToken;
-use crate::model::consumers::LinkId;
+use crate::amqp::ids::LinkId;
 use crate::servicebus::facts::dead_letter;
 use crate::servicebus::settings::QueueSettings;
 
@@ -131,7 +131,7 @@ impl Queue {
         now: u64,
     ) -> i64 {
         let sequence = self.next_sequence();
-        let own = self.settings.default_ttl.map(crate::servicebus::ms);
+        let own = self.settings.default_ttl.map(crate::clock::ms);
         let ttl = match (message.ttl.map(u64::from), own) {
             (Some(ttl), Some(own)) => Some(ttl.min(own)),
             (ttl, own) => ttl.or(own),

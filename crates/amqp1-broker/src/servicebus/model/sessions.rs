@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::consumers::LinkId;
+use crate::amqp::ids::LinkId;
 
 /// One session.
 #[derive(Debug, Default)]

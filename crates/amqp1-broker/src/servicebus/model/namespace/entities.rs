@@ -1,7 +1,7 @@
 //! Entities by their paths.
 
 use super::*;
-use crate::servicebus::ms;
+use crate::clock::ms;
 use crate::servicebus::settings::{ServiceBus, SubscriptionSettings, TopicSettings};
 
 /// What an address is looked up for.

@@ -1,7 +1,7 @@
 //! Links that receive.
 
 use super::*;
-use crate::model::consumers::LinkId;
+use crate::amqp::ids::LinkId;
 use crate::servicebus::model::queue::Consumer;
 
 /// What a receiver asks for when it attaches.

@@ -1,9 +1,9 @@
 //! Messages into entities: checked, kept until they are due, copied to subscriptions, passed on.
 
 use super::*;
+use crate::clock::ms;
 use crate::servicebus::facts::{self, condition, dead_letter};
 use crate::servicebus::model::message::Message;
-use crate::servicebus::ms;
 
 impl Namespace {
     /// Takes messages, all or none.

@@ -57,7 +57,7 @@ impl Queue {
 
     /// Until when a lock holds that is taken now.
     pub(crate) fn lock_until(&self, now: u64) -> u64 {
-        now.saturating_add(crate::servicebus::ms(self.settings.lock_duration))
+        now.saturating_add(crate::clock::ms(self.settings.lock_duration))
     }
 
     /// A delivery was not sent after all: it was never given out.

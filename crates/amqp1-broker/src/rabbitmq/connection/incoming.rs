@@ -1,0 +1,151 @@
+//! Transfers that come in: put together, published, settled.
+
+use bytes::Bytes;
+use fe2o3_amqp_types::definitions::{AmqpError, LinkError, Role};
+use fe2o3_amqp_types::messaging::{Accepted, DeliveryState, Rejected, Released};
+use fe2o3_amqp_types::performatives::Transfer;
+
+use super::link::{Kind, Target};
+use super::session::{unattached, Context, Fault, Session};
+use crate::amqp::partial::Partial;
+use crate::amqp::{answers, errors as breach};
+use crate::rabbitmq::model::errors;
+use crate::rabbitmq::model::message::Message;
+use crate::rabbitmq::model::store::{Published, Route};
+
+/// Dispositions that wait for the end of the batch: consecutive deliveries with one outcome are
+/// settled by one frame.
+#[derive(Debug, Default)]
+pub(super) struct Settling {
+    run: Option<(u32, u32, Published)>,
+}
+
+impl Session {
+    pub(super) fn on_transfer(
+        &mut self,
+        transfer: &Transfer,
+        payload: Bytes,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        self.windows.count_incoming().map_err(Fault::Session)?;
+        let handle = transfer.handle.0;
+        let link = self
+            .links
+            .get_mut(&handle)
+            .ok_or_else(|| unattached(handle))?;
+        let incoming = match &mut link.kind {
+            Kind::Incoming(incoming) => incoming,
+            Kind::Detached => return Ok(()),
+            Kind::Outgoing(_) => return Err(Fault::Link(handle, breach::not_a_sender())),
+        };
+        let mut partial = match incoming.partial.take() {
+            Some(partial) => {
+                if transfer
+                    .delivery_id
+                    .is_some_and(|id| id != partial.delivery_id)
+                {
+                    let e = errors::invalid_field("a delivery begins inside another");
+                    return Err(Fault::Link(handle, e));
+                }
+                partial
+            }
+            None => Partial::begin(transfer, &mut incoming.credit)
+                .map_err(|e| Fault::Link(handle, e))?,
+        };
+        if transfer.aborted {
+            return Ok(());
+        }
+        partial.is_settled |= transfer.settled.unwrap_or(false);
+        let size = (partial.payload.len() + payload.len()) as u64;
+        if size > context.shared.settings.max_message_size {
+            let e = errors::error(
+                LinkError::MessageSizeExceeded,
+                format!(
+                    "the message is larger than {} octets",
+                    context.shared.settings.max_message_size
+                ),
+            );
+            return Err(Fault::Link(handle, e));
+        }
+        if transfer.more {
+            partial.payload.extend_from_slice(&payload);
+            incoming.partial = Some(partial);
+            return Ok(());
+        }
+        let payload = if partial.payload.is_empty() {
+            payload
+        } else {
+            partial.payload.extend_from_slice(&payload);
+            partial.payload.freeze()
+        };
+        let published = match (Message::parse(partial.format, &payload), &incoming.target) {
+            (Err(e), _) => Published::Rejected(errors::error(AmqpError::DecodeError, e.0)),
+            (Ok(message), Target::Node(route)) => {
+                context.store.publish(route, message, context.now)
+            }
+            (Ok(message), Target::Management) => {
+                self.on_request(handle, &message, context)?;
+                Published::Accepted
+            }
+        };
+        if let Published::Rejected(error) = &published {
+            let is_gone = self.is_exchange_gone(handle, context);
+            if is_gone {
+                return Err(Fault::Link(handle, error.clone()));
+            }
+        }
+        if partial.is_settled {
+            return Ok(());
+        }
+        self.settle_incoming(partial.delivery_id, published, context)
+    }
+
+    /// Whether the link leads to an exchange that was deleted under it: it is detached then, as
+    /// RabbitMQ does at the next message.
+    fn is_exchange_gone(&self, handle: u32, context: &Context<'_>) -> bool {
+        match self.links.get(&handle).map(|link| &link.kind) {
+            Some(Kind::Incoming(incoming)) => match &incoming.target {
+                Target::Node(Route::Exchange { name, .. }) => {
+                    !context.store.exchanges.contains_key(name)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn settle_incoming(
+        &mut self,
+        delivery_id: u32,
+        published: Published,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        match &mut self.settling.run {
+            Some((_, last, outcome))
+                if last.wrapping_add(1) == delivery_id && *outcome == published =>
+            {
+                *last = delivery_id;
+                Ok(())
+            }
+            _ => {
+                self.flush_settling(context)?;
+                self.settling.run = Some((delivery_id, delivery_id, published));
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the disposition that waits.
+    pub(super) fn flush_settling(&mut self, context: &mut Context<'_>) -> Result<(), Fault> {
+        let Some((first, last, published)) = self.settling.run.take() else {
+            return Ok(());
+        };
+        let state = match published {
+            Published::Accepted => DeliveryState::Accepted(Accepted {}),
+            Published::Released => DeliveryState::Released(Released {}),
+            Published::Rejected(error) => DeliveryState::Rejected(Rejected { error: Some(error) }),
+        };
+        let disposition = answers::settled(Role::Receiver, first, last, Some(state));
+        context.put(self.channel, &disposition)
+    }
+}

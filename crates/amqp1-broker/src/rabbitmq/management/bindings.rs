@@ -1,0 +1,96 @@
+//! `/bindings`: of queues to exchanges.
+
+use serde_amqp::{primitives::OrderedMap, Value};
+
+use super::answer::Answer;
+use super::request::{map, Map};
+use crate::rabbitmq::model::address::segment;
+use crate::rabbitmq::model::exchange::Binding;
+use crate::rabbitmq::model::store::Store;
+
+/// 204 when the queue is bound, 404 when it or the exchange does not exist, 400 when the request is
+/// not understood.
+pub(super) fn post(store: &mut Store, body: &Map) -> Result<Answer, Answer> {
+    body.only(&["source", "destination_queue", "binding_key", "arguments"])?;
+    let needed = |key: &str| {
+        body.text(key)?
+            .ok_or_else(|| Answer::error(400, format!("the body has no '{key}'")))
+    };
+    let (source, queue) = (needed("source")?, needed("destination_queue")?);
+    let key = body.text("binding_key")?.unwrap_or_default();
+    if let Some(argument) = body.arguments()?.keys().next() {
+        return Err(Answer::error(400, format!("unknown argument '{argument}'")));
+    }
+    if store.queue(&queue).is_none() {
+        return Err(Answer::not_found("queue", &queue));
+    }
+    match store.exchanges.get_mut(&source) {
+        Some(exchange) => {
+            exchange.bindings.insert(Binding { queue, key });
+            Ok(Answer::no_content())
+        }
+        None => Err(Answer::not_found("exchange", &source)),
+    }
+}
+
+/// 200 with the bindings from `src` to `dstq`, with `key` only those of that key.
+pub(super) fn get(store: &Store, query: &str) -> Result<Answer, Answer> {
+    let fields = fields(query, '&')?;
+    let source = needed(&fields, "src")?;
+    let queue = needed(&fields, "dstq")?;
+    let key = fields.get("key");
+    let bindings = store
+        .exchanges
+        .get(source)
+        .map(|exchange| &exchange.bindings);
+    let found = bindings
+        .into_iter()
+        .flatten()
+        .filter(|binding| binding.queue == *queue && key.is_none_or(|key| binding.key == *key))
+        .map(|binding| {
+            map([
+                ("source", Value::from(source.as_str())),
+                ("destination_queue", Value::from(binding.queue.as_str())),
+                ("binding_key", Value::from(binding.key.as_str())),
+                ("arguments", Value::Map(OrderedMap::new())),
+            ])
+        });
+    Ok(Answer::new(200, Value::List(found.collect())))
+}
+
+/// 204, also when there is no such binding. The binding is `src=x;dstq=q;key=k;args=`.
+pub(super) fn delete(store: &mut Store, binding: &str) -> Result<Answer, Answer> {
+    let fields = fields(binding, ';')?;
+    let source = needed(&fields, "src")?;
+    let binding = Binding {
+        queue: needed(&fields, "dstq")?.clone(),
+        key: needed(&fields, "key")?.clone(),
+    };
+    if let Some(exchange) = store.exchanges.get_mut(source) {
+        exchange.bindings.remove(&binding);
+    }
+    Ok(Answer::no_content())
+}
+
+type Fields = OrderedMap<String, String>;
+
+/// `name=percent-encoded value`, separated.
+fn fields(encoded: &str, separator: char) -> Result<Fields, Answer> {
+    encoded
+        .split(separator)
+        .filter(|field| !field.is_empty())
+        .map(|field| {
+            let (name, value) = field
+                .split_once('=')
+                .ok_or_else(|| Answer::error(400, format!("'{field}' is not NAME=VALUE")))?;
+            let value = segment(value).map_err(|e| Answer::error(400, e))?;
+            Ok((name.to_owned(), value))
+        })
+        .collect()
+}
+
+fn needed<'a>(fields: &'a Fields, name: &str) -> Result<&'a String, Answer> {
+    fields
+        .get(name)
+        .ok_or_else(|| Answer::error(400, format!("'{name}' is missing")))
+}

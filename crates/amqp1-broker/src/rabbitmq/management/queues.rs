@@ -1,0 +1,113 @@
+//! `/queues/{queue}` and `/queues/{queue}/messages`.
+
+use serde_amqp::Value;
+
+use super::answer::Answer;
+use super::request::{arguments, map, Map};
+use crate::amqp::ids::ConnectionId;
+use crate::rabbitmq::model::arguments::Declaration;
+use crate::rabbitmq::model::queue::Queue;
+use crate::rabbitmq::model::store::Store;
+
+/// What GET says a queue is that was declared without a type: each keeps acquired and returned
+/// messages as a quorum queue.
+const QUEUE_TYPE: &str = "quorum";
+
+/// 201 when the queue was made, 200 when it is the same, 409 when it differs, 400 when the
+/// declaration is not understood.
+pub(super) fn put(
+    store: &mut Store,
+    connection: ConnectionId,
+    name: &str,
+    body: &Map,
+) -> Result<Answer, Answer> {
+    if name.is_empty() {
+        return Err(Answer::error(400, "a queue needs a name"));
+    }
+    body.only(&["durable", "exclusive", "auto_delete", "arguments"])?;
+    let exclusive = body.flag("exclusive", false)?;
+    let declaration = Declaration::new(
+        body.flag("durable", true)?,
+        exclusive,
+        body.flag("auto_delete", false)?,
+        body.arguments()?,
+    )
+    .map_err(|e| Answer::error(400, e))?;
+    allowed(store, connection, name)?;
+    if let Some(queue) = store.queue(name) {
+        return if queue.declaration.same_as(&declaration) {
+            Ok(Answer::new(200, describe(queue)))
+        } else {
+            Err(Answer::error(
+                409,
+                format!("queue '{name}' exists with other flags or arguments"),
+            ))
+        };
+    }
+    store.create_queue(name, declaration, exclusive.then_some(connection));
+    let queue = store.queue(name).map_or(Value::Null, describe);
+    Ok(Answer::new(201, queue))
+}
+
+/// 200 with the queue's state, or 404.
+pub(super) fn get(store: &Store, name: &str) -> Result<Answer, Answer> {
+    match store.queue(name) {
+        Some(queue) => Ok(Answer::new(200, describe(queue))),
+        None => Err(Answer::not_found("queue", name)),
+    }
+}
+
+/// 200 with the number of messages deleted, also when there is no such queue.
+pub(super) fn delete(
+    store: &mut Store,
+    connection: ConnectionId,
+    name: &str,
+) -> Result<Answer, Answer> {
+    allowed(store, connection, name)?;
+    Ok(counted(store.delete_queue(name).unwrap_or(0)))
+}
+
+/// 200 with the number of ready messages dropped, or 404.
+pub(super) fn purge(store: &mut Store, name: &str) -> Result<Answer, Answer> {
+    match store.purge(name) {
+        Some(purged) => Ok(counted(purged)),
+        None => Err(Answer::not_found("queue", name)),
+    }
+}
+
+fn counted(messages: u64) -> Answer {
+    Answer::new(200, map([("message_count", Value::Ulong(messages))]))
+}
+
+/// Status 403 when the queue is exclusive to another connection.
+fn allowed(store: &Store, connection: ConnectionId, name: &str) -> Result<(), Answer> {
+    if store.is_locked(name, connection) {
+        Err(Answer::error(
+            403,
+            format!("queue '{name}' is exclusive to another connection"),
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+fn describe(queue: &Queue) -> Value {
+    let counts = queue.counts();
+    let declaration = &queue.declaration;
+    map([
+        ("name", Value::from(&*queue.name)),
+        ("vhost", Value::from("/")),
+        ("durable", Value::Bool(declaration.durable)),
+        ("exclusive", Value::Bool(declaration.exclusive)),
+        ("auto_delete", Value::Bool(declaration.auto_delete)),
+        (
+            "type",
+            Value::from(declaration.queue_type.as_deref().unwrap_or(QUEUE_TYPE)),
+        ),
+        ("arguments", arguments(&declaration.arguments)),
+        ("message_count", Value::Ulong(counts.ready)),
+        ("delayed_count", Value::Ulong(counts.delayed)),
+        ("unsettled_count", Value::Ulong(counts.unsettled)),
+        ("consumer_count", Value::Uint(counts.consumers)),
+    ])
+}

@@ -1,0 +1,80 @@
+//! The body of a request: a map with text keys.
+
+use serde_amqp::Value;
+
+use super::answer::Answer;
+use crate::rabbitmq::model::arguments::{text, Arguments};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Map(Arguments);
+
+impl Map {
+    /// Status 400 for anything but a map with text keys.
+    pub(super) fn new(body: Value) -> Result<Self, Answer> {
+        match body {
+            Value::Map(map) => map
+                .into_iter()
+                .map(|(key, value)| text(&key).map(|key| (key, value)))
+                .collect::<Result<_, _>>()
+                .map(Self)
+                .map_err(|e| Answer::error(400, format!("a key of the body is {e}"))),
+            _ => Err(Answer::error(400, "the body is not a map")),
+        }
+    }
+
+    /// Status 400 when there is a key that is not among these.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Answer> {
+        match self.0.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(Answer::error(400, format!("unknown key '{key}'"))),
+            None => Ok(()),
+        }
+    }
+
+    /// A flag; absent or null is `default`.
+    pub(super) fn flag(&self, key: &str, default: bool) -> Result<bool, Answer> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(Answer::error(400, format!("'{key}' is not a boolean"))),
+        }
+    }
+
+    /// A text; `None` when absent or null.
+    pub(super) fn text(&self, key: &str) -> Result<Option<String>, Answer> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => text(value)
+                .map(Some)
+                .map_err(|e| Answer::error(400, format!("'{key}' is {e}"))),
+        }
+    }
+
+    /// The map under `arguments`; empty when absent or null.
+    pub(super) fn arguments(&self) -> Result<Arguments, Answer> {
+        match self.0.get("arguments") {
+            None | Some(Value::Null) => Ok(Arguments::new()),
+            Some(value) => Self::new(value.clone()).map(|map| map.0),
+        }
+    }
+}
+
+/// A map with string keys, for an answer.
+pub(super) fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Map(
+        entries
+            .into_iter()
+            .map(|(key, value)| (Value::from(key), value))
+            .collect(),
+    )
+}
+
+/// Arguments, for an answer.
+pub(super) fn arguments(arguments: &Arguments) -> Value {
+    Value::Map(
+        arguments
+            .iter()
+            .map(|(key, value)| (Value::String(key.clone()), value.clone()))
+            .collect(),
+    )
+}

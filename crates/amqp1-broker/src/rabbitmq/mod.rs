@@ -1,0 +1,11 @@
+//! The dialect of RabbitMQ 4: its addresses, its queues and exchanges, its management over AMQP.
+
+mod connection;
+mod management;
+mod model;
+mod served;
+mod settings;
+mod shared;
+
+pub use settings::RabbitMq;
+pub(crate) use shared::Shared;

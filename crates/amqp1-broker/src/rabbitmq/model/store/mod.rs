@@ -1,0 +1,271 @@
+//! All queues and exchanges, the links attached to them, and what is waiting for each connection.
+//!
+//! Calls change queues and remember which; [`Store::dispatch`] then gives messages to consumers, so
+//! that a batch of frames costs one pass. What connections must send is left in their event lists.
+
+mod links;
+mod publishing;
+mod queues;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use fe2o3_amqp_types::definitions::Error;
+
+use super::exchange::{Exchange, ExchangeType};
+use super::message::{DeliveryHeader, Message};
+use super::outcome::Loss;
+use super::queue::{Queue, Sequence};
+use crate::amqp::ids::{ConnectionId, LinkId};
+
+/// A queue, unique over the broker's life: one that is deleted and made again is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct QueueId(u64);
+
+/// What a connection must do.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Send a message.
+    Deliver(Delivery),
+    /// Say that a delivery was taken back, and wait for its receiver to settle it.
+    Recall(LinkId, Sequence),
+    /// Detach a link, closed, with this error. The store has forgotten the link.
+    Detach(LinkId, Error),
+}
+
+/// A message to send.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) link: LinkId,
+    pub(crate) sequence: Sequence,
+    pub(crate) message: Message,
+    pub(crate) header: DeliveryHeader,
+    pub(crate) pre_settled: bool,
+}
+
+/// Where a publisher's link leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Queue(QueueId),
+    Exchange {
+        name: String,
+        key: String,
+    },
+    /// Each message says in `properties.to`.
+    Anonymous,
+}
+
+/// What a publisher's delivery is settled with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Published {
+    Accepted,
+    /// It leads to no queue.
+    Released,
+    Rejected(Error),
+}
+
+/// What an administrator of the broker decides for all queues.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    /// Queues are made when they are first attached or sent to.
+    pub(crate) create_on_use: bool,
+    /// `x-delivery-limit` of queues that do not set it.
+    pub(crate) delivery_limit: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Link {
+    connection: ConnectionId,
+    queue: Option<QueueId>,
+    consumes: bool,
+}
+
+#[derive(Debug, Default)]
+struct Endpoint {
+    links: BTreeSet<LinkId>,
+    events: VecDeque<Event>,
+}
+
+/// What a queue has beside itself.
+#[derive(Debug)]
+struct Slot {
+    queue: Queue,
+    /// Where [`Store::timers`] has it.
+    timer: Option<u64>,
+    is_dirty: bool,
+    /// Links of publishers.
+    publishers: HashSet<LinkId>,
+    /// The connection that declared it exclusive.
+    owner: Option<ConnectionId>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Store {
+    policy: Policy,
+    queues: HashMap<QueueId, Slot>,
+    names: BTreeMap<Arc<str>, QueueId>,
+    pub(crate) exchanges: BTreeMap<String, Exchange>,
+    links: HashMap<LinkId, Link>,
+    connections: HashMap<ConnectionId, Endpoint>,
+    dirty: Vec<QueueId>,
+    timers: BTreeSet<(u64, QueueId)>,
+    woken: Vec<ConnectionId>,
+    last_id: u64,
+}
+
+impl Store {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let exchanges = [
+            ("amq.direct", ExchangeType::Direct),
+            ("amq.fanout", ExchangeType::Fanout),
+            ("amq.topic", ExchangeType::Topic),
+        ];
+        Self {
+            policy,
+            queues: HashMap::new(),
+            names: BTreeMap::new(),
+            exchanges: exchanges
+                .map(|(name, kind)| (name.to_owned(), Exchange::new(kind)))
+                .into(),
+            links: HashMap::new(),
+            connections: HashMap::new(),
+            dirty: Vec::new(),
+            timers: BTreeSet::new(),
+            woken: Vec::new(),
+            last_id: 0,
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// An id that no connection has or will have.
+    pub(crate) fn reserve_connection_id(&mut self) -> ConnectionId {
+        ConnectionId(self.next_id())
+    }
+
+    pub(crate) fn connect(&mut self) -> ConnectionId {
+        let id = self.reserve_connection_id();
+        self.connections.insert(id, Endpoint::default());
+        id
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Forgets a connection; what its consumers hold returns to the queues.
+    pub(crate) fn disconnect(&mut self, id: ConnectionId, now: u64) {
+        let Some(endpoint) = self.connections.remove(&id) else {
+            return;
+        };
+        for link in endpoint.links {
+            self.detach(link, Loss::Connection, now);
+        }
+        let exclusive: Vec<_> = self
+            .queues
+            .iter()
+            .filter(|(_, slot)| slot.owner == Some(id))
+            .map(|(queue, _)| *queue)
+            .collect();
+        for queue in exclusive {
+            self.remove_queue(queue);
+        }
+        // Timers run in the connections' tasks: another one must take over from this one.
+        if !self.timers.is_empty() {
+            self.woken.extend(self.connections.keys().next());
+        }
+    }
+
+    /// What the connection must send, in order.
+    pub(crate) fn take_events(&mut self, id: ConnectionId) -> VecDeque<Event> {
+        self.connections
+            .get_mut(&id)
+            .map(|endpoint| std::mem::take(&mut endpoint.events))
+            .unwrap_or_default()
+    }
+
+    /// Connections that have something to do.
+    pub(crate) fn take_woken(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.woken)
+    }
+
+    fn tell(&mut self, id: ConnectionId, event: Event) {
+        if let Some(endpoint) = self.connections.get_mut(&id) {
+            if endpoint.events.is_empty() {
+                self.woken.push(id);
+            }
+            endpoint.events.push_back(event);
+        }
+    }
+
+    /// Does what is due, then gives messages to consumers in all queues that have changed.
+    pub(crate) fn dispatch(&mut self, now: u64) {
+        while let Some((at, id)) = self.timers.first().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.pop_first();
+            if let Some(slot) = self.queues.get_mut(&id) {
+                slot.timer = None;
+            }
+            self.mark(id);
+        }
+        while let Some(id) = self.dirty.pop() {
+            let Some(slot) = self.queues.get_mut(&id) else {
+                continue;
+            };
+            slot.is_dirty = false;
+            let dead = slot.queue.tick(now);
+            for (link, sequence) in slot.queue.take_recalled() {
+                let Some(held) = self.links.get(&link) else {
+                    continue;
+                };
+                if let Some(endpoint) = self.connections.get_mut(&held.connection) {
+                    if endpoint.events.is_empty() {
+                        self.woken.push(held.connection);
+                    }
+                    endpoint.events.push_back(Event::Recall(link, sequence));
+                }
+            }
+            while let Some(assignment) = slot.queue.assign(now) {
+                let Some(link) = self.links.get(&assignment.link) else {
+                    continue;
+                };
+                let delivery = Delivery {
+                    link: assignment.link,
+                    sequence: assignment.sequence,
+                    message: assignment.message,
+                    header: assignment.header,
+                    pre_settled: assignment.pre_settled,
+                };
+                if let Some(endpoint) = self.connections.get_mut(&link.connection) {
+                    if endpoint.events.is_empty() {
+                        self.woken.push(link.connection);
+                    }
+                    endpoint.events.push_back(Event::Deliver(delivery));
+                }
+            }
+            let due = slot.queue.next_due();
+            if slot.timer != due {
+                if let Some(at) = slot.timer {
+                    self.timers.remove(&(at, id));
+                }
+                slot.timer = due;
+                self.timers.extend(due.map(|at| (at, id)));
+            }
+            self.bury(id, dead, now);
+        }
+    }
+
+    /// When [`Store::dispatch`] has something to do without a call before it.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests;
