@@ -1,4 +1,4 @@
-# amqp1: `make` alone lists what there is.
+# amqp1: `make` without a target lists all targets.
 
 # rustup's folder is in the PATH of new login shells only.
 CARGO ?= $(or $(shell command -v cargo 2>/dev/null),$(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/bin/cargo),cargo)
@@ -6,81 +6,81 @@ CARGO ?= $(or $(shell command -v cargo 2>/dev/null),$(wildcard $(or $(CARGO_HOME
 .PHONY: help deps build install uninstall demo test fresh test-rust test-php test-sdks test-brokers live lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 
-help: ## This list
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-deps: ## Install what is missing: compiler, PHP headers, test tools, mmdebstrap (Debian, Ubuntu)
+deps: ## Install missing dependencies: compiler, PHP headers, test tools, mmdebstrap (Debian, Ubuntu)
 	@scripts/deps build test rabbitmq
 
 build: ## Build the extension (target/release/libamqp1.so) and the small broker (amqp1-broker)
 	@scripts/deps build
 	@scripts/build
 
-install: ## Install the built extension into PHP and enable it (run make build first; needs root)
+install: ## Install the extension into PHP and enable it (run make build first; needs root)
 	@scripts/install
 
-uninstall: ## Take it out of PHP again
+uninstall: ## Remove the extension from PHP
 	@scripts/install --uninstall
 
-demo: ## Two PHP processes work off ten jobs; BROKER=rabbitmq or AMQP1_DSN=amqp://… for another broker
+demo: ## Build, then let two PHP processes work through ten jobs; BROKER=rabbitmq or AMQP1_DSN=amqp://… for another broker
 	@scripts/demo
 
-test: ## Everything that is checked: build, lint, Rust tests, PHP tests on RabbitMQ 3.10, 4.0, 4.3, Artemis and the own broker
+test: ## Run all checks: build, lint, Rust tests, PHP tests on RabbitMQ 3.10, 4.0 and 4.3, Artemis and amqp1-broker
 	@scripts/test
 
-test-rust: ## Only the Rust tests
+test-rust: ## Run only the Rust tests; FILTER=name for some of them
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') rust
 
-test-php: ## Only the PHP tests; FILTER=NameOfTest for some of them (AMQP1_TEST_LANES=1: one after the other)
+test-php: ## Run only the PHP tests; FILTER=NameOfTest for some of them (AMQP1_TEST_LANES=1 runs them one at a time)
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') php
 
-test-sdks: ## Only Microsoft's Service Bus SDKs against the own broker; FILTER=case for some of their cases
+test-sdks: ## Run only Microsoft's Service Bus SDKs against amqp1-broker; FILTER=case for some of their cases
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') sdks
 
-test-brokers: ## The PHP tests on Artemis, ActiveMQ Classic and Qpid Broker-J alone; FILTER=NameOfTest for some of them
+test-brokers: ## Run the PHP tests on Artemis, ActiveMQ Classic and Qpid Broker-J only; FILTER=NameOfTest for some of them
 	@AMQP1_TEST_BROKERS=artemis,activemq,qpid scripts/test $(if $(FILTER),--filter '$(FILTER)') php
 
-live: ## A real Service Bus namespace beside the own broker's dialect; only with AMQP1_LIVE_SERVICEBUS (scripts/live)
+live: ## Compare amqp1-broker's dialect with a real Service Bus namespace; needs AMQP1_LIVE_SERVICEBUS (scripts/live)
 	@scripts/live
 
-lint: ## Formatting, clippy, shellcheck, the promised Rust
+lint: ## Check formatting, clippy, shellcheck and the oldest supported Rust
 	@scripts/test lint
 
-fresh: ## The README's commands on a bare Debian 12 and 13, made for it; SUITE=trixie for one of them (root, mmdebstrap)
+fresh: ## Run the README's commands on a bare Debian 12 and 13; SUITE=trixie for one of them (needs root, mmdebstrap)
 	@scripts/fresh $(SUITE)
 
 fmt: ## Format the Rust code
 	@scripts/deps lint
 	$(CARGO) fmt --all
 
-soak: build ## Long runs: RabbitMQ killed under load, a cluster broken, a million jobs, an idle worker; PARTS='cluster' for some
+soak: build ## Run the soak tests: RabbitMQ killed under load, a cluster broken, a million jobs, an idle worker; PARTS='cluster' for some
 	@scripts/deps rabbitmq cluster
 	@scripts/soak $(PARTS)
 
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (600); TARGET=dsn for one of them
 	@scripts/fuzz $(TARGET)
 
-valgrind: build ## The PHP tests' core part under valgrind's memcheck; FILTER=NameOfTest for others
+valgrind: build ## Run the core PHP tests under valgrind's memcheck; FILTER=NameOfTest for others
 	@scripts/valgrind $(if $(FILTER),'$(FILTER)')
 
-bench: build ## Measure against php-amqp (see bench/)
+bench: build ## Benchmark against php-amqp (bench/run --help)
 	@scripts/deps php rabbitmq
 	@bench/run
 
-brokers-up: ## Start RabbitMQ 3.10, 4.0 and 4.3 for tests (scripts/brokers help: one of them, stop, kill, rabbitmqctl)
+brokers-up: ## Start RabbitMQ 3.10, 4.0 and 4.3 for tests (scripts/brokers help lists more commands)
 	@scripts/deps rabbitmq
 	@scripts/brokers up
 
-brokers-down: ## Stop them and forget their queues
+brokers-down: ## Stop the test brokers and delete their queues
 	@scripts/brokers down
 
-brokers-status: ## What runs, and where
+brokers-status: ## Show which test brokers run, and where
 	@scripts/brokers status
 
-clean: ## Delete what was built; the unpacked RabbitMQ stays
+clean: ## Delete build outputs; keep the unpacked RabbitMQ
 	rm -rf "$(or $(CARGO_TARGET_DIR),target)"
 	rm -rf build/php build/php-* build/test
 
-distclean: clean ## Delete the test brokers too
+distclean: clean ## Delete build outputs and the test brokers
 	@[ ! -d build/brokers ] || scripts/brokers clean
 	rm -rf build
