@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use bstr::{BStr, BString};
 
+use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
 use crate::brokers::rabbitmq::topology;
-use crate::brokers::servicebus::entity;
-use crate::error::{Error, Result};
-use crate::format::roadrunner;
+use crate::error::Result;
 use crate::publish::publisher::Publisher;
 use crate::queue::Queue;
 use crate::reach::live::Definition;
 use crate::receive::delivery::Delivery;
 use crate::receive::pull::Pull;
 use crate::settings::options::QueueOptions;
-use crate::settings::retry::{FailedQueue, RetryOptions, BROKERS_OWN};
+use crate::settings::retry::{FailedQueue, RetryOptions};
+use crate::settings::spec::Spec;
 
 /// Jobs that are moved together.
 const ROUND: u32 = 256;
@@ -26,51 +26,16 @@ const ROUND: u32 = 256;
 /// Jobs that are held back at the most while others are looked for.
 const MAX_HELD: usize = 10_000;
 
-/// The broker's name of the failed queue of `definition`.
-///
-/// # Errors
-/// Unsupported where the broker has no dead-letter queue of its own.
-pub(crate) fn queue_name(definition: &Definition, configured: &FailedQueue) -> Result<String> {
-    let service_bus = definition.endpoint.service_bus.is_some();
-    match configured {
-        FailedQueue::Usual | FailedQueue::BrokersOwn if service_bus => {
-            Ok(entity::dead_letter_queue(&definition.broker_queue))
-        }
-        FailedQueue::Usual => Ok(format!("{}.failed", definition.broker_queue)),
-        FailedQueue::Named(name) => Ok(name.clone()),
-        FailedQueue::BrokersOwn => brokers_own(definition),
-    }
-}
-
-/// The queue that the configured dead-letter exchange leads to. A job is sent there
-/// by us, confirmed and with its failure, not by the broker, which would do neither.
-fn brokers_own(definition: &Definition) -> Result<String> {
-    let topology = &definition.options.topology;
-    let exchange = topology.dead_letter_exchange.as_deref();
-    let problem = match (exchange, &topology.dead_letter_routing_key) {
-        // The default exchange routes by queue name.
-        (Some(""), Some(name)) => return Ok(name.clone()),
-        (Some(""), None) => {
-            "leads back to the queue itself: set the option dead_letter_routing_key to a queue"
-                .to_owned()
-        }
-        (Some(exchange), _) => format!(
-            "is behind exchange '{exchange}', which may lead to any queue: name the queue in failed_queue"
-        ),
-        (None, _) => "is not there: set the options dead_letter_exchange ('') and dead_letter_routing_key, or name a queue in failed_queue".to_owned(),
-    };
-    Err(Error::unsupported(format!(
-        "{}: failed_queue '{BROKERS_OWN}': its dead-letter queue {problem}",
-        definition.describe()
-    )))
-}
-
 /// The retry policy of the failed queue itself. It is where '@dead-letter' leads, and has no
 /// dead-letter queue behind it.
 fn own_retry(definition: &Definition) -> RetryOptions {
     let mut retry = definition.options.retry.clone();
     retry.keeps_lost = true;
-    if definition.endpoint.service_bus.is_none() {
+    if definition
+        .presumed()
+        .dead_letter_queue(&definition.broker_queue)
+        .is_none()
+    {
         retry.failed_queue = retry
             .failed_queue
             .filter(|queue| *queue != FailedQueue::BrokersOwn);
@@ -90,7 +55,7 @@ struct Again {
 impl Default for Again {
     fn default() -> Self {
         Self {
-            started: roadrunner::now_millis(),
+            started: now_millis(),
             moved: HashSet::new(),
         }
     }
@@ -100,7 +65,7 @@ impl Again {
     /// Whether the job, which is moved otherwise, failed since this began.
     fn has_failed(&mut self, id: &BStr, failed_at: Option<i64>) -> bool {
         match failed_at {
-            Some(at) if at > roadrunner::now_millis() => !self.moved.insert(id.to_owned()),
+            Some(at) if at > now_millis() => !self.moved.insert(id.to_owned()),
             Some(at) => at > self.started,
             None => false,
         }
@@ -114,7 +79,7 @@ impl Queue {
     /// Unsupported where the broker has no dead-letter queue of its own.
     pub fn failed(&self) -> Result<Queue> {
         let definition = self.definition();
-        let name = queue_name(definition, definition.options.retry.failed_queue())?;
+        let name = definition.failed_queue(definition.options.retry.failed_queue())?;
         let usual = &definition.options;
         let options = QueueOptions {
             name: None,
@@ -133,9 +98,9 @@ impl Queue {
         };
         let endpoint = Arc::clone(&definition.endpoint);
         let pipeline = name.clone();
-        Ok(Queue::of(Definition::new(
+        Ok(Queue::of(Definition::new(Spec::new(
             endpoint, name, pipeline, options,
-        )))
+        ))))
     }
 
     /// Moves jobs from the failed queue back to the queues they came from, their
@@ -160,7 +125,7 @@ impl Queue {
         let mut wanted: HashSet<&BStr> = ids.into_iter().flatten().map(AsRef::as_ref).collect();
         let max = max.unwrap_or(u64::MAX);
         let failed = self.failed()?;
-        let pull = Pull::new(&failed);
+        let pull = Pull::new(failed.definition());
         let timeout = wait.left();
         let (mut moved, mut held) = (0, Vec::new());
         while moved < max && (!by_id || !wanted.is_empty()) && held.len() < MAX_HELD {

@@ -21,10 +21,15 @@ pub mod wire;
 
 pub use base::{fork, id, wait};
 pub use brokers::rabbitmq::{address, delay};
-pub use brokers::servicebus;
 pub use publish::batch;
 pub use receive::{consumer, delivery};
 pub use settings::{endpoint, input, options, place, retry, suggest};
+
+/// Service Bus: who the client is there.
+pub mod servicebus {
+    pub use crate::reach::pool::forget_callback;
+    pub use crate::settings::{access, token};
+}
 
 /// RabbitMQ's queues, exchanges and bindings: what of them is an option.
 pub mod topology {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::base::clock::now_millis;
 use crate::base::id;
 use crate::base::wait::Wait;
 use crate::brokers::rabbitmq::delay_queues;
@@ -13,25 +14,21 @@ use crate::brokers::rabbitmq::topology::{queue_path, Strictness};
 use crate::brokers::{Administration, DelaySupport, Figures, Subject};
 use crate::connection::{probe, tls};
 use crate::error::{Error, ErrorKind, Result};
-use crate::failed_queue;
-use crate::format::roadrunner;
 use crate::job::Job;
 use crate::publish::batch::Batch;
 use crate::publish::publisher::Publisher;
-use crate::publish::route::Destination;
+use crate::reach::destination::Destination;
 use crate::reach::live::{Definition, Live};
 use crate::reach::pool::Role;
 use crate::receive::delivery::Delivery;
 use crate::receive::pull::Pull;
 use crate::settings::endpoint::{split_query, Endpoint};
 use crate::settings::options::QueueOptions;
+use crate::settings::spec::Spec;
 use crate::wire::write;
 
 /// The queue's name when the DSN alone is given.
 const DEFAULT_QUEUE: &str = "default";
-
-/// The longest id that every broker keeps, in bytes: Service Bus' limit for a message-id.
-const MAX_ID: usize = 128;
 
 /// Figures of one queue; `None` where the broker does not tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -143,8 +140,13 @@ impl Queue {
             }
         }
         let name = options.name.clone().unwrap_or_else(|| queue.to_owned());
-        let definition = Definition::new(Arc::new(endpoint), queue.to_owned(), name, options);
-        failed_queue::queue_name(&definition, definition.options.retry.failed_queue())?;
+        let definition = Definition::new(Spec::new(
+            Arc::new(endpoint),
+            queue.to_owned(),
+            name,
+            options,
+        ));
+        definition.failed_queue(definition.options.retry.failed_queue())?;
         Ok(Self {
             definition: Arc::new(definition),
         })
@@ -172,7 +174,7 @@ impl Queue {
     /// # Errors
     /// As [`crate::Consumer::next`]; Timeout when the broker does not answer.
     pub fn reserve(&self, patience: Duration, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
-        let pull = Pull::new(self);
+        let pull = Pull::new(&self.definition);
         let job = pull.take(1, patience, wait)?.pop();
         if job.is_none() {
             pull.close();
@@ -214,7 +216,7 @@ impl Queue {
     /// Every outcome but `accepted` is one: Unroutable, Rejected, QueueNotFound,
     /// Unsupported; Connection and Authentication; Timeout when the outcome is unknown.
     pub fn push(&self, job: &Job<'_>, wait: &Wait<'_>) -> Result<String> {
-        check(job)?;
+        job.check()?;
         let id = match &job.options.id {
             Some(id) => id.to_string(),
             None => id::job_id()?,
@@ -242,7 +244,7 @@ impl Queue {
     /// # Errors
     /// Config when what exists differs; Unsupported where the broker has no management.
     pub fn setup(&self, wait: &Wait<'_>) -> Result<()> {
-        if self.definition.endpoint.service_bus.is_some() {
+        if self.definition.presumed().is_service_bus() {
             return self.definition.exists(wait);
         }
         if let Some(()) = self.administered(wait, |way, queue| way.setup(queue, wait))? {
@@ -259,7 +261,7 @@ impl Queue {
     /// # Errors
     /// QueueNotFound; Unsupported where the broker has no management.
     pub fn purge(&self, wait: &Wait<'_>) -> Result<u64> {
-        if self.definition.endpoint.service_bus.is_some() {
+        if self.definition.presumed().is_service_bus() {
             return self.receive_and_delete(wait);
         }
         if let Some(removed) = self.administered(wait, |way, queue| way.purge(queue, wait))? {
@@ -282,7 +284,7 @@ impl Queue {
     /// # Errors
     /// QueueNotFound; Unsupported where the broker has no management.
     pub fn count(&self, wait: &Wait<'_>) -> Result<u64> {
-        if self.definition.endpoint.service_bus.is_some() {
+        if self.definition.presumed().is_service_bus() {
             return Ok(self.definition.look(wait)?.active);
         }
         if let Some(found) = self.administered(wait, |way, queue| way.figures(queue, wait))? {
@@ -332,7 +334,7 @@ impl Queue {
 
     fn in_delay_queues(&self, wait: &Wait<'_>) -> Result<u64> {
         let definition = &self.definition;
-        let now = roadrunner::now_millis().unsigned_abs();
+        let now = now_millis().unsigned_abs();
         // Jobs that are tried again go to the queue, past its exchange.
         let mut targets = vec![definition.broker_queue.clone()];
         if definition.delay_target() != definition.broker_queue {
@@ -436,32 +438,5 @@ impl Queue {
             self.definition.describe(),
             answer.reason()
         ))
-    }
-}
-
-/// What can be known to be wrong before anything is sent.
-pub(crate) fn check(job: &Job<'_>) -> Result<()> {
-    if job.name.is_empty() {
-        return Err(Error::config("the job's name must not be empty"));
-    }
-    if let Some(key) = &job.options.partition_key {
-        let group = job.options.group.as_ref();
-        if key.len() > MAX_ID {
-            return Err(Error::config(format!(
-                "option 'partition_key': longer than {MAX_ID} bytes, the most that it may have"
-            )));
-        }
-        if group.is_some_and(|group| group != key) {
-            return Err(Error::config(
-                "option 'partition_key': must be the same as 'group', where a job has both",
-            ));
-        }
-    }
-    match &job.options.id {
-        Some(id) if id.is_empty() => Err(Error::config("option 'id': must not be empty")),
-        Some(id) if id.len() > MAX_ID => Err(Error::config(format!(
-            "option 'id': longer than {MAX_ID} bytes, the most that it may have"
-        ))),
-        _ => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! What a PHP process needs of its machine: waiting, forking, threads, randomness. No AMQP.
 
 pub(crate) mod backoff;
+pub(crate) mod clock;
 pub mod fork;
 pub mod id;
 pub(crate) mod lost;

@@ -1,11 +1,12 @@
 //! The broker of `crates/amqp1-broker`: RabbitMQ's addresses and management,
 //! Service Bus's scheduling.
 
-use super::{DelaySupport, Dialect, PropertyMapping};
+use super::seams::dialect::{DelaySupport, Dialect};
 use crate::brokers::rabbitmq::address;
 use crate::connection::Remote;
 use crate::error::Result;
 use crate::format::history::Ledger;
+use crate::format::PropertyMapping;
 use crate::settings::retry::Redelivery;
 
 #[derive(Debug)]
@@ -45,7 +46,7 @@ impl Dialect for Embedded {
     }
 
     fn property_mapping(&self) -> PropertyMapping {
-        PropertyMapping::RabbitMq
+        PropertyMapping::Annotations
     }
 
     fn consumer_timeout_property(&self, _: &Remote, _: Option<&str>) -> Option<&'static str> {

@@ -1,6 +1,6 @@
 //! Any other AMQP 1.0 broker: plain queue names, and nothing beyond the standard.
 
-use super::{DelaySupport, Dialect};
+use super::seams::dialect::{DelaySupport, Dialect};
 use crate::connection::Ask;
 use crate::error::{Error, Result};
 use crate::settings::options::QueueOptions;

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 
-use crate::brokers::servicebus::token::TokenOption;
 use crate::config::honour;
 use crate::error::{Error, Result};
 use crate::queue::Queue;
 use crate::settings::endpoint::{canonical, split_query, Endpoint};
 use crate::settings::input::Input;
 use crate::settings::options::{DialectOption, QueueOptions};
+use crate::settings::token::TokenOption;
 
 /// An address as it was written, with its variables put in.
 pub(super) struct Address {

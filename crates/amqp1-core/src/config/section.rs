@@ -1,5 +1,6 @@
 //! The sections `amqp1` and `jobs`, checked key by key.
 
+use crate::brokers;
 use crate::config::address::Address;
 use crate::config::expand::{expand, retype, Environment};
 use crate::config::honour;
@@ -338,10 +339,11 @@ impl Reader<'_> {
             return Ok(Pipeline::new(name, queue, None, merged));
         };
         let mut endpoint = address.endpoint(&merged)?;
-        if honour::is_service_bus(&endpoint) {
+        let dialect = brokers::presumed(&endpoint);
+        if dialect.ignores().is_some() {
             let mut globals = entries(globals, "amqp1")?.to_vec();
-            let mut warnings = honour::service_bus("amqp1", &queue, &mut globals);
-            warnings.extend(honour::service_bus(path, &queue, &mut options));
+            let mut warnings = honour::known(dialect, "amqp1", &queue, &mut globals);
+            warnings.extend(honour::known(dialect, path, &queue, &mut options));
             warnings.into_iter().for_each(|one| self.warn(Some(one)));
             merged = merge(&Input::Map(globals), options)?;
             endpoint = address.endpoint(&merged)?;

@@ -20,6 +20,7 @@ use crate::base::id;
 use crate::connection::embedded;
 use crate::error::{Error, Result};
 use crate::settings::endpoint::{join, Endpoint, Target};
+use crate::settings::options::DialectOption;
 
 /// The pipe to the embedded broker holds this much in each direction.
 const PIPE: usize = 256 * 1024;
@@ -39,7 +40,7 @@ pub(crate) async fn dial(
     let (opened, label, place) = match &endpoint.target {
         Target::Embedded(name) => {
             let (ours, theirs) = tokio::io::duplex(PIPE);
-            embedded::serve(name, endpoint.service_bus.is_some(), theirs);
+            embedded::serve(name, endpoint.dialect == DialectOption::ServiceBus, theirs);
             let label = endpoint.label();
             let opened = opened(ours, endpoint, label, "localhost", container_id, None).await?;
             (opened, label.to_owned(), Place::default())

@@ -18,7 +18,6 @@ use super::condition::explain;
 use super::driver::{Io, MAX_FRAME_SIZE};
 use super::{tls_error, Remote};
 use crate::base::fork;
-use crate::brokers::servicebus::access::Access;
 use crate::error::{Error, Result};
 use crate::settings::endpoint::{Endpoint, Target};
 use crate::settings::options::TlsOptions;
@@ -58,10 +57,7 @@ impl fmt::Debug for Mechanism {
 impl Mechanism {
     /// What an endpoint's credentials ask for.
     pub fn of(endpoint: &Endpoint) -> Self {
-        let by_token = endpoint
-            .service_bus
-            .as_ref()
-            .is_some_and(Access::is_by_token);
+        let by_token = endpoint.access.is_by_token();
         match &endpoint.credentials {
             // The token says who we are, after the open.
             _ if by_token => Mechanism::Anonymous,

@@ -15,12 +15,12 @@ use bytes::Bytes;
 
 use super::copy::{Changes, FailureChange};
 use super::envelope::{
-    annotations, delay_property, header, now_millis, properties, seconds, Envelope, Properties,
-    JSON,
+    annotations, delay_property, header, properties, seconds, Envelope, Properties, JSON,
 };
 use super::failure::{self, DEAD_LETTER};
 use super::object::{self, quoted, Object};
 use super::{body, headers, Decoded, Format, Headers, DEDUCED};
+use crate::base::clock::now_millis;
 use crate::job::Job;
 use crate::wire::message::{section, Message};
 use crate::wire::write;

@@ -3,14 +3,14 @@
 use super::super::copy::tests::{envelope, job, written, ID};
 use super::super::{decode, encode};
 use super::*;
-use crate::brokers::PropertyMapping;
+use crate::format::PropertyMapping;
 use crate::wire::read::Value;
 
 fn foreign(body: &[u8]) -> Decoded {
     let mut out = Vec::new();
     write::descriptor(&mut out, section::DATA);
     write::binary(&mut out, body);
-    decode(out.into(), PropertyMapping::Generic).unwrap()
+    decode(out.into(), PropertyMapping::Jms).unwrap()
 }
 
 #[test]
@@ -32,9 +32,9 @@ fn a_body_without_escapes_is_not_copied() {
 fn a_routing_key_is_subject_and_property() {
     let mut envelope = envelope();
     envelope.routing_key = Some("events.order");
-    let mapping = || Ok(PropertyMapping::RabbitMq);
+    let mapping = || Ok(PropertyMapping::Annotations);
     let bytes = encode(Format::Amqp1, &job(b"x", false), &envelope, mapping).unwrap();
-    let decoded = decode(bytes.into(), PropertyMapping::RabbitMq).unwrap();
+    let decoded = decode(bytes.into(), PropertyMapping::Annotations).unwrap();
     assert_eq!(decoded.name, "urn:babel:orders:created");
     assert_eq!(decoded.id, ID);
     assert_eq!(decoded.headers().len(), 3);

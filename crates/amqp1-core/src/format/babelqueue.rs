@@ -11,15 +11,16 @@ use super::body::text;
 use super::copy::{Changes, FailureChange};
 use super::decode::Seen;
 use super::envelope::{
-    delay_annotation, delay_property, header, now_millis, partition_annotation, properties,
-    Envelope, Properties, JSON,
+    delay_annotation, delay_property, header, partition_annotation, properties, Envelope,
+    Properties, JSON,
 };
 use super::failure::{self, DEAD_LETTER};
 use super::object::{quoted, Object};
 use super::{headers, Decoded, Format};
+use crate::base::clock::now_millis;
 use crate::base::id;
-use crate::brokers::PropertyMapping;
 use crate::error::{Error, Result};
+use crate::format::PropertyMapping;
 use crate::job::{Job, Payload};
 use crate::wire::message::{section, Message};
 use crate::wire::write;
@@ -86,7 +87,7 @@ pub(crate) fn encode(
     let mut out = Vec::with_capacity(body.len() + 384 + options.headers.len() * 64);
     header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
     annotations(&mut out, job, envelope, mapping, now);
-    let app_id = (mapping == PropertyMapping::RabbitMq).then_some(APP_ID);
+    let app_id = (mapping == PropertyMapping::Annotations).then_some(APP_ID);
     let of = Properties {
         subject: &job.name,
         correlation_id: Some(&trace_id),
@@ -158,7 +159,7 @@ fn annotations(
 ) {
     let (mut entries, mut count) = (Vec::with_capacity(128), 0);
     match mapping {
-        PropertyMapping::RabbitMq => {
+        PropertyMapping::Annotations => {
             write::symbol(&mut entries, "x-basic-type");
             write::string(&mut entries, &job.name);
             write::symbol(&mut entries, SCHEMA_VERSION);
@@ -169,12 +170,12 @@ fn annotations(
             write::int(&mut entries, 0);
             count += 8;
         }
-        PropertyMapping::Generic => {
+        PropertyMapping::Jms => {
             write::symbol(&mut entries, "x-opt-jms-type");
             write::string(&mut entries, &job.name);
             count += 2;
         }
-        PropertyMapping::ServiceBus => {}
+        PropertyMapping::Typed => {}
     }
     count += delay_annotation(&mut entries, envelope.delay_mark, now, envelope.delay);
     count += partition_annotation(&mut entries, envelope.partition_key);
@@ -197,8 +198,8 @@ fn application_properties(
     write::descriptor(out, section::APPLICATION_PROPERTIES);
     write::map(out, |out| {
         let mut count = match mapping {
-            PropertyMapping::RabbitMq => 0,
-            PropertyMapping::ServiceBus => {
+            PropertyMapping::Annotations => 0,
+            PropertyMapping::Typed => {
                 write::string(out, "bq-schema-version");
                 write::int(out, 1);
                 write::string(out, "bq-source-lang");
@@ -207,7 +208,7 @@ fn application_properties(
                 write::long(out, created_at);
                 6
             }
-            PropertyMapping::Generic => {
+            PropertyMapping::Jms => {
                 for (name, value) in [
                     ("bq_schema_version", "1"),
                     ("bq_source_lang", LANG),
@@ -348,7 +349,7 @@ pub(super) fn read(
             // RabbitMQ starts again at 0 with each copy; the others' counters
             // are said to have counted the same deliveries.
             decoded.earlier_attempts = match seen.mapping {
-                PropertyMapping::RabbitMq => counted.saturating_add(seen.delivery_count),
+                PropertyMapping::Annotations => counted.saturating_add(seen.delivery_count),
                 _ => counted.max(seen.delivery_count),
             };
         }

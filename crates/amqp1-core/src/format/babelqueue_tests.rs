@@ -34,9 +34,9 @@ fn entries(items: Option<Items<'_>>) -> Vec<(String, Value<'_>)> {
 #[test]
 fn the_envelope_is_the_same_on_every_broker() {
     for mapping in [
-        PropertyMapping::RabbitMq,
-        PropertyMapping::ServiceBus,
-        PropertyMapping::Generic,
+        PropertyMapping::Annotations,
+        PropertyMapping::Typed,
+        PropertyMapping::Jms,
     ] {
         let decoded = read(mapping, None);
         let (whole, _) = body::bytes(&decoded.message).unwrap();
@@ -62,7 +62,7 @@ fn the_envelope_is_the_same_on_every_broker() {
 
 #[test]
 fn rabbitmq_reads_annotations() {
-    let decoded = read(PropertyMapping::RabbitMq, None);
+    let decoded = read(PropertyMapping::Annotations, None);
     let message = &decoded.message;
     assert_eq!(
         entries(message.annotations().unwrap()),
@@ -83,13 +83,13 @@ fn rabbitmq_reads_annotations() {
     assert!(entries(message.application_properties().unwrap()).is_empty());
     assert!(decoded.headers().is_empty());
     // A group that is asked for goes before the app-id.
-    let decoded = read(PropertyMapping::RabbitMq, Some("session"));
+    let decoded = read(PropertyMapping::Annotations, Some("session"));
     assert_eq!(decoded.group, Some("session".into()));
 }
 
 #[test]
 fn service_bus_reads_typed_application_properties() {
-    let decoded = read(PropertyMapping::ServiceBus, Some("session"));
+    let decoded = read(PropertyMapping::Typed, Some("session"));
     let message = &decoded.message;
     assert!(message.annotations().unwrap().is_none());
     let entries = entries(message.application_properties().unwrap());
@@ -109,13 +109,13 @@ fn service_bus_reads_typed_application_properties() {
         message.properties().unwrap().group_id,
         Some(&b"session"[..])
     );
-    let decoded = read(PropertyMapping::ServiceBus, None);
+    let decoded = read(PropertyMapping::Typed, None);
     assert_eq!(decoded.message.properties().unwrap().group_id, None);
 }
 
 #[test]
 fn jms_brokers_read_text() {
-    let decoded = read(PropertyMapping::Generic, None);
+    let decoded = read(PropertyMapping::Jms, None);
     let message = &decoded.message;
     let urn = Value::Text("urn:babel:orders:created");
     let annotations = entries(message.annotations().unwrap());
@@ -173,14 +173,11 @@ fn attempts_are_counted_as_the_broker_counts() {
         [(0, 0, 0, 0), (0, 2, 2, 2), (2, 4, 6, 4), (5, 1, 6, 5)]
     {
         assert_eq!(
-            attempts(PropertyMapping::RabbitMq, body, delivered),
+            attempts(PropertyMapping::Annotations, body, delivered),
             rabbitmq
         );
-        assert_eq!(
-            attempts(PropertyMapping::ServiceBus, body, delivered),
-            others
-        );
-        assert_eq!(attempts(PropertyMapping::Generic, body, delivered), others);
+        assert_eq!(attempts(PropertyMapping::Typed, body, delivered), others);
+        assert_eq!(attempts(PropertyMapping::Jms, body, delivered), others);
     }
 }
 
@@ -197,7 +194,7 @@ fn the_property_says_the_schema_version_too() {
     ] {
         for name in ["bq-schema-version", "bq_schema_version"] {
             let bytes = foreign(with_attempts(0).as_bytes(), &[(name, version)], 0);
-            let decoded = decode(bytes, PropertyMapping::ServiceBus).unwrap();
+            let decoded = decode(bytes, PropertyMapping::Typed).unwrap();
             assert_eq!(decoded.poison, poison, "{version:?}");
             assert_eq!(decoded.format, Format::Babelqueue);
         }
@@ -207,7 +204,7 @@ fn the_property_says_the_schema_version_too() {
 #[test]
 fn the_property_alone_makes_an_envelope_of_it() {
     let bytes = foreign(b"{\"n\":1}", &[("bq-schema-version", "1")], 0);
-    let decoded = decode(bytes, PropertyMapping::ServiceBus).unwrap();
+    let decoded = decode(bytes, PropertyMapping::Typed).unwrap();
     assert_eq!(decoded.poison, Some("missing_urn"));
     assert_eq!(decoded.body, &b"{\"n\":1}"[..]);
 }
@@ -216,15 +213,15 @@ fn the_property_alone_makes_an_envelope_of_it() {
 fn what_has_failed_is_not_poison_again() {
     for failed in [("rr_failed_reason", "poison"), ("DeadLetterReason", "x")] {
         let bytes = foreign(b"{}", &[("bq-schema-version", "1"), failed], 0);
-        let decoded = decode(bytes, PropertyMapping::ServiceBus).unwrap();
+        let decoded = decode(bytes, PropertyMapping::Typed).unwrap();
         assert_eq!((decoded.format, decoded.poison), (Format::Babelqueue, None));
     }
 }
 
 #[test]
 fn data_is_part_of_the_message_not_a_copy() {
-    let bytes = message(PropertyMapping::RabbitMq, None);
+    let bytes = message(PropertyMapping::Annotations, None);
     let range = bytes.as_ptr_range();
-    let decoded = decode(bytes.clone(), PropertyMapping::RabbitMq).unwrap();
+    let decoded = decode(bytes.clone(), PropertyMapping::Annotations).unwrap();
     assert!(range.contains(&decoded.body.as_ptr()));
 }

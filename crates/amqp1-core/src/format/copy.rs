@@ -12,12 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::envelope::{
-    attempts, delay_annotation, delay_property, header, now_millis, seconds, DelayMark,
-};
+use super::envelope::{attempts, delay_annotation, delay_property, header, seconds, DelayMark};
 use super::failure;
 use super::object::Object;
 use super::{amqp1, babelqueue, body, headers, Decoded, Format};
+use crate::base::clock::now_millis;
 use crate::format::history;
 use crate::job::failure::FailureFacts;
 use crate::job::HeaderValue;

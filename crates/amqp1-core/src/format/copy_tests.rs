@@ -3,8 +3,8 @@
 use bstr::BString;
 
 use super::*;
-use crate::brokers::PropertyMapping;
 use crate::format::envelope::Envelope;
+use crate::format::PropertyMapping;
 use crate::format::{decode, encode, failure, undecoded, Headers};
 use crate::job::{Job, JobOptions, Payload};
 use crate::wire::read::Value;
@@ -47,13 +47,13 @@ pub(in crate::format) fn job(payload: &[u8], json: bool) -> Job<'_> {
 }
 
 pub(in crate::format) fn written(format: Format, payload: &[u8], json: bool) -> Decoded {
-    let mapping = PropertyMapping::RabbitMq;
+    let mapping = PropertyMapping::Annotations;
     let bytes = encode(format, &job(payload, json), &envelope(), || Ok(mapping)).unwrap();
     read(bytes.into())
 }
 
 fn read(bytes: Bytes) -> Decoded {
-    decode(bytes, PropertyMapping::RabbitMq).unwrap()
+    decode(bytes, PropertyMapping::Annotations).unwrap()
 }
 
 fn copied(decoded: &Decoded, changes: &Changes<'_>) -> Decoded {

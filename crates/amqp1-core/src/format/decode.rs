@@ -10,8 +10,8 @@ use super::copy::MESSAGE_ID;
 use super::envelope::JSON;
 use super::object::Object;
 use super::{amqp1, babelqueue, failure, Decoded, Format, DEDUCED};
-use crate::brokers::PropertyMapping;
 use crate::format::history::History;
+use crate::format::PropertyMapping;
 use crate::wire::message::Message;
 use crate::wire::read::Value;
 use crate::wire::DecodeError;
@@ -53,7 +53,7 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         mapping,
     };
     let history = match mapping {
-        PropertyMapping::RabbitMq => History::of(&message, &header),
+        PropertyMapping::Annotations => History::of(&message, &header),
         _ => History::default(),
     };
     let is_roadrunner = found.is_roadrunner;

@@ -1,14 +1,17 @@
 //! What every format needs to know of one job, and the sections all write alike.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use crate::brokers::servicebus::constants::PARTITION_KEY;
+use crate::base::clock::now_millis;
 use crate::job::Job;
 use crate::wire::message::section;
 use crate::wire::write;
 
 /// A header of this name is the routing key of its job, and is not sent.
 pub(crate) const ROUTING_KEY_HEADER: &str = "x-routing-key";
+
+/// Annotation: messages of one partition key stay together (string).
+pub(crate) const PARTITION_KEY: &str = "x-opt-partition-key";
 
 /// content-type of JSON.
 pub(super) const JSON: &str = "application/json";
@@ -45,13 +48,6 @@ pub(crate) struct Envelope<'a> {
     pub routing_key: Option<&'a str>,
     /// Jobs of one key stay together (Service Bus).
     pub partition_key: Option<&'a str>,
-}
-
-/// Unix time in milliseconds.
-pub(crate) fn now_millis() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
 }
 
 /// A duration's milliseconds, begun ones counted whole: a delay is never shorter.

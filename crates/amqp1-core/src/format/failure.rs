@@ -67,7 +67,9 @@ pub(super) fn json(facts: &FailureFacts) -> String {
         quoted(reason),
         text(&facts.error),
         text(&facts.exception),
-        facts.failed_at.unwrap_or_else(super::envelope::now_millis),
+        facts
+            .failed_at
+            .unwrap_or_else(crate::base::clock::now_millis),
         text(&facts.queue),
         facts.attempts,
     )

@@ -10,7 +10,7 @@ use super::super::body::{self, Plain};
 use super::super::copy::{copy, Changes, FailureChange};
 use super::super::{Decoded, Headers};
 use super::decode;
-use crate::brokers::PropertyMapping;
+use crate::format::PropertyMapping;
 use crate::job::failure::FailureFacts;
 use crate::job::HeaderValue;
 use crate::wire::message::section;
@@ -35,7 +35,7 @@ fn symbol(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn read(bytes: impl Into<Bytes>) -> Decoded {
-    decode(bytes.into(), PropertyMapping::RabbitMq).unwrap()
+    decode(bytes.into(), PropertyMapping::Annotations).unwrap()
 }
 
 fn facts() -> FailureFacts {

@@ -11,15 +11,15 @@ use bytes::Bytes;
 use super::copy::{copy, Changes, FailureChange};
 use super::envelope::{DelayMark, Envelope, ROUTING_KEY_HEADER};
 use super::{body, check, decode, encode, failure, Decoded, Format, Headers};
-use crate::brokers::PropertyMapping;
+use crate::format::PropertyMapping;
 use crate::fuzzing::Choices;
 use crate::job::failure::FailureFacts;
 use crate::job::{HeaderValue, Job, JobOptions, Payload};
 
 const MAPPINGS: [PropertyMapping; 3] = [
-    PropertyMapping::Generic,
-    PropertyMapping::RabbitMq,
-    PropertyMapping::ServiceBus,
+    PropertyMapping::Jms,
+    PropertyMapping::Annotations,
+    PropertyMapping::Typed,
 ];
 const MARKS: [DelayMark; 4] = [
     DelayMark::None,

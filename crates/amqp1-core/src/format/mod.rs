@@ -15,6 +15,7 @@ mod failure;
 pub(crate) mod fuzzing;
 mod headers;
 pub(crate) mod history;
+mod mapping;
 mod object;
 mod raw;
 pub(crate) mod roadrunner;
@@ -26,7 +27,7 @@ use bytes::Bytes;
 
 pub(crate) use self::decode::{decode, undecoded};
 pub(crate) use self::failure::failure;
-use crate::brokers::PropertyMapping;
+pub(crate) use self::mapping::PropertyMapping;
 use crate::error::Result;
 use crate::format::history::History;
 use crate::job::Job;

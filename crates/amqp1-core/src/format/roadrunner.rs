@@ -5,8 +5,7 @@
 //! headers are application properties of their own, so that a consumer in any
 //! language sees them without decoding anything.
 
-use super::envelope::{delay_property, seconds, with_plain_body};
-pub(crate) use super::envelope::{now_millis, DelayMark, Envelope, ROUTING_KEY_HEADER};
+use super::envelope::{delay_property, seconds, with_plain_body, Envelope};
 use super::headers;
 use crate::job::Job;
 use crate::wire::write;

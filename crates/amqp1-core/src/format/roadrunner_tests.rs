@@ -8,14 +8,15 @@ use bstr::BString;
 use bytes::Bytes;
 
 use super::*;
-use crate::brokers::PropertyMapping;
+use crate::format::envelope::{DelayMark, ROUTING_KEY_HEADER};
+use crate::format::PropertyMapping;
 use crate::format::{Decoded, Headers, DEDUCED};
 use crate::job::HeaderValue;
 use crate::wire::message::section;
 use crate::wire::DecodeError;
 
 fn decode(payload: Bytes) -> Result<Decoded, DecodeError> {
-    crate::format::decode(payload, PropertyMapping::RabbitMq)
+    crate::format::decode(payload, PropertyMapping::Annotations)
 }
 use crate::job::{JobOptions, Payload};
 

@@ -5,6 +5,11 @@ pub mod failure;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::error::{Error, Result};
+
+/// The longest id that every broker keeps, in bytes: the least of their limits for a message-id.
+const MAX_ID: usize = 128;
+
 /// A header's value: a scalar or a list of scalars.
 ///
 /// Written as an application property with its own AMQP type (`string`,
@@ -41,6 +46,38 @@ pub struct Job<'a> {
     pub payload: Payload<'a>,
     /// Its options.
     pub options: JobOptions<'a>,
+}
+
+impl Job<'_> {
+    /// What can be known to be wrong before anything is sent.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`].
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.name.is_empty() {
+            return Err(Error::config("the job's name must not be empty"));
+        }
+        if let Some(key) = &self.options.partition_key {
+            let group = self.options.group.as_ref();
+            if key.len() > MAX_ID {
+                return Err(Error::config(format!(
+                    "option 'partition_key': longer than {MAX_ID} bytes, the most that it may have"
+                )));
+            }
+            if group.is_some_and(|group| group != key) {
+                return Err(Error::config(
+                    "option 'partition_key': must be the same as 'group', where a job has both",
+                ));
+            }
+        }
+        match &self.options.id {
+            Some(id) if id.is_empty() => Err(Error::config("option 'id': must not be empty")),
+            Some(id) if id.len() > MAX_ID => Err(Error::config(format!(
+                "option 'id': longer than {MAX_ID} bytes, the most that it may have"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What `push()` takes as options. `None` means: as the queue is configured.

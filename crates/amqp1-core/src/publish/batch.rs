@@ -8,8 +8,7 @@ use crate::base::wait::{Wait, SLICE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::publish::publisher::Publisher;
-use crate::publish::route::Destination;
-use crate::queue::check;
+use crate::reach::destination::Destination;
 use crate::reach::live::Definition;
 
 /// Jobs between two looks at the clock.
@@ -75,7 +74,9 @@ impl Batch {
             return Ok(());
         }
         let destination = Destination::of(job);
-        let sent = check(job).and_then(|()| self.publisher.send(job, &id, destination, wait));
+        let sent = job
+            .check()
+            .and_then(|()| self.publisher.send(job, &id, destination, wait));
         self.ids.push(id);
         let Err(error) = sent else {
             return Ok(());

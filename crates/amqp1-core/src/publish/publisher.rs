@@ -16,19 +16,19 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::block::Block;
+use crate::base::clock::now_millis;
 use crate::base::fork;
 use crate::base::id;
 use crate::base::wait::Wait;
-use crate::brokers::servicebus::batch::{BatchKey, Batches};
-use crate::brokers::servicebus::constants::BATCH_FORMAT;
-use crate::brokers::servicebus::refusal;
+use crate::brokers::Packing;
 use crate::connection::{Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::copy::{copy, Changes};
-use crate::format::envelope::{now_millis, Envelope};
+use crate::format::envelope::Envelope;
 use crate::format::{self, Decoded};
 use crate::job::{Job, JobOptions};
-use crate::publish::route::{Destination, Route};
+use crate::publish::route::Route;
+use crate::reach::destination::Destination;
 use crate::reach::live::Definition;
 use crate::reach::pool::{self, Role};
 
@@ -75,8 +75,8 @@ pub(crate) struct Publisher {
     failures: Vec<(u64, Error)>,
     /// For many jobs.
     block: Option<Block>,
-    /// Many jobs in one message (Service Bus).
-    batches: Option<Batches>,
+    /// Many jobs in one message.
+    packing: Option<Box<dyn Packing>>,
     generation: u64,
 }
 
@@ -93,16 +93,16 @@ impl Publisher {
             unsure: Vec::new(),
             failures: Vec::new(),
             block: None,
-            batches: None,
+            packing: None,
             generation: fork::generation(),
         }
     }
 
     /// For many jobs, which go together where the broker takes that.
     pub fn for_many(definition: Arc<Definition>) -> Self {
-        let together = definition.endpoint.service_bus.is_some();
+        let packing = definition.presumed().packing();
         let mut publisher = Self::new(definition);
-        publisher.batches = together.then(Batches::default);
+        publisher.packing = packing;
         publisher.block = Some(Block::new());
         publisher
     }
@@ -153,6 +153,12 @@ impl Publisher {
         let options = &definition.options;
         format::check(options.format, job, id)
             .map_err(|error| error.context(definition.describe()))?;
+        if job.options.partition_key.is_some() && !definition.presumed().has_partitions() {
+            return Err(Error::unsupported(format!(
+                "{}: option 'partition_key': this broker has no partitions; leave it out",
+                definition.describe()
+            )));
+        }
         let delay = job.options.delay.or(options.delay).unwrap_or_default();
         let route = self.routed(&destination, delay, wait)?;
         let ttl = job.options.ttl.or(options.ttl);
@@ -170,12 +176,6 @@ impl Publisher {
             routing_key: definition.routing_key_of(&destination),
             partition_key: job.options.partition_key.as_deref(),
         };
-        if definition.endpoint.service_bus.is_none() && envelope.partition_key.is_some() {
-            return Err(Error::unsupported(format!(
-                "{}: option 'partition_key': this broker has no partitions; leave it out",
-                definition.describe()
-            )));
-        }
         let mapping = || {
             let live = definition.connect(Role::Publish, wait)?;
             Ok(live.dialect.property_mapping())
@@ -185,7 +185,7 @@ impl Publisher {
             Some(block) => block.keep(payload),
             None => payload.into(),
         };
-        if self.batches.is_some() && destination == Destination::Usual {
+        if self.packing.is_some() && destination == Destination::Usual {
             return self.gather(payload, &job.options, &route, delay, wait);
         }
         self.dispatch(payload, route, destination, delay, wait)
@@ -207,15 +207,11 @@ impl Publisher {
         let route = self.routed(&destination, delay, wait)?;
         let expires_in = changes.ttl.filter(|_| route.ttl_is_lost);
         let expires_in = expires_in.map(|ttl| ttl + delay);
-        let message_id = definition
-            .endpoint
-            .service_bus
-            .as_ref()
-            .map(|_| id::job_id())
-            .transpose()?;
+        let message_id = match definition.presumed().drops_duplicates() {
+            true => Some(id::job_id()?),
+            false => None,
+        };
         let changes = Changes {
-            // Within the window of duplicate detection the service takes the copy for its
-            // original, confirms it, and drops it.
             message_id: message_id.as_deref(),
             to: route.to.as_deref(),
             delay_mark: route.delay_mark,
@@ -288,11 +284,14 @@ impl Publisher {
         };
         let limit = if lost.is_some() { 0 } else { ready? };
         self.check_size(&limit, payload.len())?;
-        let key = BatchKey::of(options);
         let index = self.next_index();
-        let fits = |batches: &Batches| batches.has_room(index, &key, payload.len(), limit);
-        if lost.is_some() || !self.batches.as_ref().is_some_and(fits) {
-            self.send_batch();
+        let size = payload.len();
+        let has_room = match &self.packing {
+            Some(packing) => packing.has_room(index, options, size, limit),
+            None => false,
+        };
+        if lost.is_some() || !has_room {
+            self.send_packed();
         }
         self.bytes += payload.len();
         self.window.push_back(Some(Sent {
@@ -304,26 +303,29 @@ impl Publisher {
             unsure: false,
             resent: 0,
         }));
-        match (lost, &mut self.batches) {
+        match (lost, &mut self.packing) {
             (Some(error), _) => self.lost.push((index, error)),
-            (None, Some(batches)) => batches.add(index, key, &payload, &route.sender),
+            (None, Some(packing)) => packing.add(index, options, &payload, &route.sender),
             (None, None) => {}
         }
         Ok(())
     }
 
-    /// Sends the batch that is being filled.
-    fn send_batch(&mut self) {
-        let Some(batch) = self.batches.as_mut().and_then(Batches::take) else {
+    /// Sends the message that is being filled.
+    fn send_packed(&mut self) {
+        let Some(packed) = self.packing.as_mut().and_then(|packing| packing.take()) else {
             return;
         };
         let tracked = Tracked {
             tracker: self.tracker.clone(),
-            index: batch.first,
+            index: packed.first,
         };
-        if let Err(error) = batch.sender.send_format(batch.body, BATCH_FORMAT, tracked) {
-            self.batches.as_mut().and_then(|all| all.sent(batch.first));
-            let members = batch.first..batch.first + batch.count;
+        let sent = packed
+            .sender
+            .send_format(packed.body, packed.format, tracked);
+        if let Err(error) = sent {
+            self.packing.as_mut().and_then(|all| all.sent(packed.first));
+            let members = packed.first..packed.first + packed.count;
             self.lost
                 .extend(members.map(|index| (index, error.clone())));
         }
@@ -357,15 +359,14 @@ impl Publisher {
         self.window.iter().flatten().count()
     }
 
-    /// A batch is taken or refused as a whole: when it is refused, each of its jobs is sent
+    /// One message of many jobs is taken or refused as a whole: when it is refused, each of its jobs is sent
     /// alone, so that none fails for another.
-    fn note_batch(&mut self, first: u64, count: u64, outcome: &Outcome) {
+    fn note_packed(&mut self, first: u64, count: u64, outcome: &Outcome) {
+        let passes = |condition: &str| self.definition.presumed().passes(condition);
         let outcome = match outcome {
-            Outcome::Rejected(Some((condition, _))) if !refusal::passes(condition) => {
-                Outcome::Lost(Error::connection(format!(
-                    "a batch was refused: {condition}"
-                )))
-            }
+            Outcome::Rejected(Some((condition, _))) if !passes(condition) => Outcome::Lost(
+                Error::connection(format!("a batch was refused: {condition}")),
+            ),
             other => other.clone(),
         };
         for index in first..first + count {
@@ -399,7 +400,7 @@ impl Publisher {
                 return self.lost.push((index, error));
             }
             (Outcome::Rejected(Some((condition, description))), Some(_))
-                if self.definition.endpoint.service_bus.is_some() && refusal::passes(condition) =>
+                if self.definition.presumed().passes(condition) =>
             {
                 let why = description.as_deref().unwrap_or("no description");
                 let error = Error::rejected(format!("the service refused it: {condition}: {why}"));

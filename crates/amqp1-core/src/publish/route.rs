@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
 use crate::brokers::rabbitmq::delay;
 use crate::brokers::rabbitmq::delay_queues;
 use crate::brokers::rabbitmq::topology::{self, Strictness, Topology, DELAYED_EXCHANGE};
-use crate::brokers::{DelaySupport, Dialect};
+use crate::brokers::{DelaySupport, Recipient};
 use crate::connection::SenderLink;
 use crate::error::{Error, Result};
-use crate::format::roadrunner::{self, DelayMark, ROUTING_KEY_HEADER};
-use crate::job::{HeaderValue, Job};
+use crate::format::envelope::DelayMark;
+use crate::reach::destination::Destination;
 use crate::reach::live::{Definition, Live};
 use crate::reach::pool::{self, Role};
 use crate::settings::options::QueueOptions;
@@ -56,11 +57,11 @@ impl Definition {
         wait: &Wait<'_>,
     ) -> Result<Route> {
         let (live, usual) = self.usual(wait)?;
-        let place = self.place(destination);
+        let recipient = self.recipient(destination);
         let is_usual = matches!(destination, Destination::Usual);
         if !delay.is_zero() {
             let usual = is_usual.then_some(usual);
-            return self.delayed_route(&live, usual, place, delay, wait);
+            return self.delayed_route(&live, usual, recipient, delay, wait);
         }
         if is_usual {
             return Ok(Route {
@@ -69,67 +70,27 @@ impl Definition {
                 delay_mark: DelayMark::None,
                 released_is_taken: false,
                 ttl_is_lost: false,
-                to_queue: place.exchange.is_none(),
+                to_queue: recipient.exchange.is_none(),
                 unsure: live.dialect.confirms_what_it_loses(),
             });
         }
         if let Destination::Queue(queue) = destination {
             self.declare_other(queue, wait)?;
         }
-        let address = place.address(live.dialect)?;
+        let address = recipient.address(live.dialect)?;
         live.authorize(self, &address, wait)?;
         self.addressed(
             &live,
             address,
-            place.exchange.is_none(),
+            recipient.exchange.is_none(),
             DelayMark::None,
             wait,
         )
     }
 
-    pub fn place<'a>(&'a self, destination: &'a Destination) -> Place<'a> {
-        let exchange = self.options.exchange.as_deref();
-        match (destination, exchange) {
-            (Destination::Queue(queue), _) => Place {
-                exchange: None,
-                key: queue,
-            },
-            (Destination::Key(key), exchange) => Place { exchange, key },
-            (Destination::Usual, None) => Place {
-                exchange: None,
-                key: &self.broker_queue,
-            },
-            (Destination::Usual, exchange) => Place {
-                exchange,
-                key: &self.routing_key,
-            },
-        }
-    }
-
-    /// The routing key of a job that goes to an exchange.
-    pub fn routing_key_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
-        let place = self.place(destination);
-        place.exchange.map(|_| place.key)
-    }
-
-    /// For messages: `exchange 'x' with routing key 'k'`, or `queue 'q'`.
-    pub fn name_of(&self, destination: &Destination) -> String {
-        let place = self.place(destination);
-        match place.exchange {
-            Some(exchange) => format!("exchange '{exchange}' with routing key '{}'", place.key),
-            None => format!("queue '{}'", place.key),
-        }
-    }
-
-    /// The queue that a job for `destination` goes to, if not to an exchange.
-    pub fn queue_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
-        let place = self.place(destination);
-        place.exchange.is_none().then_some(place.key)
-    }
-
     /// What the delay queues of the usual destination are named after.
     pub fn delay_target(&self) -> String {
-        self.place(&Destination::Usual).target()
+        self.recipient(&Destination::Usual).target()
     }
 
     /// A queue that is not the configured one: a failed queue, for instance.
@@ -179,37 +140,37 @@ impl Definition {
         &self,
         live: &Live,
         usual: Option<SenderLink>,
-        place: Place<'_>,
+        recipient: Recipient<'_>,
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<Route> {
         let plugin = self.options.exchange_type == DELAYED_EXCHANGE;
-        match (live.dialect.delay(), place.exchange) {
+        match (live.dialect.delay(), recipient.exchange) {
             (DelaySupport::Unsupported, _) => Err(Error::unsupported(format!(
                 "{}: this broker cannot delay a job; push without 'delay', and retry with 'backoff' 0",
                 self.describe()
             ))),
             (DelaySupport::EnqueueTime, _) => {
-                self.marked_route(live, usual, place, DelayMark::EnqueueTime, wait)
+                self.marked_route(live, usual, recipient, DelayMark::EnqueueTime, wait)
             }
             // A TTL there counts from the sending, and would be over before the delay.
             (DelaySupport::DeliveryDelay, _) => {
                 self.check_delays(live, wait)?;
                 Ok(Route {
                     ttl_is_lost: true,
-                    ..self.marked_route(live, usual, place, DelayMark::DeliveryDelay, wait)?
+                    ..self.marked_route(live, usual, recipient, DelayMark::DeliveryDelay, wait)?
                 })
             }
             (DelaySupport::DelayQueues, Some(exchange)) if plugin => {
-                self.check_bound(exchange, place.key, wait)?;
-                let address = place.address(live.dialect)?;
+                self.check_bound(exchange, recipient.key, wait)?;
+                let address = recipient.address(live.dialect)?;
                 let route = self.addressed(live, address, false, DelayMark::XDelay, wait)?;
                 Ok(Route {
                     released_is_taken: true,
                     ..route
                 })
             }
-            (DelaySupport::DelayQueues, _) => self.delay_queue_route(live, place, delay, wait),
+            (DelaySupport::DelayQueues, _) => self.delay_queue_route(live, recipient, delay, wait),
         }
     }
 
@@ -231,13 +192,13 @@ impl Definition {
         &self,
         live: &Live,
         usual: Option<SenderLink>,
-        place: Place<'_>,
+        recipient: Recipient<'_>,
         delay_mark: DelayMark,
         wait: &Wait<'_>,
     ) -> Result<Route> {
-        let to_queue = place.exchange.is_none();
+        let to_queue = recipient.exchange.is_none();
         let Some(sender) = usual else {
-            let address = place.address(live.dialect)?;
+            let address = recipient.address(live.dialect)?;
             live.authorize(self, &address, wait)?;
             return self.addressed(live, address, to_queue, delay_mark, wait);
         };
@@ -271,12 +232,12 @@ impl Definition {
     fn delay_queue_route(
         &self,
         live: &Live,
-        place: Place<'_>,
+        recipient: Recipient<'_>,
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<Route> {
-        let now = roadrunner::now_millis().unsigned_abs();
-        let before = place.target();
+        let now = now_millis().unsigned_abs();
+        let before = recipient.target();
         let Some(queue) = delay::queue(delay, &before, now) else {
             return Err(Error::unsupported(format!(
                 "{}: RabbitMQ can delay a job by {} days at the most",
@@ -290,7 +251,7 @@ impl Definition {
             Duration::MAX,
             wait,
             |management| {
-                let target = (place.exchange.unwrap_or(""), place.key);
+                let target = (recipient.exchange.unwrap_or(""), recipient.key);
                 let declared =
                     delay_queues::declare(management, &queue, &before, target, now, wait);
                 declared.map_err(|error| error.context(self.describe()))
@@ -307,59 +268,5 @@ impl Definition {
             ttl_is_lost: true,
             ..route
         })
-    }
-}
-
-/// Where a job goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Destination {
-    /// As the queue is configured.
-    Usual,
-    /// With another routing key.
-    Key(String),
-    /// Directly to a queue by its name.
-    Queue(String),
-}
-
-impl Destination {
-    /// Where a job asks to go: its option `routing_key`, or its header `x-routing-key`.
-    pub fn of(job: &Job<'_>) -> Self {
-        if let Some(key) = &job.options.routing_key {
-            return Destination::Key(key.to_string());
-        }
-        let mut headers = job.options.headers.iter();
-        let key = headers.find_map(|(name, value)| match (name.as_ref(), value) {
-            (ROUTING_KEY_HEADER, HeaderValue::Text(key)) => Some(key.to_string()),
-            _ => None,
-        });
-        key.map_or(Destination::Usual, Destination::Key)
-    }
-}
-
-/// An exchange and a routing key; without the exchange, a queue's name.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    exchange: Option<&'a str>,
-    key: &'a str,
-}
-
-impl Place<'_> {
-    pub fn address(&self, dialect: &dyn Dialect) -> Result<String> {
-        match self.exchange {
-            Some(exchange) => dialect.exchange_address(exchange, self.key),
-            // The default exchange routes by queue name.
-            None => {
-                dialect.check_name(self.key)?;
-                Ok(dialect.queue_address(self.key))
-            }
-        }
-    }
-
-    /// What its delay queues are named after.
-    fn target(&self) -> String {
-        match self.exchange {
-            Some(exchange) => format!("{exchange}/{}", self.key),
-            None => self.key.to_owned(),
-        }
     }
 }

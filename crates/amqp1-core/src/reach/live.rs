@@ -11,32 +11,34 @@ use crate::base::wait::Wait;
 use crate::brokers::rabbitmq::management::Management;
 use crate::brokers::rabbitmq::topology::{queue_path, Strictness, Topology};
 use crate::brokers::servicebus::client::Client;
-use crate::brokers::{self, Dialect};
+use crate::brokers::servicebus::constants::UNAUTHORIZED;
+use crate::brokers::{self, Dialect, Recipient};
 use crate::connection::{lasts, Connection, SenderLink};
 use crate::error::{Error, ErrorKind, Result};
-use crate::publish::route::Destination;
+use crate::reach::destination::Destination;
 use crate::reach::pool::{self, Role};
-use crate::settings::endpoint::Endpoint;
-use crate::settings::options::QueueOptions;
+use crate::settings::retry::FailedQueue;
+use crate::settings::spec::Spec;
 use crate::wire::write;
 
 /// Attempts at work on the management node whose link ends under it.
 const MANAGEMENT_TRIES: u32 = 8;
 
-/// What a queue is, checked; shared by its clones, consumers and tasks.
+/// A queue and the way to it; shared by its clones, consumers and tasks.
 #[derive(Debug)]
 pub(crate) struct Definition {
-    pub endpoint: Arc<Endpoint>,
-    /// The broker's name of the queue.
-    pub broker_queue: String,
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// Binding key, and routing key of jobs that name none.
-    pub routing_key: String,
-    pub options: QueueOptions,
+    spec: Spec,
     /// Consumers leave it alone. In this process: a child's is its own.
     pub paused: AtomicBool,
     cached: Mutex<Option<Cached>>,
+}
+
+impl std::ops::Deref for Definition {
+    type Target = Spec;
+
+    fn deref(&self) -> &Spec {
+        &self.spec
+    }
 }
 
 /// What the last push used, so that the next one need not look for it.
@@ -67,20 +69,26 @@ impl Live {
 }
 
 impl Definition {
-    pub fn new(
-        endpoint: Arc<Endpoint>,
-        queue: String,
-        pipeline: String,
-        options: QueueOptions,
-    ) -> Self {
+    pub fn new(spec: Spec) -> Self {
         Self {
-            endpoint,
-            routing_key: options.routing_key.clone().unwrap_or_else(|| queue.clone()),
-            broker_queue: queue,
-            pipeline,
-            options,
+            spec,
             paused: AtomicBool::new(false),
             cached: Mutex::new(None),
+        }
+    }
+
+    /// The broker's name of its failed queue.
+    ///
+    /// # Errors
+    /// Unsupported where the broker has no dead-letter queue of its own.
+    pub fn failed_queue(&self, configured: &FailedQueue) -> Result<String> {
+        let brokers = || self.presumed().dead_letter_queue(&self.broker_queue);
+        match configured {
+            FailedQueue::Named(name) => Ok(name.clone()),
+            FailedQueue::Usual => {
+                Ok(brokers().unwrap_or_else(|| format!("{}.failed", self.broker_queue)))
+            }
+            FailedQueue::BrokersOwn => brokers().map_or_else(|| self.dead_letter_queue(), Ok),
         }
     }
 
@@ -98,25 +106,64 @@ impl Definition {
     /// The broker found the token over, before we did: true when another one can be had,
     /// and is the next time.
     pub fn renews_token(&self, role: Role, error: &Error) -> bool {
-        let access = self.endpoint.service_bus.as_ref();
-        if !access.is_some_and(|access| access.has_another_after(error)) {
+        if !self.endpoint.access.has_more_tokens() || error.condition() != Some(UNAUTHORIZED) {
             return false;
         }
         pool::forget_tokens(&self.endpoint, role);
         true
     }
 
-    /// For messages: `queue 'orders' at amqp://…`.
-    pub fn describe(&self) -> String {
-        format!("queue '{}' at {}", self.broker_queue, self.endpoint.label())
+    /// What is known of the broker before it is dialled.
+    pub fn presumed(&self) -> &'static dyn Dialect {
+        brokers::presumed(&self.endpoint)
+    }
+
+    /// What a job for `destination` is addressed to.
+    pub fn recipient<'a>(&'a self, destination: &'a Destination) -> Recipient<'a> {
+        let exchange = self.options.exchange.as_deref();
+        match (destination, exchange) {
+            (Destination::Queue(queue), _) => Recipient {
+                exchange: None,
+                key: queue,
+            },
+            (Destination::Key(key), exchange) => Recipient { exchange, key },
+            (Destination::Usual, None) => Recipient {
+                exchange: None,
+                key: &self.broker_queue,
+            },
+            (Destination::Usual, exchange) => Recipient {
+                exchange,
+                key: &self.routing_key,
+            },
+        }
+    }
+
+    /// The routing key of a job that goes to an exchange.
+    pub fn routing_key_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let recipient = self.recipient(destination);
+        recipient.exchange.map(|_| recipient.key)
+    }
+
+    /// For messages: `exchange 'x' with routing key 'k'`, or `queue 'q'`.
+    pub fn name_of(&self, destination: &Destination) -> String {
+        let recipient = self.recipient(destination);
+        match recipient.exchange {
+            Some(exchange) => format!("exchange '{exchange}' with routing key '{}'", recipient.key),
+            None => format!("queue '{}'", recipient.key),
+        }
+    }
+
+    /// The queue that a job for `destination` goes to, if not to an exchange.
+    pub fn queue_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let recipient = self.recipient(destination);
+        recipient.exchange.is_none().then_some(recipient.key)
     }
 
     /// What to do about a queue that is not there.
     pub fn when_missing(&self) -> &'static str {
-        match self.endpoint.service_bus {
-            // Nothing can be declared there.
-            Some(_) => "create it",
-            None => "create it, or leave the option 'declare' on",
+        match self.presumed().declares_nothing() {
+            true => "create it",
+            false => "create it, or leave the option 'declare' on",
         }
     }
 
@@ -376,7 +423,7 @@ impl Definition {
             return Ok((live, sender));
         }
         let live = self.live(Role::Publish, wait)?;
-        let address = self.place(&Destination::Usual).address(live.dialect)?;
+        let address = self.recipient(&Destination::Usual).address(live.dialect)?;
         live.authorize(self, &address, wait)?;
         self.confirm_queue(&live, &address, wait)?;
         let sender = self.sender(&live, Some(&address), wait)?;

@@ -92,7 +92,7 @@ impl Consumer {
                 "no queues to consume from: pass an AmqpQueue or a list of them",
             ));
         }
-        let has_no_sessions = |queue: &&Queue| queue.definition().endpoint.service_bus.is_none();
+        let has_no_sessions = |queue: &&Queue| !queue.definition().presumed().has_sessions();
         if let (Some(_), Some(queue)) = (&options.session, queues.iter().find(has_no_sessions)) {
             return Err(Error::unsupported(format!(
                 "option 'session': the broker of {} has no sessions; leave it out",

@@ -10,21 +10,21 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::clock::now_millis;
 use crate::base::fork;
 use crate::base::wait::Wait;
 use crate::brokers::servicebus::entity;
 use crate::brokers::servicebus::locks::LockToken;
 use crate::brokers::servicebus::settle::Settlement;
 use crate::error::{Error, ErrorKind, Result};
-use crate::failed_queue;
 use crate::format::copy::{Changes, FailureChange};
-use crate::format::envelope::{due, now_millis};
+use crate::format::envelope::due;
 use crate::format::history::Ledger;
 use crate::format::{self, Decoded};
 use crate::job::failure::{bounded, Failure, FailureFacts};
 use crate::job::HeaderValue;
 use crate::publish::publisher::Publisher;
-use crate::publish::route::Destination;
+use crate::reach::destination::Destination;
 use crate::reach::live::Definition;
 use crate::receive::source::{Attached, HeldLink};
 use crate::settings::retry::{FailedQueue, Redelivery, Verdict};
@@ -226,7 +226,7 @@ impl Delivery {
                 let at = due(now_millis(), delay);
                 self.give_back(&[("x-opt-delivery-time", at)], outcome, wait)?;
             }
-            _ if self.attached.service_bus.is_some() && entity::takes_no_copy(self.source()) => {
+            _ if !self.attached.dialect.takes_jobs(self.source()) => {
                 if !headers.is_empty() {
                     return Err(Error::unsupported(format!(
                         "job {} of {}: headers cannot be changed here: nothing can be sent to a subscription or a dead-letter queue",
@@ -291,7 +291,7 @@ impl Delivery {
             failure: FailureChange::Set(&facts),
             ..Changes::default()
         };
-        let name = failed_queue::queue_name(&self.definition, configured)?;
+        let name = self.definition.failed_queue(configured)?;
         let queue = Destination::Queue(name);
         self.replace(queue, &changes, Outcome::DeadLettered, wait)
     }
@@ -311,7 +311,7 @@ impl Delivery {
     pub(crate) fn send_back(&self, publisher: &mut Publisher, wait: &Wait<'_>) -> Result<()> {
         let queue = self.failure().and_then(|failure| failure.queue);
         let queue = queue.unwrap_or_else(|| publisher.queue().to_owned());
-        if self.attached.service_bus.is_some() && entity::takes_no_copy(&queue) {
+        if !self.attached.dialect.takes_jobs(&queue) {
             return Err(Error::unsupported(format!(
                 "job {} cannot go back to '{queue}': nothing can be sent to a subscription, only to its topic, for all of them",
                 self.id()

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
+use crate::base::clock::now_millis;
 use crate::base::id;
 use crate::base::wait::Wait;
 use crate::brokers::servicebus::locks::LockToken;
 use crate::error::{ErrorKind, Result};
 use crate::format;
-use crate::format::envelope::now_millis;
 use crate::job::failure::Failure;
 use crate::receive::delivery::Delivery;
 use crate::receive::source::Source;

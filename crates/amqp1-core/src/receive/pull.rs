@@ -5,11 +5,12 @@
 //! after one round trip, and nothing is locked that nobody waits for.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, ErrorKind, Result};
-use crate::queue::Queue;
+use crate::reach::live::Definition;
 use crate::receive::delivery::Delivery;
 use crate::receive::intake::{self, Poison, Taken};
 use crate::receive::source::Source;
@@ -41,13 +42,13 @@ pub(crate) struct Pull {
 
 impl Pull {
     /// Attaches on first use; closed with the last job taken from it.
-    pub fn new(queue: &Queue) -> Self {
+    pub fn new(definition: &Arc<Definition>) -> Self {
         let options = ConsumerOptions {
             prefetch: Some(0),
             ..ConsumerOptions::default()
         };
         Self {
-            source: Source::new(queue.definition().clone(), &options),
+            source: Source::new(Arc::clone(definition), &options),
             signal: Signal::new(),
         }
     }

@@ -15,13 +15,11 @@ use crate::base::backoff::{self, Lives};
 use crate::base::fork;
 use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
-use crate::brokers::servicebus::refusal;
 use crate::brokers::servicebus::settle::ServiceBusSource;
 use crate::brokers::servicebus::turn::Turn;
 use crate::brokers::Dialect;
 use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::failed_queue;
 use crate::format::history::Ledger;
 use crate::reach::live::Definition;
 use crate::reach::pool::{self, Role, RESTING};
@@ -213,7 +211,6 @@ impl Source {
         // declaration while it is short of memory, and a worker that starts then
         // is what helps it.
         let mut declare = self.definition.options.exchange.is_some();
-        let service_bus = self.definition.endpoint.service_bus.is_some();
         let (mut tries, mut may_renew) = (0, true);
         loop {
             tries += 1;
@@ -229,10 +226,8 @@ impl Source {
                         && !wait.left().is_zero()
                         && pool::is_connected(&self.definition.endpoint, Role::Consume) =>
                 {
-                    let pause = match service_bus {
-                        false => Some(RETRY),
-                        true => refusal::pause(error.condition(), tries),
-                    };
+                    let dialect = self.definition.presumed();
+                    let pause = dialect.pause_after(error.condition(), tries, RETRY);
                     let patience = match tries <= RETRIES {
                         true => wait.left(),
                         false => wait.patience(),
@@ -271,7 +266,7 @@ impl Source {
         let definition = &self.definition;
         let mut live = definition.connect(Role::Consume, wait)?;
         // Known before the first job fails.
-        failed_queue::queue_name(definition, self.retry.failed_queue())?;
+        definition.failed_queue(self.retry.failed_queue())?;
         let unasked = live.dialect.makes_what_is_missing() && definition.options.declare;
         if declare || unasked {
             live = definition.live(Role::Consume, wait)?;

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use crate::brokers::servicebus::access::Access;
-use crate::brokers::servicebus::connection_string;
-use crate::brokers::servicebus::constants::HOST_SUFFIXES;
-use crate::brokers::servicebus::token::TokenOption;
 use crate::error::{Error, Result};
+use crate::settings::access::Access;
+use crate::settings::connection_string;
 use crate::settings::input::Input;
 use crate::settings::options::{DialectOption, HostOrder, QueueOptions, TlsOptions};
 use crate::settings::suggest;
+use crate::settings::token::TokenOption;
 
 /// What is dialled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,9 +44,11 @@ pub struct Endpoint {
     pub host_order: HostOrder,
     /// The idle time-out we announce.
     pub heartbeat: Duration,
-    /// Service Bus, known before it is dialled, and how it is told who we are.
-    pub service_bus: Option<Access>,
-    /// The queue that a Service Bus connection string or address names.
+    /// A broker that is known before it is dialled, as its `open` says nothing of itself.
+    pub dialect: DialectOption,
+    /// How it is told who we are.
+    pub access: Access,
+    /// The one queue that the DSN is for, where it names one.
     pub entity: Option<String>,
     label: String,
 }
@@ -58,6 +59,14 @@ impl fmt::Debug for Endpoint {
         write!(f, "Endpoint({})", self.label)
     }
 }
+
+/// Hosts of namespaces: Azure, Azure China, Azure Government, Azure Germany.
+const HOST_SUFFIXES: [&str; 4] = [
+    ".servicebus.windows.net",
+    ".servicebus.chinacloudapi.cn",
+    ".servicebus.usgovcloudapi.net",
+    ".servicebus.cloudapi.de",
+];
 
 const SCHEMES: [&str; 6] = ["amqp", "amqps", "amqp1", "amqp1s", "embedded", "sb"];
 
@@ -186,7 +195,8 @@ impl Endpoint {
         let scheme = if parsed.emulator { "amqp" } else { "sb" };
         let mut endpoint = Self::hosts(scheme, &parsed.authority, "", options)?;
         endpoint.entity = parsed.entity;
-        endpoint.service_bus = Some(parsed.access);
+        endpoint.dialect = DialectOption::ServiceBus;
+        endpoint.access = parsed.access;
         endpoint.by_token(options)
     }
 
@@ -226,17 +236,17 @@ impl Endpoint {
         let target = Target::Network { hosts, tls };
         let mut endpoint = Self::with(target, credentials, vhost, label, options);
         if known {
-            endpoint.service_bus = Some(Access::Sasl);
+            endpoint.dialect = DialectOption::ServiceBus;
         }
         Ok(endpoint)
     }
 
     /// Service Bus by the option `dialect`; there the path is no virtual host but a queue.
     fn by_dialect(mut self, options: &QueueOptions) -> Result<Self> {
-        if options.dialect == DialectOption::ServiceBus {
-            self.service_bus.get_or_insert(Access::Sasl);
+        if options.dialect != DialectOption::Auto {
+            self.dialect = options.dialect;
         }
-        if self.service_bus.is_some() {
+        if self.dialect == DialectOption::ServiceBus {
             self.entity = self.vhost.take();
         }
         self.by_token(options)
@@ -247,21 +257,21 @@ impl Endpoint {
         let Some(token) = &options.token else {
             return Ok(self);
         };
-        if self.service_bus.is_none() {
+        if self.dialect != DialectOption::ServiceBus {
             return Err(Error::config(
                 "option 'token': only Service Bus takes tokens; is it one, then set 'dialect' to 'servicebus'",
             ));
         }
-        let has_key = !matches!(self.service_bus, Some(Access::Sasl)) || self.credentials.is_some();
+        let has_key = self.access != Access::Sasl || self.credentials.is_some();
         if has_key {
             return Err(Error::config(
                 "option 'token': the DSN has a key already; leave one of them out",
             ));
         }
-        self.service_bus = Some(match token {
+        self.access = match token {
             TokenOption::Fixed(token) => Access::Token(token.text.clone()),
             TokenOption::Source(source) => Access::Callback(source.number()),
-        });
+        };
         Ok(self)
     }
 
@@ -280,7 +290,8 @@ impl Endpoint {
             container_id: options.container_id.clone(),
             host_order: options.host_order,
             heartbeat: options.heartbeat,
-            service_bus: None,
+            dialect: DialectOption::Auto,
+            access: Access::default(),
             entity: None,
             label,
         }

@@ -128,7 +128,7 @@ fn service_bus_is_known_by_its_host_its_scheme_or_its_string() {
         ),
     ] {
         let endpoint = parse(dsn).unwrap();
-        assert!(endpoint.service_bus.is_some(), "{label}");
+        assert_eq!(endpoint.dialect, DialectOption::ServiceBus, "{label}");
         assert_eq!(endpoint.label(), label);
         assert!(!format!("{endpoint:?}").contains("s3cret"));
     }
@@ -137,20 +137,20 @@ fn service_bus_is_known_by_its_host_its_scheme_or_its_string() {
         "embedded://x",
         "amqp://h",
     ] {
-        assert!(parse(dsn).unwrap().service_bus.is_none(), "{dsn}");
+        assert_eq!(parse(dsn).unwrap().dialect, DialectOption::Auto, "{dsn}");
     }
 }
 
 #[test]
 fn a_key_in_the_dsn_is_for_sasl_and_one_in_a_string_signs_tokens() {
     let plain = parse("amqps://Root:s3cret@ns.servicebus.windows.net/orders").unwrap();
-    assert_eq!(plain.service_bus, Some(Access::Sasl));
+    assert_eq!(plain.access, Access::Sasl);
     assert_eq!(
         (plain.vhost, plain.entity.as_deref()),
         (None, Some("orders"))
     );
     let signs = parse(&format!("{STRING};EntityPath=orders")).unwrap();
-    assert!(signs.service_bus.is_some_and(|access| access.is_by_token()));
+    assert!(signs.access.is_by_token());
     assert_eq!(signs.entity.as_deref(), Some("orders"));
     assert!(signs.credentials.is_none());
 }
@@ -161,7 +161,8 @@ fn the_option_dialect_makes_any_broker_service_bus() {
     let (address, options) = split_query(query).unwrap();
     let options = QueueOptions::default().apply("DSN", &options).unwrap();
     let endpoint = Endpoint::parse(address, &options).unwrap();
-    assert_eq!(endpoint.service_bus, Some(Access::Sasl));
+    assert_eq!(endpoint.dialect, DialectOption::ServiceBus);
+    assert_eq!(endpoint.access, Access::Sasl);
 }
 
 #[test]
@@ -172,9 +173,9 @@ fn a_token_takes_the_place_of_a_key_only() {
     assert!(!format!("{options:?}").contains("s3cret"));
     let with = |dsn: &str| Endpoint::parse(dsn, &options);
     let endpoint = with("sb://ns.servicebus.windows.net/orders").unwrap();
-    assert_eq!(endpoint.service_bus, Some(Access::Token(sas.to_owned())));
+    assert_eq!(endpoint.access, Access::Token(sas.to_owned()));
     let endpoint = with("Endpoint=sb://ns.servicebus.windows.net/").unwrap();
-    assert_eq!(endpoint.service_bus, Some(Access::Token(sas.to_owned())));
+    assert_eq!(endpoint.access, Access::Token(sas.to_owned()));
     for dsn in [STRING, "amqp://h", "sb://Root:key@ns"] {
         let error = with(dsn).unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Config);

@@ -1,9 +1,13 @@
 //! What a user may write: options, DSN, retry policy, and the checks that refuse the rest.
 
+pub mod access;
+mod connection_string;
 pub mod endpoint;
 pub mod input;
 pub mod options;
 pub mod place;
 pub mod retry;
+pub(crate) mod spec;
 pub mod suggest;
+pub mod token;
 pub mod topology_options;

@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::brokers::servicebus::token::{Token, TokenOption};
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::settings::input::Input;
 use crate::settings::place::Place;
 use crate::settings::retry::RetryOptions;
 use crate::settings::suggest::unknown_option;
+use crate::settings::token::{Token, TokenOption};
 use crate::settings::topology_options::{consumer_timeout, exchange_type, TopologyOptions};
 
 /// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which broker's ways are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DialectOption {
     /// Found from the DSN, and from what the broker says of itself.
     #[default]

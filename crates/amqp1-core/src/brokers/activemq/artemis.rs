@@ -4,16 +4,17 @@
 //! (`max-delivery-attempts`), whoever counts: so an attempt is a copy of ours, whose
 //! deliveries begin at none.
 
-use super::super::generic::{self, no_exchanges};
-use super::super::{Administration, DelaySupport, Dialect};
 use super::control::Control;
+use crate::brokers::generic::{self, no_exchanges};
+use crate::brokers::seams::administration::Administration;
+use crate::brokers::seams::dialect::{DelaySupport, Dialect};
 use crate::connection::{Ask, Remote};
 use crate::error::{Error, Result};
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::Redelivery;
 
 #[derive(Debug)]
-pub(in super::super) struct Artemis;
+pub(crate) struct Artemis;
 
 impl Dialect for Artemis {
     fn drains_early(&self) -> bool {

@@ -4,18 +4,19 @@
 //! It counts every redelivery, of jobs that nobody has seen as well: attempts are
 //! copies of ours.
 
-use super::super::generic::{self, no_exchanges};
-use super::super::{Administration, DelaySupport, Dialect};
 use super::scheduler;
 use super::statistics::Statistics;
 use crate::base::wait::Wait;
+use crate::brokers::generic::{self, no_exchanges};
+use crate::brokers::seams::administration::Administration;
+use crate::brokers::seams::dialect::{DelaySupport, Dialect};
 use crate::connection::{Ask, Connection, Remote};
 use crate::error::{Error, Result};
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::Redelivery;
 
 #[derive(Debug)]
-pub(in super::super) struct Classic;
+pub(crate) struct Classic;
 
 impl Dialect for Classic {
     fn drains_early(&self) -> bool {

@@ -3,10 +3,11 @@
 
 use serde_json::Value as Json;
 
-use super::super::{Administration, Dialect, Figures, Subject};
 use super::artemis::Artemis;
 use super::conversation::Conversation;
 use crate::base::wait::Wait;
+use crate::brokers::seams::administration::{Administration, Figures, Subject};
+use crate::brokers::seams::dialect::Dialect;
 use crate::connection::Question;
 use crate::error::{Error, Result};
 use crate::wire::message::{Body, Message};

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::super::{Administration, Figures, Subject};
 use super::conversation::Conversation;
 use crate::base::wait::Wait;
+use crate::brokers::seams::administration::{Administration, Figures, Subject};
 use crate::connection::Question;
 use crate::error::{Error, Result};
 use crate::wire::message::{Body, Message};

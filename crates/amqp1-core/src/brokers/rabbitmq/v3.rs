@@ -4,13 +4,14 @@
 //! not exist is confirmed and lost. It knows three outcomes, accepted, rejected
 //! and released; `modified` ends the session.
 
-use crate::brokers::{DelaySupport, Dialect, PropertyMapping};
+use crate::brokers::seams::dialect::{DelaySupport, Dialect};
 use crate::connection::Remote;
 use crate::error::{Error, Result};
+use crate::format::PropertyMapping;
 use crate::settings::retry::Redelivery;
 
 #[derive(Debug)]
-pub(in crate::brokers) struct RabbitMq3;
+pub(crate) struct RabbitMq3;
 
 impl Dialect for RabbitMq3 {
     fn name(&self) -> &'static str {
@@ -62,7 +63,7 @@ impl Dialect for RabbitMq3 {
     }
 
     fn property_mapping(&self) -> PropertyMapping {
-        PropertyMapping::RabbitMq
+        PropertyMapping::Annotations
     }
 
     fn delay(&self) -> DelaySupport {

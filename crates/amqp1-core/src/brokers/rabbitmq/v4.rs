@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use crate::brokers::rabbitmq::address;
-use crate::brokers::{DelaySupport, Dialect, PropertyMapping};
+use crate::brokers::seams::dialect::{DelaySupport, Dialect};
 use crate::connection::Remote;
 use crate::error::Result;
 use crate::format::history::Ledger;
+use crate::format::PropertyMapping;
 use crate::settings::retry::Redelivery;
 
 /// `consumer_timeout`, as RabbitMQ is installed.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(1800);
 
 #[derive(Debug)]
-pub(in crate::brokers) struct RabbitMq4;
+pub(crate) struct RabbitMq4;
 
 impl Dialect for RabbitMq4 {
     fn name(&self) -> &'static str {
@@ -37,7 +38,7 @@ impl Dialect for RabbitMq4 {
     }
 
     fn property_mapping(&self) -> PropertyMapping {
-        PropertyMapping::RabbitMq
+        PropertyMapping::Annotations
     }
 
     fn redelivery(&self, remote: &Remote, queue_type: Option<&str>) -> Option<Redelivery> {

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-
-use super::constants::{MAX_BATCH, MAX_BATCH_MESSAGES, PARTITION_KEY};
+use super::constants::{BATCH_FORMAT, MAX_BATCH, MAX_BATCH_MESSAGES};
+use crate::brokers::seams::packing::{Packed, Packing};
 use crate::connection::SenderLink;
+use crate::format::envelope::PARTITION_KEY;
 use crate::job::JobOptions;
 use crate::wire::message::section;
 use crate::wire::write;
@@ -49,15 +49,6 @@ struct Open<S> {
     sender: S,
 }
 
-/// A batch to be sent.
-#[derive(Debug)]
-pub(crate) struct Full<S> {
-    pub first: u64,
-    pub count: u64,
-    pub body: Bytes,
-    pub sender: S,
-}
-
 impl<S> Default for Batches<S> {
     fn default() -> Self {
         Self {
@@ -98,13 +89,14 @@ impl<S: Clone> Batches<S> {
     }
 
     /// The batch that was being filled.
-    pub fn take(&mut self) -> Option<Full<S>> {
+    pub fn take(&mut self) -> Option<Packed<S>> {
         let open = self.open.take()?;
         self.sent.insert(open.first, open.count);
-        Some(Full {
+        Some(Packed {
             first: open.first,
             count: open.count,
             body: open.body.into(),
+            format: BATCH_FORMAT,
             sender: open.sender,
         })
     }
@@ -112,6 +104,24 @@ impl<S: Clone> Batches<S> {
     /// The number of jobs of the batch that begins at `first`; its outcome is there.
     pub fn sent(&mut self, first: u64) -> Option<u64> {
         self.sent.remove(&first)
+    }
+}
+
+impl Packing for Batches {
+    fn has_room(&self, index: u64, options: &JobOptions<'_>, size: usize, limit: u64) -> bool {
+        self.has_room(index, &BatchKey::of(options), size, limit)
+    }
+
+    fn add(&mut self, index: u64, options: &JobOptions<'_>, job: &[u8], sender: &SenderLink) {
+        self.add(index, BatchKey::of(options), job, sender);
+    }
+
+    fn take(&mut self) -> Option<Packed> {
+        self.take()
+    }
+
+    fn sent(&mut self, first: u64) -> Option<u64> {
+        self.sent(first)
     }
 }
 

@@ -4,18 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::access::Access;
-use super::constants::{ASK_AT_PERCENT, CBS, MANAGEMENT, RENEW_AT_PERCENT, TOKEN_LIFETIME};
+use super::constants::{
+    ASK_AT_PERCENT, CBS, JWT, MANAGEMENT, RENEW_AT_PERCENT, SAS_TOKEN, TOKEN_LIFETIME, UNAUTHORIZED,
+};
 use super::locks::Locks;
 use super::request::{Reply, Request, RequestLink};
-use super::token::{now_seconds, Token, TokenOption};
 use super::{keeper, refusal, sas};
+use crate::base::clock::now_seconds;
 use crate::base::runtime;
 use crate::base::sync::Mutex;
 use crate::base::wait::Wait;
 use crate::connection::{dial, Connection, Order};
 use crate::error::{Error, ErrorKind, Result};
+use crate::settings::access::Access;
 use crate::settings::endpoint::Endpoint;
+use crate::settings::token::{Token, TokenOption};
 use crate::wire::write;
 
 /// One connection to Service Bus.
@@ -52,7 +55,7 @@ impl Client {
     }
 
     fn access(&self) -> &Access {
-        self.endpoint.service_bus.as_ref().unwrap_or(&Access::Sasl)
+        &self.endpoint.access
     }
 
     /// `sb://host/entity`.
@@ -160,7 +163,7 @@ impl Client {
 
     /// True when the service found a token over, before we did: another one is put the next time.
     pub fn note_unauthorized(&self, error: &Error) -> bool {
-        let is_over = self.access().has_another_after(error);
+        let is_over = self.access().has_more_tokens() && error.condition() == Some(UNAUTHORIZED);
         if is_over {
             self.forget_tokens();
         }
@@ -328,13 +331,21 @@ impl Client {
     }
 }
 
+/// A token's type, as the service calls it.
+fn token_type(token: &Token) -> &'static str {
+    match token.is_signature() {
+        true => SAS_TOKEN,
+        false => JWT,
+    }
+}
+
 fn put_token(audience: &str, token: &Token) -> Request {
     let mut body = Vec::with_capacity(token.text.len() + 8);
     write::string(&mut body, &token.text);
     Request {
         properties: vec![
             ("operation", "put-token".to_owned()),
-            ("type", token.kind().to_owned()),
+            ("type", token_type(token).to_owned()),
             ("name", audience.to_owned()),
         ],
         body,
@@ -346,15 +357,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::reach::pool::{self, Role};
-    use crate::settings::options::QueueOptions;
+    use crate::settings::options::{DialectOption, QueueOptions};
 
     #[test]
     fn a_token_of_ours_is_renewed_in_the_background() {
         let mut endpoint = Endpoint::parse("embedded://renewal", &QueueOptions::default()).unwrap();
-        endpoint.service_bus = Some(Access::Key {
+        endpoint.dialect = DialectOption::ServiceBus;
+        endpoint.access = Access::Key {
             rule: "RootManageSharedAccessKey".to_owned(),
             key: "SAS_KEY_VALUE".to_owned(),
-        });
+        };
         let endpoint = Arc::new(endpoint);
         let wait = Wait::uninterrupted(Duration::from_secs(20));
         let second = Duration::from_secs(1);

@@ -4,14 +4,6 @@
 
 use std::time::Duration;
 
-/// Hosts of namespaces: Azure, Azure China, Azure Government, Azure Germany.
-pub(crate) const HOST_SUFFIXES: [&str; 4] = [
-    ".servicebus.windows.net",
-    ".servicebus.chinacloudapi.cn",
-    ".servicebus.usgovcloudapi.net",
-    ".servicebus.cloudapi.de",
-];
-
 /// The node that takes tokens.
 pub(crate) const CBS: &str = "$cbs";
 
@@ -45,9 +37,6 @@ pub(crate) const MESSAGE_STATE: &str = "x-opt-message-state";
 
 /// Annotation: a message's number (long).
 pub(crate) const SEQUENCE_NUMBER: &str = "x-opt-sequence-number";
-
-/// Annotation: messages of one partition key stay together (string).
-pub(crate) const PARTITION_KEY: &str = "x-opt-partition-key";
 
 /// Source filter: the session to take, or null for the next free one.
 pub(crate) const SESSION_FILTER: &str = "com.microsoft:session-filter";

@@ -1,11 +1,38 @@
 //! Azure Service Bus: entities by their names, tokens, peek-lock, scheduling.
 
-use crate::brokers::{DelaySupport, Dialect, PropertyMapping};
+use std::time::Duration;
+
+use super::batch::Batches;
+use super::{entity, refusal};
+use crate::brokers::seams::dialect::{DelaySupport, Dialect};
+use crate::brokers::seams::packing::Packing;
 use crate::error::{Error, Result};
+use crate::format::PropertyMapping;
 use crate::settings::options::QueueOptions;
 
+/// Options that it has nothing for, and why.
+const IGNORED: [(&str, &str); 14] = [
+    ("exchange", "it has no exchanges, jobs go to the queue"),
+    ("exchange_type", "it has no exchanges"),
+    ("routing_key", "it has no exchanges, jobs go to the queue"),
+    ("bindings", "it has no exchanges"),
+    ("exclusive", "its queues do not belong to connections"),
+    ("queue_type", "its queues are of one kind"),
+    ("arguments", "its queues are set up in Azure"),
+    ("max_length", "its queues are set up in Azure"),
+    ("overflow", "its queues are set up in Azure"),
+    ("dead_letter_exchange", "its queues are set up in Azure"),
+    ("dead_letter_routing_key", "its queues are set up in Azure"),
+    ("single_active_consumer", "a session has one consumer there"),
+    ("max_priority", "it has no priorities"),
+    (
+        "consumer_timeout",
+        "max_lock_renewal says there how long a job may take",
+    ),
+];
+
 #[derive(Debug)]
-pub(in crate::brokers) struct ServiceBus;
+pub(crate) struct ServiceBus;
 
 impl Dialect for ServiceBus {
     fn name(&self) -> &'static str {
@@ -45,7 +72,57 @@ impl Dialect for ServiceBus {
     }
 
     fn property_mapping(&self) -> PropertyMapping {
-        PropertyMapping::ServiceBus
+        PropertyMapping::Typed
+    }
+
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
+    fn has_sessions(&self) -> bool {
+        true
+    }
+
+    fn declares_nothing(&self) -> bool {
+        true
+    }
+
+    fn drops_duplicates(&self) -> bool {
+        true
+    }
+
+    fn takes_jobs(&self, queue: &str) -> bool {
+        !entity::takes_no_copy(queue)
+    }
+
+    fn dead_letter_queue(&self, queue: &str) -> Option<String> {
+        Some(entity::dead_letter_queue(queue))
+    }
+
+    /// It allows thousands of sessions, and wants a token on each connection.
+    fn spreads_links(&self) -> bool {
+        false
+    }
+
+    fn passes(&self, condition: &str) -> bool {
+        refusal::passes(condition)
+    }
+
+    fn pause_after(
+        &self,
+        condition: Option<&str>,
+        tries: u32,
+        _usual: Duration,
+    ) -> Option<Duration> {
+        refusal::pause(condition, tries)
+    }
+
+    fn packing(&self) -> Option<Box<dyn Packing>> {
+        Some(Box::<Batches>::default())
+    }
+
+    fn ignores(&self) -> Option<(&'static str, &'static [(&'static str, &'static str)])> {
+        Some(("Azure Service Bus", &IGNORED))
     }
 
     fn is_service_bus(&self) -> bool {

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::constants::{LOCKED_UNTIL, LONGEST_LOCK};
+use crate::base::clock::now_millis;
 use crate::base::lost;
 use crate::base::sync::Mutex;
-use crate::format::roadrunner::now_millis;
 use crate::wire::message::Message;
 use crate::wire::read::Value;
 

@@ -1,9 +1,7 @@
 //! Azure Service Bus: what it has beyond AMQP 1.0, and its own ways to do things.
 
-pub mod access;
 pub(crate) mod batch;
 pub(crate) mod client;
-pub(crate) mod connection_string;
 pub(crate) mod constants;
 pub(crate) mod entity;
 pub(super) mod facts;
@@ -15,7 +13,4 @@ pub(crate) mod request;
 pub(crate) mod sas;
 mod session;
 pub(crate) mod settle;
-pub mod token;
 pub(crate) mod turn;
-
-pub use crate::reach::pool::forget_callback;

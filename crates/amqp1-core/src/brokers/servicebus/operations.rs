@@ -10,8 +10,9 @@ use crate::connection::{ReceiverLink, ReceiverOptions, ServiceBusReceiver};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format;
 use crate::format::envelope::{DelayMark, Envelope};
+use crate::format::PropertyMapping;
 use crate::job::Job;
-use crate::queue::{check, Queue};
+use crate::queue::Queue;
 use crate::reach::live::{Definition, Live};
 use crate::reach::pool::Role;
 use crate::wire::message::Message;
@@ -33,7 +34,7 @@ pub(crate) struct Seen {
 impl Definition {
     /// The live connection to publish over, where it is one to Service Bus.
     fn service_bus(&self, what: &str, wait: &Wait<'_>) -> Result<Live> {
-        if self.endpoint.service_bus.is_none() {
+        if !self.presumed().is_service_bus() {
             return Err(Error::unsupported(format!(
                 "{}: {what} is not possible: only Service Bus can do it",
                 self.describe()
@@ -128,9 +129,9 @@ impl Queue {
     /// # Errors
     /// As [`Queue::push`]; Unsupported everywhere but on Service Bus.
     pub fn schedule(&self, job: &Job<'_>, delay: Duration, wait: &Wait<'_>) -> Result<String> {
-        check(job)?;
+        job.check()?;
         let definition = self.definition();
-        if definition.endpoint.service_bus.is_none() {
+        if !definition.presumed().is_service_bus() {
             definition.service_bus("schedule()", wait)?;
         }
         let options = &definition.options;
@@ -152,7 +153,7 @@ impl Queue {
             routing_key: None,
             partition_key: job.options.partition_key.as_deref(),
         };
-        let mapping = || Ok(crate::brokers::PropertyMapping::ServiceBus);
+        let mapping = || Ok(PropertyMapping::Typed);
         let message = format::encode(options.format, job, &envelope, mapping)?;
         let request = Request::operation("schedule-message", None, wait.left(), |out| {
             write::string(out, "messages");
@@ -200,7 +201,7 @@ impl Queue {
         let number: i64 = scheduled.parse().map_err(|_| {
             Error::config("cancel(): expected what schedule() returned: a number as text")
         })?;
-        if definition.endpoint.service_bus.is_none() {
+        if !definition.presumed().is_service_bus() {
             definition.service_bus("cancel()", wait)?;
         }
         let request = Request::operation("cancel-scheduled-message", None, wait.left(), |out| {

@@ -7,10 +7,10 @@ use super::constants::{DEAD_LETTER, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON,
 use super::locks::{to_uuid, LinkLocks, LockToken};
 use super::refusal;
 use super::request::Request;
+use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
 use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::roadrunner::now_millis;
 use crate::job::failure::bounded;
 use crate::reach::live::Definition;
 use crate::reach::pool::Role;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::Publisher;
 use crate::base::wait::Wait;
-use crate::brokers::servicebus::refusal;
 use crate::connection::{condition_kind, lasts, Outcome, Tracked};
 use crate::error::{Error, ErrorKind, Result};
-use crate::publish::route::{Destination, Route};
+use crate::publish::route::Route;
+use crate::reach::destination::Destination;
 use crate::reach::live::Definition;
 use crate::reach::pool::Role;
 
@@ -24,11 +24,13 @@ impl Publisher {
             sent.resent += 1;
             // A queue that is gone is declared again once; a link that keeps
             // failing while the connection stands is not worth the deadline.
-            let mut pause = Some(Duration::from_millis(20) * (sent.resent - 1).min(50));
+            let usual = Duration::from_millis(20) * (sent.resent - 1).min(50);
+            let dialect = self.definition.presumed();
             let passing = error.kind() != ErrorKind::Authentication && error.condition().is_some();
-            if self.definition.endpoint.service_bus.is_some() && passing {
-                pause = refusal::pause(error.condition(), sent.resent);
-            }
+            let pause = match passing {
+                true => dialect.pause_after(error.condition(), sent.resent, usual),
+                false => Some(usual),
+            };
             let pause = pause.filter(|pause| *pause < wait.left());
             let again = match error.kind() {
                 // The broker closed the connection for a job that it will not take: once more,
@@ -37,7 +39,8 @@ impl Publisher {
                 ErrorKind::Connection => !wait.left().is_zero() && pause.is_some(),
                 ErrorKind::QueueNotFound => sent.resent == 1 && self.definition.options.declare,
                 ErrorKind::Rejected => {
-                    error.condition().is_some_and(refusal::passes) && pause.is_some()
+                    let passes = |condition| dialect.passes(condition);
+                    error.condition().is_some_and(passes) && pause.is_some()
                 }
                 // A token that was over: a new one is asked for.
                 ErrorKind::Authentication => {

@@ -11,7 +11,7 @@ impl Publisher {
     /// deadline passed first.
     pub(super) fn settle(&mut self, pending: usize, wait: &Wait<'_>) -> Result<bool> {
         self.check_process()?;
-        self.send_batch();
+        self.send_packed();
         loop {
             let left = self.collect(pending);
             if !self.lost.is_empty() {
@@ -55,8 +55,8 @@ impl Publisher {
         let mut outcomes = std::mem::take(&mut self.outcomes);
         let left = self.tracker.take(&mut outcomes, wake_at);
         for (index, outcome) in outcomes.drain(..) {
-            match self.batches.as_mut().and_then(|all| all.sent(index)) {
-                Some(count) if count > 1 => self.note_batch(index, count, &outcome),
+            match self.packing.as_mut().and_then(|all| all.sent(index)) {
+                Some(count) if count > 1 => self.note_packed(index, count, &outcome),
                 _ => self.note(index, outcome),
             }
         }

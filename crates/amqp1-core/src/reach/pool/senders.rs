@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{further, with_pool, Key, Pool, Role};
 use crate::base::wait::Wait;
+use crate::brokers;
 use crate::connection::{Ask, Connection, SenderLink};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::endpoint::Endpoint;
@@ -40,10 +41,9 @@ pub(crate) fn sender(
     wait: &Wait<'_>,
 ) -> Result<SenderLink> {
     let address = address.map(str::to_owned);
-    // Service Bus allows thousands of sessions, and wants a token on each connection.
-    let mut connections = match endpoint.service_bus {
-        Some(_) => 1,
-        None => MAX_CONNECTIONS,
+    let mut connections = match brokers::presumed(endpoint).spreads_links() {
+        true => MAX_CONNECTIONS,
+        false => 1,
     };
     loop {
         match with_pool(|pool| find(pool, endpoint, usual, (&address, ask), connections))? {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{with_entry, with_pool, Entry, Role};
-use crate::brokers::servicebus::access::Access;
 use crate::brokers::servicebus::client::Client;
 use crate::connection::Connection;
 use crate::error::Result;
+use crate::settings::access::Access;
 use crate::settings::endpoint::Endpoint;
 
 /// What a connection to Service Bus has besides.
@@ -43,9 +43,9 @@ pub(crate) fn forget_tokens(endpoint: &Arc<Endpoint>, role: Role) {
 pub fn forget_callback(number: u64) {
     let gone: Vec<Entry> = with_pool(|pool| {
         let keys: Vec<_> = pool.entries.keys().cloned().collect();
-        let of_it = keys.into_iter().filter(|key| {
-            matches!(key.endpoint.service_bus, Some(Access::Callback(known)) if known == number)
-        });
+        let of_it = keys
+            .into_iter()
+            .filter(|key| key.endpoint.access == Access::Callback(number));
         of_it.filter_map(|key| pool.entries.remove(&key)).collect()
     });
     gone.iter().for_each(|entry| entry.connection.begin_close());

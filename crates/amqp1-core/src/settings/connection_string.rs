@@ -1,7 +1,6 @@
 //! Connection strings as the Azure portal gives them.
 
 use super::access::Access;
-use super::constants::SAS_TOKEN;
 use super::token::Token;
 use crate::error::{Error, Result};
 
@@ -85,7 +84,7 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionString> {
         },
         (None, None, Some(signature)) => {
             let token = Token::read(signature);
-            if !token.is_ok_and(|token| token.kind() == SAS_TOKEN) {
+            if !token.is_ok_and(|token| token.is_signature()) {
                 return Err(wrong(
                     "SharedAccessSignature is not SharedAccessSignature sr=…&sig=…&se=…&skn=…",
                 ));

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
 use serde_json::Value as Json;
 
-use super::constants::{JWT, SAS_TOKEN};
+use crate::base::clock::now_seconds;
 use crate::error::Result;
 
 /// How every shared access signature begins.
@@ -61,13 +61,9 @@ impl Token {
         })
     }
 
-    /// Its type, as the service calls it.
-    pub(crate) fn kind(&self) -> &'static str {
-        if self.text.starts_with(SAS_PREFIX) {
-            SAS_TOKEN
-        } else {
-            JWT
-        }
+    /// A shared access signature, rather than a JSON web token.
+    pub(crate) fn is_signature(&self) -> bool {
+        self.text.starts_with(SAS_PREFIX)
     }
 
     /// How long it is still good; a century when it does not say.
@@ -78,13 +74,6 @@ impl Token {
             None => Duration::from_secs(100 * 365 * 86_400),
         }
     }
-}
-
-/// Unix time in seconds.
-pub(crate) fn now_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 /// The claim `exp`. A token of another kind has none.
@@ -138,14 +127,13 @@ mod tests {
     fn both_kinds_say_when_they_end() {
         let sas = "SharedAccessSignature sr=sb%3A%2F%2Fns&sig=abc%3D&se=1893456000&skn=Root";
         let token = Token::read(sas).unwrap();
-        assert_eq!(
-            (token.expires, token.kind()),
-            (Some(1_893_456_000), SAS_TOKEN)
-        );
+        assert_eq!(token.expires, Some(1_893_456_000));
+        assert!(token.is_signature());
         // {"alg":"none"} . {"aud":"x","exp":1893456001}
         let jwt = "eyJhbGciOiJub25lIn0.eyJhdWQiOiJ4IiwiZXhwIjoxODkzNDU2MDAxfQ.sig";
         let token = Token::read(jwt).unwrap();
-        assert_eq!((token.expires, token.kind()), (Some(1_893_456_001), JWT));
+        assert_eq!(token.expires, Some(1_893_456_001));
+        assert!(!token.is_signature());
     }
 
     #[test]

@@ -1,14 +1,12 @@
-//! How a Service Bus endpoint is told who its client is.
+//! How an endpoint is told who its client is.
 
 use std::fmt;
 
-use super::constants::UNAUTHORIZED;
-use crate::error::Error;
-
-/// Who the client is, for Service Bus.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// How an endpoint is told who its client is.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub enum Access {
-    /// By SASL: PLAIN with the endpoint's credentials (rule and key), or ANONYMOUS without.
+    /// By SASL: PLAIN with the endpoint's credentials, EXTERNAL with a certificate, ANONYMOUS without.
+    #[default]
     Sasl,
     /// By tokens that the client signs with the key of a rule, renewed before they expire.
     Key {
@@ -24,10 +22,9 @@ pub enum Access {
 }
 
 impl Access {
-    /// The service found the token over, before we did, and another one can be had.
-    pub(crate) fn has_another_after(&self, error: &Error) -> bool {
-        let has_more = matches!(self, Access::Key { .. } | Access::Callback(_));
-        has_more && error.condition() == Some(UNAUTHORIZED)
+    /// When a token has expired, another one can be had.
+    pub(crate) fn has_more_tokens(&self) -> bool {
+        matches!(self, Access::Key { .. } | Access::Callback(_))
     }
 
     /// Tokens are put on the connection (claims-based security).
