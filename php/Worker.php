@@ -86,7 +86,7 @@ final class Worker
         $this->liveness = new Liveness($this->options->aliveFile, $this->report);
         $this->outage = new Outage($this->options->reconnectTimeout, $this->report);
         if ($handlers !== [] && array_is_list($handlers)) {
-            throw new ConfigException('The handlers are a list: an array of job name => handler is wanted, "*" for all jobs');
+            throw new ConfigException('The handlers must be an array of job name => handler, not a list; the name "*" handles all jobs');
         }
         foreach ($handlers as $name => $handler) {
             $this->handlers->add((string) $name, $handler);
@@ -138,10 +138,10 @@ final class Worker
     public function run(): Summary
     {
         if ($this->handlers->isEmpty()) {
-            throw new ConfigException('The worker has no handler: $worker->on(\'JobName\', $handler), or "*" for all');
+            throw new ConfigException('The worker has no handlers: register one with $worker->on(\'JobName\', $handler); the name "*" handles all jobs');
         }
         if ($this->consumer !== null) {
-            throw new ConfigException('The worker runs already: a handler cannot run it again');
+            throw new ConfigException('The worker is already running: a handler cannot call run()');
         }
         $this->consumer = new Consumer($this->queues, $this->options->consumerOptions());
         $this->started = self::now();
@@ -155,7 +155,7 @@ final class Worker
             $error = $this->loop($this->consumer);
             $this->close($this->consumer);
             $summary = $this->summary($error);
-            $this->report->write('info', 'worker ends after {seconds} s ({reason}), jobs: {jobs}', $error, $summary->jsonSerialize());
+            $this->report->write('info', 'worker stopped after {seconds} s ({reason}), jobs: {jobs}', $error, $summary->jsonSerialize());
             $this->report->emit(Event::STOP, error: $error, summary: $summary);
 
             return $summary;
@@ -286,7 +286,7 @@ final class Worker
     /** A job that nobody has a handler for. */
     private function unknown(Task $task): void
     {
-        $error = new ConfigException("No handler for the job \"{$task->getName()}\"");
+        $error = new ConfigException("No handler is registered for job \"{$task->getName()}\"");
         $this->settle($task, $error, 0.0, match ($this->options->unknownJob) {
             'fail' => static fn () => $task->nack($error),
             'release' => fn () => $task->release($this->options->releaseDelay),
@@ -307,7 +307,7 @@ final class Worker
             if (!$task->isCompleted()) {
                 $how();
             } elseif ($error !== null) {
-                $this->report->about('warning', '{job} {id} threw after it was settled: {error}', $task, $error);
+                $this->report->about('warning', 'the handler of {job} {id} settled the job, then threw: {error}', $task, $error);
             }
             $outcome = $task->getOutcome();
             $this->outage->worked();
@@ -332,7 +332,7 @@ final class Worker
     /** The outcome could not be told: the job goes back as it is, and the worker slows down. */
     private function unsettled(Task $task, ExceptionInterface $e): void
     {
-        $this->report->about('error', '{job} {id} of {queue} could not be settled: {error}', $task, $e);
+        $this->report->about('error', '{job} {id} from {queue} could not be settled: {error}', $task, $e);
         try {
             $task->release();
         } catch (ExceptionInterface) {
@@ -361,7 +361,7 @@ final class Worker
         try {
             $consumer->close();
         } catch (ExceptionInterface $e) {
-            $this->report->write('warning', 'the consumer did not close in good order: {error}', $e);
+            $this->report->write('warning', 'the consumer did not close cleanly: {error}', $e);
         }
     }
 
@@ -378,8 +378,8 @@ final class Worker
         if ($wanted && !Signals::available()) {
             if (!self::$saidNoPcntl) {
                 self::$saidNoPcntl = true;
-                $this->report->write('warning', 'the extension pcntl is missing: SIGTERM ends this worker in the middle of a'
-                    . ' job (it is delivered again), and jobTimeout has no effect');
+                $this->report->write('warning', 'the pcntl extension is not loaded: SIGTERM kills this worker in the middle of'
+                    . ' a job (which is then delivered again), and jobTimeout has no effect');
             }
 
             return;

@@ -66,8 +66,8 @@ final class WorkerOptions
         public readonly bool $signals = true,
     ) {
         if (!in_array($unknownJob, self::UNKNOWN_JOB, true)) {
-            throw new ConfigException("Worker option \"unknownJob\": \"$unknownJob\" is none of "
-                . implode(', ', self::UNKNOWN_JOB));
+            throw new ConfigException('Worker option "unknownJob" must be one of ' . implode(', ', self::UNKNOWN_JOB)
+                . ", not \"$unknownJob\"");
         }
         $times = [
             'maxAttempts', 'reserveTimeout', 'sleepWhenEmpty', 'maxJobs', 'maxRuntime', 'memoryLimitMb', 'jobTimeout',
@@ -76,11 +76,11 @@ final class WorkerOptions
         foreach ($times as $name) {
             $value = $this->$name;
             if ($value !== null && !($value >= 0 && is_finite((float) $value))) {
-                throw new ConfigException("Worker option \"$name\": $value is not a number from 0 up");
+                throw new ConfigException("Worker option \"$name\" must be 0 or greater, not $value");
             }
         }
         if ($aliveFile !== null && !is_writable(is_file($aliveFile) ? $aliveFile : dirname($aliveFile))) {
-            throw new ConfigException("Worker option \"aliveFile\": $aliveFile cannot be written");
+            throw new ConfigException("Worker option \"aliveFile\": $aliveFile is not writable");
         }
     }
 
@@ -99,7 +99,7 @@ final class WorkerOptions
         foreach ($options as $key => $value) {
             $name = lcfirst(str_replace('_', '', ucwords((string) $key, '_')));
             if (!isset($types[$name])) {
-                throw new ConfigException("Worker has no option \"$key\"" . Suggestion::for($name, array_keys($types)));
+                throw new ConfigException("Unknown worker option \"$key\"" . Suggestion::for($name, array_keys($types)));
             }
             $named[$name] = self::typed((string) $key, $value, $types[$name]);
         }
@@ -146,9 +146,9 @@ final class WorkerOptions
             default => is_bool($value) ? null : (string) $value,
         };
         if ($typed === null) {
-            throw new ConfigException("Worker option \"$key\" is "
-                . ['int' => 'a whole number', 'float' => 'a number', 'bool' => 'true or false', 'string' => 'a string',
-                    'times' => 'seconds, a list of them, or "exponential"'][$type]
+            throw new ConfigException("Worker option \"$key\" must be "
+                . ['int' => 'an integer', 'float' => 'a number', 'bool' => 'true or false', 'string' => 'a string',
+                    'times' => 'a number of seconds, a list of them, or "exponential"'][$type]
                 . ', not ' . (is_scalar($value) ? var_export($value, true) : get_debug_type($value)));
         }
 

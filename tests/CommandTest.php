@@ -88,12 +88,12 @@ final class CommandTest extends ContractTestCase
 
         $retried = $run('failed:retry', 'second', 'nobody', '--json');
         self::assertSame([3, 1], [$retried->code, $retried->json()['retried']]);
-        self::assertStringContainsString('not among the failed jobs', $retried->err);
+        self::assertStringContainsString('not in the failed queue', $retried->err);
         $task = $this->take($queue);
         self::assertSame(['second', 1, null], [$task->getId(), $task->getAttempts(), $task->getFailure()]);
-        self::assertSame([0, "1 job goes again\n"], array_slice($this->all($run('failed:retry', '--all')), 0, 2));
+        self::assertSame([0, "1 job moved back\n"], array_slice($this->all($run('failed:retry', '--all')), 0, 2));
         self::assertSame('first', $this->take($queue)->getId());
-        self::assertSame([0, "0 jobs go again\n"], array_slice($this->all($run('failed:retry', '--max=5')), 0, 2));
+        self::assertSame([0, "0 jobs moved back\n"], array_slice($this->all($run('failed:retry', '--max=5')), 0, 2));
         $none = $run('failed:list');
         self::assertSame([0, ''], [$none->code, $none->out]);
         self::assertStringContainsString('No failed jobs', $none->err);
@@ -113,7 +113,7 @@ final class CommandTest extends ContractTestCase
         $queue->pushMany(array_fill(0, 230, ['name' => 'bad', 'payload' => ['n' => 1]]));
         $run('work', '-H', "$this->folder/handlers.php", '--max-attempts=1', '--max-jobs=230', '--prefetch=100', '-q');
         $moved = $run('failed:retry', '--max', '210', '--progress');
-        self::assertSame([0, "210 jobs go again\n", "100 of 210\n200 of 210\n210 of 210\n"], $this->all($moved));
+        self::assertSame([0, "210 jobs moved back\n", "100 of 210\n200 of 210\n210 of 210\n"], $this->all($moved));
         $this->eventually(static fn () => count($queue) === 210, 'they are back');
 
         $asked = $run('failed:flush');
@@ -219,7 +219,7 @@ final class CommandTest extends ContractTestCase
 
         self::assertSame([$shown], array_column($run('failed:list', '--json')->json(), 'id'));
         self::assertSame('the body', $run('failed:show', $shown, '--json')->json()['payload']);
-        self::assertSame([0, "1 job goes again\n"], array_slice($this->all($run('failed:retry', $shown)), 0, 2));
+        self::assertSame([0, "1 job moved back\n"], array_slice($this->all($run('failed:retry', $shown)), 0, 2));
         self::assertSame(bin2hex($id), bin2hex($this->take($queue)->getId()));
     }
 
@@ -249,7 +249,7 @@ final class CommandTest extends ContractTestCase
         $worker = $this->file('worker.php', "<?php return new Amqp1\\Worker(new Amqp1\\AmqpQueue($dsn, $name), ['z' => fn () => print('z')], ['maxJobs' => 1]);");
         $given = Cli::run(['work', '--handlers', $worker, '--max-jobs', '3']);
         self::assertSame(2, $given->code);
-        self::assertStringContainsString('--max-jobs must go there', $given->err);
+        self::assertStringContainsString('--max-jobs must be set there', $given->err);
         self::assertStringStartsWith('z', Cli::run(['work', '--handlers', $worker])->out);
         self::assertCount(0, $queue);
         self::assertSame(2, $run('work', '-H', $this->file('none.php', '<?php return 5;'))->code);

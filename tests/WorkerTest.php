@@ -171,7 +171,8 @@ final class WorkerTest extends ContractTestCase
         $summary = $this->silently(static fn () => $worker->run(), $log);
 
         self::assertSame([5, 3, 1, 1, 0], [$summary->jobs, $summary->acked, $summary->released, $summary->deadLettered, $summary->retried]);
-        self::assertStringContainsString('threw after it was settled: too late', $log);
+        self::assertStringContainsString('settled the job, then threw: too late', $log);
+        self::assertStringContainsString("failed permanently on attempt 1\n", $log, 'without an error of its own');
         self::assertSame('spoilt', $this->take($queue->failed())->getFailure()['reason']);
     }
 
@@ -203,7 +204,7 @@ final class WorkerTest extends ContractTestCase
         self::assertSame($where === 'failed' ? 1 : 0, count($queue->failed()));
         if ($where === 'failed') {
             self::assertStringContainsString('stranger', (string) $this->take($queue->failed())->getFailure()['error']);
-            self::assertStringContainsString('No handler for the job "stranger"', $log);
+            self::assertStringContainsString('No handler is registered for job "stranger"', $log);
         }
         $consumer = $this->consumer($queue);
         if ($where === 'back') {
@@ -285,7 +286,7 @@ final class WorkerTest extends ContractTestCase
         }], ['maxJobs' => 1, 'maxAttempts' => 1, 'maxRuntime' => 10]);
 
         self::assertSame([1, StopReason::MaxJobs], [($summary = $worker->run())->deadLettered, $summary->reason]);
-        self::assertStringContainsString('runs already', $this->take($queue->failed())->getFailure()['error']);
+        self::assertStringContainsString('already running', $this->take($queue->failed())->getFailure()['error']);
     }
 
     public function testEventsAndTheLogger(): void
@@ -319,12 +320,12 @@ final class WorkerTest extends ContractTestCase
         self::assertSame($summary, $stopped);
         self::assertSame(['worker.start', 'job.start', 'job.ack', 'job.start', 'job.dead_letter', 'worker.idle', 'worker.stop'], $events);
         self::assertSame([
-            'debug job ID: attempt 1',
+            'debug job ID started, attempt 1',
             'info job ID done in N s',
-            'error a listener of job.ack failed: the listener DomainException',
-            'debug bad ID: attempt 1',
-            'error bad ID failed for good at attempt 1: oh DomainException',
-            'info worker ends after N s (empty), jobs: 2',
+            'error a listener for job.ack failed: the listener DomainException',
+            'debug bad ID started, attempt 1',
+            'error bad ID failed permanently on attempt 1: oh DomainException',
+            'info worker stopped after N s (empty), jobs: 2',
         ], $logger->lines);
     }
 
@@ -375,16 +376,16 @@ final class WorkerTest extends ContractTestCase
     public static function wrongOptions(): array
     {
         return [
-            'unknown' => [['maxJob' => 1], 'no option "maxJob": did you mean "maxJobs"?'],
-            'snake case' => [['max_job' => 1], 'no option "max_job": did you mean "maxJobs"?'],
-            'a type' => [['max_jobs' => 'many'], '"max_jobs" is a whole number, not \'many\''],
-            'an array' => [['failedQueue' => []], '"failedQueue" is a string, not array'],
-            'a boolean' => [['stopWhenEmpty' => 'perhaps'], '"stopWhenEmpty" is true or false'],
-            'below nothing' => [['maxRuntime' => -1], '"maxRuntime": -1 is not a number from 0 up'],
+            'unknown' => [['maxJob' => 1], 'Unknown worker option "maxJob": did you mean "maxJobs"?'],
+            'snake case' => [['max_job' => 1], 'Unknown worker option "max_job": did you mean "maxJobs"?'],
+            'a type' => [['max_jobs' => 'many'], '"max_jobs" must be an integer, not \'many\''],
+            'an array' => [['failedQueue' => []], '"failedQueue" must be a string, not array'],
+            'a boolean' => [['stopWhenEmpty' => 'perhaps'], '"stopWhenEmpty" must be true or false'],
+            'below nothing' => [['maxRuntime' => -1], '"maxRuntime" must be 0 or greater, not -1'],
             'not a number' => [['reserveTimeout' => NAN], '"reserveTimeout"'],
-            'pauses' => [['backoff' => true], '"backoff" is seconds, a list of them, or "exponential", not true'],
-            'strategy' => [['unknownJob' => 'ignore'], '"ignore" is none of fail, delete, release, dead_letter'],
-            'a file' => [['aliveFile' => '/nowhere/alive'], '/nowhere/alive cannot be written'],
+            'pauses' => [['backoff' => true], '"backoff" must be a number of seconds, a list of them, or "exponential", not true'],
+            'strategy' => [['unknownJob' => 'ignore'], 'must be one of fail, delete, release, dead_letter, not "ignore"'],
+            'a file' => [['aliveFile' => '/nowhere/alive'], '/nowhere/alive is not writable'],
         ];
     }
 
@@ -413,20 +414,20 @@ final class WorkerTest extends ContractTestCase
     {
         $queue = $this->queue('embedded');
         foreach ([
-            'no class and no function "Nobody\\Knows"' => 'Nobody\\Knows',
+            'no class or function "Nobody\\Knows"' => 'Nobody\\Knows',
             'has neither __invoke() nor handle()' => new NoHandler(),
             NoHandler::class . ' has neither' => NoHandler::class,
-            'an array that cannot be called' => [NoHandler::class, 'missing'],
-            'an array that cannot be called ' => [HiddenHandler::class, 'handle'],
+            'the array is not callable' => [NoHandler::class, 'missing'],
+            'the array is not callabl' => [HiddenHandler::class, 'handle'],
             HiddenHandler::class . ' has neither' => new HiddenHandler(),
-            AbstractHandler::class . ' cannot be made' => AbstractHandler::class,
-            'the constructor of ' . NeedyHandler::class . ' wants arguments' => NeedyHandler::class,
-            'the constructor of ' . NeedyHandler::class . ' wants' => [NeedyHandler::class, 'handle'],
-            'more arguments than the task' => static fn (Task $task, string $more) => null,
-            'more arguments' => 'str_replace',
-            'more arguments than' => [GreedyHandler::class, 'handle'],
-            'more arguments than the' => GreedyHandler::class,
-            'more arguments than the task,' => new GreedyHandler(),
+            AbstractHandler::class . ' cannot be instantiated' => AbstractHandler::class,
+            'the constructor of ' . NeedyHandler::class . ' requires arguments' => NeedyHandler::class,
+            'the constructor of ' . NeedyHandler::class . ' requires' => [NeedyHandler::class, 'handle'],
+            'requires more than one argument' => static fn (Task $task, string $more) => null,
+            'requires more than' => 'str_replace',
+            'more than one argument' => [GreedyHandler::class, 'handle'],
+            'requires more than one' => GreedyHandler::class,
+            'more than one argument, but' => new GreedyHandler(),
         ] as $message => $handler) {
             $thrown = $this->thrown(ConfigException::class, static fn () => new Worker($queue, ['job' => $handler]));
             self::assertStringContainsString(trim($message), $thrown->getMessage());
@@ -438,7 +439,7 @@ final class WorkerTest extends ContractTestCase
         $list = $this->thrown(ConfigException::class, static fn () => new Worker($queue, [static fn () => null]));
         self::assertStringContainsString('job name => handler', $list->getMessage());
         $null = $this->thrown(ConfigException::class, static fn () => new Worker($queue, ['job' => null]));
-        self::assertStringContainsString('"job" cannot be used: it is null', $null->getMessage());
+        self::assertStringContainsString('Invalid handler for "job": null is neither', $null->getMessage());
         self::assertStringContainsString('no handler', $this->thrown(ConfigException::class, static fn () => (new Worker($queue))->run())->getMessage());
         $event = $this->thrown(ConfigException::class, static fn () => (new Worker($queue))->listen('job.acked', 'strlen'));
         self::assertStringContainsString('did you mean "job.ack"?', $event->getMessage());

@@ -81,10 +81,10 @@ final class Application
     private static function options(): array
     {
         return [
-            new Option('json', null, 'print JSON, for programs'),
-            new Option('quiet', null, 'only results and problems', 'q'),
-            new Option('help', null, 'this', 'h'),
-            new Option('version', null, 'the extension\'s version', 'V'),
+            new Option('json', null, 'print JSON'),
+            new Option('quiet', null, 'print only results and errors', 'q'),
+            new Option('help', null, 'show this help', 'h'),
+            new Option('version', null, 'show the version of the extension', 'V'),
         ];
     }
 
@@ -104,7 +104,7 @@ final class Application
             return $words === [] ? [null, []] : [$this->named($words[0]), ['--help']];
         }
         if (str_starts_with($name, '-')) {
-            throw new UsageError("The command comes first, then its options: amqp1 COMMAND $name …");
+            throw new UsageError("Put the command before its options: amqp1 COMMAND $name …");
         }
 
         return [$this->named($name), $words];
@@ -112,7 +112,7 @@ final class Application
 
     private function named(string $name): Command
     {
-        return $this->commands[$name] ?? throw new UsageError("There is no command \"$name\""
+        return $this->commands[$name] ?? throw new UsageError("Unknown command \"$name\""
             . Suggestion::for($name, array_keys($this->commands)));
     }
 
@@ -126,15 +126,15 @@ final class Application
             $lines[] = sprintf('  %-14s %s', $command->name(), $command->summary());
         }
 
-        return implode("\n", [...$lines, '', 'The broker, of all commands:', ...self::listed(Target::options()), '',
-            'Options of all commands:', ...self::listed(self::options()), '', 'Exit codes:',
-            '  0  done',
-            '  1  failed: refused by the broker, or unforeseen',
-            '  2  wrong command line or configuration; nothing was done',
+        return implode("\n", [...$lines, '', 'Broker options, for all commands:', ...self::listed(Target::options()), '',
+            'General options, for all commands:', ...self::listed(self::options()), '', 'Exit codes:',
+            '  0  success',
+            '  1  failure: the broker refused, or an unexpected error',
+            '  2  invalid command line or configuration; nothing was done',
             '  3  no such queue, or no such failed job',
-            '  4  the broker was not reached, was lost, or refused the login',
-            '  5  no answer in time: whether it was done is unknown',
-            '', 'amqp1 help COMMAND tells its options.']);
+            '  4  the broker is unreachable, the connection was lost, or the login was refused',
+            '  5  no answer in time: it is unknown whether the command took effect',
+            '', 'Run "amqp1 help COMMAND" for the options of a command.']);
     }
 
     private static function usage(Command $command): string
@@ -148,8 +148,8 @@ final class Application
             array_push($lines, '', 'Options:', ...self::listed($command->options()));
         }
 
-        return implode("\n", [...$lines, '', 'The broker:', ...self::listed(Target::options()), '',
-            'General:', ...self::listed(self::options())]);
+        return implode("\n", [...$lines, '', 'Broker options:', ...self::listed(Target::options()), '',
+            'General options:', ...self::listed(self::options())]);
     }
 
     /**

@@ -29,7 +29,7 @@ final class FailedFlushCommand extends Command
 
     public function options(): array
     {
-        return [new Option('force', null, 'do not ask', 'f')];
+        return [new Option('force', null, 'do not ask for confirmation', 'f')];
     }
 
     public function run(Input $input, Output $output): int
@@ -39,12 +39,12 @@ final class FailedFlushCommand extends Command
         $failed = $queue->failed();
         if (!$input->has('force')) {
             if (!stream_isatty(STDIN)) {
-                throw new UsageError('This deletes jobs, and nobody is there to be asked: --force');
+                throw new UsageError('This deletes jobs and cannot ask for confirmation without a terminal: use --force');
             }
             $count = (new FailedJobs($failed))->count();
             fwrite(STDERR, 'Delete ' . ($count ?? 'all') . ' failed jobs of ' . Output::cell($queue->getName()) . '? [y/N] ');
             if (!in_array(strtolower(trim((string) fgets(STDIN))), ['y', 'yes'], true)) {
-                $output->error('Nothing was deleted');
+                $output->error('No jobs were deleted');
 
                 return ExitCode::FAILURE;
             }

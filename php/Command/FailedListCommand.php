@@ -28,12 +28,12 @@ final class FailedListCommand extends Command
 
     public function help(): string
     {
-        return 'The jobs are taken in hand for the moment it takes to look at them, and given back.';
+        return 'Reads the jobs from the failed queue and releases them; meanwhile no other consumer can receive them.';
     }
 
     public function options(): array
     {
-        return [new Option('limit', 'N', 'look at so many at the most (50)', 'n')];
+        return [new Option('limit', 'N', 'list at most N jobs (50)', 'n')];
     }
 
     public function run(Input $input, Output $output): int
@@ -50,7 +50,7 @@ final class FailedListCommand extends Command
             return ExitCode::OK;
         }
         if ($jobs === []) {
-            $output->note('No failed jobs of ' . Output::cell($queue->getName()));
+            $output->note('No failed jobs in ' . Output::cell($queue->getName()));
 
             return ExitCode::OK;
         }
@@ -58,7 +58,7 @@ final class FailedListCommand extends Command
             $job['id'], $job['job'], $job['attempts'], $job['failed_at'], $job['reason'], $job['error'],
         ], $jobs));
         if ($count !== null && $count > count($jobs)) {
-            $output->note("… of $count: --limit shows more");
+            $output->note("Showing " . count($jobs) . " of $count failed jobs; use --limit to show more");
         }
 
         return ExitCode::OK;

@@ -34,20 +34,21 @@ final class FailedRetryCommand extends Command
 
     public function summary(): string
     {
-        return 'Put failed jobs back into the queue they came from, with their attempts reset';
+        return 'Move failed jobs back to their original queue and reset their attempts';
     }
 
     public function help(): string
     {
-        return 'Each is confirmed before its original goes: an end at any moment doubles one at worst, and loses none.';
+        return "A job is removed from the failed queue only when its own queue has confirmed it: interrupting the command\n"
+            . 'never loses a job, but may duplicate one.';
     }
 
     public function options(): array
     {
         return [
-            new Option('all', null, 'all that are there now', 'a'),
-            new Option('max', 'N', 'the oldest N', 'n'),
-            new Option('progress', null, 'say how far it is, even when nobody watches'),
+            new Option('all', null, 'all jobs that are there now', 'a'),
+            new Option('max', 'N', 'the oldest N jobs', 'n'),
+            new Option('progress', null, 'show progress even without a terminal'),
         ];
     }
 
@@ -56,7 +57,7 @@ final class FailedRetryCommand extends Command
         $ids = array_values(array_unique($input->arguments));
         $max = $input->int('max', 1);
         if (($ids !== []) + ($max !== null) + $input->has('all') !== 1) {
-            throw new UsageError('Which jobs? Their ids, or --max N, or --all');
+            throw new UsageError('Select the jobs either by their ids, or with --max N, or with --all');
         }
         $queue = Target::of($input, false)->queue();
         $retried = $ids !== []
@@ -65,12 +66,12 @@ final class FailedRetryCommand extends Command
         if ($output->json) {
             $output->json(['retried' => $retried, 'queue' => $queue->getName()]);
         } else {
-            $output->line($retried === 1 ? '1 job goes again' : "$retried jobs go again");
+            $output->line($retried === 1 ? '1 job moved back' : "$retried jobs moved back");
         }
         if ($retried < count($ids)) {
             $missing = count($ids) - $retried;
-            throw new NotFound(($missing === 1 ? 'One of these ids is' : "$missing of these ids are")
-                . ' not among the failed jobs of ' . $queue->getName());
+            throw new NotFound(($missing === 1 ? '1 of these ids is' : "$missing of these ids are")
+                . ' not in the failed queue of ' . $queue->getName());
         }
 
         return ExitCode::OK;

@@ -34,7 +34,7 @@ final class FailedShowCommand extends Command
 
     public function options(): array
     {
-        return [new Option('limit', 'N', 'look for it among so many (1000)', 'n')];
+        return [new Option('limit', 'N', 'search the first N jobs (1000)', 'n')];
     }
 
     public function run(Input $input, Output $output): int
@@ -47,8 +47,8 @@ final class FailedShowCommand extends Command
             static fn ($task) => $task->getId() === FailedJobs::idOf($id) ? FailedJobs::all($task) : null,
             1
         );
-        $job = $found[0] ?? throw new NotFound("There is no failed job $id of {$queue->getName()}"
-            . " (among the first $limit; --limit looks further)");
+        $job = $found[0] ?? throw new NotFound("No failed job $id in {$queue->getName()}"
+            . " (searched the first $limit; use --limit to search more)");
         if ($output->json) {
             $output->json($job);
 

@@ -22,12 +22,12 @@ final class PingCommand extends Command
 
     public function summary(): string
     {
-        return 'Ask the broker for an answer, and how long it took';
+        return 'Check that the broker answers, and how fast';
     }
 
     public function help(): string
     {
-        return 'With a configuration the broker of each pipeline is asked.';
+        return 'With a configuration, checks the broker of each pipeline.';
     }
 
     public function run(Input $input, Output $output): int

@@ -29,19 +29,19 @@ final class PushCommand extends Command
 
     public function summary(): string
     {
-        return 'Send a job; prints its id when the broker has taken it';
+        return 'Push a job and print its id once the broker has accepted it';
     }
 
     public function options(): array
     {
         return [
-            new Option('payload', 'JSON', 'the payload; @FILE reads it from a file, - from standard input', 'p'),
-            new Option('text', 'TEXT', 'a payload that is sent as it is, any bytes; @FILE and - as above'),
-            new Option('delay', 'SECONDS', 'not to be delivered sooner'),
-            new Option('ttl', 'SECONDS', 'how long it may wait'),
-            new Option('priority', 'N', '0 to 255, higher is delivered first (4)'),
-            new Option('header', 'NAME=VALUE', 'a header; repeat it for more', 'H', true),
-            new Option('id', 'ID', 'the job\'s id; a new UUID otherwise'),
+            new Option('payload', 'JSON', 'the payload; @FILE reads a file, - reads standard input', 'p'),
+            new Option('text', 'TEXT', 'a payload to send as is, any bytes; @FILE and - as above'),
+            new Option('delay', 'SECONDS', 'deliver the job after this time'),
+            new Option('ttl', 'SECONDS', 'discard the job if it waits longer'),
+            new Option('priority', 'N', '0 to 255, highest first (4)'),
+            new Option('header', 'NAME=VALUE', 'a header; repeat the option for more', 'H', true),
+            new Option('id', 'ID', 'the job\'s id (a new UUID)'),
             new Option('trace-id', 'ID', 'the trace id'),
             new Option('group', 'NAME', 'the group (session)'),
             new Option('routing-key', 'KEY', 'the routing key, with an exchange'),
@@ -76,7 +76,7 @@ final class PushCommand extends Command
     private static function payload(Input $input): mixed
     {
         if ($input->has('payload') && $input->has('text')) {
-            throw new UsageError('--payload and --text exclude each other');
+            throw new UsageError('--payload and --text cannot be used together');
         }
         if ($input->has('text')) {
             return self::read((string) $input->string('text'));
@@ -90,10 +90,10 @@ final class PushCommand extends Command
             $payload = json_decode($json, false, 512, JSON_THROW_ON_ERROR);
             $exact = json_decode($json, false, 512, JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING);
         } catch (\JsonException $e) {
-            throw new UsageError("--payload is not JSON ({$e->getMessage()}); --text sends a text as it is");
+            throw new UsageError("--payload is not valid JSON ({$e->getMessage()}); use --text to send text as is");
         }
         if (json_encode($payload) !== json_encode($exact)) {
-            throw new UsageError('--payload has a whole number that is too large for PHP and would be rounded: put it in quotes');
+            throw new UsageError('--payload contains an integer that is too large for PHP and would be rounded: put it in quotes');
         }
 
         return $payload;
@@ -107,7 +107,7 @@ final class PushCommand extends Command
         $file = $value === '-' ? 'php://stdin' : substr($value, 1);
         $text = @file_get_contents($file);
 
-        return $text !== false ? $text : throw new UsageError("$file cannot be read");
+        return $text !== false ? $text : throw new UsageError("Cannot read $file");
     }
 
     /**
@@ -120,7 +120,7 @@ final class PushCommand extends Command
         foreach ($given as $header) {
             [$name, $value] = explode('=', $header, 2) + [1 => null];
             if ($name === '' || $value === null) {
-                throw new UsageError("--header is NAME=VALUE, not \"$header\"");
+                throw new UsageError("--header must be NAME=VALUE, not \"$header\"");
             }
             $headers[$name][] = $value;
         }

@@ -22,13 +22,13 @@ final class SetupCommand extends Command
 
     public function summary(): string
     {
-        return 'Declare the queues, exchanges and bindings that are missing';
+        return 'Declare missing queues, exchanges and bindings';
     }
 
     public function help(): string
     {
-        return 'It can be run again: what is there stays. What is there and differs from the configuration is an error,'
-            . ' and the others are declared all the same.';
+        return "Can be run repeatedly: what already exists stays as it is. If something exists but differs from the\n"
+            . 'configuration, that is an error; everything else is still declared.';
     }
 
     public function run(Input $input, Output $output): int

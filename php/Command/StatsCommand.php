@@ -27,12 +27,12 @@ final class StatsCommand extends Command
 
     public function summary(): string
     {
-        return 'How many jobs wait, are delayed, are in hand, and have failed';
+        return 'Show how many jobs are ready, delayed, in progress, and failed';
     }
 
     public function help(): string
     {
-        return '"-" (null with --json) is what the broker does not tell.';
+        return '"-" (null with --json) means that the broker does not report this figure.';
     }
 
     public function run(Input $input, Output $output): int

@@ -34,10 +34,10 @@ final class Target
     public static function options(): array
     {
         return [
-            new Option('config', 'FILE', 'YAML or JSON with the pipelines; AMQP1_CONFIG does the same', 'c'),
-            new Option('dsn', 'DSN', 'the broker, without a configuration; AMQP1_DSN does the same unseen by other users'),
-            new Option('queue', 'NAME', 'the queue, or the configuration\'s pipeline; several with commas, or repeated', 'Q', true),
-            new Option('timeout', 'SECONDS', 'how long the broker may take for an answer (30)'),
+            new Option('config', 'FILE', 'YAML or JSON file with the pipelines (or set AMQP1_CONFIG)', 'c'),
+            new Option('dsn', 'DSN', 'the broker, without a configuration (or set AMQP1_DSN, which other users cannot see)'),
+            new Option('queue', 'NAME', 'the queue or pipeline; repeat the option or use commas for several', 'Q', true),
+            new Option('timeout', 'SECONDS', 'how long the broker may take to answer (30)'),
         ];
     }
 
@@ -51,7 +51,7 @@ final class Target
         $dsn = $input->string('dsn');
         $config = $input->string('config');
         if ($dsn !== null && $config !== null) {
-            throw new UsageError('--dsn and --config exclude each other: a configuration names its brokers');
+            throw new UsageError('--dsn and --config cannot be used together: a configuration names its own brokers');
         }
         if ($dsn === null && $config === null) {
             $config = self::environment('AMQP1_CONFIG');
@@ -59,11 +59,11 @@ final class Target
             $config ??= $dsn === null ? ((string) ini_get('amqp1.config') ?: null) : null;
         }
         if ($dsn === null && $config === null) {
-            throw new UsageError('Which broker? Set AMQP1_DSN (or --dsn) and name a --queue, or give a --config'
+            throw new UsageError('No broker given: set AMQP1_DSN (or --dsn) and name a --queue, or give a --config'
                 . ' (or AMQP1_CONFIG)');
         }
         if ($config !== null && !is_file($config)) {
-            throw new UsageError("The configuration $config is not there");
+            throw new UsageError("The configuration file $config does not exist");
         }
         $timeout = $input->seconds('timeout');
         if ($timeout !== null) {
@@ -88,7 +88,7 @@ final class Target
             return $this->pipelines();
         }
         if ($this->names === []) {
-            throw new UsageError('Which queue? --queue NAME');
+            throw new UsageError('No queue given: name one with --queue NAME');
         }
         $queues = [];
         foreach ($this->names as $name) {
@@ -102,7 +102,7 @@ final class Target
     {
         $queues = $this->queues();
         if (count($queues) > 1) {
-            throw new UsageError('One queue, please: --queue ' . implode(' or --queue ', array_keys($queues)));
+            throw new UsageError('This command needs exactly one queue: --queue ' . implode(' or --queue ', array_keys($queues)));
         }
 
         return reset($queues);
@@ -126,12 +126,12 @@ final class Target
     {
         $all = iterator_to_array(new Jobs($this->config));
         if ($this->names === []) {
-            return $all !== [] ? $all : throw new UsageError("$this->config names no pipeline");
+            return $all !== [] ? $all : throw new UsageError("$this->config defines no pipelines");
         }
         $queues = [];
         foreach ($this->names as $name) {
             $queues[$name] = $all[$name] ?? throw new UsageError("$this->config has no pipeline \"$name\""
-                . (Suggestion::for($name, array_keys($all)) ?: '; it has ' . implode(', ', array_keys($all))));
+                . (Suggestion::for($name, array_keys($all)) ?: '; it defines ' . implode(', ', array_keys($all))));
         }
 
         return $queues;

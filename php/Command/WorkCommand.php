@@ -25,39 +25,39 @@ final class WorkCommand extends Command
 
     public function summary(): string
     {
-        return 'Take jobs and hand them to the handlers of a PHP file';
+        return 'Process jobs with the handlers from a PHP file';
     }
 
     public function help(): string
     {
-        return "The file given as --handlers returns an array (job name => handler), one callable for all jobs, or an\n"
-            . "Amqp1\\Worker with all its settings. A handler is a callable, or a class with __invoke() or handle(), and\n"
-            . "is given the Amqp1\\Task: returning acknowledges the job, throwing fails it.\n\n"
-            . "SIGTERM, SIGINT and SIGQUIT let the job in hand end, then the worker ends; a second one gives that job\n"
-            . 'back as well. What happens is told on standard error, a summary at the end on standard output.';
+        return "The --handlers file returns an array (job name => handler), one callable for all jobs, or an Amqp1\\Worker\n"
+            . "with settings of its own. A handler is a callable, or a class with __invoke() or handle(), and receives\n"
+            . "the Amqp1\\Task: returning acknowledges the job, throwing fails it.\n\n"
+            . "On SIGTERM, SIGINT or SIGQUIT the worker finishes the current job and stops; a second signal interrupts\n"
+            . 'and releases that job as well. The log goes to standard error, a summary at the end to standard output.';
     }
 
     public function options(): array
     {
         return [
             new Option('handlers', 'FILE', 'PHP file that returns the handlers', 'H'),
-            new Option('bootstrap', 'FILE', 'PHP file that is loaded first, as vendor/autoload.php', 'b', true),
-            new Option('max-attempts', 'N', 'how often a failing job is tried; 0: for ever (the queue\'s: 3)'),
-            new Option('backoff', 'SECONDS', 'wait before the next attempt: one time, a list as 1,10,60, or exponential'),
-            new Option('failed-queue', 'NAME', 'where jobs go that failed for good'),
+            new Option('bootstrap', 'FILE', 'PHP file to load first, such as vendor/autoload.php', 'b', true),
+            new Option('max-attempts', 'N', 'how often a failing job is tried; 0: without limit (the queue\'s: 3)'),
+            new Option('backoff', 'SECONDS', 'wait before the next attempt: one time, a list such as 1,10,60, or exponential'),
+            new Option('failed-queue', 'NAME', 'where jobs go after their last attempt'),
             new Option('requeue-on-fail', null, 'never move jobs to the failed queue'),
-            new Option('prefetch', 'N', 'jobs held at once; 1 for jobs that take long (the queue\'s: 10)'),
-            new Option('job-timeout', 'SECONDS', 'fail a job that takes longer'),
-            new Option('unknown-job', 'WHAT', 'a job without a handler: fail, delete, release or dead_letter (fail)'),
-            new Option('release-delay', 'SECONDS', 'of --unknown-job release (10)'),
-            new Option('max-jobs', 'N', 'end after so many jobs'),
-            new Option('max-runtime', 'SECONDS', 'end after so long'),
-            new Option('memory-limit', 'MB', 'end when PHP has taken so many MiB'),
-            new Option('stop-when-empty', null, 'end when there are no more jobs'),
-            new Option('reserve-timeout', 'SECONDS', 'how long to wait for a job before looking round'),
-            new Option('reconnect-timeout', 'SECONDS', 'end when the broker is lost for so long (never)'),
-            new Option('alive-file', 'FILE', 'touch this file every 10 s, but for the time a job takes'),
-            new Option('verbose', null, 'tell when a job begins, and where an exception comes from', 'v'),
+            new Option('prefetch', 'N', 'jobs held at once; use 1 for long jobs (the queue\'s: 10)'),
+            new Option('job-timeout', 'SECONDS', 'fail jobs that take longer'),
+            new Option('unknown-job', 'WHAT', 'jobs without a handler: fail, delete, release or dead_letter (fail)'),
+            new Option('release-delay', 'SECONDS', 'delay with --unknown-job release (10)'),
+            new Option('max-jobs', 'N', 'stop after N jobs'),
+            new Option('max-runtime', 'SECONDS', 'stop after this time'),
+            new Option('memory-limit', 'MB', 'stop when PHP uses this much memory, in MiB'),
+            new Option('stop-when-empty', null, 'stop when there are no more jobs'),
+            new Option('reserve-timeout', 'SECONDS', 'how long one wait for a job lasts'),
+            new Option('reconnect-timeout', 'SECONDS', 'stop when the broker has been lost for this long (never)'),
+            new Option('alive-file', 'FILE', 'touch this file at least every 10 s, except while a job runs'),
+            new Option('verbose', null, 'log when a job starts, and where an exception was thrown', 'v'),
         ];
     }
 
@@ -67,7 +67,7 @@ final class WorkCommand extends Command
         foreach ($input->list('bootstrap') as $file) {
             self::load($file);
         }
-        $file = $input->string('handlers') ?? throw new UsageError('Which handlers? --handlers FILE');
+        $file = $input->string('handlers') ?? throw new UsageError('No handlers given: name their file with --handlers FILE');
         $handlers = self::load($file);
         $options = self::workerOptions($input);
         if ($handlers instanceof Worker) {
@@ -78,15 +78,15 @@ final class WorkCommand extends Command
                 }
             }
             if ($given !== []) {
-                throw new UsageError("$file returns a Worker with settings of its own: "
-                    . implode(', ', array_map(static fn ($name) => '--' . strtr($name, '_', '-'), $given)) . ' must go there');
+                throw new UsageError("$file returns a Worker with its own settings: "
+                    . implode(', ', array_map(static fn ($name) => '--' . strtr($name, '_', '-'), $given)) . ' must be set there');
             }
             $worker = $handlers;
         } else {
             if (!is_array($handlers) || is_callable($handlers)) {
                 if (!is_callable($handlers)) {
                     throw new UsageError("$file returns " . get_debug_type($handlers)
-                        . ', not an array (job name => handler), a callable or a Worker');
+                        . ', but must return an array (job name => handler), a callable or a Worker');
                 }
                 $handlers = ['*' => $handlers];
             }
@@ -131,7 +131,7 @@ final class WorkCommand extends Command
                 $seconds = filter_var(trim($text), FILTER_VALIDATE_FLOAT);
 
                 return $seconds !== false && $seconds >= 0 ? $seconds
-                    : throw new UsageError("--backoff is seconds, a list of them (1,10,60), or exponential, not \"$text\"");
+                    : throw new UsageError("--backoff must be a number of seconds, a list of them (1,10,60), or exponential, not \"$text\"");
             }, explode(',', $backoff));
         }
 
@@ -158,7 +158,7 @@ final class WorkCommand extends Command
     private static function load(string $file): mixed
     {
         if (!is_file($file) || !is_readable($file)) {
-            throw new UsageError("The file $file cannot be read");
+            throw new UsageError("Cannot read the file $file");
         }
 
         return (Closure::bind(static fn (string $file) => require $file, null, null))((string) realpath($file));

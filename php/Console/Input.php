@@ -50,11 +50,11 @@ final class Input
             $value = null;
             if (str_starts_with($word, '--')) {
                 [$name, $value] = explode('=', substr($word, 2), 2) + [1 => null];
-                $option = $byName[$name] ?? throw new UsageError("There is no option --$name"
+                $option = $byName[$name] ?? throw new UsageError("Unknown option --$name"
                     . Suggestion::for($name, array_keys($byName), '--'));
             } else {
                 $letter = $word[1];
-                $option = $byShort[$letter] ?? throw new UsageError("There is no option -$letter");
+                $option = $byShort[$letter] ?? throw new UsageError("Unknown option -$letter");
                 if (strlen($word) > 2) {
                     if ($option->value === null) {
                         array_unshift($words, '-' . substr($word, 2));
@@ -65,16 +65,16 @@ final class Input
             }
             if ($option->value === null) {
                 if ($value !== null) {
-                    throw new UsageError("--$option->name takes no value");
+                    throw new UsageError("--$option->name does not take a value");
                 }
                 $options[$option->name] = true;
                 continue;
             }
             if ($value === null && $words === []) {
-                throw new UsageError("--$option->name needs a value: $option->value");
+                throw new UsageError("--$option->name requires a value: --$option->name $option->value");
             }
             if (isset($options[$option->name]) && !$option->repeats) {
-                throw new UsageError("--$option->name is given more than once");
+                throw new UsageError("--$option->name can be given only once");
             }
             $options[$option->name][] = $value ?? array_shift($words);
         }
@@ -107,7 +107,7 @@ final class Input
         }
         $value = filter_var($text, FILTER_VALIDATE_INT, ['options' => ['min_range' => $least]]);
 
-        return $value !== false ? $value : throw new UsageError("--$name is a whole number from $least up, not \"$text\"");
+        return $value !== false ? $value : throw new UsageError("--$name must be an integer, $least or greater, not \"$text\"");
     }
 
     /** Seconds, whole or fractional. */
@@ -119,7 +119,7 @@ final class Input
         }
         $value = filter_var($text, FILTER_VALIDATE_FLOAT);
 
-        return $value !== false && $value >= 0 ? $value : throw new UsageError("--$name is a number of seconds, not \"$text\"");
+        return $value !== false && $value >= 0 ? $value : throw new UsageError("--$name must be a number of seconds, not \"$text\"");
     }
 
     /** The only argument. */

@@ -38,7 +38,7 @@ final class Output
     {
         $problem = self::write($this->results, $text . "\n");
         if ($problem !== null) {
-            throw new OutputError("What was asked for is done, but its result cannot be written: $problem");
+            throw new OutputError("The command has done its work, but its result cannot be written: $problem");
         }
     }
 
@@ -67,7 +67,7 @@ final class Output
             $text = substr($text, (int) $written);
         }
 
-        return $text === '' ? null : 'nobody reads it';
+        return $text === '' ? null : 'nothing reads it';
     }
 
     /** One JSON document. */

@@ -38,7 +38,7 @@ final class Handlers
             is_callable($container) => Closure::fromCallable($container),
             method_exists($container, 'get') => $container->get(...),
             default => throw new ConfigException('The container (' . get_debug_type($container)
-                . ') has no method get() and cannot be called'),
+                . ') must be callable or have a method get()'),
         };
     }
 
@@ -46,7 +46,7 @@ final class Handlers
     public function add(string $name, mixed $handler): void
     {
         if ($name === '') {
-            throw new ConfigException('A handler\'s job name is empty; "*" is for all jobs that have no other');
+            throw new ConfigException('A handler\'s job name must not be empty; the name "*" handles all jobs that have no other handler');
         }
         $this->check($name, $handler);
         if (str_contains($name, '*')) {
@@ -104,17 +104,17 @@ final class Handlers
             is_object($handler) => self::method($handler) === null
                 ? get_debug_type($handler) . ' has neither __invoke() nor handle()' : self::arguments($handler),
             is_array($handler) && self::isPair($handler) => $this->creation($handler[0]) ?? self::arguments($handler),
-            is_array($handler) => is_callable($handler) ? self::arguments($handler) : 'it is an array that cannot be called',
-            !is_string($handler) => 'it is ' . get_debug_type($handler),
+            is_array($handler) => is_callable($handler) ? self::arguments($handler) : 'the array is not callable',
+            !is_string($handler) => get_debug_type($handler) . ' is neither a callable, an object nor the name of a class',
             // The container may know it by another name than a class's.
             $this->make !== null => null,
             class_exists($handler) => self::method($handler) === null ? "$handler has neither __invoke() nor handle()"
                 : $this->creation($handler) ?? self::arguments([$handler, self::method($handler)]),
             is_callable($handler) => self::arguments($handler),
-            default => "there is no class and no function \"$handler\" (is its autoloader loaded?)",
+            default => "no class or function \"$handler\" exists (is its autoloader loaded?)",
         };
         if ($problem !== null) {
-            throw new ConfigException("The handler of \"$name\" cannot be used: $problem");
+            throw new ConfigException("Invalid handler for \"$name\": $problem");
         }
     }
 
@@ -125,9 +125,9 @@ final class Handlers
 
         return match (true) {
             $this->make !== null => null,
-            !$reflection->isInstantiable() => "$class cannot be made with new",
+            !$reflection->isInstantiable() => "$class cannot be instantiated",
             (int) $reflection->getConstructor()?->getNumberOfRequiredParameters() > 0
-                => "the constructor of $class wants arguments: give an object, or the worker a container",
+                => "the constructor of $class requires arguments: pass an object, or give the worker a container",
             default => null,
         };
     }
@@ -146,7 +146,7 @@ final class Handlers
         $reflection = is_array($method) ? new \ReflectionMethod($method[0], $method[1]) : new \ReflectionFunction($method);
 
         return $reflection->getNumberOfRequiredParameters() > 1
-            ? 'it wants more arguments than the task, which is all that it is given' : null;
+            ? 'it requires more than one argument, but is called with the task alone' : null;
     }
 
     private function resolve(mixed $handler): callable

@@ -44,7 +44,7 @@ final class InHand
         $task = $this->task;
         if ($task !== null && $task !== $this->told && $task->isLost()) {
             $this->told = $task;
-            $error = new TaskLostException('its connection or lock is gone, or the broker has taken it back');
+            $error = new TaskLostException('its connection or lock was lost, or the broker took it back');
             $this->report->job(Event::JOB_LOST, $task, $error, hrtime(true) / 1e9 - $this->since);
         }
     }

@@ -37,7 +37,7 @@ final class Liveness
         }
         $this->touched = $now;
         if (!@touch($this->file)) {
-            $this->report->write('warning', 'the file {file} cannot be touched', context: ['file' => $this->file]);
+            $this->report->write('warning', 'cannot touch the alive file {file}', context: ['file' => $this->file]);
         }
     }
 }

@@ -19,7 +19,7 @@ final class Log
     public function __construct(private readonly ?object $logger)
     {
         if ($logger !== null && !method_exists($logger, 'log')) {
-            throw new ConfigException('The logger (' . get_debug_type($logger) . ') has no method log()');
+            throw new ConfigException('The logger (' . get_debug_type($logger) . ') must have a method log()');
         }
     }
 

@@ -50,13 +50,13 @@ final class Outage
         if ($this->limit !== null) {
             $left = $this->limit - (self::now() - $this->since);
             if ($left <= 0) {
-                $this->report->write('error', 'the broker is lost, and the worker ends: {error}', $error);
+                $this->report->write('error', 'no jobs can be received and reconnectTimeout has passed, stopping the worker: {error}', $error);
 
                 return null;
             }
             $pause = min($pause, $left);
         }
-        $this->report->write('error', 'no jobs can be had, next try in {seconds} s: {error}', $error, ['seconds' => $pause]);
+        $this->report->write('error', 'no jobs can be received, retrying in {seconds} s: {error}', $error, ['seconds' => $pause]);
 
         return $pause;
     }
@@ -65,7 +65,7 @@ final class Outage
     public function over(): void
     {
         if ($this->since !== null) {
-            $this->report->write('warning', 'jobs come again after {seconds} s', context: [
+            $this->report->write('warning', 'receiving jobs again after {seconds} s', context: [
                 'seconds' => self::now() - $this->since,
             ]);
             $this->reset();

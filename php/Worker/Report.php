@@ -31,7 +31,7 @@ final class Report
     public function listen(string $event, callable $listener): void
     {
         if ($event !== '*' && !in_array($event, Event::ALL, true)) {
-            throw new ConfigException("Worker has no event \"$event\"" . Suggestion::for($event, Event::ALL));
+            throw new ConfigException("Unknown worker event \"$event\"" . Suggestion::for($event, Event::ALL));
         }
         $this->listeners[$event][] = $listener;
     }
@@ -51,14 +51,18 @@ final class Report
     {
         $this->counts[$event]++;
         [$level, $message] = match ($event) {
-            Event::JOB_START => ['debug', '{job} {id}: attempt {attempt}'],
+            Event::JOB_START => ['debug', '{job} {id} started, attempt {attempt}'],
             Event::JOB_ACK => ['info', '{job} {id} done in {seconds} s'],
-            Event::JOB_RETRY => ['warning', '{job} {id} failed at attempt {attempt}, comes again: {error}'],
-            Event::JOB_DEAD_LETTER => ['error', '{job} {id} failed for good at attempt {attempt}: {error}'],
-            Event::JOB_RELEASED => ['info', '{job} {id} given back'],
+            Event::JOB_RETRY => ['warning', '{job} {id} failed on attempt {attempt} and will be retried: {error}'],
+            Event::JOB_DEAD_LETTER => ['error', '{job} {id} failed permanently on attempt {attempt}: {error}'],
+            Event::JOB_RELEASED => ['info', '{job} {id} released'],
             Event::JOB_DROPPED => ['warning', '{job} {id} deleted: {error}'],
             Event::JOB_LOST => ['warning', '{job} {id} was lost and will be delivered again: {error}'],
         };
+        if ($error === null) {
+            // The handler dead-lettered the job itself.
+            $message = str_replace(': {error}', '', $message);
+        }
         if ($seconds !== null) {
             $this->about($level, $message, $task, $error, ['seconds' => round($seconds, 6)]);
         } else {
@@ -107,7 +111,7 @@ final class Report
             try {
                 $listener($told);
             } catch (Throwable $e) {
-                $this->write('error', 'a listener of {event} failed: {error}', $e, ['event' => $event]);
+                $this->write('error', 'a listener for {event} failed: {error}', $e, ['event' => $event]);
             }
         }
     }
