@@ -165,10 +165,8 @@ final class Consumer implements \IteratorAggregate
      * Calls $listener, without arguments, when jobs in hand may have been lost: their connection or Service Bus lock is
      * gone, or the broker has taken them back. Check each job with Task::isLost(). Like a signal handler, the listener is
      * called between two statements of the running PHP code, but not before a call into a C library returns. An exception
-     * that it throws is thrown at that point.
-     *
-     * A listener that holds the consumer itself (`use ($consumer)`) keeps it and its buffered jobs alive until
-     * onLost(null) or the end of the request.
+     * that it throws is thrown at that point; the listeners of other consumers are called all the same, and what they
+     * throw follows as the previous exceptions of the first.
      *
      * @param (callable(): void)|null $listener null removes the listener.
      */

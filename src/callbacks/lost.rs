@@ -9,7 +9,7 @@ use std::mem::ManuallyDrop;
 
 use ext_php_rs::types::{ZendCallable, Zval};
 
-use crate::engine::{self, guarded};
+use crate::engine::{self, guarded, Stash};
 use crate::fail::Fail;
 
 thread_local! {
@@ -31,6 +31,14 @@ impl Listener {
         LISTENERS.with_borrow_mut(|all| all.insert(number, held));
         Self(number)
     }
+
+    /// The callable, where the collector finds it.
+    pub fn callable(&self) -> Option<*mut Zval> {
+        LISTENERS.with(|all| {
+            let mut all = all.try_borrow_mut().ok()?;
+            all.get_mut(&self.0).map(|held| &raw mut **held)
+        })
+    }
 }
 
 impl Drop for Listener {
@@ -47,14 +55,31 @@ pub fn register() {
     amqp1_core::on_lost(engine::request_interruption);
 }
 
-/// Calls the listeners.
+/// Calls the listeners, all of them: what one throws is not another consumer's affair. The first
+/// exception is raised, with the others as its previous ones.
 fn tell() -> Result<(), Fail> {
     let listeners = LISTENERS.with_borrow(|all| {
         let callables = all.values().map(|callable| callable.shallow_clone());
         callables.collect::<Vec<_>>()
     });
+    let mut thrown = Vec::new();
     for listener in &listeners {
-        guarded(|| ZendCallable::new(listener).and_then(|call| call.try_call(Vec::new())))?.ok();
+        let call = || ZendCallable::new(listener).and_then(|call| call.try_call(Vec::new()));
+        match guarded(call) {
+            Ok(_) => {}
+            Err(Fail::Pending) => {
+                thrown.push(engine::stash_exception());
+                if thrown.last().is_some_and(Stash::is_exit) {
+                    break;
+                }
+            }
+            Err(fail) => return Err(fail),
+        }
     }
-    Ok(())
+    let has_thrown = !thrown.is_empty();
+    thrown.into_iter().for_each(Stash::restore);
+    match has_thrown {
+        true => Err(Fail::Pending),
+        false => Ok(()),
+    }
 }

@@ -23,6 +23,7 @@ use crate::convert::args::{
 use crate::convert::Bytes;
 use crate::convert::{self, Parameter};
 use crate::engine;
+use crate::engine::garbage::Holder;
 use crate::engine::table::entries;
 use crate::fail::Fail;
 use crate::settings::configuration;
@@ -40,6 +41,12 @@ pub struct Consumer {
     timeout: Duration,
     /// Told of jobs that are lost.
     listener: RefCell<Option<Listener>>,
+}
+
+impl Holder for Consumer {
+    fn held(&self) -> Option<*mut Zval> {
+        self.listener.try_borrow().ok()?.as_ref()?.callable()
+    }
 }
 
 /// What waits without a deadline waits this long: a century, as the core's `Wait`.

@@ -3,6 +3,7 @@
 //! Here is the engine's own state: the pending exception, the interrupt flag, guarded calls.
 
 pub mod environment;
+pub mod garbage;
 pub mod json;
 pub mod table;
 pub mod traverse;
@@ -15,7 +16,7 @@ use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi::{
     ext_php_rs_executor_globals, zend_call_known_function, zend_execute_data,
-    zend_fetch_function_str, zend_interrupt_function,
+    zend_fetch_function_str, zend_interrupt_function, zend_op,
 };
 use ext_php_rs::flags::FunctionType;
 use ext_php_rs::types::{ZendClassObject, ZendObject, Zval};
@@ -237,7 +238,11 @@ pub fn resume_bailout() -> ! {
 
 /// A pending exception that is set aside while something has to be finished.
 #[derive(Debug)]
-pub struct Stash(*mut ZendObject);
+pub struct Stash {
+    exception: *mut ZendObject,
+    /// Where it was thrown in the frame below.
+    opline: *const zend_op,
+}
 
 /// Takes the pending exception away, for [`Stash::restore`].
 pub fn stash_exception() -> Stash {
@@ -245,15 +250,24 @@ pub fn stash_exception() -> Stash {
     unsafe {
         let exception = (*globals()).exception;
         (*globals()).exception = std::ptr::null_mut();
-        Stash(exception)
+        Stash {
+            exception,
+            opline: (*globals()).opline_before_exception,
+        }
     }
 }
 
 impl Stash {
+    /// It is that of `exit()`: nothing more is to run.
+    pub fn is_exit(&self) -> bool {
+        // SAFETY: the stash owns a reference to the object, if there is one.
+        !self.exception.is_null() && unsafe { zend_is_unwind_exit(self.exception) }
+    }
+
     /// Makes the exception pending again, the very same object. One that was
     /// thrown meanwhile goes first and gets it as its previous one.
     pub fn restore(self) {
-        if self.0.is_null() {
+        if self.exception.is_null() {
             return;
         }
         // SAFETY: the stash owns one reference, which goes either back into
@@ -262,15 +276,17 @@ impl Stash {
         // `exit()` is no Throwable and wins over whatever came after it.
         unsafe {
             let newer = (*globals()).exception;
+            // What ran meanwhile may have thrown and caught.
+            (*globals()).opline_before_exception = self.opline;
             if newer.is_null() {
-                (*globals()).exception = self.0;
-            } else if zend_is_unwind_exit(self.0) {
-                (*globals()).exception = self.0;
+                (*globals()).exception = self.exception;
+            } else if zend_is_unwind_exit(self.exception) {
+                (*globals()).exception = self.exception;
                 ext_php_rs::ffi::ext_php_rs_zend_object_release(newer);
             } else if zend_is_unwind_exit(newer) {
-                ext_php_rs::ffi::ext_php_rs_zend_object_release(self.0);
+                ext_php_rs::ffi::ext_php_rs_zend_object_release(self.exception);
             } else {
-                zend_exception_set_previous(newer, self.0);
+                zend_exception_set_previous(newer, self.exception);
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::classes::jobs::Jobs;
 use crate::classes::queue::AmqpQueue;
 use crate::classes::task::Task;
 use crate::classes::task_iterator::TaskIterator;
+use crate::engine::garbage;
 use crate::settings::ini;
 use crate::{engine, exceptions};
 
@@ -31,6 +32,7 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
         class::<Jobs>()?;
         class::<Consumer>()?;
         signatures::refine();
+        garbage::register::<Consumer>();
         lost::register();
         Ok(())
     })
