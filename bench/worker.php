@@ -1,7 +1,7 @@
 <?php
-// One measurement in a process of its own: bench/run starts it, and reads the JSON it prints.
+// One measurement in its own process. bench/run starts it and reads the JSON that it prints.
 //
-// Timed is the work alone: connecting, declaring and WARM jobs before it are not.
+// Only the work is timed, not connecting, declaring and the first WARM jobs.
 
 declare(strict_types=1);
 
@@ -21,7 +21,7 @@ function headers(int $n): array
     return ['tenant-id' => 'company-a', 'request-id' => 'req-0123456789abcdef', 'number' => $n];
 }
 
-/** User and system time of the whole process, all its threads, in seconds. */
+/** User and system time of the process, all threads, in seconds. */
 function cpu(): float
 {
     $usage = getrusage();
@@ -35,7 +35,7 @@ function percentile(array $sorted, float $part): float
     return $sorted[(int) min(count($sorted) - 1, floor(count($sorted) * $part))];
 }
 
-/** Counts every job by its number; a job that is missing or came twice ends the measurement. */
+/** Counts every job by its number. A job that is missing or comes twice ends the measurement. */
 final class Tally
 {
     private array $seen = [];
@@ -137,7 +137,7 @@ final class Peer
         ++$this->sent;
     }
 
-    /** Waits until no more than this many are unconfirmed. */
+    /** Waits until at most this many messages are unconfirmed. */
     public function confirm(int $open): void
     {
         $this->wanted = $this->sent - $open;
@@ -166,7 +166,7 @@ function amqp1Jobs(int $from, int $to): Generator
     }
 }
 
-/** Each call alone: their latencies, sorted. */
+/** Times each call. Returns the sorted latencies. */
 function each(callable $one, int $jobs): array
 {
     $latencies = [];
@@ -180,7 +180,7 @@ function each(callable $one, int $jobs): array
     return $latencies;
 }
 
-// The queue is declared by the same hand for both, so that it is the same queue.
+// php-amqp declares the queue for both sides, so that it is the same.
 (new Peer($dsn, $queue, false))->declare($task['type']);
 
 $latencies = [];
@@ -249,7 +249,7 @@ switch ($mode) {
                 $start();
             }
         }
-        $consumer->close(); // has sent every acknowledgement
+        $consumer->close(); // sends all acknowledgements
         $stop();
         $tally->check(WARM + $jobs);
         break;
@@ -275,7 +275,7 @@ switch ($mode) {
 
             return $done < WARM + $jobs;
         });
-        $source->cancel(); // a round trip: the broker has read every acknowledgement
+        $source->cancel(); // a round trip: afterwards, the broker has read all acknowledgements
         $stop();
         $tally->check(WARM + $jobs);
         break;

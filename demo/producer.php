@@ -1,5 +1,5 @@
 <?php
-// Pushes COUNT jobs: one of them is delayed by two seconds, one is made to fail once.
+// Pushes COUNT jobs. One of them is delayed by two seconds, and one fails at its first attempt.
 // usage: AMQP1_DSN=amqp://… php producer.php RUN COUNT
 
 declare(strict_types=1);
@@ -20,7 +20,7 @@ for ($i = 1; $i <= (int) $count; $i++) {
     $options['headers'] = ['demo-run' => $run, 'tenant-id' => 'company-a'];
 
     $since = hrtime(true);
-    $id = $queue->push($name, $payload, $options);      // returns when the broker has taken it
+    $id = $queue->push($name, $payload, $options);      // returns once the broker has confirmed it
     printf("%-12s %s %s in %.1f ms%s\n", $name, json_encode($payload), $id, (hrtime(true) - $since) / 1e6,
-        isset($options['delay']) ? ", for {$options['delay']} s from now" : '');
+        isset($options['delay']) ? ", delayed by {$options['delay']} s" : '');
 }

@@ -1,5 +1,5 @@
 <?php
-// Works off COUNT jobs of this RUN and ends: with exit status 1 when they are not all done after 20 seconds.
+// Processes COUNT jobs of this RUN, then ends. The exit status is 1 if they are not all done after 20 seconds.
 // usage: AMQP1_DSN=amqp://… php worker.php RUN COUNT
 
 declare(strict_types=1);
@@ -19,7 +19,7 @@ while (count($done) < (int) $count && ($left = $start + 20 - microtime(true)) > 
         break;
     }
     if ($task->getHeaderLine('demo-run') !== $run) {
-        $task->ack();                                   // left over from a demo that was interrupted
+        $task->ack();                                   // left over from an interrupted demo
         continue;
     }
     $job = $task->getPayload();
@@ -28,14 +28,14 @@ while (count($done) < (int) $count && ($left = $start + 20 - microtime(true)) > 
     try {
         if (($job['failOnce'] ?? false) && !isset($failed[$task->getId()])) {
             $failed[$task->getId()] = true;
-            throw new RuntimeException('the card machine does not answer');
+            throw new RuntimeException('the card terminal does not answer');
         }
         $task->ack();
         $done[$task->getId()] = true;
         echo "done\n";
     } catch (RuntimeException $e) {
-        $task->nack($e);                                // it comes again
-        echo "failed ({$e->getMessage()}), it comes again\n";
+        $task->nack($e);                                // it will be retried
+        echo "failed ({$e->getMessage()}), will be retried\n";
     }
 }
 $consumer->close();

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
-# How the broker scripts know processes and ports. Source it after lib.sh; `node` is the folder of the broker that is
-# meant, with its pid file.
+# Processes and ports of the broker scripts. Source it after lib.sh. `node` is the broker's folder, with its pid file.
 
-# When process $1 began, in the kernel's ticks; nothing when it is gone or a zombie whose parent does not look.
+# Prints when process $1 started, in the kernel's ticks. Prints nothing if it is gone, or a zombie.
 start_time() {
     local stat fields
     stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
@@ -13,8 +12,8 @@ start_time() {
     esac
 }
 
-# Sets pid and returns 0 when the node runs. The pid file holds the process's start time too, so that a stale one
-# does not name a stranger.
+# Sets pid and returns 0 if the node runs. The pid file also contains the process's start time, so that a stale file does not
+# name another process.
 is_running() {
     local since
     [ -r "${node:?}/pid" ] && read -r pid since <"$node/pid" || return 1
@@ -23,7 +22,7 @@ is_running() {
 
 in_use() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Waits until the node is gone, for so many tenths of a second.
+# Waits until the node is gone, for at most $1 tenths of a second.
 await_end() {
     local tries=$1
     while is_running; do

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# What scripts/brokers and scripts/cluster share: RabbitMQ unpacked from Debian into a folder, and the life of a node
-# that runs there. Source it after lib.sh.
+# Shared by scripts/brokers and scripts/cluster: unpacks RabbitMQ from Debian into a folder, and starts and stops nodes
+# there. Source it after lib.sh.
 #
 # A script that sources this sets `state` and `arguments` and, for the node it works on, `version`, `suite`, `root` (the
 # unpacked system) and `node` (the node's folder: conf, data, home, log, pid). It defines
@@ -13,19 +13,19 @@
 
 tell() { say "[$version] $*"; }
 
-# Why a broker could not be had, and the way out.
+# Says why a broker is not available, and what to do.
 refuse() {
     warn "[${version:-brokers}] $1"
-    warn "Without it, use a broker of your own: AMQP1_TEST_RABBITMQ=amqp://user:password@host:5672/"
+    warn "Or use your own broker: AMQP1_TEST_RABBITMQ=amqp://user:password@host:5672/"
     exit 1
 }
 
-# Acts as root from here on: starts the script again through sudo, with this project's variables.
+# Continues as root: starts the script again through sudo, with this project's variables.
 need_root() {
     [ "$(id -u)" -eq 0 ] && return
     local variables=() name
     while read -r name; do variables+=("$name=${!name}"); done < <(compgen -e AMQP1_ || true)
-    can_be_root || refuse "to run RabbitMQ in a folder of its own, root or sudo is needed (you are $(id -un))"
+    can_be_root || refuse "running RabbitMQ in its own folder needs root or sudo (you are $(id -un))"
     exec sudo env ${variables[@]+"${variables[@]}"} "PATH=$PATH" bash "$top/scripts/${0##*/}" "${arguments[@]}"
 }
 
@@ -34,13 +34,13 @@ need_tools() {
     [ "$(uname -s)" = Linux ] || refuse "this needs Linux"
     local tool
     for tool in unshare setsid flock chroot mount openssl; do
-        have "$tool" || refuse "$tool is missing: scripts/deps rabbitmq"
+        have "$tool" || refuse "$tool is missing; install it with scripts/deps rabbitmq"
     done
     local said own_mounts=() try=(--mount-proc)
     choose_own_mounts
     [ "${#own_mounts[@]}" -eq 1 ] || try=()
     said=$(unshare "${own_mounts[@]}" --pid --fork ${try[@]+"${try[@]}"} true 2>&1) ||
-        refuse "this machine does not allow namespaces and mounts of our own (a container without CAP_SYS_ADMIN?): $said"
+        refuse "this machine does not allow creating namespaces and mounts (a container without CAP_SYS_ADMIN?): $said"
 }
 
 # Sets own_mounts, unshare's options for mounts of our own. Where / is no mount point (a chroot, some containers) its
@@ -73,7 +73,7 @@ rabbitmq_version() {
 
 unpack() {
     [ ! -e "$root/complete" ] || return 0
-    have mmdebstrap || refuse "mmdebstrap is missing: scripts/deps rabbitmq"
+    have mmdebstrap || refuse "mmdebstrap is missing; install it with scripts/deps rabbitmq"
     local started=$SECONDS from log=$state/unpack-$suite.log new=$root.new name
     from=$(mirror)
     tell "unpacking RabbitMQ from Debian $suite ($from) …"
@@ -84,7 +84,7 @@ unpack() {
         --include=rabbitmq-server,dash,coreutils,sed,grep,mawk,hostname "$suite" "$new" "$from" >"$log" 2>&1; then
         tail -n 15 "$log" >&2
         rm -rf --one-file-system "$new"
-        refuse "could not unpack Debian $suite from $from (above, and $log). Another mirror: AMQP1_BROKER_MIRROR=…"
+        refuse "could not unpack Debian $suite from $from; see above and $log. To use another mirror, set AMQP1_BROKER_MIRROR"
     fi
     for name in bin sbin lib lib64; do
         [ -e "$new/$name" ] || [ ! -e "$new/usr/$name" ] || ln -s "usr/$name" "$new/$name"
@@ -100,7 +100,7 @@ unpack() {
     tell "RabbitMQ $(cat "$root/complete") unpacked in $(took "$started")"
 }
 
-# Unpacks it, once however many ask.
+# Unpacks it once, even if several processes ask for it.
 unpack_once() {
     (
         exec 8>"$root.lock"
@@ -109,7 +109,7 @@ unpack_once() {
     )
     case $(cat "$root/complete") in
     "$version".*) ;;
-    *) tell "note: Debian $suite now has RabbitMQ $(cat "$root/complete"), not $version: that is what runs" ;;
+    *) tell "note: Debian $suite now has RabbitMQ $(cat "$root/complete") instead of $version, so this version runs" ;;
     esac
 }
 
@@ -144,7 +144,7 @@ boot() {
     files=$(ulimit -Hn)
     # Erlang keeps a table as long as the limit.
     if [ "$files" = unlimited ] || [ "$files" -gt 65536 ]; then files=65536; fi
-    # It must keep neither our output nor our lock open.
+    # It must not keep our output or our lock open.
     (
         exec 9>&-
         ulimit -n "$files"
@@ -156,11 +156,11 @@ boot() {
         if ! kill -0 "$child" 2>/dev/null; then
             tail -n 20 "$node/log/console.log" >&2
             tail -c "+$from" "$node/log/rabbitmq.log" 2>/dev/null | grep -F '[error]' | head -n 20 >&2 || true
-            refuse "RabbitMQ ended while starting: see above and $node/log. If its data is damaged: scripts/${0##*/} down"
+            refuse "RabbitMQ ended while starting; see above and $node/log. If its data is damaged, run scripts/${0##*/} down"
         fi
         if [ "$SECONDS" -ge "$deadline" ]; then
             crash
-            refuse "RabbitMQ did not answer within ${AMQP1_BROKER_WAIT:-60} s: see $node/log"
+            refuse "RabbitMQ did not answer within ${AMQP1_BROKER_WAIT:-60} s; see $node/log"
         fi
         sleep 0.1
     done
@@ -192,6 +192,6 @@ terminate() {
     local child=
     read -r child _ <"/proc/$pid/task/$pid/children" || true # it has no end of line
     [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true
-    await_end 300 || { tell "does not stop: killing it"; crash; }
+    await_end 300 || { tell "does not stop; killing it"; crash; }
     rm -f "$node/pid"
 }

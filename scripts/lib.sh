@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What the scripts share. Source it: . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# Shared by the scripts. Source it: . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 #
 # Sets `top`, the checkout's folder, and defines the functions below.
 
 top=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 
-# The header comment of a script is its help: print it from the second line to the first line that is none.
+# The header comment of a script is its help: print it from the second line to the end of the comment.
 usage() {
     sed -n '2,/^[^#]/{/^#/!q;s/^# \{0,1\}//;p}' "$1"
 }
@@ -19,17 +19,17 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# rustup puts cargo into a folder that only a new login shell has in its PATH.
+# rustup installs cargo into a folder that is only in the PATH of new login shells.
 if ! have cargo && [ -x "${CARGO_HOME:-${HOME:-/root}/.cargo}/bin/cargo" ]; then
-    # shellcheck disable=SC2034  # scripts/deps tells it
+    # shellcheck disable=SC2034  # scripts/deps reports it
     cargo_was_missing=yes
     PATH=$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
 fi
 
-# Is version $2 no older than $1?
+# Is version $2 at least $1?
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
 
-# root? or sudo that asks no questions (or may ask: somebody is at the terminal)?
+# Root, or sudo without a password (or with one, if there is a terminal)?
 can_be_root() {
     [ "$(id -u)" -eq 0 ] && return 0
     have sudo || return 1
@@ -40,7 +40,7 @@ as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# The built extension. AMQP1_EXTENSION names another one, a debug build for example.
+# The built extension. AMQP1_EXTENSION names another one, for example a debug build.
 extension() {
     printf '%s\n' "${AMQP1_EXTENSION:-${CARGO_TARGET_DIR:-$top/target}/release/libamqp1.so}"
 }
@@ -49,17 +49,17 @@ broker_program() {
     printf '%s\n' "${CARGO_TARGET_DIR:-$top/target}/release/amqp1-broker"
 }
 
-# Does PHP load this library? Prints what it says when not. Its own configuration is left out: amqp1 may be installed.
+# Does PHP load this library? If not, prints what PHP says. PHP's configuration is ignored, because amqp1 may be installed.
 loads() { # LIBRARY [PHP]
     local said
     # shellcheck disable=SC2016  # PHP's variable
     said=$("${2:-${PHP:-php}}" -n -d display_errors=stderr -d display_startup_errors=1 -d "extension=$1" \
         -r 'exit(extension_loaded("amqp1") ? 0 : 3);' 2>&1) && return
-    printf '%s\n' "${said:-it ends with status $? and says nothing}"
+    printf '%s\n' "${said:-PHP ends with status $? without a message}"
     return 1
 }
 
-# Debian's mirror: the one that this machine uses.
+# The Debian mirror that this machine uses.
 mirror() {
     local found=${AMQP1_BROKER_MIRROR:-} file
     for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do
@@ -69,14 +69,14 @@ mirror() {
     printf '%s\n' "${found:-http://deb.debian.org/debian}"
 }
 
-# Sets no_cache: PHPUnit's options for leaving no record of the run behind. Each version has another name for it.
+# Sets no_cache: PHPUnit's option for leaving no record of the run. Its name depends on the version.
 without_cache() {
     local known option
     known=$(phpunit --help)
     no_cache=()
     for option in --do-not-record-test-run-history --do-not-cache-result; do
         if grep -q -- "$option" <<<"$known"; then
-            # shellcheck disable=SC2034  # for who calls
+            # shellcheck disable=SC2034  # for the caller
             no_cache=("$option")
             return
         fi

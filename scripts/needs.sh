@@ -1,8 +1,7 @@
 # shellcheck shell=bash
-# What this project needs of a machine, and whether it is there. Sourced by scripts/deps; scripts/test-deps proves each check.
+# This project's dependencies, and checks for them. Sourced by scripts/deps; scripts/test-deps proves each check.
 #
-# PHP and PHP_CONFIG name another PHP than the one in PATH. AMQP1_NEEDS_ROOT stands before
-# each path that is looked at (tests).
+# PHP and PHP_CONFIG name a PHP other than the one in PATH. AMQP1_NEEDS_ROOT is a prefix for all paths (for tests).
 
 php=${PHP:-php}
 php_config=${PHP_CONFIG:-php-config}
@@ -33,7 +32,7 @@ php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
 php_amqp|php-amqp|the AMQP 0-9-1 peer in interoperability tests
 php_amqplib|php-amqplib|the peer of the babelqueue format, in PHP alone
-php_fpm|php-fpm|serves requests in the tests of connections that outlive them
+php_fpm|php-fpm|serves requests in the tests of connections that outlive requests
 openssl|openssl|makes the certificates of the TLS tests, and is their peer
 NEEDS
     sdks) cat <<'NEEDS' ;;
@@ -41,7 +40,7 @@ openssl|openssl|makes the certificates for TLS
 python_venv|python3-venv|holds the Service Bus SDK for Python
 node|nodejs|runs the Service Bus SDK for JavaScript
 npm|npm|installs it
-go|golang-go|builds the judge with the Service Bus SDK for Go, and brings a newer Go where that is needed
+go|golang-go|builds the tests with the Service Bus SDK for Go, and downloads a newer Go if necessary
 NEEDS
     test)
         needs_of lint
@@ -50,16 +49,16 @@ NEEDS
         ;;
     rabbitmq) cat <<'NEEDS' ;;
 mmdebstrap|mmdebstrap|unpacks RabbitMQ and Erlang into a folder
-unshare|util-linux|keeps the brokers apart from the system
+unshare|util-linux|isolates the brokers from the system
 openssl|openssl|makes the brokers' certificates
 keyring|debian-archive-keyring|checks the packages' signatures
 NEEDS
     cluster) cat <<'NEEDS' ;;
-ip|iproute2|gives a cluster's nodes a network of their own, whose packets can be dropped
+ip|iproute2|gives the cluster's nodes their own network, in which packets can be dropped
 NEEDS
     java) cat <<'NEEDS' ;;
 java|default-jre-headless|runs Artemis, ActiveMQ Classic and Qpid
-mvn|maven|fetches them from Maven Central
+mvn|maven|downloads them from Maven Central
 NEEDS
     fuzz) cat <<'NEEDS' ;;
 cc|gcc|C compiler and linker
@@ -72,11 +71,11 @@ phpunit|phpunit|runs the PHP tests
 php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
 NEEDS
-    *) die "unknown group: $1 (build, lint, rust, php, sdks, test, rabbitmq, cluster, java, fuzz, valgrind)" ;;
+    *) die "unknown group '$1'; expected one of: build, lint, rust, php, sdks, test, rabbitmq, cluster, java, fuzz, valgrind" ;;
     esac
 }
 
-# One check for each need: true when it is met.
+# One check for each dependency: true if it is there.
 has_cc() { have cc && have ld; }
 has_cxx() { have c++; }
 has_libc() { echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1; }
@@ -122,7 +121,7 @@ has_openssl() { have openssl; }
 has_python_venv() { have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 has_node() { have node && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'; }
 has_npm() { have npm; }
-# 1.16 and newer; scripts/sdks brings a newer one where that is needed.
+# 1.16 and newer; scripts/sdks downloads a newer one if necessary.
 has_go() { have go && [ -n "$(go env GOVERSION 2>/dev/null)" ]; }
 has_ip() { have ip; }
 has_unshare() { have unshare && have flock && have setsid; }
@@ -132,8 +131,8 @@ has_keyring() {
     [ -e "$root/usr/share/keyrings/debian-archive-keyring.gpg" ] || compgen -G "$root/etc/apt/trusted.gpg.d/debian-archive-*" >/dev/null
 }
 
-# Prints the php-fpm that belongs to this PHP: in its own folders, and of its very version. Another PHP's would refuse the
-# extension, or worse, load it.
+# Prints the php-fpm that belongs to this PHP: in its folders and with exactly its version. The php-fpm of another PHP would
+# refuse the extension or, worse, load it.
 php_fpm() {
     local version folder release name
     has_php || return 1
@@ -147,7 +146,7 @@ php_fpm() {
     return 1
 }
 
-# Is this PHP a package of the system's, so that apt-get's modules are for it?
+# Is this PHP a package of the system, so that apt-get has modules for it?
 is_system_php() {
     local path
     path=$(readlink -f "$(command -v "$php")") || return 1
