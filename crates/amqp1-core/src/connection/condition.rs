@@ -25,6 +25,20 @@ const REFUSALS: [(&str, ErrorKind); 13] = [
     ("amqp:link:redirect", ErrorKind::Unsupported),
 ];
 
+/// The condition of a session that was given up because its begin was not answered.
+pub(crate) const BEGIN_UNANSWERED: &str = "amqp1:begin-unanswered";
+
+/// The condition of a link or a session that cannot be had as the connection has no free one.
+pub(crate) const ALL_IN_USE: &str = "amqp1:sessions-in-use";
+
+/// For what finds no free session.
+pub(crate) fn all_in_use(label: &str) -> Error {
+    Error::connection(format!(
+        "{label}: all of the connection's sessions are in use"
+    ))
+    .with_condition(ALL_IN_USE)
+}
+
 /// The kind of failure that a condition means; [`ErrorKind::Connection`] if it passes.
 pub(crate) fn kind(condition: &str) -> ErrorKind {
     if let Some(kind) = refusal::kind(condition) {

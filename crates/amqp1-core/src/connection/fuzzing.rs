@@ -104,9 +104,7 @@ impl World {
         match action {
             0 | 1 if links >= MAX_LINKS => {}
             0 => {
-                if let Ok(Some(link)) =
-                    SenderLink::open(&self.connection, Some("a"), super::Ask::Queue)
-                {
+                if let Ok(link) = SenderLink::open(&self.connection, Some("a"), super::Ask::Queue) {
                     self.senders.push(link);
                 }
             }
@@ -117,12 +115,12 @@ impl World {
                     ..ReceiverOptions::default()
                 };
                 let link = ReceiverLink::open(&self.connection, "a", &options, Signal::new());
-                if let Ok(Some(link)) = link {
+                if let Ok(link) = link {
                     self.receivers.push((link, Vec::new()));
                 }
             }
             2 if links < MAX_LINKS => {
-                if let Ok(Some(pair)) =
+                if let Ok(pair) =
                     LinkPair::open(&self.connection, &super::Node::Paired("m"), Signal::new())
                 {
                     self.pairs.push(pair);

@@ -2,16 +2,16 @@
 
 mod taking;
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
 use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
 use fe2o3_amqp_types::performatives::Attach;
 use serde_amqp::primitives::Symbol;
-use serde_amqp::Value;
 
-use super::receiver::{self, Receiver, SessionAnswer, MAX_MESSAGE_SIZE};
+use super::options::ReceiverOptions;
+use super::receiver::{self, Receiver, MAX_MESSAGE_SIZE};
 use super::sender::{self, Phase, Sender};
 use super::state::{internal, LinkKey, State};
 use super::terminus::Ask;
@@ -19,10 +19,7 @@ use super::tracker::Tracked;
 use super::{Connection, Remote};
 use crate::base::id;
 use crate::base::wait::{Signal, Wait};
-use crate::brokers::servicebus::constants::SESSION_FILTER;
-use crate::brokers::servicebus::locks::LinkLocks;
 use crate::error::{Error, Result};
-use crate::format::history::Ledger;
 use crate::wire::frame;
 
 pub(super) fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {
@@ -83,15 +80,15 @@ pub(crate) struct SenderLink {
 
 impl SenderLink {
     /// Attaches to `address`, or to the anonymous terminus. Does not wait:
-    /// messages sent meanwhile are queued. `None` when the connection has no
-    /// free channel.
-    pub fn open(connection: &Connection, address: Option<&str>, ask: Ask) -> Result<Option<Self>> {
+    /// messages sent meanwhile are queued.
+    ///
+    /// # Errors
+    /// Those of [`State::open_session`].
+    pub fn open(connection: &Connection, address: Option<&str>, ask: Ask) -> Result<Self> {
         let signal = Signal::new();
         let name = format!("amqp1-push-{}", id::short()?);
         let mut state = connection.lock();
-        let Some(key) = state.open_session(signal.clone())? else {
-            return Ok(None);
-        };
+        let key = state.open_session(signal.clone())?;
         let target = ask.of_target(target(address));
         let mut attach = attach(&name, Role::Sender, source("amqp1"), target);
         attach.snd_settle_mode = SenderSettleMode::Unsettled;
@@ -100,11 +97,11 @@ impl SenderLink {
             session.sender = Some(Sender::new(name).asking(ask));
         }
         connection.kick(state);
-        Ok(Some(Self {
+        Ok(Self {
             connection: connection.clone(),
             key,
             signal,
-        }))
+        })
     }
 
     /// Why the link is over, if it is.
@@ -181,40 +178,6 @@ impl SenderLink {
     }
 }
 
-/// How a receiver attaches.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ReceiverOptions {
-    /// Deliveries that may be unsettled at once.
-    pub prefetch: u32,
-    /// What the source is asked to be.
-    pub ask: Ask,
-    /// The link's name; one of its own by default.
-    pub name: Option<String>,
-    /// Credit is granted when all of the last one is used up, not before.
-    pub in_windows: bool,
-    /// The broker may answer a drain before it has sent what it has.
-    pub answered_early: bool,
-    /// Which deliveries the broker counts.
-    pub ledger: Ledger,
-    /// How long the broker lets a delivery be unsettled.
-    pub timeout: Option<Duration>,
-    /// Link properties, as symbol and value.
-    pub properties: Vec<(String, Value)>,
-    /// What Service Bus wants of a receiver.
-    pub service_bus: Option<ServiceBusReceiver>,
-}
-
-/// What a receiver on Service Bus is besides.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ServiceBusReceiver {
-    /// The service settles what it sends, and forgets it.
-    pub receive_and_delete: bool,
-    /// The session to take; `Some(None)` is the next free one.
-    pub session: Option<Option<String>>,
-    /// Where the locks of its deliveries are kept.
-    pub locks: Option<LinkLocks>,
-}
-
 /// Our end of a link from a source.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiverLink {
@@ -224,21 +187,22 @@ pub(crate) struct ReceiverLink {
 
 impl ReceiverLink {
     /// Attaches to `address`; `signal` is raised when deliveries come or the
-    /// link is over. `None` when the connection has no free channel.
+    /// link is over.
+    ///
+    /// # Errors
+    /// Those of [`State::open_session`].
     pub fn open(
         connection: &Connection,
         address: &str,
         options: &ReceiverOptions,
         signal: Signal,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Self> {
         let name = match &options.name {
             Some(name) => name.clone(),
             None => format!("amqp1-consume-{}", id::short()?),
         };
         let mut state = connection.lock();
-        let Some(key) = state.open_session(signal.clone())? else {
-            return Ok(None);
-        };
+        let key = state.open_session(signal.clone())?;
         let mut attach = attach(
             &name,
             Role::Receiver,
@@ -249,17 +213,10 @@ impl ReceiverLink {
             let properties = options.properties.iter().cloned();
             attach.properties = Some(properties.map(|(k, v)| (Symbol::new(k), v)).collect());
         }
-        if let Some(service_bus) = &options.service_bus {
-            attach.rcv_settle_mode = ReceiverSettleMode::Second;
-            attach.snd_settle_mode = SenderSettleMode::Unsettled;
-            if service_bus.receive_and_delete {
-                attach.rcv_settle_mode = ReceiverSettleMode::First;
-                attach.snd_settle_mode = SenderSettleMode::Settled;
-            }
-            if let (Some(id), Some(source)) = (&service_bus.session, &mut attach.source) {
-                let id = id.clone().map_or(Value::Null, Value::String);
-                source.filter = Some([(Symbol::from(SESSION_FILTER), id)].into_iter().collect());
-            }
+        (attach.rcv_settle_mode, attach.snd_settle_mode) = options.settling.modes();
+        if let (Some((name, value)), Some(source)) = (&options.filter, &mut attach.source) {
+            let filter = [(Symbol::from(*name), value.clone())];
+            source.filter = Some(filter.into_iter().collect());
         }
         if let Some((session, out)) = state.session_and_out(key) {
             frame::encode_performative(out, key.channel, &attach).map_err(internal)?;
@@ -269,31 +226,34 @@ impl ReceiverLink {
                 .in_windows(options.in_windows)
                 .answered_early(options.answered_early)
                 .with_ledger(options.ledger)
-                .with_timeout(options.timeout);
-            session.receiver = Some(match &options.service_bus {
-                Some(service_bus) => receiver.with_locks(service_bus.locks.clone()),
-                None => receiver,
-            });
+                .with_timeout(options.timeout)
+                .releasing_in_hand(options.releases_in_hand)
+                .watched(options.watch.clone());
+            session.receiver = Some(receiver);
         }
         connection.kick(state);
-        Ok(Some(Self {
+        Ok(Self {
             connection: connection.clone(),
             key,
-        }))
+        })
     }
 
     /// The source's address in the attach answer; `None` until it is there.
     pub fn address(&self) -> Result<Option<String>> {
         self.with(|receiver| match &receiver.phase {
             Phase::Attaching => Ok(None),
-            Phase::Attached => Ok(receiver.address.clone()),
+            Phase::Attached => {
+                let answer = receiver.answer.as_ref();
+                let source = answer.and_then(|answer| answer.source.as_ref());
+                Ok(source.and_then(|source| source.address.clone()))
+            }
             Phase::Detached(error) => Err(error.clone()),
         })
     }
 
-    /// What the attach answer said of the session (Service Bus).
-    pub fn session(&self) -> Option<SessionAnswer> {
-        self.with(|receiver| Ok(receiver.session.clone())).ok()?
+    /// The broker's answer to the attach, word for word.
+    pub fn answer(&self) -> Option<Arc<Attach>> {
+        self.with(|receiver| Ok(receiver.answer.clone())).ok()?
     }
 
     /// Deliveries that are not settled: in the buffer or in hand.

@@ -17,6 +17,7 @@ mod embedded;
 pub(crate) mod fuzzing;
 mod handshake;
 mod link;
+mod options;
 mod output;
 mod pair;
 mod patience;
@@ -30,9 +31,11 @@ mod terminus;
 pub(crate) mod tls;
 mod tls_error;
 mod tracker;
+mod watch;
 
-pub(crate) use condition::{kind as condition_kind, lasts};
-pub(crate) use link::{ReceiverLink, ReceiverOptions, SenderLink, ServiceBusReceiver};
+pub(crate) use condition::{all_in_use, kind as condition_kind, lasts, ALL_IN_USE};
+pub(crate) use link::{ReceiverLink, SenderLink};
+pub(crate) use options::{ReceiverOptions, Settling};
 pub(crate) use pair::{probe, LinkPair, Node};
 pub(crate) use patience::PATIENCE;
 pub(crate) use race::{Order, Place, Rank};
@@ -40,6 +43,7 @@ pub(crate) use receiver::Incoming;
 pub(crate) use scout::{Question, Scout};
 pub(crate) use terminus::Ask;
 pub(crate) use tracker::{Outcome, Tracked, Tracker};
+pub(crate) use watch::Watch;
 
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -167,14 +171,6 @@ impl Connection {
         let state = self.lock();
         let is_open = state.lost.is_none() && !state.closing;
         is_open && state.session_count() + RESERVED.min(sessions / 4) < sessions
-    }
-
-    /// For who finds no free session all the same.
-    pub fn is_full(&self) -> Error {
-        Error::connection(format!(
-            "{}: all of the connection's sessions are in use",
-            self.label()
-        ))
     }
 
     /// Closed when it has had no session for so long.

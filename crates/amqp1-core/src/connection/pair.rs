@@ -5,10 +5,11 @@ use fe2o3_amqp_types::definitions::{Fields, Role, SenderSettleMode};
 use serde_amqp::primitives::Symbol;
 use serde_amqp::Value;
 
+use super::condition::BEGIN_UNANSWERED;
 use super::link::{attach, source, target, ReceiverLink, SenderLink};
 use super::receiver::Receiver;
 use super::sender::Sender;
-use super::state::{internal, BEGIN_UNANSWERED};
+use super::state::internal;
 use super::Connection;
 use crate::base::id;
 use crate::base::wait::{Signal, Wait};
@@ -53,12 +54,10 @@ impl LinkPair {
     }
 
     /// Attaches both links.
-    pub fn open(connection: &Connection, node: &Node<'_>, signal: Signal) -> Result<Option<Self>> {
+    pub fn open(connection: &Connection, node: &Node<'_>, signal: Signal) -> Result<Self> {
         let name = format!("amqp1-management-{}", id::short()?);
         let mut state = connection.lock();
-        let Some(key) = state.open_session(signal.clone())? else {
-            return Ok(None);
-        };
+        let key = state.open_session(signal.clone())?;
         let (address, reply_to, receiver_name) = match node {
             Node::Paired(node) => (node, node, name.clone()),
             Node::WithReplies { node, reply_to } => (node, reply_to, (*reply_to).to_owned()),
@@ -93,7 +92,7 @@ impl LinkPair {
             session.receiver = Some(Receiver::new(receiver_name, ANSWERS, signal.clone()));
         }
         connection.kick(state);
-        Ok(Some(Self {
+        Ok(Self {
             sender: SenderLink {
                 connection: connection.clone(),
                 key,
@@ -103,7 +102,7 @@ impl LinkPair {
                 connection: connection.clone(),
                 key,
             },
-        }))
+        })
     }
 
     /// Sends a request, settled.
@@ -169,10 +168,7 @@ pub(crate) fn probe(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
 fn probe_once(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
     let signal = connection.lock().signal.clone();
     let mut state = connection.lock();
-    let Some(key) = state.open_session(signal.clone())? else {
-        drop(state);
-        return Err(connection.is_full());
-    };
+    let key = state.open_session(signal.clone())?;
     connection.kick(state);
     let answered = wait.until(&signal, || {
         let mut state = connection.lock();

@@ -6,9 +6,11 @@ mod returns;
 mod waiting;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use fe2o3_amqp_types::performatives::Attach;
 
 use self::drain::Drain;
 use self::recalled::Recalled;
@@ -16,9 +18,9 @@ use self::returns::Returns;
 use super::sender::{outcome, Phase};
 use super::terminus::Ask;
 use super::tracker::{Outcome, Tracked};
+use super::watch::Watch;
 use crate::base::lost;
 use crate::base::wait::Signal;
-use crate::brokers::servicebus::locks::LinkLocks;
 use crate::error::Error;
 use crate::wire::frame::{self, State as DeliveryState, Transfer};
 use crate::wire::DecodeError;
@@ -39,7 +41,7 @@ pub(crate) struct Incoming {
     pub payload: Bytes,
     /// The broker has settled it: it will not come again.
     pub settled: bool,
-    /// delivery-tag; on Service Bus the token of its lock.
+    /// delivery-tag
     pub tag: Bytes,
     /// When the bytes were read that made it whole.
     pub arrived: Instant,
@@ -59,8 +61,8 @@ pub(crate) struct Receiver {
     pub phase: Phase,
     /// What was asked of the source.
     pub ask: Ask,
-    /// The source's address in the broker's answer: of a dynamic one, the broker's own choice.
-    pub address: Option<String>,
+    /// The broker's answer to the attach.
+    pub answer: Option<Arc<Attach>>,
     pub remote_handle: Option<u32>,
     /// Raised when there is something in an empty buffer, or the link is over.
     pub signal: Signal,
@@ -100,18 +102,8 @@ pub(crate) struct Receiver {
     returns: Returns,
     /// How long a delivery may wait for PHP, where the broker takes back what is held.
     patience: Option<Duration>,
-    /// Where the broker's locks on deliveries are kept (Service Bus).
-    locks: Option<LinkLocks>,
-    /// What the broker said of the session in its attach (Service Bus).
-    pub session: Option<SessionAnswer>,
-}
-
-/// What an attach answer says of the session that was taken (Service Bus).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct SessionAnswer {
-    pub id: Option<String>,
-    /// .NET ticks, in UTC.
-    pub locked_until: Option<i64>,
+    /// Hears of what comes and goes.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Receiver {
@@ -120,7 +112,7 @@ impl Receiver {
             name,
             phase: Phase::Attaching,
             ask: Ask::Nothing,
-            address: None,
+            answer: None,
             remote_handle: None,
             signal,
             prefetch,
@@ -143,16 +135,19 @@ impl Receiver {
             recalled: Recalled::default(),
             returns: Returns::default(),
             patience: None,
-            locks: None,
-            session: None,
+            watch: None,
         }
     }
 
-    /// A receiver of a broker that locks what it delivers, and does not unlock it when the
-    /// link ends (Service Bus).
-    pub fn with_locks(mut self, locks: Option<LinkLocks>) -> Self {
-        self.in_hand = Some(Vec::new());
-        self.locks = locks;
+    /// A receiver of a broker that does not take back what is in hand when the link ends: it
+    /// is told.
+    pub fn releasing_in_hand(mut self, releases: bool) -> Self {
+        self.in_hand = releases.then(Vec::new);
+        self
+    }
+
+    pub fn watched(mut self, watch: Option<Arc<dyn Watch>>) -> Self {
+        self.watch = watch;
         self
     }
 
@@ -186,9 +181,11 @@ impl Receiver {
         self.drained
     }
 
-    /// The broker's initial delivery-count.
-    pub fn on_attach(&mut self, delivery_count: u32) {
-        self.delivery_count = delivery_count;
+    /// The broker's answer to the attach.
+    pub fn on_attach(&mut self, answer: Arc<Attach>) {
+        self.remote_handle = Some(answer.handle.0);
+        self.delivery_count = answer.initial_delivery_count.unwrap_or(0);
+        self.answer = Some(answer);
     }
 
     /// One transfer frame, which was read at `now`.
@@ -272,10 +269,10 @@ impl Receiver {
         if !settled && self.is_unwelcome(delivery_id, &payload) {
             return;
         }
-        // What comes after the link's end is nobody's: its lock is not to be renewed.
+        // What comes after the link's end is nobody's.
         let is_wanted = !settled && !matches!(self.phase, Phase::Detached(_));
-        if let Some(locks) = self.locks.as_ref().filter(|_| is_wanted) {
-            locks.arrived(&tag, &payload);
+        if let Some(watch) = self.watch.as_ref().filter(|_| is_wanted) {
+            watch.arrived(&tag, &payload);
         }
         self.buffer.push_back(Incoming {
             delivery_id,
@@ -435,10 +432,10 @@ impl Receiver {
         if self.held as usize > self.buffer.len() {
             lost::tell();
         }
-        if let Some(locks) = &self.locks {
+        if let Some(watch) = &self.watch {
             self.buffer
                 .iter()
-                .for_each(|incoming| locks.forget(&incoming.tag));
+                .for_each(|incoming| watch.forget(&incoming.tag));
         }
         for (_, tracked) in self.confirming.drain(..) {
             tracked.resolve(Outcome::Lost(error.clone()));

@@ -112,7 +112,7 @@ fn frames_of_one_delivery_are_joined() {
 
 #[test]
 fn a_sender_that_settles_second_confirms() {
-    let mut receiver = receiver(4).with_locks(None);
+    let mut receiver = receiver(4).releasing_in_hand(true);
     receiver.wanted_credit();
     for id in 0..3 {
         receiver
@@ -148,7 +148,7 @@ fn a_sender_that_settles_second_confirms() {
 
 #[test]
 fn an_unconfirmed_settlement_is_lost_with_its_link() {
-    let mut receiver = receiver(4).with_locks(None);
+    let mut receiver = receiver(4).releasing_in_hand(true);
     let tracker = Tracker::default();
     let tracked = Tracked {
         tracker: tracker.clone(),

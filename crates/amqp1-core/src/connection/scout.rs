@@ -36,19 +36,17 @@ pub(crate) struct Scout {
 }
 
 impl Scout {
-    /// Begins the session. `None` when the connection has no free channel.
-    pub fn open(connection: &Connection) -> Result<Option<Self>> {
+    /// Begins the session.
+    pub fn open(connection: &Connection) -> Result<Self> {
         let signal = Signal::new();
         let mut state = connection.lock();
-        let Some(key) = state.open_session(signal.clone())? else {
-            return Ok(None);
-        };
+        let key = state.open_session(signal.clone())?;
         connection.kick(state);
-        Ok(Some(Self {
+        Ok(Self {
             connection: connection.clone(),
             key,
             signal,
-        }))
+        })
     }
 
     /// Attaches, waits for the answer, and detaches.

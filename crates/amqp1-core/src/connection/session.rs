@@ -5,21 +5,19 @@
 
 mod credit;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End, Flow};
 
-use super::receiver::{self, Receiver, SessionAnswer};
+use super::receiver::{self, Receiver};
 use super::sender::{self, Phase, Sender};
 use crate::base::wait::Signal;
-use crate::brokers::servicebus::constants::{SESSION_FILTER, SESSION_LOCKED_UNTIL};
 use crate::error::Error;
 use crate::wire::frame::{self, Transfer};
 use crate::wire::{frame as frames, DecodeError};
 use bytes::Bytes;
-use serde_amqp::primitives::Symbol;
-use serde_amqp::Value;
 
 /// Transfer frames that the broker may send before it needs our flow.
 const INCOMING_WINDOW: u32 = 4096;
@@ -93,7 +91,7 @@ impl Session {
     }
 
     /// The broker's `attach`: of our sender's other end or our receiver's.
-    pub fn on_attach(&mut self, attach: &Attach, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    pub fn on_attach(&mut self, attach: Attach, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         // A refusal has no terminus: its reason follows in a detach.
         match attach.role {
             Role::Receiver => {
@@ -103,7 +101,7 @@ impl Session {
                 sender.remote_handle = Some(attach.handle.0);
                 sender.max_message_size = attach.max_message_size.unwrap_or(0);
                 if !refused && sender.phase == Phase::Attaching {
-                    if let Err(error) = sender.ask.judge(attach) {
+                    if let Err(error) = sender.ask.judge(&attach) {
                         return self.refuse(sender::HANDLE, &error, out);
                     }
                     sender.phase = Phase::Attached;
@@ -113,12 +111,10 @@ impl Session {
                 let refused = attach.source.is_none();
                 let receiver = self.receiver.as_mut().filter(|r| r.name == attach.name);
                 let receiver = receiver.ok_or(UNKNOWN_LINK)?;
-                receiver.remote_handle = Some(attach.handle.0);
-                receiver.on_attach(attach.initial_delivery_count.unwrap_or(0));
-                receiver.session = session_of(attach);
-                receiver.address = attach.source.as_ref().and_then(|s| s.address.clone());
+                let attach = Arc::new(attach);
+                receiver.on_attach(Arc::clone(&attach));
                 if !refused && receiver.phase == Phase::Attaching {
-                    if let Err(error) = receiver.ask.judge(attach) {
+                    if let Err(error) = receiver.ask.judge(&attach) {
                         return self.refuse(receiver::HANDLE, &error, out);
                     }
                     receiver.phase = Phase::Attached;
@@ -412,27 +408,6 @@ impl Session {
     }
 }
 
-/// The session that Service Bus gave: the filter with its id, and the lock's end.
-fn session_of(attach: &Attach) -> Option<SessionAnswer> {
-    let filter = attach.source.as_ref()?.filter.as_ref()?;
-    let key = Symbol::from(SESSION_FILTER);
-    let id = match filter.get(&key)? {
-        Value::String(id) => Some(id.clone()),
-        Value::Described(described) => match &described.value {
-            Value::String(id) => Some(id.clone()),
-            _ => None,
-        },
-        _ => None,
-    };
-    let properties = attach.properties.as_ref();
-    let until = properties.and_then(|map| map.get(&Symbol::from(SESSION_LOCKED_UNTIL)));
-    let locked_until = match until {
-        Some(Value::Long(ticks)) => Some(*ticks),
-        _ => None,
-    };
-    Some(SessionAnswer { id, locked_until })
-}
-
 const UNKNOWN_LINK: DecodeError = DecodeError("a frame for a link that does not exist");
 
 #[cfg(test)]
@@ -451,7 +426,7 @@ mod tests {
         sender.push(Bytes::from_static(b"job"), 0, None);
         let mut answer = attach("s", Role::Receiver, source("amqp1"), target(Some("q")));
         answer.initial_delivery_count = None;
-        session.on_attach(&answer, &mut Vec::new()).unwrap();
+        session.on_attach(answer, &mut Vec::new()).unwrap();
         let sender = session.sender.as_mut().unwrap();
         sender.on_flow(Some(0), 10);
         let mut out = Vec::new();

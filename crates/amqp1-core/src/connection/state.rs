@@ -13,7 +13,7 @@ use fe2o3_amqp_types::performatives::{Close, End};
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::channels::Channels;
-use super::condition::{explain, explain_close};
+use super::condition::{all_in_use, explain, explain_close, BEGIN_UNANSWERED};
 use super::output::Output;
 use super::receiver::Receiver;
 use super::sender::{Phase, Sender};
@@ -37,9 +37,6 @@ const REMEMBERED: usize = 64;
 /// session of the same channel that is about to go (see [`Channels`]); on another channel
 /// it is answered.
 const UNANSWERED: Duration = Duration::from_secs(3);
-
-/// The condition of a session that was given up because its begin was not answered.
-pub(crate) const BEGIN_UNANSWERED: &str = "amqp1:begin-unanswered";
 
 /// Names a session, and so its links, for as long as it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,8 +109,11 @@ impl State {
         }
     }
 
-    /// Opens a session; `None` when the broker's channels are used up.
-    pub fn open_session(&mut self, signal: Signal) -> Result<Option<LinkKey>> {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// [`super::condition::ALL_IN_USE`] when the broker's channels are used up.
+    pub fn open_session(&mut self, signal: Signal) -> Result<LinkKey> {
         if let Some(error) = &self.lost {
             return Err(error.clone());
         }
@@ -123,7 +123,7 @@ impl State {
         self.idle_since = None;
         let now = Instant::now();
         let Some(channel) = self.channels.take(now) else {
-            return Ok(None);
+            return Err(all_in_use(&self.label));
         };
         if self.sessions.len() <= usize::from(channel) {
             self.sessions.resize_with(usize::from(channel) + 1, || None);
@@ -138,7 +138,7 @@ impl State {
         self.sessions[usize::from(channel)] = Some(session);
         self.opened.push_back((key, now + UNANSWERED));
         self.has_new_timer = true;
-        Ok(Some(key))
+        Ok(key)
     }
 
     /// Closes the connection when it has had no session for so long.
@@ -368,7 +368,7 @@ impl State {
             }
             FrameBody::Attach(attach) => {
                 let (session, out) = self.remote(channel)?;
-                session.on_attach(&attach, out)?;
+                session.on_attach(attach, out)?;
             }
             FrameBody::Flow(flow) => {
                 let (session, out) = self.remote(channel)?;

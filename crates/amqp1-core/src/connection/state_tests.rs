@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use fe2o3_amqp_types::definitions::{AmqpError, Handle};
 use fe2o3_amqp_types::performatives::{Begin, Detach, Flow};
 
+use super::super::condition::ALL_IN_USE;
 use super::super::sender::Sender;
 use super::*;
 
@@ -93,8 +94,8 @@ fn a_broker_that_reads_slowly_does_not_make_the_output_grow() {
 #[test]
 fn a_begin_that_is_not_answered_is_given_up_and_its_channel_left_alone() {
     let mut state = State::new("test", 512, 10);
-    let answered = state.open_session(Signal::new()).unwrap().unwrap();
-    let lost = state.open_session(Signal::new()).unwrap().unwrap();
+    let answered = state.open_session(Signal::new()).unwrap();
+    let lost = state.open_session(Signal::new()).unwrap();
     say(&mut state, 5, &begin(0)).unwrap();
     let due = state.give_up_at().unwrap();
     state.give_up_unanswered(due - Duration::from_millis(1));
@@ -104,10 +105,7 @@ fn a_begin_that_is_not_answered_is_given_up_and_its_channel_left_alone() {
     assert!(state.session(lost).unwrap().given_up);
     assert_eq!(state.gone(lost).condition(), Some(BEGIN_UNANSWERED));
     assert_eq!(state.give_up_at(), None);
-    assert_eq!(
-        state.open_session(Signal::new()).unwrap().unwrap().channel,
-        2
-    );
+    assert_eq!(state.open_session(Signal::new()).unwrap().channel, 2);
     // It was only slow: both ends are sent, and nobody is waited for at the end.
     say(&mut state, 6, &begin(1)).unwrap();
     say(&mut state, 6, &End { error: None }).unwrap();
@@ -117,7 +115,7 @@ fn a_begin_that_is_not_answered_is_given_up_and_its_channel_left_alone() {
 #[test]
 fn a_link_that_the_broker_ends_takes_its_session_with_it_and_says_why() {
     let mut state = State::new("test", 512, 10);
-    let key = state.open_session(Signal::new()).unwrap().unwrap();
+    let key = state.open_session(Signal::new()).unwrap();
     let mut sender = Sender::new("s".to_owned());
     sender.remote_handle = Some(3);
     state.session(key).unwrap().sender = Some(sender);
@@ -136,4 +134,15 @@ fn a_link_that_the_broker_ends_takes_its_session_with_it_and_says_why() {
     say(&mut state, 5, &End { error: None }).unwrap();
     assert_eq!(state.session_count(), 0);
     assert_eq!(state.gone(key).condition(), Some("amqp:not-found"));
+}
+
+#[test]
+fn a_session_that_cannot_be_had_is_told_apart_from_a_lost_connection() {
+    let mut state = State::new("test", 512, 0);
+    state.open_session(Signal::new()).unwrap();
+    let error = state.open_session(Signal::new()).unwrap_err();
+    assert_eq!(error.condition(), Some(ALL_IN_USE));
+    state.fail(&Error::connection("gone"));
+    let error = state.open_session(Signal::new()).unwrap_err();
+    assert_eq!(error.condition(), None);
 }

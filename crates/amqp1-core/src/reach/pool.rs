@@ -315,7 +315,7 @@ pub(crate) fn scout(
     let kept = with_entry(endpoint, role, connection, |entry| entry.scout.take());
     match kept.flatten() {
         Some(scout) => Ok(scout),
-        None => Scout::open(connection)?.ok_or_else(|| connection.is_full()),
+        None => Scout::open(connection),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::base::wait::{Signal, Wait};
 use crate::brokers::servicebus::settle::ServiceBusSource;
 use crate::brokers::servicebus::turn::Turn;
 use crate::brokers::Dialect;
-use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
+use crate::connection::{Incoming, ReceiverLink, ReceiverOptions, ALL_IN_USE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::history::Ledger;
 use crate::reach::live::Definition;
@@ -302,10 +302,11 @@ impl Source {
             live.authorize(definition, &address, wait)?;
             service_bus = Some(self.service_bus(client, &address, &mut options)?);
         }
-        let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone())?;
-        let Some(link) = link else {
-            return Err(definition.full(&live));
-        };
+        let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone());
+        let link = link.map_err(|error| match error.condition() {
+            Some(ALL_IN_USE) => definition.full(&live),
+            _ => error,
+        })?;
         let ledger = options.ledger;
         let held = |link, service_bus| {
             Arc::new(HeldLink {

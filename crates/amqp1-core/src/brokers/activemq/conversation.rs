@@ -34,8 +34,7 @@ impl Conversation {
     pub fn open(connection: &Connection, node: Option<&str>, wait: &Wait<'_>) -> Result<Self> {
         let signal = Signal::new();
         let ends = Node::WithDynamicReplies(node);
-        let pair = LinkPair::open(connection, &ends, signal.clone())?
-            .ok_or_else(|| connection.is_full())?;
+        let pair = LinkPair::open(connection, &ends, signal.clone())?;
         let mut conversation = Self {
             pair,
             signal,

@@ -157,8 +157,7 @@ impl Management {
     /// Attaches the pair. Does not wait.
     pub fn open(connection: &Connection) -> Result<Self> {
         let signal = Signal::new();
-        let pair = LinkPair::open(connection, &Node::Paired(NODE), signal.clone())?
-            .ok_or_else(|| connection.is_full())?;
+        let pair = LinkPair::open(connection, &Node::Paired(NODE), signal.clone())?;
         Ok(Self {
             pair,
             signal,

@@ -23,7 +23,7 @@ impl Subject<'_> {
     /// # Errors
     /// What the broker refused it with.
     pub fn ask(&self, question: Question<'_>, wait: &Wait<'_>) -> Result<()> {
-        let scout = Scout::open(self.connection)?.ok_or_else(|| self.connection.is_full())?;
+        let scout = Scout::open(self.connection)?;
         let answered = scout.ask(question, self.asks, wait);
         scout.close();
         answered

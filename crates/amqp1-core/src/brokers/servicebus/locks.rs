@@ -14,6 +14,7 @@ use super::constants::{LOCKED_UNTIL, LONGEST_LOCK};
 use crate::base::clock::now_millis;
 use crate::base::lost;
 use crate::base::sync::Mutex;
+use crate::connection::Watch;
 use crate::wire::message::Message;
 use crate::wire::read::Value;
 
@@ -108,15 +109,6 @@ impl LinkLocks {
         &self.link.name
     }
 
-    /// A delivery has come.
-    pub fn arrived(&self, tag: &[u8], payload: &Bytes) {
-        let Ok(token) = LockToken::try_from(tag) else {
-            return;
-        };
-        let left = locked_until(payload).map(left_until);
-        self.locks.insert(token, self.lock(left));
-    }
-
     fn lock(&self, left: Option<Duration>) -> Lock {
         let now = Instant::now();
         Lock {
@@ -181,6 +173,20 @@ impl LinkLocks {
     /// The session is let go.
     pub fn forget_session(&self, id: &str) {
         self.locks.held.lock().sessions.remove(id);
+    }
+}
+
+impl Watch for LinkLocks {
+    fn arrived(&self, tag: &[u8], payload: &Bytes) {
+        let Ok(token) = LockToken::try_from(tag) else {
+            return;
+        };
+        let left = locked_until(payload).map(left_until);
+        self.locks.insert(token, self.lock(left));
+    }
+
+    fn forget(&self, tag: &[u8]) {
+        LinkLocks::forget(self, tag);
     }
 }
 

@@ -11,6 +11,6 @@ pub(crate) mod operations;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod sas;
-mod session;
+pub(crate) mod session;
 pub(crate) mod settle;
 pub(crate) mod turn;

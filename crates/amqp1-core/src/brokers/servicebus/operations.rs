@@ -6,7 +6,7 @@ use super::constants::{MAX_COUNT, MESSAGE_STATE, PEEK, SEQUENCE_NUMBER};
 use super::request::{find, Reply, Request};
 use crate::base::id;
 use crate::base::wait::{Signal, Wait};
-use crate::connection::{ReceiverLink, ReceiverOptions, ServiceBusReceiver};
+use crate::connection::{ReceiverLink, ReceiverOptions, Settling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format;
 use crate::format::envelope::{DelayMark, Envelope};
@@ -225,17 +225,12 @@ impl Queue {
         let address = live.dialect.queue_address(&definition.broker_queue);
         live.authorize(definition, &address, wait).map_err(named)?;
         let options = ReceiverOptions {
-            service_bus: Some(ServiceBusReceiver {
-                receive_and_delete: true,
-                ..ServiceBusReceiver::default()
-            }),
+            settling: Settling::Sent,
             ..ReceiverOptions::default()
         };
         let signal = Signal::new();
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone());
-        let Some(link) = link.map_err(named)? else {
-            return Err(named(live.connection.is_full()));
-        };
+        let link = link.map_err(named)?;
         let removed = remove_all(&link, &signal, wait);
         link.close();
         let (removed, ended) = removed.map_err(named)?;

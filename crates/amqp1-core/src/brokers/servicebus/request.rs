@@ -158,8 +158,7 @@ impl RequestLink {
             node,
             reply_to: &reply_to,
         };
-        let pair = LinkPair::open(connection, &ends, signal.clone())?
-            .ok_or_else(|| connection.is_full())?;
+        let pair = LinkPair::open(connection, &ends, signal.clone())?;
         Ok(Self {
             pair,
             signal,

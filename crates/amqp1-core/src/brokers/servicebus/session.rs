@@ -2,12 +2,47 @@
 
 use std::sync::Arc;
 
+use fe2o3_amqp_types::performatives::Attach;
+use serde_amqp::primitives::Symbol;
+use serde_amqp::Value;
+
+use super::constants::{SESSION_FILTER, SESSION_LOCKED_UNTIL};
 use super::request::Request;
 use crate::base::wait::Wait;
 use crate::error::{Error, Result};
 use crate::receive::consumer::Consumer;
 use crate::receive::source::{Attached, Source};
 use crate::wire::write;
+
+/// What the answer to an attach says of the session that was taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SessionAnswer {
+    pub id: Option<String>,
+    /// .NET ticks, in UTC.
+    pub locked_until: Option<i64>,
+}
+
+/// The session that the service gave, by its answer to the attach: the filter with its id, and
+/// the lock's end.
+pub(crate) fn taken(attach: &Attach) -> Option<SessionAnswer> {
+    let filter = attach.source.as_ref()?.filter.as_ref()?;
+    let key = Symbol::from(SESSION_FILTER);
+    let id = match filter.get(&key)? {
+        Value::String(id) => Some(id.clone()),
+        Value::Described(described) => match &described.value {
+            Value::String(id) => Some(id.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let properties = attach.properties.as_ref();
+    let until = properties.and_then(|map| map.get(&Symbol::from(SESSION_LOCKED_UNTIL)));
+    let locked_until = match until {
+        Some(Value::Long(ticks)) => Some(*ticks),
+        _ => None,
+    };
+    Some(SessionAnswer { id, locked_until })
+}
 
 impl Consumer {
     /// The session that it has now; of several queues the first that has one.

@@ -93,7 +93,7 @@ impl Receiver {
     pub fn on_released(&mut self, range: Range) {
         let Self {
             buffer,
-            locks,
+            watch,
             recalled,
             ..
         } = self;
@@ -102,8 +102,8 @@ impl Receiver {
             let kept = incoming.settled || !has(range, incoming.delivery_id);
             if !kept {
                 recalled.drop_unseen(incoming.delivery_id);
-                if let Some(locks) = locks {
-                    locks.forget(&incoming.tag);
+                if let Some(watch) = watch {
+                    watch.forget(&incoming.tag);
                 }
             }
             kept

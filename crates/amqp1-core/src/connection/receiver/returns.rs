@@ -204,8 +204,8 @@ impl Receiver {
         let mut range: Option<((u32, u32), History)> = None;
         for incoming in std::mem::take(&mut self.buffer) {
             self.held = self.held.saturating_sub(1);
-            if let Some(locks) = &self.locks {
-                locks.forget(&incoming.tag);
+            if let Some(watch) = &self.watch {
+                watch.forget(&incoming.tag);
             }
             if incoming.settled {
                 continue;

@@ -132,7 +132,7 @@ mod tests {
             let connection = with_room(&endpoint, Role::Consume, &usual, SECOND, &wait).unwrap();
             let options = ReceiverOptions::default();
             let link = ReceiverLink::open(&connection, "/queues/q", &options, Signal::new());
-            (connection, link.unwrap().unwrap())
+            (connection, link.unwrap())
         };
         let sessions = usual.remote().sessions();
         let mut links: Vec<_> = (0..2 * sessions).map(|_| link()).collect();
@@ -162,7 +162,7 @@ mod tests {
             .until(&Signal::new(), || Ok(None::<()>))
             .unwrap();
         assert!(other.lost().is_none(), "it has a link");
-        link.unwrap().unwrap().close();
+        link.unwrap().close();
         end(&other, &wait);
         assert!(!was_lost(&endpoint, &[Role::Consume]));
         assert_eq!(numbers(&endpoint, Role::Consume), 1);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{further, with_pool, Key, Pool, Role};
 use crate::base::wait::Wait;
 use crate::brokers;
-use crate::connection::{Ask, Connection, SenderLink};
+use crate::connection::{all_in_use, Ask, Connection, SenderLink, ALL_IN_USE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::endpoint::Endpoint;
 
@@ -54,7 +54,7 @@ pub(crate) fn sender(
                 // Fewer will do.
                 Err(_) => connections = 0,
             },
-            Found::Busy if wait.left().is_zero() => return Err(usual.is_full()),
+            Found::Busy if wait.left().is_zero() => return Err(all_in_use(usual.label())),
             Found::Busy => wait.sleep(PAUSE)?,
         }
     }
@@ -100,8 +100,9 @@ fn find(
         };
         let has_room = entry.connection.has_room() || entry.connection.lost().is_some();
         if entry.senders.len() < MAX_SENDERS && has_room {
-            if let Some(link) = open(entry, address, ask)? {
-                return Ok(Found::Link(link));
+            match open(entry, address, ask)? {
+                Found::Busy => {}
+                found => return Ok(found),
             }
         }
     }
@@ -119,20 +120,19 @@ fn find(
     if let Some((link, _)) = entry.senders.remove(&old) {
         link.close();
     }
-    Ok(open(entry, address, ask)?.map_or(Found::Busy, Found::Link))
+    open(entry, address, ask)
 }
 
-fn open(
-    entry: &mut super::Entry,
-    address: &Option<String>,
-    ask: Ask,
-) -> Result<Option<SenderLink>> {
-    let link = SenderLink::open(&entry.connection, address.as_deref(), ask)?;
-    if let Some(link) = &link {
-        let kept = (link.clone(), Instant::now());
-        entry.senders.insert(address.clone(), kept);
+fn open(entry: &mut super::Entry, address: &Option<String>, ask: Ask) -> Result<Found> {
+    match SenderLink::open(&entry.connection, address.as_deref(), ask) {
+        Ok(link) => {
+            let kept = (link.clone(), Instant::now());
+            entry.senders.insert(address.clone(), kept);
+            Ok(Found::Link(link))
+        }
+        Err(error) if error.condition() == Some(ALL_IN_USE) => Ok(Found::Busy),
+        Err(error) => Err(error),
     }
-    Ok(link)
 }
 
 /// The least recently used sender that has nothing on its way.

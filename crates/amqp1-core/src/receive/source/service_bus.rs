@@ -9,11 +9,12 @@ use super::{Attached, Source};
 use crate::base::id;
 use crate::base::wait::Wait;
 use crate::brokers::servicebus::client::Client;
-use crate::brokers::servicebus::constants::{NOT_ALLOWED, TIMEOUT_PROPERTY};
+use crate::brokers::servicebus::constants::{NOT_ALLOWED, SESSION_FILTER, TIMEOUT_PROPERTY};
 use crate::brokers::servicebus::locks::LinkLocks;
+use crate::brokers::servicebus::session::taken;
 use crate::brokers::servicebus::settle::ServiceBusSource;
 use crate::brokers::servicebus::turn::{Answer, Turn};
-use crate::connection::{probe, ReceiverOptions, ServiceBusReceiver};
+use crate::connection::{probe, ReceiverOptions, Settling};
 use crate::error::{Error, Result};
 use crate::reach::pool::Role;
 
@@ -152,11 +153,12 @@ impl Source {
         }
         let has_session = session.is_some();
         options.name = Some(name);
-        options.service_bus = Some(ServiceBusReceiver {
-            receive_and_delete: false,
-            locks: (!has_session).then(|| locks.clone()),
-            session,
-        });
+        options.settling = Settling::Second;
+        options.releases_in_hand = true;
+        if !has_session {
+            options.watch = Some(Arc::new(locks.clone()));
+        }
+        options.filter = session.map(|id| (SESSION_FILTER, id.map_or(Value::Null, Value::String)));
         Ok(ServiceBusSource::new(client, locks, has_session))
     }
 
@@ -183,7 +185,8 @@ impl Source {
             // The consumer names the queue.
             Answer::Refused(error) => Err(self.advised(error)),
             Answer::Taken(attached) => {
-                let session = attached.link.session().unwrap_or_default();
+                let answer = attached.link.answer();
+                let session = answer.and_then(|answer| taken(&answer)).unwrap_or_default();
                 if let Some(service_bus) = &attached.service_bus {
                     let id = session.id.or_else(|| turn.filter()).unwrap_or_default();
                     service_bus.took_session(&id, session.locked_until);
