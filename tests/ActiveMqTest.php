@@ -13,7 +13,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\RawSender;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Brokers whose addresses are queues or topics by what a link asks of them, and one that nothing is known of. */
+/** Brokers whose addresses become queues or topics, as a link asks for, and a broker without a dialect. */
 final class ActiveMqTest extends ContractTestCase
 {
     /** @return array<string, array{string}> */
@@ -81,7 +81,7 @@ final class ActiveMqTest extends ContractTestCase
     {
         $at = $this->broker($broker);
         $name = $this->uniqueName($at);
-        // A link that does not ask for a queue makes a topic of its address.
+        // A link that does not ask for a queue turns its address into a topic.
         RawSender::send($at, $name, RawSender::section(0x77, RawSender::string('to nobody')));
         $queue = new AmqpQueue($at->dsn, "/queues/$name", ['timeout' => 10]);
         $since = microtime(true);
@@ -103,7 +103,7 @@ final class ActiveMqTest extends ContractTestCase
         $queue = $this->queue($broker, ['max_attempts' => 12, 'backoff' => 0]);
         $id = $queue->push('fails');
         $consumer = $this->consumer($queue);
-        // More often than Artemis delivers a message before it gives it up by itself (ten times).
+        // More often than Artemis delivers a message before it moves it to its dead-letter address (ten times).
         for ($attempt = 1; $attempt <= 12; $attempt++) {
             $task = $this->next($consumer);
             self::assertSame([$id, $attempt], [$task->getId(), $task->getAttempts()]);
@@ -172,7 +172,7 @@ final class ActiveMqTest extends ContractTestCase
 
             return;
         }
-        // Those that wait for their time as well.
+        // Delayed jobs too.
         self::assertSame(4, $queue->purge());
         $held->ack();
         $consumer->close();
@@ -223,7 +223,7 @@ final class ActiveMqTest extends ContractTestCase
         self::assertNull($queue->reserve(0));
     }
 
-    /** @return list<string> the ids of all that is in the queue, in order */
+    /** @return list<string> the ids of all jobs in the queue, in order */
     private function drained(AmqpQueue $queue): array
     {
         $consumer = $this->consumer($queue);

@@ -13,7 +13,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 use stdClass;
 
-/** The `babelqueue` format: the envelope, what is not accepted, and php-amqplib at the other end. */
+/** The `babelqueue` format: its envelope, invalid envelopes, and php-amqplib as the other side. */
 final class BabelQueueTest extends ContractTestCase
 {
     private const URN = 'urn:babel:orders:created';
@@ -79,7 +79,7 @@ final class BabelQueueTest extends ContractTestCase
             'content_encoding' => 'utf-8',
             'delivery_mode' => 2,
         ], ['x-schema-version' => 1, 'x-source-lang' => 'python', 'x-attempts' => 2, 'tenant' => 'a']);
-        // Without one property: the body alone shows what it is.
+        // Without any property, only the body shows the format.
         $peer->publish($queue->getName(), self::envelope(['job' => null, 'urn' => 'urn:babel:by.alias']));
         $peer->close();
         $consumer = $this->consumer($queue);
@@ -127,7 +127,7 @@ final class BabelQueueTest extends ContractTestCase
         $queue = new AmqpQueue('amqp://127.0.0.1:1', 'orders', ['format' => 'babelqueue', 'redial_timeout' => 0]);
         $this->thrown(SerializationException::class, static fn () => $queue->push(self::URN, 'text'));
         $this->thrown(ConfigException::class, static fn () => $queue->push(self::URN, [], ['id' => 'mine']));
-        // Consumers would not accept it: missing_urn.
+        // Consumers would reject it: missing_urn.
         $blank = $this->thrown(ConfigException::class, static fn () => $queue->push(" \t", []));
         self::assertStringContainsString("the job's name is blank", $blank->getMessage());
     }
@@ -207,7 +207,7 @@ final class BabelQueueTest extends ContractTestCase
             unset($envelope['dead_letter']);
             self::assertSame(json_decode($body, true), $envelope);
         }
-        // Looked at and put back, they are not buried once more.
+        // Inspected and returned, they are not dead-lettered again.
         foreach ($tasks as $task) {
             $task->release();
         }
@@ -228,7 +228,7 @@ final class BabelQueueTest extends ContractTestCase
         $peer = new AmqpLib($this->broker($broker));
         $theirs = ['x-schema-version' => 1, 'x-source-lang' => 'go', 'x-attempts' => 0];
         $peer->publish($queue->getName(), "not JSON \xff", [], $theirs);
-        // One of the names alone may be anybody's.
+        // A single one of the names may belong to another format.
         $peer->publish($queue->getName(), '{"n":1}', [], ['x-schema-version' => 7]);
         $consumer = $this->consumer($queue);
         $task = $this->next($consumer);
@@ -330,13 +330,13 @@ final class BabelQueueTest extends ContractTestCase
         $consumer = $this->consumer($queue);
         $task = $this->next($consumer);
         self::assertSame(5, $task->getAttempts());
-        // With a header a copy is made; without, the broker counts where it can.
+        // With a header, a copy is made. Without one, the broker counts if it can.
         $task->release(0, ['again' => 'yes']);
         $task = $this->next($consumer);
         self::assertSame([6, ['yes']], [$task->getAttempts(), $task->getHeader('again')]);
         $task->release();
         $task = $this->next($consumer);
-        // There BabelQueue takes the larger of both counts.
+        // There, BabelQueue uses the larger of both counts.
         $attempts = $this->broker($broker)->isServiceBus() ? 6 : 7;
         self::assertSame([$attempts, ['yes']], [$task->getAttempts(), $task->getHeader('again')]);
         $task->ack();
@@ -380,7 +380,7 @@ final class BabelQueueTest extends ContractTestCase
         ];
     }
 
-    /** @param array<string, mixed> $changes a null takes the key away */
+    /** @param array<string, mixed> $changes null removes the key */
     private static function envelope(array $changes = []): string
     {
         $envelope = array_filter(array_replace([
@@ -398,7 +398,7 @@ final class BabelQueueTest extends ContractTestCase
         ], $changes), static fn ($value) => $value !== null);
         $json = json_encode($envelope, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION);
 
-        // As another encoder writes them: they must stay so.
+        // Written as by another encoder; they must stay that way.
         return strtr($json, ['"order_id":1042' => '"order_id": 1042', '"kept":1.5' => '"kept":1.50']);
     }
 

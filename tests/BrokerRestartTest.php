@@ -12,7 +12,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\Group;
 
 /**
- * A broker crashes (kill -9) and comes back: what was confirmed is there, and nobody has to do anything.
+ * A broker crashes (kill -9) and comes back: confirmed jobs are still there, and clients recover by themselves.
  *
  * @group alone
  */
@@ -35,7 +35,7 @@ final class BrokerRestartTest extends ContractTestCase
         $ids = $queue->pushMany(array_fill(0, 300, ['name' => 'before']));
         $consumer = $this->consumer($queue);
         $held = $this->next($consumer);
-        // RabbitMQ writes the names of new quorum queues down late: killed within the first second of one's life, it
+        // RabbitMQ persists the names of new quorum queues late. If it is killed within a queue's first second, it
         // starts an empty queue ("configured member … was not found on this node. Starting member as a new one").
         sleep(3);
         Ctl::broker($at, 'kill');

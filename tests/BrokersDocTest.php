@@ -6,13 +6,13 @@ namespace Amqp1\Tests;
 
 use PHPUnit\Framework\TestCase;
 
-/** Each line of docs/brokers.md is shown by the tests that it names. */
+/** Each table row of docs/brokers.md names existing tests that show it. */
 final class BrokersDocTest extends TestCase
 {
     public function testEveryTestThatIsNamedExists(): void
     {
         $documentation = (string) file_get_contents(__DIR__ . '/../docs/brokers.md');
-        // Without the heads of the tables.
+        // Without the header rows of the tables.
         $documentation = preg_replace('/^\|.*\n(?=\|---)/m', '', $documentation);
         $lines = array_filter(explode("\n", $documentation), static fn (string $line) => str_starts_with($line, '| ') && !str_contains($line, '---'));
         self::assertGreaterThan(20, count($lines));

@@ -15,7 +15,7 @@ use Amqp1\Tests\Support\Cli;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
-/** What the command amqp1 makes of its command line, before any broker is asked. */
+/** How the command amqp1 parses its command line, before it contacts a broker. */
 final class CommandLineTest extends TestCase
 {
     /** @return array<string, array{list<string>, string}> */
@@ -159,7 +159,7 @@ final class CommandLineTest extends TestCase
         $folder = sys_get_temp_dir() . '/amqp1-vendor-' . bin2hex(random_bytes(6));
         mkdir("$folder/vendor/bin", 0777, true);
         $top = dirname(__DIR__);
-        // As Composer writes them: a proxy that says where the autoloader is, and an autoloader with the application.
+        // The files that Composer writes: a proxy that locates the autoloader, and an autoloader with the application.
         file_put_contents("$folder/vendor/autoload.php", "<?php require_once '$top/php/autoload.php'; class ApplicationHandler { public function handle(\$task) {} }");
         file_put_contents("$folder/vendor/bin/amqp1", "<?php \$GLOBALS['_composer_autoload_path'] = __DIR__ . '/../autoload.php'; return include '$top/php/bin/amqp1';");
         file_put_contents("$folder/handlers.php", "<?php return ['job' => ApplicationHandler::class];");

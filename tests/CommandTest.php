@@ -11,7 +11,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** The command amqp1 against brokers: what it does, prints and ends with. */
+/** The command amqp1 on brokers: what it does, what it prints, its exit codes. */
 final class CommandTest extends ContractTestCase
 {
     private const HANDLERS = <<<'PHP'
@@ -44,7 +44,7 @@ final class CommandTest extends ContractTestCase
     public function testFromAPushToTheFailedQueueAndBack(string $broker): void
     {
         [$queue, $run] = $this->commandAt($broker);
-        // RabbitMQ 3 does not count: each look waits a second for more.
+        // RabbitMQ 3 does not count, so each listing waits a second for more jobs.
         $managed = $this->broker($broker)->supports('management');
         self::assertSame([0, "first\n", ''], $this->all($run('push', 'bad', '--payload', '{"n": 1, "o": {}}', '--id=first', '-H', 'tenant=a', '-H', 'tenant=b')));
         $pushed = $run('push', 'bad', '--payload=-', '--id', 'second', '--json', '--stdin={"n": 2}')->json();
@@ -60,7 +60,7 @@ final class CommandTest extends ContractTestCase
         self::assertSame(2, count(array_filter($lines, static fn ($line) => $line['level'] === 'error' && $line['attempt'] === 2
             && $line['exception'] === 'DomainException' && $line['job'] === 'bad')), $worked->err);
 
-        // Looking changes nothing, however often: not their order, not their number, not their attempts.
+        // Listing changes nothing, however often: not their order, not their number, not their attempts.
         foreach (range(1, $managed ? 22 : 2) as $time) {
             $list = $run('failed:list', '--json')->json();
             self::assertSame(['first', 'second'], array_column($list, 'id'), "look $time");
@@ -178,7 +178,7 @@ final class CommandTest extends ContractTestCase
         self::assertSame(2, $wrong->code);
         self::assertStringContainsString('did you mean "orders"?', $wrong->err);
 
-        // Only what "consume" names, with the pipeline's own retry policy.
+        // Only the pipelines in "consume", with their own retry options.
         $summary = $run('work', '-H', "$this->folder/handlers.php", '--stop-when-empty', '--json')->json();
         self::assertSame([1, 1], [$summary['jobs'], $summary['dead_lettered']]);
         $summary = $run('work', '-H', "$this->folder/handlers.php", '--stop-when-empty', '--json', '-Q', 'mails,orders')->json();
@@ -298,7 +298,7 @@ final class CommandTest extends ContractTestCase
         return "$this->folder/$name";
     }
 
-    /** @return array{AmqpQueue, callable(string...): Cli} a queue of this test's own, and the command for it */
+    /** @return array{AmqpQueue, callable(string...): Cli} a queue of this test, and the command for it */
     private function commandAt(string $broker): array
     {
         $at = $this->broker($broker);

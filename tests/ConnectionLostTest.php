@@ -46,7 +46,7 @@ final class ConnectionLostTest extends ContractTestCase
             usleep(20000);
             $proxy->$how();
             if ($round === 2) {
-                usleep(200000); // the client has noticed, or it has not
+                usleep(200000); // the client may or may not have noticed
             }
         }
         $queue->push('last');
@@ -95,7 +95,7 @@ final class ConnectionLostTest extends ContractTestCase
         self::assertSame(6000, count($confirmed) + count($failed), 'each has its outcome');
         self::assertSame([], array_diff_key(array_flip($confirmed), $there), 'what was confirmed is in the queue');
         self::assertSame([], $failed, 'there was time to send all of it again');
-        // Artemis takes its time to open a connection: it may be cut twice.
+        // Artemis opens connections slowly, so it may be cut twice.
         self::assertGreaterThanOrEqual($this->broker($broker)->isArtemis() ? 3 : 5, $proxy->counts()['accepted']);
     }
 
@@ -113,7 +113,7 @@ final class ConnectionLostTest extends ContractTestCase
                 $proxy->cut();
             }
         });
-        $ids = $queue->pushMany(array_fill(0, 1500, ['name' => 'job'])); // BatchException if each waits by itself
+        $ids = $queue->pushMany(array_fill(0, 1500, ['name' => 'job'])); // BatchException if each job waits separately
         $cuts();
 
         self::assertCount(1500, $ids);
@@ -132,7 +132,7 @@ final class ConnectionLostTest extends ContractTestCase
         usleep(100000);
 
         if (!$this->broker($broker)->supports('locks-of-a-connection')) {
-            // The lock is the service's, and outlives the connection: all are settled as if nothing had been.
+            // The lock belongs to the service and outlives the connection: all jobs are settled as usual.
             $held[0]->ack();
             $held[1]->nack('again', true);
             $held[2]->release();
@@ -219,7 +219,7 @@ final class ConnectionLostTest extends ContractTestCase
     }
 
     /**
-     * A broker that starts takes connections and drops them again: also when they are open, and their links are not.
+     * A broker that is starting accepts connections and drops them, even open ones whose links are not attached yet.
      *
      * @dataProvider networked
      */
@@ -241,7 +241,7 @@ final class ConnectionLostTest extends ContractTestCase
             $proxy->silentBefore('begin');
             $proxy->cut();
             $cut = $this->later($proxy, 'cut', 0.3);
-            $do(); // ConnectionException if the second loss is taken for the end
+            $do(); // ConnectionException if the client gives up at the second loss
             $cut();
             self::assertGreaterThanOrEqual(2, $proxy->counts()['accepted'], $call);
         }
@@ -258,7 +258,7 @@ final class ConnectionLostTest extends ContractTestCase
         usleep(2500000);
         self::assertLessThanOrEqual(2, $proxy->counts()['accepted'], 'a healthy connection lives through its heartbeats');
 
-        // Both connections are dead now, and nobody says so; new ones work.
+        // Both connections are dead now without having been closed. New ones work.
         $proxy->swallow('up', 'down');
         $heal = $this->later($proxy, 'heal', 0.5);
         $id = $queue->push('through the dead connection', null, ['id' => 'x']);
@@ -347,7 +347,7 @@ final class ConnectionLostTest extends ContractTestCase
     }
 
     /**
-     * A call whose own deadline is shorter than the redial_timeout leaves the rest of it to the next one.
+     * A call whose deadline is shorter than redial_timeout leaves the rest of it to the next call.
      *
      * @dataProvider one
      */
@@ -375,7 +375,7 @@ final class ConnectionLostTest extends ContractTestCase
         return [$proxy, new AmqpQueue($proxy->dsn, $this->uniqueName($at), $options + ['timeout' => 20])];
     }
 
-    /** Takes and acknowledges jobs up to that one: an acknowledgement that was under way when it broke is none. */
+    /** Takes and acknowledges jobs up to this one. An acknowledgement in flight when the connection broke is lost. */
     private function acknowledge(Consumer $consumer, string $name): void
     {
         do {
@@ -388,7 +388,7 @@ final class ConnectionLostTest extends ContractTestCase
     }
 
     /**
-     * RabbitMQ 3 does not tell that a job was delivered before: nack() counts there, and nothing else.
+     * RabbitMQ 3 does not say that a job was delivered before: there, only nack() counts.
      *
      * @return list<int> one of them; Artemis counts what some lost connections had in hand, and not what others had
      */
@@ -407,7 +407,7 @@ final class ConnectionLostTest extends ContractTestCase
         return new AmqpQueue($this->broker($broker)->dsn, $queue->getName(), ['timeout' => 20]);
     }
 
-    /** @return array<string, int> how often each id is in the queue, which is emptied */
+    /** @return array<string, int> how often each id is in the queue; empties the queue */
     private function countById(AmqpQueue $queue): array
     {
         $consumer = $this->consumer($queue, ['prefetch' => 500]);
@@ -446,7 +446,7 @@ final class ConnectionLostTest extends ContractTestCase
             try {
                 $do();
             } finally {
-                posix_kill(getmypid(), SIGKILL); // nothing of the test run's is torn down here
+                posix_kill(getmypid(), SIGKILL); // the test run's objects are not destroyed here
             }
         }
 

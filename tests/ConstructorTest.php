@@ -10,7 +10,7 @@ use Amqp1\Jobs;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** An object is made once, by new: nothing puts another one in its place or makes it without its parts. */
+/** An object is constructed once, by new. Nothing replaces it or creates it without its parts. */
 final class ConstructorTest extends ContractTestCase
 {
     private const JOBS = ['amqp1' => ['addr' => 'embedded://phpunit'], 'jobs' => ['pipelines' => ['a' => []]]];

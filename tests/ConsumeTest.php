@@ -136,7 +136,7 @@ final class ConsumeTest extends ContractTestCase
             $queue->pushMany(array_map(static fn (int $i) => ['name' => "$name-$i"], range(0, 29)));
         }
         $consumer = $this->consumer($queues, ['prefetch' => 30]);
-        // All three links have delivered before the counting begins.
+        // All three links have delivered before counting starts.
         $this->next($consumer)->nack(null, true);
         usleep(300_000);
         $seen = [];
@@ -193,7 +193,7 @@ final class ConsumeTest extends ContractTestCase
         $this->next($consumer)->ack();
     }
 
-    /** @return array<string, array{string, string}> every broker with every way to let go */
+    /** @return array<string, array{string, string}> every broker with every way to release jobs */
     public static function waysToLetGo(): array
     {
         $sets = [];

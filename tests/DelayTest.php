@@ -15,10 +15,10 @@ use PHPUnit\Framework\Attributes\DataProvider;
 /** A delay is honoured or refused, never dropped. */
 final class DelayTest extends ContractTestCase
 {
-    /** A job is early at this many seconds before its time: clocks are read at two ends. */
+    /** A job is too early if it arrives more than this many seconds before its time. Two clocks are involved. */
     private const EARLY = 0.02;
 
-    /** A busy machine may be later than what is promised (5 % or one second) by this. */
+    /** On a busy machine, a job may be later than promised (5 % or one second) by this many seconds. */
     private const SLACK = 3.0;
 
     /** @dataProvider brokers */
@@ -31,7 +31,7 @@ final class DelayTest extends ContractTestCase
 
             return;
         }
-        // Long before short, and several of one length: due in another order than pushed.
+        // Long delays before short ones, and several of one length: jobs are due in an order other than pushed.
         $delays = ['long' => 3.0, 'short' => 1.0, 'none' => 0.0, 'middle' => 2, 'fraction' => 1.25, 'second short' => 1.0];
         $pushed = [];
         $consumer = $this->consumer($queue);
@@ -40,7 +40,7 @@ final class DelayTest extends ContractTestCase
             $pushed[$name] = microtime(true);
             $queue->push($name, '', ['delay' => $delay]);
         }
-        // None is taken before all are pushed, which declares queues.
+        // No job is taken before all are pushed, because pushing declares queues.
         $looked = microtime(true);
         $order = [];
         while (count($order) < count($delays)) {
@@ -138,7 +138,7 @@ final class DelayTest extends ContractTestCase
         }
         $before = $this->queuesOf($broker);
         $queue = $this->queue($broker);
-        // From half a second to some three minutes, no two alike.
+        // From half a second to about three minutes, all different.
         $counts = [];
         foreach ([0.0, 0.37] as $between) {
             $queue->pushMany((static function () use ($between) {
@@ -146,7 +146,7 @@ final class DelayTest extends ContractTestCase
                     yield ['name' => "job-$i", 'options' => ['delay' => 0.5 * 400 ** (($i + $between) / 150)]];
                 }
             })());
-            // Others may be at work on the same broker: those that are for this queue.
+            // Others may use the same broker: only the queues for this one.
             $new = array_filter(
                 array_diff_key($this->queuesOf($broker), $before),
                 static fn (string $name) => $name !== $queue->getName() && str_contains($name, $queue->getName()),

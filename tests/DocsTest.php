@@ -9,12 +9,12 @@ use Amqp1\Tests\Support\Child;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
-/** The README and the pages of docs/: their PHP runs, their links lead somewhere, the files they name exist, the index names every page. */
+/** The README and the pages of docs/: their PHP runs, their links and file names are valid, and the index lists every page. */
 final class DocsTest extends TestCase
 {
     private const TOP = __DIR__ . '/..';
 
-    /** What a block of PHP leaves out, because its page has said it before. */
+    /** Variables that the blocks use without defining them. */
     private const BEFORE = <<<'PHP'
         $dsn = 'embedded://docs';
         $queue = new Amqp1\AmqpQueue($dsn, 'orders');
@@ -60,7 +60,7 @@ final class DocsTest extends TestCase
             $text = self::text($page);
             preg_match_all('/(<!-- [^\n]*-->\n)?^```php\n(.*?)^```/ms', $text, $found, PREG_SET_ORDER | PREG_OFFSET_CAPTURE);
             foreach ($found as [, [$mark], [$code, $at]]) {
-                // Those with a mark run as whole files, in ReadmeTest and WorkersDocTest.
+                // Marked blocks run as whole files, in ReadmeTest and WorkersDocTest.
                 if ($mark === '') {
                     $blocks[$page . ':' . (1 + substr_count($text, "\n", 0, $at))] = [$page, $code];
                 }
@@ -74,7 +74,7 @@ final class DocsTest extends TestCase
     #[DataProvider('blocks')]
     public function testABlockOfPhpRuns(string $page, string $code): void
     {
-        // The page's own configuration, where it has a short one.
+        // The page's own configuration, if it has a short one.
         preg_match('/\n\n```yaml\n(.*?)^```/ms', self::text($page), $yaml);
         file_put_contents("$this->folder/jobs.yaml", $yaml[1] ?? '');
         if (str_contains($code, '/etc/amqp/')) {

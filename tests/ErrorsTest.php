@@ -18,7 +18,7 @@ use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Sockets;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Every failure is typed, in time, says where, and gives no secret away. */
+/** Every failure has its type, comes in time, says where it happened, and reveals no secret. */
 final class ErrorsTest extends ContractTestCase
 {
     private const SECRET = 's3cr3t-p@ss/w0rd';
@@ -96,7 +96,7 @@ final class ErrorsTest extends ContractTestCase
         $program->stop();
     }
 
-    /** @return array<string, array{string, callable}> what is asked of an endpoint, and the endpoint */
+    /** @return array<string, array{string, callable}> a call and an endpoint */
     public static function calls(): array
     {
         $calls = [

@@ -12,7 +12,7 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Failed jobs can be looked at, and moved back. */
+/** Failed jobs can be inspected and moved back. */
 final class FailedQueueTest extends ContractTestCase
 {
     /** @dataProvider brokers */
@@ -65,7 +65,7 @@ final class FailedQueueTest extends ContractTestCase
         self::assertSame(0, $queue->retryFailed(null, []), 'no ids are no jobs');
         self::assertSame(2, $queue->retryFailed(null, [$ids[4], 'no-such-job', $ids[1]]));
         $this->assertIds([$ids[1], $ids[4]], $queue);
-        // The others are where they were, and no attempt is counted.
+        // The others stay where they were, and no attempt is counted.
         $this->assertJobs(4, $queue->failed());
         self::assertSame(1, $this->take($queue->failed())->getFailure()['attempts']);
     }
@@ -118,7 +118,7 @@ final class FailedQueueTest extends ContractTestCase
     }
 
     /**
-     * On a host whose clock is ahead: of a failure that is still to come nobody knows whether it is new.
+     * On a host whose clock is ahead: a failure in the future cannot be recognised as new.
      *
      * @dataProvider everyRabbitMq
      */
@@ -156,7 +156,7 @@ final class FailedQueueTest extends ContractTestCase
             $child->wait();
         }
         if (!$at->supports('locks-of-a-connection')) {
-            sleep(6); // what the killed had in hand
+            sleep(6); // the killed process had jobs in hand
         }
         $queue->retryFailed();
 
@@ -178,7 +178,7 @@ final class FailedQueueTest extends ContractTestCase
             'dead_letter_exchange' => '', 'dead_letter_routing_key' => $name,
             'failed_queue' => '@dead-letter', 'max_attempts' => 1,
         ]);
-        $queue->failed()->setup(); // or what expires before is dropped by the broker
+        $queue->failed()->setup(); // otherwise, the broker drops jobs that expire before
         $id = $queue->push('job');
         $queue->push('expires', null, ['ttl' => 0.2]);
         $consumer = $this->consumer($queue, ['prefetch' => 1]);
@@ -187,7 +187,7 @@ final class FailedQueueTest extends ContractTestCase
         usleep(300_000);
         self::assertNull($queue->reserve());
 
-        // What the broker puts there by itself is there, too.
+        // Jobs that the broker dead-lettered itself are there too.
         $dead = $queue->failed();
         self::assertSame($name, $dead->getName());
         $failures = [];
@@ -235,7 +235,7 @@ final class FailedQueueTest extends ContractTestCase
         }
     }
 
-    /** @return list<string> the ids of jobs that are in the failed queue */
+    /** @return list<string> the ids of the jobs in the failed queue */
     private function bury(AmqpQueue $queue, int $count): array
     {
         $jobs = [];

@@ -10,14 +10,14 @@ use Amqp1\Tests\Support\Peer;
 use Amqp1\Tests\Support\RawSender;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Messages of AMQP 0-9-1 clients, whose text fields may have any bytes: usual are raw UUIDs. */
+/** Messages of AMQP 0-9-1 clients, whose text fields may contain any bytes, often raw UUIDs. */
 final class ForeignBytesTest extends ContractTestCase
 {
-    /** A UUID as 16 bytes: no UTF-8. */
+    /** A UUID as 16 bytes, which are not UTF-8. */
     private const UUID = "\xf4\x7a\xc1\x0b\x58\xcc\x43\x72\xa5\x67\x0e\x02\xb2\xc3\xd4\x79";
 
     /**
-     * Each field that a 0-9-1 client may set: php-amqp's name of the attribute, and how it reads it.
+     * Each field that a 0-9-1 client can set: php-amqp's name of the attribute, and how php-amqp reads it.
      *
      * @return array<string, array{string, string, callable(\AMQPEnvelope): mixed}>
      */
@@ -36,7 +36,7 @@ final class ForeignBytesTest extends ContractTestCase
         $sets = [];
         foreach (self::everyRabbitMq() as $broker => [$name]) {
             foreach ($fields as $field => $read) {
-                // RabbitMQ 3 hands on no headers and not these two, whatever their bytes are.
+                // RabbitMQ 3 passes on neither headers nor these two, whatever their bytes are.
                 if ($name !== 'rabbitmq-3.10' || !in_array($field, ['header', 'header name', 'type', 'app_id'], true)) {
                     $sets["$field, $broker"] = [$name, $field, $read];
                 }
@@ -55,7 +55,7 @@ final class ForeignBytesTest extends ContractTestCase
         $expected = $read($peer->get($queue->getName()));
         self::assertSame($field === 'header name' ? 'value' : self::UUID, $expected, 'the broker keeps it');
 
-        // A copy by release(), one by a retry, one in the failed queue, and the one that comes back from there.
+        // Copies made by release(), by a retry, by the move to the failed queue, and by the move back.
         foreach ([
             static fn ($task) => $task->release(0, ['seen' => '1']),
             static fn ($task) => $task->nack('again'),
@@ -122,7 +122,7 @@ final class ForeignBytesTest extends ContractTestCase
         }
     }
 
-    /** @return array<string, array{string}> Brokers that speak AMQP 1.0 as everybody does, and know the raw sender's address. */
+    /** @return array<string, array{string}> Brokers that speak plain AMQP 1.0 and know the raw sender's address. */
     public static function plain(): array
     {
         return array_filter(self::fullyFeatured(), static fn ($set) => !in_array($set[0], ['servicebus', 'artemis'], true))
@@ -150,7 +150,7 @@ final class ForeignBytesTest extends ContractTestCase
 
         $task = $queue->reserve(10);
         self::assertSame($expected, $task->getPayload());
-        // What JSON can say of it: the bytes are in its strings.
+        // As far as JSON can express it: its strings contain the bytes.
         self::assertStringContainsString('"binary":"\u0000' . "\xff" . '"', $task->getBody());
         $task->release(0, ['new' => 'x']);
         $task = $queue->reserve(10);
@@ -190,7 +190,7 @@ final class ForeignBytesTest extends ContractTestCase
         $headers = RawSender::section(0x74, RawSender::map([RawSender::string('tenant'), RawSender::binary("\xff")]));
         RawSender::send($this->broker($broker), $queue->getName(), $properties . $headers . $body);
 
-        // Back in the queue it is no more of a job than before.
+        // Back in the queue, it is still not a job.
         foreach (['as it came', 'when it has come back'] as $time) {
             self::assertNull($queue->reserve(1), $time);
             $failed = $queue->failed()->reserve(10);

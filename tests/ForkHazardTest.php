@@ -10,10 +10,10 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Forks at bad moments: many of them, jobs in hand, a busy I/O thread, in handlers and generators. */
+/** Forks at bad moments: many at once, with jobs in hand, with a busy I/O thread, in handlers and generators. */
 final class ForkHazardTest extends ContractTestCase
 {
-    /** Reaps `$pid`, for scripts: its exit code, or minus the signal; a child that hangs is killed and told. */
+    /** Reaps `$pid`, for scripts: returns its exit code, or minus the signal. A child that hangs is killed and reported. */
     private const REAP = <<<'PHP'
         $reap = function (int $pid, float $seconds = 20): int {
             $deadline = microtime(true) + $seconds;
@@ -175,7 +175,7 @@ final class ForkHazardTest extends ContractTestCase
         self::assertSame(2, $connections($port), 'one to push, one to consume');
         $child->kill();
         try {
-            // Without the parent's sockets closed in the child, these would stay until it ends.
+            // If the child did not close the parent's sockets, these connections would stay open until it ends.
             $consumer = $this->consumer(new AmqpQueue($broker->dsn, 'q', ['timeout' => 10]));
             self::assertSame('job', $this->next($consumer)->getName());
             self::assertTrue(posix_kill($grandchild, 0), 'the child lives');
@@ -195,9 +195,9 @@ final class ForkHazardTest extends ContractTestCase
             $taken = $pushed = 0;
             $children = [];
             $until = microtime(true) + (float) $argv[3];
-            // More than ten of them, however slow the broker is.
+            // At least ten, however slow the broker is.
             for ($round = 0; microtime(true) < $until || $round <= 10; ++$round) {
-                // The generator forks between two jobs: outcomes of those before are arriving just then.
+                // The generator forks between two jobs, while outcomes of earlier jobs arrive.
                 $queue->pushMany((function () use ($round, $queue, $argv, &$children, &$pushed) {
                     for ($i = 0; $i < 60; ++$i) {
                         ++$pushed;

@@ -8,7 +8,7 @@ use Amqp1\Tests\Support\AmqpLib;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** The formats: each written by its name, all of them read by themselves, and kept by a copy. */
+/** The formats: written by name, recognised by every consumer, and kept by copies. */
 final class FormatTest extends ContractTestCase
 {
     private const ID = 'f1e2d3c4-b5a6-4789-90ab-cdef01234567';
@@ -42,7 +42,7 @@ final class FormatTest extends ContractTestCase
             ksort($headers);
             ksort($read);
             self::assertSame($headers, $read, $format);
-            // Only where there is a place for it.
+            // Only if the format has a place for it.
             self::assertSame($format === 'raw' ? $queue->getName() : 'a-pipeline', $task->getPipeline());
         }
     }
@@ -175,7 +175,7 @@ final class FormatTest extends ContractTestCase
         $header = '{"rr_auto_ack":false,"rr_delay":30,"rr_headers":"' . base64_encode('{"tenant":["a","b"]}')
             . '","rr_id":"' . self::ID . '","rr_job":"ProcessOrder","rr_pipeline":"azure-queue","rr_priority":7}';
         $peer->publish($queue->getName(), '{"body":"{\"a\":\"\u003cb\u003e\"}","header":' . $header . '}', [], ['tenant' => 'a', 'other' => 'o']);
-        // Other versions of it.
+        // Other versions of the Go driver.
         $header = '{"auto_ack":false,"driver":"amqp","headers":{"tenant":["a","b"]},"id":"' . self::ID
             . '","job":"ProcessOrder","pipeline":"azure-queue","priority":7,"queue":"azure-queue","timeout":60}';
         $peer->publish($queue->getName(), '{"body":{"a":"<b>"},"header":' . $header . '}', [], ['tenant' => 'a', 'other' => 'o']);

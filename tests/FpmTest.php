@@ -12,7 +12,7 @@ use Amqp1\Tests\Support\RabbitLog;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /**
- * php-fpm as it is used: a connection a worker and not a request, nothing in the master, clean ends.
+ * php-fpm as it is used: one connection per worker instead of per request, nothing in the master, clean ends.
  *
  * AMQP1_FPM_REQUESTS=1000 for a longer run.
  */
@@ -20,7 +20,7 @@ final class FpmTest extends ContractTestCase
 {
     private const WORKERS = 4;
 
-    /** One worker, for the tests that leave it as it was. */
+    /** One worker, for the tests that leave it unchanged. */
     private static ?Fpm $one = null;
 
     public static function tearDownAfterClass(): void
@@ -52,7 +52,7 @@ final class FpmTest extends ContractTestCase
         self::assertCount(1, glob("/proc/$master/task/*"), "the master's threads");
         self::assertSame([], self::tcpSockets($master), "the master's sockets");
 
-        // Reloaded in the middle of the traffic.
+        // Reloaded during traffic.
         $more = intdiv($requests, 2);
         $answers = $this->push($fpm, $at, $queue, $container, $more, static function (int $n) use ($more, $master): void {
             if ($n === intdiv($more, 3)) {
@@ -127,7 +127,7 @@ final class FpmTest extends ContractTestCase
             $GLOBALS['held'][] = $GLOBALS['held'];
             echo 'took ', $task->getName();
             while (ob_get_level() > 0) { ob_end_flush(); }
-            flush(); // a fatal error discards what is not sent
+            flush(); // a fatal error discards unsent output
 
             PHP . $end);
         $said = $fpm->client->request($script, ['dsn' => $at->dsn, 'queue' => $queue->getName()]);

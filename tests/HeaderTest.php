@@ -8,7 +8,7 @@ use Amqp1\Exception\ConfigException;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** A job's own headers: every type in, lists of strings out, and the envelope untouched. */
+/** A job's headers: every type goes in, lists of strings come out, and the envelope stays intact. */
 final class HeaderTest extends ContractTestCase
 {
     /** @dataProvider brokers */

@@ -10,7 +10,7 @@ use Amqp1\Tests\Support\Ctl;
 use PHPUnit\Framework\Attributes\Group;
 
 /**
- * A job longer than the broker's idle time-out (4 s at the test brokers) loses neither connection nor job.
+ * A job longer than the broker's idle timeout (4 s for the test brokers) loses neither connection nor job.
  *
  * @group alone
  */
@@ -19,7 +19,7 @@ final class HeartbeatTest extends ContractTestCase
 {
     public function testConnectionsOutliveALongBusyJob(): void
     {
-        // One long job for all brokers at once: it is the same ten seconds.
+        // One long job for all brokers at once, to wait ten seconds only once.
         $held = $connections = [];
         foreach (Brokers::names() as $broker) {
             $queue = $this->queue($broker, ['heartbeat' => 4]);
@@ -41,7 +41,7 @@ final class HeartbeatTest extends ContractTestCase
             self::assertSame('second', $second->getName(), "$broker: the job was not delivered again");
             self::assertSame(1, $second->getAttempts(), $broker);
             $second->ack();
-            $queue->push('after'); // on the publishing connection, idle as long
+            $queue->push('after'); // on the publishing connection, which was idle as long
             self::assertSame('after', $this->next($consumer)->getName(), $broker);
             self::assertSame($connections[$broker], array_intersect($connections[$broker], $this->connections($broker)), "$broker: the same connections");
         }

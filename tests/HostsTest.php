@@ -13,12 +13,12 @@ use Amqp1\Tests\Support\Proxy;
 use Amqp1\Tests\Support\Sockets;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Several hosts in a DSN: processes spread over them, and one that fails is passed over. */
+/** Several hosts in a DSN: processes spread over them, and skip a host that fails. */
 final class HostsTest extends ContractTestCase
 {
     private const PROCESSES = 30;
 
-    /** @var list<ProgramBroker> brokers that know nothing of each other, so that it is seen who was asked */
+    /** @var list<ProgramBroker> independent brokers, so that a test sees which one was used */
     private array $hosts = [];
 
     protected function setUp(): void
@@ -80,7 +80,7 @@ final class HostsTest extends ContractTestCase
         self::assertCount(2, array_filter($used), json_encode($used));
     }
 
-    /** A host's connection breaks, or is silent: another host is next, for both connections, and stays so. */
+    /** A host's connection breaks, or is silent: both connections move to another host, and stay there. */
     public function testAfterALossAnotherHostIsDialled(): void
     {
         $queue = new AmqpQueue($this->dsn(), 'hosts', ['timeout' => 20, 'heartbeat' => 1]);
@@ -123,7 +123,7 @@ final class HostsTest extends ContractTestCase
     }
 
     /**
-     * A node that is cut off from its cluster: it answers heartbeats, and confirms nothing.
+     * A node that is cut off from its cluster answers heartbeats, but confirms nothing.
      *
      * @dataProvider one
      */
@@ -147,7 +147,7 @@ final class HostsTest extends ContractTestCase
     }
 
     /**
-     * It attaches no link either, until the cluster is whole again.
+     * It attaches no link either, until the cluster has recovered.
      *
      * @dataProvider one
      */
@@ -169,7 +169,7 @@ final class HostsTest extends ContractTestCase
     }
 
     /**
-     * A consumer that was attached before hears nothing from there: whether that is silence or an empty queue it asks.
+     * A consumer that was attached before receives nothing from it, and asks whether the queue is empty.
      *
      * @dataProvider one
      */
@@ -217,7 +217,7 @@ final class HostsTest extends ContractTestCase
         self::assertStringNotContainsString('guest:guest', $thrown->getMessage());
     }
 
-    /** Children of a process that is connected: each pushes a job, and takes another one that only its own host has. */
+    /** Children of a connected process: each pushes a job, and takes another job that only its own host has. */
     private function fork(string $query = ''): void
     {
         $output = Child::run(<<<'PHP'

@@ -11,10 +11,10 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Sockets;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Pipelines at work: which of them a consumer serves, pausing them, figures. */
+/** Using pipelines: which ones a consumer serves, pausing them, figures. */
 final class JobsAtWorkTest extends ContractTestCase
 {
-    /** Pipelines of their own on one broker, with queues that are deleted after the test. */
+    /** Pipelines of this test on one broker. Their queues are deleted after the test. */
     private function jobs(string $broker, array $configs = ['orders' => [], 'mails' => []], array $jobs = []): Jobs
     {
         $at = $this->broker($broker);
@@ -103,7 +103,7 @@ final class JobsAtWorkTest extends ContractTestCase
         $consumer = $this->consumer($jobs);
         $this->next($consumer)->ack();
 
-        // The second one is buffered: it goes back, for another consumer to take.
+        // The second job is buffered. It is returned, so that another consumer can take it.
         $jobs->pause('orders');
         $this->assertNoTask($consumer);
         $other = $this->consumer($this->queue($broker, [], $name), ['prefetch' => 1]);

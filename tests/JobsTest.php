@@ -13,7 +13,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Fpm;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Pipelines by configuration: where it comes from, what it says, and what is wrong with it. */
+/** Pipelines by configuration: its sources, its meaning, and its errors. */
 final class JobsTest extends ContractTestCase
 {
     /** @var list<string> */

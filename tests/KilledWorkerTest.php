@@ -12,8 +12,8 @@ use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /**
- * A worker that is killed has a job in hand and nine in its buffer, and the broker counts ten lost deliveries: those of
- * jobs that it never handed out must not end them, and the one that kills must end all the same.
+ * A killed worker has one job in hand and nine in its buffer, and the broker counts ten lost deliveries. Jobs that the
+ * worker never handed out must keep their attempts, but a job that kills workers must still end in the failed queue.
  */
 final class KilledWorkerTest extends ContractTestCase
 {
@@ -47,7 +47,7 @@ final class KilledWorkerTest extends ContractTestCase
         parent::tearDown();
     }
 
-    /** @return array<string, array{string, string}> broker and type of queue, where lost deliveries are counted */
+    /** @return array<string, array{string, string}> brokers and queue types that count lost deliveries */
     public static function counting(): array
     {
         $sets = [];
@@ -92,7 +92,7 @@ final class KilledWorkerTest extends ContractTestCase
     public function testJobsThatWaitedWhileWorkersWereKilledAgainAndAgainAreDone(string $broker, string $type): void
     {
         $queue = $this->queue($broker, ['queue_type' => $type, 'max_attempts' => 3, 'backoff' => 0]);
-        // Killed in the middle of a job, whatever that is; each worker has another one in hand.
+        // Each worker is killed in the middle of another job.
         $jobs = array_map(static fn ($n) => ['name' => $n < 4 ? 'unlucky' : 'well', 'payload' => $n], range(0, 9));
         $queue->setup();
         $queue->pushMany($jobs);
@@ -127,11 +127,11 @@ final class KilledWorkerTest extends ContractTestCase
             self::assertSame(128 + SIGKILL, $child->wait());
             $seen[] = trim($child->output());
             if ($kill === 0) {
-                // Whatever it was killed at is not the job's doing for sure: not before it came back a second time.
+                // The first kill may not be the job's fault. This is certain only after it came back a second time.
                 self::assertSame('job 1', $seen[0]);
             }
         }
-        // Each was handed out before it was given up.
+        // Each job was handed out before it went to the failed queue.
         $consumer = $this->consumer($queue);
         for ($rest = []; $task = $consumer->waitTask(1);) {
             $rest[] = $task->getName();
@@ -166,7 +166,7 @@ final class KilledWorkerTest extends ContractTestCase
             self::assertSame(128 + SIGKILL, $child->wait());
             self::assertSame('1', $child->output());
         }
-        // And its exceptions are counted all the same.
+        // Its exceptions are still counted.
         $consumer = $this->consumer($queue);
         $this->next($consumer)->nack('first');
         $task = $this->next($consumer);
@@ -205,7 +205,7 @@ final class KilledWorkerTest extends ContractTestCase
                 self::assertSame(1, $attempts[0], 'its count is left out');
                 break;
             case 'artemis':
-                // Some lost connections are not counted there: all of a connection's deliveries are, or none.
+                // Artemis does not count some lost connections: it counts all of a connection's deliveries, or none.
                 self::assertContains($attempts[0], [1, 2, 3, 4]);
                 break;
             default:
@@ -253,7 +253,7 @@ final class KilledWorkerTest extends ContractTestCase
         return $queue;
     }
 
-    /** Starts workers until one ends by itself; how many were killed. */
+    /** Starts workers until one ends by itself. Returns how many were killed. */
     private function work(string $broker, AmqpQueue $queue): int
     {
         $dsn = $this->broker($broker)->dsn;
@@ -270,7 +270,7 @@ final class KilledWorkerTest extends ContractTestCase
         self::fail('a job goes on killing workers');
     }
 
-    /** @return list<Task> what is in the failed queue */
+    /** @return list<Task> the jobs in the failed queue */
     private function failures(AmqpQueue $queue): array
     {
         $tasks = [];
@@ -283,7 +283,7 @@ final class KilledWorkerTest extends ContractTestCase
         return $tasks;
     }
 
-    /** @return array<string, list<int>> of each job the attempts at which its handler ran */
+    /** @return array<string, list<int>> for each job, the attempts at which its handler ran */
     private function runs(): array
     {
         $runs = [];

@@ -8,7 +8,7 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\TestCase;
 
-/** `make live` tells where a namespace is not as the dialect, and nothing that is to be kept secret. */
+/** `make live` reports where a namespace differs from the dialect, and reveals no secret. */
 final class LiveTest extends TestCase
 {
     private const KEY = 'c2VjcmV0LW9mLW1pbmU=';

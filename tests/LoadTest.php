@@ -10,7 +10,7 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\Sockets;
 use PHPUnit\Framework\TestCase;
 
-/** The extension loads, says what it is, and does nothing until it is asked to. */
+/** The extension loads, identifies itself, and does nothing until it is used. */
 final class LoadTest extends TestCase
 {
     public function testVersionIsTheCargoVersion(): void

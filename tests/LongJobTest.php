@@ -16,10 +16,10 @@ use Amqp1\Worker;
 use Amqp1\Worker\Event;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** What becomes of a job that is held for long: the broker may take it back and give it to somebody else. */
+/** Jobs that are held for long: the broker may take them back and give them to another consumer. */
 final class LongJobTest extends ContractTestCase
 {
-    /** @return array<string, array{string}> those that take jobs back */
+    /** @return array<string, array{string}> brokers that take jobs back */
     public static function takingBack(): array
     {
         return array_intersect_key(self::brokers(), array_flip(['embedded', 'program', 'rabbitmq-4.3'])) ?: ['none of AMQP1_TEST_BROKERS' => ['']];
@@ -43,7 +43,7 @@ final class LongJobTest extends ContractTestCase
         self::assertTrue($task->isLost() && $task->isCompleted());
         self::assertNull($task->getOutcome());
         $task->ack();
-        // The consumer is given more, as the broker was told what it waits for.
+        // The consumer receives more jobs, because the broker got the answer it waits for.
         $this->next($consumer)->ack();
         $this->assertNoTask($consumer);
         self::assertCount(0, $queue);
@@ -54,7 +54,7 @@ final class LongJobTest extends ContractTestCase
     public function testALostJobIsNeitherRetriedNorReleasedNorMoved(string $broker): void
     {
         foreach (['nack', 'release', 'deadLetter'] as $how) {
-            // A queue each: RabbitMQ 4.3.6 does not always take back a second time.
+            // One queue each: RabbitMQ 4.3.6 does not always take a job back a second time.
             $queue = $this->impatient($broker);
             $consumer = $this->consumer($queue, ['prefetch' => 1]);
             $queue->push($how);
@@ -161,7 +161,7 @@ final class LongJobTest extends ContractTestCase
             return $heard > 0;
         }, 'the listener is called', 60);
         $consumer->onLost(null);
-        // What it throws comes out of whatever is running.
+        // Its exception is thrown from the code that is running.
         $task->release();
         $again = $this->next($consumer);
         $consumer->onLost(static fn () => throw new \DomainException('lost'));
@@ -174,7 +174,7 @@ final class LongJobTest extends ContractTestCase
         self::assertTrue($again->isLost());
     }
 
-    /** @return array<string, array{string}> those that never do, and one with another way */
+    /** @return array<string, array{string}> brokers that never do, and one that works differently */
     public static function withoutATimeout(): array
     {
         return array_diff_key(self::brokers(), self::takingBack()) ?: ['none of AMQP1_TEST_BROKERS' => ['']];
@@ -197,14 +197,14 @@ final class LongJobTest extends ContractTestCase
     #[DataProvider('rabbitMq')]
     public function testAClassicQueueHasNoTimeout(string $broker): void
     {
-        $at = $this->broker($broker); // may be left out, which is no exception of ours
+        $at = $this->broker($broker); // may skip the test, which must not count as our exception
         $this->thrown(ConfigException::class, static fn () => new AmqpQueue($at->dsn, 'classic', ['queue_type' => 'classic', 'consumer_timeout' => 60]));
 
         $consumer = $this->consumer($this->typed($broker, 'classic'), ['consumer_timeout' => 60]);
         $this->thrown(UnsupportedException::class, static fn () => $consumer->waitTask(0.1));
     }
 
-    /** @return array<string, array{string, string}> those that let a job be held for as long as it takes; the queue's type */
+    /** @return array<string, array{string, string}> brokers without a limit, and the queue's type */
     public static function patient(): array
     {
         $sets = ['rabbitmq-4.3 classic' => ['rabbitmq-4.3', 'classic'], 'rabbitmq-4.0 quorum' => ['rabbitmq-4.0', 'quorum'],
@@ -225,7 +225,7 @@ final class LongJobTest extends ContractTestCase
         $queue->push('slow, and fails');
         $consumer = $this->consumer($queue, ['prefetch' => 2]);
         [$slow, $fails] = [$this->next($consumer), $this->next($consumer)];
-        // Longer than two heartbeats take to be missed, and than 4.3 takes to notice a timeout of a second.
+        // Longer than it takes to miss two heartbeats, and than 4.3 takes to notice a timeout of one second.
         $other = Child::php('
             $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2], ["declare" => false]));
             echo $consumer->waitTask((float) $argv[3])?->getName() ?? "nothing";
@@ -254,7 +254,7 @@ final class LongJobTest extends ContractTestCase
         $consumer = $this->consumer($queue, ['prefetch' => 5]);
         $slow = $this->next($consumer);
         $this->takenBack($queue, $slow);
-        // All five are somebody else's by now, and done there.
+        // By now, another consumer has taken all five and finished them.
         $other = $this->consumer($queue, ['prefetch' => 1]);
         for ($done = []; count($done) < 5;) {
             $task = $this->next($other);
@@ -267,7 +267,7 @@ final class LongJobTest extends ContractTestCase
 
         $this->thrown(TaskLostException::class, $slow->ack(...));
         $this->assertNoTask($consumer, 1);
-        // Its credit is whole: five more come at once.
+        // It has its full credit: five more jobs come at once.
         $queue->pushMany(array_map(static fn (int $n) => ['name' => "more $n"], range(1, 5)));
         $held = [];
         for ($n = 0; $n < 5; $n++) {
@@ -288,7 +288,7 @@ final class LongJobTest extends ContractTestCase
         $queue->push('let go of');
         $consumer = $this->consumer($queue, ['prefetch' => 1]);
         $id = $this->next($consumer)->getId();
-        // Its Task is gone, unsettled: it comes again when the broker has taken it back.
+        // Its Task is gone without being settled: the job is delivered again when the broker has taken it back.
         $again = $this->next($consumer, 60);
         self::assertSame($id, $again->getId());
         $again->ack();

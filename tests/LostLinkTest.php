@@ -11,7 +11,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** A queue is refused or deleted under its users: they are told by a typed exception, and the neighbours go on. */
+/** A queue is refused or deleted while it is used: its users get a typed exception, and other queues continue. */
 final class LostLinkTest extends ContractTestCase
 {
     /** @dataProvider everyRabbitMq */
@@ -30,13 +30,13 @@ final class LostLinkTest extends ContractTestCase
         for ($try = 0; count($names) < 2 && $try < 6; ++$try) {
             try {
                 $names[] = $this->next($consumer)->getName();
-            } catch (QueueNotFoundException) { // a slow machine: it is looked for again every few seconds
+            } catch (QueueNotFoundException) { // on a slow machine, it is tried again every few seconds
             }
         }
         sort($names);
         self::assertSame(['one', 'two'], $names);
 
-        // It is tried again, and served when it is there.
+        // It is tried again, and served once it exists.
         (new AmqpQueue($this->broker($broker)->dsn, $missing->getName()))->push('at last');
         $deadline = microtime(true) + 20;
         do {
@@ -64,13 +64,13 @@ final class LostLinkTest extends ContractTestCase
         $thrown = $this->thrown(QueueNotFoundException::class, static fn () => $consumer->waitTask(10));
         self::assertMatchesRegularExpression('/resource-deleted|does not exist|not-found|no queue/', $thrown->getMessage());
         self::assertStringContainsString($deleted->getName(), $thrown->getMessage());
-        $held->ack(); // its own link has not been touched
+        $held->ack(); // its own link is intact
         $neighbour->push('after');
         $task = null;
         for ($try = 0; $task === null && $try < 3; ++$try) {
             try {
                 $task = $consumer->waitTask(5);
-            } catch (QueueNotFoundException) { // attached again in vain
+            } catch (QueueNotFoundException) { // attaching again failed
             }
         }
         self::assertSame('after', $task?->getName());

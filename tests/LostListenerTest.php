@@ -10,7 +10,7 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 
-/** Listeners of lost jobs: what they hold is collected, and one that throws is not the others' affair. */
+/** Listeners of lost jobs: objects that they hold are collected, and one that throws does not affect the others. */
 final class LostListenerTest extends ContractTestCase
 {
     public function testAListenerThatHoldsItsConsumerIsCollected(): void
@@ -74,7 +74,7 @@ final class LostListenerTest extends ContractTestCase
         $consumers = [$first];
         $throws = [
             static fn () => throw new \DomainException('first', 0, new \LogicException('of its own')),
-            // What is thrown and caught in between has nothing to do with it.
+            // An exception that is thrown and caught in between is unrelated.
             static function (): void {
                 try {
                     throw new \RuntimeException('caught');

@@ -31,12 +31,12 @@ final class ManyQueuesTest extends ContractTestCase
             $turns[] = $task->getName();
             $task->ack();
             if ($i === 0) {
-                sleep(2); // each has a job by then
+                sleep(2); // by then, each has a job
             }
         }
         self::assertCount(80, array_unique($turns));
         self::assertSame([2], array_values(array_unique(array_count_values($turns))));
-        // Whoever had a job already is behind the others, but for what was still on its way.
+        // Queues that already had a turn come after the others, except for jobs that were still on their way.
         self::assertGreaterThan(60, count(array_unique(array_slice($turns, 0, 80))));
         self::assertNull($consumer->waitTask(0));
 
@@ -75,7 +75,7 @@ final class ManyQueuesTest extends ContractTestCase
             $served[$task->getQueue()] = ($served[$task->getQueue()] ?? 0) + 1;
             $task->ack();
             if ($i === 0) {
-                sleep(2); // each has a job by then
+                sleep(2); // by then, each has a job
             }
             if ($i === 499) {
                 self::assertGreaterThan(490, count($served), 'each in turn');
@@ -224,7 +224,7 @@ final class ManyQueuesTest extends ContractTestCase
         return $queues;
     }
 
-    /** @return array<string, string> Faster to make than a quorum queue, where that is a question. */
+    /** @return array<string, string> A queue type that is faster to create than a quorum queue, if the broker has types. */
     private function classic(string $broker): array
     {
         return $this->broker($broker)->isRabbitMq() ? ['queue_type' => 'classic'] : [];

@@ -10,7 +10,7 @@ use PHPUnit\Framework\TestCase;
 use ReflectionClass;
 use ReflectionMethod;
 
-/** AMQP1_TEST_BROKERS with any one broker runs the suite: PHPUnit takes a provider without data for a mistake. */
+/** The suite runs with any single broker in AMQP1_TEST_BROKERS: PHPUnit treats a provider without data as an error. */
 final class MatrixTest extends TestCase
 {
     /** @return array<string, array{string}> */

@@ -12,7 +12,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\Group;
 
 /**
- * RabbitMQ is out of memory and takes nothing: publishers are told in time, consumers go on.
+ * RabbitMQ is out of memory and accepts nothing: publishers get an exception in time, and consumers continue.
  *
  * @group alone
  */
@@ -33,7 +33,7 @@ final class MemoryAlarmTest extends ContractTestCase
         $this->next($attached)->ack();
         Ctl::run($at, 'set_vm_memory_high_watermark', 'absolute', '1');
         try {
-            // The broker looks at its memory every second: pushes pass until then.
+            // The broker checks its memory every second. Until then, pushes succeed.
             $thrown = null;
             for ($pushes = 1; $thrown === null && $pushes < 1000; ++$pushes) {
                 $began = microtime(true);
@@ -52,7 +52,7 @@ final class MemoryAlarmTest extends ContractTestCase
                 self::assertSame('before', $task->getName());
                 $task->ack();
             }
-            // A worker that starts now is what the broker needs: nothing it does waits for the broker's memory.
+            // The broker needs a new worker now, so nothing that a worker does may wait for the broker's memory.
             self::assertSame('before', Child::run(<<<'PHP'
                 $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2], ['timeout' => 10]), ['prefetch' => 1]);
                 $task = $consumer->waitTask(10);

@@ -7,7 +7,7 @@ namespace Amqp1\Tests;
 use Amqp1\Tests\Support\Child;
 use PHPUnit\Framework\TestCase;
 
-/** A worker that runs for weeks does not grow: neither PHP's memory nor the process's. */
+/** A worker that runs for weeks does not grow: neither PHP's memory nor the process. */
 final class MemoryTest extends TestCase
 {
     private const MEASURE = <<<'PHP'

@@ -14,20 +14,20 @@ use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /**
- * The arrays that the extension takes and gives have the keys that the stubs and docs/options.md say.
+ * The arrays that the extension accepts and returns have the keys that the stubs and docs/options.md document.
  *
- * Which options there are is asked of the extension: it names them all where one is unknown.
+ * The test asks the extension for its options: it lists them all when one is unknown.
  */
 final class OptionNamesTest extends ContractTestCase
 {
-    /** Near no name, so that all are listed. */
+    /** Similar to no name, so that all names are listed. */
     private const UNKNOWN = '????????????????????????';
 
-    /** Wrong for every option, so that one that is read says so. */
+    /** Wrong for every option, so that an option that is read fails. */
     private const WRONG = [[1]];
 
     /**
-     * What is called with an array, the stub's shape of it, where the stub lists its keys, and the heading of its table in docs/options.md.
+     * A call with an array, the stub's shape of it, the stub's list of its keys, and the heading of its table in docs/options.md.
      *
      * @return array<string, array{callable(array<string, mixed>): mixed, callable(): array<string, string>, string|null, string|null}>
      */
@@ -110,7 +110,7 @@ final class OptionNamesTest extends ContractTestCase
     public function testEveryOptionIsReadAndNullLeavesItsDefault(string $place): void
     {
         [$call] = self::all()[$place];
-        // A job without a name is refused for that; its payload may be anything.
+        // A job needs a name; its payload may be anything.
         $rest = $place === 'a job of pushMany()' ? ['name' => 'job'] : [];
         foreach (array_diff($this->known($call), ['payload']) as $name) {
             $message = $this->refusal($call, [$name => self::WRONG] + $rest);
@@ -213,7 +213,7 @@ final class OptionNamesTest extends ContractTestCase
         return ArrayShape::comment($match[1]);
     }
 
-    /** What a doc comment's `@param … $name` or `@return …` says, with the text after it. */
+    /** The text of a doc comment's `@param … $name` or `@return …`. */
     private static function tag(string $class, string $method, string $tag, string $name): string
     {
         preg_match_all("/^@$tag (.*?)(?=^@|\\z)/ms", self::doc($class, $method), $matches);

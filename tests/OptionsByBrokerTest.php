@@ -14,7 +14,7 @@ use Amqp1\Tests\Support\Brokers;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** No option is dropped in silence: docs/brokers.md says of each what each broker does about it, and it does. */
+/** No option is silently ignored: each broker does with each option what docs/brokers.md says. */
 final class OptionsByBrokerTest extends ContractTestCase
 {
     /** A broker's column in the table. */
@@ -24,7 +24,7 @@ final class OptionsByBrokerTest extends ContractTestCase
         'activemq' => 'Classic', 'qpid' => 'another',
     ];
 
-    /** What can be asked for at three places. */
+    /** The places that accept options. */
     private const PLACES = ['AmqpQueue', 'push()', 'Consumer'];
 
     public static function everyBroker(): array
@@ -66,7 +66,7 @@ final class OptionsByBrokerTest extends ContractTestCase
                 $what = "$place, $option on $broker: the table says '$cell'" . ($refusal === null ? '' : ', and it says: ' . $refusal->getMessage());
                 if (str_starts_with($cell, 'refused')) {
                     self::assertTrue($refusal instanceof UnsupportedException || $refusal instanceof ConfigException, $what);
-                    // Which one it is, so that it can be left out.
+                    // The message must name the option, so that it can be left out.
                     self::assertMatchesRegularExpression("/$option|" . self::named($option) . '/', $refusal->getMessage(), $what);
                 } else {
                     self::assertNull($refusal, $what);
@@ -75,7 +75,7 @@ final class OptionsByBrokerTest extends ContractTestCase
         }
     }
 
-    /** What is thrown when the option is used, from the first moment to the end of a job. */
+    /** The exception when the option is used, from construction to the end of a job. */
     private function refusal(Broker $at, string $place, string $option, string $cell): ?ExceptionInterface
     {
         $name = $this->uniqueName($at);
@@ -89,7 +89,7 @@ final class OptionsByBrokerTest extends ContractTestCase
                 $this->declaredFor($at, $queue, $option);
             }
             $queue->push('job', 'x', $place === 'push()' ? $values : []);
-            // What goes elsewhere, later or away is not waited for.
+            // Jobs that go elsewhere, come later or disappear are not waited for.
             $stays = !in_array($option, ['routing_key', 'delay', 'ttl', 'exchange', 'exchange_type', 'bindings', 'exclusive'], true);
             $consumer = $this->consumer($queue, ($place === 'Consumer' ? $values : []));
             $task = $consumer->waitTask($stays ? 10 : 0.1);
@@ -105,7 +105,7 @@ final class OptionsByBrokerTest extends ContractTestCase
         }
     }
 
-    /** @return array<string, mixed>|null what to ask for; null where it takes more than that, and another test does it */
+    /** @return array<string, mixed>|null the options to use; null if that is not enough and another test covers it */
     private function values(Broker $at, string $place, string $option, string $name): ?array
     {
         $exchange = fn () => $this->exchangeName($at);
@@ -153,7 +153,7 @@ final class OptionsByBrokerTest extends ContractTestCase
         };
     }
 
-    /** An option that stands for another in a message. */
+    /** An option that a message names in place of another. */
     private static function named(string $option): string
     {
         return match ($option) {
@@ -166,7 +166,7 @@ final class OptionsByBrokerTest extends ContractTestCase
         };
     }
 
-    /** What is used undeclared is declared by another. */
+    /** With an option that prevents declaring, another queue object declares the queue. */
     private function declaredFor(Broker $at, AmqpQueue $queue, string $option): void
     {
         if ($option === 'declare' && $at->name !== 'qpid') {
@@ -189,7 +189,7 @@ final class OptionsByBrokerTest extends ContractTestCase
         $table = [];
         foreach ($rows as $cells) {
             [$place, $options] = $cells;
-            // `a`, `b`; or one with a value, `a: 'b'`, which is a row beside that of `a` itself.
+            // `a`, `b`; or one with a value, `a: 'b'`, in addition to the row of `a` itself.
             preg_match_all("/`(\w+(?:: '[^']*')?)`/", $options, $names);
             foreach ($names[1] as $name) {
                 $table[$place][$name] = array_combine($head, $cells);

@@ -13,7 +13,7 @@ use DateTime;
 use DateTimeImmutable;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Options are read as PHP users expect: by name, juggled, and never silently dropped. */
+/** Options are read as PHP users expect: by name, with type juggling, and never silently ignored. */
 final class OptionsTest extends ContractTestCase
 {
     public function testNamedArguments(): void

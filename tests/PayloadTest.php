@@ -11,7 +11,7 @@ use JsonSerializable;
 use PHPUnit\Framework\Attributes\DataProvider;
 use stdClass;
 
-/** What comes out of getPayload() is what went into push(). */
+/** getPayload() returns what push() was given. */
 final class PayloadTest extends ContractTestCase
 {
     /** @return array<string, string> */
@@ -36,7 +36,7 @@ final class PayloadTest extends ContractTestCase
         ];
     }
 
-    /** @return array<string, array{mixed, mixed}> what is pushed, what comes out (objects come back as arrays) */
+    /** @return array<string, array{mixed, mixed}> the payload, and what getPayload() returns (objects come back as arrays) */
     private static function values(): array
     {
         $object = new stdClass();
@@ -140,7 +140,7 @@ final class PayloadTest extends ContractTestCase
         $consumer = $this->consumer($queue);
         foreach (self::values() as $name => [$pushed]) {
             $task = $this->next($consumer);
-            // Escaping is the writer's choice; the value is not.
+            // Escaping may differ, but the value must not.
             self::assertSame(
                 json_encode($pushed, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION),
                 json_encode(

@@ -12,7 +12,7 @@ use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Proxy;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** A wait of zero takes what is there, be it still on its way: frameworks poll like that. */
+/** A timeout of zero takes jobs that are there, even if they are still on their way: frameworks poll like that. */
 final class PollTest extends ContractTestCase
 {
     /** @dataProvider brokers */
@@ -43,7 +43,7 @@ final class PollTest extends ContractTestCase
             $queue->pushMany(array_map(static fn (int $i) => ['name' => "job$i"], range(1, 25)));
             $consumer = $this->consumer($queue, ['prefetch' => 1 + $round]);
             $done = 0;
-            // Artemis may say that it has nothing before it has sent all it has (docs/brokers.md).
+            // Artemis may say that it has nothing before it has sent everything (docs/brokers.md).
             while ($task = $consumer->waitTask($this->broker($broker)->isArtemis() ? 1 : 0)) {
                 $task->ack();
                 $done++;
@@ -82,7 +82,7 @@ final class PollTest extends ContractTestCase
             $task->ack();
             self::assertNull($consumer->waitTask(0));
         }
-        // The question has cost it no credit.
+        // Asking has not used up its credit.
         $queue->push('last');
         self::assertSame('last', $this->next($consumer)->getName());
     }
@@ -133,7 +133,7 @@ final class PollTest extends ContractTestCase
         $consumer->pause();
         self::assertNull($consumer->waitTask(0));
         $consumer->resume();
-        // What came as it was paused is on its way back.
+        // Jobs that arrived while it was being paused are on their way back.
         $this->eventually(static fn () => $consumer->waitTask(0)?->ack() !== false, 'the second job');
         $queue->push('third');
         $consumer->stop();
@@ -216,7 +216,7 @@ final class PollTest extends ContractTestCase
         pcntl_signal(SIGALRM, SIG_DFL);
     }
 
-    /** What the consumer before has given back is on its way for a moment, and is not there. */
+    /** Jobs that the previous consumer returned are on their way for a moment. */
     private function areThere(int $jobs, string $broker, AmqpQueue $queue): void
     {
         if ($this->broker($broker)->isRabbitMq3() || $this->broker($broker)->supports('management')) {

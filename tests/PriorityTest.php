@@ -11,7 +11,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Which job comes first, and which consumer gets it. */
+/** Which job is delivered first, and to which consumer. */
 final class PriorityTest extends ContractTestCase
 {
     /** @dataProvider brokers */
@@ -34,7 +34,7 @@ final class PriorityTest extends ContractTestCase
         self::assertSame(['p9', 'p7', 'p5', 'p4', 'none', 'p1', 'p0'], $this->order($queue, 7), 'none is 4');
     }
 
-    /** RabbitMQ 4.0 serves the high ones twice as often, 4.3 each level before the next. @dataProvider rabbitMq */
+    /** RabbitMQ 4.0 serves high priorities twice as often, 4.3 serves each level before the next. @dataProvider rabbitMq */
     #[DataProvider('rabbitMq')]
     public function testAQuorumQueueFavoursWhatIsAboveFour(string $broker): void
     {
@@ -97,7 +97,7 @@ final class PriorityTest extends ContractTestCase
         $high = $this->consumer($queue, ['prefetch' => 2, 'priority' => 10]);
         $this->assertNoTask($low, 0.1);
         $this->assertNoTask($high, 0.1);
-        // A link begins with credit for one job: the first one has to be seen.
+        // A link starts with credit for one job, so the first job must have arrived.
         $queue->push('first');
         $this->next($high)->ack();
         $this->assertNoTask($high, 0.3);
@@ -108,7 +108,7 @@ final class PriorityTest extends ContractTestCase
         foreach (['high', 'high', 'low'] as $who) {
             $task = $this->next(${$who});
             $taken[$who][] = $task->getName();
-            $held[] = $task; // a consumer that has all it wants leaves the rest to the others
+            $held[] = $task; // a consumer whose prefetch is full leaves the rest to the others
         }
 
         self::assertSame(['high' => ['job-0', 'job-1'], 'low' => ['job-2']], $taken);
@@ -117,7 +117,7 @@ final class PriorityTest extends ContractTestCase
         }
     }
 
-    /** @return list<string> names of so many jobs, each taken by a consumer that buffers nothing */
+    /** @return list<string> the names of this many jobs, each taken by a consumer that buffers nothing */
     private function order(AmqpQueue $queue, int $count): array
     {
         $names = [];

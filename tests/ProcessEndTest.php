@@ -9,7 +9,7 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** However a worker ends, its jobs are there again, and what was acknowledged is not. */
+/** However a worker ends, its unsettled jobs are delivered again, and acknowledged jobs are not. */
 final class ProcessEndTest extends ContractTestCase
 {
     private const WORKER = <<<'PHP'
@@ -22,7 +22,7 @@ final class ProcessEndTest extends ContractTestCase
 
         PHP;
 
-    /** @return array<string, array{string, string, int}> each broker with each end */
+    /** @return array<string, array{string, string, int}> each broker with each way to end */
     public static function ends(): array
     {
         $ends = [
@@ -66,7 +66,7 @@ final class ProcessEndTest extends ContractTestCase
         self::assertSame(['job-3', 'job-4', 'job-5', 'job-6', 'job-7', 'job-8', 'job-9'], array_keys($attempts));
         $this->assertNoTask($consumer, 0.2);
         if ($status === 0) {
-            // A clean end gives back what nobody worked on as if it had not been delivered.
+            // A clean end returns jobs that were not handed out as if they had never been delivered.
             self::assertSame(1, $attempts['job-9']);
         }
     }

@@ -14,7 +14,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use RuntimeException;
 use Throwable;
 
-/** Many jobs, pipelined: all of them, in order, none twice; and what failed, by its index. */
+/** Many jobs, pipelined: all arrive, in order, none twice; failures are reported by index. */
 final class PushManyTest extends ContractTestCase
 {
     /** @dataProvider brokers */

@@ -7,7 +7,7 @@ namespace Amqp1\Tests;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** What push() writes is what the task says. */
+/** A task has what push() wrote. */
 final class PushTest extends ContractTestCase
 {
     private const UUID = '/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/';
@@ -140,7 +140,7 @@ final class PushTest extends ContractTestCase
         }
 
         $ordered = match (true) {
-            // It has ten levels: what is above is of the highest.
+            // It has ten levels: higher values count as the highest.
             !$this->broker($broker)->supports('priority-above-9') => ['p9', 'p200', 'p4', 'p1'],
             $this->broker($broker)->supports('priority') => ['p200', 'p9', 'p4', 'p1'],
             default => ['p1', 'p9', 'p4', 'p200'],

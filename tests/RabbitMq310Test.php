@@ -12,8 +12,8 @@ use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /**
- * RabbitMQ 3's plugin: it confirms jobs that it loses, and has no management. What is possible works, the rest is
- * refused, and nothing is lost in silence but what an exchange cannot route.
+ * RabbitMQ 3's plugin confirms jobs that it loses, and has no management. What is possible works, the rest is
+ * refused, and no job is silently lost, except jobs that an exchange cannot route.
  */
 final class RabbitMq310Test extends ContractTestCase
 {
@@ -99,7 +99,7 @@ final class RabbitMq310Test extends ContractTestCase
         $pushed->push('job');
         $this->assertNoTask($this->consumer($consumed), 0.1);
 
-        // 0-9-1 refuses a declaration that differs from what there is.
+        // 0-9-1 refuses a declaration that differs from the existing queue.
         foreach ([$pushed, $consumed] as $queue) {
             (new Peer($at))->declareQueue($queue->getName(), []);
         }
@@ -240,7 +240,7 @@ final class RabbitMq310Test extends ContractTestCase
         $peer->declareExchange($exchange);
         $peer->declareQueue($queue->getName(), [])->bind($exchange, 'k');
         $queue->push('job');
-        $queue->push('of another key', '', ['routing_key' => 'nobody']); // lost: the documentation says so
+        $queue->push('of another key', '', ['routing_key' => 'nobody']); // lost, as documented
         self::assertSame('job', $this->take($queue)->getName());
         $this->assertJobs(0, $queue);
     }
@@ -367,7 +367,7 @@ final class RabbitMq310Test extends ContractTestCase
         ]);
         self::assertArrayNotHasKey('tenant', $envelope->getHeaders());
         self::assertArrayHasKey('x-amqp-1.0-app-properties', $envelope->getHeaders());
-        // It keeps the properties section as it came.
+        // It keeps the properties section unchanged.
         self::assertStringContainsString('customer-7', $envelope->getHeader('x-amqp-1.0-properties'), 'group-id');
     }
 }

@@ -9,12 +9,12 @@ use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
-/** The README's start runs as printed, and on another broker when only its DSN is changed. */
+/** The README's start runs as printed, and on another broker if only its DSN is changed. */
 final class ReadmeTest extends TestCase
 {
     private const README = __DIR__ . '/../README.md';
 
-    /** The ```php block that follows this comment is the one that a reader pastes and runs. */
+    /** The ```php block that follows this comment is the block that a reader pastes and runs. */
     private const MARK = '<!-- start -->';
 
     /** @return array<string, array{string|null}> null: amqp1-broker's, as a program */

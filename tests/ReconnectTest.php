@@ -14,7 +14,7 @@ use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\Group;
 
 /**
- * A connection that is lost is made again; what was in hand with it is said to be lost.
+ * A lost connection is restored; jobs that were in hand are reported as lost.
  *
  * @group alone
  */
@@ -35,7 +35,7 @@ final class ReconnectTest extends ContractTestCase
         $held = $this->next($consumer);
 
         Ctl::run($at, 'close_all_connections', 'closed by a test');
-        $queue->push('after'); // dials again, or sends again what was not confirmed
+        $queue->push('after'); // dials again, or sends unconfirmed jobs again
         $names = [];
         foreach ([1, 2] as $_) {
             $task = $this->next($consumer, 20);

@@ -14,7 +14,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** What a broker refuses says why, and at once. */
+/** A refusal by the broker is reported at once, with its reason. */
 final class RefusalTest extends ContractTestCase
 {
     /** @return array<string, array{string, string, array<string, mixed>}> */
@@ -33,7 +33,7 @@ final class RefusalTest extends ContractTestCase
                 $sets["$what, $name"] = [$broker, ...$with];
             }
         }
-        // Its queues are of one type: it knows all arguments.
+        // It has only one type of queue, which knows all arguments.
         foreach (array_intersect_key(self::brokers(), ['embedded' => 1, 'program' => 1]) as $name => [$broker]) {
             foreach (array_slice($arguments, 0, 2) as $what => $with) {
                 $sets["$what, $name"] = [$broker, ...$with];
@@ -100,7 +100,7 @@ final class RefusalTest extends ContractTestCase
         foreach (['first', 'second'] as $call) {
             $began = microtime(true);
             try {
-                // Another RabbitMQ delivers it: it is a job, or set aside.
+                // Other versions of RabbitMQ deliver it: it is a job, or goes to the failed queue.
                 $task = $consumer->waitTask(2);
                 self::assertTrue($task !== null || $queue->count() === 0, 'silent about a job that is there');
 

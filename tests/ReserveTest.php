@@ -9,7 +9,7 @@ use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** The pull style: one job at a time, and no consumer that stands by. */
+/** Pull style: one job at a time, without a standing consumer. */
 final class ReserveTest extends ContractTestCase
 {
     /** @dataProvider brokers */
@@ -39,7 +39,7 @@ final class ReserveTest extends ContractTestCase
         $queue->push('second');
         $task = $queue->reserve();
         self::assertSame('first', $task?->getName());
-        // The other one can be had by anybody. Service Bus counts what is locked, too.
+        // The other job is available to everyone. Service Bus also counts locked jobs.
         $isServiceBus = $this->broker($broker)->isServiceBus();
         $this->assertJobs($isServiceBus ? 2 : 1, $queue);
         self::assertSame('second', $this->take($queue)->getName());
@@ -84,7 +84,7 @@ final class ReserveTest extends ContractTestCase
         $queue = $this->queue($broker);
         $id = $queue->push('job');
         self::assertSame($id, $queue->reserve()?->getId());
-        // Its task is gone, and its link with it.
+        // Its task is gone, and so is its link.
         self::assertSame($id, $queue->reserve(10)?->getId());
     }
 

@@ -12,7 +12,7 @@ use Amqp1\Tests\Support\Proxy;
 use PHPUnit\Framework\Attributes\DataProvider;
 use RuntimeException;
 
-/** The retry policy: attempts that are counted, pauses that are kept, and the failed queue at the end. */
+/** Retries: attempts are counted, pauses are kept, and the job ends in the failed queue. */
 final class RetryTest extends ContractTestCase
 {
     /** @return array<string, array{string, string}> */
@@ -100,11 +100,11 @@ final class RetryTest extends ContractTestCase
             unset($settle['nack with a pause']);
         }
         foreach ($settle as $how => $do) {
-            // A consumer of its own each time.
+            // A new consumer each time.
             $consumer = $this->consumer($queue, $how === 'nack with a pause' ? ['backoff' => 0.3] : []);
             $task = $this->next($consumer);
             self::assertSame(++$attempt, $task->getAttempts(), "before $how");
-            // Or it would come to this one again, unasked: RabbitMQ 4.3 counts that on classic queues.
+            // Otherwise, it would be delivered to this consumer again, which RabbitMQ 4.3 counts on classic queues.
             $consumer->stop();
             $do($task);
             unset($task);
@@ -177,7 +177,7 @@ final class RetryTest extends ContractTestCase
     {
         $queue = $this->queue($broker, ['backoff' => 0.5]);
         if (version_compare($queue->getBroker()['version'], '4.3', '<')) {
-            // What it cannot do is done with a copy: RabbitMQ 4.0 is the test's counterpart.
+            // What the broker cannot do is done with a copy: RabbitMQ 4.0 is the counterpart.
             self::assertSame(1, $this->republished($queue));
 
             return;
@@ -250,7 +250,7 @@ final class RetryTest extends ContractTestCase
     }
 
     /**
-     * A copy is needed, and the process dies while it waits for the broker's next word.
+     * A copy is needed, and the process dies while it waits for the broker's answer.
      *
      * @dataProvider steps
      */
@@ -304,7 +304,7 @@ final class RetryTest extends ContractTestCase
         $this->assertOnlyJob($queue, $id);
     }
 
-    /** There is that job, perhaps more than once, and nothing else. */
+    /** The queue has this job, perhaps more than once, and no other. */
     private function assertOnlyJob(AmqpQueue $queue, string $id): void
     {
         $consumer = $this->consumer($queue);

@@ -11,7 +11,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Where a job goes on RabbitMQ; and when it goes nowhere, the right exception, after which the next push works. */
+/** Where a job goes on RabbitMQ. If it goes nowhere, the right exception is thrown, and the next push works. */
 final class RoutingTest extends ContractTestCase
 {
     /** @dataProvider rabbitMq */
@@ -195,7 +195,7 @@ final class RoutingTest extends ContractTestCase
         $queue = $this->queue($broker, [], $name);
         $queue->push('fits');
         $thrown = $this->thrown(RejectedException::class, static function () use ($queue) {
-            // Flow control between the queue's process and the channel lets one more through at times.
+            // Flow control between the queue's process and the channel sometimes lets one more through.
             for ($i = 0; $i < 5; ++$i) {
                 $queue->push('does not');
             }

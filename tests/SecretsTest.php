@@ -12,7 +12,7 @@ use Amqp1\Tests\Support\TlsPeer;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
-/** No password and no key in anything that PHP can show of a failure. */
+/** No password and no key appear in anything that PHP can show about a failure. */
 final class SecretsTest extends TestCase
 {
     private const SECRET = 'Tr0ub4dor@hunter2/Zebra?corr3ct#h0rse';
@@ -28,7 +28,7 @@ final class SecretsTest extends TestCase
         self::$files = [];
     }
 
-    /** Forms of the secret, and its parts: a DSN that is cut at the wrong character must not show one either. */
+    /** Forms of the secret, and its parts: a DSN that is cut at the wrong character must not reveal one either. */
     private static function forms(): array
     {
         $basic = [self::SECRET, rawurlencode(self::SECRET), urlencode(self::SECRET), addcslashes(self::SECRET, '/'),
@@ -42,7 +42,7 @@ final class SecretsTest extends TestCase
         return "$scheme://user:" . rawurlencode(self::SECRET) . "@$address";
     }
 
-    /** The key's lines of base64. */
+    /** The base64 lines of the key. */
     private static function keyLines(string $file): array
     {
         return array_values(array_filter(
@@ -147,7 +147,7 @@ final class SecretsTest extends TestCase
         return substr(strrchr($broker->dsn, '@'), 1);
     }
 
-    /** A broker of this case's own, which the child kills. */
+    /** A broker for this case only, which the child kills. */
     private static function withABroker(string $what): array
     {
         $broker = ProgramBroker::start(['--user', 'user:' . self::SECRET]);
@@ -195,7 +195,7 @@ final class SecretsTest extends TestCase
         $file = tempnam(sys_get_temp_dir(), 'amqp1-case-');
         file_put_contents($file, '<?php return ' . var_export($case, true) . ';');
         try {
-            // PHP 8.1 does not know #[SensitiveParameter]: arguments in traces are for its ini setting to leave out.
+            // PHP 8.1 does not know #[SensitiveParameter]: its ini setting has to leave arguments out of traces.
             $ignore = 'zend.exception_ignore_args=' . (PHP_VERSION_ID < 80200 ? 1 : 0);
 
             return Child::run('require $argv[2];', [$file, __DIR__ . '/Support/secrets.php'], ['-d', $ignore,

@@ -13,14 +13,14 @@ use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /**
- * What was written for RoadRunner's amqp1 driver: its four configurations as they are, and its three
- * programs with other `use` lines. They are in tests/seed, as that driver's documentation has them.
+ * Files written for RoadRunner's amqp1 driver run here: its four configurations unchanged, and its three
+ * programs with different `use` lines. They are in tests/seed, copied from that driver's documentation.
  */
 final class SeedTest extends ContractTestCase
 {
     private const SEED = __DIR__ . '/seed';
 
-    /** The addresses of the two configurations, which a test's broker takes the place of. */
+    /** The addresses in the two configurations. The test's broker replaces them. */
     private const ADDRESSES = [
         'azure' => 'amqps://RootManageSharedAccessKey:YOUR_ACCESS_KEY@YOUR_NAMESPACE.servicebus.windows.net:5671/',
         'rabbitmq' => 'amqp://username:password@rabbitmq:5672/',
@@ -49,7 +49,7 @@ final class SeedTest extends ContractTestCase
 
         self::assertCount(count($pipelines), $jobs);
         if ($name === 'advanced') {
-            // It has no address: it is a part of another one.
+            // It has no address, because it is part of another one.
             $thrown = $this->thrown(ConfigException::class, static fn () => $jobs->create('advanced-rabbit'));
             self::assertStringContainsString('amqp1.addr: missing', $thrown->getMessage());
             return;
@@ -65,7 +65,7 @@ final class SeedTest extends ContractTestCase
         $whole = file_get_contents(self::SEED . '/tls.yaml') . file_get_contents(self::SEED . '/advanced.yaml');
         $jobs = new Jobs($this->file($whole));
 
-        // The files of its example are not there, which is told when they are wanted.
+        // The files in its example do not exist, which is reported when they are needed.
         $thrown = $this->thrown(ConfigException::class, static fn () => $jobs->create('advanced-rabbit'));
         self::assertStringContainsString('/path/to/', $thrown->getMessage());
     }
@@ -77,7 +77,7 @@ final class SeedTest extends ContractTestCase
         [$environment, $queue] = $this->environment('azure', $broker);
         $this->program('producer-azure', $environment);
 
-        // It asks for a delay of 30 seconds.
+        // It requests a delay of 30 seconds.
         $stats = $queue->stats();
         self::assertSame([1, 0], [$stats['delayed'], $stats['ready']]);
     }
@@ -117,7 +117,7 @@ final class SeedTest extends ContractTestCase
             'queue' => 'rabbit-queue',
         ], $this->handled($worker, 'mail'));
 
-        // The worker's other branches: an order, and a job that nobody knows.
+        // The worker's other branches: an order, and an unknown job.
         $queue->push('ProcessOrder', ['orderId' => 12345], ['headers' => ['tenant-id' => 'company-a']]);
         self::assertSame(['orderId' => 12345], $this->handled($worker, 'order')['order']);
         $queue->push('Mystery');
@@ -143,7 +143,7 @@ final class SeedTest extends ContractTestCase
     }
 
     /**
-     * The configuration with the broker and the queue's name in variables, and nothing else changed.
+     * The configuration, with only the broker and the queue's name replaced by variables.
      *
      * @return array{array<string, string>, AmqpQueue}
      */
@@ -152,7 +152,7 @@ final class SeedTest extends ContractTestCase
         $at = $this->broker($broker);
         $unique = $this->uniqueName($at, 'seed');
         if ($at->isRabbitMq()) {
-            // The exchange is called as the queue is.
+            // The exchange has the same name as the queue.
             $unique = $this->owned($at, $this->exchangeName($at, 'seed'));
         }
         $yaml = file_get_contents(self::SEED . "/$name.yaml");

@@ -21,7 +21,7 @@ final class ServiceBusInteropTest extends ContractTestCase
 
     protected function setUp(): void
     {
-        // Set by scripts/test where PyPI or npm is out of reach; never under CI.
+        // Set by scripts/test if PyPI or npm is not reachable; never in CI.
         if (getenv('AMQP1_TEST_WITHOUT_SDKS')) {
             self::markTestSkipped("Microsoft's SDKs could not be installed");
         }
@@ -147,7 +147,7 @@ final class ServiceBusInteropTest extends ContractTestCase
         $queue = $this->entity();
         // The SDK's own start may take longer than the delay.
         self::assertSame([], $this->peer($sdk)->receive($queue->getName(), ['wait' => 0.1]));
-        // Long enough for a slow machine to look before it is over.
+        // Long enough for a slow machine to look before it expires.
         $due = microtime(true) + 5;
         $queue->push('Pushed', null, ['delay' => 5]);
         $queue->schedule('Scheduled', 'x', new \DateTimeImmutable('@' . (int) ceil($due)), ['id' => 's-1']);
@@ -207,7 +207,7 @@ final class ServiceBusInteropTest extends ContractTestCase
         self::assertSame(['urn:babel:orders:created', $trace, ['order_id' => 1042], $id, 0], [$envelope['job'],
             $envelope['trace_id'], $envelope['data'], $envelope['meta']['id'], $envelope['attempts']]);
 
-        // Back again, as another language's SDK of BabelQueue writes it.
+        // And the other way, written like another language's BabelQueue SDK does.
         $envelope['meta']['lang'] = 'node';
         $this->peer($sdk)->send($queue->getName(), ['body' => self::bytes(json_encode($envelope)), 'message_id' => $id,
             'correlation_id' => $trace, 'subject' => $envelope['job'], 'content_type' => 'application/json', 'properties' => [

@@ -12,7 +12,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Proxy;
 
-/** The locks of Azure Service Bus: kept while PHP works, and what becomes of a job whose lock is gone. */
+/** Azure Service Bus' locks: they are renewed while PHP works, and a job whose lock has expired is lost. */
 final class ServiceBusLocksTest extends ContractTestCase
 {
     private static ?ProgramBroker $broker = null;
@@ -122,7 +122,7 @@ final class ServiceBusLocksTest extends ContractTestCase
     }
 
     /**
-     * A copy beside the job that comes again would be two jobs.
+     * A copy in addition to the redelivered job would make two jobs.
      *
      * @dataProvider settlements
      */

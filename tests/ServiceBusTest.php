@@ -16,7 +16,7 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 
-/** What Azure Service Bus has of its own, on amqp1-broker's dialect of it. */
+/** The features that only Azure Service Bus has, on amqp1-broker's dialect of it. */
 final class ServiceBusTest extends ContractTestCase
 {
     private static ?ProgramBroker $broker = null;
@@ -341,7 +341,7 @@ final class ServiceBusTest extends ContractTestCase
             $consumer = $this->consumer($subscription);
             $task = $this->next($consumer);
             self::assertSame(['Created', 1], [$task->getName(), $task->getAttempts()]);
-            // Nothing can be sent to a subscription: back at once, counted.
+            // Nothing can be sent to a subscription: the job is returned at once, and counted.
             $task->nack('again');
             $task = $this->next($consumer);
             self::assertSame(2, $task->getAttempts());

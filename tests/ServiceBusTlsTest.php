@@ -10,7 +10,7 @@ use Amqp1\Tests\Support\Certificates;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 
-/** Service Bus over TLS, with a certificate authority of one's own. */
+/** Service Bus over TLS, with a private certificate authority. */
 final class ServiceBusTlsTest extends ContractTestCase
 {
     public function testTheSeedsAddressWithTlsAndAPrivateCa(): void

@@ -11,7 +11,7 @@ use Amqp1\Tests\Support\RabbitLog;
 use Amqp1\Tests\Support\Sockets;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Ends are clean for the broker, bounded whatever it does, and safe while the I/O thread is busy. */
+/** A process end is clean for the broker, bounded whatever the broker does, and safe while the I/O thread is busy. */
 final class ShutdownTest extends ContractTestCase
 {
     /** @return array<string, array{string, string}> what lets go of a consumer while its process goes on */
@@ -174,8 +174,8 @@ final class ShutdownTest extends ContractTestCase
     }
 
     /**
-     * A name server that does not answer keeps a thread of ours in getaddrinfo() past the shutdown; PHP then unloads
-     * the extension. The thread has to find its code when it returns.
+     * A name server that does not answer keeps one of our threads in getaddrinfo() past the shutdown; PHP then unloads
+     * the extension. The thread must find its code when it returns.
      */
     public function testUnloadingWithAThreadInASystemCallDoesNotCrash(): void
     {

@@ -10,7 +10,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Proxy;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** What a signal handler does to the very call that it interrupts. */
+/** What a signal handler does to the call that it interrupts. */
 final class SignalHandlerTest extends ContractTestCase
 {
     /** @return array<string, array{string}> */
@@ -64,7 +64,7 @@ final class SignalHandlerTest extends ContractTestCase
     }
 
     /**
-     * The consumer lives on, but nobody takes anything from it: it must not keep jobs from others.
+     * The consumer still exists, but nobody takes jobs from it: it must not withhold jobs from others.
      *
      * @dataProvider ends
      */
@@ -97,7 +97,7 @@ final class SignalHandlerTest extends ContractTestCase
         $child->waitFor('took nothing', 20);
         $proxy->heal();
         unlink($flag);
-        sleep(1); // jobs would be on their way
+        sleep(1); // jobs would arrive now
 
         $this->eventually(static fn () => $queue->count() === 5, 'all jobs are ready for others');
         $child->kill();
@@ -143,7 +143,7 @@ final class SignalHandlerTest extends ContractTestCase
     }
 
     /**
-     * The signal comes a moment before the job: the method has it before it looks for signals again.
+     * The signal comes a moment before the job, which arrives before the method checks for signals again.
      *
      * @dataProvider takes
      */

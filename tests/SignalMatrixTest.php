@@ -12,11 +12,11 @@ use PHPUnit\Framework\TestCase;
  * Each signal in each blocking call, whose handler returns, throws, stops the consumer, or exits.
  *
  * The broker is connected and then stopped (SIGSTOP), so that every call blocks where it waits for an answer. All
- * of them run at once, each in a process of its own. AMQP1_REPORT=1 prints the latencies.
+ * of them run at once, each in its own process. AMQP1_REPORT=1 prints the latencies.
  */
 final class SignalMatrixTest extends TestCase
 {
-    /** What a call may take, seconds. */
+    /** The maximum time of a call, in seconds. */
     private const TIMEOUT = 2.0;
 
     private const CALLS = ['push', 'pushMany', 'waitTask', 'waitTasks', 'ping', 'setup', 'stats', 'foreach'];
@@ -32,7 +32,7 @@ final class SignalMatrixTest extends TestCase
         $on = (object) ['consumer' => new Amqp1\Consumer($queue, ['timeout' => $timeout])];
         $calls = [
             'push' => fn () => $queue->push('job'),
-            // More than are sent before the first is confirmed; to a queue of their own.
+            // More than are sent before the first one is confirmed; to a separate queue.
             'pushMany' => fn () => $many->pushMany(array_fill(0, 2500, ['name' => 'job'])),
             'waitTask' => fn () => $on->consumer->waitTask(),
             'waitTasks' => fn () => $on->consumer->waitTasks(3),

@@ -10,7 +10,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** A signal is handled while PHP waits in the extension; and what its handler does, counts. */
+/** A signal is handled while PHP waits in the extension, and what its handler does takes effect. */
 final class SignalTest extends ContractTestCase
 {
     private const START = <<<'PHP'
@@ -179,7 +179,7 @@ final class SignalTest extends ContractTestCase
         unset($held);
     }
 
-    /** A broker that keeps pace never makes pushMany() wait; signals are handled all the same. */
+    /** A fast broker never makes pushMany() wait; signals are still handled. */
     public function testSignalsDuringALongListOfJobs(): void
     {
         $broker = ProgramBroker::start();
@@ -218,7 +218,7 @@ final class SignalTest extends ContractTestCase
     }
 
     /**
-     * The limit counts the process's CPU time, of which a wait takes none: its signal is sent by hand.
+     * The limit counts the process's CPU time, which a wait does not use, so the test sends its signal itself.
      *
      * @dataProvider limited
      */

@@ -15,12 +15,12 @@ use Amqp1\Tests\Support\Proxy;
 use PHPUnit\Framework\Attributes\DataProvider;
 use Throwable;
 
-/** A peer that goes silent, at each step of the way: every call ends by its timeout. */
+/** A peer goes silent at each possible step: every call ends by its timeout. */
 final class SilentPeerTest extends ContractTestCase
 {
     private const TIMEOUT = 0.15;
 
-    /** Far more than the timeout, far less than any other time limit there is: the machine may be busy. */
+    /** Far more than the timeout, in case the machine is busy, and far less than any other time limit. */
     private const IN_TIME = 5.0;
 
     /** @return array<string, array{string}> */
@@ -87,7 +87,7 @@ final class SilentPeerTest extends ContractTestCase
         self::assertInstanceOf(TimeoutException::class, $push, 'push');
         self::assertStringContainsString('the-id', $push->getMessage());
         if ($at->isArtemis() && in_array($step, ['begin', 'attach'], true)) {
-            // Nothing is sent there before the address has been looked at.
+            // Nothing is sent there before the address has been checked.
             self::assertInstanceOf(TimeoutException::class, $ended['pushMany']);
 
             return;
@@ -112,7 +112,7 @@ final class SilentPeerTest extends ContractTestCase
     }
 
     /**
-     * The broker lives, its heartbeats come, and yet there is no outcome.
+     * The broker is alive and sends heartbeats, but no outcome.
      *
      * @dataProvider lost
      */
@@ -150,7 +150,7 @@ final class SilentPeerTest extends ContractTestCase
         $direct->setup();
         $queue = new AmqpQueue($proxy->dsn, $name, ['timeout' => 0.3, 'declare' => false]);
         $queue->ping();
-        $proxy->delay(0.8); // the attach is answered when the call has long ended
+        $proxy->delay(0.8); // the attach is answered long after the call has ended
         $this->thrown(TimeoutException::class, static fn () => $queue->push('timed out'));
         usleep(2500000);
         $proxy->heal();

@@ -13,7 +13,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** One consumer at a time, so that jobs are done in their order; and queues of one process. */
+/** One consumer at a time, so that jobs are processed in order; and queues that belong to one process. */
 final class SingleActiveConsumerTest extends ContractTestCase
 {
     /** @return array<string, array{string, string}> */
@@ -37,7 +37,7 @@ final class SingleActiveConsumerTest extends ContractTestCase
         if ($queue === null) {
             return;
         }
-        // One at a time: what is given back at once comes back in an order of the broker's own.
+        // One at a time: jobs that are returned together come back in an order that the broker chooses.
         $active = $this->consumer($queue, ['prefetch' => 1]);
         $this->assertNoTask($active, 0.1);
         $waiting = $this->consumer($queue, ['prefetch' => 1]);
@@ -63,7 +63,7 @@ final class SingleActiveConsumerTest extends ContractTestCase
             $task->ack();
         }
         if ($this->broker($broker)->isRabbitMq3()) {
-            sort($names); // a quorum queue of 3.10 gives what was held after what waited
+            sort($names); // a quorum queue of 3.10 delivers held jobs after waiting ones
         }
         self::assertSame(['job-2', 'job-3', 'job-4', 'job-5'], $names, 'in order, what was held included');
         $this->assertJobs(0, $queue);
@@ -85,7 +85,7 @@ final class SingleActiveConsumerTest extends ContractTestCase
             $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2], ['declare' => false]), ['prefetch' => 2]);
             $consumer->waitTask(10)->ack();
             $task = $consumer->waitTask(10);
-            usleep(200000); // told to the broker
+            usleep(200000); // reaches the broker
             echo 'holds ', $task->getName(), "\n";
             sleep(60);
             PHP, [$at->dsn, $queue->getName()]);
@@ -140,7 +140,7 @@ final class SingleActiveConsumerTest extends ContractTestCase
         self::assertStringContainsString('single_active_consumer', $thrown->getMessage());
     }
 
-    /** Null where it is refused, and nothing of ours can declare it (on Service Bus sessions do it: ServiceBusTest). */
+    /** Null if it is refused and cannot be declared otherwise (on Service Bus, sessions do it: ServiceBusTest). */
     private function single(string $broker, string $type): ?AmqpQueue
     {
         $queue = $this->queue($broker, ['queue_type' => $type, 'single_active_consumer' => true]);

@@ -12,10 +12,10 @@ use Amqp1\Tests\Support\Peer;
 use Amqp1\Tests\Support\Proxy;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** What stats() tells of delayed jobs on RabbitMQ 4, and what it costs: delay queues are found by an index. */
+/** stats() counts delayed jobs on RabbitMQ 4 at a bounded cost: an index lists the delay queues. */
 final class StatsTest extends ContractTestCase
 {
-    /** Octets of some ten requests; for each delay queue that there may be it would be a hundred times as many. */
+    /** The bytes of about ten requests. One request for each possible delay queue would take a hundred times as many. */
     private const A_FEW_REQUESTS = 3000;
 
     /** @dataProvider rabbitMq */
@@ -38,19 +38,19 @@ final class StatsTest extends ContractTestCase
         Child::run($push, [$at->dsn, $name, json_encode($options)]);
         Child::run($push, [$at->dsn, $name, json_encode($options)]);
         $queue->push('later', null, ['delay' => 900]);
-        // A retry goes past the exchange: to the queue itself.
+        // A retry bypasses the exchange and goes to the queue itself.
         Child::run($push, [$at->dsn, $name, '{}']);
         $before = $proxy->counts()['up'];
         self::assertSame([14, 13, 1], $this->figures($queue), 'with delays');
         self::assertLessThan(self::A_FEW_REQUESTS, $proxy->counts()['up'] - $before, 'with delays');
 
-        // As when the queue is deleted and made again: what waits is not forgotten.
+        // As if the queue were deleted and created again: waiting jobs are not forgotten.
         (new Peer($at))->deleteQueue($name);
         self::assertSame([13, 13, 0], $this->figures(new AmqpQueue($at->dsn, $name, $options)));
     }
 
     /**
-     * Queue, delay queues and their index: what a user needs rights for.
+     * The queue, the delay queues and their index: the permissions that a user needs.
      *
      * @dataProvider rabbitMq
      */

@@ -9,7 +9,7 @@ use Amqp1\Tests\Support\Child;
 use PHPUnit\Framework\TestCase;
 use ReflectionExtension;
 
-/** php-stubs/amqp1.stub.php and the loaded extension say the same, in both directions. */
+/** php-stubs/amqp1.stub.php and the loaded extension agree, in both directions. */
 final class StubsTest extends TestCase
 {
     private const STUB = __DIR__ . '/../php-stubs/amqp1.stub.php';

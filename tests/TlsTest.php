@@ -19,10 +19,10 @@ use Amqp1\Tests\Support\Sockets;
 use Amqp1\Tests\Support\TlsPeer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** TLS works, verifies, and says in plain words what is wrong. */
+/** TLS works, verifies, and says clearly what is wrong. */
 final class TlsTest extends ContractTestCase
 {
-    /** The broker's TLS address, and a queue name of the test's own there. */
+    /** The broker's TLS address, and the name of a queue for this test. */
     private function tlsAt(string $broker): array
     {
         $plain = $this->broker($broker);
@@ -126,7 +126,7 @@ final class TlsTest extends ContractTestCase
         $stranger = ['root_ca' => Certificates::path('ca.pem')] + Certificates::pair('stranger');
         self::assertStringContainsString('does it know a user of the name in the certificate?',
             $this->refusal(self::withoutCredentials($dsn), $stranger, AuthenticationException::class, 10));
-        // With a password as well, the password is who one is.
+        // If there is also a password, the password logs in.
         $this->assertWorks($dsn, $name, $tls);
         $wrong = str_replace('guest:guest', 'guest:wrong', $dsn);
         self::assertStringContainsString('check user and password', $this->refusal($wrong, $tls, AuthenticationException::class, 10));
@@ -138,7 +138,7 @@ final class TlsTest extends ContractTestCase
     {
         [$dsn, $name] = $this->tlsAt($broker);
         $this->assertWorks($dsn, $name, ['insecure_skip_verify' => true]);
-        // Not so for a connection with other options to the same address.
+        // This does not hold for a connection to the same address with other options.
         self::assertStringContainsString('unknown issuer', $this->refusal($dsn, ['root_ca' => Certificates::path('other-ca.pem')]));
     }
 
@@ -272,7 +272,7 @@ final class TlsTest extends ContractTestCase
             self::assertStringContainsString("the broker's certificate is not for '$host', but for elsewhere.example",
                 $this->refusal("amqps://guest:guest@$host:$peer->port", ['root_ca' => Certificates::path('ca.pem')]));
         }
-        // Nobody looks: it gets past TLS, and waits for a peer that says nothing.
+        // Nothing is verified: it gets past TLS, and waits for a peer that sends nothing.
         self::assertStringNotContainsString('certificate',
             $this->refusal("amqps://guest:guest@localhost:$peer->port", ['insecure_skip_verify' => true]));
     }
@@ -284,7 +284,7 @@ final class TlsTest extends ContractTestCase
         $tls = ['root_ca' => Certificates::path('ca.pem')];
 
         self::assertStringNotContainsString('certificate', $this->refusal("amqps://guest:guest@localhost:$peer->port", $tls));
-        // An address is no server name: the default certificate comes.
+        // An address is not a server name, so the server sends its default certificate.
         self::assertStringContainsString('elsewhere.example', $this->refusal("amqps://guest:guest@127.0.0.1:$peer->port", $tls));
     }
 

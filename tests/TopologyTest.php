@@ -14,7 +14,7 @@ use Amqp1\Tests\Support\Ctl;
 use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** Declaring, counting, purging, and who is at the other end. */
+/** Declaring, counting, purging, and identifying the broker. */
 final class TopologyTest extends ContractTestCase
 {
     /** @dataProvider brokers */
@@ -36,7 +36,7 @@ final class TopologyTest extends ContractTestCase
             self::assertMatchesRegularExpression('/^2\.\d+\.\d+/', $info['version']);
         } else {
             self::assertStringContainsString('amqp1', $info['product']);
-            // The service names itself in no way; the own broker does in either dialect.
+            // The service does not identify itself; amqp1-broker does in either dialect.
             self::assertMatchesRegularExpression('/^\d+\.\d+\.\d+/', $info['version']);
         }
         self::assertNotSame('', $info['dialect']);
@@ -85,7 +85,7 @@ final class TopologyTest extends ContractTestCase
         }
         $stats = $queue->stats();
         self::assertSame(['active', 'delayed', 'ready', 'reserved', 'consumers', 'broker'], array_keys($stats));
-        // RabbitMQ does not tell what is delivered and not settled.
+        // RabbitMQ does not report jobs that are delivered but not settled.
         if ($this->broker($broker)->isServiceBus()) {
             self::assertSame([5, 0, 5, null, null], array_slice(array_values($stats), 0, 5));
 
@@ -285,7 +285,7 @@ final class TopologyTest extends ContractTestCase
         }
         $refusing->push('fits');
         $this->thrown(RejectedException::class, static function () use ($refusing) {
-            for ($i = 0; $i < 5; ++$i) { // flow control lets one more through at times
+            for ($i = 0; $i < 5; ++$i) { // flow control sometimes lets one more through
                 $refusing->push('does not');
             }
         });
@@ -328,7 +328,7 @@ final class TopologyTest extends ContractTestCase
         $this->thrown(UnroutableException::class, static fn () => $queue->push('no', '', ['routing_key' => 'invoices.new']));
         $other = $this->queue($broker, ['declare' => false, 'exchange' => 'amq.topic', 'routing_key' => "$exchange.x"], $queue->getName());
         $other->push('of the other exchange');
-        // More bindings are added; those that are there stay.
+        // New bindings are added; existing ones stay.
         $this->queue($broker, ['exchange' => $exchange, 'exchange_type' => 'topic', 'bindings' => ['invoices.new']], $queue->getName())->setup();
         $queue->push('invoice', '', ['routing_key' => 'invoices.new']);
         $queue->push('still there');

@@ -7,7 +7,7 @@ namespace Amqp1\Tests;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** A job that nobody took in its time is not delivered; time that it was delayed by does not count. */
+/** A job that was not taken within its ttl is not delivered. The time of its delay does not count. */
 final class TtlTest extends ContractTestCase
 {
     /** @dataProvider brokers */

@@ -8,7 +8,7 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** A 0-9-1 client (php-amqp, as RoadRunner's own driver would) reads what the extension writes, and the other way. */
+/** A 0-9-1 client (php-amqp, like RoadRunner's own driver) reads what the extension writes, and vice versa. */
 final class WireFormatTest extends ContractTestCase
 {
     private const UUID = '/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/';

@@ -10,12 +10,12 @@ use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** A worker as a process of its own: signals, the time of a job, a broker that goes away. */
+/** A worker in its own process: signals, the time of a job, a broker that goes away. */
 final class WorkerProcessTest extends ContractTestCase
 {
     /**
-     * Handlers: "quick" is done at once, "long" takes the seconds of its payload, told by lines. The options come as
-     * JSON in $argv[3]; at the end the summary is printed and its exit code is the process's.
+     * Handlers: "quick" finishes at once, "long" takes as many seconds as its payload says and prints lines. The options are
+     * JSON in $argv[3]. At the end, the summary is printed, and the process ends with its exit code.
      */
     private const WORKER = <<<'PHP'
         require getenv('AMQP1_TEST_AUTOLOAD');
@@ -70,7 +70,7 @@ final class WorkerProcessTest extends ContractTestCase
         [$worker, $queue] = $this->start($broker, [], ['long' => 3, 'quick' => null, 'quick ' => null]);
         $worker->waitFor('begin 1');
         $worker->signal(SIGTERM);
-        // Another worker can have what was buffered while this one is still at work.
+        // Another worker can take the buffered jobs while this one is still working.
         $other = $this->consumer($queue);
         self::assertSame(['quick', 'quick'], [trim($this->next($other)->getName()), trim($this->next($other)->getName())]);
         self::assertStringNotContainsString('end', $worker->output());
@@ -92,7 +92,7 @@ final class WorkerProcessTest extends ContractTestCase
     {
         [$worker, $queue] = $this->start($broker, [], [$job => 60]);
         $worker->waitFor('begin');
-        // A stopped process gets both at the moment when it goes on.
+        // A stopped process gets both signals when it continues.
         foreach ([SIGSTOP, SIGTERM, SIGINT, SIGCONT] as $signal) {
             $worker->signal($signal);
         }
@@ -140,7 +140,7 @@ final class WorkerProcessTest extends ContractTestCase
     }
 
     /**
-     * Or it would end each worker that takes it, for ever.
+     * Otherwise, it would end each worker that takes it, forever.
      *
      * @dataProvider endings
      */
@@ -282,7 +282,7 @@ final class WorkerProcessTest extends ContractTestCase
     }
 
     /**
-     * A worker at a queue of its own that has these jobs already (name => payload; blanks at a name's end go).
+     * A worker on its own queue, which already has these jobs (name => payload; trailing blanks of a name are removed).
      *
      * @return array{Child, AmqpQueue}
      */
@@ -297,7 +297,7 @@ final class WorkerProcessTest extends ContractTestCase
         return [Child::php($code, [$at->dsn, $name, (string) json_encode((object) $options)]), $queue];
     }
 
-    /** What its summary says. */
+    /** The fields of its summary. */
     private function end(Child $worker, string ...$names): array
     {
         $lines = explode("\n", trim($worker->output()));

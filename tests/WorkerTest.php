@@ -26,10 +26,10 @@ use Amqp1\WorkerOptions;
 use DomainException;
 use PHPUnit\Framework\Attributes\DataProvider;
 
-/** A worker in this process: whose job it is, how it ends, what is told of it. */
+/** A worker in this process: which handler gets a job, how a job ends, and what is reported. */
 final class WorkerTest extends ContractTestCase
 {
-    /** Until there is nothing left. */
+    /** Until there is no job left. */
     private const ONCE = ['stopWhenEmpty' => true, 'reserveTimeout' => 0.3];
 
     public function testAJobGoesToTheHandlerOfItsName(): void
@@ -433,7 +433,7 @@ final class WorkerTest extends ContractTestCase
             self::assertStringContainsString(trim($message), $thrown->getMessage());
             self::assertStringContainsString('"job"', $thrown->getMessage());
         }
-        // A container may know what the class wants; methods by __call() cannot be looked at.
+        // A container may know what the class needs; methods by __call() cannot be inspected.
         new Worker($queue, ['job' => NeedyHandler::class], [], null, static fn () => new NeedyHandler('x'));
         new Worker($queue, ['job' => [new MagicHandler(), 'anything']]);
         $list = $this->thrown(ConfigException::class, static fn () => new Worker($queue, [static fn () => null]));
@@ -449,7 +449,7 @@ final class WorkerTest extends ContractTestCase
             static fn () => new Worker($queue, [], [], null, new NoHandler()))->getMessage());
     }
 
-    /** With PHP's error log in a file: what a worker without a logger says. */
+    /** With PHP's error log in a file, to which a worker without a logger writes. */
     private function silently(callable $do, ?string &$log = null): mixed
     {
         $file = tempnam(sys_get_temp_dir(), 'amqp1-log-');

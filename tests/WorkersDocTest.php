@@ -12,7 +12,7 @@ use Amqp1\Worker\Event;
 use Amqp1\WorkerOptions;
 use PHPUnit\Framework\TestCase;
 
-/** docs/workers.md: its session runs as printed, its files work, its tables are complete. */
+/** docs/workers.md: the session runs as printed, the files work, the tables are complete. */
 final class WorkersDocTest extends TestCase
 {
     private static string $text;
@@ -129,7 +129,7 @@ final class WorkersDocTest extends TestCase
         }
     }
 
-    /** Its options are there: all that it misses is a file or a broker. */
+    /** Its options exist: only a file or a broker is missing. */
     private function assertItsCommandLineIsUnderstood(string $line): void
     {
         $words = explode(' ', (string) preg_replace('/^.*vendor\/bin\/amqp1 /', '', $line));
@@ -137,7 +137,7 @@ final class WorkersDocTest extends TestCase
         self::assertSame(0, $run->code, "$line\n$run->err");
     }
 
-    /** Without what differs each time. */
+    /** Without the parts that differ each time. */
     private function timeless(string $text): string
     {
         return (string) preg_replace(

@@ -1,5 +1,5 @@
 <?php
-// Starts nothing: a broker is started or looked for by the first test that needs it.
+// Starts nothing. The first test that needs a broker starts or finds it.
 
 declare(strict_types=1);
 

@@ -10,7 +10,7 @@ use PhpAmqpLib\Message\AMQPMessage;
 use PhpAmqpLib\Wire\AMQPTable;
 use RuntimeException;
 
-/** A pure-PHP 0-9-1 client on a RabbitMQ: php-amqplib, which BabelQueue's PHP SDK uses. */
+/** A pure-PHP 0-9-1 client for RabbitMQ: php-amqplib, which BabelQueue's PHP SDK uses. */
 final class AmqpLib
 {
     private AMQPStreamConnection $connection;

@@ -8,7 +8,7 @@ use ReflectionClass;
 use ReflectionFunctionAbstract;
 use ReflectionParameter;
 
-/** Classes as plain arrays, the same for an extension's and for a stub file's. Loaded without the autoloader, too. */
+/** Describes classes as plain arrays, equal for an extension and its stub file. Also loaded without the autoloader. */
 final class ApiDescription
 {
     /**
@@ -93,7 +93,7 @@ final class ApiDescription
         return $text;
     }
 
-    /** A type's parts in one order: reflection gives an extension's in its own. */
+    /** The parts of a type in a fixed order, because reflection orders those of an extension differently. */
     private static function type(\ReflectionType $type): string
     {
         $text = (string) $type;

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1\Tests\Support;
 
-/** PHPStan's array shapes, as far as their keys go. */
+/** Parses the keys of PHPStan's array shapes. */
 final class ArrayShape
 {
     /**
@@ -47,7 +47,7 @@ final class ArrayShape
         return $shape;
     }
 
-    /** A doc comment without its stars, so that a type may be several lines. */
+    /** A doc comment without its stars, so that a type may span several lines. */
     public static function comment(string $source): string
     {
         return (string) preg_replace('/^\s*\*? ?/m', '', $source);

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1\Tests\Support;
 
-/** One broker of the matrix: its name in the test's data set, and where it is. */
+/** One broker of the matrix: its name in the test's data set, and its DSN. */
 final class Broker
 {
     public function __construct(
@@ -24,7 +24,7 @@ final class Broker
         return $this->name === 'rabbitmq-3.10';
     }
 
-    /** What each broker lacks; whoever is not named lacks nothing. */
+    /** What each broker lacks. A broker that is not listed lacks nothing. */
     private const LACKS = [
         'rabbitmq-3.10' => [
             'delay', 'management', 'exchange-declaration', 'queue-options', 'unroutable', 'consumer-priority', 'delivery-count',

@@ -9,12 +9,12 @@ use RuntimeException;
 /**
  * The broker matrix.
  *
- * `embedded` runs in the process, `program` is amqp1-broker (started here, on a port of its own),
+ * `embedded` runs in the process, `program` is amqp1-broker (started here, on its own port),
  * `servicebus` is the same program as Azure Service Bus; `rabbitmq-3.10`, `rabbitmq-4.0` and `rabbitmq-4.3` are named by AMQP1_TEST_RABBITMQ_310, _40 and _43;
  * `artemis` is named by AMQP1_TEST_ARTEMIS; `activemq` (Classic) and `qpid` (Broker-J, which has no dialect here) by
  * AMQP1_TEST_ACTIVEMQ and AMQP1_TEST_QPID, and take part when AMQP1_TEST_BROKERS names them (`make test-brokers`).
- * AMQP1_TEST_RABBITMQ, somebody's own RabbitMQ 4, takes the place of the three as `rabbitmq`.
- * AMQP1_TEST_BROKERS=embedded,program takes a part of them. One that is wanted and missing is a failure.
+ * AMQP1_TEST_RABBITMQ, your own RabbitMQ 4, replaces the three as `rabbitmq`.
+ * AMQP1_TEST_BROKERS=embedded,program selects some of them. A selected broker that is missing is a failure.
  */
 final class Brokers
 {
@@ -113,7 +113,7 @@ final class Brokers
         });
     }
 
-    /** SASL PLAIN, and the dialect by the option: nothing in the broker's open tells it. */
+    /** SASL PLAIN, and the dialect by the option, because nothing in the broker's open identifies it. */
     private static function serviceBus(): string
     {
         self::$serviceBus = ProgramBroker::serviceBus(['--idle-timeout', '4000', '--lock-duration', '5']);
@@ -133,7 +133,7 @@ final class Brokers
     }
 
     /**
-     * An empty list makes PHPUnit complain of an empty provider: say what was left out instead.
+     * PHPUnit complains about an empty provider, so this says what was left out instead.
      *
      * @param iterable<string> $names
      * @return array<string, array{string}>

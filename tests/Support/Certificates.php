@@ -6,7 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use RuntimeException;
 
-/** The certificates of scripts/certificates: those of the brokers, or made here when no broker of ours runs. */
+/** The certificates of scripts/certificates: those of the running brokers, or new ones. */
 final class Certificates
 {
     /** The file's path. */

@@ -6,7 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use RuntimeException;
 
-/** A process the tests started: its lines, its signals, its end. Killed when it is forgotten. */
+/** A process that a test started: its output, its signals, its end. It is killed when this object is destroyed. */
 final class Child
 {
     /** @var resource */
@@ -52,7 +52,7 @@ final class Child
     }
 
     /**
-     * PHP with the extension. `$code` finds the arguments in $argv[1]…; what it prints is flushed at once.
+     * PHP with the extension. `$code` has the arguments in $argv[1]…; its output is flushed at once.
      *
      * @param list<string> $arguments
      * @param list<string> $flags PHP's own
@@ -82,7 +82,7 @@ final class Child
         return $command;
     }
 
-    /** Runs to the end; what was printed. Any other exit code than `$code` is an error. */
+    /** Waits for the end and returns the output. An exit code other than `$code` is an error. */
     public static function run(string $code, array $arguments = [], array $flags = [], int $exit = 0, float $timeout = 60): string
     {
         $child = self::php($code, $arguments, $flags);
@@ -94,7 +94,7 @@ final class Child
         return $child->output;
     }
 
-    /** Waits until a line contains `$text`; that line. */
+    /** Waits until a line contains `$text`, and returns that line. */
     public function waitFor(string $text, float $timeout = 20): string
     {
         $deadline = microtime(true) + $timeout;
@@ -113,7 +113,7 @@ final class Child
             . ", but:\n" . $this->output);
     }
 
-    /** Waits for the end; the exit code, or 128 + the signal that ended it. */
+    /** Waits for the end. Returns the exit code, or 128 + the signal that ended the process. */
     public function wait(float $timeout = 60): int
     {
         $deadline = microtime(true) + $timeout;

@@ -12,7 +12,7 @@ use Amqp1\Task;
 use PHPUnit\Framework\TestCase;
 use Throwable;
 
-/** A test that every broker of the matrix has to pass; names are its own, and deleted after it. */
+/** A test that every broker of the matrix must pass. Its queues have unique names and are deleted after it. */
 abstract class ContractTestCase extends TestCase
 {
     /** @var list<Consumer> */
@@ -75,7 +75,7 @@ abstract class ContractTestCase extends TestCase
         return Brokers::get($name);
     }
 
-    /** A queue of this test's own, on the broker. */
+    /** A queue on the broker for this test only. */
     protected function queue(string $broker, array $options = [], ?string $name = null): AmqpQueue
     {
         $at = $this->broker($broker);
@@ -83,13 +83,13 @@ abstract class ContractTestCase extends TestCase
         return new AmqpQueue($at->dsn, $name ?? $this->uniqueName($at), $options + ['timeout' => 20]);
     }
 
-    /** A name nobody else uses, whose queue is deleted after the test. */
+    /** A unique name, whose queue is deleted after the test. */
     protected function uniqueName(Broker $broker, string $hint = 'test'): string
     {
         return $this->owned($broker, $hint . '-' . bin2hex(random_bytes(6)));
     }
 
-    /** Has the queue of that name deleted after the test. */
+    /** Deletes the queue of that name after the test. */
     protected function owned(Broker $broker, string $name): string
     {
         $this->queues[$broker->name . $name] = [$broker, $name];
@@ -119,7 +119,7 @@ abstract class ContractTestCase extends TestCase
         return $task;
     }
 
-    /** A job taken from the queue and acknowledged, by a consumer of its own. */
+    /** A job that its own consumer has taken from the queue and acknowledged. */
     protected function take(AmqpQueue $queue, float $timeout = 10): Task
     {
         $consumer = new Consumer($queue, ['prefetch' => 1]);
@@ -139,7 +139,7 @@ abstract class ContractTestCase extends TestCase
     }
 
     /**
-     * False where the broker can do it. Where it lacks it: asserts that `$do` is refused, and true, so that the
+     * Returns false if the broker can do it. Otherwise, asserts that `$do` is refused, and returns true, so that the
      * test ends there.
      *
      * @param class-string<Throwable> $with
@@ -154,7 +154,7 @@ abstract class ContractTestCase extends TestCase
         return true;
     }
 
-    /** A queue of that type, by another client where the extension cannot declare it. */
+    /** A queue of that type, declared by another client if the extension cannot declare it. */
     protected function typed(string $broker, string $type, array $options = []): AmqpQueue
     {
         $declared = $this->broker($broker)->supports('queue-options') ? ['queue_type' => $type] : [];
@@ -164,13 +164,13 @@ abstract class ContractTestCase extends TestCase
         return $queue;
     }
 
-    /** The seconds, or none where the broker cannot delay a job. */
+    /** The seconds, or none if the broker cannot delay a job. */
     protected function pause(string $broker, float $seconds): float
     {
         return $this->broker($broker)->supports('delay') ? $seconds : 0.0;
     }
 
-    /** How many jobs of the queue wait, by the extension or, where it cannot tell, by another client. */
+    /** How many jobs wait in the queue, counted by the extension or, if it cannot, by another client. */
     protected function jobsIn(AmqpQueue $queue): int
     {
         $peer = $this->peerFor($queue);
@@ -182,18 +182,18 @@ abstract class ContractTestCase extends TestCase
         };
     }
 
-    /** So many jobs wait in the queue. */
+    /** Asserts that this many jobs wait in the queue. */
     protected function assertJobs(int $expected, AmqpQueue $queue, string $message = ''): void
     {
         if ($this->peerFor($queue) === null && $queue->getBroker()['dialect'] !== 'artemis') {
             self::assertSame($expected, $queue->count(), $message);
         } else {
-            // Another connection than the one that settled: it may be ahead of it.
+            // This connection is not the one that settled, and may be ahead of it.
             $this->eventually(fn () => $this->jobsIn($queue) === $expected, "$expected jobs in the queue $message");
         }
     }
 
-    /** Declares the queue by the extension or, where it cannot do it by itself, by another client. */
+    /** Declares the queue with the extension or, if it cannot, with another client. */
     protected function declared(AmqpQueue $queue): AmqpQueue
     {
         $peer = $this->peerFor($queue);
@@ -220,7 +220,7 @@ abstract class ContractTestCase extends TestCase
         self::fail("$class was not thrown");
     }
 
-    /** Asks again until it is so. */
+    /** Repeats until the condition holds. */
     protected function eventually(callable $check, string $what, float $seconds = 15): void
     {
         $deadline = microtime(true) + $seconds;
@@ -239,7 +239,7 @@ abstract class ContractTestCase extends TestCase
             try {
                 $consumer->close();
             } catch (Throwable) {
-                // its test has said so already
+                // its test has reported that already
             }
         }
         $this->consumers = [];

@@ -43,7 +43,7 @@ final class Ctl
     private static function execute(string ...$arguments): array
     {
         $command = [dirname(__DIR__, 2) . '/scripts/brokers', ...$arguments];
-        // A broker that is started keeps what is open: it must not be our pipe.
+        // A started broker keeps open files, which must not include our pipe.
         $log = tempnam(sys_get_temp_dir(), 'amqp1-ctl-');
         exec(implode(' ', array_map('escapeshellarg', $command)) . " > $log 2>&1 < /dev/null", $_, $code);
         $lines = file($log, FILE_IGNORE_NEW_LINES) ?: [];
@@ -55,7 +55,7 @@ final class Ctl
         return $lines;
     }
 
-    /** Whether it is ours to kill. */
+    /** Whether the test may kill it. */
     public static function owns(Broker $broker): bool
     {
         if (!in_array($broker->name, ['artemis', 'activemq', 'qpid'], true)) {

@@ -6,7 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use RuntimeException;
 
-/** As much of a web server as php-fpm needs: requests over its socket, many at a time. */
+/** A minimal web server for php-fpm: sends requests over its socket, many at a time. */
 final class FastCgi
 {
     private const BEGIN = 1;
@@ -21,7 +21,7 @@ final class FastCgi
     }
 
     /**
-     * Requests of the script, `$parallel` under way at once.
+     * Requests the script, with `$parallel` requests at a time.
      *
      * @param iterable<array<string, scalar>> $queries the query of each
      * @return \Generator<int, string> each answer's body, as they come
@@ -68,7 +68,7 @@ final class FastCgi
     }
 
     /**
-     * Hangs up when the answer has begun.
+     * Hangs up when the answer has started.
      *
      * @param array<string, scalar> $query
      */
@@ -97,7 +97,7 @@ final class FastCgi
         foreach ($values as $name => $value) {
             $params .= pack('NN', 0x80000000 | strlen($name), 0x80000000 | strlen($value)) . $name . $value;
         }
-        // Role 1 is the responder; without the flag to keep it, the connection ends with the answer.
+        // Role 1 is the responder. Without the keep flag, the connection ends with the answer.
         fwrite($stream, self::record(self::BEGIN, pack('nCx5', 1, 0)) . self::record(self::PARAMS, $params)
             . self::record(self::PARAMS, '') . self::record(self::STDIN, ''));
 

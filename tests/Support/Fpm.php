@@ -6,7 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use RuntimeException;
 
-/** A php-fpm of its own with one pool, in a folder of its own; ended when it is forgotten. */
+/** A php-fpm with one pool, in its own folder. It ends when this object is destroyed. */
 final class Fpm
 {
     public readonly FastCgi $client;
@@ -28,7 +28,7 @@ final class Fpm
             'clear_env' => 'no',
         ] + $pool;
         $lines = array_map(static fn ($name, $value) => "$name = $value", array_keys($settings), $settings);
-        // Without a time for it, a reload kills what the workers are doing.
+        // Without this timeout, a reload kills running requests.
         file_put_contents($this->folder . '/fpm.conf', "[global]\ndaemonize = no\nerror_log = {$this->folder}/log\n"
             . "pid = {$this->folder}/pid\nprocess_control_timeout = 10s\n[test]\n" . implode("\n", $lines) . "\n");
         $extension = array_slice(Child::phpCommand(), 1);
@@ -41,7 +41,7 @@ final class Fpm
     private static function program(): string
     {
         $version = PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;
-        // As scripts/needs.sh looks for it: of this very PHP, not another one with the same release.
+        // Found like in scripts/needs.sh: of exactly this PHP, not another one with the same release.
         foreach (["php-fpm$version", 'php-fpm'] as $name) {
             foreach ([dirname(PHP_BINDIR) . '/sbin', PHP_BINDIR] as $folder) {
                 if (is_executable("$folder/$name")
@@ -54,7 +54,7 @@ final class Fpm
         throw new RuntimeException("php-fpm$version of this PHP is missing: scripts/deps php");
     }
 
-    /** A script that it serves. */
+    /** Adds a script that it serves. */
     public function script(string $code): string
     {
         $path = $this->folder . '/' . bin2hex(random_bytes(4)) . '.php';
@@ -77,7 +77,7 @@ final class Fpm
         return $children === '' ? [] : array_map('intval', explode(' ', $children));
     }
 
-    /** New workers for all the old ones; waits until they are there. */
+    /** Replaces all workers, and waits until the new ones run. */
     public function reload(): void
     {
         $before = substr_count($this->log(), 'ready to handle connections');
@@ -85,7 +85,7 @@ final class Fpm
         $this->waitUntil(fn () => substr_count($this->log(), 'ready to handle connections') > $before, 'its reload');
     }
 
-    /** Ends in good order. */
+    /** Ends properly. */
     public function quit(): int
     {
         posix_kill($this->master(), SIGQUIT);

@@ -11,7 +11,7 @@ use AMQPExchange;
 use AMQPQueue;
 use RuntimeException;
 
-/** Another client's eyes on a RabbitMQ: php-amqp, which speaks AMQP 0-9-1. */
+/** Another client's view of a RabbitMQ: php-amqp, which speaks AMQP 0-9-1. */
 final class Peer
 {
     private AMQPConnection $connection;
@@ -56,7 +56,7 @@ final class Peer
         return $exchange;
     }
 
-    /** True when the queue is there. The channel does not survive a no. */
+    /** True if the queue exists. If it does not, the channel is closed. */
     public function hasQueue(string $name): bool
     {
         try {

@@ -6,7 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use RuntimeException;
 
-/** amqp1-broker as a process of its own, on a free port of the loopback; ended with the test run. */
+/** amqp1-broker as a separate process, on a free loopback port. It ends with the test run. */
 final class ProgramBroker
 {
     private function __construct(private readonly Child $process, public readonly string $dsn)
@@ -42,7 +42,7 @@ final class ProgramBroker
         return substr($this->dsn, strrpos($this->dsn, '@') + 1);
     }
 
-    /** As Microsoft's emulator has it: without TLS, tokens signed with its key. */
+    /** Like Microsoft's emulator: without TLS, with tokens signed with its key. */
     public function connectionString(string $key = 'SAS_KEY_VALUE', string $more = ''): string
     {
         return "Endpoint=sb://{$this->address()};SharedAccessKeyName=RootManageSharedAccessKey;"
@@ -54,11 +54,11 @@ final class ProgramBroker
         return $this->process->pid();
     }
 
-    /** Makes it silent, with its connections open. */
+    /** Makes it silent while its connections stay open. */
     public function freeze(): void
     {
         $this->process->signal(SIGSTOP);
-        // Its threads go on until one of them has taken the signal.
+        // Its threads continue until one of them has received the signal.
         $deadline = microtime(true) + 10;
         while (!preg_match('/^State:\s+T/m', (string) file_get_contents("/proc/{$this->process->pid()}/status"))) {
             if (microtime(true) > $deadline) {

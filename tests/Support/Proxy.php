@@ -7,10 +7,10 @@ namespace Amqp1\Tests\Support;
 use RuntimeException;
 
 /**
- * A network between the extension and a broker, good until it is told otherwise.
+ * A network between the extension and a broker, which works until a test disturbs it.
  *
- * A process of its own (proxy.php), because the extension blocks this one. Directions are `up` (to the broker)
- * and `down`; steps are the names of the broker's frames, as `mechanisms`, `open`, `attach`, `disposition`.
+ * It runs in its own process (proxy.php), because the extension blocks this one. Directions are `up` (to the broker)
+ * and `down`; steps are the names of the broker's frames, such as `mechanisms`, `open`, `attach`, `disposition`.
  */
 final class Proxy
 {
@@ -37,13 +37,13 @@ final class Proxy
         $this->control = $control;
     }
 
-    /** Everything passes again; what was swallowed stays swallowed. */
+    /** Everything passes again. What was swallowed stays lost. */
     public function heal(): void
     {
         $this->tell(['delay' => 0]);
     }
 
-    /** Closes every connection in good order (FIN). */
+    /** Closes every connection properly (FIN). */
     public function cut(): void
     {
         $this->tell(['do' => 'cut']);
@@ -55,13 +55,13 @@ final class Proxy
         $this->tell(['do' => 'reset']);
     }
 
-    /** Throws away what goes that way, and whose end is not told: half-open. */
+    /** Discards everything in that direction, including the end of the stream: the connection is half-open. */
     public function swallow(string ...$directions): void
     {
         $this->tell(['swallow' => $directions]);
     }
 
-    /** Does not even read what goes that way: the sender's socket fills. */
+    /** Does not read anything in that direction, so the sender's socket fills up. */
     public function stall(string ...$directions): void
     {
         $this->tell(['stall' => $directions]);
@@ -77,19 +77,19 @@ final class Proxy
         $this->tell(['trickle' => [$bytes, $seconds]]);
     }
 
-    /** Passes so many bytes of each connection, then no more. */
+    /** Passes this many bytes of each connection, then no more. */
     public function silentAfter(string $direction, int $bytes): void
     {
         $this->tell(['silentAfter' => [$direction, $bytes]]);
     }
 
-    /** The broker says nothing more from its first frame of that kind on. */
+    /** Discards everything that the broker sends, from its first frame of that kind on. */
     public function silentBefore(string $step): void
     {
         $this->tell($step === 'connect' ? ['mute' => true] : ['silentBefore' => $step]);
     }
 
-    /** The broker's frames of that kind are lost, the others are not. */
+    /** Discards the broker's frames of that kind, but no others. */
     public function drop(string $step): void
     {
         $this->tell(['drop' => $step]);

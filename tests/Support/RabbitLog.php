@@ -7,7 +7,7 @@ namespace Amqp1\Tests\Support;
 use Amqp1\AmqpQueue;
 use RuntimeException;
 
-/** What RabbitMQ's log says about connections, by the container-id that they announced. */
+/** Reads about connections in RabbitMQ's log, by the container-id that they announced. */
 final class RabbitLog
 {
     private readonly string $file;
@@ -47,7 +47,7 @@ final class RabbitLog
     }
 
     /**
-     * Waits until everything up to now is in the file: RabbitMQ writes it seconds later, but in order.
+     * Waits until everything up to now is in the file. RabbitMQ writes it seconds later, but in order.
      */
     public function catchUp(): void
     {

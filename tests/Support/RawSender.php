@@ -6,7 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use RuntimeException;
 
-/** Sends a message of any bytes over AMQP 1.0, frame by frame: no client writes what some tests need. */
+/** Sends a message of arbitrary bytes over AMQP 1.0, frame by frame, because no client writes what some tests need. */
 final class RawSender
 {
     public static function send(Broker $broker, string $queue, string $message): void

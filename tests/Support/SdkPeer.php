@@ -7,7 +7,7 @@ namespace Amqp1\Tests\Support;
 use PHPUnit\Framework\Assert;
 use RuntimeException;
 
-/** One of Microsoft's SDKs for Service Bus in a process of its own; tests/sdk/python/peer.py says what it can be asked. */
+/** One of Microsoft's SDKs for Service Bus in its own process. tests/sdk/python/peer.py lists the requests. */
 final class SdkPeer
 {
     public const PYTHON = 'python';

@@ -21,7 +21,7 @@ final class Sockets
     }
 
     /**
-     * A host that swallows packets: its queue of connections is full, so the kernel drops who wants another one.
+     * A host that swallows packets: its connection queue is full, so the kernel drops further connection attempts.
      *
      * @return array{list<resource>, string} what keeps it so; `host:port`
      */

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1\Tests\Support;
 
-/** A TLS server (`openssl s_server`) that says nothing after the handshake: no broker. */
+/** A TLS server (`openssl s_server`) that sends nothing after the handshake. It is not a broker. */
 final class TlsPeer
 {
     private function __construct(private readonly Child $process, public readonly int $port)
@@ -19,7 +19,7 @@ final class TlsPeer
     {
         $address = Sockets::refused();
         $pair = Certificates::pair($certificate);
-        // -www: it does not look at its stdin, whose end is ours too.
+        // -www: it does not read its stdin, which we share.
         $process = Child::command(['openssl', 's_server', '-www', '-accept', $address, '-cert', $pair['cert'],
             '-key', $pair['key'], ...$arguments]);
         $process->waitFor('ACCEPT', 10);
@@ -27,14 +27,14 @@ final class TlsPeer
         return new self($process, (int) substr(strrchr($address, ':'), 1));
     }
 
-    /** A peer that takes no client without a certificate of the CA. */
+    /** A peer that accepts only clients with a certificate of the CA. */
     public static function thatWantsACertificate(string ...$arguments): self
     {
         return self::start('server', ['-Verify', '1', '-verify_return_error', '-CAfile', Certificates::path('ca.pem'),
             ...$arguments]);
     }
 
-    /** What it saw and said. */
+    /** What it received and printed. */
     public function output(): string
     {
         return $this->process->output();

@@ -1,5 +1,5 @@
 <?php
-// The process behind Proxy: passes bytes between clients and a broker, and spoils them as it is told.
+// The process behind Proxy: passes bytes between clients and a broker, and disturbs them as it is told.
 //
 // usage: php proxy.php HOST:PORT        of the broker
 //
@@ -11,7 +11,7 @@ declare(strict_types=1);
 /** One client, its connection to the broker, and what is on its way between them. */
 final class Pair
 {
-    /** @var array<string, list<array{float, string}>> what waits, and until when */
+    /** @var array<string, list<array{float, string}>> pending bytes, and until when */
     public array $queue = ['up' => [], 'down' => []];
 
     /** @var array<string, bool> the sender has ended */
@@ -20,13 +20,13 @@ final class Pair
     /** @var array<string, int> bytes that were read */
     public array $seen = ['up' => 0, 'down' => 0];
 
-    /** Of a direction that is cut into frames: what is not yet a whole one. */
+    /** The incomplete frame of a direction that is split into frames. */
     public string $partial = '';
 
-    /** The broker speaks TLS: its frames cannot be told apart. */
+    /** The broker uses TLS, so frames cannot be recognised. */
     public bool $opaque = false;
 
-    /** @var array<string, bool> from here on nothing goes that way any more, whatever is set later */
+    /** @var array<string, bool> from here on, nothing passes in that direction, whatever is set later */
     public array $dead = ['up' => false, 'down' => false];
 
     /** @param Socket $client @param Socket $broker */
@@ -38,15 +38,15 @@ final class Pair
 final class Spoiler
 {
     private const SETTINGS = [
-        'swallow' => [],        // directions whose bytes are thrown away from now on, and whose end is not passed on
+        'swallow' => [],        // directions whose bytes are discarded from now on, and whose end is not passed on
         'stall' => [],          // directions that are not even read
         'delay' => 0.0,         // seconds, both directions
-        'trickle' => null,      // [bytes, seconds]: so many at a time
+        'trickle' => null,      // [bytes, seconds]: this many at a time
         'silentAfter' => null,  // [direction, bytes]: swallowed from there on
-        'silentBefore' => null, // step: nothing goes down from that step of the broker on
-        'drop' => null,         // step: those frames do not go down, the others do
+        'silentBefore' => null, // step: nothing passes down from this step of the broker on
+        'drop' => null,         // step: these frames do not pass down, others do
         'refuse' => false,      // clients are accepted and reset
-        'mute' => false,        // clients are accepted, and the broker is not even called
+        'mute' => false,        // clients are accepted, but the broker is not connected
     ];
 
     /** First byte of a performative's descriptor; SASL's and AMQP's do not overlap. */
@@ -121,7 +121,7 @@ final class Spoiler
         $next = microtime(true) + 3600;
         foreach ($this->pairs as $pair) {
             foreach (['up' => [$pair->client, $pair->broker], 'down' => [$pair->broker, $pair->client]] as $way => [$from, $to]) {
-                // A queue of some megabytes is enough: more is the sender's to hold back.
+                // A queue of a few megabytes is enough. The sender has to hold back more.
                 if (!$pair->ended[$way] && !in_array($way, $this->settings['stall'], true) && count($pair->queue[$way]) < 64) {
                     $read[] = $from;
                 }
@@ -221,7 +221,7 @@ final class Spoiler
         return $direction === $way ? substr($bytes, 0, max(0, $limit - $before)) : $bytes;
     }
 
-    /** The broker's bytes without what `silentBefore` and `drop` take away. */
+    /** The broker's bytes without those that `silentBefore` and `drop` remove. */
     private function filter(Pair $pair, string $bytes): string
     {
         $pair->opaque = $pair->opaque || ($pair->seen['down'] === strlen($bytes) && $bytes[0] === "\x16");
@@ -304,7 +304,7 @@ final class Spoiler
     {
         $bytes = socket_read($this->master, 4096);
         if ($bytes === false || $bytes === '') {
-            exit(0); // nobody is left to tell us anything
+            exit(0); // nobody is left to control this process
         }
         $this->commands .= $bytes;
         while (($end = strpos($this->commands, "\n")) !== false) {

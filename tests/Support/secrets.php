@@ -3,10 +3,10 @@
 declare(strict_types=1);
 
 /*
- * One failure, shown in every way that PHP has. SecretsTest runs it, with a file that returns the case:
- * secrets come by that file, because phpinfo() shows arguments and environment.
+ * Shows one failure in every way that PHP has. SecretsTest runs it with a file that returns the case:
+ * secrets are passed in that file, because phpinfo() shows arguments and environment.
  *
- * The DSN is never an argument of a function of this file: traces would show it, and rightly so.
+ * The DSN is never an argument of a function in this file, because traces would rightly show it.
  */
 
 $case = require $argv[1];
@@ -90,7 +90,7 @@ try {
     echo 'thrown: ', get_class($thrown), "\n";
 }
 
-// What a framework does: it wraps.
+// Wraps the exception, as a framework does.
 $wrapped = new RuntimeException('the job failed', 1, $thrown);
 for ($one = $wrapped; $one !== null; $one = $one->getPrevious()) {
     show('message', static fn () => $one->getMessage());

@@ -1,4 +1,4 @@
-// A bare AMQP client over rhea (which Microsoft's SDK brings): what the peer says is had as it was said.
+// A minimal AMQP client on rhea (part of Microsoft's SDK), which shows what the peer sends unchanged.
 
 import { createHmac } from "node:crypto";
 import { createRequire } from "node:module";
@@ -7,14 +7,14 @@ import { resolve } from "node:path";
 const rhea = createRequire(resolve(process.env.AMQP1_LIVE_SDK, "package.json"))("rhea");
 export const { message, types } = rhea;
 
-// The bytes of a message are kept: decoded, its values have lost their types.
+// The bytes of a message are kept, because decoded values lose their types.
 const RAW = Symbol("raw");
 const { decode } = message;
 message.decode = (bytes) => Object.assign(decode(bytes), { [RAW]: bytes });
 
 export const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-// The first of the events, as [NAME, CONTEXT]; within so many seconds.
+// The first of the events, as [NAME, CONTEXT], within this many seconds.
 export function first(emitter, names, seconds = 20) {
   return new Promise((done, fail) => {
     const ended = new AbortController();
@@ -72,7 +72,7 @@ export function sections(got) {
 
 export const outcome = (state) => state?.constructor?.composite_type ?? (state ? "another state" : "no state");
 
-// What an error of the peer is, in two words.
+// A short form of a peer's error.
 export const condition = (error) => error?.condition ?? "no condition";
 
 // The namespace that a connection string is for.
@@ -103,7 +103,7 @@ export class Namespace {
     return `SharedAccessSignature sr=${resource}&sig=${encodeURIComponent(signature)}&se=${expires}&skn=${this.rule}`;
   }
 
-  // A connection that is open, by SASL ANONYMOUS or PLAIN.
+  // Opens a connection, with SASL ANONYMOUS or PLAIN.
   async connect({ plain = false, key = this.key } = {}) {
     const mechanisms = rhea.sasl.client_mechanisms();
     if (plain) mechanisms.enable_plain(this.rule, key);
@@ -123,7 +123,7 @@ export class Namespace {
     connection.connect();
     const offered = connection.sasl_transport;
     const [name, context] = await opened;
-    // From here on every end is asked for, or looked for.
+    // From here on, every end is expected or checked.
     for (const event of ["connection_error", "connection_close", "disconnected", "session_error", "session_close", "error", "protocol_error"]) {
       connection.on(event, () => {});
     }
@@ -146,7 +146,7 @@ class Connection {
   }
 
   async #opened(kind, link) {
-    // Refused, it is opened and then closed with the error, perhaps before anybody can look.
+    // A refused link is opened and then closed with the error, perhaps before anyone can check.
     const refused = first(link, [`${kind}_error`, `${kind}_close`], 30);
     refused.catch(() => {});
     const [name] = await first(link, [`${kind}_open`, `${kind}_error`, `${kind}_close`]);
@@ -156,7 +156,7 @@ class Connection {
     throw new Error(condition(link.error));
   }
 
-  // A link to send with; throws the error it is refused with.
+  // A link for sending. Throws the error if it is refused.
   async sender(address, options = {}) {
     const link = this.raw.open_sender({ name: `s-${++this.links}-${Date.now()}`, target: { address }, snd_settle_mode: 0, ...options });
     this.#quiet(link, "sender");
@@ -165,7 +165,7 @@ class Connection {
     return link;
   }
 
-  // A link to receive with, without credit.
+  // A link for receiving, without credit.
   async receiver(address, { filter, properties, ...options } = {}) {
     const link = this.raw.open_receiver({
       name: `r-${++this.links}-${Date.now()}`,

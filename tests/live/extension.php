@@ -1,10 +1,10 @@
 <?php
 
-// What the extension sees of a Service Bus namespace: one line of JSON an observation, {"name": …, "saw": …}.
+// What the extension observes of a Service Bus namespace: one line of JSON per observation, {"name": …, "saw": …}.
 //
 // usage: scripts/php extension.php
 //
-// The connection string is in the environment (AMQP1_LIVE_TARGET), so are the entities (scripts/live), which are
+// The connection string (AMQP1_LIVE_TARGET) and the entities (scripts/live) are in the environment. The entities are
 // empty. What differs from run to run (times, ids) is not part of an observation.
 
 declare(strict_types=1);
@@ -17,7 +17,7 @@ use Amqp1\Exception\QueueNotFoundException;
 $connectionString = getenv('AMQP1_LIVE_TARGET');
 $entity = static fn (string $name): string => (string) getenv("AMQP1_LIVE_$name");
 
-/** A queue there has to be, or its observation is left out. */
+/** The queue must exist, or its observation is left out. */
 $queue = static function (array $options = [], ?string $name = null) use ($connectionString, $entity): AmqpQueue {
     static $known = [];
     $name ??= $entity('QUEUE');
@@ -34,7 +34,7 @@ $queue = static function (array $options = [], ?string $name = null) use ($conne
     return $queue;
 };
 
-/** Whatever it throws is an observation as well. */
+/** An exception is an observation too. */
 function observe(string $name, callable $look): void
 {
     $name = "extension: $name";
@@ -54,7 +54,7 @@ function observe(string $name, callable $look): void
     echo json_encode(['name' => $name, 'saw' => $saw, 'note' => $note], JSON_INVALID_UTF8_SUBSTITUTE), "\n";
 }
 
-/** What it throws: the class. */
+/** The class of the exception. */
 function refused(callable $act): mixed
 {
     $act();

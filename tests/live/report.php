@@ -1,10 +1,10 @@
 <?php
 
-// Sets side by side what was observed of a namespace and of the dialect, and says where they differ.
+// Compares the observations of a namespace with those of the dialect, and says where they differ.
 //
 // usage: php report.php OBSERVED_OF_THE_NAMESPACE OBSERVED_OF_THE_DIALECT
 //
-// The exit status is 0 whatever differs: the service is the measure, and the dialect is what there is to change.
+// The exit status is 0 even if they differ: the service is right, and the dialect has to change.
 
 declare(strict_types=1);
 
@@ -22,7 +22,7 @@ function observed(string $file): array
     return $found;
 }
 
-/** On one line, without what must not be told or what only this namespace has. */
+/** On one line, without secrets and without details of this namespace only. */
 function told(mixed $saw): string
 {
     $text = is_string($saw) ? $saw : json_encode($saw, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
@@ -54,7 +54,7 @@ function secrets(): array
     return $secrets;
 }
 
-/** Objects without an order. */
+/** Objects, with sorted keys. */
 function sorted(mixed $value): mixed
 {
     if (is_array($value)) {
@@ -69,7 +69,7 @@ function sorted(mixed $value): mixed
 $names = array_keys($dialect + $service);
 $counts = ['same' => 0, 'DIFFERS' => 0, 'left out' => 0];
 $indent = "\n          ";
-// What was left out: a subject, or one observation, whose entity is not there.
+// Left out: a subject or a single observation whose entity does not exist.
 $left = [];
 foreach ($service as $name => $one) {
     if (str_ends_with($name, ': left out')) {

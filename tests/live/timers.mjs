@@ -1,8 +1,8 @@
-// How long the service bears with a peer that does nothing, and what it says then.
+// How long the service tolerates a peer that does nothing, and what it says then.
 
 import { condition, first, sleep } from "./amqp.mjs";
 
-// Waits for the end of a connection or link; its condition and when it was, to the next ten seconds.
+// Waits for the end of a connection or link. Returns its condition and time, rounded to ten seconds.
 async function end(emitter, names, seconds, error) {
   const begun = Date.now();
   try {

@@ -1,10 +1,10 @@
-// What a Service Bus namespace says and does on the wire: one line of JSON an observation, {"name": …, "saw": …}.
+// What a Service Bus namespace does on the wire: one line of JSON per observation, {"name": …, "saw": …}.
 //
 // usage: node wire.mjs
 //
-// "note" is what need not be the same: the words of an error.
+// "note" is the part that may differ: the text of an error.
 //
-// The connection string is in the environment (AMQP1_LIVE_TARGET), so are the entities (scripts/live). What differs
+// The connection string (AMQP1_LIVE_TARGET) and the entities (scripts/live) are in the environment. What differs
 // from run to run (times, ids) is not part of an observation.
 
 import { Namespace, condition, mapTypes, message, sections, sleep, typeOf, types } from "./amqp.mjs";
@@ -22,7 +22,7 @@ function say(name, saw) {
 const only = new RegExp(process.env.AMQP1_LIVE_ONLY || ".");
 const missing = new Set();
 
-// One subject on a connection of its own; what it throws is an observation, too.
+// Observes one subject on its own connection. An exception is an observation too.
 async function observe(subject, look, entity = QUEUE) {
   if (!only.test(subject)) return;
   if (missing.has(entity)) return say(`${subject}: left out`, `there is no ${entity}`);
@@ -84,14 +84,14 @@ for (const entity of [QUEUE, DUPLICATES, SESSIONS]) {
     missing.add(entity);
   });
 }
-// They take minutes, and go on beside the others.
+// They take minutes, and run in parallel to the others.
 const late = only.test("timer") ? timers(namespace, QUEUE, say) : undefined;
 
 await observe("open", async (saw, { raw, mechanism }) => {
   const { open } = raw.remote;
   saw("SASL mechanism of those ANONYMOUS", mechanism);
   for (const field of ["max_frame_size", "channel_max", "idle_time_out", "offered_capabilities"]) saw(field, open[field] ?? null);
-  // By product and version the dialect says that it is not the service.
+  // The dialect's product and version show that it is not the service.
   const isOwn = (key) => key === "product" || key === "version";
   saw("properties", Object.keys(open.properties ?? {}).filter((key) => !isOwn(key)).sort());
   const session = raw.create_session();
@@ -130,7 +130,7 @@ await observe("CBS", async (saw, connection) => {
 });
 
 await observe("attach", async (saw, connection) => {
-  // The last is for the whole namespace: none can be had for an entity that is not there.
+  // The last token is for the whole namespace, because there is none for a missing entity.
   for (const entity of [QUEUE, SESSIONS, ""]) await connection.putToken(entity);
   const sender = await connection.sender(QUEUE);
   const { attach } = sender.remote;

@@ -1,6 +1,6 @@
 <?php
-// The part 'cluster' of scripts/soak: jobs pushed and done while the nodes of a RabbitMQ cluster are broken in turn.
-// Uses what soak.php defines.
+// The part 'cluster' of scripts/soak: jobs are pushed and processed while the nodes of a RabbitMQ cluster are broken in turn.
+// It uses the functions of soak.php.
 
 declare(strict_types=1);
 
@@ -39,11 +39,11 @@ function faults(): array
     return [
         'killed' => $for('kill', 'start', 3),
         'stopped' => $for('stop', 'start', 3),
-        // Longer than the others' patience (10 s), and than that of clients with a heartbeat of 4.
+        // Longer than the other nodes wait (10 s), and than clients with a heartbeat of 4 wait.
         'frozen' => $for('freeze', 'thaw', 15),
         'cut off from the others' => $for('cut', 'heal', 25),
         'unplugged' => $for('unplug', 'heal', 15),
-        // A hiccup, over before anybody has noticed.
+        // A hiccup that ends before anyone notices.
         'frozen for 2 s' => $for('freeze', 'thaw', 2),
         'cut off for 2 s' => $for('cut', 'heal', 2),
     ];
@@ -53,7 +53,7 @@ function faults(): array
 function lead(string $name, string $node): int
 {
     for ($try = 0, $there = 0; $try < 20 && $there < CLUSTER_QUEUES; ++$try) {
-        // Not at once where a replica has not caught up.
+        // It may take a moment if a replica has not caught up.
         onCluster('ctl', $node, '--silent', 'eval',
             "[catch rabbit_quorum_queue:transfer_leadership(Q, 'amqp1-$node@node$node') || Q <- rabbit_amqqueue:list()].");
         $leaders = onCluster('ctl', $node, '--silent', 'list_queues', 'name', 'leader');
@@ -64,7 +64,7 @@ function lead(string $name, string $node): int
     return $there;
 }
 
-/** Waits until the cluster bears the loss of another node: no queue has a bare majority. */
+/** Waits until the cluster can lose another node: no queue has just a bare majority. */
 function awaitQuorum(): void
 {
     $deadline = microtime(true) + 120;
@@ -158,7 +158,7 @@ function produce(string $name, int $me, float $until, $out): void
     $longest->write($out);
 }
 
-/** Nothing waits in the queues, as far as the brokers can be asked. */
+/** Nothing waits in the queues, as far as the brokers know. */
 function allDone(string $name): bool
 {
     try {
@@ -190,7 +190,7 @@ function work(string $name, float $until, $out): void
             continue;
         }
         $lastJob = microtime(true);
-        fwrite($out, "done {$task->getId()} {$task->getAttempts()}\n"); // first the work, then the word
+        fwrite($out, "done {$task->getId()} {$task->getAttempts()}\n"); // first the work, then the acknowledgement
         try {
             $longest->of('ack', static fn () => $task->ack());
         } catch (TaskLostException) {

@@ -1,5 +1,5 @@
 <?php
-// The parts of scripts/soak, which says what they are. Run by it.
+// The parts of scripts/soak, which describes and runs them.
 
 declare(strict_types=1);
 
@@ -38,7 +38,7 @@ function killAndStart(float $down): void
 }
 
 /**
- * Children that write lines to files of their own: the parent reads them afterwards.
+ * Children that write lines to their own files, which the parent reads afterwards.
  *
  * @param callable(int, resource): void $work
  * @return array{list<int>, list<string>} process ids, files
@@ -99,7 +99,7 @@ function queue(string $name): AmqpQueue
     return new AmqpQueue((string) getenv('AMQP1_SOAK_RABBITMQ'), $name, ['timeout' => number('AMQP1_SOAK_TIMEOUT', 60)]);
 }
 
-/** Deletes a queue of this run's, where the broker is one of scripts/brokers. */
+/** Deletes a queue of this run, if the broker is one of scripts/brokers. */
 function forget(string $name): void
 {
     if (!getenv('AMQP1_SOAK_DSN')) {
@@ -107,7 +107,7 @@ function forget(string $name): void
     }
 }
 
-/** Jobs by pushMany in four processes, RabbitMQ killed three times. They stay in the queue. */
+/** Four processes push jobs with pushMany while RabbitMQ is killed three times. The jobs stay in the queue. */
 function publish(string $name): bool
 {
     $jobs = number('AMQP1_SOAK_JOBS', 100000);
@@ -157,7 +157,7 @@ function publish(string $name): bool
     }
     file_put_contents(sys_get_temp_dir() . '/amqp1-soak.json', json_encode([$name, array_keys($confirmed), array_keys($reported)]));
     $silent = $jobs - count($confirmed) - count($reported);
-    // Just started, RabbitMQ says 0 of a queue whose leader is not elected yet.
+    // A RabbitMQ that has just started reports 0 for a queue whose leader is not elected yet.
     for ($try = 0; ($there = count(queue($name))) < count($confirmed) && $try < 30; ++$try) {
         sleep(1);
     }
@@ -166,7 +166,7 @@ function publish(string $name): bool
     return $ended && $silent === 0 && $there >= count($confirmed);
 }
 
-/** Nothing waits in the queue, as far as the broker can be asked. */
+/** Nothing waits in the queue, as far as the broker knows. */
 function isEmpty(string $name): bool
 {
     try {
@@ -176,7 +176,7 @@ function isEmpty(string $name): bool
     }
 }
 
-/** Four processes do the jobs of publish(); every confirmed one must be done at least once. */
+/** Four processes process the jobs of publish(). Every confirmed job must be processed at least once. */
 function consume(string $name): bool
 {
     $state = sys_get_temp_dir() . '/amqp1-soak.json';
@@ -189,7 +189,7 @@ function consume(string $name): bool
         $consumer = new Consumer(queue($name), ['prefetch' => 100]);
         $errors = 0;
         $lastJob = microtime(true);
-        // A busy machine takes long to start the broker again.
+        // A busy machine needs a long time to start the broker again.
         while (microtime(true) - $lastJob < 90) {
             try {
                 $task = $consumer->waitTask(1);
@@ -208,7 +208,7 @@ function consume(string $name): bool
             }
             $lastJob = microtime(true);
             usleep(100);
-            fwrite($out, "done {$task->getId()} {$task->getAttempts()}\n"); // first the work, then the word
+            fwrite($out, "done {$task->getId()} {$task->getAttempts()}\n"); // first the work, then the acknowledgement
             try {
                 $task->ack();
             } catch (TaskLostException) {
@@ -259,7 +259,7 @@ function measured(): array
     return [(int) $match[1], (int) $match[2], memory_get_usage(), count(scandir('/proc/self/fd')) - 3, (int) $match[3]];
 }
 
-/** Pushed and consumed by one process, in rounds. */
+/** One process pushes and consumes jobs, in rounds. */
 function flat(string $name): bool
 {
     $jobs = number('AMQP1_SOAK_FLAT', 1000000);
@@ -269,7 +269,7 @@ function flat(string $name): bool
     $payload = ['n' => 1, 'text' => str_repeat('x', 200)];
     $began = microtime(true);
     $before = null;
-    measured(); // the code that measures is read into memory too
+    measured(); // loads the measuring code into memory too
     for ($done = 0; $done < $jobs;) {
         $queue->pushMany((static function () use ($round, $payload) {
             for ($i = 0; $i < $round; ++$i) {
@@ -304,7 +304,7 @@ function cpu(): float
     return $usage['ru_utime.tv_sec'] + $usage['ru_stime.tv_sec'] + ($usage['ru_utime.tv_usec'] + $usage['ru_stime.tv_usec']) / 1e6;
 }
 
-/** One waits for jobs that do not come. */
+/** One process waits for jobs that do not come. */
 function idle(string $name): bool
 {
     $queue = new AmqpQueue(getenv('AMQP1_SOAK_DSN') ?: (string) getenv('AMQP1_SOAK_RABBITMQ'), $name);
@@ -325,7 +325,7 @@ $failed = [];
 foreach (array_slice($argv, 1) as $part) {
     echo "== $part\n";
     $name = "amqp1-soak-$part-" . bin2hex(random_bytes(4));
-    // In a process of its own: what one part leaves behind is not counted to the next.
+    // In its own process, so that leftovers of one part are not counted in the next.
     $pid = pcntl_fork();
     if ($pid === 0) {
         try {

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1\Tests\Support\WorkerHandlers;
 
-/** As PSR-11 has it. */
+/** Like a PSR-11 container. */
 final class Container
 {
     /** @var list<string> */

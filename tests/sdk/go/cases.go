@@ -1,6 +1,6 @@
 package main
 
-// cases are in the order in which they run: what one leaves in a queue the next would find.
+// cases are in the order in which they run, because each would find what the previous one left in a queue.
 var cases = []testCase{
 	{"send receive complete", sendReceiveComplete},
 	{"message id is assigned", messageIDIsAssigned},

@@ -133,7 +133,7 @@ func tokens(r *run) {
 	sender := r.sender("token")
 	check(sender.SendMessage(r, text("before"), nil))
 	r.fault("expire-token entity=token op=now")
-	// This SDK takes the link's refusal for final, and a new sender for a new token.
+	// This SDK treats a refused link as final, and needs a new sender for a new token.
 	if err := sender.SendMessage(r, text("after"), nil); err != nil {
 		refused(azservicebus.CodeUnauthorizedAccess, err)
 		r.retrying()

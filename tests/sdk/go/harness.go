@@ -1,9 +1,9 @@
-// azservicebus as the judge of amqp1-broker: one line a case, `ok NAME` or `not ok NAME: why`.
+// Tests amqp1-broker with azservicebus. Prints one line per case, `ok NAME` or `not ok NAME: why`.
 //
 // usage: judge CONNECTION_STRING TLS_PORT CA_FILE [PATTERN]
 //
 // The broker runs with tests/sdk/Config.json and has nothing in it yet; a second one speaks TLS as localhost, on
-// TLS_PORT. The exit status is 1 when a case has failed.
+// TLS_PORT. The exit status is 1 if a case has failed.
 package main
 
 import (
@@ -31,13 +31,13 @@ var (
 	caFile           string
 )
 
-// once and retries are how often an operation is tried: the SDK takes 0 for its default of 3 retries.
+// once means no retry, because the SDK treats 0 as its default of 3; retries means three.
 var (
 	once    = azservicebus.RetryOptions{MaxRetries: -1}
 	retries = azservicebus.RetryOptions{MaxRetries: 3, RetryDelay: 100 * time.Millisecond}
 )
 
-// run is one case at work: what it opens is closed when it ends.
+// run is one running case. Whatever it opens is closed when it ends.
 type run struct {
 	context.Context
 	client  *azservicebus.Client
@@ -50,7 +50,7 @@ func (r *run) newClient(text string, options azservicebus.ClientOptions) *azserv
 	return client
 }
 
-// retrying has the case's operations tried again.
+// retrying enables retries for the case's operations.
 func (r *run) retrying() {
 	r.client = r.newClient(connectionString, azservicebus.ClientOptions{RetryOptions: retries})
 }
@@ -95,7 +95,7 @@ func (r *run) trySend(queue string, messages ...*azservicebus.Message) error {
 	return nil
 }
 
-// fault asks for faults: they are a message to the broker's own node.
+// fault injects faults, with a message to the broker's own node.
 func (r *run) fault(lines ...string) {
 	r.send("$faults", text(strings.Join(lines, "\n")))
 }
@@ -110,7 +110,7 @@ func (r *run) one(receiver receives) *azservicebus.ReceivedMessage {
 	wait, cancel := context.WithTimeout(r, 5*time.Second)
 	defer cancel()
 	for {
-		// None and no error: the link was lost, and the next call has another.
+		// No message and no error: the link was lost, and the next call opens another.
 		if messages := must(receiver.ReceiveMessages(wait, 1, nil)); len(messages) > 0 {
 			return messages[0]
 		}
@@ -130,7 +130,7 @@ func (r *run) complete(receiver receives, message *azservicebus.ReceivedMessage)
 	check(receiver.CompleteMessage(r, message, nil))
 }
 
-// take completes the next messages, whose bodies it expects.
+// take completes the next messages and checks their bodies.
 func (r *run) take(receiver receives, expected ...string) {
 	for _, body := range expected {
 		got := r.one(receiver)
@@ -178,7 +178,7 @@ func same[T any](got, expected T) {
 	holds(fmt.Sprintf("%#v", got) == fmt.Sprintf("%#v", expected), "%#v is not %#v", got, expected)
 }
 
-// refused expects an error that the SDK gives this code; "" is any error of the service.
+// refused expects an error with this code of the SDK; "" stands for any error of the service.
 func refused(code azservicebus.Code, err error) error {
 	holds(err != nil, "no error %q", code)
 	holds(!errors.Is(err, context.DeadlineExceeded), "no answer: %v", err)

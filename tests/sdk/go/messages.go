@@ -30,7 +30,7 @@ func sendReceiveComplete(r *run) {
 	same([]string{*got.ReplyTo, *got.To, *got.PartitionKey}, []string{"r", "t", "p"})
 	properties := got.ApplicationProperties
 	same([]any{properties["text"], properties["n"], properties["flag"], properties["none"]}, []any{"ä", int64(5), true, nil})
-	// This SDK counts the delivery that is at hand.
+	// This SDK counts the current delivery.
 	same(got.DeliveryCount, 1)
 	same(*got.SequenceNumber, 1)
 	holds(time.Since(*got.EnqueuedTime).Abs() < time.Minute, "enqueued at %v", got.EnqueuedTime)

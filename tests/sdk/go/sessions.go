@@ -80,7 +80,7 @@ func nextAvailableSession(r *run) {
 	refused(azservicebus.CodeTimeout, r.noNextSession())
 }
 
-// noNextSession is what the service says when no session becomes free. This SDK has it wait for one hundredth less than
+// noNextSession is the service's answer if no session becomes free. This SDK makes it wait one hundredth less than
 // the deadline at most, and a busy machine may need that much for the answer.
 func (r *run) noNextSession() (err error) {
 	for range 3 {
@@ -107,11 +107,11 @@ func sessionLockLost(r *run) {
 	receiver := r.accept("session-lock", "s")
 	got := r.one(receiver)
 	time.Sleep(3 * time.Second)
-	// With sessions this SDK tries again whatever it was told, for three quarters of a minute.
+	// With sessions, this SDK always retries for 45 seconds.
 	wait, cancel := context.WithTimeout(r, time.Second)
 	defer cancel()
 	holds(receiver.CompleteMessage(wait, got, nil) != nil, "completed without its lock")
-	// Its receiver has got the session again.
+	// Its receiver has the session again.
 	second := r.one(receiver)
 	same(second.DeliveryCount, 2)
 	r.complete(receiver, second)

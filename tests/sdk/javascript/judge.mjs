@@ -1,9 +1,9 @@
-// @azure/service-bus as the judge of amqp1-broker: one line a case, `ok NAME` or `not ok NAME: why`.
+// Tests amqp1-broker with @azure/service-bus. Prints one line per case, `ok NAME` or `not ok NAME: why`.
 //
 // usage: NODE_EXTRA_CA_CERTS=CA_FILE node judge.mjs CONNECTION_STRING TLS_PORT [PATTERN]
 //
 // The broker runs with tests/sdk/Config.json and has nothing in it yet; a second one speaks TLS as
-// localhost, on TLS_PORT. The exit status is 1 when a case has failed.
+// localhost, on TLS_PORT. The exit status is 1 if a case has failed.
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
@@ -39,7 +39,7 @@ function send(queue, ...messages) {
   });
 }
 
-// Faults are a message to the broker's own node.
+// Injects faults, with a message to the broker's own node.
 function fault(...lines) {
   return send("$faults", { body: lines.join("\n") });
 }

@@ -1,8 +1,8 @@
-// @azure/service-bus as the other end of a test: sends and receives what it is told to.
+// @azure/service-bus as the other side of a test: sends and receives what it is told to.
 //
 // usage: node peer.mjs FOLDER CONNECTION_STRING      (FOLDER has node_modules)
 //
-// A request is one line of JSON on stdin, its answer one line on stdout: peer.py says what there is.
+// A request is one line of JSON on stdin, its answer one line on stdout. peer.py lists the requests.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -24,7 +24,7 @@ function fromJson([kind, value]) {
 function toJson(value) {
   if (value === null || value === undefined) return ["null", null];
   if (value instanceof Date) return ["date", value.getTime() / 1000];
-  // The SDK makes an object with the indices as keys of a binary, and of an integer beyond 53 bits.
+  // The SDK turns a binary, and an integer beyond 53 bits, into an object whose keys are the indices.
   if (typeof value === "object") return ["bytes", Buffer.from(Object.values(value)).toString("base64")];
   if (typeof value === "number") return [Number.isInteger(value) ? "int" : "float", value];
   return [typeof value === "boolean" ? "bool" : typeof value, value];

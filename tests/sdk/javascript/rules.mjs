@@ -8,14 +8,14 @@ export function rules({ test, withClient, send, one, none, refused }) {
       const rules = client.createRuleManager("topic", "rules");
       const listed = async () => {
         const found = [];
-        // This SDK's iterator has an undefined rule where there are none.
+        // This SDK's iterator yields an undefined rule if there are none.
         for await (const rule of rules.listRules()) if (rule) found.push(rule);
         return found;
       };
       const [first, ...others] = await listed();
       assert.deepEqual([first.name, first.filter, others], ["$Default", { sqlExpression: "1=1" }, []]);
       const receiver = client.createReceiver("topic", "rules", { receiveMode: "receiveAndDelete" });
-      // What the cases before have sent to the topic.
+      // Messages that earlier cases sent to the topic.
       while ((await receiver.receiveMessages(100, { maxWaitTimeInMs: 500 })).length > 0);
       await rules.deleteRule("$Default");
       assert.deepEqual(await listed(), []);

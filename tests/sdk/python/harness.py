@@ -1,4 +1,4 @@
-"""What the cases of judge.py have in common: clients, expectations, and the run of them all."""
+"""Shared by the cases of judge.py: clients, expectations, and the runner."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ def case(function):
 
 
 class Judge:
-    """Clients, and what cases have in common."""
+    """Clients, and helpers for the cases."""
 
     def __init__(self, connection_string):
         self.connection_string = connection_string
@@ -28,7 +28,7 @@ class Judge:
         return ServiceBusClient.from_connection_string(self.connection_string, **options)
 
     def send(self, queue, *bodies, **properties):
-        # Senders are kept: to open and to close one takes this SDK half a second each.
+        # Senders are kept, because this SDK takes half a second to open one and half a second to close it.
         if queue not in self.senders:
             sender = self.client(retry_total=1, retry_backoff_factor=0.1).get_queue_sender(queue)
             self.senders[queue] = sender.__enter__()
@@ -41,7 +41,7 @@ class Judge:
             sender.send_messages(ServiceBusMessage(body))
 
     def fault(self, *lines):
-        """Faults are a message to the broker's own node."""
+        """Injects faults, with a message to the broker's own node."""
         self.send("$faults", "\n".join(lines))
 
 

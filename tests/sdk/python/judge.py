@@ -1,4 +1,4 @@
-"""azure-servicebus as the judge of amqp1-broker: one line a case, `ok NAME` or `not ok NAME: why`.
+"""Tests amqp1-broker with azure-servicebus. Prints one line per case, `ok NAME` or `not ok NAME: why`.
 
 usage: judge.py CONNECTION_STRING [PATTERN]
 
@@ -283,7 +283,7 @@ def missing_entity(judge):
         lambda: judge.client().get_queue_receiver("nowhere").__enter__(),
         lambda: judge.client().get_subscription_receiver("topic", "nowhere").__enter__(),
     ]:
-        # The service answers the token for it with 404, and this SDK takes that for its authentication.
+        # The service answers the token for it with 404, which this SDK reports as an authentication error.
         refused(errors.ServiceBusAuthenticationError, act)
 
 

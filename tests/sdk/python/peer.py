@@ -1,4 +1,4 @@
-"""azure-servicebus as the other end of a test: sends and receives what it is told to.
+"""azure-servicebus as the other side of a test: sends and receives what it is told to.
 
 usage: peer.py CONNECTION_STRING
 
@@ -36,7 +36,7 @@ FROM_JSON = {
     "date": lambda seconds: datetime.fromtimestamp(seconds, timezone.utc),
     "uuid": uuid.UUID,
     "decimal": Decimal,
-    # Left to itself the SDK encodes every int in 32 bits, and refuses what is larger.
+    # By default, the SDK encodes every int in 32 bits and refuses larger ones.
     "long": lambda value: {"TYPE": "LONG", "VALUE": value},
 }
 
@@ -47,7 +47,7 @@ def from_json(pair):
 
 
 def to_json(value):
-    """[KIND, VALUE]. The SDK decodes strings of properties as bytes, and so it does binaries."""
+    """[KIND, VALUE]. The SDK decodes both strings and binaries of properties as bytes."""
     match value:
         case None:
             return ["null", None]

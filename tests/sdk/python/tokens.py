@@ -1,4 +1,4 @@
-"""The case of judge.py about tokens: wrong ones, old ones, and ones that end while they are used."""
+"""The case of judge.py about tokens: wrong tokens, old ones, and ones that expire while they are used."""
 
 import time
 
