@@ -8,8 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::amqp::parts::QueueCounts;
 use crate::amqp::transport;
-use crate::served::{QueueCounts, Served};
+use crate::served::Served;
 use crate::{Error, Options, Tls};
 
 /// A small AMQP 1.0 broker. Clones are the same broker; its messages live in memory and end with

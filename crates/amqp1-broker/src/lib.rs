@@ -33,8 +33,8 @@ pub mod servicebus;
 mod tls;
 mod wire;
 
+pub use amqp::parts::QueueCounts;
 pub use broker::Broker;
 pub use error::Error;
 pub use options::Options;
-pub use served::QueueCounts;
 pub use tls::Tls;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::amqp::shared::Shared;
 use crate::amqp::transport::Timeouts;
-use crate::rabbitmq::{self, RabbitMq};
+use crate::rabbitmq::RabbitMq;
 use crate::served::Served;
-use crate::servicebus::{self, ServiceBus};
+use crate::servicebus::ServiceBus;
 
 /// A broker's settings. `Options::default()` is right for the embedded broker.
 #[derive(Debug, Clone)]
@@ -42,8 +43,8 @@ impl Options {
             handshake: self.handshake_timeout,
         };
         if let Some(settings) = self.service_bus {
-            return Arc::new(servicebus::Shared::new(container_id, timeouts, settings));
+            return Arc::new(Shared::new(container_id, timeouts, settings));
         }
-        Arc::new(rabbitmq::Shared::new(container_id, timeouts, self.rabbitmq))
+        Arc::new(Shared::new(container_id, timeouts, self.rabbitmq))
     }
 }

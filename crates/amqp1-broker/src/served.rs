@@ -3,20 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::amqp::connection::{Connection, Dialect};
+use crate::amqp::parts::{Model, QueueCounts};
+use crate::amqp::shared::Shared;
 use crate::amqp::transport::{Engine, Timeouts};
-
-/// Numbers of a queue's messages and consumers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct QueueCounts {
-    /// Messages that wait for a consumer.
-    pub ready: u64,
-    /// Messages that are scheduled, or whose redelivery is put off.
-    pub delayed: u64,
-    /// Messages that consumers hold and have not settled.
-    pub unsettled: u64,
-    /// Consumers attached.
-    pub consumers: u32,
-}
+use crate::clock::now;
 
 /// What all connections to a broker share, in one dialect.
 pub(crate) trait Served: fmt::Debug + Send + Sync {
@@ -25,24 +16,56 @@ pub(crate) trait Served: fmt::Debug + Send + Sync {
     fn timeouts(&self) -> Timeouts;
     /// Closes all connections, and every later one.
     fn shut_down(&self);
-    /// `None` where there is no such queue.
     fn queue_counts(&self, queue: &str) -> Option<QueueCounts>;
-    /// Sorted.
     fn queue_names(&self) -> Vec<String>;
     fn connection_count(&self) -> usize;
+    fn inject(&self, faults: &str) -> Result<(), String>;
+    fn replace_faults(&self, faults: &str) -> Result<(), String>;
+    fn pending_faults(&self) -> usize;
+}
 
-    /// Adds faults, one a line. The error says which line is wrong; nothing is added then.
-    fn inject(&self, _faults: &str) -> Result<(), String> {
-        Err("this dialect has no faults".to_owned())
+impl<D: Dialect> Served for Shared<D> {
+    fn connect(self: Arc<Self>) -> Box<dyn Engine> {
+        Box::new(Connection::new(self))
     }
 
-    /// The same in the place of the faults that wait.
+    fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    fn shut_down(&self) {
+        Shared::shut_down(self);
+    }
+
+    fn queue_counts(&self, queue: &str) -> Option<QueueCounts> {
+        let mut state = self.lock();
+        state.dispatch(now(), None);
+        state.model.queue_counts(queue)
+    }
+
+    fn queue_names(&self) -> Vec<String> {
+        self.lock().model.queue_names()
+    }
+
+    fn connection_count(&self) -> usize {
+        self.lock().model.connection_count()
+    }
+
+    fn inject(&self, faults: &str) -> Result<(), String> {
+        let mut state = self.lock();
+        state.model.inject(faults)?;
+        state.dispatch(now(), None);
+        Ok(())
+    }
+
     fn replace_faults(&self, faults: &str) -> Result<(), String> {
-        self.inject(faults)
+        let mut state = self.lock();
+        state.model.replace_faults(faults)?;
+        state.dispatch(now(), None);
+        Ok(())
     }
 
-    /// Faults that were added and have not happened.
     fn pending_faults(&self) -> usize {
-        0
+        self.lock().model.pending_faults()
     }
 }

@@ -19,15 +19,20 @@
 //! - delivery tags: counted; lock tokens.
 
 pub(crate) mod answers;
+pub(crate) mod connection;
 pub(crate) mod credit;
 pub(crate) mod deliveries;
 pub(crate) mod endpoint;
 pub(crate) mod errors;
 pub(crate) mod ids;
+pub(crate) mod link;
 pub(crate) mod negotiation;
 pub(crate) mod outbox;
 pub(crate) mod partial;
+pub(crate) mod parts;
 pub(crate) mod routes;
+pub(crate) mod session;
+pub(crate) mod shared;
 pub(crate) mod transport;
 pub(crate) mod wakers;
 pub(crate) mod windows;

@@ -143,6 +143,16 @@ impl<T> Outbox<T> {
         removed
     }
 
+    /// Takes out everything; whose the deliveries were, and the links they were for.
+    pub(crate) fn remove_all(&mut self) -> Vec<(LinkId, T)> {
+        let items = std::mem::take(&mut self.items).into_iter();
+        let removed = items.filter_map(|item| match item {
+            Item::Delivery(waiting) => Some((waiting.link, waiting.of)),
+            Item::Drained { .. } => None,
+        });
+        removed.collect()
+    }
+
     /// Takes back the last `n` deliveries of a link that were not begun; the last first.
     pub(crate) fn take_back(&mut self, link: LinkId, n: u32) -> Vec<T> {
         let mut taken = Vec::new();

@@ -3,9 +3,6 @@
 mod connection;
 mod management;
 mod model;
-mod served;
 mod settings;
-mod shared;
 
 pub use settings::RabbitMq;
-pub(crate) use shared::Shared;

@@ -12,9 +12,7 @@ mod faults;
 mod management;
 mod model;
 mod sas;
-mod served;
 pub mod settings;
-mod shared;
+mod state;
 
 pub use settings::ServiceBus;
-pub(crate) use shared::Shared;

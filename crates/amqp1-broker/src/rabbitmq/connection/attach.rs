@@ -7,15 +7,16 @@ use fe2o3_amqp_types::messaging::TargetArchetype;
 use fe2o3_amqp_types::performatives::Attach;
 use serde_amqp::Value;
 
-use super::link::{Incoming, Kind, Link, Outgoing, Source, Target};
-use super::session::{Context, Fault, Session};
+use super::link::{OfOutgoing, Target};
+use super::trunk::{Context, Fault, Incoming, Kind, Link, Outgoing, Session, Source};
 use crate::amqp::credit::ReceiveCredit;
+use crate::amqp::errors as breach;
 use crate::amqp::ids::LinkId;
-use crate::amqp::{answers, errors as breach};
+use crate::amqp::session::Manners;
 use crate::rabbitmq::model::address::Address;
 use crate::rabbitmq::model::arguments::integer;
 use crate::rabbitmq::model::errors;
-use crate::rabbitmq::model::outcome::Outcome;
+use crate::rabbitmq::model::outcome::{Loss, Outcome};
 
 /// Link property with a consumer's priority
 /// (<https://www.rabbitmq.com/docs/consumer-priority>); an AMQP int.
@@ -50,7 +51,7 @@ impl Session {
         };
         match made {
             Ok((id, kind)) => self.accept(attach, id, kind, context),
-            Err(error) => self.refuse(attach, error, context),
+            Err(error) => self.turn_down(attach, error, context),
         }
     }
 
@@ -62,11 +63,10 @@ impl Session {
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
         let handle = attach.handle.0;
-        let name = attach.name.clone();
         let is_incoming = matches!(kind, Kind::Incoming(_));
-        self.links.insert(handle, Link { name, id, kind });
+        self.links.insert(handle, link(&attach, id, kind));
         context.routes.add(id, (self.channel, handle));
-        let answer = accepted(attach, context);
+        let answer = context.shared.settings.answer(attach);
         context.put(self.channel, &answer)?;
         if is_incoming {
             let flow = self.link_flow(handle, 0);
@@ -75,29 +75,27 @@ impl Session {
         Ok(())
     }
 
-    /// Answers with an attach without termini and a closing detach with the error, as section
-    /// 2.6.3 has it. Neighbours on the session are none the worse.
-    fn refuse(
+    /// A link that is detached as soon as it is attached.
+    fn turn_down(
         &mut self,
         attach: Attach,
         error: Error,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        let handle = attach.handle.0;
-        let link = Link {
-            name: attach.name.clone(),
-            id: context.store.attach_other(context.connection),
-            kind: Kind::Detached,
-        };
-        context.store.detach(
-            link.id,
-            crate::rabbitmq::model::outcome::Loss::Detached,
-            context.now,
-        );
-        self.links.insert(handle, link);
-        let answer = answers::without_termini(accepted(attach, context));
-        context.put(self.channel, &answer)?;
-        context.put(self.channel, &answers::closing(handle, error))
+        let id = context.model.attach_other(context.connection);
+        context.model.detach(id, Loss::Detached, context.now);
+        let detached = link(&attach, id, Kind::Detached);
+        self.links.insert(attach.handle.0, detached);
+        self.refuse(attach, error, context)
+    }
+}
+
+fn link(attach: &Attach, id: LinkId, kind: Kind) -> Link {
+    Link {
+        name: attach.name.clone(),
+        id,
+        kind,
+        of: (),
     }
 }
 
@@ -115,16 +113,16 @@ fn publisher(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind
     let address = target.address.as_deref().map(Address::parse).transpose();
     let address = address.map_err(errors::invalid_field)?;
     let (id, target) = if address == Some(Address::Management) {
-        let id = context.store.attach_other(context.connection);
+        let id = context.model.attach_other(context.connection);
         (id, Target::Management)
     } else {
         let (id, route) = context
-            .store
+            .model
             .attach_publisher(context.connection, address)?;
         (id, Target::Node(route))
     };
     let incoming = Incoming {
-        target,
+        of: target,
         credit: ReceiveCredit::new(attach, context.shared.settings.publisher_credit.max(1)),
         partial: None,
     };
@@ -147,8 +145,8 @@ fn consumer(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind)
     let address = source.address.as_deref().unwrap_or_default();
     let (id, from) = match Address::parse(address).map_err(errors::invalid_field)? {
         Address::Management => {
-            let id = context.store.attach_other(context.connection);
-            (id, Source::Management(VecDeque::new()))
+            let id = context.model.attach_other(context.connection);
+            (id, Source::Replies(VecDeque::new()))
         }
         Address::Exchange { .. } => {
             return Err(errors::invalid_field(format!(
@@ -159,14 +157,14 @@ fn consumer(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind)
             let priority = priority(attach.properties.as_ref())?;
             let timeout = timeout(attach.properties.as_ref())?;
             let pre_settled = attach.snd_settle_mode == SenderSettleMode::Settled;
-            let id = context.store.attach_consumer(
+            let id = context.model.attach_consumer(
                 context.connection,
                 &name,
                 priority,
                 timeout,
                 pre_settled,
             )?;
-            (id, Source::Queue)
+            (id, Source::Queue(()))
         }
     };
     let default_outcome = source
@@ -174,7 +172,7 @@ fn consumer(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind)
         .as_ref()
         .and_then(Outcome::from_default)
         .unwrap_or(Outcome::Released);
-    let outgoing = Outgoing::new(from, default_outcome);
+    let outgoing = Outgoing::new(from, OfOutgoing::new(default_outcome));
     Ok((id, Kind::Outgoing(outgoing)))
 }
 
@@ -198,14 +196,4 @@ fn timeout(properties: Option<&Fields>) -> Result<Option<u64>, Error> {
             "link property {TIMEOUT} must be an integer, not negative"
         ))
     })
-}
-
-/// The answering attach: what was asked for, with what the broker does not do left out.
-fn accepted(attach: Attach, context: &Context<'_>) -> Attach {
-    let mut answer = answers::attach(attach, context.shared.settings.max_message_size);
-    if let (Role::Sender, Some(source)) = (&answer.role, &mut answer.source) {
-        // A filter that is not in the answer is not applied.
-        source.filter = None;
-    }
-    answer
 }

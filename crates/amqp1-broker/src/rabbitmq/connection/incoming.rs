@@ -5,9 +5,10 @@ use fe2o3_amqp_types::definitions::{AmqpError, LinkError, Role};
 use fe2o3_amqp_types::messaging::{Accepted, DeliveryState, Rejected, Released};
 use fe2o3_amqp_types::performatives::Transfer;
 
-use super::link::{Kind, Target};
-use super::session::{unattached, Context, Fault, Session};
+use super::link::Target;
+use super::trunk::{Context, Fault, Kind, Session};
 use crate::amqp::partial::Partial;
+use crate::amqp::session::unattached;
 use crate::amqp::{answers, errors as breach};
 use crate::rabbitmq::model::errors;
 use crate::rabbitmq::model::message::Message;
@@ -16,7 +17,7 @@ use crate::rabbitmq::model::store::{Published, Route};
 /// Dispositions that wait for the end of the batch: consecutive deliveries with one outcome are
 /// settled by one frame.
 #[derive(Debug, Default)]
-pub(super) struct Settling {
+pub(crate) struct Settling {
     run: Option<(u32, u32, Published)>,
 }
 
@@ -36,7 +37,9 @@ impl Session {
         let incoming = match &mut link.kind {
             Kind::Incoming(incoming) => incoming,
             Kind::Detached => return Ok(()),
-            Kind::Outgoing(_) => return Err(Fault::Link(handle, breach::not_a_sender())),
+            Kind::Outgoing(_) | Kind::Waiting(..) => {
+                return Err(Fault::Link(handle, breach::not_a_sender()))
+            }
         };
         let mut partial = match incoming.partial.take() {
             Some(partial) => {
@@ -78,10 +81,10 @@ impl Session {
             partial.payload.extend_from_slice(&payload);
             partial.payload.freeze()
         };
-        let published = match (Message::parse(partial.format, &payload), &incoming.target) {
+        let published = match (Message::parse(partial.format, &payload), &incoming.of) {
             (Err(e), _) => Published::Rejected(errors::error(AmqpError::DecodeError, e.0)),
             (Ok(message), Target::Node(route)) => {
-                context.store.publish(route, message, context.now)
+                context.model.publish(route, message, context.now)
             }
             (Ok(message), Target::Management) => {
                 self.on_request(handle, &message, context)?;
@@ -104,9 +107,9 @@ impl Session {
     /// RabbitMQ does at the next message.
     fn is_exchange_gone(&self, handle: u32, context: &Context<'_>) -> bool {
         match self.links.get(&handle).map(|link| &link.kind) {
-            Some(Kind::Incoming(incoming)) => match &incoming.target {
+            Some(Kind::Incoming(incoming)) => match &incoming.of {
                 Target::Node(Route::Exchange { name, .. }) => {
-                    !context.store.exchanges.contains_key(name)
+                    !context.model.exchanges.contains_key(name)
                 }
                 _ => false,
             },
@@ -120,7 +123,7 @@ impl Session {
         published: Published,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
-        match &mut self.settling.run {
+        match &mut self.of.run {
             Some((_, last, outcome))
                 if last.wrapping_add(1) == delivery_id && *outcome == published =>
             {
@@ -129,7 +132,7 @@ impl Session {
             }
             _ => {
                 self.flush_settling(context)?;
-                self.settling.run = Some((delivery_id, delivery_id, published));
+                self.of.run = Some((delivery_id, delivery_id, published));
                 Ok(())
             }
         }
@@ -137,7 +140,7 @@ impl Session {
 
     /// Sends the disposition that waits.
     pub(super) fn flush_settling(&mut self, context: &mut Context<'_>) -> Result<(), Fault> {
-        let Some((first, last, published)) = self.settling.run.take() else {
+        let Some((first, last, published)) = self.of.run.take() else {
             return Ok(());
         };
         let state = match published {

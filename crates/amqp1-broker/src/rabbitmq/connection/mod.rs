@@ -1,65 +1,100 @@
-//! One connection: the protocol without the stream. Octets go in, octets come out;
-//! [`crate::amqp::transport`] moves them. What is the same in every dialect is in [`crate::amqp`].
+//! One connection in this dialect. What is the same in every dialect is in [`crate::amqp`].
 
 mod attach;
 mod incoming;
 mod link;
+mod manners;
+mod opening;
 mod outgoing;
-mod performatives;
 mod requests;
-mod session;
+mod trunk;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::convert::Infallible;
 
 use bytes::BytesMut;
-use fe2o3_amqp_types::definitions::{AmqpError, ConnectionError, Error as AmqpErrorValue};
-use tokio::sync::Notify;
+use fe2o3_amqp_types::definitions::{AmqpError, ConnectionError, Error};
+use fe2o3_amqp_types::performatives::Open;
 
-use crate::amqp::endpoint::Endpoint;
-use crate::amqp::ids::ConnectionId;
+use super::model::errors;
+use super::model::queue::Sequence;
+use super::model::store::{Event, Policy, Store};
+use super::settings::RabbitMq;
+use crate::amqp::connection::Dialect;
 use crate::amqp::ids::LinkId;
 use crate::amqp::negotiation::Users;
-use crate::amqp::routes::Routes;
-use crate::amqp::transport::{Engine, Timeouts, OUT_ROOM};
+use crate::amqp::parts::Parts;
+use crate::amqp::shared::Shared;
+use crate::amqp::transport::OUT_ROOM;
 use crate::clock::now;
-use crate::rabbitmq::connection::session::{Context, Fault, Session};
-use crate::rabbitmq::model::errors;
-use crate::rabbitmq::model::queue::Sequence;
-use crate::rabbitmq::model::store::{Event, Store};
-use crate::rabbitmq::shared::Shared;
 use crate::wire::frame;
+use incoming::Settling;
+use link::{OfOutgoing, Target};
+use trunk::{Connection, Fault};
 
-/// See the module.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    shared: Arc<Shared>,
-    id: ConnectionId,
-    endpoint: Endpoint,
-    /// By channel, which is one number for both directions.
-    sessions: BTreeMap<u16, Session>,
-    routes: Routes,
+/// What a connection has beside its sessions.
+#[derive(Debug, Default)]
+pub(crate) struct OfConnection {
     /// The session that may write first next time.
     first_session: u16,
-    /// Deliveries that were sent and that the store has not been told of.
-    sent: Vec<(LinkId, Sequence)>,
+}
+
+impl Parts for RabbitMq {
+    type Model = Store;
+    type OfConnection = OfConnection;
+    type OfSession = Settling;
+    type OfLink = ();
+    type OfIncoming = Target;
+    type OfOutgoing = OfOutgoing;
+    type Queue = ();
+    /// A message of a queue; `None` is an answer of the management node.
+    type Given = Option<Sequence>;
+    type Sent = (LinkId, Sequence);
+    type Unsettled = Sequence;
+    type Fault = Infallible;
+
+    fn model(&self) -> Store {
+        Store::new(Policy {
+            create_on_use: self.create_on_use,
+            delivery_limit: self.max_delivery_count,
+        })
+    }
+}
+
+impl Dialect for RabbitMq {
+    fn of_connection(&self, _now: u64) -> OfConnection {
+        OfConnection::default()
+    }
+
+    fn max_sessions(&self) -> u16 {
+        self.max_sessions
+    }
+
+    fn open(shared: &Shared<Self>) -> Open {
+        opening::open(shared)
+    }
+
+    fn turn(connection: &mut Connection, input: &mut BytesMut) {
+        connection.take_turn(input);
+    }
+
+    fn on_fault(_: &mut Connection, fault: Infallible, _: &mut Store, _now: u64) {
+        match fault {}
+    }
+
+    fn on_sent(model: &mut Store, (link, sequence): (LinkId, Sequence)) {
+        model.sent(link, sequence);
+    }
+
+    fn silent() -> Error {
+        errors::error(
+            AmqpError::ResourceLimitExceeded,
+            "the peer was silent for longer than idle-time-out",
+        )
+    }
 }
 
 impl Connection {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let waker = Arc::new(Notify::new());
-        let id = shared.lock().connect(waker.clone());
-        Self {
-            shared,
-            id,
-            endpoint: Endpoint::new(waker),
-            sessions: BTreeMap::new(),
-            routes: Routes::default(),
-            first_session: 0,
-            sent: Vec::new(),
-        }
-    }
-
     fn take_turn(&mut self, input: &mut BytesMut) {
         let options = &self.shared.settings;
         let mut users = Users(options.users.as_deref());
@@ -71,33 +106,31 @@ impl Connection {
         let mut guard = shared.lock();
         let state = &mut *guard;
         let now = now();
-        for (link, sequence) in self.sent.drain(..) {
-            state.store.sent(link, sequence);
-        }
+        self.tell_sent(&mut state.model);
         // Events of earlier batches first: frames refer to what was sent before them.
-        self.absorb(&mut state.store, now);
+        self.absorb(&mut state.model, now);
         for result in frames {
             match result {
-                Ok(frame) => self.on_frame(frame, &mut state.store, now),
-                Err(e) => self.close(e, &mut state.store, now),
+                Ok(frame) => self.on_frame(frame, &mut state.model, now),
+                Err(e) => self.close(e, &mut state.model, now),
             }
         }
         if self.shared.is_shut_down() {
             let e = errors::error(ConnectionError::ConnectionForced, "the broker shuts down");
-            self.close(e, &mut state.store, now);
+            self.close(e, &mut state.model, now);
         }
         state.dispatch(now, Some(self.id));
-        self.absorb(&mut state.store, now);
-        self.finish_drains(&mut state.store);
-        self.refresh(&mut state.store, now);
-        self.endpoint.next_due = state.store.next_due();
+        self.absorb(&mut state.model, now);
+        self.finish_drains(&mut state.model);
+        self.refresh(&mut state.model, now);
+        self.endpoint.next_due = state.model.next_due();
         drop(guard);
         self.pump();
     }
 
     /// Takes what the store has for this connection.
-    fn absorb(&mut self, store: &mut Store, now: u64) {
-        let mut events: VecDeque<Event> = store.take_events(self.id);
+    fn absorb(&mut self, model: &mut Store, now: u64) {
+        let mut events: VecDeque<Event> = model.take_events(self.id);
         while let Some(event) = events.pop_front() {
             match event {
                 Event::Deliver(delivery) => {
@@ -110,14 +143,14 @@ impl Connection {
                 }
                 Event::Recall(link, sequence) => {
                     if let Some((channel, _)) = self.routes.place(link) {
-                        self.with_session(channel, store, now, |session, context| {
+                        self.with_session(channel, model, now, |session, context| {
                             session.recall(link, sequence, context)
                         });
                     }
                 }
                 Event::Detach(link, error) => {
                     if let Some((channel, handle)) = self.routes.place(link) {
-                        self.with_session(channel, store, now, |_, _| {
+                        self.with_session(channel, model, now, |_, _| {
                             Err(Fault::Link(handle, error))
                         });
                     }
@@ -126,98 +159,13 @@ impl Connection {
         }
     }
 
-    fn finish_drains(&mut self, store: &mut Store) {
-        let sessions = &mut self.sessions;
-        self.routes.finish_drains(|link, (channel, handle)| {
-            let Some(left) = store.drain(link) else {
-                return false;
-            };
-            if let Some(session) = sessions.get_mut(&channel) {
-                session.drained(handle, link, left);
-            }
-            true
-        });
-    }
-
-    fn refresh(&mut self, store: &mut Store, now: u64) {
-        let channels: Vec<u16> = self.sessions.keys().copied().collect();
-        for channel in channels {
-            self.with_session(channel, store, now, |session, context| {
-                session.flush_settling(context)?;
-                session.refresh(context)
-            });
-        }
-    }
-
-    /// Does something with a session and closes what a fault says.
-    fn with_session(
-        &mut self,
-        channel: u16,
-        store: &mut Store,
-        now: u64,
-        act: impl FnOnce(&mut Session, &mut Context<'_>) -> Result<(), Fault>,
-    ) {
-        let Some(session) = self.sessions.get_mut(&channel).filter(|s| !s.is_ended) else {
-            return;
-        };
-        let mut context = Context {
-            shared: &self.shared,
-            store: &mut *store,
-            connection: self.id,
-            now,
-            out: &mut self.endpoint.out,
-            routes: &mut self.routes,
-        };
-        let mut result = act(session, &mut context);
-        if let Err(Fault::Link(handle, error)) = result {
-            // Settlements of deliveries before the fault go out before the detach.
-            result = session
-                .flush_settling(&mut context)
-                .and_then(|()| session.detach(handle, error, &mut context));
-        }
-        if let Err(Fault::Session(error)) = result {
-            result = session
-                .flush_settling(&mut context)
-                .and_then(|()| session.end(error, &mut context));
-        }
-        match result {
-            Ok(()) => {}
-            Err(Fault::Connection(error) | Fault::Session(error) | Fault::Link(_, error)) => {
-                self.close(error, store, now);
-            }
-        }
-    }
-
-    /// Closes the connection with an error, and gives up all sessions.
-    fn close(&mut self, error: AmqpErrorValue, store: &mut Store, now: u64) {
-        let open = || performatives::open(&self.shared);
-        if self.endpoint.begin_close(&error, open) {
-            self.drop_sessions(store, now);
-            self.endpoint.send_close(error);
-        }
-    }
-
-    fn drop_sessions(&mut self, store: &mut Store, now: u64) {
-        for mut session in std::mem::take(&mut self.sessions).into_values() {
-            let mut context = Context {
-                shared: &self.shared,
-                store,
-                connection: self.id,
-                now,
-                out: &mut self.endpoint.out,
-                routes: &mut self.routes,
-            };
-            session.drop_links(&mut context);
-        }
-    }
-
     /// Writes messages that wait, session after session.
     fn pump(&mut self) {
         let mut failed = false;
         // Each time another session goes first, so that a busy one does not starve its neighbours.
-        let first = self.sessions.range(self.first_session..).next();
+        let first = self.sessions.range(self.of.first_session..).next();
         let first = first.map_or(0, |(channel, _)| *channel);
-        self.first_session = first.wrapping_add(1);
+        self.of.first_session = first.wrapping_add(1);
         let (before, after): (Vec<_>, Vec<_>) = self
             .sessions
             .values_mut()
@@ -230,50 +178,5 @@ impl Connection {
         if failed {
             self.endpoint.end(None);
         }
-    }
-}
-
-impl Engine for Connection {
-    fn turn(&mut self, input: &mut BytesMut) {
-        self.take_turn(input);
-    }
-
-    fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    fn endpoint_mut(&mut self) -> &mut Endpoint {
-        &mut self.endpoint
-    }
-
-    fn timeouts(&self) -> Timeouts {
-        self.shared.timeouts
-    }
-
-    fn on_silence(&mut self) {
-        let e = errors::error(
-            AmqpError::ResourceLimitExceeded,
-            "the peer was silent for longer than idle-time-out",
-        );
-        let shared = self.shared.clone();
-        let mut state = shared.lock();
-        self.close(e, &mut state.store, now());
-        state.dispatch(now(), Some(self.id));
-    }
-
-    fn has_unwritten(&self) -> bool {
-        !self.sent.is_empty()
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        let now = now();
-        let mut state = self.shared.lock();
-        for (link, sequence) in self.sent.drain(..) {
-            state.store.sent(link, sequence);
-        }
-        state.disconnect(self.id, now);
-        state.dispatch(now, None);
     }
 }

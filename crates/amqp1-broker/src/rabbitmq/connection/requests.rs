@@ -4,17 +4,13 @@
 use fe2o3_amqp_types::definitions::AmqpError;
 use fe2o3_amqp_types::messaging::{AmqpValue, MessageId, Properties};
 
-use super::link::{Kind, Source};
-use super::session::{Context, Fault, Session};
+use super::trunk::{Context, Fault, Kind, Session};
 use crate::rabbitmq::management::{self, Answer};
 use crate::rabbitmq::model::errors;
 use crate::rabbitmq::model::message::Message;
 
 /// The reply-to of requests whose answer goes to the paired link.
 const REPLY_TO_PAIR: &str = "$me";
-
-/// Answers that may wait for the requester's credit.
-const MAX_WAITING: usize = 256;
 
 impl Session {
     /// Carries a request out and queues its answer.
@@ -36,7 +32,7 @@ impl Session {
             return Err(Fault::Link(handle, e));
         }
         let answer = management::answer(
-            context.store,
+            context.model,
             context.connection,
             properties.subject.as_deref().unwrap_or_default(),
             properties.to.as_deref().unwrap_or_default(),
@@ -56,10 +52,9 @@ impl Session {
         self.links
             .iter()
             .find_map(|(handle, link)| match &link.kind {
-                Kind::Outgoing(outgoing) if link.name == *name => match &outgoing.source {
-                    Source::Management(waiting) if waiting.len() < MAX_WAITING => Some(*handle),
-                    _ => None,
-                },
+                Kind::Outgoing(outgoing) if link.name == *name => {
+                    outgoing.takes_replies().then_some(*handle)
+                }
                 _ => None,
             })
     }

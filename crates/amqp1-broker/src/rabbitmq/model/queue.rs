@@ -14,7 +14,7 @@ use super::errors;
 use super::message::{redelivery_time, DeliveryHeader, Message, REDELIVERY_TIME};
 use super::outcome::{Cause, Dead, Loss, Outcome};
 use crate::amqp::ids::LinkId;
-use crate::served::QueueCounts;
+use crate::amqp::parts::QueueCounts;
 
 /// A message's number in its queue, in the order of arrival.
 pub(crate) type Sequence = u64;

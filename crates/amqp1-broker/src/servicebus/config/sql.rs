@@ -17,7 +17,7 @@ const SYSTEM: [&str; 9] = [
 ];
 
 /// Reads an action; the error says what is not supported.
-pub(in crate::servicebus) fn changes(action: &str) -> Result<Vec<Change>, String> {
+pub(crate) fn changes(action: &str) -> Result<Vec<Change>, String> {
     let unsupported = || {
         format!("the SQL action \"{action}\" is not supported: only SET NAME = VALUE and REMOVE NAME, with ';' between them")
     };
@@ -64,7 +64,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Reads an expression; the error says what is not supported.
-pub(in crate::servicebus) fn rule(expression: &str) -> Result<Rule, String> {
+pub(crate) fn rule(expression: &str) -> Result<Rule, String> {
     let compact: String = expression.split_whitespace().collect();
     match compact.to_ascii_uppercase().as_str() {
         "1=1" | "TRUE" => return Ok(Rule::True),

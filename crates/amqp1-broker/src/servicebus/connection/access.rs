@@ -9,7 +9,7 @@ const MSSBCBS: &str = "MSSBCBS";
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Access {
+pub(crate) struct Access {
     rules: Vec<(String, String)>,
     /// Everybody may reach everything.
     is_open: bool,

@@ -9,11 +9,12 @@ use serde_amqp::described::Described;
 use serde_amqp::primitives::Symbol;
 use serde_amqp::Value;
 
-use super::link::{Incoming, Kind, Link, Outgoing, Source};
-use super::session::{Context, Fault, Session};
+use super::link::{OfIncoming, OfLink, OfOutgoing};
+use super::trunk::{Context, Fault, Incoming, Kind, Link, Outgoing, Session, Source};
 use crate::amqp::credit::ReceiveCredit;
+use crate::amqp::errors as breach;
 use crate::amqp::ids::LinkId;
-use crate::amqp::{answers, errors as breach};
+use crate::amqp::session::Manners;
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::{self, condition, link as names};
 use crate::servicebus::faults::{Action, Point};
@@ -38,7 +39,7 @@ impl Session {
         if self.links.contains_key(&handle) {
             return Err(Fault::Session(breach::handle_in_use(handle)));
         }
-        let id = context.state.namespace.new_link();
+        let id = context.model.namespace.new_link();
         let address = refused.map_or_else(|| address(&attach), Err);
         let fault = match &address {
             Ok(address) => context.fault(Point::Attach, address),
@@ -64,7 +65,7 @@ impl Session {
         let kind = match (kind, withheld) {
             (Kind::Incoming(mut incoming), Some(ms)) => {
                 incoming.credit = ReceiveCredit::new(&attach, 0);
-                incoming.withheld_until = context.now.saturating_add(ms);
+                incoming.of.withheld_until = context.now.saturating_add(ms);
                 Kind::Incoming(incoming)
             }
             (kind, _) => kind,
@@ -73,13 +74,15 @@ impl Session {
         let link = Link {
             name: attach.name.clone(),
             id,
-            address: address.unwrap_or(Address::Cbs),
             kind,
-            active_at: context.now,
+            of: OfLink {
+                address: address.unwrap_or(Address::Cbs),
+                active_at: context.now,
+            },
         };
         self.links.insert(handle, link);
         if let Some(error) = refusal {
-            return self.refuse_attach(attach, error, context);
+            return self.refuse(attach, error, context);
         }
         context.routes.add(id, (self.channel, handle));
         if is_waiting {
@@ -96,11 +99,11 @@ impl Session {
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
         let handle = attach.handle.0;
-        let mut answer = answer(attach, context);
+        let mut answer = context.shared.settings.answer(attach);
         let link = self.links.get(&handle).map(|link| &link.kind);
         let is_incoming = matches!(link, Some(Kind::Incoming(_)));
         if let Some(Kind::Outgoing(outgoing)) = link {
-            if let (Some(session), Some(source)) = (&outgoing.session, &mut answer.source) {
+            if let (Some(session), Some(source)) = (&outgoing.of.session, &mut answer.source) {
                 let key = Symbol::from(names::SESSION_FILTER);
                 let filter = source.filter.get_or_insert_default();
                 let session = in_form(filter.get(&key), session.clone());
@@ -129,32 +132,9 @@ impl Session {
         let Source::Queue(node) = outgoing.source else {
             return None;
         };
-        let queue = &context.state.namespace.node(node)?.queue;
-        let lock = queue.sessions.get(outgoing.session.as_deref()?)?.lock?;
+        let queue = &context.model.namespace.node(node)?.queue;
+        let lock = queue.sessions.get(outgoing.of.session.as_deref()?)?.lock?;
         Some(lock.until)
-    }
-
-    /// Answers with an attach without termini and a closing detach with the error. Neighbours on
-    /// the session are none the worse.
-    pub(super) fn refuse_attach(
-        &mut self,
-        attach: Attach,
-        error: Error,
-        context: &mut Context<'_>,
-    ) -> Result<(), Fault> {
-        let handle = attach.handle.0;
-        self.answer_without_termini(attach, context)?;
-        context.put(self.channel, &answers::closing(handle, error))
-    }
-
-    /// The answer to an attach of which nothing comes: a detach follows.
-    pub(super) fn answer_without_termini(
-        &mut self,
-        attach: Attach,
-        context: &mut Context<'_>,
-    ) -> Result<(), Fault> {
-        let answer = answers::without_termini(answer(attach, context));
-        context.put(self.channel, &answer)
     }
 
     /// A held attach has got its session, or has waited for too long.
@@ -178,11 +158,11 @@ impl Session {
         };
         match std::mem::replace(&mut link.kind, Kind::Detached) {
             Kind::Waiting(attach, mut outgoing) => {
-                outgoing.session = Some(session);
+                outgoing.of.session = Some(session);
                 let credit = outgoing.credit.spare().max(0) as u32;
-                context.state.namespace.set_credit(link.id, credit);
+                context.model.namespace.set_credit(link.id, credit);
                 link.kind = Kind::Outgoing(outgoing);
-                link.active_at = context.now;
+                link.of.active_at = context.now;
                 self.links.insert(handle, link);
                 self.accept(*attach, Some(until), context)
             }
@@ -223,7 +203,7 @@ fn make(
     context: &mut Context<'_>,
 ) -> Result<Kind, Error> {
     if let Some(entity) = address.entity() {
-        if !context.access.reaches(entity) {
+        if !context.of.access.reaches(entity) {
             return Err(errors::unauthorized(format!(
                 "Unauthorized access. A claim is required to access '{entity}': put a token for it to $cbs first."
             )));
@@ -240,24 +220,30 @@ fn make(
         Address::Entity(path) => Some((path, Use::Receive)),
     };
     let node = node
-        .map(|(path, wanted)| context.state.namespace.resolve(path, wanted))
+        .map(|(path, wanted)| context.model.namespace.resolve(path, wanted))
         .transpose()?;
     if is_sender {
         return Ok(Kind::Incoming(Incoming {
-            node,
             credit: ReceiveCredit::new(attach, facts::SENDER_CREDIT),
-            withheld_until: 0,
             partial: None,
-            is_too_large: false,
+            of: OfIncoming {
+                node,
+                withheld_until: 0,
+                is_too_large: false,
+            },
         }));
     }
     let reply_to = match attach.target.as_deref() {
         Some(TargetArchetype::Target(target)) => target.address.clone(),
         _ => None,
     };
+    let of = OfOutgoing {
+        reply_to,
+        session: None,
+    };
     let (Some(node), Address::Entity(_)) = (node, address) else {
         let replies = Source::Replies(VecDeque::new());
-        return Ok(Kind::Outgoing(Outgoing::new(replies, reply_to)));
+        return Ok(Kind::Outgoing(Outgoing::new(replies, of)));
     };
     let deletes = attach.snd_settle_mode == SenderSettleMode::Settled;
     let wanted = match session_filter(attach) {
@@ -265,14 +251,14 @@ fn make(
         Some(Some(session)) => Wanted::Session(session),
         Some(None) => Wanted::NextSession(context.now.saturating_add(session_wait(attach))),
     };
-    let namespace = &mut context.state.namespace;
+    let namespace = &mut context.model.namespace;
     let connection = context.connection;
     let attached = namespace.attach(connection, id, node, deletes, wanted, context.now)?;
-    let mut outgoing = Outgoing::new(Source::Queue(node), reply_to);
+    let mut outgoing = Outgoing::new(Source::Queue(node), of);
     Ok(match attached {
         Attached::Now => Kind::Outgoing(outgoing),
         Attached::WithSession(session, _) => {
-            outgoing.session = Some(session);
+            outgoing.of.session = Some(session);
             Kind::Outgoing(outgoing)
         }
         Attached::Waits => Kind::Waiting(Box::new(attach.clone()), outgoing),
@@ -321,9 +307,4 @@ fn session_wait(attach: &Attach) -> u64 {
         Some(Value::Long(ms)) => u64::try_from(*ms).unwrap_or(0),
         _ => facts::SESSION_WAIT,
     }
-}
-
-/// The answering attach. Filters stay in it: they say which session a receiver has.
-fn answer(attach: Attach, context: &Context<'_>) -> Attach {
-    answers::attach(attach, context.shared.settings.max_message_size)
 }

@@ -1,16 +1,14 @@
 //! Faults that were asked for, as they happen on a connection.
 
-use super::link::Kind;
-use super::session::{Context, Fault};
-use super::Connection;
+use super::trunk::{Broken, Connection, Context, Fault, Kind};
 use crate::servicebus::address::Address;
 use crate::servicebus::faults::{self, Action, Point};
-use crate::servicebus::shared::State;
+use crate::servicebus::state::State;
 
 impl Context<'_> {
     /// What goes wrong here, if anything was asked for.
     pub(super) fn fault(&mut self, point: Point<'_>, address: &Address) -> Option<Action> {
-        self.state.faults.take(point, path(address)?)
+        self.model.faults.take(point, path(address)?)
     }
 }
 
@@ -29,8 +27,8 @@ impl Action {
         Ok(match self {
             Self::Detach(error) => Fault::Link(handle, error),
             Self::Close(error) => Fault::Connection(error),
-            Self::Reset => Fault::Reset,
-            Self::ExpireToken => Fault::ExpireToken,
+            Self::Reset => Fault::OfDialect(Broken::Stream),
+            Self::ExpireToken => Fault::OfDialect(Broken::Token),
             other => return Err(other),
         })
     }
@@ -39,13 +37,13 @@ impl Action {
 impl Connection {
     /// A fault happens now, on the links it concerns. A connection that asks for faults is spared
     /// those that concern all.
-    pub(super) fn happen(&mut self, fault: &faults::Fault, state: &mut State, now: u64) {
+    pub(super) fn happen(&mut self, fault: &faults::Fault, model: &mut State, now: u64) {
         let mut concerned = Vec::new();
         let mut asks = false;
         for (channel, session) in &self.sessions {
             for (handle, link) in &session.links {
-                asks |= link.address == Address::Faults;
-                let is_it = path(&link.address).is_some_and(|path| fault.concerns(path));
+                asks |= link.of.address == Address::Faults;
+                let is_it = path(&link.of.address).is_some_and(|path| fault.concerns(path));
                 if is_it && !matches!(link.kind, Kind::Detached) {
                     concerned.push((*channel, *handle));
                 }
@@ -57,7 +55,7 @@ impl Connection {
         if let Action::Detach(error) = &fault.action {
             for (channel, handle) in concerned {
                 let error = error.clone();
-                self.with_session(channel, state, now, |_, _| Err(Fault::Link(handle, error)));
+                self.with_session(channel, model, now, |_, _| Err(Fault::Link(handle, error)));
             }
             return;
         }
@@ -66,16 +64,16 @@ impl Connection {
             return;
         }
         match &fault.action {
-            Action::Close(error) => self.close(error.clone(), state, now),
-            Action::Reset => self.reset(state, now),
-            Action::ExpireToken => self.expire_token(state, now),
+            Action::Close(error) => self.close(error.clone(), model, now),
+            Action::Reset => self.reset(model, now),
+            Action::ExpireToken => self.expire_token(model, now),
             _ => {}
         }
     }
 
     /// The peer's tokens are worth nothing from now on.
-    pub(super) fn expire_token(&mut self, state: &mut State, now: u64) {
-        self.access.revoke();
-        self.drop_unauthorized(state, now);
+    pub(super) fn expire_token(&mut self, model: &mut State, now: u64) {
+        self.of.access.revoke();
+        self.drop_unauthorized(model, now);
     }
 }

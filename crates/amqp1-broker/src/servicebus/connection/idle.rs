@@ -3,16 +3,14 @@
 
 use std::time::Duration;
 
-use super::link::Kind;
-use super::session::Fault;
-use super::Connection;
+use super::trunk::{Connection, Fault, Kind};
 use crate::clock::ms;
 use crate::servicebus::model::errors;
-use crate::servicebus::shared::State;
+use crate::servicebus::state::State;
 
 /// When what began.
 #[derive(Debug)]
-pub(super) struct Idle {
+pub(crate) struct Idle {
     /// Since when the peer may reach nothing, Unix milliseconds.
     no_token_since: Option<u64>,
     had_links: bool,
@@ -41,31 +39,31 @@ impl Idle {
 }
 
 impl Connection {
-    pub(super) fn watch_idle(&mut self, state: &mut State, now: u64) {
+    pub(super) fn watch_idle(&mut self, model: &mut State, now: u64) {
         if !self.endpoint.is_open() {
             return;
         }
-        if self.access.expire(now) {
-            self.drop_unauthorized(state, now);
+        if self.of.access.expire(now) {
+            self.drop_unauthorized(model, now);
         }
-        self.drop_idle_links(state, now);
-        self.idle.no_token_since = match self.access.is_empty() {
-            true => self.idle.no_token_since.or(Some(now)),
+        self.drop_idle_links(model, now);
+        self.of.idle.no_token_since = match self.of.access.is_empty() {
+            true => self.of.idle.no_token_since.or(Some(now)),
             false => None,
         };
         let has_links = self.sessions.values().any(|s| {
             let is_alive = |kind: &Kind| !matches!(kind, Kind::Detached);
             s.links.values().any(|link| is_alive(&link.kind))
         });
-        self.idle.had_links |= has_links;
-        self.idle.no_links_since = match (has_links, self.idle.no_links_since) {
+        self.of.idle.had_links |= has_links;
+        self.of.idle.no_links_since = match (has_links, self.of.idle.no_links_since) {
             (true, _) => None,
             (false, since) => since.or(Some(now)),
         };
         if let Some((at, what)) = self.forced_at() {
             if at <= now {
                 let e = errors::error("amqp:connection:forced", what);
-                self.close(e, state, now);
+                self.close(e, model, now);
             }
         }
     }
@@ -73,11 +71,11 @@ impl Connection {
     /// When the connection is closed, and why.
     fn forced_at(&self) -> Option<(u64, &'static str)> {
         let timers = &self.shared.settings.timers;
-        let since = self.idle.no_token_since;
+        let since = self.of.idle.no_token_since;
         let no_token = since
             .and_then(|since| end(since, timers.no_token))
             .map(|at| (at, "The connection was inactive: no valid token was put."));
-        let (time, what) = if self.idle.had_links {
+        let (time, what) = if self.of.idle.had_links {
             (
                 timers.links_gone,
                 "The connection was inactive: it has had no link for too long.",
@@ -88,7 +86,7 @@ impl Connection {
                 "The connection was inactive: no link was attached.",
             )
         };
-        let since = self.idle.no_links_since;
+        let since = self.of.idle.no_links_since;
         let no_link = since.and_then(|since| end(since, time));
         no_token
             .into_iter()
@@ -104,27 +102,27 @@ impl Connection {
         let time = self.shared.settings.timers.link_idle;
         let links = self.sessions.values().flat_map(|s| s.links.values());
         let links = links.filter(|link| is_watched(&link.kind));
-        let idle = links.filter_map(|link| end(link.active_at, time)).min();
+        let idle = links.filter_map(|link| end(link.of.active_at, time)).min();
         let forced = self.forced_at().map(|(at, _)| at);
         let withheld = self.sessions.values().flat_map(|s| s.links.values());
         let withheld = withheld.filter_map(|link| match &link.kind {
-            Kind::Incoming(incoming) if incoming.withheld_until > 0 => {
-                Some(incoming.withheld_until)
+            Kind::Incoming(incoming) if incoming.of.withheld_until > 0 => {
+                Some(incoming.of.withheld_until)
             }
             _ => None,
         });
-        [idle, forced, self.access.due(), withheld.min()]
+        [idle, forced, self.of.access.due(), withheld.min()]
             .into_iter()
             .flatten()
             .min()
     }
 
-    fn drop_idle_links(&mut self, state: &mut State, now: u64) {
+    fn drop_idle_links(&mut self, model: &mut State, now: u64) {
         let time = self.shared.settings.timers.link_idle;
         let mut over = Vec::new();
         for (channel, session) in &self.sessions {
             for (handle, link) in &session.links {
-                let is_over = end(link.active_at, time).is_some_and(|at| at <= now);
+                let is_over = end(link.of.active_at, time).is_some_and(|at| at <= now);
                 if is_over && is_watched(&link.kind) {
                     over.push((*channel, *handle, link.name.clone()));
                 }
@@ -135,24 +133,24 @@ impl Connection {
                 "amqp:link:detach-forced",
                 format!("The link '{name}' is force detached by the broker due to errors occurred in publisher(link0). Detach origin: idle for {} ms.", ms(time)),
             );
-            self.with_session(channel, state, now, |_, _| Err(Fault::Link(handle, e)));
+            self.with_session(channel, model, now, |_, _| Err(Fault::Link(handle, e)));
         }
     }
 
     /// Detaches the links that no token covers any more.
-    pub(super) fn drop_unauthorized(&mut self, state: &mut State, now: u64) {
+    pub(super) fn drop_unauthorized(&mut self, model: &mut State, now: u64) {
         let mut over = Vec::new();
         for (channel, session) in &self.sessions {
             for (handle, link) in &session.links {
-                let entity = link.address.entity();
-                if entity.is_some_and(|entity| !self.access.reaches(entity)) {
+                let entity = link.of.address.entity();
+                if entity.is_some_and(|entity| !self.of.access.reaches(entity)) {
                     over.push((*channel, *handle));
                 }
             }
         }
         for (channel, handle) in over {
             let e = errors::unauthorized("ExpiredToken: The token is expired.");
-            self.with_session(channel, state, now, |_, _| Err(Fault::Link(handle, e)));
+            self.with_session(channel, model, now, |_, _| Err(Fault::Link(handle, e)));
         }
     }
 }

@@ -5,9 +5,10 @@ use fe2o3_amqp_types::definitions::{Error, Role};
 use fe2o3_amqp_types::messaging::{Accepted, DeliveryState, Rejected};
 use fe2o3_amqp_types::performatives::Transfer;
 
-use super::link::Kind;
-use super::session::{unattached, Context, Fault, Session};
+use super::trunk::{Context, Fault, Kind, Session};
 use crate::amqp::partial::Partial;
+use crate::amqp::parts::Model;
+use crate::amqp::session::unattached;
 use crate::amqp::{answers, errors as breach};
 use crate::servicebus::address::Address;
 use crate::servicebus::facts;
@@ -41,7 +42,7 @@ impl Session {
         let Kind::Incoming(incoming) = &link.kind else {
             return Ok(());
         };
-        let (address, node) = (link.address.clone(), incoming.node);
+        let (address, node) = (link.of.address.clone(), incoming.of.node);
         let result = match (&address, node) {
             _ if delivery.is_too_large => {
                 Err(too_large(context.shared.settings.max_message_size).into())
@@ -79,7 +80,7 @@ impl Session {
         let handle = transfer.handle.0;
         let link = self.links.get_mut(&handle);
         let link = link.ok_or_else(|| unattached(handle))?;
-        link.active_at = context.now;
+        link.of.active_at = context.now;
         let incoming = match &mut link.kind {
             Kind::Incoming(incoming) => incoming,
             Kind::Detached => return Ok(None),
@@ -90,7 +91,7 @@ impl Session {
         let mut partial = match incoming.partial.take() {
             Some(partial) => partial,
             None => {
-                incoming.is_too_large = false;
+                incoming.of.is_too_large = false;
                 Partial::begin(transfer, &mut incoming.credit)
                     .map_err(|e| Fault::Link(handle, e))?
             }
@@ -101,11 +102,11 @@ impl Session {
         partial.is_settled |= transfer.settled.unwrap_or(false);
         let max = context.shared.settings.max_message_size;
         let size = partial.payload.len() + payload.len();
-        incoming.is_too_large |= size as u64 > max;
-        if incoming.is_too_large && !facts::TOO_LARGE_IS_REJECTED {
+        incoming.of.is_too_large |= size as u64 > max;
+        if incoming.of.is_too_large && !facts::TOO_LARGE_IS_REJECTED {
             return Err(Fault::Link(handle, too_large(max)));
         }
-        if incoming.is_too_large {
+        if incoming.of.is_too_large {
             partial.payload.clear();
         } else {
             partial.payload.extend_from_slice(&payload);
@@ -118,7 +119,7 @@ impl Session {
             id: partial.delivery_id,
             format: partial.format,
             is_settled: partial.is_settled,
-            is_too_large: incoming.is_too_large,
+            is_too_large: incoming.of.is_too_large,
             payload: partial.payload.freeze(),
         }))
     }
@@ -136,7 +137,7 @@ impl Session {
         let messages = Message::parse_all(delivery.format, &delivery.payload)
             .map_err(|e| errors::error("amqp:decode-error", e.0))?;
         context
-            .state
+            .model
             .namespace
             .publish(node, messages, context.now)?;
         match context.fault(Point::Sent, address) {
@@ -180,7 +181,7 @@ fn inject(payload: &Bytes, context: &mut Context<'_>) -> Result<(), Refusal> {
     let message = Message::parse(payload).map_err(|e| errors::error("amqp:decode-error", e.0))?;
     let text = message.text();
     let text = text.ok_or_else(|| errors::error("amqp:decode-error", "the body is no text"))?;
-    let added = context.state.inject(&text);
+    let added = context.model.inject(&text);
     added.map_err(|e| errors::error("amqp:invalid-field", e))?;
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! One connection to a namespace: the protocol without the stream. What is the same in every dialect
-//! is in [`crate::amqp`].
+//! One connection to a namespace. What is the same in every dialect is in [`crate::amqp`].
 
 mod access;
 mod attach;
@@ -7,130 +6,188 @@ mod faults;
 mod idle;
 mod incoming;
 mod link;
+mod manners;
 mod opening;
 mod outgoing;
 mod requests;
-mod session;
 mod settling;
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod trunk;
 
 use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::definitions::Error as AmqpErrorValue;
-use tokio::sync::Notify;
+use fe2o3_amqp_types::performatives::Open;
 
 use super::facts;
 use super::model::errors;
 use super::model::namespace::{Event, NodeId};
-use super::model::token::LockToken;
-use super::shared::{Shared, State};
-use crate::amqp::endpoint::Endpoint;
-use crate::amqp::ids::ConnectionId;
-use crate::amqp::routes::Routes;
-use crate::amqp::transport::{Engine, Timeouts, OUT_ROOM};
+use super::settings::ServiceBus;
+use super::state::State;
+use crate::amqp::connection::Dialect;
+use crate::amqp::parts::Parts;
+use crate::amqp::shared::Shared;
+use crate::amqp::transport::OUT_ROOM;
 use crate::clock::now;
 use crate::error::Error;
 use crate::wire::frame::{self, Frame, FrameError};
 use crate::wire::lenient;
 use access::Access;
 use idle::Idle;
+use link::{OfIncoming, OfLink, OfOutgoing};
+use outgoing::Given;
 use requests::Reply;
-use session::{Context, Fault, Session};
+use settling::Locked;
+use trunk::{Broken, Connection, Fault};
 
-/// See the module.
+/// What a connection has beside its sessions.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    shared: Arc<Shared>,
-    id: ConnectionId,
-    endpoint: Endpoint,
-    /// By channel, which is one number for both directions.
-    sessions: BTreeMap<u16, Session>,
-    routes: Routes,
+pub(crate) struct OfConnection {
     access: Access,
     idle: Idle,
     /// Answers that are put off.
     replies: Vec<Reply>,
-    /// Messages that were sent and are done with, because their receivers delete as they receive.
-    sent: Vec<(NodeId, LockToken)>,
 }
 
-impl Connection {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let waker = Arc::new(Notify::new());
-        let id = shared.lock().connect(waker.clone());
-        Self {
-            access: Access::new(&shared.settings),
-            idle: Idle::new(now()),
-            shared,
-            id,
-            endpoint: Endpoint::new(waker),
-            sessions: BTreeMap::new(),
-            routes: Routes::default(),
+impl Parts for ServiceBus {
+    type Model = State;
+    type OfConnection = OfConnection;
+    type OfSession = ();
+    type OfLink = OfLink;
+    type OfIncoming = OfIncoming;
+    type OfOutgoing = OfOutgoing;
+    type Queue = NodeId;
+    type Given = Given;
+    /// A message that is done with, because its receiver deletes as it receives.
+    type Sent = Locked;
+    type Unsettled = Locked;
+    type Fault = Broken;
+
+    fn model(&self) -> State {
+        State::new(self)
+    }
+}
+
+impl Dialect for ServiceBus {
+    fn of_connection(&self, now: u64) -> OfConnection {
+        OfConnection {
+            access: Access::new(self),
+            idle: Idle::new(now),
             replies: Vec::new(),
-            sent: Vec::new(),
         }
     }
 
+    fn max_sessions(&self) -> u16 {
+        facts::CHANNEL_MAX + 1
+    }
+
+    fn open(shared: &Shared<Self>) -> Open {
+        opening::open(shared)
+    }
+
+    /// A connection beyond those the namespace may have is opened before it is refused.
+    fn on_opened(connection: &mut Connection, model: &mut State, now: u64) {
+        if model.namespace.connection_count() > connection.shared.settings.max_connections {
+            let e = errors::error(
+                "amqp:resource-limit-exceeded",
+                "The namespace has as many connections as it may have.",
+            );
+            connection.close(e, model, now);
+        }
+    }
+
+    fn turn(connection: &mut Connection, input: &mut BytesMut) {
+        connection.take_turn(input);
+    }
+
+    fn on_fault(connection: &mut Connection, fault: Broken, model: &mut State, now: u64) {
+        match fault {
+            Broken::Stream => connection.reset(model, now),
+            Broken::Token => connection.expire_token(model, now),
+        }
+    }
+
+    fn on_sent(model: &mut State, lock: Locked) {
+        if let Some(queue) = model.namespace.queue_mut(lock.node) {
+            let _ = queue.complete(lock.token);
+        }
+    }
+
+    /// What was given out and not sent goes back.
+    fn on_gone(connection: &mut Connection, model: &mut State) {
+        for event in model.namespace.take_events(connection.id) {
+            if let Event::Deliver(node, assignment) = event {
+                model.namespace.unassign(node, assignment.token);
+            }
+        }
+    }
+
+    fn silent() -> AmqpErrorValue {
+        errors::error(
+            "amqp:resource-limit-exceeded",
+            "The peer was silent for longer than idle-time-out.",
+        )
+    }
+}
+
+impl Connection {
     fn take_turn(&mut self, input: &mut BytesMut) {
         let max = facts::MAX_FRAME_SIZE;
         let frames = self
             .endpoint
-            .take_frames(input, &mut self.access, max, decode);
+            .take_frames(input, &mut self.of.access, max, decode);
         let shared = self.shared.clone();
         let mut guard = shared.lock();
         let state = &mut *guard;
         let now = now();
-        for (node, token) in self.sent.drain(..) {
-            if let Some(queue) = state.namespace.queue_mut(node) {
-                let _ = queue.complete(token);
-            }
-        }
+        self.tell_sent(&mut state.model);
         // Events of earlier turns first: frames refer to what was sent before them.
-        self.absorb(state, now);
+        self.absorb(&mut state.model, now);
         for result in frames {
             match result {
-                Ok(frame) => self.on_frame(frame, state, now),
-                Err(e) => self.close(e, state, now),
+                Ok(frame) => self.on_frame(frame, &mut state.model, now),
+                Err(e) => self.close(e, &mut state.model, now),
             }
-            self.send_replies(state, now);
+            self.send_replies(&mut state.model, now);
         }
         if self.shared.is_shut_down() {
             let e = errors::error("amqp:connection:forced", "The broker shuts down.");
-            self.close(e, state, now);
+            self.close(e, &mut state.model, now);
         }
-        self.watch_idle(state, now);
-        self.send_replies(state, now);
+        self.watch_idle(&mut state.model, now);
+        self.send_replies(&mut state.model, now);
         state.dispatch(now, Some(self.id));
-        self.absorb(state, now);
-        self.finish_drains(state);
-        self.refresh(state, now);
-        let replies = self.replies.iter().map(|reply| reply.at).min();
-        let due = [state.namespace.next_due(), self.idle_due(now), replies];
+        self.absorb(&mut state.model, now);
+        self.finish_drains(&mut state.model);
+        self.refresh(&mut state.model, now);
+        let replies = self.of.replies.iter().map(|reply| reply.at).min();
+        let due = [
+            state.model.namespace.next_due(),
+            self.idle_due(now),
+            replies,
+        ];
         self.endpoint.next_due = due.into_iter().flatten().min();
         drop(guard);
         self.pump();
     }
 
     /// Takes what the namespace has for this connection.
-    fn absorb(&mut self, state: &mut State, now: u64) {
-        for event in state.namespace.take_events(self.id) {
+    fn absorb(&mut self, model: &mut State, now: u64) {
+        for event in model.namespace.take_events(self.id) {
             let link = match &event {
                 Event::Deliver(_, assignment) => assignment.link,
                 Event::Session(link, _) | Event::Detach(link, _) => *link,
                 Event::Fault(fault) => {
-                    self.happen(fault, state, now);
+                    self.happen(fault, model, now);
                     continue;
                 }
             };
             let Some((channel, handle)) = self.routes.place(link) else {
                 // The link is gone, and what was for it goes back.
                 if let Event::Deliver(node, assignment) = event {
-                    state.namespace.unassign(node, assignment.token);
+                    model.namespace.unassign(node, assignment.token);
                 }
                 continue;
             };
-            self.with_session(channel, state, now, |session, context| match event {
+            self.with_session(channel, model, now, |session, context| match event {
                 Event::Deliver(node, assignment) => {
                     session.on_delivery(handle, node, *assignment, context)
                 }
@@ -142,87 +199,11 @@ impl Connection {
     }
 
     /// Ends the stream without a word.
-    fn reset(&mut self, state: &mut State, now: u64) {
-        self.drop_sessions(state, now);
+    fn reset(&mut self, model: &mut State, now: u64) {
+        self.drop_sessions(model, now);
         self.endpoint.out.clear();
         let reason = Error::Closed("a fault that was asked for".into());
         self.endpoint.end(Some(reason));
-    }
-
-    fn finish_drains(&mut self, state: &mut State) {
-        let sessions = &mut self.sessions;
-        self.routes.finish_drains(|link, (channel, handle)| {
-            if let Some(session) = sessions.get_mut(&channel) {
-                let left = state.namespace.drain(link);
-                session.drained(handle, link, left);
-            }
-            true
-        });
-    }
-
-    fn refresh(&mut self, state: &mut State, now: u64) {
-        let channels: Vec<u16> = self.sessions.keys().copied().collect();
-        for channel in channels {
-            self.with_session(channel, state, now, Session::refresh);
-        }
-    }
-
-    /// Does something with a session and closes what a fault says.
-    fn with_session(
-        &mut self,
-        channel: u16,
-        state: &mut State,
-        now: u64,
-        act: impl FnOnce(&mut Session, &mut Context<'_>) -> Result<(), Fault>,
-    ) {
-        let Some(session) = self.sessions.get_mut(&channel).filter(|s| !s.is_ended) else {
-            return;
-        };
-        let mut context = Context {
-            shared: &self.shared,
-            state,
-            connection: self.id,
-            now,
-            out: &mut self.endpoint.out,
-            routes: &mut self.routes,
-            access: &mut self.access,
-            replies: &mut self.replies,
-        };
-        let mut result = act(session, &mut context);
-        if let Err(Fault::Link(handle, error)) = result {
-            result = session.detach(handle, error, &mut context);
-        }
-        if let Err(Fault::Session(error)) = result {
-            result = session.end(error, &mut context);
-        }
-        match result {
-            Ok(()) => {}
-            Err(Fault::Connection(error) | Fault::Session(error) | Fault::Link(_, error)) => {
-                self.close(error, state, now);
-            }
-            Err(Fault::Reset) => self.reset(state, now),
-            Err(Fault::ExpireToken) => self.expire_token(state, now),
-        }
-    }
-
-    /// Closes the connection with an error, and gives up all sessions.
-    fn close(&mut self, error: AmqpErrorValue, state: &mut State, now: u64) {
-        let open = || opening::open(&self.shared);
-        if self.endpoint.begin_close(&error, open) {
-            self.drop_sessions(state, now);
-            self.endpoint.send_close(error);
-        }
-    }
-
-    fn drop_sessions(&mut self, state: &mut State, now: u64) {
-        let channels: Vec<u16> = self.sessions.keys().copied().collect();
-        for channel in channels {
-            self.with_session(channel, state, now, |session, context| {
-                session.drop_links(context);
-                Ok(())
-            });
-        }
-        self.sessions.clear();
     }
 
     /// Writes messages that wait, session after session.
@@ -237,61 +218,6 @@ impl Connection {
                 return;
             }
         }
-    }
-}
-
-impl Engine for Connection {
-    fn turn(&mut self, input: &mut BytesMut) {
-        self.take_turn(input);
-    }
-
-    fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    fn endpoint_mut(&mut self) -> &mut Endpoint {
-        &mut self.endpoint
-    }
-
-    fn timeouts(&self) -> Timeouts {
-        self.shared.timeouts
-    }
-
-    fn on_silence(&mut self) {
-        let e = errors::error(
-            "amqp:resource-limit-exceeded",
-            "The peer was silent for longer than idle-time-out.",
-        );
-        let shared = self.shared.clone();
-        let mut state = shared.lock();
-        self.close(e, &mut state, now());
-        state.dispatch(now(), Some(self.id));
-    }
-
-    fn has_unwritten(&self) -> bool {
-        !self.sent.is_empty()
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        let now = now();
-        let shared = self.shared.clone();
-        let mut state = shared.lock();
-        for (node, token) in self.sent.drain(..) {
-            if let Some(queue) = state.namespace.queue_mut(node) {
-                let _ = queue.complete(token);
-            }
-        }
-        // What was given out and not sent goes back.
-        for event in state.namespace.take_events(self.id) {
-            if let Event::Deliver(node, assignment) = event {
-                state.namespace.unassign(node, assignment.token);
-            }
-        }
-        self.drop_sessions(&mut state, now);
-        state.disconnect(self.id);
-        state.dispatch(now, None);
     }
 }
 

@@ -6,20 +6,15 @@
 use bytes::Bytes;
 
 use super::incoming::Refusal;
-use super::link::{Kind, Source};
-use super::session::{Context, Fault, Session};
-use super::Connection;
+use super::trunk::{Connection, Context, Fault, Kind, Session};
 use crate::servicebus::address::Address;
 use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::management::{self, Answer, Caller, Request};
-use crate::servicebus::shared::State;
-
-/// Answers that may wait for credit on one link; more are not kept.
-const MAX_WAITING: usize = 256;
+use crate::servicebus::state::State;
 
 /// An answer on its way.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// Not before, Unix milliseconds.
     pub(super) at: u64,
     /// The node that answers.
@@ -51,10 +46,10 @@ impl Session {
             Some(Action::Drop) => return Ok(()),
             Some(Action::LoseLock) => {
                 let node = self.links.get(&handle).and_then(|link| match &link.kind {
-                    Kind::Incoming(incoming) => incoming.node,
+                    Kind::Incoming(incoming) => incoming.of.node,
                     _ => None,
                 });
-                if let Some(queue) = node.and_then(|n| context.state.namespace.queue_mut(n)) {
+                if let Some(queue) = node.and_then(|n| context.model.namespace.queue_mut(n)) {
                     management::lose_locks(queue, &request);
                 }
             }
@@ -72,17 +67,17 @@ impl Session {
             Some(refusal) => refusal,
             None => {
                 let (answer, claim) =
-                    management::answer(address, &request, &caller, context.state)?;
+                    management::answer(address, &request, &caller, context.model)?;
                 if let Some(claim) = claim {
-                    context.access.add(claim);
+                    context.of.access.add(claim);
                 }
                 answer
             }
         };
         if let Some(link) = self.links.get_mut(&handle) {
-            link.active_at = context.now;
+            link.of.active_at = context.now;
         }
-        context.replies.push(Reply {
+        context.of.replies.push(Reply {
             at,
             node: address.clone(),
             reply_to: request.reply_to.clone(),
@@ -98,15 +93,11 @@ impl Session {
             let Kind::Outgoing(outgoing) = &link.kind else {
                 return None;
             };
-            match &outgoing.source {
-                Source::Replies(waiting) if waiting.len() < MAX_WAITING => {}
-                _ => return None,
-            }
-            if link.address != reply.node {
+            if !outgoing.takes_replies() || link.of.address != reply.node {
                 return None;
             }
             let name = reply.reply_to.as_deref();
-            let is_named = name.is_some_and(|to| outgoing.reply_to.as_deref() == Some(to))
+            let is_named = name.is_some_and(|to| outgoing.of.reply_to.as_deref() == Some(to))
                 || name == Some(link.name.as_str());
             let is_near = self.channel == reply.channel;
             Some((u8::from(is_named) * 2 + u8::from(is_near), *handle))
@@ -117,11 +108,11 @@ impl Session {
 
 impl Connection {
     /// Sends the answers that are due on the links that suit them best.
-    pub(super) fn send_replies(&mut self, state: &mut State, now: u64) {
-        let replies = std::mem::take(&mut self.replies);
+    pub(super) fn send_replies(&mut self, model: &mut State, now: u64) {
+        let replies = std::mem::take(&mut self.of.replies);
         for reply in replies {
             if reply.at > now {
-                self.replies.push(reply);
+                self.of.replies.push(reply);
                 continue;
             }
             let found = self.sessions.iter().filter(|(_, s)| !s.is_ended);
@@ -131,9 +122,9 @@ impl Connection {
             });
             // Without a link for it, nobody wants the answer.
             if let Some((_, channel, handle)) = found.max() {
-                self.with_session(channel, state, now, |session, context| {
+                self.with_session(channel, model, now, |session, context| {
                     if let Some(link) = session.links.get_mut(&handle) {
-                        link.active_at = context.now;
+                        link.of.active_at = context.now;
                     }
                     session.enqueue_reply(handle, reply.message);
                     Ok::<(), Fault>(())

@@ -5,7 +5,7 @@ use fe2o3_amqp_types::messaging::{DeliveryState, Rejected};
 use fe2o3_amqp_types::performatives::Disposition;
 use serde_amqp::Value;
 
-use super::session::{Context, Fault, Session};
+use super::trunk::{Context, Fault, Session};
 use crate::amqp::answers;
 use crate::amqp::ids::LinkId;
 use crate::servicebus::address::Address;
@@ -16,10 +16,9 @@ use crate::servicebus::model::namespace::NodeId;
 use crate::servicebus::model::queue::{Lost, Modifications, Queue};
 use crate::servicebus::model::token::LockToken;
 
-/// A delivery that was sent and that its receiver has not settled.
+/// A message that its receiver has locked.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Unsettled {
-    pub(super) link: LinkId,
+pub(crate) struct Locked {
     pub(super) node: NodeId,
     pub(super) token: LockToken,
 }
@@ -52,7 +51,7 @@ impl Session {
             };
             let mut refused = None;
             match context.fault(Point::Settle, &address) {
-                Some(Action::LoseLock) => lose(unsettled, context),
+                Some(Action::LoseLock) => lose(unsettled.of, context),
                 Some(Action::Drop) => continue,
                 Some(Action::Fail(error)) => refused = Some(rejected(error)),
                 Some(action) => {
@@ -65,7 +64,7 @@ impl Session {
             let answer = match &disposition.state {
                 None => None,
                 Some(_) if refused.is_some() => refused,
-                Some(state) => Some(settle(unsettled, state, context)),
+                Some(state) => Some(settle(unsettled.of, state, context)),
             };
             match context.fault(Point::Settled, &address) {
                 Some(Action::Drop) => continue,
@@ -90,29 +89,29 @@ impl Session {
     fn touch(&mut self, link: LinkId, context: &Context<'_>) -> Option<(u32, Address)> {
         let (_, handle) = context.routes.place(link)?;
         let link = self.links.get_mut(&handle)?;
-        link.active_at = context.now;
-        Some((handle, link.address.clone()))
+        link.of.active_at = context.now;
+        Some((handle, link.of.address.clone()))
     }
 }
 
 /// Takes the lock of a delivery away, that of its session where it has one.
-fn lose(unsettled: Unsettled, context: &mut Context<'_>) {
-    let namespace = &mut context.state.namespace;
-    if let Some(queue) = namespace.queue_mut(unsettled.node) {
-        queue.lose(unsettled.token);
+fn lose(locked: Locked, context: &mut Context<'_>) {
+    let namespace = &mut context.model.namespace;
+    if let Some(queue) = namespace.queue_mut(locked.node) {
+        queue.lose(locked.token);
     }
 }
 
 /// Settles one delivery; the state to answer with.
-fn settle(unsettled: Unsettled, state: &DeliveryState, context: &mut Context<'_>) -> DeliveryState {
-    let namespace = &mut context.state.namespace;
-    let Some(queue) = namespace.queue_mut(unsettled.node) else {
+fn settle(locked: Locked, state: &DeliveryState, context: &mut Context<'_>) -> DeliveryState {
+    let namespace = &mut context.model.namespace;
+    let Some(queue) = namespace.queue_mut(locked.node) else {
         return state.clone();
     };
     if queue.is_dead_letters && matches!(state, DeliveryState::Rejected(_)) {
         return rejected(errors::already_dead());
     }
-    match apply(queue, unsettled.token, state) {
+    match apply(queue, locked.token, state) {
         // Both SDKs take a `rejected` with an error for a dead-lettering that has failed.
         Ok(()) if matches!(state, DeliveryState::Rejected(_)) => {
             DeliveryState::Rejected(Rejected { error: None })

@@ -15,14 +15,16 @@ use super::model::errors;
 use super::model::namespace::{NodeId, Use};
 use super::model::queue::Queue;
 use super::sas::Claim;
-use super::shared::{Shared, State};
+use super::settings::ServiceBus;
+use super::state::State;
+use crate::amqp::shared::Shared;
 pub(crate) use answer::Answer;
 use answer::Outcome;
 pub(crate) use request::Request;
 
 /// Who asks, and when.
 pub(crate) struct Caller<'a> {
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'a Shared<ServiceBus>,
     pub(crate) now: u64,
 }
 

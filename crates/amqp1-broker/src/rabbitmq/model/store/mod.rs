@@ -3,6 +3,7 @@
 //! Calls change queues and remember which; [`Store::dispatch`] then gives messages to consumers, so
 //! that a batch of frames costs one pass. What connections must send is left in their event lists.
 
+mod face;
 mod links;
 mod publishing;
 mod queues;

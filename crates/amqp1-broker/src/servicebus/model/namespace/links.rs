@@ -123,10 +123,10 @@ impl Namespace {
         }
     }
 
-    /// Takes the credit that is left from a link; `None` while it has no queue to get from.
-    pub(crate) fn drain(&mut self, link: LinkId) -> Option<u32> {
+    /// Takes the credit that is left from a link.
+    pub(crate) fn drain(&mut self, link: LinkId) -> u32 {
         self.receiver(link)
-            .map(|consumer| std::mem::take(&mut consumer.credit))
+            .map_or(0, |consumer| std::mem::take(&mut consumer.credit))
     }
 
     pub(crate) fn available(&self, link: LinkId) -> u32 {

@@ -1,4 +1,4 @@
-//! What all connections share: the broker's state behind one lock.
+//! What all connections of a broker share: its model behind one lock.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,55 +6,50 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::model::store::{Policy, Store};
-use super::settings::RabbitMq;
-use crate::amqp::ids::ConnectionId;
-use crate::amqp::transport::Timeouts;
-use crate::amqp::wakers::Wakers;
+use super::ids::ConnectionId;
+use super::parts::{Model, Parts};
+use super::transport::Timeouts;
+use super::wakers::Wakers;
 
 /// See the module.
-pub(crate) struct Shared {
+pub(crate) struct Shared<P: Parts> {
     pub(crate) container_id: String,
     pub(crate) timeouts: Timeouts,
-    pub(crate) settings: RabbitMq,
+    pub(crate) settings: P,
     is_shut_down: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<State<P::Model>>,
 }
 
 /// What the lock guards.
-pub(crate) struct State {
-    pub(crate) store: Store,
+pub(crate) struct State<M> {
+    pub(crate) model: M,
     wakers: Wakers,
 }
 
-impl State {
+impl<M: Model> State<M> {
     /// Registers a connection with what wakes its task.
     pub(crate) fn connect(&mut self, waker: Arc<Notify>) -> ConnectionId {
-        let id = self.store.connect();
+        let id = self.model.connect();
         self.wakers.add(id, waker);
         id
     }
 
     pub(crate) fn disconnect(&mut self, id: ConnectionId, now: u64) {
         self.wakers.remove(id);
-        self.store.disconnect(id, now);
+        self.model.disconnect(id, now);
     }
 
     /// Gives out messages, and wakes the other connections that have something to do now.
     pub(crate) fn dispatch(&mut self, now: u64, own: Option<ConnectionId>) {
-        self.store.dispatch(now);
-        self.wakers.wake(self.store.take_woken(), own);
+        self.model.dispatch(now);
+        self.wakers.wake(self.model.take_woken(), own);
     }
 }
 
-impl Shared {
-    pub(crate) fn new(container_id: String, timeouts: Timeouts, settings: RabbitMq) -> Self {
-        let policy = Policy {
-            create_on_use: settings.create_on_use,
-            delivery_limit: settings.max_delivery_count,
-        };
+impl<P: Parts> Shared<P> {
+    pub(crate) fn new(container_id: String, timeouts: Timeouts, settings: P) -> Self {
         let state = State {
-            store: Store::new(policy),
+            model: settings.model(),
             wakers: Wakers::default(),
         };
         Self {
@@ -67,25 +62,27 @@ impl Shared {
     }
 
     /// A panic elsewhere while the lock was held does not make the state worse than it is.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<P::Model>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has all connections close.
-    pub(super) fn shut_down(&self) {
-        self.is_shut_down.store(true, Ordering::Release);
-        self.lock().wakers.wake_all();
     }
 
     pub(crate) fn is_shut_down(&self) -> bool {
         self.is_shut_down.load(Ordering::Acquire)
     }
+
+    /// Has all connections close, and every later one.
+    pub(crate) fn shut_down(&self) {
+        self.is_shut_down.store(true, Ordering::Release);
+        self.lock().wakers.wake_all();
+    }
 }
 
-impl fmt::Debug for Shared {
+impl<P: Parts> fmt::Debug for Shared<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
             .field("container_id", &self.container_id)
+            .field("timeouts", &self.timeouts)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,91 @@
+//! What this dialect's sessions do in their own way.
+
+use bytes::Bytes;
+use fe2o3_amqp_types::definitions::Error;
+use fe2o3_amqp_types::performatives::{Attach, Disposition, Transfer};
+
+use super::link::OfLink;
+use super::outgoing::Given;
+use super::settling::Locked;
+use super::trunk::{Context, Fault, Incoming, Outgoing, Session};
+use crate::amqp::answers;
+use crate::amqp::ids::LinkId;
+use crate::amqp::session::Manners;
+use crate::servicebus::facts;
+use crate::servicebus::model::token::LockToken;
+use crate::servicebus::settings::ServiceBus;
+use crate::servicebus::state::State;
+
+impl Manners for ServiceBus {
+    const INCOMING_WINDOW: u32 = facts::SESSION_WINDOW;
+    const TELLS_WINDOW_ALONE: bool = true;
+    type Tag = [u8; 16];
+
+    fn handle_max(&self) -> u32 {
+        facts::HANDLE_MAX
+    }
+
+    fn on_attach(
+        session: &mut Session,
+        attach: Attach,
+        refused: Option<Error>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        session.on_attach(attach, refused, context)
+    }
+
+    fn on_transfer(
+        session: &mut Session,
+        transfer: &Transfer,
+        payload: Bytes,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        session.on_transfer(transfer, payload, context)
+    }
+
+    fn on_disposition(
+        session: &mut Session,
+        disposition: Disposition,
+        context: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        session.on_disposition(disposition, context)
+    }
+
+    /// Filters stay in it: they say which session a receiver has.
+    fn answer(&self, attach: Attach) -> Attach {
+        answers::attach(attach, self.max_message_size)
+    }
+
+    fn on_move(of: &mut OfLink, now: u64) {
+        of.active_at = now;
+    }
+
+    fn top_up(&self, incoming: &mut Incoming, now: u64) -> bool {
+        if incoming.of.withheld_until > now {
+            return false;
+        }
+        let is_given = incoming.credit.top_up(facts::SENDER_CREDIT);
+        if is_given {
+            incoming.of.withheld_until = 0;
+        }
+        is_given
+    }
+
+    fn begin(_outgoing: &mut Outgoing, given: &Given) -> ([u8; 16], Option<Locked>) {
+        // An answer to a request has a tag that is nobody's lock.
+        let token = given.lock.map(|lock| lock.token);
+        let tag = token.unwrap_or_else(LockToken::random).delivery_tag();
+        (tag, given.lock)
+    }
+
+    fn give_back(model: &mut State, _link: LinkId, given: Given) {
+        if let Some(lock) = given.lock {
+            model.namespace.unassign(lock.node, lock.token);
+        }
+    }
+
+    /// Messages that its receiver has got stay locked until their locks expire.
+    fn forget(model: &mut State, link: LinkId, _is_over: bool, _now: u64) {
+        model.namespace.detach(link);
+    }
+}
