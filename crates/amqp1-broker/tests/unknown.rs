@@ -85,8 +85,11 @@ async fn the_state_of_a_transaction_costs_its_link_alone() {
             ..transfer(2, Some(1), false)
         };
         let within = frame(0, &within, MESSAGE);
-        raw.say(&with(within, ACCEPTED, TRANSACTIONAL)).await;
+        let within = with(within, ACCEPTED, TRANSACTIONAL);
+        raw.say(&within).await;
         refused(&mut raw, 2, "transfer").await;
+        // What was under way when the link was detached does not detach it again.
+        raw.say(&within).await;
         let state = send(&mut raw, 0, 2).await;
         assert!(matches!(state, DeliveryState::Accepted(_)));
     }
