@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use super::{Phase, Receiver};
 
-/// How long a broker that does not drain may take for the first of what it says it has.
+/// How long a broker that does not drain may take for the first of what it says it has, and
+/// one whose answer may have been an earlier one's to answer once more.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long the link of such a broker, which has had credit for a while, must be silent, and
-/// that of one which may answer a drain before it has sent what it has.
+/// How long the link of such a broker, which has had credit for a while, must be silent.
 const QUIET: Duration = Duration::from_millis(20);
 
 /// A drain of a standing receiver.
@@ -28,11 +28,18 @@ pub(super) enum Drain {
     Asked,
     /// Somebody asked while one was under way, which may have missed what came since.
     AskedAgain,
+    /// The broker has answered that there is nothing, and may have meant an earlier question:
+    /// it is asked once more.
+    Confirming,
 }
 
 impl Receiver {
-    /// The broker may answer a drain before it has sent what it has: ActiveMQ and Artemis
-    /// dispatch on another thread. What is late comes with the next credit, at once.
+    /// The broker may answer a drain before it has sent what it has: it looks for deliveries on
+    /// one thread and ends the drain on another. When the last of the credit is used up by
+    /// a delivery, nobody waits for that end; it comes all the same, takes away the credit
+    /// of the next question, and looks like its answer. So a link on which nothing came
+    /// is asked again. A question that is put before such an end is done may not be
+    /// heard at all.
     pub fn answered_early(mut self, early: bool) -> Self {
         self.early = early;
         self
@@ -51,7 +58,8 @@ impl Receiver {
             self.expect_within(QUIET);
             return None;
         }
-        if self.drain != Drain::None {
+        let is_unanswered = self.drain == Drain::Confirming && !self.is_expected();
+        if self.drain != Drain::None && !is_unanswered {
             self.drain = Drain::AskedAgain;
             return None;
         }
@@ -64,6 +72,7 @@ impl Receiver {
         self.revoked = self.revoked.saturating_sub(credit - self.credit);
         self.credit = credit;
         self.drain = Drain::Asked;
+        self.expected = None;
         Some(credit)
     }
 
@@ -73,8 +82,7 @@ impl Receiver {
             Phase::Attaching => false,
             Phase::Detached(_) => true,
             Phase::Attached => {
-                let is_expected = |at: &Instant| *at > Instant::now();
-                self.drain == Drain::None && !self.expected.as_ref().is_some_and(is_expected)
+                matches!(self.drain, Drain::None | Drain::Confirming) && !self.is_expected()
             }
         }
     }
@@ -108,13 +116,15 @@ impl Receiver {
     /// to follow.
     fn end_drain(&mut self) -> Option<u32> {
         let ended = std::mem::take(&mut self.drain);
-        if ended == Drain::AskedAgain {
+        self.expected = None;
+        if ended == Drain::AskedAgain || (self.early && ended == Drain::Asked) {
             if let Some(credit) = self.ask() {
+                if self.early && ended == Drain::Asked {
+                    self.drain = Drain::Confirming;
+                    self.expect_within(GRACE);
+                }
                 return Some(credit);
             }
-        }
-        if self.early && ended != Drain::None {
-            self.expect_within(QUIET);
         }
         self.signal.raise();
         None
@@ -124,6 +134,7 @@ impl Receiver {
     pub(super) fn end_drain_without_credit(&mut self) {
         if self.credit == 0 && self.drain != Drain::None {
             self.drain = Drain::None;
+            self.expected = None;
             self.signal.raise();
         }
     }
@@ -154,6 +165,10 @@ impl Receiver {
         if self.expected.is_some() {
             self.expected = Some(Instant::now() + QUIET);
         }
+    }
+
+    fn is_expected(&self) -> bool {
+        self.expected.is_some_and(|at| at > Instant::now())
     }
 
     fn expect_within(&mut self, time: Duration) {
