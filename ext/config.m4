@@ -1,5 +1,5 @@
-dnl For PIE and for anybody's phpize && ./configure && make && make install.
-dnl There is no C here: make hands over to cargo, one folder up, and takes its library as modules/amqp1.so.
+dnl For PIE, and for phpize && ./configure && make && make install.
+dnl There is no C here: make calls cargo, one folder up, and uses its library as modules/amqp1.so.
 
 PHP_ARG_ENABLE([amqp1],
   [whether to enable the amqp1 extension],
@@ -9,13 +9,13 @@ PHP_ARG_ENABLE([amqp1],
 if test "$PHP_AMQP1" != "no"; then
   AC_PATH_PROG([CARGO], [cargo], [no], [$PATH$PATH_SEPARATOR$HOME/.cargo/bin])
   if test "$CARGO" = "no"; then
-    AC_MSG_ERROR([cargo is missing: get Rust 1.88 or newer, from https://rustup.rs or as Debian's cargo-web])
+    AC_MSG_ERROR([cargo is missing. Install Rust 1.88 or newer, from https://rustup.rs or with Debian's package cargo-web])
   fi
   if test "$PHP_ZTS" = "yes" || test "$enable_zts" = "yes"; then
-    AC_MSG_ERROR([thread-safe PHP (ZTS) is not supported for now])
+    AC_MSG_ERROR([thread-safe PHP (ZTS) is not supported; use a non-thread-safe PHP (NTS)])
   fi
 
-  dnl Rust's build wants a path, not a name to look up.
+  dnl Rust's build needs a path, not a name to look up.
   AC_PATH_PROG([AMQP1_PHP_CONFIG], [$PHP_CONFIG], [$PHP_CONFIG])
 
   AMQP1_SOURCE=`cd "$srcdir/.." && pwd`
