@@ -22,7 +22,7 @@ pub fn construct<T: RegisteredClass>(
 ) -> PhpResult<T> {
     run(|| match engine::is_constructed::<T>() {
         true => Err(Fail::Misuse(format!(
-            "Amqp1\\{method} was called before on this object: make another one with new"
+            "Amqp1\\{method} has already been called on this object: create another one with new"
         ))),
         false => body(),
     })

@@ -45,7 +45,7 @@ pub fn read(value: &Zval, method: &str) -> std::result::Result<Option<TokenOptio
     if !value.is_callable() {
         return Err(convert::mismatch(
             &format_args!("{method}: option '{OPTION}'"),
-            "a token or a callable that gives one",
+            "a token or a callable that returns one",
             value,
         ));
     }
@@ -84,7 +84,7 @@ impl TokenSource for Source {
                 CALLABLES.with_borrow(|all| all.get(number).map(|held| held.shallow_clone()))
             }
         };
-        let no_callable = || Error::config("option 'token': the callable is not there any more");
+        let no_callable = || Error::config("option 'token': the callable no longer exists");
         let callable = callable.ok_or_else(no_callable)?;
         let called = guarded(|| {
             let audience = audience.to_owned();
@@ -95,7 +95,9 @@ impl TokenSource for Source {
             Ok(Err(_)) => Err(no_callable()),
             Err(fail) => {
                 BAILED_OUT.set(matches!(fail, Fail::Bailout));
-                Err(Error::interrupted("option 'token': the callable threw"))
+                Err(Error::interrupted(
+                    "option 'token': the callable threw an exception",
+                ))
             }
         }
     }
@@ -124,7 +126,7 @@ impl Drop for Source {
 fn of(given: &Zval) -> Result<Token> {
     let wrong = |why: &str| {
         Error::authentication(format!(
-            "option 'token': what the callable gave {why}; expected a token, or ['token' => string, 'expires' => Unix seconds]"
+            "option 'token': the value that the callable returned {why}; expected a token, or ['token' => string, 'expires' => Unix seconds]"
         ))
     };
     let given = given.dereference();
@@ -132,7 +134,7 @@ fn of(given: &Zval) -> Result<Token> {
         let text = array
             .get(OPTION)
             .and_then(|token| token.dereference().str());
-        let text = text.ok_or_else(|| wrong("has no 'token'"))?;
+        let text = text.ok_or_else(|| wrong("lacks 'token'"))?;
         let mut token = Token::read(text).map_err(wrong)?;
         let expires = array.get("expires").map(Zval::dereference);
         match expires.filter(|expires| !expires.is_null()) {
@@ -141,14 +143,13 @@ fn of(given: &Zval) -> Result<Token> {
                 let seconds = expires
                     .long()
                     .and_then(|seconds| u64::try_from(seconds).ok());
-                token.expires =
-                    Some(seconds.ok_or_else(|| wrong("has an 'expires' that is no time"))?);
+                token.expires = Some(seconds.ok_or_else(|| wrong("has an invalid 'expires'"))?);
             }
         }
         return Ok(token);
     }
     match given.str() {
         Some(text) => Token::read(text).map_err(wrong),
-        None => Err(wrong("is no string")),
+        None => Err(wrong("is not a string")),
     }
 }

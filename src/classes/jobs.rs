@@ -59,7 +59,7 @@ impl Jobs {
         let names = names.collect::<Result<Vec<_>, _>>()?;
         if names.is_empty() {
             return Err(Fail::config(format!(
-                "{method}: no pipelines: name at least one"
+                "{method}: name at least one pipeline"
             )));
         }
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();

@@ -120,7 +120,7 @@ impl AmqpQueue {
             let given = Given::read(METHOD, name, payload.get(), 4, options)?;
             if given.options.delay.is_some() {
                 return Err(Fail::config(format!(
-                    "{METHOD}: option 'delay': the delay is a parameter here"
+                    "{METHOD}: option 'delay' is not allowed here, use the parameter $delay"
                 )));
             }
             let Given {

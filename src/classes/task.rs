@@ -56,7 +56,10 @@ impl Task {
     /// Tasks are made by consumers.
     #[php(vis = "private")]
     pub fn __construct() -> PhpResult<Self> {
-        Err("Amqp1\\Task is made by Amqp1\\Consumer::waitTask()".into())
+        Err(
+            "Amqp1\\Task cannot be created with new: Amqp1\\Consumer::waitTask() returns tasks"
+                .into(),
+        )
     }
 
     /// The job's id.

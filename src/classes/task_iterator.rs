@@ -78,7 +78,7 @@ impl TaskIterator {
     /// Iterators are made by consumers.
     #[php(vis = "private")]
     pub fn __construct() -> PhpResult<Self> {
-        Err("Amqp1\\TaskIterator is made by Amqp1\\Consumer::getIterator()".into())
+        Err("Amqp1\\TaskIterator cannot be created with new: Amqp1\\Consumer::getIterator() returns one".into())
     }
 
     /// The current task; null before the walk begins and after it ends.

@@ -51,7 +51,7 @@ pub fn mismatch(path: &dyn Display, expected: &str, value: &Zval) -> Fail {
 pub(super) fn utf8<'a>(string: &'a ZendStr, path: &dyn Display) -> Result<&'a str, Fail> {
     string.as_str().map_err(|_| {
         Fail::config(format!(
-            "{path}: expected UTF-8 text (binary data belongs into the payload)"
+            "{path}: expected UTF-8 text (put binary data into the payload)"
         ))
     })
 }
@@ -174,5 +174,5 @@ pub fn delay(value: &Zval, path: &dyn Display) -> Result<Duration, Fail> {
         .unwrap_or_default();
     let left = (due - now.as_secs_f64()).max(0.0);
     Duration::try_from_secs_f64(left)
-        .map_err(|_| Fail::config(format!("{path}: the date is too far away")))
+        .map_err(|_| Fail::config(format!("{path}: the date is too far in the future")))
 }

@@ -45,7 +45,7 @@ pub fn load(method: &'static str, configuration: Option<&Zval>) -> Result<amqp1_
                 None => default_path()?,
             };
             let path = path.ok_or_else(|| Fail::config(format!(
-                "{method}: no configuration: pass an array or the path of a YAML or JSON file to Jobs, set amqp1.config in php.ini, or {VARIABLE} in the environment"
+                "{method}: no configuration given: pass an array or the path of a YAML or JSON file to Jobs, set amqp1.config in php.ini, or {VARIABLE} in the environment"
             )))?;
             check_open_basedir(&path).map_err(in_call)?;
             amqp1_core::Jobs::load(&path, &lookup, &default_options())

@@ -94,7 +94,9 @@ impl<'a> Iterator for NamedHeaders<'a, '_> {
                 Ok(name) => Ok(name),
                 Err(_) => Err("a header's name must be UTF-8".to_owned()),
             },
-            Key::Index(number) => Err(format!("headers are name => value, got the key {number}")),
+            Key::Index(number) => Err(format!(
+                "headers must be name => value pairs, got the key {number}"
+            )),
         };
         let method = self.method;
         Some((
@@ -123,7 +125,9 @@ fn read_header<'a>(value: &'a Zval, path: &dyn Display) -> Result<HeaderValue<'a
         return read_header_scalar(value, path);
     };
     if list.is_empty() {
-        return Err(Fail::config(format!("{path}: the list of values is empty")));
+        return Err(Fail::config(format!(
+            "{path}: the list of values must not be empty"
+        )));
     }
     if !is_list(list) {
         return Err(convert::mismatch(path, HEADER_VALUE, value));

@@ -26,7 +26,7 @@ pub fn read_options<'a>(
             Key::Name(name) => name.as_str().unwrap_or("\u{fffd}"),
             Key::Index(number) => {
                 return Err(Fail::config(format!(
-                    "{method}: options are name => value, got the key {number}"
+                    "{method}: options must be name => value pairs, got the key {number}"
                 )));
             }
         };
