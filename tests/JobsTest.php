@@ -83,7 +83,7 @@ final class JobsTest extends ContractTestCase
         self::assertSame(['orders', 'mails'], array_keys(iterator_to_array($jobs)));
 
         $thrown = $this->thrown(ConfigException::class, static fn () => new Jobs(['jobs' => ['pipelines' => ['x' => ['config' => ['~' => 1]]]]]));
-        [, $known] = explode('known here: ', $thrown->getMessage());
+        [, $known] = explode('known keys: ', $thrown->getMessage());
         foreach (explode(', ', $known) as $key) {
             self::assertMatchesRegularExpression("/^ *(# *)?$key:/m", $match[1], "$key is in the example");
         }
@@ -99,7 +99,7 @@ final class JobsTest extends ContractTestCase
         $message = $this->thrown(ConfigException::class, static fn () => $jobs->create('ordres'))->getMessage();
         self::assertSame("Jobs::create(): unknown pipeline 'ordres', did you mean 'orders'?", $message);
         $message = $this->thrown(ConfigException::class, static fn () => $jobs->connect('x'))->getMessage();
-        self::assertSame("Jobs::connect(): unknown pipeline 'x'; there are: orders", $message);
+        self::assertSame("Jobs::connect(): unknown pipeline 'x'; known pipelines: orders", $message);
         $message = $this->thrown(ConfigException::class, static fn () => $jobs->create('cache'))->getMessage();
         self::assertStringContainsString("'memory'", $message);
         $this->thrown(ConfigException::class, static fn () => $jobs->pause('orders', 'ordres'));
@@ -121,9 +121,9 @@ final class JobsTest extends ContractTestCase
             'a name' => [$config(['prefetsh' => 10]), "$path.prefetsh: unknown key, did you mean 'prefetch'?"],
             'an object' => [$config(['priority' => new \stdClass()]), "$path.priority: expected a scalar or an array, got stdClass"],
             'binary' => [$config(['queue' => "\xff"]), "$path.queue: expected UTF-8 text"],
-            'TLS' => [$config(['tls' => ['cert' => '/c']]), "$path.tls: 'cert' and 'key' are needed together"],
+            'TLS' => [$config(['tls' => ['cert' => '/c']]), "$path.tls: 'cert' and 'key' must be set together"],
             'a variable' => [$config(['queue' => '${JOBS_TEST}']), "$path.queue: the environment variable JOBS_TEST is not set"],
-            'consume' => [['jobs' => ['consume' => ['a']]], "jobs.consume[0]: unknown pipeline 'a': the configuration has none"],
+            'consume' => [['jobs' => ['consume' => ['a']]], "jobs.consume[0]: unknown pipeline 'a': the configuration defines none"],
             'a section' => [['amqp1' => 5], 'amqp1: expected an array of name => value, got int 5'],
             'another section' => [['amqp' => [], 'job' => []], "job: unknown key, did you mean 'jobs'?"],
             'nothing of ours' => [['http' => []], "the configuration has neither 'amqp1' nor 'jobs'"],
@@ -163,12 +163,12 @@ final class JobsTest extends ContractTestCase
             [sys_get_temp_dir(), 'is not a file'],
             [$fifo, 'is not a file'],
             ['/dev/zero', 'is not a file'],
-            ['', 'path is empty'],
+            ['', 'the path of the configuration is empty'],
             ["amqp1:\n  addr: s3cret", 'its content'],
             [$this->file(str_repeat('# comment', 200000)), 'larger than 1 MiB'],
             [$this->file("a: \xff"), 'is not UTF-8'],
             [$this->file("a: [s3cret"), ': line 2, column 1: '],
-            [$this->file("a: s3cret\na: s3cret"), "the key 'a' is there twice"],
+            [$this->file("a: s3cret\na: s3cret"), "duplicate key 'a'"],
             [$this->file('{"a": s3cret}', '.json'), 'line 1 column '],
             [$this->file($bomb), 'too large for a configuration'],
             [$this->file(str_repeat('[', 100000)), 'line 1, column '],
@@ -302,7 +302,7 @@ final class JobsTest extends ContractTestCase
         }
 
         self::assertSame(E_WARNING, $thrown->getCode());
-        self::assertStringContainsString("jobs.pipelines.$name.config.tls: the address does not encrypt", $thrown->getMessage());
+        self::assertStringContainsString("jobs.pipelines.$name.config.tls: has no effect, because the address is not encrypted", $thrown->getMessage());
         self::assertCount(1, new Jobs($configuration), 'once');
     }
 

@@ -117,7 +117,7 @@ final class ServiceBusTest extends ContractTestCase
         $token = static fn (string $audience): string => self::token($audience, 3600);
         (new AmqpQueue($dsn, 'emulated', ['token' => $token]))->push('A');
         $error = $this->thrown(ConfigException::class, fn () => new AmqpQueue($this->dsn(), 'x', ['token' => $token]));
-        self::assertStringContainsString('the DSN has a key already', $error->getMessage());
+        self::assertStringContainsString('the DSN already contains a key', $error->getMessage());
     }
 
     public function testATokenMayEndWhileAJobIsWorkedOn(): void

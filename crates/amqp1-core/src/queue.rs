@@ -126,7 +126,7 @@ impl Queue {
         }
         if queue.len() > 255 {
             return Err(Error::config(
-                "the queue's name is longer than 255 bytes, which brokers do not take",
+                "the queue's name is must be at most 255 bytes long",
             ));
         }
         if options.exchange.is_none() {

@@ -29,7 +29,7 @@ impl Address {
                     Input::Text(dsn) => Ok(dsn),
                     // Not repeated: it may be a part of the password.
                     other => Err(Error::config(format!(
-                        "{path}: expected a list of addresses, got {} in it",
+                        "{path}: expected a list of addresses, but it contains {}",
                         other.type_name()
                     ))),
                 });
@@ -37,7 +37,7 @@ impl Address {
             }
             other => {
                 return Err(Error::config(format!(
-                    "{path}: expected an address, as amqp://user:password@localhost:5672, or a list of them, got {}",
+                    "{path}: expected an address such as amqp://user:password@localhost:5672, or a list of them, got {}",
                     other.type_name()
                 )))
             }

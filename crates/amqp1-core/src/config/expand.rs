@@ -107,7 +107,7 @@ fn write(
         out.push_str(before);
         let Some(end) = closing_brace(after) else {
             return Err(Error::config(format!(
-                "{path}: '${{' without '}}'; write $${{ for the characters themselves"
+                "{path}: '${{' without '}}'; write $${{ for a literal ${{"
             )));
         };
         variable(out, &after[..end], path, environment, depth)?;
@@ -155,7 +155,7 @@ fn variable(
     if !is_name(name) {
         // Not repeated: it may be a part of a password.
         return Err(Error::config(format!(
-            "{path}: expected ${{VARIABLE}} or ${{VARIABLE:-default}}; write $${{ for the characters themselves"
+            "{path}: expected ${{VARIABLE}} or ${{VARIABLE:-default}}; write $${{ for a literal ${{"
         )));
     }
     // As in a shell and in RoadRunner, an empty variable is as good as none where there is a default.
@@ -177,7 +177,7 @@ fn variable(
         (None, Some(default)) => write(out, default, path, environment, depth + 1)?,
         (None, None) => {
             return Err(Error::config(format!(
-                "{path}: the environment variable {name} is not set; set it, or give a default: ${{{name}:-value}}"
+                "{path}: the environment variable {name} is not set; set it, or provide a default: ${{{name}:-value}}"
             )))
         }
     }

@@ -40,17 +40,17 @@ struct Identity {
 pub(super) fn read(path: &str) -> Result<Arc<Input>> {
     let wrong = |what: &str| Error::config(format!("{}: {what}", shown(path)));
     if path.is_empty() {
-        return Err(Error::config("the configuration's path is empty"));
+        return Err(Error::config("the path of the configuration is empty"));
     }
     // Not repeated: they have passwords.
     if path.contains("://") {
         return Err(Error::config(
-            "expected the path of a YAML or JSON file, got an address; an AmqpQueue takes one, and the key amqp1.addr of an array",
+            "expected the path of a YAML or JSON file, got an address; pass it to AmqpQueue, or as amqp1.addr in an array",
         ));
     }
     if path.contains(['\0', '\n']) || path.trim_start().starts_with('{') {
         return Err(Error::config(
-            "expected the path of a YAML or JSON file, got what seems to be its content; pass an array instead",
+            "expected the path of a YAML or JSON file, got what looks like its content; pass an array instead",
         ));
     }
     let failed = |error: &std::io::Error| wrong(&format!("cannot be read: {error}"));

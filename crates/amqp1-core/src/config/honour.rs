@@ -11,7 +11,7 @@ pub(super) fn tls(is_encrypted: bool, path: &str, options: &mut QueueOptions) ->
     }
     options.tls = TlsOptions::default();
     Some(format!(
-        "{path}.tls: the address does not encrypt, so this has no effect; use amqps:// for TLS"
+        "{path}.tls: has no effect, because the address is not encrypted; use amqps:// for TLS"
     ))
 }
 

@@ -72,7 +72,7 @@ impl Jobs {
         let mut others = self.sections.others.iter();
         if let Some((_, driver)) = others.find(|(other, _)| other == name) {
             return Err(Error::config(format!(
-                "pipeline '{name}' has the driver '{driver}', which is RoadRunner's to serve; this is 'amqp1'"
+                "pipeline '{name}' has the driver '{driver}', which RoadRunner serves; this extension serves only 'amqp1'"
             )));
         }
         let names: Vec<&str> = self.names().collect();
@@ -97,7 +97,7 @@ impl Jobs {
             let queues = self.queues()?;
             if queues.is_empty() {
                 return Err(Error::config(
-                    "the configuration has no pipelines of the driver 'amqp1' (jobs.pipelines)",
+                    "the configuration defines no pipelines with the driver 'amqp1' (jobs.pipelines)",
                 ));
             }
             return Ok(queues);
@@ -111,7 +111,7 @@ impl Jobs {
         }
         if names.is_empty() {
             return Err(Error::config(
-                "jobs.consume names no pipeline of the driver 'amqp1'",
+                "jobs.consume names no pipeline with the driver 'amqp1'",
             ));
         }
         names.into_iter().map(|name| self.queue(name)).collect()

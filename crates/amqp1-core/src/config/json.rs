@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
         let (mut entries, mut names) = (Vec::new(), HashSet::new());
         while let Some((name, Json(value))) = map.next_entry::<String, _>()? {
             if !names.insert(name.clone()) {
-                return Err(A::Error::custom(format!("the key '{name}' is there twice")));
+                return Err(A::Error::custom(format!("duplicate key '{name}'")));
             }
             entries.push((name, value));
         }

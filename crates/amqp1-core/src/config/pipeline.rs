@@ -43,7 +43,7 @@ impl Pipeline {
         let queue = self.made.get_or_try_init(|| {
             let Some(endpoint) = &self.endpoint else {
                 return Err(Error::config(
-                    "amqp1.addr: missing; name the broker, as in amqp://user:password@localhost:5672",
+                    "amqp1.addr: missing; set it to the broker's address, such as amqp://user:password@localhost:5672",
                 ));
             };
             Queue::at(endpoint.clone(), &self.queue, self.options.clone())

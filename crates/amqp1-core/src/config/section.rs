@@ -125,7 +125,7 @@ fn entries<'a>(input: &'a Input, path: &str) -> Result<&'a [(String, Input)]> {
     };
     if entries.iter().any(|(key, _)| key.contains("://")) {
         return Err(Error::config(format!(
-            "{path}: expected an array of name => value, got an address as a name"
+            "{path}: expected an array of name => value, got an address as a key"
         )));
     }
     Ok(entries)
@@ -242,7 +242,9 @@ impl Reader<'_> {
         defaults: &QueueOptions,
     ) -> Result<()> {
         if name.is_empty() {
-            return Err(Error::config("jobs.pipelines: a pipeline's name is empty"));
+            return Err(Error::config(
+                "jobs.pipelines: a pipeline's name must not be empty",
+            ));
         }
         let path = format!("jobs.pipelines.{name}");
         let pairs = entries(value, &path)?;
@@ -402,10 +404,13 @@ impl Sections {
 pub(super) fn unknown_pipeline(name: &str, all: &[&str]) -> String {
     match suggest::nearest(name, all) {
         _ if all.is_empty() => {
-            format!("unknown pipeline '{name}': the configuration has none (jobs.pipelines)")
+            format!("unknown pipeline '{name}': the configuration defines none (jobs.pipelines)")
         }
         Some(near) => format!("unknown pipeline '{name}', did you mean '{near}'?"),
-        None => format!("unknown pipeline '{name}'; there are: {}", all.join(", ")),
+        None => format!(
+            "unknown pipeline '{name}'; known pipelines: {}",
+            all.join(", ")
+        ),
     }
 }
 
@@ -420,7 +425,7 @@ fn queue_name(name: String, path: &str) -> Result<String> {
         0 => Err(Error::config(format!("{path}: must not be empty"))),
         1..=255 => Ok(name),
         _ => Err(Error::config(format!(
-            "{path}: longer than 255 bytes, which brokers do not take"
+            "{path}: must be at most 255 bytes long"
         ))),
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Input> {
         if let Event::DocumentStart(_) = event {
             documents += 1;
             if documents > 1 {
-                return Err(wrong(&span.start, "a second document begins here"));
+                return Err(wrong(&span.start, "a file may contain only one document"));
             }
         }
         composer.event(event, &span.start)?;
@@ -118,7 +118,7 @@ impl Composer {
             Event::Alias(anchor) => {
                 // An anchor inside of what it names is not complete yet.
                 let Some(whole) = self.anchors.get(&anchor) else {
-                    return Err(wrong(at, "this alias is inside of what it stands for"));
+                    return Err(wrong(at, "this alias refers to itself"));
                 };
                 // Looked at before the copy, not after it.
                 if self.cost + whole.cost > MAX_COST {
@@ -180,7 +180,7 @@ impl Composer {
                 Some(name) if name == MERGE => merge(merged, value, at)?,
                 Some(name) => {
                     if !names.insert(name.clone()) {
-                        return Err(wrong(at, &format!("the key '{name}' is there twice")));
+                        return Err(wrong(at, &format!("duplicate key '{name}'")));
                     }
                     entries.push((name, value));
                 }
@@ -193,7 +193,7 @@ impl Composer {
 fn too_large(at: &Marker) -> Error {
     wrong(
         at,
-        "too large for a configuration when its aliases are written out",
+        "too large for a configuration once its aliases are expanded",
     )
 }
 
@@ -224,7 +224,7 @@ fn name(value: Input, at: &Marker) -> Result<String> {
         Input::Null => Ok("null".to_owned()),
         other => other
             .text("")
-            .map_err(|_| wrong(at, "a key that is a list or a map")),
+            .map_err(|_| wrong(at, "a key must not be a list or a map")),
     }
 }
 
@@ -234,13 +234,13 @@ fn merge(merged: &mut Vec<(String, Input)>, value: Input, at: &Marker) -> Result
         Input::List(items) => {
             for item in items {
                 let Input::Map(entries) = item else {
-                    return Err(wrong(at, "'<<' takes maps only"));
+                    return Err(wrong(at, "'<<' accepts only maps"));
                 };
                 merged.extend(entries);
             }
         }
         Input::Null => {}
-        _ => return Err(wrong(at, "'<<' takes a map, or a list of maps")),
+        _ => return Err(wrong(at, "'<<' accepts only a map, or a list of maps")),
     }
     Ok(())
 }

@@ -65,7 +65,7 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionString> {
             return Err(wrong("one of its parts has no value"));
         }
         if slot.replace(value).is_some() {
-            return Err(wrong("one of its parts is there twice"));
+            return Err(wrong("one of its parts occurs twice"));
         }
     }
     let endpoint = endpoint.ok_or_else(|| wrong("it has no Endpoint"))?;
@@ -114,7 +114,7 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionString> {
 
 fn wrong(why: &str) -> Error {
     Error::config(format!(
-        "DSN: the Service Bus connection string is wrong: {why}; expected {SHAPE}"
+        "DSN: invalid Service Bus connection string: {why}; expected {SHAPE}"
     ))
 }
 

@@ -99,7 +99,7 @@ pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
         if !name.bytes().all(is_name) {
             // Not repeated: the rest of a password with a raw `?` in it.
             return Err(Error::config(
-                "DSN: what follows '?' is not name=value; percent-encode user, password and vhost (rawurlencode)",
+                "DSN: expected name=value after '?'; percent-encode user, password and vhost (rawurlencode)",
             ));
         }
         let (name, value) = (decode("DSN", name)?, decode("DSN", value)?);
@@ -122,7 +122,7 @@ pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
 fn no_at_sign(rest: &str) -> Result<()> {
     if rest.contains('@') {
         return Err(Error::config(
-            "DSN: percent-encode user, password and vhost (rawurlencode): there is an '@' after the host",
+            "DSN: unexpected '@' after the host; percent-encode user, password and vhost (rawurlencode)",
         ));
     }
     Ok(())
@@ -161,7 +161,7 @@ impl Endpoint {
             "amqp" | "amqps" | "sb" => Self::network(&scheme, authority, path, options),
             // Whatever this is, it may have the password.
             other if !other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(Error::config(
-                "DSN: it does not begin with a scheme, as amqp:// is",
+                "DSN: expected a scheme such as amqp:// at the beginning",
             )),
             other => Err(Error::config(match suggest::nearest(other, &SCHEMES) {
                 Some(near) => {
@@ -177,7 +177,7 @@ impl Endpoint {
     fn embedded(authority: &str, path: &str, options: &QueueOptions) -> Result<Self> {
         if !path.is_empty() || authority.contains(['@', ':']) {
             return Err(Error::config(
-                "DSN: embedded:// takes a name only, as in embedded://tests",
+                "DSN: embedded:// accepts only a name, such as embedded://tests",
             ));
         }
         let name = match decode("DSN: name", authority)? {
@@ -223,7 +223,7 @@ impl Endpoint {
         let tls = scheme != "amqp";
         if !tls && options.tls != TlsOptions::default() {
             return Err(Error::config(
-                "DSN: amqp:// does not encrypt, and so has no use for the option 'tls'; use amqps://",
+                "DSN: option 'tls' has no effect with amqp://, which does not encrypt; use amqps://",
             ));
         }
         let hosts = hosts
@@ -259,13 +259,13 @@ impl Endpoint {
         };
         if self.dialect != DialectOption::ServiceBus {
             return Err(Error::config(
-                "option 'token': only Service Bus takes tokens; is it one, then set 'dialect' to 'servicebus'",
+                "option 'token': only Service Bus accepts tokens; if this is Service Bus, set 'dialect' to 'servicebus'",
             ));
         }
         let has_key = self.access != Access::Sasl || self.credentials.is_some();
         if has_key {
             return Err(Error::config(
-                "option 'token': the DSN has a key already; leave one of them out",
+                "option 'token': the DSN already contains a key; remove one of them",
             ));
         }
         self.access = match token {
@@ -332,7 +332,7 @@ impl Endpoint {
                 Ok(self)
             }
             _ => Err(Error::config(
-                "DSN: a list of addresses is one broker: scheme, user, password and vhost must be the same in all of them",
+                "DSN: the addresses in a list must belong to one broker, with the same scheme, user, password and vhost",
             )),
         }
     }
@@ -396,7 +396,7 @@ fn host_and_port(scheme: &str, text: &str) -> Result<(String, u16)> {
         .filter(|_| !text.ends_with(']'));
     let port = url.port().or(named);
     if port == Some(0) {
-        return Err(wrong("port 0 cannot be dialled"));
+        return Err(wrong("port 0 is not valid"));
     }
     Ok((
         host,

@@ -192,7 +192,7 @@ impl QueueOptions {
                 "heartbeat" => {
                     self.heartbeat = value.seconds(path)?;
                     if self.heartbeat < Duration::from_secs(1) {
-                        return Err(Error::config(format!("{path}: at least 1 second")));
+                        return Err(Error::config(format!("{path}: must be at least 1 second")));
                     }
                 }
                 "container_id" => self.container_id = Some(not_empty(value.text(path)?, path)?),
@@ -267,7 +267,7 @@ fn token(value: &Input, path: &str) -> Result<TokenOption> {
     // Not repeated: it is a secret.
     let wrong = |why: &str| Error::config(format!("{path}: {why}"));
     let Input::Text(text) = value else {
-        return Err(wrong("expected a token or a callable that gives one"));
+        return Err(wrong("expected a token or a callable that returns one"));
     };
     let token = Token::read(text).map_err(|why| wrong(&format!("it {why}")))?;
     Ok(TokenOption::Fixed(token))
@@ -306,7 +306,7 @@ fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
     }
     if tls.cert.is_some() != tls.key.is_some() {
         return Err(Error::config(format!(
-            "{path}: 'cert' and 'key' are needed together"
+            "{path}: 'cert' and 'key' must be set together"
         )));
     }
     Ok(tls)
@@ -328,7 +328,7 @@ fn file(value: &Input, path: &str) -> Result<PathBuf> {
     let is_der = text.len() > 40 && text.starts_with('M') && text.bytes().all(is_base64);
     if is_der || text.contains(['\n', '\r', '\0']) || text.contains("-----BEGIN") {
         return Err(Error::config(format!(
-            "{path}: expected the path of a PEM file, got what seems to be its content"
+            "{path}: expected the path of a PEM file, got what looks like its content"
         )));
     }
     not_empty(text.clone(), path).map(PathBuf::from)
@@ -347,7 +347,7 @@ fn session_id(value: &Input, path: &str) -> Result<String> {
     let id = not_empty(value.text(path)?, path)?;
     if id.len() > 128 {
         return Err(Error::config(format!(
-            "{path}: longer than 128 bytes, the most that the id of a session may have"
+            "{path}: the id of a session must be at most 128 bytes long"
         )));
     }
     Ok(id)
@@ -398,7 +398,7 @@ impl ConsumerOptions {
             match (key.as_str(), value) {
                 ("exclusive", _) => {
                     return Err(Error::config(format!(
-                        "{what}: AMQP 1.0 has no exclusive consumers; the queue option 'single_active_consumer' serves one consumer at a time, and the queue option 'exclusive' makes a queue of this process alone"
+                        "{what}: AMQP 1.0 has no exclusive consumers; use the queue option 'single_active_consumer' to serve one consumer at a time, or 'exclusive' for a queue that only this process can use"
                     )))
                 }
                 (key, _) if !Self::NAMES.contains(&key) => {

@@ -43,7 +43,7 @@ impl<'a> Place<'a> {
             Place::Key(path) => match suggest::nearest(key, known) {
                 Some(name) => format!("{path}.{key}: unknown key, did you mean '{name}'?"),
                 None => format!(
-                    "{path}.{key}: unknown key; known here: {}",
+                    "{path}.{key}: unknown key; known keys: {}",
                     known.join(", ")
                 ),
             },

@@ -119,11 +119,11 @@ impl RetryOptions {
                     BROKERS_OWN => FailedQueue::BrokersOwn,
                     "" => {
                         return Err(Error::config(format!(
-                            "{path}: must not be empty: the name of a queue, or '{BROKERS_OWN}'"
+                            "{path}: must not be empty: expected the name of a queue, or '{BROKERS_OWN}'"
                         )))
                     }
                     _ if name.len() > 255 => {
-                        return Err(Error::config(format!("{path}: longer than 255 bytes")))
+                        return Err(Error::config(format!("{path}: must be at most 255 bytes long")))
                     }
                     _ => FailedQueue::Named(name),
                 });

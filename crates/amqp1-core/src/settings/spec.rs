@@ -59,7 +59,7 @@ impl Spec {
             (Some(exchange), _) => format!(
                 "is behind exchange '{exchange}', which may lead to any queue: name the queue in failed_queue"
             ),
-            (None, _) => "is not there: set the options dead_letter_exchange ('') and dead_letter_routing_key, or name a queue in failed_queue".to_owned(),
+            (None, _) => "is not configured: set the options dead_letter_exchange ('') and dead_letter_routing_key, or name a queue in failed_queue".to_owned(),
         };
         Err(Error::unsupported(format!(
             "{}: failed_queue '{BROKERS_OWN}': its dead-letter queue {problem}",

@@ -227,29 +227,29 @@ impl TopologyOptions {
         for (option, argument, _) in self.named() {
             if self.argument(argument).is_some() {
                 return Err(Error::config(format!(
-                    "options '{option}' and 'arguments' both set {argument}: leave one of them out"
+                    "options '{option}' and 'arguments' both set {argument}: remove one of them"
                 )));
             }
         }
         let quorum = self.effective_type(options) == QueueType::Quorum;
         if quorum && options.exclusive {
             return Err(Error::config(
-                "option 'exclusive': a quorum queue cannot be exclusive; leave 'queue_type' out, or use 'classic'",
+                "option 'exclusive': a quorum queue cannot be exclusive; remove 'queue_type', or set it to 'classic'",
             ));
         }
         if quorum && !options.durable {
             return Err(Error::config(
-                "option 'durable': a quorum queue is always durable; leave 'queue_type' out, or use 'classic'",
+                "option 'durable': a quorum queue is always durable; remove 'queue_type', or set it to 'classic'",
             ));
         }
         if quorum && self.max_priority.is_some() {
             return Err(Error::config(
-                "option 'max_priority' is for queues of type 'classic': a quorum queue has priorities without it; set 'queue_type' to 'classic', or leave it out",
+                "option 'max_priority' is for queues of type 'classic': a quorum queue has priorities without it; set 'queue_type' to 'classic', or remove the option",
             ));
         }
         if !quorum && self.consumer_timeout.is_some() {
             return Err(Error::config(
-                "option 'consumer_timeout' is for queues of type 'quorum': a classic queue never takes a job back; leave it out",
+                "option 'consumer_timeout' is for queues of type 'quorum': a classic queue never takes a job back; remove the option",
             ));
         }
         if self.dead_letter_routing_key.is_some()
@@ -263,7 +263,7 @@ impl TopologyOptions {
         let mut bindings = self.bindings.iter().flatten();
         if options.exchange.is_none() && bindings.any(|binding| binding.exchange.is_none()) {
             return Err(Error::config(
-                "option 'bindings': each needs an exchange: its own, or the option 'exchange'",
+                "option 'bindings': each binding needs an exchange, its own or the option 'exchange'",
             ));
         }
         Ok(())
@@ -275,7 +275,7 @@ pub(crate) fn consumer_timeout(value: &Input, path: &str) -> Result<Duration> {
     let time = value.seconds(path)?;
     if milliseconds(time) == 0 {
         return Err(Error::config(format!(
-            "{path}: more than 0 seconds; leave it out for the broker's own limit"
+            "{path}: must be more than 0 seconds; remove it to keep the broker's own limit"
         )));
     }
     Ok(time)
@@ -291,7 +291,7 @@ fn queue_type(text: &str, path: &str) -> Result<QueueType> {
         "quorum" => Ok(QueueType::Quorum),
         "classic" => Ok(QueueType::Classic),
         "stream" => Err(Error::config(format!(
-            "{path}: a stream keeps its messages when they are done, so it is no job queue; use 'quorum' or 'classic'"
+            "{path}: a stream keeps messages after they are settled, so it cannot be a job queue; use 'quorum' or 'classic'"
         ))),
         other => Err(Error::config(format!(
             "{path}: expected 'quorum' or 'classic', got '{other}'"
@@ -316,7 +316,7 @@ pub(crate) fn exchange_type(text: String, path: &str) -> Result<String> {
         return Ok(text);
     }
     Err(Error::config(format!(
-        "{path}: expected 'direct', 'fanout', 'topic', 'headers', or a plugin's type as 'x-delayed-message', got '{text}'"
+        "{path}: expected 'direct', 'fanout', 'topic', 'headers', or a plugin's type such as 'x-delayed-message', got '{text}'"
     )))
 }
 
