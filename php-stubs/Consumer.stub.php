@@ -110,9 +110,9 @@ final class Consumer implements \IteratorAggregate
      *
      * With a timeout of 0, it takes a job that is already there. If none has arrived yet, it asks the
      * broker, for all queues at once, and returns null if the broker has none. This costs one round
-     * trip, and 50 ms more if the answer may come too early (ActiveMQ, Artemis, unknown brokers).
-     * RabbitMQ 3 cannot be asked: there, it waits for 50 ms of silence, or half a second after
-     * attaching. If the broker does not answer within the queue's option "timeout" (at most
+     * trip, or two if the first answer may be one to an earlier question (ActiveMQ, Artemis, unknown
+     * brokers). RabbitMQ 3 cannot be asked: there, it waits for up to 50 ms of silence, or half a
+     * second after attaching. If the broker does not answer within the queue's option "timeout" (at most
      * 5 seconds), it throws a TimeoutException: the queue may not be empty.
      *
      * @param int|float|null $timeout Seconds; 0 takes a job that is already there. null: the
