@@ -4,12 +4,15 @@ declare(strict_types=1);
 
 namespace Amqp1\Tests;
 
+use Amqp1\AmqpQueue;
+use Amqp1\Exception\ConfigException;
+use Amqp1\Jobs;
 use Amqp1\Tests\Support\Certificates;
 use Amqp1\Tests\Support\Child;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
-/** The README and the pages of docs/: their PHP runs, their links and file names are valid, and the index lists every page. */
+/** The README and the pages of docs/: their PHP runs, the messages they print are real, links and file names are valid, and the index lists every page. */
 final class DocsTest extends TestCase
 {
     private const TOP = __DIR__ . '/..';
@@ -37,7 +40,7 @@ final class DocsTest extends TestCase
 
     protected function tearDown(): void
     {
-        array_map('unlink', glob("$this->folder/*") ?: []);
+        array_map('unlink', glob("$this->folder/{,.}[!.]*", GLOB_BRACE) ?: []);
         rmdir($this->folder);
     }
 
@@ -91,6 +94,42 @@ final class DocsTest extends TestCase
         );
 
         self::assertSame([0, ''], [$child->wait(30), $child->output()], $page);
+    }
+
+    public function testTheMessagesOfTheConfigurationAreAsPrinted(): void
+    {
+        $file = "$this->folder/.rr.yaml";
+        $with = static function (string $config) use ($file): Jobs {
+            file_put_contents($file, "amqp1: {addr: 'embedded://docs'}\njobs: {pipelines: {orders: {config: $config}}}\n");
+
+            return new Jobs($file);
+        };
+        $messages = array_map(static function (callable $mistake): string {
+            try {
+                $mistake();
+            } catch (ConfigException $e) {
+                return $e->getMessage();
+            }
+            self::fail('no exception');
+        }, [
+            static fn () => $with("{prefetch: 'ten'}"),
+            static fn () => $with('{prefetsh: 10}'),
+            static fn () => $with('{}')->create('ordres'),
+        ]);
+
+        self::assertStringContainsString("```\n" . str_replace($file, '/app/.rr.yaml', implode("\n", $messages)) . "\n```", self::text('docs/configuration.md'));
+    }
+
+    public function testTheDifferenceOfAQueueIsAsPrinted(): void
+    {
+        (new AmqpQueue('embedded://docs', 'orders', ['queue_type' => 'classic', 'max_length' => 7]))->setup();
+        try {
+            (new AmqpQueue('embedded://docs', 'orders', ['max_length' => 8]))->setup();
+            self::fail('no exception');
+        } catch (ConfigException $e) {
+            preg_match("/```\n(queue 'orders' exists .*?)\n```/s", self::text('docs/brokers.md'), $printed);
+            self::assertStringContainsString(str_replace("\n", ' ', $printed[1] ?? '?'), $e->getMessage());
+        }
     }
 
     /** @dataProvider pages */
