@@ -9,11 +9,10 @@ use bstr::{BStr, BString};
 
 use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
-use crate::brokers::rabbitmq::topology;
 use crate::error::Result;
 use crate::publish::publisher::Publisher;
 use crate::queue::Queue;
-use crate::reach::live::Definition;
+use crate::reach::definition::Definition;
 use crate::receive::delivery::Delivery;
 use crate::receive::pull::Pull;
 use crate::settings::options::QueueOptions;
@@ -88,7 +87,7 @@ impl Queue {
             heartbeat: usual.heartbeat,
             container_id: usual.container_id.clone(),
             declare: usual.declare,
-            topology: topology::like(usual).topology,
+            topology: usual.beside().topology,
             prefetch: usual.prefetch,
             retry: own_retry(definition),
             tls: usual.tls.clone(),

@@ -5,27 +5,24 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::base::clock::now_millis;
 use crate::base::id;
 use crate::base::wait::Wait;
-use crate::brokers::rabbitmq::delay_queues;
-use crate::brokers::rabbitmq::management::{Management, Response};
-use crate::brokers::rabbitmq::topology::{queue_path, Strictness};
-use crate::brokers::{Administration, DelaySupport, Figures, Subject};
+use crate::brokers::seams::companion::cannot_schedule;
+use crate::brokers::seams::subject::Figures;
 use crate::connection::{probe, tls};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::publish::batch::Batch;
 use crate::publish::publisher::Publisher;
+use crate::reach::connected::Connected;
+use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
-use crate::reach::live::{Definition, Live};
 use crate::reach::pool::Role;
 use crate::receive::delivery::Delivery;
 use crate::receive::pull::Pull;
 use crate::settings::endpoint::{split_query, Endpoint};
 use crate::settings::options::QueueOptions;
 use crate::settings::spec::Spec;
-use crate::wire::write;
 
 /// The queue's name when the DSN alone is given.
 const DEFAULT_QUEUE: &str = "default";
@@ -72,10 +69,10 @@ pub struct BrokerInfo {
 }
 
 impl BrokerInfo {
-    fn of(live: &Live) -> Self {
-        let remote = live.connection.remote();
+    fn of(connected: &Connected) -> Self {
+        let remote = connected.connection.remote();
         Self {
-            dialect: live.dialect.name().to_owned(),
+            dialect: connected.dialect.name().to_owned(),
             product: if remote.product.is_empty() {
                 remote.container_id.clone()
             } else {
@@ -244,16 +241,10 @@ impl Queue {
     /// # Errors
     /// Config when what exists differs; Unsupported where the broker has no management.
     pub fn setup(&self, wait: &Wait<'_>) -> Result<()> {
-        if self.definition.presumed().is_service_bus() {
-            return self.definition.exists(wait);
-        }
-        if let Some(()) = self.administered(wait, |way, queue| way.setup(queue, wait))? {
-            return Ok(());
-        }
-        let topology = self.definition.topology();
-        self.managed("setup()", wait, |management| {
-            topology.declare(management, Strictness::ReportDifferences, wait)
-        })
+        self.definition
+            .look_after("setup()", wait, |companion, queue| {
+                companion.setup(queue, wait)
+            })
     }
 
     /// Removes every job that could be delivered now; returns how many.
@@ -261,22 +252,10 @@ impl Queue {
     /// # Errors
     /// QueueNotFound; Unsupported where the broker has no management.
     pub fn purge(&self, wait: &Wait<'_>) -> Result<u64> {
-        if self.definition.presumed().is_service_bus() {
-            return self.receive_and_delete(wait);
-        }
-        if let Some(removed) = self.administered(wait, |way, queue| way.purge(queue, wait))? {
-            return Ok(removed);
-        }
-        self.declared(wait)?;
-        let path = format!("{}/messages", queue_path(&self.definition.broker_queue));
-        let answer = self.managed("purge()", wait, |management| {
-            management.request("DELETE", &path, write::null, wait)
-        })?;
-        match answer.status {
-            200 => Ok(answer.number("message_count").unwrap_or(0)),
-            400 | 404 => Err(self.not_found()),
-            status => Err(self.refused("purge", status, &answer)),
-        }
+        self.definition
+            .look_after("purge()", wait, |companion, queue| {
+                companion.purge(queue, wait)
+            })
     }
 
     /// Jobs that could be delivered now.
@@ -284,13 +263,10 @@ impl Queue {
     /// # Errors
     /// QueueNotFound; Unsupported where the broker has no management.
     pub fn count(&self, wait: &Wait<'_>) -> Result<u64> {
-        if self.definition.presumed().is_service_bus() {
-            return Ok(self.definition.look(wait)?.active);
-        }
-        if let Some(found) = self.administered(wait, |way, queue| way.figures(queue, wait))? {
-            return Ok(found.ready);
-        }
-        Ok(self.figures(wait)?.number("message_count").unwrap_or(0))
+        self.definition
+            .look_after("counting", wait, |companion, queue| {
+                companion.count(queue, wait)
+            })
     }
 
     /// Figures of the queue.
@@ -298,51 +274,55 @@ impl Queue {
     /// # Errors
     /// QueueNotFound; Unsupported where the broker has no management.
     pub fn stats(&self, wait: &Wait<'_>) -> Result<QueueStats> {
-        let live = self
-            .definition
-            .connect(self.definition.management_role(), wait)?;
-        if live.dialect.is_service_bus() {
-            let seen = self.definition.look(wait)?;
-            return Ok(QueueStats {
-                active: seen.active + seen.scheduled,
-                delayed: Some(seen.scheduled),
-                ready: seen.active,
-                reserved: None,
-                consumers: None,
-                broker: BrokerInfo::of(&live),
-            });
-        }
-        if let Some(found) = self.administered(wait, |way, queue| way.figures(queue, wait))? {
-            return Ok(QueueStats::of(&found, BrokerInfo::of(&live)));
-        }
-        let answer = self.figures(wait)?;
-        let ready = answer.number("message_count").unwrap_or(0);
-        let reserved = answer.number("unsettled_count");
-        let delayed = match live.dialect.delay() {
-            DelaySupport::DelayQueues => Some(self.in_delay_queues(wait)?),
-            _ => answer.number("delayed_count"),
+        let definition = &self.definition;
+        let found = definition.look_after("counting", wait, |companion, queue| {
+            companion.figures(queue, wait)
+        })?;
+        let connected = definition.connect(definition.management_role(), wait)?;
+        Ok(QueueStats::of(&found, BrokerInfo::of(&connected)))
+    }
+
+    /// Pushes a job that is to be delivered after `delay`; returns its number, by which
+    /// [`Queue::cancel`] takes it back.
+    ///
+    /// # Errors
+    /// As [`Queue::push`]; Unsupported everywhere but on Service Bus.
+    pub fn schedule(&self, job: &Job<'_>, delay: Duration, wait: &Wait<'_>) -> Result<String> {
+        job.check()?;
+        self.can_schedule("schedule()")?;
+        let id = match &job.options.id {
+            Some(id) => id.to_string(),
+            None => id::job_id()?,
         };
-        Ok(QueueStats {
-            active: ready + delayed.unwrap_or(0) + reserved.unwrap_or(0),
-            delayed,
-            ready,
-            reserved,
-            consumers: Some(answer.number("consumer_count").unwrap_or(0)),
-            broker: BrokerInfo::of(&live),
+        let definition = &self.definition;
+        definition.look_after("schedule()", wait, |companion, queue| {
+            companion.schedule(queue.spec, (job, &id), delay, wait)
         })
     }
 
-    fn in_delay_queues(&self, wait: &Wait<'_>) -> Result<u64> {
+    /// Takes a scheduled job back; false when it is not there (any more): it was delivered,
+    /// or cancelled before.
+    ///
+    /// # Errors
+    /// Config for what is no number of [`Queue::schedule`]; Unsupported everywhere but on
+    /// Service Bus.
+    pub fn cancel(&self, scheduled: &str, wait: &Wait<'_>) -> Result<bool> {
+        let number: i64 = scheduled.parse().map_err(|_| {
+            Error::config("cancel(): expected what schedule() returned: a number as text")
+        })?;
+        self.can_schedule("cancel()")?;
         let definition = &self.definition;
-        let now = now_millis().unsigned_abs();
-        // Jobs that are tried again go to the queue, past its exchange.
-        let mut targets = vec![definition.broker_queue.clone()];
-        if definition.delay_target() != definition.broker_queue {
-            targets.push(definition.delay_target());
-        }
-        self.managed("stats()", wait, |management| {
-            delay_queues::count(management, &targets, now, wait)
+        definition.look_after("cancel()", wait, |companion, queue| {
+            companion.cancel(queue.spec, number, wait)
         })
+    }
+
+    /// Known before it is dialled.
+    fn can_schedule(&self, what: &str) -> Result<()> {
+        match self.definition.presumed().schedules() {
+            true => Ok(()),
+            false => Err(cannot_schedule(what).context(self.definition.describe())),
+        }
     }
 
     /// The time of one round trip to the broker.
@@ -365,78 +345,6 @@ impl Queue {
     pub fn broker(&self, wait: &Wait<'_>) -> Result<BrokerInfo> {
         Ok(BrokerInfo::of(
             &self.definition.connect(Role::Publish, wait)?,
-        ))
-    }
-
-    /// Declared, where the configuration wants that before the first use.
-    fn declared(&self, wait: &Wait<'_>) -> Result<()> {
-        let role = self.definition.management_role();
-        self.definition.live(role, wait).map(|_| ())
-    }
-
-    fn managed<T>(
-        &self,
-        what: &str,
-        wait: &Wait<'_>,
-        work: impl Fn(&Management) -> Result<T>,
-    ) -> Result<T> {
-        self.named(self.definition.managed(what, wait, work))
-    }
-
-    /// Work that the broker has a way of its own for; `None` where it has none.
-    fn administered<T>(
-        &self,
-        wait: &Wait<'_>,
-        work: impl Fn(&dyn Administration, &Subject<'_>) -> Result<T>,
-    ) -> Result<Option<T>> {
-        let definition = &self.definition;
-        let done = definition.retried(definition.management_role(), wait, |live| {
-            let Some(way) = live.dialect.administration() else {
-                return Ok(None);
-            };
-            live.dialect.check_name(&definition.broker_queue)?;
-            let subject = Subject {
-                queue: &definition.broker_queue,
-                address: &live.dialect.queue_address(&definition.broker_queue),
-                options: &definition.options,
-                connection: &live.connection,
-                asks: live.dialect.asks(),
-            };
-            work(way, &subject).map(Some)
-        });
-        self.named(done)
-    }
-
-    fn figures(&self, wait: &Wait<'_>) -> Result<Response> {
-        self.declared(wait)?;
-        let path = queue_path(&self.definition.broker_queue);
-        let answer = self.managed("counting", wait, |management| {
-            management.request("GET", &path, write::null, wait)
-        })?;
-        match answer.status {
-            200 => Ok(answer),
-            404 => Err(self.not_found()),
-            status => Err(self.refused("count", status, &answer)),
-        }
-    }
-
-    fn named<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| error.context(self.definition.describe()))
-    }
-
-    fn not_found(&self) -> Error {
-        self.definition.forget_declared();
-        Error::queue_not_found(format!(
-            "{} does not exist; call setup(), or leave the option 'declare' on",
-            self.definition.describe()
-        ))
-    }
-
-    fn refused(&self, what: &str, status: u16, answer: &Response) -> Error {
-        Error::rejected(format!(
-            "{}: the broker refused to {what} it (status {status}): {}",
-            self.definition.describe(),
-            answer.reason()
         ))
     }
 }

@@ -16,13 +16,8 @@ const FLOORS: &[&[&str]] = &[
     &["settings"],
     &["connection"],
     &["brokers/seams"],
-    &["brokers/generic"],
-    &[
-        "brokers/activemq",
-        "brokers/embedded",
-        "brokers/rabbitmq",
-        "brokers/servicebus",
-    ],
+    &["brokers/generic", "brokers/tools"],
+    &["brokers/activemq", "brokers/rabbitmq", "brokers/servicebus"],
     &["brokers"],
     &["reach"],
     &["publish"],
@@ -67,7 +62,7 @@ fn names_point_downward() {
         forbidden: FORBIDDEN,
         allowed: ALLOWED,
         allowed_words: WORDS,
-        in_circles: 36,
+        in_circles: 32,
     };
     let faults = layers::faults(&src, &rules).unwrap();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
@@ -75,17 +70,8 @@ fn names_point_downward() {
 
 /// Names that still point upward. This list may only shrink, and goes.
 const ALLOWED: &[&str] = &[
-    "brokers/declare_by_attaching -> reach/live",
-    "brokers/declare_by_attaching -> reach/pool",
-    "brokers/declare_by_attaching -> reach/pool/declared",
-    "brokers/embedded -> brokers/rabbitmq/address",
-    "brokers/servicebus/operations -> queue",
-    "brokers/servicebus/operations -> reach/live",
-    "brokers/servicebus/operations -> reach/pool",
     "brokers/servicebus/session -> receive/consumer",
     "brokers/servicebus/session -> receive/source",
-    "brokers/servicebus/settle -> reach/live",
-    "brokers/servicebus/settle -> reach/pool",
     "brokers/servicebus/settle -> receive/source",
     "brokers/servicebus/turn -> receive/source",
     "connection/condition -> brokers/servicebus/refusal",
@@ -99,11 +85,7 @@ const WORDS: &[(&str, usize)] = &[
     ("connection/condition", 1),
     ("connection/dial", 1),
     ("connection/embedded", 5),
-    ("failed_queue", 1),
-    ("publish/route", 3),
-    ("queue", 7),
     ("reach/live", 11),
-    ("reach/pool", 7),
     ("reach/pool/service_bus", 5),
     ("receive/delivery", 4),
     ("receive/delivery/service_bus", 3),

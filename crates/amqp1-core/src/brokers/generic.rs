@@ -1,6 +1,6 @@
 //! Any other AMQP 1.0 broker: plain queue names, and nothing beyond the standard.
 
-use super::seams::dialect::{DelaySupport, Dialect};
+use super::seams::dialect::Dialect;
 use crate::connection::Ask;
 use crate::error::{Error, Result};
 use crate::settings::options::QueueOptions;
@@ -37,14 +37,6 @@ impl Dialect for Generic {
     /// Nothing can be asked of a queue that a message alone names.
     fn relays(&self) -> bool {
         false
-    }
-
-    fn has_management(&self) -> bool {
-        false
-    }
-
-    fn delay(&self) -> DelaySupport {
-        DelaySupport::Unsupported
     }
 }
 

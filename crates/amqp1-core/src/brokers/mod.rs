@@ -1,16 +1,14 @@
 //! What brokers do differently: a wing for each, found from its `open`.
 
 mod activemq;
-mod embedded;
 mod generic;
-mod seams;
+pub(crate) mod seams;
+mod tools;
 
-pub(crate) mod declare_by_attaching;
 pub mod rabbitmq;
 pub mod servicebus;
 
-pub(crate) use self::seams::administration::{Administration, Figures, Subject};
-pub(crate) use self::seams::dialect::{DelaySupport, Dialect};
+pub(crate) use self::seams::dialect::Dialect;
 pub(crate) use self::seams::packing::Packing;
 pub(crate) use self::seams::recipient::Recipient;
 use crate::connection::Remote;
@@ -23,11 +21,11 @@ pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> &'static dyn Diale
         return presumed(endpoint);
     }
     match remote.product.as_str() {
-        "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => &rabbitmq::v4::RabbitMq4,
-        "RabbitMQ" => &rabbitmq::v3::RabbitMq3,
+        "RabbitMQ" if remote.offers("LINK_PAIR_V1_0") => &rabbitmq::RabbitMq4,
+        "RabbitMQ" => &rabbitmq::RabbitMq3,
         "apache-activemq-artemis" => &activemq::Artemis,
         "ActiveMQ" => &activemq::Classic,
-        "amqp1-broker" => &embedded::Embedded,
+        "amqp1-broker" => &rabbitmq::Embedded,
         _ => &generic::Generic,
     }
 }

@@ -8,8 +8,8 @@ use crate::base::wait::{Wait, SLICE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::publish::publisher::Publisher;
+use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
-use crate::reach::live::Definition;
 
 /// Jobs between two looks at the clock.
 const CHECK_EVERY: usize = 64;

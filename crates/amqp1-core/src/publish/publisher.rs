@@ -27,9 +27,9 @@ use crate::format::copy::{copy, Changes};
 use crate::format::envelope::Envelope;
 use crate::format::{self, Decoded};
 use crate::job::{Job, JobOptions};
-use crate::publish::route::Route;
+use crate::publish::route::{Route, Taker};
+use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
-use crate::reach::live::Definition;
 use crate::reach::pool::{self, Role};
 
 /// Unconfirmed jobs at the most.
@@ -51,11 +51,7 @@ struct Sent {
     payload: Bytes,
     destination: Destination,
     delay: Duration,
-    released_is_taken: bool,
-    /// It goes to a queue by name, ours to declare: `released` means that the queue is gone.
-    to_queue: bool,
-    /// `accepted` does not say that the queue exists.
-    unsure: bool,
+    taker: Taker,
     resent: u32,
 }
 
@@ -255,9 +251,7 @@ impl Publisher {
             payload,
             destination,
             delay,
-            released_is_taken: route.released_is_taken,
-            to_queue: route.to_queue,
-            unsure: route.unsure && route.to_queue,
+            taker: route.taker,
             resent: 0,
         }));
         if let Err(error) = sent {
@@ -298,9 +292,7 @@ impl Publisher {
             payload: payload.clone(),
             destination: Destination::Usual,
             delay,
-            released_is_taken: route.released_is_taken,
-            to_queue: route.to_queue,
-            unsure: false,
+            taker: route.taker,
             resent: 0,
         }));
         match (lost, &mut self.packing) {
@@ -381,10 +373,12 @@ impl Publisher {
         };
         match (&outcome, slot.as_ref()) {
             (Outcome::Lost(error), Some(_)) => return self.lost.push((index, error.clone())),
-            (Outcome::Accepted, Some(sent)) if sent.unsure => return self.unsure.push(index),
+            (Outcome::Accepted, Some(sent)) if sent.taker == Taker::UnsureQueue => {
+                return self.unsure.push(index);
+            }
             (Outcome::Accepted, _) | (_, None) => {}
-            (Outcome::Released, Some(sent)) if sent.released_is_taken => {}
-            (Outcome::Released, Some(sent)) if sent.to_queue => {
+            (Outcome::Released, Some(sent)) if sent.taker == Taker::DelayingExchange => {}
+            (Outcome::Released, Some(sent)) if sent.taker.is_queue() => {
                 let name = self.definition.name_of(&sent.destination);
                 let error = Error::queue_not_found(format!("{name} does not exist (released)"));
                 return self.lost.push((index, error));
@@ -392,7 +386,7 @@ impl Publisher {
             // A quorum queue that somebody declared a moment ago has no leader yet:
             // RabbitMQ 4.0 refuses what comes until then, without a reason.
             (Outcome::Rejected(None), Some(sent))
-                if sent.to_queue
+                if sent.taker.is_queue()
                     && sent.resent < FRESH_TRIES
                     && self.definition.declared_within(FRESH) =>
             {

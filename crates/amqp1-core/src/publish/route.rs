@@ -1,23 +1,17 @@
-//! Where a job goes: addresses, delays, queues that are declared on the way.
+//! Where and how one job is sent: the link, the address, the mark of a delay.
 
 use std::time::Duration;
 
-use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
-use crate::brokers::rabbitmq::delay;
-use crate::brokers::rabbitmq::delay_queues;
-use crate::brokers::rabbitmq::topology::{self, Strictness, Topology, DELAYED_EXCHANGE};
-use crate::brokers::{DelaySupport, Recipient};
+use crate::brokers::seams::detour::Detour;
+use crate::brokers::Recipient;
 use crate::connection::SenderLink;
 use crate::error::{Error, Result};
 use crate::format::envelope::DelayMark;
+use crate::reach::connected::Connected;
+use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
-use crate::reach::live::{Definition, Live};
-use crate::reach::pool::{self, Role};
-use crate::settings::options::QueueOptions;
-
-/// How long a binding that was seen is taken to be there.
-const RECHECK: Duration = Duration::from_secs(60);
+use crate::reach::pool::Role;
 
 /// Where and how one job is sent.
 #[derive(Debug)]
@@ -26,247 +20,155 @@ pub(crate) struct Route {
     /// Per-message address over an anonymous sender.
     pub to: Option<String>,
     pub delay_mark: DelayMark,
-    /// `released` is the plugin's way to say that it has taken a delayed message.
-    pub released_is_taken: bool,
     /// A TTL in the header would be over before the job is in its queue: the
     /// consumer looks at absolute-expiry-time instead.
     pub ttl_is_lost: bool,
-    /// To a queue by its name, not to an exchange.
-    pub to_queue: bool,
-    /// `accepted` does not say that the queue exists.
-    pub unsure: bool,
+    pub taker: Taker,
 }
 
-impl Definition {
-    /// Where and how a job for `destination` is sent.
-    pub fn route(
-        &self,
-        destination: &Destination,
-        delay: Duration,
-        wait: &Wait<'_>,
-    ) -> Result<Route> {
-        let used = [Role::Publish, self.management_role()];
-        let used = &used[..if self.options.declare { 2 } else { 1 }];
-        self.surviving(used, wait, || self.try_route(destination, delay, wait))
+/// What the job is sent to, and so what the broker's outcomes say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taker {
+    /// A queue by its name: `released` says that it is gone.
+    Queue,
+    /// The same, and `accepted` does not say that it exists.
+    UnsureQueue,
+    /// An exchange: `released` says that it leads nowhere.
+    Exchange,
+    /// An exchange that delays, and says by `released` that it has taken the job.
+    DelayingExchange,
+}
+
+impl Taker {
+    fn of(recipient: &Recipient<'_>, connected: &Connected) -> Self {
+        match recipient.exchange {
+            Some(_) => Taker::Exchange,
+            None if connected.dialect.confirms_what_it_loses() => Taker::UnsureQueue,
+            None => Taker::Queue,
+        }
     }
 
-    fn try_route(
-        &self,
-        destination: &Destination,
-        delay: Duration,
-        wait: &Wait<'_>,
-    ) -> Result<Route> {
-        let (live, usual) = self.usual(wait)?;
-        let recipient = self.recipient(destination);
-        let is_usual = matches!(destination, Destination::Usual);
-        if !delay.is_zero() {
-            let usual = is_usual.then_some(usual);
-            return self.delayed_route(&live, usual, recipient, delay, wait);
-        }
-        if is_usual {
-            return Ok(Route {
-                sender: usual,
-                to: None,
-                delay_mark: DelayMark::None,
-                released_is_taken: false,
-                ttl_is_lost: false,
-                to_queue: recipient.exchange.is_none(),
-                unsure: live.dialect.confirms_what_it_loses(),
-            });
-        }
-        if let Destination::Queue(queue) = destination {
-            self.declare_other(queue, wait)?;
-        }
-        let address = recipient.address(live.dialect)?;
-        live.authorize(self, &address, wait)?;
-        self.addressed(
-            &live,
-            address,
-            recipient.exchange.is_none(),
-            DelayMark::None,
-            wait,
-        )
+    /// A queue by its name, ours to declare.
+    pub fn is_queue(self) -> bool {
+        matches!(self, Taker::Queue | Taker::UnsureQueue)
     }
+}
 
-    /// What the delay queues of the usual destination are named after.
-    pub fn delay_target(&self) -> String {
-        self.recipient(&Destination::Usual).target()
+/// Where and how a job for `destination` is sent.
+///
+/// # Errors
+/// Those of dialling, declaring and attaching; Unsupported for a delay that the broker does not keep.
+pub(crate) fn find(
+    definition: &Definition,
+    destination: &Destination,
+    delay: Duration,
+    wait: &Wait<'_>,
+) -> Result<Route> {
+    let used = [Role::Publish, definition.management_role()];
+    let used = &used[..if definition.options.declare { 2 } else { 1 }];
+    definition.surviving(used, wait, || {
+        try_find(definition, destination, delay, wait)
+    })
+}
+
+fn try_find(
+    definition: &Definition,
+    destination: &Destination,
+    delay: Duration,
+    wait: &Wait<'_>,
+) -> Result<Route> {
+    let (connected, usual) = definition.usual(wait)?;
+    let recipient = definition.recipient(destination);
+    let way = Way {
+        definition,
+        connected: &connected,
+        recipient,
+        usual: matches!(destination, Destination::Usual).then_some(usual),
+    };
+    if !delay.is_zero() {
+        return way.delayed(delay, wait);
     }
+    if let Destination::Queue(queue) = destination {
+        definition.declare_beside(queue, wait)?;
+    }
+    way.direct(DelayMark::None, wait)
+}
 
-    /// A queue that is not the configured one: a failed queue, for instance.
-    fn declare_other(&self, queue: &str, wait: &Wait<'_>) -> Result<()> {
-        if queue == self.broker_queue || !self.options.declare {
-            return Ok(());
-        }
-        let memo = format!("{queue}\n");
-        self.declare_by_attaching(queue, &QueueOptions::default(), &memo, wait)?;
-        self.once(Role::Publish, &memo, Duration::MAX, wait, |management| {
-            let options = topology::like(&self.options);
-            let topology = Topology {
-                queue,
-                options: &options,
-                routing_key: queue,
-            };
-            topology.declare(management, Strictness::UseWhatExists, wait)
+/// What a route is made of.
+struct Way<'a> {
+    definition: &'a Definition,
+    connected: &'a Connected,
+    recipient: Recipient<'a>,
+    /// The sender to it, where it is the usual destination.
+    usual: Option<SenderLink>,
+}
+
+impl Way<'_> {
+    /// To where the job goes.
+    fn direct(self, delay_mark: DelayMark, wait: &Wait<'_>) -> Result<Route> {
+        let taker = Taker::of(&self.recipient, self.connected);
+        let (sender, to) = match self.usual {
+            Some(sender) => (sender, None),
+            None => {
+                let address = self.connected.dialect.address(&self.recipient)?;
+                self.connected.authorize(self.definition, &address, wait)?;
+                self.addressed(address, wait)?
+            }
+        };
+        Ok(Route {
+            sender,
+            to,
+            delay_mark,
+            ttl_is_lost: false,
+            taker,
         })
     }
 
     /// Over the anonymous terminus where the broker has one: routing keys may
     /// be as many as jobs, links may not.
-    fn addressed(
-        &self,
-        live: &Live,
-        address: String,
-        to_queue: bool,
-        delay_mark: DelayMark,
-        wait: &Wait<'_>,
-    ) -> Result<Route> {
-        self.confirm_queue(live, &address, wait)?;
-        let relay = live.dialect.relays() && live.connection.remote().offers("ANONYMOUS-RELAY");
+    fn addressed(&self, address: String, wait: &Wait<'_>) -> Result<(SenderLink, Option<String>)> {
+        let connected = self.connected;
+        connected.confirm(self.definition, &address, wait)?;
+        let relay =
+            connected.dialect.relays() && connected.connection.remote().offers("ANONYMOUS-RELAY");
         let target = (!relay).then_some(address.as_str());
-        let sender = self.sender(live, target, wait)?;
-        Ok(Route {
-            sender,
-            to: relay.then_some(address),
-            delay_mark,
-            released_is_taken: false,
-            ttl_is_lost: false,
-            to_queue,
-            unsure: live.dialect.confirms_what_it_loses(),
-        })
+        let sender = self.definition.sender(connected, target, wait)?;
+        Ok((sender, relay.then_some(address)))
     }
 
-    fn delayed_route(
-        &self,
-        live: &Live,
-        usual: Option<SenderLink>,
-        recipient: Recipient<'_>,
-        delay: Duration,
-        wait: &Wait<'_>,
-    ) -> Result<Route> {
-        let plugin = self.options.exchange_type == DELAYED_EXCHANGE;
-        match (live.dialect.delay(), recipient.exchange) {
-            (DelaySupport::Unsupported, _) => Err(Error::unsupported(format!(
+    fn delayed(self, delay: Duration, wait: &Wait<'_>) -> Result<Route> {
+        let (definition, connected) = (self.definition, self.connected);
+        let detour = match &connected.companion {
+            Some(companion) => {
+                companion.detour(&definition.subject(), &self.recipient, delay, wait)?
+            }
+            None => None,
+        };
+        let usual = || connected.dialect.delay_mark().map(Detour::Marked);
+        match detour.or_else(usual) {
+            None => Err(Error::unsupported(format!(
                 "{}: this broker cannot delay a job; push without 'delay', and retry with 'backoff' 0",
-                self.describe()
+                definition.describe()
             ))),
-            (DelaySupport::EnqueueTime, _) => {
-                self.marked_route(live, usual, recipient, DelayMark::EnqueueTime, wait)
-            }
-            // A TTL there counts from the sending, and would be over before the delay.
-            (DelaySupport::DeliveryDelay, _) => {
-                self.check_delays(live, wait)?;
+            Some(Detour::Marked(DelayMark::XDelay)) => Ok(Route {
+                taker: Taker::DelayingExchange,
+                ..self.direct(DelayMark::XDelay, wait)?
+            }),
+            Some(Detour::Marked(mark)) => Ok(Route {
+                // There it counts from the sending, and would be over before the delay.
+                ttl_is_lost: mark == DelayMark::DeliveryDelay,
+                ..self.direct(mark, wait)?
+            }),
+            Some(Detour::Through(address)) => {
+                let (sender, to) = self.addressed(address, wait)?;
                 Ok(Route {
+                    sender,
+                    to,
+                    delay_mark: DelayMark::None,
                     ttl_is_lost: true,
-                    ..self.marked_route(live, usual, recipient, DelayMark::DeliveryDelay, wait)?
+                    taker: Taker::Queue,
                 })
             }
-            (DelaySupport::DelayQueues, Some(exchange)) if plugin => {
-                self.check_bound(exchange, recipient.key, wait)?;
-                let address = recipient.address(live.dialect)?;
-                let route = self.addressed(live, address, false, DelayMark::XDelay, wait)?;
-                Ok(Route {
-                    released_is_taken: true,
-                    ..route
-                })
-            }
-            (DelaySupport::DelayQueues, _) => self.delay_queue_route(live, recipient, delay, wait),
         }
-    }
-
-    /// Whether the broker does delay, once a connection.
-    fn check_delays(&self, live: &Live, wait: &Wait<'_>) -> Result<()> {
-        const MEMO: &str = "delays\n\n";
-        let (endpoint, connection) = (&self.endpoint, &live.connection);
-        if pool::is_declared(endpoint, Role::Publish, connection, MEMO, Duration::MAX) {
-            return Ok(());
-        }
-        let kept = live.dialect.keeps_delays(connection, wait);
-        kept.map_err(|error| error.context(self.describe()))?;
-        pool::set_declared(endpoint, Role::Publish, connection, MEMO);
-        Ok(())
-    }
-
-    /// Where the message itself says when it is to be delivered.
-    fn marked_route(
-        &self,
-        live: &Live,
-        usual: Option<SenderLink>,
-        recipient: Recipient<'_>,
-        delay_mark: DelayMark,
-        wait: &Wait<'_>,
-    ) -> Result<Route> {
-        let to_queue = recipient.exchange.is_none();
-        let Some(sender) = usual else {
-            let address = recipient.address(live.dialect)?;
-            live.authorize(self, &address, wait)?;
-            return self.addressed(live, address, to_queue, delay_mark, wait);
-        };
-        Ok(Route {
-            sender,
-            to: None,
-            delay_mark,
-            released_is_taken: false,
-            ttl_is_lost: false,
-            to_queue,
-            unsure: live.dialect.confirms_what_it_loses(),
-        })
-    }
-
-    /// The plugin answers `released` to what it has taken and to what nobody
-    /// will get alike: so somebody's binding must be there.
-    fn check_bound(&self, exchange: &str, key: &str, wait: &Wait<'_>) -> Result<()> {
-        let queue = &self.broker_queue;
-        let memo = format!("bound\n{exchange}\n{queue}\n{key}");
-        self.once(Role::Publish, &memo, RECHECK, wait, |management| {
-            if topology::is_bound(management, exchange, queue, key, wait)? {
-                return Ok(());
-            }
-            Err(Error::unroutable(format!(
-                "{}: no binding of exchange '{exchange}' with key '{key}' leads to the queue; bind it, or call setup()",
-                self.describe()
-            )))
-        })
-    }
-
-    fn delay_queue_route(
-        &self,
-        live: &Live,
-        recipient: Recipient<'_>,
-        delay: Duration,
-        wait: &Wait<'_>,
-    ) -> Result<Route> {
-        let now = now_millis().unsigned_abs();
-        let before = recipient.target();
-        let Some(queue) = delay::queue(delay, &before, now) else {
-            return Err(Error::unsupported(format!(
-                "{}: RabbitMQ can delay a job by {} days at the most",
-                self.describe(),
-                delay::LONGEST.as_secs() / 86_400
-            )));
-        };
-        self.once(
-            Role::Publish,
-            &queue.name,
-            Duration::MAX,
-            wait,
-            |management| {
-                let target = (recipient.exchange.unwrap_or(""), recipient.key);
-                let declared =
-                    delay_queues::declare(management, &queue, &before, target, now, wait);
-                declared.map_err(|error| error.context(self.describe()))
-            },
-        )?;
-        let route = self.addressed(
-            live,
-            live.dialect.queue_address(&queue.name),
-            true,
-            DelayMark::None,
-            wait,
-        )?;
-        Ok(Route {
-            ttl_is_lost: true,
-            ..route
-        })
     }
 }

@@ -1,5 +1,6 @@
 //! A queue's way to its broker: the pooled connection, what is declared over it, its senders.
 
+pub(crate) mod connected;
+pub(crate) mod definition;
 pub(crate) mod destination;
-pub(crate) mod live;
 pub(crate) mod pool;

@@ -5,13 +5,11 @@
 //! Where the links of a role are more than a connection takes, there are
 //! [`further`] ones. Only PHP's thread locks the pool, so a fork never happens while it is locked.
 
-mod declared;
 mod dialling;
 mod further;
 mod hosts;
 mod info;
 mod senders;
-mod service_bus;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,19 +20,17 @@ use crate::base::fork;
 use crate::base::runtime;
 use crate::base::sync::Mutex;
 use crate::base::wait::Wait;
-use crate::brokers::rabbitmq::management::Management;
-use crate::brokers::servicebus::client::Client;
-use crate::connection::{Connection, Scout, SenderLink};
+use crate::brokers::seams::companion::Companion;
+use crate::brokers::Dialect;
+use crate::connection::{Connection, SenderLink};
 use crate::error::{Error, ErrorKind, Result};
+use crate::settings::access::Access;
 use crate::settings::endpoint::Endpoint;
 
-pub(crate) use self::declared::{declared_within, forget_declared, is_declared, set_declared};
 use self::dialling::dial_until;
 pub(crate) use self::further::with_room;
 pub use self::info::{pool_info, ConnectionInfo, PoolInfo};
 pub(crate) use self::senders::sender;
-pub use self::service_bus::forget_callback;
-pub(crate) use self::service_bus::{forget_tokens, service_bus};
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,11 +88,7 @@ impl Key {
 struct Entry {
     connection: Connection,
     senders: HashMap<Option<String>, (SenderLink, Instant)>,
-    management: Option<Management>,
-    service_bus: Option<Arc<Client>>,
-    scout: Option<Scout>,
-    /// What was declared (or found) over this connection.
-    declared: HashMap<String, Instant>,
+    companion: Option<Arc<dyn Companion>>,
     /// The connection is lost: when it is dialled again, by however many calls.
     redial: Option<Redial>,
     lives: Lives,
@@ -202,10 +194,7 @@ fn connection_of(key: Key, redial: Duration, wait: &Wait<'_>) -> Result<Connecti
         let entry = Entry {
             connection: connection.clone(),
             senders: HashMap::new(),
-            management: None,
-            service_bus: None,
-            scout: None,
-            declared: HashMap::new(),
+            companion: None,
             redial: None,
             lives: Lives::after(lost.map_or(0, |lost| lost.redial.short_lived)),
         };
@@ -285,53 +274,63 @@ pub(crate) fn was_lost(endpoint: &Arc<Endpoint>, roles: &[Role]) -> bool {
     })
 }
 
-/// The management link pair of a connection.
-pub(crate) fn management(
+/// What goes with the connection, made with it.
+pub(crate) fn companion(
     endpoint: &Arc<Endpoint>,
     role: Role,
     connection: &Connection,
-) -> Result<Management> {
-    let cached = with_entry(endpoint, role, connection, |entry| {
-        if let Some(management) = &entry.management {
-            if management.failed().is_none() {
-                return Ok(management.clone());
-            }
+    dialect: &'static dyn Dialect,
+) -> Result<Option<Arc<dyn Companion>>> {
+    let kept = with_entry(endpoint, role, connection, |entry| {
+        if entry.companion.is_none() {
+            entry.companion = dialect.companion(endpoint, connection)?;
         }
-        let management = Management::open(connection)?;
-        entry.management = Some(management.clone());
-        Ok(management)
+        Ok(entry.companion.clone())
     });
-    cached.unwrap_or_else(|| Management::open(connection))
+    kept.unwrap_or_else(|| dialect.companion(endpoint, connection))
 }
 
-/// The session for questions of a connection, for one of them: it is given back
-/// with [`keep_scout`] when it can be asked again. Who asks meanwhile, as a signal
-/// handler does, gets another one.
-pub(crate) fn scout(
-    endpoint: &Arc<Endpoint>,
-    role: Role,
-    connection: &Connection,
-) -> Result<Scout> {
-    let kept = with_entry(endpoint, role, connection, |entry| entry.scout.take());
-    match kept.flatten() {
-        Some(scout) => Ok(scout),
-        None => Scout::open(connection),
-    }
+/// The companions of an endpoint's connections.
+fn companions(endpoint: &Arc<Endpoint>, role: Role) -> Vec<Arc<dyn Companion>> {
+    with_pool(|pool| {
+        let entries = pool.entries.iter();
+        let of_role = entries.filter(|(key, _)| key.is_of(endpoint, role));
+        of_role
+            .filter_map(|(_, entry)| entry.companion.clone())
+            .collect()
+    })
 }
 
-/// Keeps the session for the next question.
-pub(crate) fn keep_scout(
-    endpoint: &Arc<Endpoint>,
-    role: Role,
-    connection: &Connection,
-    scout: Scout,
-) {
-    let unused = with_entry(endpoint, role, connection, |entry| {
-        entry.scout.replace(scout)
+/// True when anything was declared over the endpoint's connection so lately.
+pub(crate) fn declared_within(endpoint: &Arc<Endpoint>, role: Role, age: Duration) -> bool {
+    let companions = companions(endpoint, role);
+    companions.iter().any(|one| one.declared_within(age))
+}
+
+/// Something that was declared is gone: everything is looked at again.
+pub(crate) fn forget_declared(endpoint: &Arc<Endpoint>, role: Role) {
+    companions(endpoint, role)
+        .iter()
+        .for_each(|one| one.forget_declared());
+}
+
+/// The tokens of an endpoint's connections have expired: they are put again before the next attach.
+pub(crate) fn forget_tokens(endpoint: &Arc<Endpoint>, role: Role) {
+    companions(endpoint, role)
+        .iter()
+        .for_each(|one| one.forget_tokens());
+}
+
+/// The application's callback of this number is gone: its connections are closed.
+pub fn forget_callback(number: u64) {
+    let gone: Vec<Entry> = with_pool(|pool| {
+        let keys: Vec<_> = pool.entries.keys().cloned().collect();
+        let of_it = keys
+            .into_iter()
+            .filter(|key| key.endpoint.access == Access::Callback(number));
+        of_it.filter_map(|key| pool.entries.remove(&key)).collect()
     });
-    if let Some(Some(other)) = unused {
-        other.close();
-    }
+    gone.iter().for_each(|entry| entry.connection.begin_close());
 }
 
 /// Closes this process's connections in good order and ends the I/O thread,

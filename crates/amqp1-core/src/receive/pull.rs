@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, ErrorKind, Result};
-use crate::reach::live::Definition;
+use crate::reach::definition::Definition;
 use crate::receive::delivery::Delivery;
 use crate::receive::intake::{self, Poison, Taken};
 use crate::receive::source::Source;

@@ -15,13 +15,14 @@ use crate::base::backoff::{self, Lives};
 use crate::base::fork;
 use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
+use crate::brokers::servicebus::client::Client;
 use crate::brokers::servicebus::settle::ServiceBusSource;
 use crate::brokers::servicebus::turn::Turn;
 use crate::brokers::Dialect;
 use crate::connection::{Incoming, ReceiverLink, ReceiverOptions, ALL_IN_USE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::history::Ledger;
-use crate::reach::live::Definition;
+use crate::reach::definition::Definition;
 use crate::reach::pool::{self, Role, RESTING};
 use crate::settings::options::ConsumerOptions;
 use crate::settings::retry::{Redelivery, RetryOptions};
@@ -269,7 +270,7 @@ impl Source {
         definition.failed_queue(self.retry.failed_queue())?;
         let unasked = live.dialect.makes_what_is_missing() && definition.options.declare;
         if declare || unasked {
-            live = definition.live(Role::Consume, wait)?;
+            live = definition.declared(Role::Consume, wait)?;
         }
         let mut options = ReceiverOptions {
             prefetch: self.prefetch,
@@ -298,9 +299,9 @@ impl Source {
         live.dialect.check_name(&definition.broker_queue)?;
         let address = live.dialect.queue_address(&definition.broker_queue);
         let mut service_bus = None;
-        if let Some(client) = &live.service_bus {
+        if let Some(client) = live.companion.as_ref().and_then(Client::shared) {
             live.authorize(definition, &address, wait)?;
-            service_bus = Some(self.service_bus(client, &address, &mut options)?);
+            service_bus = Some(self.service_bus(&client, &address, &mut options)?);
         }
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone());
         let link = link.map_err(|error| match error.condition() {

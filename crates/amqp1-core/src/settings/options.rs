@@ -221,6 +221,17 @@ impl QueueOptions {
         Ok(self)
     }
 
+    /// Of a queue beside this one, such as its failed queue: it is of the same type.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            topology: TopologyOptions {
+                queue_type: self.topology.queue_type,
+                ..TopologyOptions::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// Of a job that names none. A queue with `max_priority` would take it for 0.
     pub(crate) fn usual_priority(&self) -> Option<u8> {
         let default = self.topology.max_priority.map(|_| 4);

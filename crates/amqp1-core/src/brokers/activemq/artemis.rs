@@ -5,11 +5,15 @@
 //! deliveries begin at none.
 
 use super::control::Control;
+use std::sync::Arc;
+
 use crate::brokers::generic::{self, no_exchanges};
-use crate::brokers::seams::administration::Administration;
-use crate::brokers::seams::dialect::{DelaySupport, Dialect};
-use crate::connection::{Ask, Remote};
+use crate::brokers::seams::companion::Companion;
+use crate::brokers::seams::dialect::Dialect;
+use crate::connection::{Ask, Connection, Remote};
 use crate::error::{Error, Result};
+use crate::format::envelope::DelayMark;
+use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::Redelivery;
 
@@ -45,11 +49,6 @@ impl Dialect for Artemis {
         Ask::ConfirmedQueue
     }
 
-    /// It confirms what goes to subscribers of the address alone.
-    fn confirms_topics(&self) -> bool {
-        true
-    }
-
     fn explain(&self, error: Error) -> Error {
         let is_topic = ["Incorrect Routing Type", "not configured for queue support"];
         if !is_topic.iter().any(|said| error.message().contains(said)) {
@@ -66,16 +65,16 @@ impl Dialect for Artemis {
         false
     }
 
-    fn has_management(&self) -> bool {
-        false
+    fn companion(
+        &'static self,
+        _: &Arc<Endpoint>,
+        connection: &Connection,
+    ) -> Result<Option<Arc<dyn Companion>>> {
+        Ok(Some(Control::over(connection, self)))
     }
 
-    fn administration(&self) -> Option<&'static dyn Administration> {
-        Some(&Control)
-    }
-
-    fn delay(&self) -> DelaySupport {
-        DelaySupport::DeliveryDelay
+    fn delay_mark(&self) -> Option<DelayMark> {
+        Some(DelayMark::DeliveryDelay)
     }
 
     fn priority_property(&self) -> Option<&'static str> {

@@ -4,14 +4,16 @@
 //! It counts every redelivery, of jobs that nobody has seen as well: attempts are
 //! copies of ours.
 
-use super::scheduler;
 use super::statistics::Statistics;
-use crate::base::wait::Wait;
+use std::sync::Arc;
+
 use crate::brokers::generic::{self, no_exchanges};
-use crate::brokers::seams::administration::Administration;
-use crate::brokers::seams::dialect::{DelaySupport, Dialect};
+use crate::brokers::seams::companion::Companion;
+use crate::brokers::seams::dialect::Dialect;
 use crate::connection::{Ask, Connection, Remote};
 use crate::error::{Error, Result};
+use crate::format::envelope::DelayMark;
+use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::Redelivery;
 
@@ -57,12 +59,12 @@ impl Dialect for Classic {
         false
     }
 
-    fn has_management(&self) -> bool {
-        false
-    }
-
-    fn administration(&self) -> Option<&'static dyn Administration> {
-        Some(&Statistics)
+    fn companion(
+        &'static self,
+        _: &Arc<Endpoint>,
+        connection: &Connection,
+    ) -> Result<Option<Arc<dyn Companion>>> {
+        Ok(Some(Statistics::over(connection, self)))
     }
 
     /// It counts what was given back unseen as well.
@@ -70,12 +72,8 @@ impl Dialect for Classic {
         false
     }
 
-    fn delay(&self) -> DelaySupport {
-        DelaySupport::DeliveryDelay
-    }
-
-    fn keeps_delays(&self, connection: &Connection, wait: &Wait<'_>) -> Result<()> {
-        scheduler::keeps_delays(connection, wait)
+    fn delay_mark(&self) -> Option<DelayMark> {
+        Some(DelayMark::DeliveryDelay)
     }
 
     fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {

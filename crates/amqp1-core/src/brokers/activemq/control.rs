@@ -1,15 +1,21 @@
 //! Artemis' management: operations on a queue, by messages to
 //! `activemq.management` whose parameters and results are JSON.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::Value as Json;
 
-use super::artemis::Artemis;
 use super::conversation::Conversation;
 use crate::base::wait::Wait;
-use crate::brokers::seams::administration::{Administration, Figures, Subject};
+use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::dialect::Dialect;
-use crate::connection::Question;
-use crate::error::{Error, Result};
+use crate::brokers::seams::subject::{Figures, Subject};
+use crate::brokers::tools::again::again;
+use crate::brokers::tools::asking::Asking;
+use crate::brokers::tools::memo::Memo;
+use crate::connection::{Connection, Question};
+use crate::error::{Error, ErrorKind, Result};
 use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
 use crate::wire::write;
@@ -17,23 +23,96 @@ use crate::wire::write;
 /// The management address, unless the broker's configuration names another.
 const NODE: &str = "activemq.management";
 
+/// The companion of a connection to self.dialect.
 #[derive(Debug)]
-pub(super) struct Control;
+pub(super) struct Control {
+    connection: Connection,
+    dialect: &'static dyn Dialect,
+    asking: Asking,
+    /// Addresses that are queues.
+    queues: Memo<String>,
+}
 
-impl Administration for Control {
-    fn setup(&self, subject: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
-        attach(subject, wait)
+impl Control {
+    pub fn over(connection: &Connection, dialect: &'static dyn Dialect) -> Arc<dyn Companion> {
+        Arc::new(Self {
+            connection: connection.clone(),
+            dialect,
+            asking: Asking::new(connection, dialect.asks()),
+            queues: Memo::default(),
+        })
     }
 
-    fn purge(&self, subject: &Subject<'_>, wait: &Wait<'_>) -> Result<u64> {
-        let removed = ask(subject, wait, |control, resource| {
+    /// Attaches to the queue as producers and consumers do, which makes it where the broker's
+    /// address settings allow that, and sees that it is a queue.
+    fn attach(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
+        self.dialect.check_name(queue.queue())?;
+        let address = self.dialect.queue_address(queue.queue());
+        // In this order: a sender makes a queue beside a topic of that name.
+        self.asking
+            .ask(Question::Source(&address), wait)
+            .map_err(|error| self.dialect.explain(error))?;
+        self.asking.ask(Question::Target(&address, true), wait)
+    }
+
+    /// Asks about the queue; once more when it is missing and may be made.
+    fn ask<T>(
+        &self,
+        queue: &Subject<'_>,
+        wait: &Wait<'_>,
+        work: impl Fn(&Talk, &str) -> Result<T>,
+    ) -> Result<T> {
+        self.dialect.check_name(queue.queue())?;
+        // A queue apart from its address is named `address::queue`.
+        let name = queue.queue().rsplit("::").next().unwrap_or_default();
+        let resource = format!("queue.{name}");
+        again(&self.connection, wait, || {
+            let talk = Talk(Conversation::open(&self.connection, Some(NODE), wait)?);
+            match work(&talk, &resource) {
+                Err(error) if error.condition() == Some(MISSING) && queue.spec.options.declare => {
+                    self.attach(queue, wait)?;
+                    work(&talk, &resource)
+                }
+                done => done,
+            }
+        })
+    }
+}
+
+impl Companion for Control {
+    /// It confirms what goes to subscribers of the address alone.
+    fn confirm(&self, address: &str, wait: &Wait<'_>) -> Result<()> {
+        self.queues.once(address.to_owned(), Duration::MAX, || {
+            match self.asking.ask(Question::Source(address), wait) {
+                // Who may send and not receive cannot look.
+                Err(error) if error.kind() == ErrorKind::Authentication => Ok(()),
+                Err(error) => Err(self.dialect.explain(error)),
+                Ok(()) => Ok(()),
+            }
+        })
+    }
+
+    fn forget_declared(&self) {
+        self.queues.forget();
+    }
+
+    fn declared_within(&self, age: Duration) -> bool {
+        self.queues.has_any_within(age)
+    }
+
+    fn setup(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
+        self.attach(queue, wait)
+    }
+
+    fn purge(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<u64> {
+        let removed = self.ask(queue, wait, |control, resource| {
             control.call(resource, "removeAllMessages", wait)
         })?;
         Ok(removed.as_u64().unwrap_or(0))
     }
 
-    fn figures(&self, subject: &Subject<'_>, wait: &Wait<'_>) -> Result<Figures> {
-        ask(subject, wait, |control, resource| {
+    fn figures(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<Figures> {
+        self.ask(queue, wait, |control, resource| {
             // One after another: what settles or comes in between is counted twice or not
             // at all, never below zero.
             let number = |name| {
@@ -50,35 +129,6 @@ impl Administration for Control {
                 consumers: Some(number("getConsumerCount")?),
             })
         })
-    }
-}
-
-/// Attaches to the queue as producers and consumers do, which makes it where the broker's
-/// address settings allow that, and sees that it is a queue.
-fn attach(subject: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
-    // In this order: a sender makes a queue beside a topic of that name.
-    subject
-        .ask(Question::Source(subject.address), wait)
-        .map_err(|error| Artemis.explain(error))?;
-    subject.ask(Question::Target(subject.address, true), wait)
-}
-
-/// Asks about the queue; once more when it is missing and may be made.
-fn ask<T>(
-    subject: &Subject<'_>,
-    wait: &Wait<'_>,
-    work: impl Fn(&Talk, &str) -> Result<T>,
-) -> Result<T> {
-    let talk = Talk(Conversation::open(subject.connection, Some(NODE), wait)?);
-    // A queue apart from its address is named `address::queue`.
-    let name = subject.queue.rsplit("::").next().unwrap_or(subject.queue);
-    let resource = format!("queue.{name}");
-    match work(&talk, &resource) {
-        Err(error) if error.condition() == Some(MISSING) && subject.options.declare => {
-            attach(subject, wait)?;
-            work(&talk, &resource)
-        }
-        done => done,
     }
 }
 

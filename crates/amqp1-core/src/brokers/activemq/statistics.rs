@@ -1,12 +1,21 @@
 //! ActiveMQ Classic's figures of a queue, by its statistics plugin: a message to a queue
 //! of a certain name is answered with a map.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::conversation::Conversation;
+use super::scheduler;
 use crate::base::wait::Wait;
-use crate::brokers::seams::administration::{Administration, Figures, Subject};
-use crate::connection::Question;
+use crate::brokers::seams::companion::Companion;
+use crate::brokers::seams::detour::Detour;
+use crate::brokers::seams::dialect::Dialect;
+use crate::brokers::seams::recipient::Recipient;
+use crate::brokers::seams::subject::{Figures, Subject};
+use crate::brokers::tools::again::again;
+use crate::brokers::tools::asking::Asking;
+use crate::brokers::tools::memo::Memo;
+use crate::connection::{Connection, Question};
 use crate::error::{Error, Result};
 use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
@@ -15,27 +24,29 @@ use crate::wire::write;
 /// How long the plugin is given to answer: where it is not enabled, nobody does.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// The companion of a connection to ActiveMQ self.dialect.
 #[derive(Debug)]
-pub(super) struct Statistics;
+pub(super) struct Statistics {
+    connection: Connection,
+    dialect: &'static dyn Dialect,
+    asking: Asking,
+    /// It keeps delays.
+    delays: Memo<()>,
+}
 
-impl Administration for Statistics {
-    fn setup(&self, subject: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
-        subject.ask(Question::Target(subject.address, true), wait)?;
-        subject.ask(Question::Source(subject.address), wait)
+impl Statistics {
+    pub fn over(connection: &Connection, dialect: &'static dyn Dialect) -> Arc<dyn Companion> {
+        Arc::new(Self {
+            connection: connection.clone(),
+            dialect,
+            asking: Asking::new(connection, dialect.asks()),
+            delays: Memo::default(),
+        })
     }
 
-    fn purge(&self, _: &Subject<'_>, _: &Wait<'_>) -> Result<u64> {
-        Err(Error::unsupported(
-            "purge() is not possible: ActiveMQ Classic has no management over AMQP 1.0; use its web console or JMX",
-        ))
-    }
-
-    fn figures(&self, subject: &Subject<'_>, wait: &Wait<'_>) -> Result<Figures> {
-        if subject.options.declare {
-            self.setup(subject, wait)?;
-        }
-        let node = format!("queue://ActiveMQ.Statistics.Destination.{}", subject.queue);
-        let talk = Conversation::open(subject.connection, Some(&node), wait)?;
+    fn ask(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<Figures> {
+        let node = format!("queue://ActiveMQ.Statistics.Destination.{}", queue.queue());
+        let talk = Conversation::open(&self.connection, Some(&node), wait)?;
         talk.send(|_| 0, |out| write::string(out, ""))?;
         let patience = wait.at_most(PATIENCE);
         match talk.next(&patience)? {
@@ -45,6 +56,44 @@ impl Administration for Statistics {
                 "counting is not possible: nobody answers for it; enable the broker's statisticsBrokerPlugin, and see that the queue exists",
             )),
         }
+    }
+}
+
+impl Companion for Statistics {
+    /// A mark is enough, where the scheduler is on.
+    fn detour(
+        &self,
+        queue: &Subject<'_>,
+        _: &Recipient<'_>,
+        _: Duration,
+        wait: &Wait<'_>,
+    ) -> Result<Option<Detour>> {
+        let kept = self.delays.once((), Duration::MAX, || {
+            scheduler::keeps_delays(&self.connection, wait)
+        });
+        kept.map_err(|error| error.context(queue.describe()))?;
+        Ok(None)
+    }
+
+    fn setup(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
+        self.dialect.check_name(queue.queue())?;
+        let address = self.dialect.queue_address(queue.queue());
+        self.asking.ask(Question::Target(&address, true), wait)?;
+        self.asking.ask(Question::Source(&address), wait)
+    }
+
+    fn purge(&self, _: &Subject<'_>, _: &Wait<'_>) -> Result<u64> {
+        Err(Error::unsupported(
+            "purge() is not possible: ActiveMQ Classic has no management over AMQP 1.0; use its web console or JMX",
+        ))
+    }
+
+    fn figures(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<Figures> {
+        self.dialect.check_name(queue.queue())?;
+        if queue.spec.options.declare {
+            self.setup(queue, wait)?;
+        }
+        again(&self.connection, wait, || self.ask(queue, wait))
     }
 }
 

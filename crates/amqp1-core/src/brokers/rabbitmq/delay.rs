@@ -18,6 +18,8 @@
 
 use std::time::Duration;
 
+use crate::brokers::seams::recipient::Recipient;
+
 /// Up to here steps are even.
 const EVEN_UP_TO: u64 = 5_000;
 /// The even steps, in milliseconds.
@@ -93,6 +95,15 @@ pub fn queue(delay: Duration, target: &str, now: u64) -> Option<DelayQueue> {
         name: slot.name(target),
         slot,
     })
+}
+
+/// What the delay queues of a recipient are named after.
+#[must_use]
+pub(super) fn target(to: &Recipient<'_>) -> String {
+    match to.exchange {
+        Some(exchange) => format!("{exchange}/{}", to.key),
+        None => to.key.to_owned(),
+    }
 }
 
 /// The exchange that stands for `target` in the index of delay queues.

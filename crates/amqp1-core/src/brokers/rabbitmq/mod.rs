@@ -1,10 +1,18 @@
-//! RabbitMQ 3 with its AMQP 1.0 plugin, and RabbitMQ 4.
+//! RabbitMQ 3 with its AMQP 1.0 plugin, RabbitMQ 4, and the embedded broker, which speaks as RabbitMQ 4 does.
 
 pub mod address;
+mod address_v1;
+mod declare_by_attaching;
 pub mod delay;
-pub(crate) mod delay_queues;
+mod delay_queues;
 mod difference;
-pub(crate) mod management;
-pub(crate) mod topology;
-pub(super) mod v3;
-pub(super) mod v4;
+mod embedded;
+mod managed;
+mod management;
+mod topology;
+mod v3;
+mod v4;
+
+pub(super) use embedded::Embedded;
+pub(super) use v3::RabbitMq3;
+pub(super) use v4::RabbitMq4;

@@ -7,7 +7,7 @@ use crate::brokers::rabbitmq::management::{Management, Response};
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
 use crate::settings::options::QueueOptions;
-use crate::settings::topology_options::{Binding, QueueType, TopologyOptions};
+use crate::settings::topology_options::{Binding, QueueType};
 use crate::wire::write;
 
 /// How strict a declaration is.
@@ -217,17 +217,6 @@ impl Topology<'_> {
             200 | 201 | 204 => Ok(()),
             status => Err(refused("binding to exchange", exchange, status, &answer)),
         }
-    }
-}
-
-/// How a queue beside the configured one is declared, as a failed queue: of its type.
-pub(crate) fn like(options: &QueueOptions) -> QueueOptions {
-    QueueOptions {
-        topology: TopologyOptions {
-            queue_type: options.topology.queue_type,
-            ..TopologyOptions::default()
-        },
-        ..QueueOptions::default()
     }
 }
 

@@ -4,10 +4,16 @@
 //! not exist is confirmed and lost. It knows three outcomes, accepted, rejected
 //! and released; `modified` ends the session.
 
-use crate::brokers::seams::dialect::{DelaySupport, Dialect};
-use crate::connection::Remote;
+use std::sync::Arc;
+
+use super::address_v1;
+use super::declare_by_attaching::DeclareByAttaching;
+use crate::brokers::seams::companion::Companion;
+use crate::brokers::seams::dialect::Dialect;
+use crate::connection::{Connection, Remote};
 use crate::error::{Error, Result};
 use crate::format::PropertyMapping;
+use crate::settings::endpoint::Endpoint;
 use crate::settings::retry::Redelivery;
 
 #[derive(Debug)]
@@ -19,17 +25,13 @@ impl Dialect for RabbitMq3 {
     }
 
     fn queue_address(&self, queue: &str) -> String {
-        format!("/amq/queue/{}", segment(queue))
+        address_v1::queue(queue)
     }
 
     fn exchange_address(&self, exchange: &str, routing_key: &str) -> Result<String> {
         self.check_name(exchange)?;
         self.check_name(routing_key)?;
-        Ok(format!(
-            "/exchange/{}/{}",
-            segment(exchange),
-            segment(routing_key)
-        ))
+        Ok(address_v1::exchange(exchange, routing_key))
     }
 
     fn check_name(&self, name: &str) -> Result<()> {
@@ -41,8 +43,12 @@ impl Dialect for RabbitMq3 {
         Ok(())
     }
 
-    fn declaring_address(&self, queue: &str) -> Option<String> {
-        Some(format!("/queue/{}", segment(queue)))
+    fn companion(
+        &'static self,
+        _: &Arc<Endpoint>,
+        connection: &Connection,
+    ) -> Result<Option<Arc<dyn Companion>>> {
+        Ok(Some(DeclareByAttaching::over(connection, self)))
     }
 
     fn confirms_what_it_loses(&self) -> bool {
@@ -51,10 +57,6 @@ impl Dialect for RabbitMq3 {
 
     fn overruns_credit(&self) -> bool {
         true
-    }
-
-    fn has_management(&self) -> bool {
-        false
     }
 
     fn drains(&self) -> bool {
@@ -66,27 +68,9 @@ impl Dialect for RabbitMq3 {
         PropertyMapping::Annotations
     }
 
-    fn delay(&self) -> DelaySupport {
-        DelaySupport::Unsupported
-    }
-
     fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {
         Some(Redelivery::Uncounted)
     }
-}
-
-/// A name as the plugin takes it: it undoes `%2F` and nothing else, and makes
-/// one byte of each character. So each byte of the UTF-8 is written as the
-/// character of that number.
-fn segment(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'/' => out.push_str("%2F"),
-            byte => out.push(char::from(byte)),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -94,9 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_anything_in_them() {
-        assert_eq!(segment("a b/c%"), "a b%2Fc%");
-        assert_eq!(segment("ž"), "\u{c5}\u{be}");
+    fn a_name_that_no_address_can_write_is_refused() {
         assert!(RabbitMq3.check_name("a%2Fb").is_err());
         assert!(RabbitMq3.check_name("a%2fb").is_ok());
     }

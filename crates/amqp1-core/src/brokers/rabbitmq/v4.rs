@@ -1,13 +1,17 @@
 //! RabbitMQ 4: native AMQP 1.0, addresses v2, management over a link pair.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::brokers::rabbitmq::address;
-use crate::brokers::seams::dialect::{DelaySupport, Dialect};
-use crate::connection::Remote;
+use super::address;
+use super::managed::{Delays, Managed};
+use crate::brokers::seams::companion::Companion;
+use crate::brokers::seams::dialect::Dialect;
+use crate::connection::{Connection, Remote};
 use crate::error::Result;
 use crate::format::history::Ledger;
 use crate::format::PropertyMapping;
+use crate::settings::endpoint::Endpoint;
 use crate::settings::retry::Redelivery;
 
 /// `consumer_timeout`, as RabbitMQ is installed.
@@ -29,12 +33,12 @@ impl Dialect for RabbitMq4 {
         Ok(address::exchange(exchange, routing_key))
     }
 
-    fn has_management(&self) -> bool {
-        true
-    }
-
-    fn delay(&self) -> DelaySupport {
-        DelaySupport::DelayQueues
+    fn companion(
+        &'static self,
+        _: &Arc<Endpoint>,
+        connection: &Connection,
+    ) -> Result<Option<Arc<dyn Companion>>> {
+        Ok(Some(Managed::over(connection, Delays::Queues)))
     }
 
     fn property_mapping(&self) -> PropertyMapping {

@@ -1,29 +1,19 @@
 //! What brokers do differently, as facts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::administration::Administration;
+use super::companion::Companion;
 use super::packing::Packing;
-use crate::base::wait::Wait;
+use super::recipient::Recipient;
 use crate::connection::{Ask, Connection, Remote};
 use crate::error::{Error, Result};
+use crate::format::envelope::DelayMark;
 use crate::format::history::Ledger;
 use crate::format::PropertyMapping;
+use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::Redelivery;
-
-/// How a broker delays a first delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DelaySupport {
-    /// It cannot.
-    Unsupported,
-    /// By the annotation `x-opt-scheduled-enqueue-time`.
-    EnqueueTime,
-    /// By the annotation `x-opt-delivery-delay`.
-    DeliveryDelay,
-    /// By queues that expire into the target, declared through management.
-    DelayQueues,
-}
 
 /// What brokers do differently.
 pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
@@ -39,6 +29,21 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// [`crate::ErrorKind::Unsupported`] where there are no exchanges.
     fn exchange_address(&self, exchange: &str, routing_key: &str) -> Result<String>;
 
+    /// The address of what a job is for.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] where there is none.
+    fn address(&self, recipient: &Recipient<'_>) -> Result<String> {
+        match recipient.exchange {
+            Some(exchange) => self.exchange_address(exchange, recipient.key),
+            // The default exchange routes by queue name.
+            None => {
+                self.check_name(recipient.key)?;
+                Ok(self.queue_address(recipient.key))
+            }
+        }
+    }
+
     /// Whether an address can name this queue, exchange or routing key.
     ///
     /// # Errors
@@ -50,11 +55,6 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// What a link asks of its node: where an address alone does not say that it is a queue.
     fn asks(&self) -> Ask {
         Ask::Nothing
-    }
-
-    /// A sender's attach does not tell a queue from a topic; a receiver's does.
-    fn confirms_topics(&self) -> bool {
-        false
     }
 
     /// What the refusal of a link means on this broker.
@@ -78,11 +78,6 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// The address at which attaching a sender makes the queue, where there is one.
-    fn declaring_address(&self, _queue: &str) -> Option<String> {
-        None
-    }
-
     /// It confirms jobs for queues that do not exist, and loses them: a queue is
     /// looked for before a job counts as confirmed.
     fn confirms_what_it_loses(&self) -> bool {
@@ -94,23 +89,21 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         false
     }
 
-    /// It has RabbitMQ's management node.
-    fn has_management(&self) -> bool;
-
-    /// Its own way to look after queues, where that is not the management node.
-    fn administration(&self) -> Option<&'static dyn Administration> {
-        None
-    }
-
-    /// How it delays a first delivery.
-    fn delay(&self) -> DelaySupport;
-
-    /// Whether it does delay, where its `open` says nothing of it; asked once a connection.
+    /// What goes with one of its connections, which has just been made; `None` where that is nothing.
     ///
     /// # Errors
-    /// Unsupported when it would deliver at once what is to be delayed.
-    fn keeps_delays(&self, _connection: &Connection, _wait: &Wait<'_>) -> Result<()> {
-        Ok(())
+    /// Connection.
+    fn companion(
+        &'static self,
+        _endpoint: &Arc<Endpoint>,
+        _connection: &Connection,
+    ) -> Result<Option<Arc<dyn Companion>>> {
+        Ok(None)
+    }
+
+    /// The mark in a message by which it delays a first delivery, where it can.
+    fn delay_mark(&self) -> Option<DelayMark> {
+        None
     }
 
     /// A delivery that it counts was one to somebody who may have worked on the job.
@@ -147,6 +140,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
 
     /// A consumer may take one session of a queue after the other.
     fn has_sessions(&self) -> bool {
+        false
+    }
+
+    /// A job that is delayed can be taken back.
+    fn schedules(&self) -> bool {
         false
     }
 

@@ -1,32 +1,32 @@
 //! What a job is addressed to.
 
-use super::dialect::Dialect;
-use crate::error::Result;
+use crate::settings::spec::Spec;
 
 /// An exchange and a routing key; without the exchange, a queue's name.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Recipient<'a> {
     pub exchange: Option<&'a str>,
     pub key: &'a str,
 }
 
-impl Recipient<'_> {
-    pub fn address(&self, dialect: &dyn Dialect) -> Result<String> {
-        match self.exchange {
-            Some(exchange) => dialect.exchange_address(exchange, self.key),
-            // The default exchange routes by queue name.
-            None => {
-                dialect.check_name(self.key)?;
-                Ok(dialect.queue_address(self.key))
-            }
+impl<'a> Recipient<'a> {
+    /// A queue, past any exchange.
+    pub fn queue(name: &'a str) -> Self {
+        Self {
+            exchange: None,
+            key: name,
         }
     }
 
-    /// What its delay queues are named after.
-    pub fn target(&self) -> String {
-        match self.exchange {
-            Some(exchange) => format!("{exchange}/{}", self.key),
-            None => self.key.to_owned(),
+    /// As the queue is configured.
+    pub fn usual(spec: &'a Spec) -> Self {
+        let exchange = spec.options.exchange.as_deref();
+        Self {
+            exchange,
+            key: match exchange {
+                None => &spec.broker_queue,
+                Some(_) => &spec.routing_key,
+            },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What one connection to Service Bus has beside its links: tokens, management links, locks.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,17 +10,20 @@ use super::constants::{
 };
 use super::locks::Locks;
 use super::request::{Reply, Request, RequestLink};
-use super::{keeper, refusal, sas};
+use super::{refusal, sas};
 use crate::base::clock::now_seconds;
-use crate::base::runtime;
 use crate::base::sync::Mutex;
 use crate::base::wait::Wait;
+use crate::brokers::seams::companion::Companion;
 use crate::connection::{dial, Connection, Order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::access::Access;
 use crate::settings::endpoint::Endpoint;
 use crate::settings::token::{Token, TokenOption};
 use crate::wire::write;
+
+/// Before another attempt at a token.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// One connection to Service Bus.
 #[derive(Debug)]
@@ -41,17 +45,26 @@ struct Granted {
 }
 
 impl Client {
-    /// Over an open connection; starts what renews tokens and locks in the background.
-    pub fn start(endpoint: &Arc<Endpoint>, connection: &Connection) -> Result<Arc<Self>> {
-        let client = Arc::new(Self {
+    /// Over an open connection.
+    pub fn over(endpoint: &Arc<Endpoint>, connection: &Connection) -> Self {
+        Self {
             endpoint: Arc::clone(endpoint),
             connection: connection.clone(),
             links: Mutex::default(),
             granted: Mutex::default(),
             locks: Arc::default(),
-        });
-        drop(runtime::spawn(keeper::run(Arc::clone(&client)))?);
-        Ok(client)
+        }
+    }
+
+    /// The same, shared.
+    pub fn shared(companion: &Arc<dyn Companion>) -> Option<Arc<Self>> {
+        let any: Arc<dyn Any + Send + Sync> = Arc::clone(companion) as _;
+        any.downcast().ok()
+    }
+
+    /// What a companion is, where its broker is Service Bus.
+    pub fn of(companion: &dyn Companion) -> Option<&Self> {
+        (companion as &dyn Any).downcast_ref()
     }
 
     fn access(&self) -> &Access {
@@ -183,6 +196,11 @@ impl Client {
         }
     }
 
+    /// Tokens are the application's to give.
+    pub fn asks_application(&self) -> bool {
+        matches!(self.access(), Access::Callback(_))
+    }
+
     /// When the application has to be asked for a token again: at a blocking call.
     pub fn next_question(&self) -> Option<Instant> {
         match self.access() {
@@ -224,7 +242,7 @@ impl Client {
                 // Until it is over there is time for more attempts; then its links end, and
                 // whoever needs them says why.
                 if let Some(granted) = self.granted.lock().get_mut(&audience) {
-                    granted.renew_at = Instant::now() + keeper::AGAIN;
+                    granted.renew_at = Instant::now() + AGAIN;
                 }
             }
         }
@@ -356,6 +374,7 @@ fn put_token(audience: &str, token: &Token) -> Request {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::brokers::servicebus::keeper;
     use crate::reach::pool::{self, Role};
     use crate::settings::options::{DialectOption, QueueOptions};
 
@@ -371,7 +390,7 @@ mod tests {
         let wait = Wait::uninterrupted(Duration::from_secs(20));
         let second = Duration::from_secs(1);
         let connection = pool::connection(&endpoint, Role::Publish, second, &wait).unwrap();
-        let client = pool::service_bus(&endpoint, Role::Publish, &connection).unwrap();
+        let client = keeper::start(&endpoint, &connection).unwrap();
         client.authorize("orders", None, &wait).unwrap();
         let in_an_hour = client.next_renewal().unwrap() - Instant::now();
         assert!(in_an_hour > Duration::from_secs(3200) && in_an_hour < Duration::from_secs(3241));

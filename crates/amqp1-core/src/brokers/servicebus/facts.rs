@@ -1,13 +1,18 @@
 //! Azure Service Bus: entities by their names, tokens, peek-lock, scheduling.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::Batches;
-use super::{entity, refusal};
-use crate::brokers::seams::dialect::{DelaySupport, Dialect};
+use super::{entity, keeper, refusal};
+use crate::brokers::seams::companion::Companion;
+use crate::brokers::seams::dialect::Dialect;
 use crate::brokers::seams::packing::Packing;
+use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::format::envelope::DelayMark;
 use crate::format::PropertyMapping;
+use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 
 /// Options that it has nothing for, and why.
@@ -63,12 +68,16 @@ impl Dialect for ServiceBus {
         ))
     }
 
-    fn has_management(&self) -> bool {
-        false
+    fn companion(
+        &'static self,
+        endpoint: &Arc<Endpoint>,
+        connection: &Connection,
+    ) -> Result<Option<Arc<dyn Companion>>> {
+        Ok(Some(keeper::start(endpoint, connection)?))
     }
 
-    fn delay(&self) -> DelaySupport {
-        DelaySupport::EnqueueTime
+    fn delay_mark(&self) -> Option<DelayMark> {
+        Some(DelayMark::EnqueueTime)
     }
 
     fn property_mapping(&self) -> PropertyMapping {
@@ -80,6 +89,10 @@ impl Dialect for ServiceBus {
     }
 
     fn has_sessions(&self) -> bool {
+        true
+    }
+
+    fn schedules(&self) -> bool {
         true
     }
 

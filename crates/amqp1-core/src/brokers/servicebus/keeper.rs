@@ -8,7 +8,10 @@ use super::constants::MANAGEMENT;
 use super::locks::{to_uuid, Due, DueKind, LockToken, Renewal};
 use super::request::{Reply, Request};
 use crate::base::id;
-use crate::error::ErrorKind;
+use crate::base::runtime;
+use crate::connection::Connection;
+use crate::error::{ErrorKind, Result};
+use crate::settings::endpoint::Endpoint;
 use crate::wire::write;
 
 /// How long one renewal may take: less than half of a short lock, so that there is time for another.
@@ -17,20 +20,27 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Renewals on their way at once: fewer than the credit for their answers.
 const WINDOW: usize = 32;
 
-/// Before another attempt at a token.
-pub(super) const AGAIN: Duration = Duration::from_secs(5);
-
 /// It looks whether the connection still stands so often, when nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Before a lost connection is dialled again for the locks of jobs in hand.
 const REDIAL: Duration = Duration::from_secs(1);
 
+/// The client of an open connection, with the task that renews its tokens and locks.
+///
+/// # Errors
+/// When there is no I/O thread to be had.
+pub(super) fn start(endpoint: &Arc<Endpoint>, connection: &Connection) -> Result<Arc<Client>> {
+    let client = Arc::new(Client::over(endpoint, connection));
+    drop(runtime::spawn(run(Arc::clone(&client)))?);
+    Ok(client)
+}
+
 /// Until the connection is over, and the jobs in hand are done.
 ///
 /// PHP dials a lost connection again when it needs it, and while it works on a job it does
 /// not. The service's locks outlive the connection, so another one is made for them.
-pub(super) async fn run(client: Arc<Client>) {
+async fn run(client: Arc<Client>) {
     keep(&client, false).await;
     while client.locks.has_renewable(Instant::now()) {
         // At once: half of a lock's time may be over when its renewal finds the connection lost.

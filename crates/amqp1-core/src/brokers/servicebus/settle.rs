@@ -9,11 +9,10 @@ use super::refusal;
 use super::request::Request;
 use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
+use crate::brokers::seams::reach::Reach;
 use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::failure::bounded;
-use crate::reach::live::Definition;
-use crate::reach::pool::Role;
 use crate::receive::source::HeldLink;
 use crate::wire::{state, write};
 
@@ -186,13 +185,12 @@ impl Settlement<'_> {
 }
 
 /// One delivery and the service's lock on it.
-#[derive(Debug)]
 pub(crate) struct PeekLock<'a> {
     pub link: &'a HeldLink,
     pub source: &'a ServiceBusSource,
     pub delivery_id: u32,
     pub lock: LockToken,
-    pub definition: &'a Definition,
+    pub reach: &'a dyn Reach,
 }
 
 impl PeekLock<'_> {
@@ -250,9 +248,7 @@ impl PeekLock<'_> {
             // as it does when its token is over.
             Err(error) if self.source.locks().is_some() => match error.kind() {
                 ErrorKind::Connection => self.beside_link(settlement, wait),
-                _ if self.definition.renews_token(Role::Consume, &error) => {
-                    self.beside_link(settlement, wait)
-                }
+                _ if self.reach.renews_token(&error) => self.beside_link(settlement, wait),
                 _ => Err(error),
             },
             done => done,
@@ -306,10 +302,10 @@ impl PeekLock<'_> {
 
     /// By the lock's token, over whatever connection there is now.
     fn beside_link(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
-        let live = self.definition.connect(Role::Consume, wait)?;
-        let client = live.service_bus.as_ref().unwrap_or(&self.source.client);
+        let companion = self.reach.companion(wait)?;
+        let client = Client::of(&*companion).unwrap_or(&self.source.client);
         let request = settlement.request(&self.lock, self.source, wait);
-        let tokens = self.definition.options.token.as_ref();
+        let tokens = self.reach.spec().options.token.as_ref();
         client.operate(&self.link.address, &request, tokens, wait)?;
         Ok(())
     }

@@ -6,9 +6,9 @@ use super::Publisher;
 use crate::base::wait::Wait;
 use crate::connection::{condition_kind, lasts, Outcome, Tracked};
 use crate::error::{Error, ErrorKind, Result};
-use crate::publish::route::Route;
+use crate::publish::route::{self, Route};
+use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
-use crate::reach::live::Definition;
 use crate::reach::pool::Role;
 
 impl Publisher {
@@ -76,7 +76,7 @@ impl Publisher {
         let Some(Some(sent)) = self.window.get(position) else {
             return Ok(());
         };
-        let route = self.definition.route(&sent.destination, sent.delay, wait)?;
+        let route = route::find(&self.definition, &sent.destination, sent.delay, wait)?;
         let tracked = Tracked {
             tracker: self.tracker.clone(),
             index,
@@ -106,7 +106,7 @@ impl Publisher {
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<Route> {
-        let route = self.definition.route(destination, delay, wait);
+        let route = route::find(&self.definition, destination, delay, wait);
         route.map_err(|error| match (error.kind(), error.condition()) {
             (ErrorKind::QueueNotFound, Some(_)) => self.explain(error),
             _ => error,

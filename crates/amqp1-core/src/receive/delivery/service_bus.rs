@@ -17,7 +17,7 @@ impl Delivery {
             source,
             delivery_id: self.delivery_id,
             lock: self.lock?,
-            definition: &self.definition,
+            reach: &*self.definition,
         })
     }
 

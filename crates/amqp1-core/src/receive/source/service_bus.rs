@@ -8,6 +8,7 @@ use serde_amqp::Value;
 use super::{Attached, Source};
 use crate::base::id;
 use crate::base::wait::Wait;
+use crate::brokers::seams::companion::Companion;
 use crate::brokers::servicebus::client::Client;
 use crate::brokers::servicebus::constants::{NOT_ALLOWED, SESSION_FILTER, TIMEOUT_PROPERTY};
 use crate::brokers::servicebus::locks::LinkLocks;
@@ -62,7 +63,7 @@ impl Source {
             .turn
             .as_ref()
             .and_then(|turn| turn.idle_at(attached.held()));
-        let question = service_bus.client.next_question();
+        let question = service_bus.client.next_errand();
         [idle_at, question].into_iter().flatten().min()
     }
 
@@ -75,8 +76,7 @@ impl Source {
             return Ok(());
         };
         service_bus.touch_session();
-        let token = self.definition.options.token.as_ref();
-        service_bus.client.ask_if_due(token, wait)?;
+        service_bus.client.run_errands(&self.definition, wait)?;
         let idle_at = self
             .turn
             .as_ref()

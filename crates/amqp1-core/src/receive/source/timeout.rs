@@ -7,12 +7,12 @@ use serde_amqp::Value;
 use super::Source;
 use crate::base::wait::Wait;
 use crate::error::Result;
-use crate::reach::live::Live;
+use crate::reach::connected::Connected;
 use crate::settings::topology_options::{milliseconds, QueueType};
 
 impl Source {
     /// After how long the broker will take a job back, as far as the options tell.
-    pub(super) fn known_timeout(&self, live: &Live) -> Option<Duration> {
+    pub(super) fn known_timeout(&self, live: &Connected) -> Option<Duration> {
         let options = &self.definition.options;
         let usual = match options.topology.effective_type(options) {
             QueueType::Quorum => live
@@ -26,7 +26,7 @@ impl Source {
     /// The link property of the consumer timeout.
     pub(super) fn timeout(
         &self,
-        live: &Live,
+        live: &Connected,
         timeout: Duration,
         wait: &Wait<'_>,
     ) -> Result<(String, Value)> {

@@ -1,16 +1,22 @@
 //! The broker of `crates/amqp1-broker`: RabbitMQ's addresses and management,
 //! Service Bus's scheduling.
 
-use super::seams::dialect::{DelaySupport, Dialect};
-use crate::brokers::rabbitmq::address;
-use crate::connection::Remote;
+use std::sync::Arc;
+
+use super::address;
+use super::managed::{Delays, Managed};
+use crate::brokers::seams::companion::Companion;
+use crate::brokers::seams::dialect::Dialect;
+use crate::connection::{Connection, Remote};
 use crate::error::Result;
+use crate::format::envelope::DelayMark;
 use crate::format::history::Ledger;
 use crate::format::PropertyMapping;
+use crate::settings::endpoint::Endpoint;
 use crate::settings::retry::Redelivery;
 
 #[derive(Debug)]
-pub(super) struct Embedded;
+pub(crate) struct Embedded;
 
 impl Dialect for Embedded {
     fn name(&self) -> &'static str {
@@ -29,12 +35,16 @@ impl Dialect for Embedded {
         true
     }
 
-    fn has_management(&self) -> bool {
-        true
+    fn companion(
+        &'static self,
+        _: &Arc<Endpoint>,
+        connection: &Connection,
+    ) -> Result<Option<Arc<dyn Companion>>> {
+        Ok(Some(Managed::over(connection, Delays::Itself)))
     }
 
-    fn delay(&self) -> DelaySupport {
-        DelaySupport::EnqueueTime
+    fn delay_mark(&self) -> Option<DelayMark> {
+        Some(DelayMark::EnqueueTime)
     }
 
     fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {

@@ -1,0 +1,112 @@
+//! The companion of a connection to RabbitMQ 3, which has no management and confirms what it loses: queues are made, and
+//! looked for, by attaching.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address_v1;
+use crate::base::wait::Wait;
+use crate::brokers::seams::companion::Companion;
+use crate::brokers::seams::dialect::Dialect;
+use crate::brokers::seams::subject::Subject;
+use crate::brokers::tools::asking::Asking;
+use crate::brokers::tools::memo::Memo;
+use crate::connection::{Connection, Question};
+use crate::error::{Error, ErrorKind, Result};
+use crate::settings::options::QueueOptions;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct DeclareByAttaching {
+    dialect: &'static dyn Dialect,
+    asking: Asking,
+    /// Queues that are there.
+    declared: Memo<String>,
+}
+
+impl DeclareByAttaching {
+    pub fn over(connection: &Connection, dialect: &'static dyn Dialect) -> Arc<dyn Companion> {
+        Arc::new(Self {
+            dialect,
+            asking: Asking::new(connection, dialect.asks()),
+            declared: Memo::default(),
+        })
+    }
+
+    /// What exists is used as it is.
+    fn make(&self, queue: &Subject<'_>, durable: bool, wait: &Wait<'_>) -> Result<()> {
+        let address = address_v1::declared_queue(queue.queue());
+        let answered = self.asking.ask(Question::Target(&address, durable), wait);
+        match answered {
+            Ok(()) => Ok(()),
+            Err(error) if error.condition() == Some("amqp:resource-locked") => Ok(()),
+            // It exists, and is another one than would have been made.
+            Err(error) if error.condition() == Some("amqp:precondition-failed") => {
+                if error.message().contains("arg 'auto_delete'") {
+                    return Err(Error::unsupported(format!(
+                        "{} goes with its last consumer (auto_delete), with the jobs in it: this broker cannot keep a job there; delete it, or use another queue",
+                        queue.describe()
+                    )));
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// It must be there: it cannot be made as `option` wants it.
+    fn demand(&self, queue: &Subject<'_>, option: &str, wait: &Wait<'_>) -> Result<()> {
+        self.find(queue.queue(), wait).map_err(|error| match error.kind() {
+            ErrorKind::QueueNotFound => Error::unsupported(format!(
+                "{} does not exist, and cannot be declared with the option '{option}': this broker declares durable classic queues over AMQP 1.0, and no others; declare it by other means, or leave the option out",
+                queue.describe()
+            )),
+            _ => error,
+        })
+    }
+}
+
+impl Companion for DeclareByAttaching {
+    fn declare(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
+        let name = queue.queue();
+        // One beside the configured queue is made as this broker makes queues.
+        let usual = QueueOptions::default();
+        let options = match queue.beside {
+            None => &queue.spec.options,
+            Some(_) => &usual,
+        };
+        self.declared.once(name.to_owned(), Duration::MAX, || {
+            self.dialect.check_name(name)?;
+            if let Some(exchange) = &options.exchange {
+                return Err(Error::unsupported(format!(
+                    "{}: exchange '{exchange}' and its bindings cannot be declared: this broker has no management over AMQP 1.0; declare them by other means and set the option 'declare' to false",
+                    queue.describe()
+                )));
+            }
+            match options.topology.beyond_classic(options) {
+                None => self.make(queue, options.durable, wait),
+                Some(option) => self.demand(queue, option, wait),
+            }
+        })
+    }
+
+    fn forget_declared(&self) {
+        self.declared.forget();
+    }
+
+    fn declared_within(&self, age: Duration) -> bool {
+        self.declared.has_any_within(age)
+    }
+
+    /// A receiver that never gets credit: attaching it fails when there is no such queue.
+    fn find(&self, queue: &str, wait: &Wait<'_>) -> Result<()> {
+        self.dialect.check_name(queue)?;
+        let address = self.dialect.queue_address(queue);
+        match self.asking.ask(Question::Source(&address), wait) {
+            Ok(()) => Ok(()),
+            // Somebody consumes from it and lets nobody else: so it is there.
+            Err(error) if error.message().contains("exclusive") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Questions that attaching a link answers, over one session that is kept for them.
+
+use super::again::again;
+use crate::base::sync::Mutex;
+use crate::base::wait::Wait;
+use crate::connection::{Ask, Connection, Question, Scout};
+use crate::error::Result;
+
+/// Asks a connection's broker by attaching.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    connection: Connection,
+    asks: Ask,
+    /// Only PHP's thread locks it, so a fork never happens while it is locked.
+    kept: Mutex<Option<Scout>>,
+}
+
+impl Asking {
+    /// Links are to ask for `asks`.
+    pub fn new(connection: &Connection, asks: Ask) -> Self {
+        Self {
+            connection: connection.clone(),
+            asks,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// # Errors
+    /// What the broker refused it with.
+    pub fn ask(&self, question: Question<'_>, wait: &Wait<'_>) -> Result<()> {
+        again(&self.connection, wait, || self.ask_once(question, wait))
+    }
+
+    /// Who asks meanwhile, as a signal handler does, gets a session of its own.
+    fn ask_once(&self, question: Question<'_>, wait: &Wait<'_>) -> Result<()> {
+        let kept = self.kept.lock().take();
+        let scout = match kept {
+            Some(scout) => scout,
+            None => Scout::open(&self.connection)?,
+        };
+        let answered = scout.ask(question, self.asks, wait);
+        let unused = match &answered {
+            Ok(()) => self.kept.lock().replace(scout),
+            Err(_) => Some(scout),
+        };
+        if let Some(scout) = unused {
+            scout.close();
+        }
+        answered
+    }
+}

@@ -1,0 +1,392 @@
+//! A queue and its way to the broker: which connection, what is declared over it, which sender.
+//!
+//! All of [`Definition`] is here. What one of its calls may do again is told in [`crate::reach`].
+
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::fork;
+use crate::base::id;
+use crate::base::sync::Mutex;
+use crate::base::wait::Wait;
+use crate::brokers::seams::companion::{has_no_way_to, Companion};
+use crate::brokers::seams::reach::Reach;
+use crate::brokers::seams::subject::Subject;
+use crate::brokers::{self, Dialect, Recipient};
+use crate::connection::{lasts, Connection, SenderLink};
+use crate::error::{Error, ErrorKind, Result};
+use crate::reach::connected::Connected;
+use crate::reach::destination::Destination;
+use crate::reach::pool::{self, Role};
+use crate::settings::retry::FailedQueue;
+use crate::settings::spec::Spec;
+
+/// The broker's condition of a token that has expired.
+const UNAUTHORIZED: &str = "amqp:unauthorized-access";
+
+/// A queue and the way to it; shared by its clones, consumers and tasks.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    spec: Spec,
+    /// Consumers leave it alone. In this process: a child's is its own.
+    pub paused: AtomicBool,
+    last: Mutex<Option<Last>>,
+}
+
+/// What the last push used, so that the next one need not look for it.
+#[derive(Debug, Clone)]
+struct Last {
+    generation: u64,
+    connected: Arc<Connected>,
+    sender: SenderLink,
+}
+
+impl std::ops::Deref for Definition {
+    type Target = Spec;
+
+    fn deref(&self) -> &Spec {
+        &self.spec
+    }
+}
+
+impl Definition {
+    pub fn new(spec: Spec) -> Self {
+        Self {
+            spec,
+            paused: AtomicBool::new(false),
+            last: Mutex::new(None),
+        }
+    }
+
+    /// What is known of the broker before it is dialled.
+    pub fn presumed(&self) -> &'static dyn Dialect {
+        brokers::presumed(&self.endpoint)
+    }
+
+    /// The broker's name of its failed queue.
+    ///
+    /// # Errors
+    /// Unsupported where the broker has no dead-letter queue of its own.
+    pub fn failed_queue(&self, configured: &FailedQueue) -> Result<String> {
+        let brokers = || self.presumed().dead_letter_queue(&self.broker_queue);
+        match configured {
+            FailedQueue::Named(name) => Ok(name.clone()),
+            FailedQueue::Usual => {
+                Ok(brokers().unwrap_or_else(|| format!("{}.failed", self.broker_queue)))
+            }
+            FailedQueue::BrokersOwn => brokers().map_or_else(|| self.dead_letter_queue(), Ok),
+        }
+    }
+
+    /// What a job for `destination` is addressed to.
+    pub fn recipient<'a>(&'a self, destination: &'a Destination) -> Recipient<'a> {
+        match destination {
+            Destination::Queue(queue) => Recipient::queue(queue),
+            Destination::Key(key) => Recipient {
+                exchange: self.options.exchange.as_deref(),
+                key,
+            },
+            Destination::Usual => Recipient::usual(self),
+        }
+    }
+
+    /// The routing key of a job that goes to an exchange.
+    pub fn routing_key_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let recipient = self.recipient(destination);
+        recipient.exchange.map(|_| recipient.key)
+    }
+
+    /// For messages: `exchange 'x' with routing key 'k'`, or `queue 'q'`.
+    pub fn name_of(&self, destination: &Destination) -> String {
+        let recipient = self.recipient(destination);
+        match recipient.exchange {
+            Some(exchange) => format!("exchange '{exchange}' with routing key '{}'", recipient.key),
+            None => format!("queue '{}'", recipient.key),
+        }
+    }
+
+    /// The queue that a job for `destination` goes to, if not to an exchange.
+    pub fn queue_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
+        let recipient = self.recipient(destination);
+        recipient.exchange.is_none().then_some(recipient.key)
+    }
+
+    /// The queue, for whoever looks after it.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            spec: &self.spec,
+            beside: None,
+        }
+    }
+
+    /// What to do about a queue that is not there.
+    pub fn when_missing(&self) -> &'static str {
+        match self.presumed().declares_nothing() {
+            true => "create it",
+            false => "create it, or leave the option 'declare' on",
+        }
+    }
+
+    /// The option `consumer_timeout` on a broker, or a queue, without one.
+    pub fn has_no_consumer_timeout(&self) -> Error {
+        Error::unsupported(format!(
+            "{}: option 'consumer_timeout': only quorum queues of RabbitMQ 4.3 and later have one; leave it out",
+            self.describe()
+        ))
+    }
+
+    /// An exclusive queue belongs to the connection that declares it, and only
+    /// that one may consume from it.
+    pub fn management_role(&self) -> Role {
+        if self.options.exclusive {
+            Role::Consume
+        } else {
+            Role::Publish
+        }
+    }
+
+    /// The pooled connection for `role`.
+    pub fn connect(&self, role: Role, wait: &Wait<'_>) -> Result<Connected> {
+        let redial = self.options.redial_timeout;
+        let connection = pool::connection(&self.endpoint, role, redial, wait)?;
+        self.over(connection, role)
+    }
+
+    /// The pooled connection for `role`, with what is missing declared.
+    pub fn declared(&self, role: Role, wait: &Wait<'_>) -> Result<Connected> {
+        if !self.options.declare {
+            return self.connect(role, wait);
+        }
+        let connected = self.declare(&self.subject(), wait)?;
+        match self.management_role() == role {
+            true => Ok(connected),
+            false => self.connect(role, wait),
+        }
+    }
+
+    /// The connection, or another one that has room for one more link. An exclusive queue
+    /// can be had over the one that has declared it only.
+    pub fn with_room(&self, usual: Connected, role: Role, wait: &Wait<'_>) -> Result<Connected> {
+        if self.options.exclusive {
+            return Ok(usual);
+        }
+        let (redial, usual) = (self.options.redial_timeout, usual.connection);
+        let connection = pool::with_room(&self.endpoint, role, &usual, redial, wait)?;
+        self.over(connection, role)
+    }
+
+    fn over(&self, connection: Connection, role: Role) -> Result<Connected> {
+        let dialect = brokers::detect(connection.remote(), &self.endpoint);
+        self.check_options(dialect)?;
+        if self.options.topology.consumer_timeout.is_some()
+            && dialect
+                .consumer_timeout_property(connection.remote(), None)
+                .is_none()
+        {
+            return Err(self.has_no_consumer_timeout());
+        }
+        let companion = pool::companion(&self.endpoint, role, &connection, dialect)?;
+        Ok(Connected::new(connection, dialect, companion))
+    }
+
+    /// What the broker has nothing for is refused before it is used.
+    fn check_options(&self, dialect: &dyn Dialect) -> Result<()> {
+        let Some((option, why)) = dialect.lacks(&self.options) else {
+            return Ok(());
+        };
+        Err(Error::unsupported(format!(
+            "{}: option '{option}': {why}",
+            self.describe()
+        )))
+    }
+
+    /// For a link that found no free session all the same.
+    pub fn full(&self, connected: &Connected) -> Error {
+        let advice = match self.options.exclusive {
+            true => ", and an exclusive queue can be had over no other; use several processes, or fewer exclusive queues",
+            false => "",
+        };
+        Error::connection(format!(
+            "{}: all {} sessions of the connection are in use{advice}",
+            self.describe(),
+            connected.connection.remote().sessions()
+        ))
+    }
+
+    /// The sender that is kept for an address.
+    pub fn sender(
+        &self,
+        connected: &Connected,
+        address: Option<&str>,
+        wait: &Wait<'_>,
+    ) -> Result<SenderLink> {
+        let redial = self.options.redial_timeout;
+        let to = (address, connected.dialect.asks());
+        pool::sender(&self.endpoint, &connected.connection, to, redial, wait)
+    }
+
+    /// The usual way of a job: to the queue or its exchange, without delay.
+    pub fn usual(&self, wait: &Wait<'_>) -> Result<(Arc<Connected>, SenderLink)> {
+        let mut usual = None;
+        if let Some(last) = self.last.lock().as_ref() {
+            if last.generation == fork::generation() && last.sender.failed().is_none() {
+                usual = Some((Arc::clone(&last.connected), last.sender.clone()));
+            }
+        }
+        if let Some((connected, sender)) = usual {
+            if connected.has_errands {
+                connected.accompanied(|companion| companion.run_errands(self, wait))?;
+            }
+            return Ok((connected, sender));
+        }
+        let connected = Arc::new(self.declared(Role::Publish, wait)?);
+        let address = connected.dialect.address(&Recipient::usual(self))?;
+        connected.authorize(self, &address, wait)?;
+        connected.confirm(self, &address, wait)?;
+        let sender = self.sender(&connected, Some(&address), wait)?;
+        let last = Last {
+            generation: fork::generation(),
+            connected: Arc::clone(&connected),
+            sender: sender.clone(),
+        };
+        // What a parent process used last is neither used nor torn down by its child.
+        std::mem::forget(
+            self.last
+                .lock()
+                .replace(last)
+                .filter(|old| old.generation != fork::generation()),
+        );
+        Ok((connected, sender))
+    }
+
+    /// Declares what is missing, once a connection.
+    fn declare(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<Connected> {
+        self.surviving(&[self.management_role()], wait, || {
+            let connected = self.connect(self.management_role(), wait)?;
+            connected.accompanied(|companion| companion.declare(queue, wait))?;
+            Ok(connected)
+        })
+    }
+
+    /// A queue beside the configured one: a failed queue, for instance.
+    pub fn declare_beside(&self, queue: &str, wait: &Wait<'_>) -> Result<()> {
+        if queue == self.broker_queue || !self.options.declare {
+            return Ok(());
+        }
+        let subject = Subject {
+            beside: Some(queue),
+            ..self.subject()
+        };
+        self.declare(&subject, wait).map(|_| ())
+    }
+
+    /// A link was refused or ended because its queue is gone: the next use
+    /// declares it again.
+    pub fn forget_declared(&self) {
+        *self.last.lock() = None;
+        pool::forget_declared(&self.endpoint, self.management_role());
+        pool::forget_declared(&self.endpoint, Role::Publish);
+    }
+
+    /// Something was declared, or looked at for the first time, so lately.
+    pub fn declared_within(&self, age: Duration) -> bool {
+        pool::declared_within(&self.endpoint, self.management_role(), age)
+            || pool::declared_within(&self.endpoint, Role::Publish, age)
+    }
+
+    /// # Errors
+    /// QueueNotFound when the queue is not there.
+    pub fn look_for(&self, queue: &str, wait: &Wait<'_>) -> Result<()> {
+        self.surviving(&[self.management_role()], wait, || {
+            let connected = self.connect(self.management_role(), wait)?;
+            connected.accompanied(|companion| companion.find(queue, wait))
+        })
+    }
+
+    /// The queue's type, where the broker tells; `None` also when there is no such queue.
+    pub fn queue_type(&self, wait: &Wait<'_>) -> Result<Option<String>> {
+        self.surviving(&[self.management_role()], wait, || {
+            match self.connect(self.management_role(), wait)?.companion {
+                Some(companion) => companion.queue_type(&self.broker_queue, wait),
+                None => Ok(None),
+            }
+        })
+    }
+
+    /// Work of the companion on the queue.
+    ///
+    /// # Errors
+    /// Unsupported where the broker has no way to do `what`; the work's.
+    pub fn look_after<T>(
+        &self,
+        what: &str,
+        wait: &Wait<'_>,
+        work: impl Fn(&dyn Companion, &Subject<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let done = self.surviving(&[self.management_role()], wait, || {
+            match self.connect(self.management_role(), wait)?.companion {
+                Some(companion) => work(&*companion, &self.subject()),
+                None => Err(has_no_way_to(what)),
+            }
+        });
+        done.map_err(|error| {
+            if error.kind() == ErrorKind::QueueNotFound {
+                self.forget_declared();
+            }
+            error.context(self.describe())
+        })
+    }
+
+    /// The broker found the token expired, before we did: true when another one can be had,
+    /// and is the next time.
+    pub fn renews_token(&self, role: Role, error: &Error) -> bool {
+        if !self.endpoint.access.has_more_tokens() || error.condition() != Some(UNAUTHORIZED) {
+            return false;
+        }
+        pool::forget_tokens(&self.endpoint, role);
+        true
+    }
+
+    /// Runs `work`, and again when a connection (of the roles `used`) was lost
+    /// while it used it: a broker that starts may take a connection and drop it at
+    /// once. What cannot be dialled is final, and so is what the broker closed it for
+    /// twice, if that will not pass.
+    pub fn surviving<T>(
+        &self,
+        used: &[Role],
+        wait: &Wait<'_>,
+        work: impl Fn() -> Result<T>,
+    ) -> Result<T> {
+        let mut refused = false;
+        loop {
+            match work() {
+                Err(error)
+                    if error.kind() == ErrorKind::Connection
+                        && !(refused && lasts(&error))
+                        && !wait.left().is_zero()
+                        && pool::was_lost(&self.endpoint, used) =>
+                {
+                    refused |= lasts(&error);
+                    wait.sleep(Duration::from_millis(50).mul_f64(id::jitter()))?;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Reach for Definition {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn companion(&self, wait: &Wait<'_>) -> Result<Arc<dyn Companion>> {
+        let companion = self.connect(Role::Consume, wait)?.companion;
+        companion.ok_or_else(|| has_no_way_to("this"))
+    }
+
+    fn renews_token(&self, error: &Error) -> bool {
+        Definition::renews_token(self, Role::Consume, error)
+    }
+}
