@@ -1,20 +1,26 @@
 //! The program's command line.
 
-mod servicebus;
-
-pub(crate) use servicebus::Faults;
-
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use amqp1_broker::servicebus::settings::IDLE_TIMEOUT;
+#[cfg(feature = "servicebus")]
+use amqp1_broker::servicebus::{arguments, settings::IDLE_TIMEOUT};
 use amqp1_broker::{Options, Tls};
 use lexopt::prelude::{Long, Short, ValueExt};
+use lexopt::Parser;
 
 /// What `--help` prints.
-pub(crate) const HELP: &str = "\
+pub(crate) fn help() -> String {
+    #[cfg(feature = "servicebus")]
+    let of_dialect = arguments::HELP;
+    #[cfg(not(feature = "servicebus"))]
+    let of_dialect = "It was built without servicebus.\n";
+    format!("{HELP}{of_dialect}{HELP_END}")
+}
+
+const HELP: &str = "\
 amqp1-broker: a small AMQP 1.0 broker, for development and tests. Messages are kept in memory.
 
 Usage: amqp1-broker --listen ADDRESS:PORT [OPTIONS]
@@ -32,21 +38,9 @@ Usage: amqp1-broker --listen ADDRESS:PORT [OPTIONS]
   --help                    print this
   --version                 print the version
 
-With --dialect servicebus (docs/servicebus-emulator.md):
+";
 
-  --config PATH             queues and topics, as Microsoft's emulator has them in its Config.json
-  --queue NAME              a queue; may be repeated
-  --session-queue NAME      a queue that is received from by session; may be repeated
-  --create-on-use           make queues and subscriptions at their first use
-  --access-rule NAME:KEY    a rule whose key signs tokens; may be repeated
-                            (default RootManageSharedAccessKey:SAS_KEY_VALUE)
-  --no-tokens               let links in that have put no token
-  --lock-duration SECONDS   of queues that --config does not name (default 60)
-  --max-delivery-count N    of queues that --config does not name (default 10)
-  --fault 'KIND …'          something that goes wrong (docs/faults.md); may be repeated
-  --faults PATH             a file of these, one a line; read again at SIGHUP
-  --timer NAME=SECONDS      no-token (20), no-link (60), links-gone (300), link-idle (600); 0 is never
-
+const HELP_END: &str = "
 When it accepts connections it prints 'amqp1-broker VERSION listening on ADDRESS' on one line.
 SIGTERM and SIGINT end it.
 ";
@@ -69,115 +63,174 @@ pub(crate) struct Listen {
     pub(crate) tls: Option<Tls>,
 }
 
+/// Faults to begin with.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// One a line.
+    pub(crate) said: String,
+    /// A file of them, read again at SIGHUP.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// What was said so far.
+#[derive(Debug, Default)]
+struct Said {
+    options: Options,
+    address: Option<SocketAddr>,
+    ready_file: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    max_message_size: Option<u64>,
+    idle_timeout: Option<Duration>,
+    is_service_bus: bool,
+    faults: Faults,
+    #[cfg(feature = "servicebus")]
+    service_bus: arguments::Arguments,
+}
+
 /// Reads the arguments (without the program's name). The error is a sentence.
 pub(crate) fn parse<I>(args: I) -> Result<Command, String>
 where
     I: IntoIterator,
     I::Item: Into<OsString>,
 {
-    let mut parser = lexopt::Parser::from_args(args);
-    let mut options = Options::default();
-    let mut address = None;
-    let mut ready_file = None;
-    let (mut certificate, mut key) = (None::<PathBuf>, None::<PathBuf>);
-    let mut service_bus = servicebus::Said::default();
-    let mut is_service_bus = false;
-    let mut max_message_size = None;
-    let mut idle_timeout = None;
+    let mut parser = Parser::from_args(args);
+    let mut said = Said::default();
     while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
-        if let Some(name) = servicebus::option(&arg) {
-            service_bus.read(name, &mut parser)?;
-            continue;
-        }
         match arg {
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("version") | Short('V') => return Ok(Command::Version),
-            Long("listen") => {
-                let value = value(&mut parser)?;
-                address = Some(value.parse().map_err(|_| {
-                    format!("--listen: '{value}' is no ADDRESS:PORT, such as 127.0.0.1:5672")
-                })?);
-            }
-            Long("user") => {
-                let value = value(&mut parser)?;
-                // The value may hold a password: it is not repeated in the message.
-                let (name, password) = value
-                    .split_once(':')
-                    .filter(|(name, _)| !name.is_empty())
-                    .ok_or("--user: the value is not NAME:PASSWORD")?;
-                options
-                    .rabbitmq
-                    .users
-                    .get_or_insert_default()
-                    .push((name.to_owned(), password.to_owned()));
-            }
-            Long("max-message-size") => {
-                let size = number(&mut parser, "--max-message-size")?;
-                if size == 0 {
-                    return Err("--max-message-size: must be more than 0".into());
+            Long(name) => {
+                let name = name.to_owned();
+                if !said.take(&name, &mut parser)? {
+                    return Err(Long(&name).unexpected().to_string());
                 }
-                max_message_size = Some(size);
-                options.rabbitmq.max_message_size = size;
-            }
-            Long("idle-timeout") => {
-                let ms: u32 = number(&mut parser, "--idle-timeout")?;
-                idle_timeout = Some(Duration::from_millis(ms.into()));
-            }
-            Long("tls-cert") => {
-                certificate = Some(parser.value().map_err(|e| e.to_string())?.into());
-            }
-            Long("tls-key") => {
-                key = Some(parser.value().map_err(|e| e.to_string())?.into());
-            }
-            Long("dialect") => {
-                is_service_bus = match value(&mut parser)?.as_str() {
-                    "rabbitmq" => false,
-                    "servicebus" => true,
-                    other => {
-                        return Err(format!(
-                            "--dialect: '{other}' is neither rabbitmq nor servicebus"
-                        ))
-                    }
-                };
-            }
-            Long("ready-file") => {
-                ready_file = Some(parser.value().map_err(|e| e.to_string())?.into());
             }
             other => return Err(other.unexpected().to_string()),
         }
     }
-    let address = address.ok_or("--listen ADDRESS:PORT is missing")?;
-    let tls: Option<Tls> = match (certificate, key) {
-        (None, None) => None,
-        (Some(certificate), Some(key)) => Some(tls(&certificate, &key)?),
-        _ => return Err("--tls-cert and --tls-key go together".into()),
-    };
-    let faults = service_bus.faults();
-    options.idle_timeout = match idle_timeout {
-        Some(timeout) => timeout,
-        None if is_service_bus => IDLE_TIMEOUT,
-        None => options.idle_timeout,
-    };
-    options.service_bus = service_bus.settings(is_service_bus, max_message_size)?;
-    Ok(Command::Listen(Box::new(Listen {
-        address,
-        options,
-        ready_file,
-        faults,
-        tls,
-    })))
+    said.listen()
+        .map(|listen| Command::Listen(Box::new(listen)))
+}
+
+impl Said {
+    /// Takes an argument, and its value from the parser; false for one that is not known.
+    fn take(&mut self, name: &str, parser: &mut Parser) -> Result<bool, String> {
+        match name {
+            "listen" => self.address = Some(address(&value(parser)?)?),
+            "user" => {
+                let user = user(&value(parser)?)?;
+                let users = &mut self.options.rabbitmq.users;
+                users.get_or_insert_default().push(user);
+            }
+            "max-message-size" => {
+                let size = number(parser, "--max-message-size")?;
+                if size == 0 {
+                    return Err("--max-message-size: must be more than 0".into());
+                }
+                self.max_message_size = Some(size);
+            }
+            "idle-timeout" => {
+                let ms: u32 = number(parser, "--idle-timeout")?;
+                self.idle_timeout = Some(Duration::from_millis(ms.into()));
+            }
+            "tls-cert" => self.certificate = Some(path(parser)?),
+            "tls-key" => self.key = Some(path(parser)?),
+            "ready-file" => self.ready_file = Some(path(parser)?),
+            "dialect" => self.is_service_bus = is_service_bus(&value(parser)?)?,
+            _ => return self.take_of_service_bus(name, parser),
+        }
+        Ok(true)
+    }
+
+    #[cfg(feature = "servicebus")]
+    fn take_of_service_bus(&mut self, name: &str, parser: &mut Parser) -> Result<bool, String> {
+        let Some(name) = arguments::known(name) else {
+            return Ok(false);
+        };
+        self.service_bus.take(name, || value(parser))?;
+        Ok(true)
+    }
+
+    #[cfg(not(feature = "servicebus"))]
+    fn take_of_service_bus(&mut self, _name: &str, _parser: &mut Parser) -> Result<bool, String> {
+        Ok(false)
+    }
+
+    fn listen(mut self) -> Result<Listen, String> {
+        let address = self.address.ok_or("--listen ADDRESS:PORT is missing")?;
+        let tls: Option<Tls> = match (&self.certificate, &self.key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(tls(certificate, key)?),
+            _ => return Err("--tls-cert and --tls-key go together".into()),
+        };
+        if let Some(size) = self.max_message_size {
+            self.options.rabbitmq.max_message_size = size;
+        }
+        #[cfg(feature = "servicebus")]
+        if self.is_service_bus {
+            self.options.idle_timeout = IDLE_TIMEOUT;
+            self.faults.said = std::mem::take(&mut self.service_bus.faults);
+            self.faults.file = self.service_bus.faults_file.take();
+            let settings = self.service_bus.settings(self.max_message_size)?;
+            self.options.service_bus = Some(settings);
+        } else if let Some(name) = self.service_bus.first() {
+            return Err(format!("--{name} needs --dialect servicebus"));
+        }
+        if let Some(timeout) = self.idle_timeout {
+            self.options.idle_timeout = timeout;
+        }
+        Ok(Listen {
+            address,
+            options: self.options,
+            ready_file: self.ready_file,
+            faults: self.faults,
+            tls,
+        })
+    }
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value
+        .parse()
+        .map_err(|_| format!("--listen: '{value}' is no ADDRESS:PORT, such as 127.0.0.1:5672"))
+}
+
+/// Name and password.
+fn user(value: &str) -> Result<(String, String), String> {
+    // The value may hold a password: it is not repeated in the message.
+    let (name, password) = value
+        .split_once(':')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or("--user: the value is not NAME:PASSWORD")?;
+    Ok((name.to_owned(), password.to_owned()))
+}
+
+fn is_service_bus(dialect: &str) -> Result<bool, String> {
+    match dialect {
+        "rabbitmq" => Ok(false),
+        "servicebus" if cfg!(feature = "servicebus") => Ok(true),
+        "servicebus" => Err("--dialect: this amqp1-broker was built without servicebus".into()),
+        other => Err(format!(
+            "--dialect: '{other}' is neither rabbitmq nor servicebus"
+        )),
+    }
 }
 
 fn tls(certificate: &Path, key: &Path) -> Result<Tls, String> {
     Tls::from_pem_files(certificate, key).map_err(|e| format!("--tls-cert, --tls-key: {e}"))
 }
 
-fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
+fn path(parser: &mut Parser) -> Result<PathBuf, String> {
+    parser.value().map(PathBuf::from).map_err(|e| e.to_string())
+}
+
+fn value(parser: &mut Parser) -> Result<String, String> {
     let value = parser.value().map_err(|e| e.to_string())?;
     value.string().map_err(|e| e.to_string())
 }
 
-fn number<T: std::str::FromStr>(parser: &mut lexopt::Parser, name: &str) -> Result<T, String> {
+fn number<T: std::str::FromStr>(parser: &mut Parser, name: &str) -> Result<T, String> {
     let value = value(parser)?;
     value
         .parse()
@@ -214,6 +267,7 @@ mod tests {
         assert_eq!(listen.ready_file.unwrap(), PathBuf::from("/tmp/r"));
     }
 
+    #[cfg(feature = "servicebus")]
     #[test]
     fn the_dialects_options_are_read() {
         let Ok(Command::Listen(listen)) = parse([
@@ -253,15 +307,31 @@ mod tests {
         assert!(error(&["--listen", "127.0.0.1:0", "--idle-timeout", "-1"]).contains("-1"));
         assert!(error(&["--what"]).contains("--what"));
         let listen = "--listen=127.0.0.1:0";
-        assert!(error(&[listen, "--queue=q"]).contains("--dialect servicebus"));
         assert!(error(&[listen, "--dialect=kafka"]).contains("kafka"));
-        assert!(error(&[listen, "--timer=idle=3"]).contains("'idle'"));
-        let dialect = "--dialect=servicebus";
-        assert!(error(&[listen, dialect, "--lock-duration=0"]).contains("more than 0"));
-        assert!(error(&[listen, dialect, "--max-delivery-count=0"]).contains("more than 0"));
-        assert!(error(&[listen, "--config=/nowhere"]).contains("/nowhere"));
         assert!(error(&[listen, "--tls-key=/k"]).contains("--tls-cert"));
-        assert!(!error(&[listen, "--access-rule=:s3cret"]).contains("s3cret"));
         assert!(!error(&["--user", ":s3cret"]).contains("s3cret"));
+    }
+
+    #[cfg(feature = "servicebus")]
+    #[test]
+    fn what_is_wrong_of_the_dialect_is_said_without_the_key() {
+        let error = |args: &[&str]| {
+            let args = [&["--listen=127.0.0.1:0"], args].concat();
+            parse(args).unwrap_err()
+        };
+        assert!(error(&["--queue=q"]).contains("--dialect servicebus"));
+        assert!(error(&["--timer=idle=3"]).contains("'idle'"));
+        let dialect = "--dialect=servicebus";
+        assert!(error(&[dialect, "--lock-duration=0"]).contains("more than 0"));
+        assert!(error(&[dialect, "--max-delivery-count=0"]).contains("more than 0"));
+        assert!(error(&["--config=/nowhere"]).contains("/nowhere"));
+        assert!(!error(&["--access-rule=:s3cret"]).contains("s3cret"));
+    }
+
+    #[cfg(not(feature = "servicebus"))]
+    #[test]
+    fn a_dialect_that_is_not_built_in_is_refused() {
+        let error = parse(["--listen=127.0.0.1:0", "--dialect=servicebus"]).unwrap_err();
+        assert!(error.contains("built without servicebus"), "{error}");
     }
 }

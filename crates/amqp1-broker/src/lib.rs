@@ -22,6 +22,8 @@
 
 #![forbid(unsafe_code)]
 
+// Some of it only the one dialect needs.
+#[cfg_attr(not(feature = "servicebus"), allow(dead_code))]
 mod amqp;
 mod broker;
 mod clock;
@@ -29,6 +31,7 @@ mod error;
 mod options;
 pub mod rabbitmq;
 mod served;
+#[cfg(feature = "servicebus")]
 pub mod servicebus;
 mod tls;
 mod wire;

@@ -17,7 +17,7 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let listen = match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Listen(listen)) => *listen,
-        Ok(Command::Help) => return print(args::HELP),
+        Ok(Command::Help) => return print(&args::help()),
         Ok(Command::Version) => {
             return print(concat!("amqp1-broker ", env!("CARGO_PKG_VERSION"), "\n"))
         }

@@ -7,6 +7,7 @@ use crate::amqp::shared::Shared;
 use crate::amqp::transport::Timeouts;
 use crate::rabbitmq::RabbitMq;
 use crate::served::Served;
+#[cfg(feature = "servicebus")]
 use crate::servicebus::ServiceBus;
 
 /// A broker's settings. `Options::default()` is right for the embedded broker.
@@ -21,6 +22,7 @@ pub struct Options {
     pub rabbitmq: RabbitMq,
     /// Speak the dialect of Azure Service Bus, with these settings, in place of RabbitMQ's.
     /// Default `None`.
+    #[cfg(feature = "servicebus")]
     pub service_bus: Option<ServiceBus>,
 }
 
@@ -30,18 +32,33 @@ impl Default for Options {
             idle_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(20),
             rabbitmq: RabbitMq::default(),
+            #[cfg(feature = "servicebus")]
             service_bus: None,
         }
     }
 }
 
 impl Options {
+    /// The defaults in a dialect, `rabbitmq` or `servicebus`; `None` where it is not built in.
+    pub fn of_dialect(dialect: &str) -> Option<Self> {
+        match dialect {
+            "rabbitmq" => Some(Self::default()),
+            #[cfg(feature = "servicebus")]
+            "servicebus" => Some(Self {
+                service_bus: Some(ServiceBus::default()),
+                ..Self::default()
+            }),
+            _ => None,
+        }
+    }
+
     /// What connections share, in the dialect that is asked for.
     pub(crate) fn open(self, container_id: String) -> Arc<dyn Served> {
         let timeouts = Timeouts {
             idle: self.idle_timeout,
             handshake: self.handshake_timeout,
         };
+        #[cfg(feature = "servicebus")]
         if let Some(settings) = self.service_bus {
             return Arc::new(Shared::new(container_id, timeouts, settings));
         }

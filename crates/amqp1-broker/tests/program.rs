@@ -5,7 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use fe2o3_amqp::sasl_profile::SaslProfile;
-use fe2o3_amqp::{Connection, Sender, Session};
+use fe2o3_amqp::Connection;
+#[cfg(feature = "servicebus")]
+use fe2o3_amqp::{Sender, Session};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -79,6 +81,7 @@ async fn an_interrupt_ends_it_as_well() {
     assert_eq!(signal(&mut child, "INT").await.code(), Some(0));
 }
 
+#[cfg(feature = "servicebus")]
 #[tokio::test]
 async fn faults_are_read_again_when_it_is_told_to() {
     let path = std::env::temp_dir().join(format!("amqp1-faults-{}", std::process::id()));
@@ -111,6 +114,7 @@ async fn faults_are_read_again_when_it_is_told_to() {
     std::fs::remove_file(&path).unwrap();
 }
 
+#[cfg(feature = "servicebus")]
 #[tokio::test]
 async fn faults_of_the_command_line_are_beside_those_of_the_file() {
     let path = std::env::temp_dir().join(format!("amqp1-both-{}", std::process::id()));
@@ -157,6 +161,11 @@ async fn wrong_arguments_are_said_and_exit_2() {
         .await
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[cfg(feature = "servicebus")]
+#[tokio::test]
+async fn a_wrong_fault_is_said() {
     let wrong = [
         "--listen",
         "127.0.0.1:0",

@@ -1,5 +1,6 @@
 //! The Service Bus dialect with bare frames: what Microsoft's SDKs would not show, or would take too
 //! long to.
+#![cfg(feature = "servicebus")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;

@@ -1,4 +1,5 @@
 //! Faults of the Service Bus dialect, each where it happens.
+#![cfg(feature = "servicebus")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;

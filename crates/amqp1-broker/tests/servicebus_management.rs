@@ -1,5 +1,6 @@
 //! Answers of `$cbs` and `$management` with bare frames: missing entities, deferred messages,
 //! sessions, and rules.
+#![cfg(feature = "servicebus")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;

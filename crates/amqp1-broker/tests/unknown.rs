@@ -1,5 +1,6 @@
 //! What a peer may ask for and this broker does not do, in both dialects: it is refused by itself, and
 //! neither the connection nor its other links are the worse.
+#![cfg(feature = "servicebus")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;

@@ -83,8 +83,6 @@ const ALLOWED: &[&str] = &[
 /// Files that still name brokers, and how often. This list may only shrink, and goes.
 const WORDS: &[(&str, usize)] = &[
     ("connection/condition", 1),
-    ("connection/dial", 1),
-    ("connection/embedded", 5),
     ("reach/live", 11),
     ("reach/pool/service_bus", 5),
     ("receive/delivery", 4),

@@ -241,10 +241,6 @@ impl Endpoint {
         self.phase = Phase::Ended;
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Opened)
-    }
-
     pub(crate) fn stage(&self) -> Stage {
         match self.phase {
             Phase::Negotiating(_) | Phase::Opening => Stage::Handshake,

@@ -5,10 +5,12 @@
 //! of `$management` and `$cbs`; `facts` has what the service decides.
 
 mod address;
+pub mod arguments;
 mod config;
 mod connection;
 mod facts;
 mod faults;
+mod lenient;
 mod management;
 mod model;
 mod sas;

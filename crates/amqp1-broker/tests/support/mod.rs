@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod raw;
+#[cfg(feature = "servicebus")]
 pub mod servicebus;
 
 use std::future::Future;

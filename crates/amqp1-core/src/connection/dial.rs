@@ -20,7 +20,6 @@ use crate::base::id;
 use crate::connection::embedded;
 use crate::error::{Error, Result};
 use crate::settings::endpoint::{join, Endpoint, Target};
-use crate::settings::options::DialectOption;
 
 /// The pipe to the embedded broker holds this much in each direction.
 const PIPE: usize = 256 * 1024;
@@ -40,7 +39,7 @@ pub(crate) async fn dial(
     let (opened, label, place) = match &endpoint.target {
         Target::Embedded(name) => {
             let (ours, theirs) = tokio::io::duplex(PIPE);
-            embedded::serve(name, endpoint.dialect == DialectOption::ServiceBus, theirs);
+            embedded::serve(name, endpoint.dialect, theirs)?;
             let label = endpoint.label();
             let opened = opened(ours, endpoint, label, "localhost", container_id, None).await?;
             (opened, label.to_owned(), Place::default())

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use amqp1_broker::servicebus::ServiceBus;
-use amqp1_broker::{Broker, Options};
+use amqp1_broker::Broker;
 use once_cell::sync::Lazy;
 use tokio::io::DuplexStream;
 
 use crate::base::fork;
 use crate::base::sync::Mutex;
+use crate::error::Result;
+use crate::settings::options::DialectOption;
 
 /// Brokers of this process. A forked child starts with none: its parent's jobs
 /// are its parent's.
@@ -17,12 +18,13 @@ static BROKERS: Lazy<Mutex<Brokers>> = Lazy::new(Mutex::default);
 #[derive(Default)]
 struct Brokers {
     generation: u64,
-    /// By name, and whether they speak Service Bus: the two are strangers.
-    by_name: HashMap<(String, bool), Broker>,
+    /// By name and dialect: brokers of two dialects are strangers.
+    by_name: HashMap<(String, DialectOption), Broker>,
 }
 
-/// Serves one connection of the broker `name`, made at its first use.
-pub(crate) fn serve(name: &str, is_service_bus: bool, stream: DuplexStream) {
+/// Serves one connection of the broker `name` in this dialect, made at its first use.
+pub(crate) fn serve(name: &str, dialect: DialectOption, stream: DuplexStream) -> Result<()> {
+    let options = dialect.embedded()?;
     let broker = {
         let mut brokers = BROKERS.lock();
         if brokers.generation != fork::generation() {
@@ -32,18 +34,13 @@ pub(crate) fn serve(name: &str, is_service_bus: bool, stream: DuplexStream) {
         }
         brokers
             .by_name
-            .entry((name.to_owned(), is_service_bus))
-            .or_insert_with(|| {
-                let options = Options {
-                    service_bus: is_service_bus.then(ServiceBus::default),
-                    ..Options::default()
-                };
-                Broker::with_options(name, options)
-            })
+            .entry((name.to_owned(), dialect))
+            .or_insert_with(|| Broker::with_options(name, options))
             .clone()
     };
     tokio::spawn(async move {
         // A connection that ends badly is told to the client by its own end.
         let _ = broker.serve(stream).await;
     });
+    Ok(())
 }

@@ -186,7 +186,10 @@ impl Endpoint {
         };
         let label = format!("embedded://{name}");
         let target = Target::Embedded(name);
-        Self::with(target, None, None, label, options).by_dialect(options)
+        let endpoint = Self::with(target, None, None, label, options).by_dialect(options)?;
+        // Told now, not at the first job.
+        endpoint.dialect.embedded()?;
+        Ok(endpoint)
     }
 
     /// `Endpoint=sb://…;…`

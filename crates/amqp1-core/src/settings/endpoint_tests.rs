@@ -166,6 +166,18 @@ fn the_option_dialect_makes_any_broker_service_bus() {
 }
 
 #[test]
+fn the_embedded_broker_speaks_service_bus_where_that_is_built_in() {
+    let (address, options) = split_query("embedded://x?dialect=servicebus").unwrap();
+    let options = QueueOptions::default().apply("DSN", &options).unwrap();
+    let parsed = Endpoint::parse(address, &options);
+    assert_eq!(parsed.is_ok(), cfg!(feature = "servicebus-emulator"));
+    match parsed {
+        Ok(endpoint) => assert_eq!(endpoint.dialect, DialectOption::ServiceBus),
+        Err(error) => assert!(error.to_string().contains("servicebus-emulator"), "{error}"),
+    }
+}
+
+#[test]
 fn a_token_takes_the_place_of_a_key_only() {
     let sas = "SharedAccessSignature sr=sb&sig=s3cret&se=1893456000&skn=Root";
     let token = Input::Map(vec![("token".to_owned(), Input::Text(sas.to_owned()))]);

@@ -25,6 +25,24 @@ pub enum DialectOption {
     ServiceBus,
 }
 
+impl DialectOption {
+    /// What the embedded broker is set to in this dialect.
+    ///
+    /// # Errors
+    /// Where it is not built in.
+    pub(crate) fn embedded(self) -> Result<amqp1_broker::Options> {
+        let dialect = match self {
+            Self::Auto => "rabbitmq",
+            Self::ServiceBus => "servicebus",
+        };
+        amqp1_broker::Options::of_dialect(dialect).ok_or_else(|| {
+            Error::config(format!(
+                "DSN: embedded:// with dialect '{dialect}' is left out of this build (cargo feature '{dialect}-emulator'); run amqp1-broker and connect to it instead"
+            ))
+        })
+    }
+}
+
 /// In which order an endpoint's hosts are dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum HostOrder {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::trunk::{Connection, Fault, Kind};
+use crate::amqp::endpoint::Stage;
 use crate::clock::ms;
 use crate::servicebus::model::errors;
 use crate::servicebus::state::State;
@@ -40,7 +41,7 @@ impl Idle {
 
 impl Connection {
     pub(super) fn watch_idle(&mut self, model: &mut State, now: u64) {
-        if !self.endpoint.is_open() {
+        if self.endpoint.stage() != Stage::Open {
             return;
         }
         if self.of.access.expire(now) {
@@ -96,7 +97,7 @@ impl Connection {
 
     /// When [`Connection::watch_idle`] has something to do.
     pub(super) fn idle_due(&self, _now: u64) -> Option<u64> {
-        if !self.endpoint.is_open() {
+        if self.endpoint.stage() != Stage::Open {
             return None;
         }
         let time = self.shared.settings.timers.link_idle;

@@ -18,6 +18,7 @@ use fe2o3_amqp_types::definitions::Error as AmqpErrorValue;
 use fe2o3_amqp_types::performatives::Open;
 
 use super::facts;
+use super::lenient;
 use super::model::errors;
 use super::model::namespace::{Event, NodeId};
 use super::settings::ServiceBus;
@@ -29,7 +30,6 @@ use crate::amqp::transport::OUT_ROOM;
 use crate::clock::now;
 use crate::error::Error;
 use crate::wire::frame::{self, Frame, FrameError};
-use crate::wire::lenient;
 use access::Access;
 use idle::Idle;
 use link::{OfIncoming, OfLink, OfOutgoing};

@@ -379,6 +379,7 @@ mod tests {
     use crate::settings::options::{DialectOption, QueueOptions};
 
     #[test]
+    #[cfg_attr(not(feature = "servicebus-emulator"), ignore = "left out")]
     fn a_token_of_ours_is_renewed_in_the_background() {
         let mut endpoint = Endpoint::parse("embedded://renewal", &QueueOptions::default()).unwrap();
         endpoint.dialect = DialectOption::ServiceBus;

@@ -6,8 +6,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::frame::HEADER;
-use super::scan;
+use crate::wire::frame::HEADER;
+use crate::wire::scan;
 
 /// The descriptor code of a disposition.
 const DISPOSITION: u64 = 0x15;
