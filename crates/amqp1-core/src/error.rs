@@ -4,6 +4,8 @@
 //! layer maps the kind to an exception class and adds nothing to the message:
 //! it names the queue, the endpoint (never a secret) and what to do next.
 
+pub(crate) mod condition;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use crate::base::id;
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::cannot_schedule;
 use crate::brokers::seams::subject::Figures;
-use crate::connection::{probe, tls};
+use crate::connection::{ping, tls};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::publish::batch::Batch;
@@ -333,7 +333,7 @@ impl Queue {
         self.definition.surviving(&[Role::Publish], wait, || {
             let live = self.definition.connect(Role::Publish, wait)?;
             let start = Instant::now();
-            probe(&live.connection, wait)?;
+            ping(&live.connection, wait)?;
             Ok(start.elapsed())
         })
     }

@@ -2,22 +2,22 @@
 //! frames, both as the fuzzer chooses.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
 use fe2o3_amqp_types::performatives::{Attach, Begin, Close, Detach, End, Flow, Open};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
 
-use super::state::State;
+use super::handle::Connection;
+use super::io::handshake;
+use super::io::order::Host;
+use super::io::shared::Shared;
+use super::protocol::Protocol;
 use super::{
-    handshake, Connection, LinkPair, ReceiverLink, ReceiverOptions, Remote, SenderLink, Shared,
-    Tracked, Tracker,
+    Ask, Node, ReceiverLink, ReceiverOptions, Remote, RequestLinks, SenderLink, Tracked, Tracker,
 };
-use crate::base::fork;
-use crate::base::sync::Mutex;
 use crate::base::wait::Signal;
 use crate::error::{Error, Result};
 use crate::fuzzing::Choices;
@@ -41,7 +41,7 @@ struct World {
     connection: Connection,
     senders: Vec<SenderLink>,
     receivers: Vec<(ReceiverLink, Vec<u32>)>,
-    pairs: Vec<LinkPair>,
+    pairs: Vec<RequestLinks>,
     tracker: Tracker,
     sent: u64,
     resolved: usize,
@@ -50,19 +50,16 @@ struct World {
 /// The client's connection, its links, and a broker's frames.
 pub fn connection(data: &[u8]) {
     let mut choices = Choices(data);
-    let (label, max_frame_size) = ("amqp://fuzz", 512);
+    let label = "amqp://fuzz";
+    let remote = Remote {
+        max_frame_size: 512,
+        channel_max: 7,
+        ..Remote::default()
+    };
+    let protocol = Protocol::new(label, &remote, Duration::from_secs(60), Instant::now());
+    let shared = Arc::new(Shared::new(protocol, None, label.to_owned()));
     let mut world = World {
-        connection: Connection {
-            shared: Arc::new(Shared {
-                state: Mutex::new(State::new(label, max_frame_size, 7)),
-                wake: Notify::new(),
-                label: label.to_owned(),
-                remote: Remote::default(),
-                place: super::Place::default(),
-                heartbeat: Duration::from_secs(60),
-                generation: fork::generation(),
-            }),
-        },
+        connection: Connection::over(shared, remote, Host::default()),
         senders: Vec::new(),
         receivers: Vec::new(),
         pairs: Vec::new(),
@@ -78,7 +75,10 @@ pub fn connection(data: &[u8]) {
         }
         world.check();
     }
-    world.connection.lock().fail(&Error::connection("over"));
+    world
+        .connection
+        .lock()
+        .handle_lost(&Error::connection("over"));
     world.check();
     assert_eq!(
         world.resolved as u64, world.sent,
@@ -104,7 +104,7 @@ impl World {
         match action {
             0 | 1 if links >= MAX_LINKS => {}
             0 => {
-                if let Ok(link) = SenderLink::open(&self.connection, Some("a"), super::Ask::Queue) {
+                if let Ok(link) = SenderLink::open(&self.connection, Some("a"), Ask::Queue) {
                     self.senders.push(link);
                 }
             }
@@ -121,7 +121,7 @@ impl World {
             }
             2 if links < MAX_LINKS => {
                 if let Ok(pair) =
-                    LinkPair::open(&self.connection, &super::Node::Paired("m"), Signal::new())
+                    RequestLinks::open(&self.connection, &Node::Paired("m"), Signal::new())
                 {
                     self.pairs.push(pair);
                 }
@@ -145,12 +145,12 @@ impl World {
             }
             7 => {
                 // The socket takes everything, or a part.
-                let mut state = self.connection.lock();
-                let count = choices.number() as usize % (state.out.pending().len() + 1);
-                state.written(count);
+                let mut protocol = self.connection.lock();
+                let count = choices.number() as usize % (protocol.poll_output().len() + 1);
+                protocol.handle_written(count, Instant::now());
             }
             8 => {
-                let _ = self.connection.lock().flush_all();
+                let _ = self.connection.lock().flush_all(Instant::now());
             }
             9 if choices.byte() > 250 => self.connection.begin_close(),
             10.. if !self.receivers.is_empty() => {
@@ -196,18 +196,10 @@ impl World {
             kind => self.performative(kind, channel, choices, &mut out),
         }
         let mut input = BytesMut::from(&out[..]);
-        loop {
-            match frame::decode(&mut input, 4096) {
-                Ok(Some((channel, frame))) => {
-                    match self.connection.lock().on_frame(channel, frame) {
-                        Ok(false) => {}
-                        Ok(true) | Err(_) => return true,
-                    }
-                }
-                Ok(None) => return false,
-                Err(_) => return true,
-            }
-        }
+        let mut protocol = self.connection.lock();
+        protocol
+            .handle_input(&mut input, Instant::now())
+            .unwrap_or(true)
     }
 
     fn performative(&self, kind: u8, channel: u16, choices: &mut Choices<'_>, out: &mut Vec<u8>) {
@@ -351,10 +343,13 @@ impl World {
             self.sent as usize,
             "an outcome too many"
         );
-        let state = self.connection.lock();
-        assert!(state.session_count() <= 8, "more sessions than channel-max");
+        let protocol = self.connection.lock();
         assert!(
-            state.out.bytes.len() <= 8 * 1024 * 1024,
+            protocol.session_count() <= 8,
+            "more sessions than channel-max"
+        );
+        assert!(
+            protocol.poll_output().len() <= 8 * 1024 * 1024,
             "unread answers pile up"
         );
     }

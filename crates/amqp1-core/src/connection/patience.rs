@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::{Connection, ReceiverLink};
+use super::handle::Connection;
+use super::receiver_link::ReceiverLink;
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
 
@@ -26,7 +27,7 @@ impl Connection {
         wait: &Wait<'_>,
         mut ready: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        if !self.place().has_choice {
+        if !self.host().has_choice {
             return wait.until(signal, ready);
         }
         let answer = wait.at_most(PATIENCE).until(signal, &mut ready)?;
@@ -67,8 +68,7 @@ impl Connection {
             self.label(),
             PATIENCE.as_secs()
         ));
-        self.lock().fail(&error);
-        self.shared.wake.notify_one();
+        self.break_off(&error);
         error
     }
 }
@@ -76,7 +76,7 @@ impl Connection {
 impl ReceiverLink {
     /// There is another host to go to.
     pub fn has_choice(&self) -> bool {
-        self.connection.place().has_choice
+        self.connection.host().has_choice
     }
 
     /// The host does not answer: the link's connection is ended, unless jobs are in hand.

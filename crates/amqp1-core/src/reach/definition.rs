@@ -14,7 +14,7 @@ use crate::brokers::seams::companion::{has_no_way_to, Companion};
 use crate::brokers::seams::reach::Reach;
 use crate::brokers::seams::subject::Subject;
 use crate::brokers::{self, Dialect, Recipient};
-use crate::connection::{lasts, Connection, SenderLink};
+use crate::connection::{Connection, SenderLink};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::connected::Connected;
 use crate::reach::destination::Destination;
@@ -363,11 +363,11 @@ impl Definition {
             match work() {
                 Err(error)
                     if error.kind() == ErrorKind::Connection
-                        && !(refused && lasts(&error))
+                        && !(refused && error.lasts())
                         && !wait.left().is_zero()
                         && pool::was_lost(&self.endpoint, used) =>
                 {
-                    refused |= lasts(&error);
+                    refused |= error.lasts();
                     wait.sleep(Duration::from_millis(50).mul_f64(id::jitter()))?;
                 }
                 done => return done,

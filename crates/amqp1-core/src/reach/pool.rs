@@ -234,7 +234,7 @@ fn pooled(key: &Key, redial: Duration) -> Option<(Connection, Option<Lost>)> {
         let lost = entry.connection.lost().map(|error| {
             let short_lived = entry.lives.ended();
             if entry.redial.is_none() {
-                hosts::failed(&key.endpoint, entry.connection.place());
+                hosts::failed(&key.endpoint, entry.connection.host());
             }
             let redial = *entry.redial.get_or_insert_with(|| Redial {
                 from: Instant::now() + backoff::pause(short_lived),

@@ -10,7 +10,6 @@ use std::time::Instant;
 use crate::base::fork;
 use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
-use crate::connection::lasts;
 use crate::connection::PATIENCE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::queue::Queue;
@@ -243,7 +242,7 @@ impl Consumer {
                 Some(Found::Lost(error, queue)) if error.kind() == ErrorKind::Connection => {
                     losses.note(&error, queue);
                     match wait.left().is_zero() {
-                        _ if losses.repeated && lasts(&error) => return Err(error),
+                        _ if losses.repeated && error.lasts() => return Err(error),
                         // Not known to be empty.
                         true if losses.repeated || polls => return Err(error),
                         true => return Ok(None),

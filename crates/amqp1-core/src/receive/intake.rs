@@ -6,6 +6,7 @@ use crate::base::clock::now_millis;
 use crate::base::id;
 use crate::base::wait::Wait;
 use crate::brokers::servicebus::locks::LockToken;
+use crate::error::condition::Condition;
 use crate::error::{ErrorKind, Result};
 use crate::format;
 use crate::job::failure::Failure;
@@ -51,7 +52,8 @@ impl Poison {
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
             Err(_) => {
-                self.delivery.reject("amqp:decode-error", &failure.message);
+                self.delivery
+                    .reject(Condition::DECODE_ERROR.as_str(), &failure.message);
                 Ok(())
             }
             Ok(()) => Ok(()),

@@ -19,7 +19,8 @@ use crate::brokers::servicebus::client::Client;
 use crate::brokers::servicebus::settle::ServiceBusSource;
 use crate::brokers::servicebus::turn::Turn;
 use crate::brokers::Dialect;
-use crate::connection::{Incoming, ReceiverLink, ReceiverOptions, ALL_IN_USE};
+use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
+use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::history::Ledger;
 use crate::reach::definition::Definition;
@@ -304,9 +305,9 @@ impl Source {
             service_bus = Some(self.service_bus(&client, &address, &mut options)?);
         }
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone());
-        let link = link.map_err(|error| match error.condition() {
-            Some(ALL_IN_USE) => definition.full(&live),
-            _ => error,
+        let link = link.map_err(|error| match error.is(Condition::ALL_IN_USE) {
+            true => definition.full(&live),
+            false => error,
         })?;
         let ledger = options.ledger;
         let held = |link, service_bus| {

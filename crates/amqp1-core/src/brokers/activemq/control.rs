@@ -15,6 +15,7 @@ use crate::brokers::tools::again::again;
 use crate::brokers::tools::asking::Asking;
 use crate::brokers::tools::memo::Memo;
 use crate::connection::{Connection, Question};
+use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
@@ -69,7 +70,7 @@ impl Control {
         again(&self.connection, wait, || {
             let talk = Talk(Conversation::open(&self.connection, Some(NODE), wait)?);
             match work(&talk, &resource) {
-                Err(error) if error.condition() == Some(MISSING) && queue.spec.options.declare => {
+                Err(error) if error.is(Condition::NOT_FOUND) && queue.spec.options.declare => {
                     self.attach(queue, wait)?;
                     work(&talk, &resource)
                 }
@@ -132,9 +133,6 @@ impl Companion for Control {
     }
 }
 
-/// What the condition of a queue that is not there is called here.
-const MISSING: &str = "amqp:not-found";
-
 struct Talk(Conversation);
 
 impl Talk {
@@ -159,7 +157,8 @@ impl Talk {
         let reason = result.as_str().unwrap_or("no reason given").to_owned();
         // AMQ229069: Cannot find resource with name queue.x
         if reason.contains("AMQ229069") || reason.contains("Cannot find resource") {
-            return Err(Error::queue_not_found("it does not exist").with_condition(MISSING));
+            return Err(Error::queue_not_found("it does not exist")
+                .with_condition(Condition::NOT_FOUND.as_str()));
         }
         Err(Error::rejected(format!(
             "the broker refused {operation} of '{resource}': {reason}"

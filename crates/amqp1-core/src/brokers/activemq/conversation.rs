@@ -6,14 +6,14 @@
 use bytes::Bytes;
 
 use crate::base::wait::{Signal, Wait};
-use crate::connection::{Connection, LinkPair, Node};
+use crate::connection::{Connection, Node, RequestLinks};
 use crate::error::{Error, Result};
 use crate::wire::message::{section, Message};
 use crate::wire::write;
 
 #[derive(Debug)]
 pub(super) struct Conversation {
-    pair: LinkPair,
+    pair: RequestLinks,
     signal: Signal,
     reply_to: String,
     label: String,
@@ -34,7 +34,7 @@ impl Conversation {
     pub fn open(connection: &Connection, node: Option<&str>, wait: &Wait<'_>) -> Result<Self> {
         let signal = Signal::new();
         let ends = Node::WithDynamicReplies(node);
-        let pair = LinkPair::open(connection, &ends, signal.clone())?;
+        let pair = RequestLinks::open(connection, &ends, signal.clone())?;
         let mut conversation = Self {
             pair,
             signal,

@@ -12,6 +12,7 @@ use crate::brokers::seams::subject::Subject;
 use crate::brokers::tools::asking::Asking;
 use crate::brokers::tools::memo::Memo;
 use crate::connection::{Connection, Question};
+use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::options::QueueOptions;
 
@@ -39,9 +40,9 @@ impl DeclareByAttaching {
         let answered = self.asking.ask(Question::Target(&address, durable), wait);
         match answered {
             Ok(()) => Ok(()),
-            Err(error) if error.condition() == Some("amqp:resource-locked") => Ok(()),
+            Err(error) if error.is(Condition::RESOURCE_LOCKED) => Ok(()),
             // It exists, and is another one than would have been made.
-            Err(error) if error.condition() == Some("amqp:precondition-failed") => {
+            Err(error) if error.is(Condition::PRECONDITION_FAILED) => {
                 if error.message().contains("arg 'auto_delete'") {
                     return Err(Error::unsupported(format!(
                         "{} goes with its last consumer (auto_delete), with the jobs in it: this broker cannot keep a job there; delete it, or use another queue",

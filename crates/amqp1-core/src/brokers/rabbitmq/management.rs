@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
-use crate::connection::{Connection, LinkPair, Node};
+use crate::connection::{Connection, Node, RequestLinks};
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
 use crate::wire::message::{section, Body, Message};
@@ -25,7 +25,7 @@ const WINDOW: usize = 16;
 /// A link pair to the management node.
 #[derive(Debug, Clone)]
 pub(crate) struct Management {
-    pair: LinkPair,
+    pair: RequestLinks,
     signal: Signal,
     last_id: Arc<AtomicU64>,
     awaited: Arc<Mutex<HashMap<u64, Option<Response>>>>,
@@ -157,7 +157,7 @@ impl Management {
     /// Attaches the pair. Does not wait.
     pub fn open(connection: &Connection) -> Result<Self> {
         let signal = Signal::new();
-        let pair = LinkPair::open(connection, &Node::Paired(NODE), signal.clone())?;
+        let pair = RequestLinks::open(connection, &Node::Paired(NODE), signal.clone())?;
         Ok(Self {
             pair,
             signal,

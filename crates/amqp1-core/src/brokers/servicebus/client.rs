@@ -251,7 +251,7 @@ impl Client {
     /// Another connection for the same locks. From the keeper.
     pub async fn again(&self, timeout: Duration) -> Result<Self> {
         let order = Order::given(&self.endpoint);
-        let dialled = dial::dial(&self.endpoint, "renew", &order, timeout);
+        let dialled = dial(&self.endpoint, "renew", &order, timeout);
         let in_time = tokio::time::timeout(timeout, dialled).await;
         let late = |_| Error::timeout("dialling took too long");
         Ok(Self {

@@ -3,26 +3,10 @@
 use std::time::Duration;
 
 use super::constants::{
-    BUSY_PAUSE, FIRST_PAUSE, LOCK_LOST, LONGEST_PAUSE, PASSING, SERVER_BUSY, SESSION_TAKEN, TRIES,
+    BUSY_PAUSE, FIRST_PAUSE, LONGEST_PAUSE, PASSING, SERVER_BUSY, SESSION_TAKEN, TRIES,
 };
-use crate::connection::condition_kind;
+use crate::error::condition;
 use crate::error::{Error, ErrorKind};
-
-/// The kind of a condition that only Service Bus has; `None` for AMQP's own.
-pub(crate) fn kind(condition: &str) -> Option<ErrorKind> {
-    if LOCK_LOST.contains(&condition) {
-        return Some(ErrorKind::TaskLost);
-    }
-    Some(match condition {
-        "com.microsoft:auth-failed" => ErrorKind::Authentication,
-        "com.microsoft:argument-error"
-        | "com.microsoft:argument-out-of-range"
-        | "com.microsoft:precondition-failed"
-        | "com.microsoft:entity-disabled"
-        | "com.microsoft:publisher-revoked" => ErrorKind::Rejected,
-        _ => return None,
-    })
-}
 
 /// It was refused for a reason that passes: worth another try.
 pub(crate) fn passes(condition: &str) -> bool {
@@ -49,7 +33,7 @@ pub(crate) fn of_status(
     condition: Option<&str>,
     description: &str,
 ) -> Error {
-    let by_condition = condition.map(condition_kind);
+    let by_condition = condition.map(condition::kind);
     let kind = match (by_condition, status) {
         // Unknown conditions are connection errors: the status says more.
         (Some(kind), _) if kind != ErrorKind::Connection => kind,

@@ -15,7 +15,7 @@ use super::refusal;
 use crate::base::id;
 use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
-use crate::connection::{Connection, LinkPair, Node};
+use crate::connection::{Connection, Node, RequestLinks};
 use crate::error::{Error, Result};
 use crate::wire::message::{section, Body, Message};
 use crate::wire::read::{Items, Reader, Value};
@@ -139,7 +139,7 @@ pub(crate) fn find<'a>(items: &mut Items<'a>, key: &str) -> Option<Value<'a>> {
 /// Two links to a node.
 #[derive(Debug)]
 pub(crate) struct RequestLink {
-    pair: LinkPair,
+    pair: RequestLinks,
     signal: Signal,
     task: Arc<Notify>,
     reply_to: String,
@@ -158,7 +158,7 @@ impl RequestLink {
             node,
             reply_to: &reply_to,
         };
-        let pair = LinkPair::open(connection, &ends, signal.clone())?;
+        let pair = RequestLinks::open(connection, &ends, signal.clone())?;
         Ok(Self {
             pair,
             signal,

@@ -10,7 +10,8 @@ use super::request::Request;
 use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
 use crate::brokers::seams::reach::Reach;
-use crate::connection::{condition_kind, Outcome, Tracked, Tracker};
+use crate::connection::{Outcome, Tracked, Tracker};
+use crate::error::condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::failure::bounded;
 use crate::receive::source::HeldLink;
@@ -287,7 +288,7 @@ impl PeekLock<'_> {
                 let description = description.unwrap_or_default();
                 let kind = match LOCK_LOST.contains(&condition.as_str()) {
                     true => ErrorKind::TaskLost,
-                    false => match condition_kind(&condition) {
+                    false => match condition::kind(&condition) {
                         // Of the settlement, not of the connection.
                         ErrorKind::Connection => ErrorKind::Rejected,
                         kind => kind,

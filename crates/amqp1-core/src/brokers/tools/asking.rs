@@ -3,7 +3,7 @@
 use super::again::again;
 use crate::base::sync::Mutex;
 use crate::base::wait::Wait;
-use crate::connection::{Ask, Connection, Question, Scout};
+use crate::connection::{Ask, Connection, Existence, Question};
 use crate::error::Result;
 
 /// Asks a connection's broker by attaching.
@@ -12,7 +12,7 @@ pub(crate) struct Asking {
     connection: Connection,
     asks: Ask,
     /// Only PHP's thread locks it, so a fork never happens while it is locked.
-    kept: Mutex<Option<Scout>>,
+    kept: Mutex<Option<Existence>>,
 }
 
 impl Asking {
@@ -34,17 +34,17 @@ impl Asking {
     /// Who asks meanwhile, as a signal handler does, gets a session of its own.
     fn ask_once(&self, question: Question<'_>, wait: &Wait<'_>) -> Result<()> {
         let kept = self.kept.lock().take();
-        let scout = match kept {
-            Some(scout) => scout,
-            None => Scout::open(&self.connection)?,
+        let existence = match kept {
+            Some(existence) => existence,
+            None => Existence::open(&self.connection)?,
         };
-        let answered = scout.ask(question, self.asks, wait);
+        let answered = existence.ask(question, self.asks, wait);
         let unused = match &answered {
-            Ok(()) => self.kept.lock().replace(scout),
-            Err(_) => Some(scout),
+            Ok(()) => self.kept.lock().replace(existence),
+            Err(_) => Some(existence),
         };
-        if let Some(scout) = unused {
-            scout.close();
+        if let Some(existence) = unused {
+            existence.close();
         }
         answered
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Publisher;
 use crate::base::wait::Wait;
-use crate::connection::{condition_kind, lasts, Outcome, Tracked};
+use crate::connection::{Outcome, Tracked};
+use crate::error::condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::route::{self, Route};
 use crate::reach::definition::Definition;
@@ -35,7 +36,7 @@ impl Publisher {
             let again = match error.kind() {
                 // The broker closed the connection for a job that it will not take: once more,
                 // since that may have been another one.
-                ErrorKind::Connection if lasts(&error) => sent.resent == 1,
+                ErrorKind::Connection if error.lasts() => sent.resent == 1,
                 ErrorKind::Connection => !wait.left().is_zero() && pause.is_some(),
                 ErrorKind::QueueNotFound => sent.resent == 1 && self.definition.options.declare,
                 ErrorKind::Rejected => {
@@ -145,7 +146,7 @@ pub(super) fn failure(
             definition.name_of(destination)
         )),
         Outcome::Rejected(Some((condition, description))) => {
-            let kind = match condition_kind(condition) {
+            let kind = match condition::kind(condition) {
                 ErrorKind::QueueNotFound => ErrorKind::QueueNotFound,
                 _ => ErrorKind::Rejected,
             };

@@ -9,7 +9,7 @@ use crate::base::fork;
 use crate::base::runtime;
 use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
-use crate::connection::{dial, lasts, Connection};
+use crate::connection::{dial, Connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::endpoint::Endpoint;
 
@@ -32,7 +32,7 @@ pub(super) fn dial_until(
     let give_up = lost.redial.until;
     let rest = lost.redial.from.min(give_up);
     // Who will be told the same again need not wait for it.
-    let is_final = lost.redial.short_lived > 1 && lasts(&lost.error);
+    let is_final = lost.redial.short_lived > 1 && lost.error.lasts();
     if !is_final {
         let left = rest.saturating_duration_since(Instant::now());
         wait.sleep(left.min(wait.patience()))?;
@@ -82,7 +82,7 @@ fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Co
         let (endpoint, slot, signal) = (Arc::clone(endpoint), Arc::clone(&slot), signal.clone());
         let timeout = wait.left();
         runtime::spawn(async move {
-            let dialled = dial::dial(&endpoint, role.as_str(), &order, timeout).await;
+            let dialled = dial(&endpoint, role.as_str(), &order, timeout).await;
             put(&mut slot.lock(), dialled);
             signal.raise();
         })?
@@ -91,7 +91,7 @@ fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Co
     let done = wait.until(&signal, || Ok(take(&mut slot.lock())));
     if let Ok(Some(dialled)) = done {
         if let Ok(connection) = &dialled {
-            hosts::opened(endpoint, &order, connection.place());
+            hosts::opened(endpoint, &order, connection.host());
         }
         return dialled;
     }

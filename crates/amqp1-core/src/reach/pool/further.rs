@@ -87,7 +87,7 @@ pub(super) fn drop_lost(pool: &mut Pool, endpoint: &Arc<Endpoint>, role: Role) -
         }
         if !entry.connection.was_idle() {
             was_used = true;
-            hosts::failed(endpoint, entry.connection.place());
+            hosts::failed(endpoint, entry.connection.host());
         }
         false
     });

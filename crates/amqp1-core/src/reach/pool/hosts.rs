@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::base::fork;
 use crate::base::id;
 use crate::base::sync::Mutex;
-use crate::connection::{Order, Place, Rank};
+use crate::connection::{Host, Order, Rank};
 use crate::settings::endpoint::{join, Endpoint, Target};
 use crate::settings::options::HostOrder;
 
@@ -80,30 +80,30 @@ fn by(rank: Rank, endpoint: &Endpoint) -> Order {
 }
 
 /// A connection that led there was lost.
-pub(super) fn failed(endpoint: &Endpoint, place: Place) {
+pub(super) fn failed(endpoint: &Endpoint, at: Host) {
     let hosts = hosts(endpoint);
     let mut names = Vec::new();
     if hosts.len() > 1 {
-        names.extend(name(hosts, place.host));
+        names.extend(name(hosts, at.index));
     }
     // One name may stand for several hosts.
-    names.extend(place.address.map(|address| address.to_string()));
+    names.extend(at.address.map(|address| address.to_string()));
     with_rank(|rank| names.into_iter().for_each(|name| note(rank, name)));
 }
 
 /// It opened at that place, after all hosts that come sooner in the order had failed, or were slow.
-pub(super) fn opened(endpoint: &Endpoint, order: &Order, place: Place) {
+pub(super) fn opened(endpoint: &Endpoint, order: &Order, at: Host) {
     let hosts = hosts(endpoint);
     if hosts.len() < 2 || order.rank.is_none() {
         return;
     }
     with_rank(|rank| {
-        for host in order.hosts.iter().take_while(|host| **host != place.host) {
+        for host in order.hosts.iter().take_while(|host| **host != at.index) {
             if let Some(name) = name(hosts, *host) {
                 note(rank, name);
             }
         }
-        let here = name(hosts, place.host);
+        let here = name(hosts, at.index);
         rank.failed.retain(|(name, _)| Some(name) != here.as_ref());
     });
 }
@@ -159,8 +159,8 @@ mod tests {
         let random = endpoint(HostOrder::Random);
         let before = order(&random).hosts;
         assert_eq!(order(&random).hosts, before, "it is the process's own");
-        let at = |host| Place {
-            host,
+        let at = |index| Host {
+            index,
             address: None,
             has_choice: true,
         };

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::{further, with_pool, Key, Pool, Role};
 use crate::base::wait::Wait;
 use crate::brokers;
-use crate::connection::{all_in_use, Ask, Connection, SenderLink, ALL_IN_USE};
+use crate::connection::{all_in_use, Ask, Connection, SenderLink};
+use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::endpoint::Endpoint;
 
@@ -130,7 +131,7 @@ fn open(entry: &mut super::Entry, address: &Option<String>, ask: Ask) -> Result<
             entry.senders.insert(address.clone(), kept);
             Ok(Found::Link(link))
         }
-        Err(error) if error.condition() == Some(ALL_IN_USE) => Ok(Found::Busy),
+        Err(error) if error.is(Condition::ALL_IN_USE) => Ok(Found::Busy),
         Err(error) => Err(error),
     }
 }

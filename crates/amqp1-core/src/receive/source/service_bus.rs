@@ -15,7 +15,7 @@ use crate::brokers::servicebus::locks::LinkLocks;
 use crate::brokers::servicebus::session::taken;
 use crate::brokers::servicebus::settle::ServiceBusSource;
 use crate::brokers::servicebus::turn::{Answer, Turn};
-use crate::connection::{probe, ReceiverOptions, Settling};
+use crate::connection::{ping, ReceiverOptions, Settling};
 use crate::error::{Error, Result};
 use crate::reach::pool::Role;
 
@@ -98,7 +98,7 @@ impl Source {
         };
         // What arrives from now on goes back; after one round trip nothing does any more.
         if attached.set_prefetch(0).is_ok() {
-            let _ = probe(&service_bus.client.connection, &wait.at_most(QUIET));
+            let _ = ping(&service_bus.client.connection, &wait.at_most(QUIET));
         }
     }
 

@@ -1,0 +1,131 @@
+//! Whether nodes exist: a session for questions that attaching answers, one after another.
+//!
+//! RabbitMQ 3 tells whether a queue exists by that alone. It has one session for
+//! all of them because ending a session there holds the whole connection up for
+//! five seconds now and then.
+
+use std::time::Instant;
+
+use fe2o3_amqp_types::definitions::Role;
+use fe2o3_amqp_types::messaging::TerminusDurability;
+
+use super::handle::Connection;
+use super::protocol::internal;
+use super::protocol::link::{attach, source, target, Phase, RECEIVER, SENDER};
+use super::protocol::receiver::Receiver;
+use super::protocol::sender::Sender;
+use super::protocol::sessions::LinkKey;
+use super::protocol::terminus::Ask;
+use crate::base::id;
+use crate::base::wait::{Signal, Wait};
+use crate::error::{Error, Result};
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Question<'a> {
+    /// Can this be received from? Nothing is.
+    Source(&'a str),
+    /// Can this be sent to, by a terminus that is to be durable or not? Nothing is.
+    Target(&'a str, bool),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Existence {
+    connection: Connection,
+    key: LinkKey,
+    signal: Signal,
+}
+
+impl Existence {
+    /// Begins the session.
+    pub fn open(connection: &Connection) -> Result<Self> {
+        let signal = Signal::new();
+        let mut protocol = connection.lock();
+        let key = protocol.open_session(signal.clone(), Instant::now())?;
+        connection.kick(protocol);
+        Ok(Self {
+            connection: connection.clone(),
+            key,
+            signal,
+        })
+    }
+
+    /// Attaches, waits for the answer, and detaches.
+    ///
+    /// # Errors
+    /// What the broker refused it with: the session is then over. Timeout: it is not
+    /// to be used again.
+    pub fn ask(&self, question: Question<'_>, node: Ask, wait: &Wait<'_>) -> Result<()> {
+        self.attach(question, node)?;
+        let answered = wait.until(&self.signal, || {
+            let mut protocol = self.connection.lock();
+            let session = protocol.session(self.key)?.0;
+            let phase = match (&session.sender, &session.receiver) {
+                (Some(sender), _) => &sender.phase,
+                (_, Some(receiver)) => &receiver.phase,
+                _ => return Err(Error::connection("the link was closed")),
+            };
+            match phase {
+                Phase::Attaching => Ok(None),
+                Phase::Attached => Ok(Some(())),
+                Phase::Detached(error) => Err(error.clone()),
+            }
+        })?;
+        answered.ok_or_else(|| {
+            Error::timeout(format!(
+                "{} did not answer the attach in time",
+                self.connection.label()
+            ))
+        })?;
+        self.detach()
+    }
+
+    fn attach(&self, question: Question<'_>, node: Ask) -> Result<()> {
+        let name = format!("amqp1-ask-{}", id::short()?);
+        let mut protocol = self.connection.lock();
+        let (session, out) = protocol.session(self.key)?;
+        let written = match question {
+            Question::Source(address) => {
+                let mut receiver = Receiver::new(name.clone(), 0, self.signal.clone());
+                receiver.ask = node;
+                let source = node.of_source(source(address));
+                let attach = attach(&name, Role::Receiver, source, target(Some("amqp1")));
+                session.attach_receiver(receiver, &attach, out)
+            }
+            Question::Target(address, durable) => {
+                let sender = Sender::new(name.clone()).asking(node);
+                let mut target = node.of_target(target(Some(address)));
+                if durable {
+                    target.durable = TerminusDurability::UnsettledState;
+                }
+                let attach = attach(&name, Role::Sender, source("amqp1"), target);
+                session.attach_sender(sender, &attach, out)
+            }
+        };
+        written.map_err(internal)?;
+        self.connection.kick(protocol);
+        Ok(())
+    }
+
+    /// Does not wait: the broker answers in order, and its detach finds no link any more.
+    fn detach(&self) -> Result<()> {
+        let mut protocol = self.connection.lock();
+        let Ok((session, out)) = protocol.session(self.key) else {
+            return Ok(());
+        };
+        if session.sender.take().is_some() {
+            session.detach(SENDER, out).map_err(internal)?;
+        }
+        if session.receiver.take().is_some() {
+            session.detach(RECEIVER, out).map_err(internal)?;
+        }
+        self.connection.kick(protocol);
+        Ok(())
+    }
+
+    /// Ends the session.
+    pub fn close(&self) {
+        self.connection.end_session(self.key);
+    }
+}

@@ -1,0 +1,131 @@
+//! What the broker says.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+use fe2o3_amqp::frames::amqp::FrameBody;
+use fe2o3_amqp_types::performatives::{Close, End};
+
+use super::condition::{explain, explain_close};
+use super::{Protocol, MAX_FRAME_SIZE};
+use crate::error::{Error, Result};
+use crate::wire::frame::{self, Frame};
+use crate::wire::DecodeError;
+
+/// Answers that a broker may leave unread while it goes on asking, in bytes.
+pub(super) const MAX_UNREAD: usize = 4 * 1024 * 1024;
+
+impl Protocol {
+    /// Octets were read at `now`: whole frames are taken out of the input, the rest stays. True
+    /// when the connection is over in good order.
+    ///
+    /// # Errors
+    /// The broker breaks the protocol: the connection is to be ended.
+    pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<bool> {
+        self.timers.last_received = now;
+        loop {
+            let over = match frame::decode(input, MAX_FRAME_SIZE) {
+                Ok(None) => return Ok(false),
+                Ok(Some((channel, frame))) => self.on_frame(channel, frame, now),
+                Err(error) => Err(error),
+            };
+            if over.map_err(|error| Error::connection(format!("{} sent {error}", self.label)))? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// One frame from the broker. `Ok(true)` when the connection is over in good order.
+    fn on_frame(&mut self, channel: u16, frame: Frame, now: Instant) -> Result<bool, DecodeError> {
+        match frame {
+            Frame::Empty => {}
+            Frame::Transfer(transfer, payload) => {
+                let session = self.sessions.of_remote(channel)?;
+                let out = &mut self.output.bytes;
+                let waited_at = session.on_transfer(transfer, payload, now, out)?;
+                self.timers.look_at(waited_at);
+            }
+            Frame::Disposition(disposition) => {
+                let session = self.sessions.of_remote(channel)?;
+                session.on_disposition(&disposition, &mut self.output.bytes)?;
+            }
+            Frame::Other(body) => {
+                if self.on_performative(channel, *body, now)? {
+                    return Ok(true);
+                }
+            }
+        }
+        // Reading goes on while the broker does not read, or both would wait for
+        // ever; what it asks for meanwhile (echoes, drains) has to end somewhere.
+        if self.output.pending().len() > MAX_UNREAD {
+            return Err(DecodeError("questions without reading the answers"));
+        }
+        Ok(false)
+    }
+
+    fn on_performative(
+        &mut self,
+        channel: u16,
+        body: FrameBody,
+        now: Instant,
+    ) -> Result<bool, DecodeError> {
+        let out = &mut self.output.bytes;
+        match body {
+            FrameBody::Begin(begin) => self.sessions.begun(channel, &begin)?,
+            FrameBody::Attach(attach) => {
+                let session = self.sessions.of_remote(channel)?;
+                session.on_attach(attach, now, out)?;
+            }
+            FrameBody::Flow(flow) => {
+                let session = self.sessions.of_remote(channel)?;
+                session.on_flow(&flow, now, out)?;
+            }
+            FrameBody::Detach(detach) => {
+                let session = self.sessions.of_remote(channel)?;
+                let what = format!("{} ended the link", self.label);
+                let error = explain(&what, detach.error.as_ref());
+                session.on_detach(&detach, &error, out)?;
+            }
+            FrameBody::End(end) => self.on_end(channel, &end, now)?,
+            FrameBody::Close(close) => {
+                if !self.closing {
+                    frame::encode_performative(out, 0, &Close { error: None })?;
+                    self.closing = true;
+                    let error = explain_close(&self.label, close.error.as_ref());
+                    self.handle_lost(&error);
+                }
+                return Ok(true);
+            }
+            FrameBody::Open(_) => return Err(DecodeError("a second open")),
+            FrameBody::Transfer { .. } | FrameBody::Disposition(_) | FrameBody::Empty => {}
+        }
+        Ok(false)
+    }
+
+    fn on_end(&mut self, channel: u16, end: &End, now: Instant) -> Result<(), DecodeError> {
+        let mut session = self.sessions.ended(channel, now)?;
+        let error = match session.why_detached() {
+            Some(earlier) => earlier.clone(),
+            None => explain(
+                &format!("{} ended the session", self.label),
+                end.error.as_ref(),
+            ),
+        };
+        session.fail(&error);
+        self.ends.remember(session.epoch, error);
+        let ours = session.channel;
+        if session.life.ended() {
+            frame::encode_performative(&mut self.output.bytes, ours, &End { error: None })?;
+        }
+        self.note_sessions(now);
+        Ok(())
+    }
+
+    /// A session is gone or given up: it may have been the last.
+    pub(super) fn note_sessions(&mut self, now: Instant) {
+        if !self.has_sessions() {
+            self.timers.without_sessions(now);
+            self.signal.raise();
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The sending end of a link.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::link::{Phase, SENDER};
+use super::terminus::Ask;
+use super::tracker::{Outcome, Tracked};
+use crate::error::Error;
+use crate::wire::frame::{self, First, State as DeliveryState, TRANSFER_OVERHEAD};
+
+/// Bytes that may wait in the output buffer before transfers wait in their link.
+const OUT_HIGH: usize = 256 * 1024;
+
+#[derive(Debug)]
+struct Outgoing {
+    payload: Bytes,
+    offset: usize,
+    /// message-format
+    format: u32,
+    /// `None`: sent settled.
+    tracked: Option<Tracked>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub name: String,
+    pub phase: Phase,
+    /// What was asked of the target.
+    pub ask: Ask,
+    pub remote_handle: Option<u32>,
+    /// The broker's limit for a message; zero when it names none.
+    pub max_message_size: u64,
+    credit: u32,
+    delivery_count: u32,
+    queue: VecDeque<Outgoing>,
+    /// Deliveries without an outcome; the first one's id is `unsettled_from`.
+    unsettled: VecDeque<Option<Tracked>>,
+    unsettled_from: u32,
+    next_delivery_id: u32,
+}
+
+impl Sender {
+    pub fn new(name: String) -> Self {
+        Self {
+            name,
+            phase: Phase::Attaching,
+            ask: Ask::Nothing,
+            remote_handle: None,
+            max_message_size: 0,
+            credit: 0,
+            delivery_count: 0,
+            queue: VecDeque::new(),
+            unsettled: VecDeque::new(),
+            unsettled_from: 0,
+            next_delivery_id: 0,
+        }
+    }
+
+    pub fn asking(mut self, ask: Ask) -> Self {
+        self.ask = ask;
+        self
+    }
+
+    /// Queues a message; [`Sender::pump`] sends it when the broker lets it.
+    pub fn push(&mut self, payload: Bytes, format: u32, tracked: Option<Tracked>) {
+        if let Some(tracked) = &tracked {
+            tracked.tracker.expect();
+        }
+        // Without credit, calls that time out must not pile up their messages here.
+        self.drop_abandoned();
+        self.queue.push_back(Outgoing {
+            payload,
+            offset: 0,
+            format,
+            tracked,
+        });
+    }
+
+    /// Messages whose sender has given up waiting, and of which nothing was sent.
+    fn drop_abandoned(&mut self) {
+        let abandoned = |message: &Outgoing| {
+            let tracked = message.tracked.as_ref();
+            message.offset == 0 && tracked.is_some_and(|tracked| tracked.tracker.is_abandoned())
+        };
+        while self.queue.front().is_some_and(abandoned) {
+            self.queue.pop_front();
+        }
+    }
+
+    /// Nothing is queued and nothing waits for its outcome.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.unsettled.is_empty()
+    }
+
+    /// The broker owes an answer: an outcome, or the attach that a message waits for.
+    pub fn is_owed(&self) -> bool {
+        let attaching = self.phase == Phase::Attaching && !self.queue.is_empty();
+        attaching || self.unsettled.iter().any(Option::is_some)
+    }
+
+    /// The broker's flow: how much we may send.
+    pub fn on_flow(&mut self, delivery_count: Option<u32>, link_credit: u32) {
+        let base = delivery_count.unwrap_or(0).wrapping_add(link_credit);
+        let credit = base.wrapping_sub(self.delivery_count);
+        // A broker that took credit back can leave the difference "negative".
+        self.credit = if credit > i32::MAX as u32 { 0 } else { credit };
+    }
+
+    /// Drain: what we cannot use is given up. Returns the delivery-count to tell.
+    pub fn drain(&mut self) -> u32 {
+        if self.queue.is_empty() {
+            self.delivery_count = self.delivery_count.wrapping_add(self.credit);
+            self.credit = 0;
+        }
+        self.delivery_count
+    }
+
+    /// Writes as many queued transfers as credit, window and buffer allow.
+    /// Returns how many frames were written.
+    pub fn pump(
+        &mut self,
+        out: &mut Vec<u8>,
+        channel: u16,
+        window: &mut u32,
+        max_frame_size: usize,
+    ) -> u32 {
+        let mut frames = 0;
+        if self.phase != Phase::Attached {
+            return frames;
+        }
+        let room = max_frame_size - TRANSFER_OVERHEAD;
+        self.drop_abandoned();
+        while let Some(head) = self.queue.front_mut() {
+            let first = head.offset == 0;
+            if *window == 0 || out.len() > OUT_HIGH || (first && self.credit == 0) {
+                break;
+            }
+            let left = head.payload.len() - head.offset;
+            let more = left > room;
+            let part = &head.payload[head.offset..head.offset + left.min(room)];
+            let delivery = first.then_some(First {
+                delivery_id: self.next_delivery_id,
+                settled: head.tracked.is_none(),
+                format: head.format,
+            });
+            frame::encode_transfer(out, channel, SENDER, delivery, more, part);
+            frames += 1;
+            *window -= 1;
+            head.offset += part.len();
+            if first {
+                self.credit -= 1;
+                self.delivery_count = self.delivery_count.wrapping_add(1);
+                self.unsettled.push_back(head.tracked.take());
+                self.next_delivery_id = self.next_delivery_id.wrapping_add(1);
+            }
+            if !more {
+                self.queue.pop_front();
+            }
+        }
+        self.trim();
+        frames
+    }
+
+    /// A disposition of the receiver for the deliveries `first..=last`.
+    pub fn on_disposition(&mut self, first: u32, last: u32, state: Option<&DeliveryState>) {
+        let count = last.wrapping_sub(first).saturating_add(1);
+        // Ids are compared by distance, because they wrap.
+        let skip = first.wrapping_sub(self.unsettled_from);
+        let (start, count) = if skip <= i32::MAX as u32 {
+            (skip as usize, count as usize)
+        } else {
+            let before = self.unsettled_from.wrapping_sub(first);
+            (0, count.saturating_sub(before) as usize)
+        };
+        for slot in self.unsettled.iter_mut().skip(start).take(count) {
+            if let Some(tracked) = slot.take() {
+                tracked.resolve(Outcome::of(state));
+            }
+        }
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        while let Some(None) = self.unsettled.front() {
+            self.unsettled.pop_front();
+            self.unsettled_from = self.unsettled_from.wrapping_add(1);
+        }
+    }
+
+    /// The link is over: every message without an outcome is told so.
+    pub fn fail(&mut self, error: &Error) {
+        if matches!(self.phase, Phase::Detached(_)) {
+            return;
+        }
+        self.phase = Phase::Detached(error.clone());
+        let queued = self.queue.drain(..).filter_map(|message| message.tracked);
+        for tracked in self.unsettled.drain(..).flatten().chain(queued) {
+            tracked.resolve(Outcome::Lost(error.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tracker::Tracker;
+    use super::*;
+
+    fn attached(next_delivery_id: u32) -> Sender {
+        let mut sender = Sender::new("s".to_owned());
+        sender.phase = Phase::Attached;
+        sender.next_delivery_id = next_delivery_id;
+        sender.unsettled_from = next_delivery_id;
+        sender
+    }
+
+    fn send(sender: &mut Sender, tracker: &Tracker, count: u64) {
+        for index in 0..count {
+            let tracked = Tracked {
+                tracker: tracker.clone(),
+                index,
+            };
+            sender.push(Bytes::from_static(b"m"), 0, Some(tracked));
+        }
+    }
+
+    fn outcomes(tracker: &Tracker) -> Vec<(u64, Outcome)> {
+        let mut taken = Vec::new();
+        tracker.take(&mut taken, 0);
+        taken
+    }
+
+    #[test]
+    fn nothing_is_sent_without_credit_or_window() {
+        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Vec::new());
+        send(&mut sender, &tracker, 3);
+        assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 0);
+        sender.on_flow(Some(0), 2);
+        assert_eq!(sender.pump(&mut out, 0, &mut 1, 512), 1);
+        assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 1);
+        assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 0);
+    }
+
+    /// A broker without memory lets nothing be sent: that is no reason to leave it.
+    #[test]
+    fn the_broker_owes_an_answer_to_what_was_sent_alone() {
+        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Vec::new());
+        send(&mut sender, &tracker, 2);
+        assert!(!sender.is_owed());
+        sender.on_flow(Some(0), 1);
+        sender.pump(&mut out, 0, &mut 10, 512);
+        assert!(sender.is_owed());
+        sender.on_disposition(0, 0, Some(&DeliveryState::Accepted));
+        assert!(!sender.is_owed());
+        let mut attaching = Sender::new("s".to_owned());
+        assert!(!attaching.is_owed());
+        send(&mut attaching, &tracker, 1);
+        assert!(attaching.is_owed());
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_sent() {
+        let (mut sender, given_up, mut out) = (attached(0), Tracker::default(), Vec::new());
+        send(&mut sender, &given_up, 3);
+        given_up.abandon();
+        send(&mut sender, &Tracker::default(), 1);
+        assert_eq!(sender.queue.len(), 1);
+        sender.on_flow(Some(0), 10);
+        assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 1);
+    }
+
+    #[test]
+    fn dispositions_out_of_order_and_across_the_wrap() {
+        let (mut sender, tracker, mut out) =
+            (attached(0xffff_fffe), Tracker::default(), Vec::new());
+        send(&mut sender, &tracker, 4);
+        sender.on_flow(Some(0), 10);
+        sender.pump(&mut out, 0, &mut 10, 512);
+        sender.on_disposition(0, 1, Some(&DeliveryState::Accepted));
+        assert_eq!(
+            outcomes(&tracker),
+            [(2, Outcome::Accepted), (3, Outcome::Accepted)]
+        );
+        sender.on_disposition(0xffff_fff0, 0xffff_fffe, Some(&DeliveryState::Released));
+        assert_eq!(outcomes(&tracker), [(0, Outcome::Released)]);
+        sender.on_disposition(0xffff_ffff, 5, Some(&DeliveryState::Accepted));
+        assert_eq!(outcomes(&tracker), [(1, Outcome::Accepted)]);
+        assert!(sender.is_idle());
+    }
+
+    #[test]
+    fn a_large_message_is_split_and_waits_for_the_window() {
+        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Vec::new());
+        let tracked = Tracked {
+            tracker: tracker.clone(),
+            index: 0,
+        };
+        sender.push(Bytes::from(vec![7; 1000]), 0, Some(tracked));
+        sender.on_flow(Some(0), 1);
+        assert_eq!(sender.pump(&mut out, 0, &mut 2, 512), 2);
+        assert_eq!(sender.pump(&mut out, 0, &mut 2, 512), 1);
+        assert_eq!(tracker.pending(), 1);
+        sender.fail(&Error::connection("gone"));
+        assert_eq!(
+            outcomes(&tracker),
+            [(0, Outcome::Lost(Error::connection("gone")))]
+        );
+    }
+}

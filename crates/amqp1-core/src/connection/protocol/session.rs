@@ -1,0 +1,441 @@
+//! A session with at most one sender and one receiver.
+//!
+//! One link (or one link pair) a session, because RabbitMQ 4.0 answers a
+//! refused attach by ending the whole session: so it ends nobody else's.
+
+mod flow;
+pub(crate) mod receiving;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use fe2o3_amqp_types::definitions::{Handle, Role};
+use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End};
+
+use super::life::Life;
+use super::link::{Phase, RECEIVER, SENDER};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::tracker::Tracked;
+use crate::base::wait::Signal;
+use crate::error::{Error, Result};
+use crate::wire::frame::{self, Transfer};
+use crate::wire::DecodeError;
+
+/// What writes performatives fails when one cannot be written.
+type Written = std::result::Result<(), DecodeError>;
+
+/// Transfer frames that the broker may send before it needs our flow.
+const INCOMING_WINDOW: u32 = 4096;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Tells this session from later ones on the same channel.
+    pub epoch: u64,
+    pub channel: u16,
+    pub life: Life,
+    pub sender: Option<Sender>,
+    pub receiver: Option<Receiver>,
+    /// Raised when an attach is answered or the session is over.
+    pub signal: Signal,
+    next_outgoing_id: u32,
+    remote_incoming_window: u32,
+    next_incoming_id: u32,
+    incoming_window: u32,
+    max_frame_size: usize,
+}
+
+impl Session {
+    pub fn new(epoch: u64, channel: u16, max_frame_size: usize, signal: Signal) -> Self {
+        Self {
+            epoch,
+            channel,
+            life: Life::new(),
+            sender: None,
+            receiver: None,
+            signal,
+            next_outgoing_id: 0,
+            remote_incoming_window: 0,
+            next_incoming_id: 0,
+            incoming_window: INCOMING_WINDOW,
+            max_frame_size,
+        }
+    }
+
+    /// Writes our `begin`.
+    pub fn begin(&self, out: &mut Vec<u8>) -> Written {
+        let begin = Begin {
+            remote_channel: None,
+            next_outgoing_id: self.next_outgoing_id,
+            incoming_window: self.incoming_window,
+            outgoing_window: u32::MAX >> 1,
+            handle_max: Handle(7),
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: None,
+        };
+        frame::encode_performative(out, self.channel, &begin)
+    }
+
+    /// Attaches its sender.
+    pub fn attach_sender(&mut self, sender: Sender, attach: &Attach, out: &mut Vec<u8>) -> Written {
+        self.sender = Some(sender);
+        frame::encode_performative(out, self.channel, attach)
+    }
+
+    /// Attaches its receiver.
+    pub fn attach_receiver(
+        &mut self,
+        receiver: Receiver,
+        attach: &Attach,
+        out: &mut Vec<u8>,
+    ) -> Written {
+        self.receiver = Some(receiver);
+        frame::encode_performative(out, self.channel, attach)
+    }
+
+    /// Sends a message over its sender.
+    ///
+    /// # Errors
+    /// Why the link is over.
+    pub fn send(
+        &mut self,
+        payload: Bytes,
+        format: u32,
+        tracked: Option<Tracked>,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let Some(sender) = &mut self.sender else {
+            return Err(Error::connection("the link is closed"));
+        };
+        if let Phase::Detached(error) = &sender.phase {
+            return Err(error.clone());
+        }
+        sender.push(payload, format, tracked);
+        self.pump(out);
+        Ok(())
+    }
+
+    /// The broker's `begin`.
+    pub fn on_begin(&mut self, remote: u16, begin: &Begin) -> Written {
+        self.life.begun(remote)?;
+        self.next_incoming_id = begin.next_outgoing_id;
+        self.remote_incoming_window = begin.incoming_window;
+        self.signal.raise();
+        Ok(())
+    }
+
+    /// The broker's `attach`: of our sender's other end or our receiver's.
+    pub fn on_attach(&mut self, attach: Attach, now: Instant, out: &mut Vec<u8>) -> Written {
+        // A refusal has no terminus: its reason follows in a detach.
+        match attach.role {
+            Role::Receiver => {
+                let refused = attach.target.is_none();
+                let sender = self.sender.as_mut().filter(|s| s.name == attach.name);
+                let sender = sender.ok_or(UNKNOWN_LINK)?;
+                sender.remote_handle = Some(attach.handle.0);
+                sender.max_message_size = attach.max_message_size.unwrap_or(0);
+                if !refused && sender.phase == Phase::Attaching {
+                    if let Err(error) = sender.ask.judge(&attach) {
+                        return self.refuse(SENDER, &error, out);
+                    }
+                    sender.phase = Phase::Attached;
+                }
+            }
+            Role::Sender => {
+                let refused = attach.source.is_none();
+                let receiver = self.receiver.as_mut().filter(|r| r.name == attach.name);
+                let receiver = receiver.ok_or(UNKNOWN_LINK)?;
+                let attach = Arc::new(attach);
+                receiver.on_attach(Arc::clone(&attach));
+                if !refused && receiver.phase == Phase::Attaching {
+                    if let Err(error) = receiver.ask.judge(&attach) {
+                        return self.refuse(RECEIVER, &error, out);
+                    }
+                    receiver.phase = Phase::Attached;
+                    receiver.signal.raise();
+                }
+            }
+        }
+        self.signal.raise();
+        self.grant_credit(now, out)?;
+        self.pump(out);
+        Ok(())
+    }
+
+    /// The node is not what was asked for: nothing is sent to it, nothing taken from it.
+    fn refuse(&mut self, handle: u32, error: &Error, out: &mut Vec<u8>) -> Written {
+        self.detach(handle, out)?;
+        self.fail(error);
+        self.end(out)
+    }
+
+    /// The broker's `detach`: the link is over, and why.
+    pub fn on_detach(&mut self, detach: &Detach, error: &Error, out: &mut Vec<u8>) -> Written {
+        let remote = Some(detach.handle.0);
+        let mut ours = None;
+        if let Some(sender) = self.sender.as_mut().filter(|s| s.remote_handle == remote) {
+            sender.fail(error);
+            ours = Some(SENDER);
+        } else if let Some(receiver) = self.receiver.as_mut() {
+            if receiver.remote_handle == remote {
+                receiver.fail(error);
+                ours = Some(RECEIVER);
+            }
+        }
+        self.signal.raise();
+        match ours {
+            // Answered in kind unless we asked for it. The session is there for this link,
+            // or for its pair, alone: its channel is another's now.
+            Some(handle) if self.life.may_speak() => self.refuse(handle, error, out),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why its links are over, where they were before it.
+    pub fn why_detached(&self) -> Option<&Error> {
+        let phases = [
+            self.sender.as_ref().map(|sender| &sender.phase),
+            self.receiver.as_ref().map(|receiver| &receiver.phase),
+        ];
+        phases.into_iter().flatten().find_map(Phase::over)
+    }
+
+    /// Detaches the link of our `handle`.
+    pub fn detach(&self, handle: u32, out: &mut Vec<u8>) -> Written {
+        let detach = Detach {
+            handle: Handle(handle),
+            closed: true,
+            error: None,
+        };
+        frame::encode_performative(out, self.channel, &detach)
+    }
+
+    /// One transfer frame from the broker, which was read at `now`. Returns when what is buffered
+    /// will have waited for too long.
+    pub fn on_transfer(
+        &mut self,
+        transfer: Transfer,
+        payload: Bytes,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<Option<Instant>, DecodeError> {
+        self.next_incoming_id = self.next_incoming_id.wrapping_add(1);
+        self.incoming_window = self.incoming_window.saturating_sub(1);
+        let handle = Some(transfer.handle);
+        let receiver = self.receiver.as_mut().filter(|r| r.remote_handle == handle);
+        let receiver = receiver.ok_or(UNKNOWN_LINK)?;
+        receiver.on_transfer(transfer, payload, now)?;
+        if !self.life.may_speak() {
+            return Ok(None);
+        }
+        if receiver.is_careful() {
+            if receiver.return_unwelcome(out, self.channel) {
+                self.send_credit(0, false, out)?;
+            }
+        } else if receiver.takes_up_speed() {
+            self.grant_credit(now, out)?;
+        }
+        if self.incoming_window < INCOMING_WINDOW / 2 {
+            self.incoming_window = INCOMING_WINDOW;
+            frame::encode_performative(out, self.channel, &self.flow())?;
+        }
+        let waited_at = self.receiver.as_ref().and_then(Receiver::waited_at);
+        if let Some(receiver) = self.receiver.as_mut().filter(|r| r.is_paused()) {
+            receiver.release_buffered(out, self.channel);
+        }
+        Ok(waited_at)
+    }
+
+    /// A disposition from the broker.
+    pub fn on_disposition(
+        &mut self,
+        disposition: &frame::Disposition,
+        out: &mut Vec<u8>,
+    ) -> Written {
+        if !disposition.from_receiver {
+            let (first, last) = (disposition.first, disposition.last);
+            match (&mut self.receiver, &disposition.state) {
+                (Some(receiver), state) if disposition.settled => {
+                    receiver.on_settled(first, last, state.as_ref());
+                }
+                (Some(receiver), Some(frame::State::Released)) => {
+                    receiver.on_released((first, last));
+                    if receiver.return_doubtful(out, self.channel) {
+                        self.send_credit(0, false, out)?;
+                    }
+                    if let Some(receiver) = &mut self.receiver {
+                        receiver.settle_dropped(out, self.channel);
+                    }
+                }
+                _ => {}
+            }
+            return Ok(());
+        }
+        let terminal = !matches!(disposition.state, None | Some(frame::State::Other));
+        let Some(sender) = &mut self.sender else {
+            return Ok(());
+        };
+        if !disposition.settled && !terminal {
+            return Ok(());
+        }
+        sender.on_disposition(
+            disposition.first,
+            disposition.last,
+            disposition.state.as_ref(),
+        );
+        if !disposition.settled && self.life.may_speak() {
+            // The receiver settles second: it waits for us to forget the deliveries.
+            let answer = Disposition {
+                role: Role::Sender,
+                first: disposition.first,
+                last: Some(disposition.last),
+                settled: true,
+                state: None,
+                batchable: false,
+            };
+            frame::encode_performative(out, self.channel, &answer)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what can be sent.
+    pub fn pump(&mut self, out: &mut Vec<u8>) {
+        // A request must not overtake the credit for its answer: RabbitMQ ends
+        // the session of a management link that has none.
+        let attaching = |receiver: &Receiver| receiver.phase == Phase::Attaching;
+        if self.receiver.as_ref().is_some_and(attaching) {
+            return;
+        }
+        if let Some(sender) = &mut self.sender {
+            let frames = sender.pump(
+                out,
+                self.channel,
+                &mut self.remote_incoming_window,
+                self.max_frame_size,
+            );
+            self.next_outgoing_id = self.next_outgoing_id.wrapping_add(frames);
+        }
+    }
+
+    /// Tells the broker what was accepted, and grants credit for it.
+    pub fn flush(&mut self, now: Instant, out: &mut Vec<u8>) -> Written {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.flush(out, self.channel);
+        }
+        self.grant_credit(now, out)
+    }
+
+    /// Detaches the links and ends the session; what is buffered goes back.
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Written {
+        if !self.life.end() {
+            return Ok(());
+        }
+        self.take_leave(out)
+    }
+
+    /// The broker has not answered the begin in time: the links are told, and open others.
+    pub fn give_up(&mut self, error: &Error, out: &mut Vec<u8>) -> Written {
+        let is_first = self.life.give_up();
+        self.fail(error);
+        match is_first {
+            // Should the broker only have been slow.
+            true => self.take_leave(out),
+            false => Ok(()),
+        }
+    }
+
+    fn take_leave(&mut self, out: &mut Vec<u8>) -> Written {
+        let closed = Error::connection("the link was closed");
+        // Or what goes back would come again before the broker has read that this is the end.
+        if self.receiver.as_mut().is_some_and(Receiver::stop_asking) {
+            self.send_credit(0, false, out)?;
+        }
+        if let Some(receiver) = &mut self.receiver {
+            let attached = receiver.phase == Phase::Attached;
+            if attached {
+                receiver.release_buffered(out, self.channel);
+                receiver.release_in_hand(out, self.channel);
+                receiver.return_in_hand(out, self.channel);
+            }
+            receiver.fail(&closed);
+            if attached {
+                self.detach(RECEIVER, out)?;
+            }
+        }
+        if let Some(sender) = &mut self.sender {
+            let attached = sender.phase == Phase::Attached;
+            sender.fail(&closed);
+            if attached {
+                self.detach(SENDER, out)?;
+            }
+        }
+        frame::encode_performative(out, self.channel, &End { error: None })
+    }
+
+    /// The session is over: its links are told.
+    pub fn fail(&mut self, error: &Error) {
+        if let Some(sender) = &mut self.sender {
+            sender.fail(error);
+        }
+        if let Some(receiver) = &mut self.receiver {
+            receiver.fail(error);
+        }
+        self.signal.raise();
+    }
+}
+
+const UNKNOWN_LINK: DecodeError = DecodeError("a frame for a link that does not exist");
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::link::{attach, source, target};
+    use super::super::terminus::Ask;
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_job_is_not_sent_to_what_is_no_queue() {
+        let mut session = Session::new(0, 0, 4096, Signal::new());
+        session.sender = Some(Sender::new("s".to_owned()).asking(Ask::ConfirmedQueue));
+        let sender = session.sender.as_mut().unwrap();
+        sender.push(Bytes::from_static(b"job"), 0, None);
+        let mut answer = attach("s", Role::Receiver, source("amqp1"), target(Some("q")));
+        answer.initial_delivery_count = None;
+        session
+            .on_attach(answer, Instant::now(), &mut Vec::new())
+            .unwrap();
+        let sender = session.sender.as_mut().unwrap();
+        sender.on_flow(Some(0), 10);
+        let mut out = Vec::new();
+        assert_eq!(sender.pump(&mut out, 0, &mut 100, 4096), 0);
+        assert!(matches!(&sender.phase, Phase::Detached(error)
+            if error.kind() == ErrorKind::Unsupported && error.message().contains("'q'")));
+    }
+
+    #[test]
+    fn nothing_is_said_on_a_channel_after_its_end() {
+        let mut session = Session::new(0, 0, 4096, Signal::new());
+        session.receiver = Some(Receiver::new("r".to_owned(), 10, Signal::new()));
+        session.receiver.as_mut().unwrap().remote_handle = Some(0);
+        session.end(&mut Vec::new()).unwrap();
+        let mut out = Vec::new();
+        let mut flow = session.flow();
+        flow.echo = true;
+        session.on_flow(&flow, Instant::now(), &mut out).unwrap();
+        let transfer = Transfer {
+            delivery_id: Some(1),
+            ..Transfer::default()
+        };
+        // As many as would renew the window.
+        for _ in 0..INCOMING_WINDOW {
+            let transfer = transfer.clone();
+            session
+                .on_transfer(transfer, Bytes::new(), Instant::now(), &mut out)
+                .unwrap();
+        }
+        assert!(out.is_empty());
+    }
+}

@@ -1,0 +1,150 @@
+//! What a session and its broker tell each other by flows: windows and credit.
+
+use std::time::Instant;
+
+use fe2o3_amqp_types::definitions::Handle;
+use fe2o3_amqp_types::performatives::Flow;
+
+use super::Session;
+use crate::connection::protocol::link::{RECEIVER, SENDER};
+use crate::wire::frame;
+use crate::wire::DecodeError;
+
+impl Session {
+    /// The broker's `flow`.
+    pub fn on_flow(
+        &mut self,
+        flow: &Flow,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecodeError> {
+        let base = flow.next_incoming_id.unwrap_or(0);
+        let sent = self.next_outgoing_id.wrapping_sub(base);
+        self.remote_incoming_window = flow.incoming_window.saturating_sub(sent);
+        let handle = flow.handle.as_ref().map(|handle| handle.0);
+        let mut drained = None;
+        if let Some(sender) = &mut self.sender {
+            if handle.is_some() && handle == sender.remote_handle {
+                sender.on_flow(flow.delivery_count, flow.link_credit.unwrap_or(0));
+                if flow.drain {
+                    drained = Some(sender.drain());
+                }
+            }
+        }
+        let mut drain_again = None;
+        if let Some(receiver) = &mut self.receiver {
+            if handle.is_some() && handle == receiver.remote_handle {
+                if flow.drain {
+                    let credit = flow.link_credit.unwrap_or(0);
+                    drain_again = receiver.on_drained(flow.delivery_count, credit, now);
+                } else {
+                    receiver.on_available(flow.available, now);
+                    receiver.on_quiet(flow.delivery_count, flow.link_credit.unwrap_or(0));
+                }
+            }
+        }
+        // After our `end` nothing may be sent on the channel (2.5.5), asked for or not.
+        if !self.life.may_speak() {
+            return Ok(());
+        }
+        match drain_again {
+            Some(credit) => self.send_credit(credit, true, out)?,
+            // That which a drain has used up.
+            None if flow.drain => self.grant_credit(now, out)?,
+            None => {}
+        }
+        self.pump(out);
+        if let Some(delivery_count) = drained {
+            let mut answer = self.flow();
+            answer.handle = Some(Handle(SENDER));
+            answer.delivery_count = Some(delivery_count);
+            answer.link_credit = Some(0);
+            answer.drain = true;
+            return frame::encode_performative(out, self.channel, &answer);
+        }
+        if flow.echo {
+            return frame::encode_performative(out, self.channel, &self.flow());
+        }
+        Ok(())
+    }
+
+    pub(super) fn flow(&self) -> Flow {
+        Flow {
+            next_incoming_id: self.life.is_begun().then_some(self.next_incoming_id),
+            incoming_window: self.incoming_window,
+            next_outgoing_id: self.next_outgoing_id,
+            outgoing_window: u32::MAX >> 1,
+            handle: None,
+            delivery_count: None,
+            link_credit: None,
+            available: None,
+            drain: false,
+            echo: false,
+            properties: None,
+        }
+    }
+
+    /// Grants the receiver the credit it has earned.
+    pub fn grant_credit(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let Some(receiver) = &mut self.receiver else {
+            return Ok(());
+        };
+        match receiver.wanted_credit(now) {
+            Some(credit) => self.send_credit(credit, false, out),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the broker the receiver's credit; with `drain`, that it is to use it up.
+    pub fn send_credit(
+        &self,
+        credit: u32,
+        drain: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecodeError> {
+        let Some(receiver) = &self.receiver else {
+            return Ok(());
+        };
+        let mut flow = self.flow();
+        flow.handle = Some(Handle(RECEIVER));
+        flow.delivery_count = Some(receiver.delivery_count());
+        flow.link_credit = Some(credit);
+        flow.drain = drain;
+        frame::encode_performative(out, self.channel, &flow)
+    }
+
+    /// Gives back what the receiver has kept waiting for too long.
+    pub fn return_waited(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let channel = self.channel;
+        let receiver = self.receiver.as_mut();
+        match receiver.is_some_and(|receiver| receiver.return_waited(now, out, channel)) {
+            true => self.send_credit(0, false, out),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks whether there is more for the receiver.
+    pub fn ask(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let Some(receiver) = &mut self.receiver else {
+            return Ok(());
+        };
+        receiver.flush(out, self.channel);
+        match receiver.ask(now) {
+            Some(credit) => self.send_credit(credit, true, out),
+            None => self.grant_credit(now, out),
+        }
+    }
+
+    /// Tells the broker that no more is wanted, and asks it to say what it has sent.
+    pub fn ask_for_quiet(&self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let Some(receiver) = &self.receiver else {
+            return Ok(());
+        };
+        let mut flow = self.flow();
+        flow.handle = Some(Handle(RECEIVER));
+        flow.delivery_count = Some(receiver.delivery_count());
+        flow.link_credit = Some(0);
+        flow.echo = true;
+        frame::encode_performative(out, self.channel, &flow)
+    }
+}

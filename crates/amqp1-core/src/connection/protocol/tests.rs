@@ -1,0 +1,170 @@
+#![allow(clippy::unwrap_used)]
+
+use bytes::BytesMut;
+use fe2o3_amqp_types::definitions::{AmqpError, Handle};
+use fe2o3_amqp_types::performatives::{Begin, Detach, End, Flow};
+
+use super::incoming::MAX_UNREAD;
+use super::sessions::UNANSWERED;
+use super::*;
+use crate::error::condition::Condition;
+
+fn begin(ours: u16) -> Begin {
+    Begin {
+        remote_channel: Some(ours),
+        next_outgoing_id: 0,
+        incoming_window: 100,
+        outgoing_window: 100,
+        handle_max: Handle(7),
+        offered_capabilities: None,
+        desired_capabilities: None,
+        properties: None,
+    }
+}
+
+fn say(
+    protocol: &mut Protocol,
+    channel: u16,
+    performative: &impl serde::Serialize,
+) -> Result<bool> {
+    let mut bytes = Vec::new();
+    frame::encode_performative(&mut bytes, channel, performative).unwrap();
+    protocol.handle_input(&mut BytesMut::from(&bytes[..]), Instant::now())
+}
+
+/// A connection with so many sessions.
+fn protocol(channel_max: u16, sessions: usize) -> (Protocol, Vec<LinkKey>) {
+    let remote = Remote {
+        max_frame_size: 512,
+        channel_max,
+        ..Remote::default()
+    };
+    let now = Instant::now();
+    let mut protocol = Protocol::new("test", &remote, Duration::from_secs(60), now);
+    let keys = (0..sessions).map(|_| protocol.open_session(Signal::new(), now).unwrap());
+    let keys = keys.collect();
+    (protocol, keys)
+}
+
+#[test]
+fn one_session_begins_once_and_has_its_channel_for_itself() {
+    let (mut first, _) = protocol(10, 2);
+    say(&mut first, 5, &begin(0)).unwrap();
+    assert!(say(&mut first, 6, &begin(0)).is_err());
+    let (mut second, _) = protocol(10, 2);
+    say(&mut second, 5, &begin(0)).unwrap();
+    assert!(say(&mut second, 5, &begin(1)).is_err());
+}
+
+fn echo() -> Flow {
+    Flow {
+        next_incoming_id: Some(0),
+        incoming_window: 100,
+        next_outgoing_id: 0,
+        outgoing_window: 100,
+        handle: None,
+        delivery_count: None,
+        link_credit: None,
+        available: None,
+        drain: false,
+        echo: true,
+        properties: None,
+    }
+}
+
+#[test]
+fn a_broker_that_asks_and_never_reads_is_left() {
+    let (mut protocol, _) = protocol(10, 2);
+    say(&mut protocol, 5, &begin(0)).unwrap();
+    let refused = (0..1_000_000).find_map(|_| say(&mut protocol, 5, &echo()).err());
+    assert!(refused.is_some());
+    assert!(protocol.output.bytes.len() < MAX_UNREAD + 4096);
+}
+
+#[test]
+fn a_broker_that_reads_slowly_does_not_make_the_output_grow() {
+    let (mut protocol, _) = protocol(10, 2);
+    say(&mut protocol, 5, &begin(0)).unwrap();
+    for _ in 0..20_000 {
+        say(&mut protocol, 5, &echo()).unwrap();
+        let all_but_one = protocol.poll_output().len() - 1;
+        protocol.handle_written(all_but_one, Instant::now());
+    }
+    let kept = protocol.output.bytes.len();
+    assert!(kept < 2 * output::COMPACT, "{kept}");
+}
+
+fn is_given_up(protocol: &mut Protocol, key: LinkKey) -> bool {
+    protocol.session(key).unwrap().0.life.is_given_up()
+}
+
+#[test]
+fn a_begin_that_is_not_answered_is_given_up_and_its_channel_left_alone() {
+    let (mut protocol, keys) = protocol(10, 2);
+    let (answered, lost) = (keys[0], keys[1]);
+    say(&mut protocol, 5, &begin(0)).unwrap();
+    let due = protocol.poll_timeout(Instant::now());
+    protocol
+        .handle_timeout(due - Duration::from_millis(1))
+        .unwrap();
+    assert!(!is_given_up(&mut protocol, lost));
+    protocol.handle_timeout(due).unwrap();
+    assert!(!is_given_up(&mut protocol, answered));
+    assert!(is_given_up(&mut protocol, lost));
+    assert!(protocol.gone(lost).is(Condition::BEGIN_UNANSWERED));
+    assert!(protocol.poll_timeout(due) > due + UNANSWERED);
+    let next = protocol.open_session(Signal::new(), due).unwrap();
+    assert_eq!(next.channel, 2);
+    // It was only slow: both ends are sent, and nobody is waited for at the end.
+    say(&mut protocol, 6, &begin(1)).unwrap();
+    say(&mut protocol, 6, &End { error: None }).unwrap();
+    assert!(protocol.session(lost).is_err());
+}
+
+/// Otherwise a connection that closes waits for it in vain, and one without links never does.
+#[test]
+fn a_session_that_was_ended_before_its_begin_was_lost_keeps_nobody_waiting() {
+    let (mut protocol, keys) = protocol(10, 1);
+    let now = Instant::now();
+    protocol.close_when_idle(Duration::from_secs(1), now);
+    protocol.end_session(keys[0]);
+    assert!(protocol.has_sessions());
+    protocol.handle_timeout(now + 2 * UNANSWERED).unwrap();
+    assert!(!protocol.has_sessions());
+    protocol.handle_timeout(now + 3 * UNANSWERED).unwrap();
+    assert!(protocol.was_idle());
+}
+
+#[test]
+fn a_link_that_the_broker_ends_takes_its_session_with_it_and_says_why() {
+    let (mut protocol, keys) = protocol(10, 1);
+    let mut sender = Sender::new("s".to_owned());
+    sender.remote_handle = Some(3);
+    protocol.session(keys[0]).unwrap().0.sender = Some(sender);
+    say(&mut protocol, 5, &begin(0)).unwrap();
+    let detach = Detach {
+        handle: Handle(3),
+        closed: true,
+        error: Some(fe2o3_amqp_types::definitions::Error {
+            condition: AmqpError::NotFound.into(),
+            description: None,
+            info: None,
+        }),
+    };
+    say(&mut protocol, 5, &detach).unwrap();
+    assert!(!protocol.session(keys[0]).unwrap().0.life.may_speak());
+    say(&mut protocol, 5, &End { error: None }).unwrap();
+    assert_eq!(protocol.session_count(), 0);
+    assert!(protocol.gone(keys[0]).is(Condition::NOT_FOUND));
+}
+
+#[test]
+fn a_session_that_cannot_be_had_is_told_apart_from_a_lost_connection() {
+    let (mut protocol, _) = protocol(0, 1);
+    let now = Instant::now();
+    let error = protocol.open_session(Signal::new(), now).unwrap_err();
+    assert!(error.is(Condition::ALL_IN_USE));
+    protocol.handle_lost(&Error::connection("gone"));
+    let error = protocol.open_session(Signal::new(), now).unwrap_err();
+    assert_eq!(error.condition(), None);
+}

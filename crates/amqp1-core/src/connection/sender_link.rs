@@ -1,0 +1,112 @@
+//! Our end of a link to a target, as the rest of the client holds it: a connection and a key.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::handle::Connection;
+use super::protocol::link::Phase;
+use super::protocol::sender::Sender;
+use super::protocol::sessions::LinkKey;
+use super::protocol::terminus::Ask;
+use super::protocol::tracker::Tracked;
+use crate::base::id;
+use crate::base::wait::{Signal, Wait};
+use crate::error::{Error, Result};
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct SenderLink {
+    pub(super) connection: Connection,
+    pub(super) key: LinkKey,
+    pub(super) signal: Signal,
+}
+
+impl SenderLink {
+    /// Attaches to `address`, or to the anonymous terminus. Does not wait:
+    /// messages sent meanwhile are queued.
+    ///
+    /// # Errors
+    /// Those of [`super::protocol::Protocol::open_session`].
+    pub fn open(connection: &Connection, address: Option<&str>, ask: Ask) -> Result<Self> {
+        let signal = Signal::new();
+        let name = format!("amqp1-push-{}", id::short()?);
+        let mut protocol = connection.lock();
+        let key = protocol.open_sender(name, address, ask, signal.clone(), Instant::now())?;
+        connection.kick(protocol);
+        Ok(Self {
+            connection: connection.clone(),
+            key,
+            signal,
+        })
+    }
+
+    /// What `look` sees of the sender.
+    fn with<T>(&self, look: impl FnOnce(&Sender) -> Result<T>) -> Result<T> {
+        let mut protocol = self.connection.lock();
+        match &protocol.session(self.key)?.0.sender {
+            Some(sender) => look(sender),
+            None => Err(Error::connection("the link is closed")),
+        }
+    }
+
+    /// Why the link is over, if it is.
+    pub fn failed(&self) -> Option<Error> {
+        self.with(|sender| Ok(sender.phase.over().cloned()))
+            .unwrap_or_else(Some)
+    }
+
+    /// Waits until the broker has answered the attach; returns the largest
+    /// message it takes, in bytes (zero: no limit).
+    pub fn ready(&self, wait: &Wait<'_>) -> Result<u64> {
+        let ready = wait.until(&self.signal, || {
+            self.with(|sender| match &sender.phase {
+                Phase::Attaching => Ok(None),
+                Phase::Attached => Ok(Some(sender.max_message_size)),
+                Phase::Detached(error) => Err(error.clone()),
+            })
+        })?;
+        ready.ok_or_else(|| {
+            Error::timeout(format!(
+                "{} did not answer the attach in time",
+                self.connection.label()
+            ))
+        })
+    }
+
+    /// The largest message that the broker takes, in bytes; zero while the attach is not
+    /// answered, or without a limit.
+    pub fn max_message_size(&self) -> u64 {
+        self.with(|sender| Ok(sender.max_message_size)).unwrap_or(0)
+    }
+
+    /// Nothing is on its way over this link.
+    pub fn is_idle(&self) -> bool {
+        self.with(|sender| Ok(sender.is_idle())).unwrap_or(true)
+    }
+
+    /// Sends one message; `at_once`, or within milliseconds with others.
+    pub fn send(&self, payload: Bytes, tracked: Tracked, at_once: bool) -> Result<()> {
+        let mut protocol = self.connection.lock();
+        protocol.send(self.key, payload, 0, Some(tracked))?;
+        if at_once {
+            self.connection.kick(protocol);
+        } else {
+            self.connection.kick_soon(protocol);
+        }
+        Ok(())
+    }
+
+    /// Sends one message of another message-format, at once.
+    pub fn send_format(&self, payload: Bytes, format: u32, tracked: Tracked) -> Result<()> {
+        let mut protocol = self.connection.lock();
+        protocol.send(self.key, payload, format, Some(tracked))?;
+        self.connection.kick(protocol);
+        Ok(())
+    }
+
+    /// Detaches, and ends the session that it had for itself.
+    pub fn close(&self) {
+        self.connection.end_session(self.key);
+    }
+}
