@@ -1,12 +1,12 @@
 //! Transfers that come in: put together, published, settled.
 
 use bytes::Bytes;
-use fe2o3_amqp_types::definitions::{AmqpError, LinkError, Role};
+use fe2o3_amqp_types::definitions::{AmqpError, Error, LinkError, Role};
 use fe2o3_amqp_types::messaging::{Accepted, DeliveryState, Rejected, Released};
 use fe2o3_amqp_types::performatives::Transfer;
 
 use super::link::Target;
-use super::trunk::{Context, Fault, Kind, Session};
+use super::trunk::{Context, Fault, Incoming, Kind, Session};
 use crate::amqp::partial::Partial;
 use crate::amqp::session::unattached;
 use crate::amqp::{answers, errors as breach};
@@ -19,6 +19,14 @@ use crate::rabbitmq::model::store::{Published, Route};
 #[derive(Debug, Default)]
 pub(crate) struct Settling {
     run: Option<(u32, u32, Published)>,
+}
+
+/// A whole delivery.
+struct Delivery {
+    id: u32,
+    format: u32,
+    is_settled: bool,
+    payload: Bytes,
 }
 
 impl Session {
@@ -41,47 +49,13 @@ impl Session {
                 return Err(Fault::Link(handle, breach::not_a_sender()))
             }
         };
-        let mut partial = match incoming.partial.take() {
-            Some(partial) => {
-                if transfer
-                    .delivery_id
-                    .is_some_and(|id| id != partial.delivery_id)
-                {
-                    let e = errors::invalid_field("a delivery begins inside another");
-                    return Err(Fault::Link(handle, e));
-                }
-                partial
-            }
-            None => Partial::begin(transfer, &mut incoming.credit)
-                .map_err(|e| Fault::Link(handle, e))?,
-        };
-        if transfer.aborted {
+        let max = context.shared.settings.max_message_size;
+        let delivery = assemble(incoming, transfer, payload, max);
+        let Some(delivery) = delivery.map_err(|e| Fault::Link(handle, e))? else {
             return Ok(());
-        }
-        partial.is_settled |= transfer.settled.unwrap_or(false);
-        let size = (partial.payload.len() + payload.len()) as u64;
-        if size > context.shared.settings.max_message_size {
-            let e = errors::error(
-                LinkError::MessageSizeExceeded,
-                format!(
-                    "the message is larger than {} octets",
-                    context.shared.settings.max_message_size
-                ),
-            );
-            return Err(Fault::Link(handle, e));
-        }
-        if transfer.more {
-            partial.payload.extend_from_slice(&payload);
-            incoming.partial = Some(partial);
-            return Ok(());
-        }
-        let payload = if partial.payload.is_empty() {
-            payload
-        } else {
-            partial.payload.extend_from_slice(&payload);
-            partial.payload.freeze()
         };
-        let published = match (Message::parse(partial.format, &payload), &incoming.of) {
+        let message = Message::parse(delivery.format, &delivery.payload);
+        let published = match (message, &incoming.of) {
             (Err(e), _) => Published::Rejected(errors::error(AmqpError::DecodeError, e.0)),
             (Ok(message), Target::Node(route)) => {
                 context.model.publish(route, message, context.now)
@@ -92,15 +66,14 @@ impl Session {
             }
         };
         if let Published::Rejected(error) = &published {
-            let is_gone = self.is_exchange_gone(handle, context);
-            if is_gone {
+            if self.is_exchange_gone(handle, context) {
                 return Err(Fault::Link(handle, error.clone()));
             }
         }
-        if partial.is_settled {
+        if delivery.is_settled {
             return Ok(());
         }
-        self.settle_incoming(partial.delivery_id, published, context)
+        self.settle_incoming(delivery.id, published, context)
     }
 
     /// Whether the link leads to an exchange that was deleted under it: it is detached then, as
@@ -151,4 +124,50 @@ impl Session {
         let disposition = answers::settled(Role::Receiver, first, last, Some(state));
         context.put(self.channel, &disposition)
     }
+}
+
+/// Adds a transfer to its delivery; the delivery when it is whole.
+fn assemble(
+    incoming: &mut Incoming,
+    transfer: &Transfer,
+    payload: Bytes,
+    max_message_size: u64,
+) -> Result<Option<Delivery>, Error> {
+    let mut partial = match incoming.partial.take() {
+        Some(partial) => {
+            let id = transfer.delivery_id;
+            if id.is_some_and(|id| id != partial.delivery_id) {
+                return Err(errors::invalid_field("a delivery begins inside another"));
+            }
+            partial
+        }
+        None => Partial::begin(transfer, &mut incoming.credit)?,
+    };
+    if transfer.aborted {
+        return Ok(None);
+    }
+    partial.is_settled |= transfer.settled.unwrap_or(false);
+    if (partial.payload.len() + payload.len()) as u64 > max_message_size {
+        return Err(errors::error(
+            LinkError::MessageSizeExceeded,
+            format!("the message is larger than {max_message_size} octets"),
+        ));
+    }
+    if transfer.more {
+        partial.payload.extend_from_slice(&payload);
+        incoming.partial = Some(partial);
+        return Ok(None);
+    }
+    let payload = if partial.payload.is_empty() {
+        payload
+    } else {
+        partial.payload.extend_from_slice(&payload);
+        partial.payload.freeze()
+    };
+    Ok(Some(Delivery {
+        id: partial.delivery_id,
+        format: partial.format,
+        is_settled: partial.is_settled,
+        payload,
+    }))
 }

@@ -19,7 +19,7 @@ use crate::servicebus::address::Address;
 use crate::servicebus::facts::{self, condition, link as names};
 use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::model::errors;
-use crate::servicebus::model::namespace::{Attached, Use, Wanted};
+use crate::servicebus::model::namespace::{Attached, NodeId, Use, Wanted};
 
 impl Session {
     /// Attaches a link, unless it is `refused` already for what it has.
@@ -41,34 +41,13 @@ impl Session {
         }
         let id = context.model.namespace.new_link();
         let address = refused.map_or_else(|| address(&attach), Err);
-        let fault = match &address {
-            Ok(address) => context.fault(Point::Attach, address),
-            Err(_) => None,
-        };
-        let mut withheld = None;
-        let made = match (&address, fault) {
-            (Err(e), _) => Err(e.clone()),
-            (_, Some(Action::Fail(e) | Action::Detach(e))) => Err(e),
-            (Ok(address), fault) => {
-                match fault.map(|action| action.into_fault(handle)) {
-                    Some(Ok(fault)) => return Err(fault),
-                    Some(Err(Action::Withhold(ms))) => withheld = Some(ms),
-                    _ => {}
-                }
-                make(&attach, id, address, context)
-            }
+        let made = match &address {
+            Ok(address) => make_unless_faulty(&attach, id, address, context)?,
+            Err(e) => Err(e.clone()),
         };
         let (kind, refusal) = match made {
             Ok(kind) => (kind, None),
             Err(error) => (Kind::Detached, Some(error)),
-        };
-        let kind = match (kind, withheld) {
-            (Kind::Incoming(mut incoming), Some(ms)) => {
-                incoming.credit = ReceiveCredit::new(&attach, 0);
-                incoming.of.withheld_until = context.now.saturating_add(ms);
-                Kind::Incoming(incoming)
-            }
-            (kind, _) => kind,
         };
         let is_waiting = matches!(kind, Kind::Waiting(..));
         let link = Link {
@@ -196,6 +175,32 @@ fn address(attach: &Attach) -> Result<Address, Error> {
     }
 }
 
+/// What an attach makes, or why it is refused; a fault that was asked for may be told from either.
+fn make_unless_faulty(
+    attach: &Attach,
+    id: LinkId,
+    address: &Address,
+    context: &mut Context<'_>,
+) -> Result<Result<Kind, Error>, Fault> {
+    let mut withheld = None;
+    match context.fault(Point::Attach, address) {
+        None => {}
+        Some(Action::Fail(e) | Action::Detach(e)) => return Ok(Err(e)),
+        Some(Action::Withhold(ms)) => withheld = Some(ms),
+        Some(action) => {
+            if let Ok(fault) = action.into_fault(attach.handle.0) {
+                return Err(fault);
+            }
+        }
+    }
+    let mut made = make(attach, id, address, context);
+    if let (Ok(Kind::Incoming(incoming)), Some(ms)) = (&mut made, withheld) {
+        incoming.credit = ReceiveCredit::new(attach, 0);
+        incoming.of.withheld_until = context.now.saturating_add(ms);
+    }
+    Ok(made)
+}
+
 fn make(
     attach: &Attach,
     id: LinkId,
@@ -209,20 +214,8 @@ fn make(
             )));
         }
     }
-    let is_sender = attach.role == Role::Sender;
-    let node = match address {
-        Address::Cbs | Address::Faults => None,
-        Address::Management(path) => Some((path, Use::Manage)),
-        Address::Entity(path) if is_sender => Some((path, Use::Send)),
-        Address::Entity(path) if session_filter(attach).is_some() => {
-            Some((path, Use::ReceiveSession))
-        }
-        Address::Entity(path) => Some((path, Use::Receive)),
-    };
-    let node = node
-        .map(|(path, wanted)| context.model.namespace.resolve(path, wanted))
-        .transpose()?;
-    if is_sender {
+    let node = node(attach, address, context)?;
+    if attach.role == Role::Sender {
         return Ok(Kind::Incoming(Incoming {
             credit: ReceiveCredit::new(attach, facts::SENDER_CREDIT),
             partial: None,
@@ -263,6 +256,22 @@ fn make(
         }
         Attached::Waits => Kind::Waiting(Box::new(attach.clone()), outgoing),
     })
+}
+
+/// The entity that a link needs; `None`: one of the broker's own nodes.
+fn node(
+    attach: &Attach,
+    address: &Address,
+    context: &mut Context<'_>,
+) -> Result<Option<NodeId>, Error> {
+    let (path, wanted) = match address {
+        Address::Cbs | Address::Faults => return Ok(None),
+        Address::Management(path) => (path, Use::Manage),
+        Address::Entity(path) if attach.role == Role::Sender => (path, Use::Send),
+        Address::Entity(path) if session_filter(attach).is_some() => (path, Use::ReceiveSession),
+        Address::Entity(path) => (path, Use::Receive),
+    };
+    context.model.namespace.resolve(path, wanted).map(Some)
 }
 
 /// The session a receiver asks for: `Some(None)` is the next that is free.
