@@ -10,8 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::amqp::parts::QueueCounts;
 use crate::amqp::transport;
+use crate::error::Error;
+use crate::options::Options;
 use crate::served::Served;
-use crate::{Error, Options, Tls};
+use crate::tls::Tls;
 
 /// A small AMQP 1.0 broker. Clones are the same broker; its messages live in memory and end with
 /// the last clone.

@@ -5,6 +5,21 @@
 //! standard leaves a choice, and keeps all messages in memory. It is for a first try and for tests;
 //! production is what RabbitMQ and Azure Service Bus are for.
 //!
+//! It shares no protocol code with the client in `amqp1-core`, on purpose: the two are independent
+//! readings of AMQP and of Service Bus, and each is the other's test. What both have is found twice
+//! or not at all; do not make it one.
+//!
+//! From the top down, each floor naming only those below it:
+//!
+//! - [`Broker`]: the face, which knows no dialect; [`Options`] chooses one
+//! - [`rabbitmq`] and `servicebus`: the dialects, strangers to each other; in each `connection`
+//!   (its manners), `management` (requests) and `model` (queues and messages as plain data)
+//! - `served`: what a dialect is to the face
+//! - `amqp`: connections, sessions and links as the standard has them; names no dialect
+//! - `wire`: frames and their octets
+//!
+//! `tests/layers.rs` keeps them.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let broker = amqp1_broker::Broker::new("example");

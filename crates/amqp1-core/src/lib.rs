@@ -1,4 +1,7 @@
 //! The job-queue client behind the amqp1 PHP extension. It knows no PHP.
+//!
+//! It shares no protocol code with the broker in `amqp1-broker`, on purpose: the two are independent
+//! readings of AMQP and of Service Bus, and each is the other's test.
 #![deny(unsafe_code)]
 
 mod base;

@@ -12,10 +12,10 @@ use fe2o3_amqp_types::definitions::Error;
 use fe2o3_amqp_types::performatives::{End, Open};
 use tokio::sync::Notify;
 
+use super::attachments::Attachments;
 use super::endpoint::{Asked, Endpoint};
 use super::ids::ConnectionId;
 use super::parts::Model;
-use super::routes::Routes;
 use super::session::{Context, Done, Fault, Manners, Session};
 use super::shared::Shared;
 use super::transport::{Engine, Timeouts};
@@ -63,7 +63,7 @@ pub(crate) struct Connection<D: Dialect> {
     pub(crate) endpoint: Endpoint,
     /// By channel, which is one number for both directions.
     pub(crate) sessions: BTreeMap<u16, Session<D>>,
-    pub(crate) routes: Routes,
+    pub(crate) attachments: Attachments,
     /// Deliveries that were sent whole and that the model has not been told of.
     pub(crate) sent: Vec<D::Sent>,
     pub(crate) of: D::OfConnection,
@@ -79,7 +79,7 @@ impl<D: Dialect> Connection<D> {
             id,
             endpoint: Endpoint::new(waker),
             sessions: BTreeMap::new(),
-            routes: Routes::default(),
+            attachments: Attachments::default(),
             sent: Vec::new(),
         }
     }
@@ -100,7 +100,7 @@ impl<D: Dialect> Connection<D> {
                 self.sessions.insert(channel, session);
             }
             Asked::End(channel) => self.on_end(channel, model, now),
-            Asked::OfSession(channel, frame) => {
+            Asked::Session(channel, frame) => {
                 self.with_session(channel, model, now, |session, context| {
                     session.on_frame(frame, context)
                 });
@@ -134,7 +134,7 @@ impl<D: Dialect> Connection<D> {
     /// [`Model::dispatch`].
     pub(crate) fn finish_drains(&mut self, model: &mut D::Model) {
         let sessions = &mut self.sessions;
-        self.routes.finish_drains(|link, (channel, handle)| {
+        self.attachments.finish_drains(|link, (channel, handle)| {
             let Some(left) = model.drain(link) else {
                 return false;
             };
@@ -170,7 +170,7 @@ impl<D: Dialect> Connection<D> {
             connection: self.id,
             now,
             out: &mut self.endpoint.out,
-            routes: &mut self.routes,
+            attachments: &mut self.attachments,
             of: &mut self.of,
         };
         let mut result = act(session, &mut context);

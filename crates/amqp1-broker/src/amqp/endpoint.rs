@@ -11,9 +11,9 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::errors;
-use super::negotiation::{Doorkeeper, Negotiation, Progress};
+use super::negotiation::{Authenticator, Negotiation, Progress};
+use crate::error::Error;
 use crate::wire::frame::{self, Frame, FrameError, MIN_MAX_FRAME_SIZE};
-use crate::Error;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) enum Asked {
     /// The end of a channel's session, if it has one.
     End(u16),
     /// Whatever belongs to a session; the channel has one.
-    OfSession(u16, OfSession),
+    Session(u16, SessionFrame),
     /// The end of all sessions, then [`Endpoint::answer_close`].
     Close,
     /// A close with this error.
@@ -60,7 +60,7 @@ pub(crate) enum Asked {
 
 /// A frame of a session.
 #[derive(Debug)]
-pub(crate) struct OfSession {
+pub(crate) struct SessionFrame {
     pub(crate) performative: Performative,
     pub(crate) payload: Bytes,
     /// See [`Frame::unknown`].
@@ -101,12 +101,12 @@ impl Endpoint {
     pub(crate) fn take_frames(
         &mut self,
         input: &mut BytesMut,
-        door: &mut dyn Doorkeeper,
+        authenticator: &mut dyn Authenticator,
         max_frame_size: u32,
         decode: fn(Bytes) -> Result<Frame, FrameError>,
     ) -> Vec<Result<Frame, AmqpErrorValue>> {
         if let Phase::Negotiating(negotiation) = &mut self.phase {
-            match negotiation.advance(input, &mut self.out, door) {
+            match negotiation.advance(input, &mut self.out, authenticator) {
                 Progress::Waits => return Vec::new(),
                 Progress::Done => self.phase = Phase::Opening,
                 Progress::Failed(reason) => self.end(Some(Error::Negotiation(reason))),
@@ -174,12 +174,12 @@ impl Endpoint {
             (Phase::Opened, Performative::End(_)) => Asked::End(channel),
             (Phase::Opened, performative) => {
                 if has_session(channel) {
-                    let frame = OfSession {
+                    let frame = SessionFrame {
                         performative,
                         payload,
                         unknown,
                     };
-                    Asked::OfSession(channel, frame)
+                    Asked::Session(channel, frame)
                 } else {
                     Asked::Broken(errors::no_session(channel))
                 }

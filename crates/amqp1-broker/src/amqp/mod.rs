@@ -1,6 +1,13 @@
-//! What AMQP 1.0 itself asks of the broker's end, the same in every dialect: plain parts that the
-//! dialects' connections, sessions and links are made of. Whose messages they are, who may do what,
-//! and what goes wrong beyond the standard, the dialects decide.
+//! What AMQP 1.0 itself asks of the broker's end, the same in every dialect. Whose messages they
+//! are, who may do what, and what goes wrong beyond the standard, the dialects decide. A dialect is
+//! three traits on its settings' type: [`parts::Parts`], the types that it puts into connections,
+//! sessions and links; [`session::Manners`]; [`connection::Dialect`]. From the top down:
+//!
+//! - [`transport`]: moves a connection's octets and watches its timers
+//! - [`connection`], [`session`], [`link`]: the endpoints
+//! - [`shared`]: what a broker's connections share, its model behind one lock
+//! - [`endpoint`], [`negotiation`], [`windows`], [`credit`], [`deliveries`], [`outbox`], [`partial`],
+//!   [`attachments`], [`answers`], [`errors`]: one rule of the standard each
 //!
 //! They differ on purpose, the dialect of RabbitMQ first, in:
 //!
@@ -19,6 +26,7 @@
 //! - delivery tags: counted; lock tokens.
 
 pub(crate) mod answers;
+pub(crate) mod attachments;
 pub(crate) mod connection;
 pub(crate) mod credit;
 pub(crate) mod deliveries;
@@ -30,7 +38,6 @@ pub(crate) mod negotiation;
 pub(crate) mod outbox;
 pub(crate) mod partial;
 pub(crate) mod parts;
-pub(crate) mod routes;
 pub(crate) mod session;
 pub(crate) mod shared;
 pub(crate) mod transport;

@@ -15,20 +15,20 @@ pub(crate) const PLAIN: &str = "PLAIN";
 pub(crate) const EXTERNAL: &str = "EXTERNAL";
 
 /// Who is let in.
-pub(crate) trait Doorkeeper {
+pub(crate) trait Authenticator {
     /// The SASL mechanisms offered.
     fn mechanisms(&self) -> &[&str];
     /// Whether AMQP without SASL is refused.
     fn needs_sasl(&self) -> bool;
     /// Whether a peer comes in by this mechanism with this response.
-    fn lets_in(&mut self, mechanism: &str, response: Option<&[u8]>) -> bool;
+    fn authenticates(&mut self, mechanism: &str, response: Option<&[u8]>) -> bool;
 }
 
 /// Names and passwords; `None` is everybody.
 #[derive(Debug)]
 pub(crate) struct Users<'a>(pub(crate) Option<&'a [(String, String)]>);
 
-impl Doorkeeper for Users<'_> {
+impl Authenticator for Users<'_> {
     /// With users there is PLAIN only: the other mechanisms check nothing here.
     fn mechanisms(&self) -> &[&str] {
         match self.0 {
@@ -41,7 +41,7 @@ impl Doorkeeper for Users<'_> {
         self.0.is_some()
     }
 
-    fn lets_in(&mut self, mechanism: &str, response: Option<&[u8]>) -> bool {
+    fn authenticates(&mut self, mechanism: &str, response: Option<&[u8]>) -> bool {
         match (mechanism, self.0) {
             (PLAIN, None) => response.is_some_and(|r| credentials(r).is_some()),
             (PLAIN, Some(users)) => response.is_some_and(|r| user(r, users).is_some()),
@@ -92,12 +92,12 @@ impl Negotiation {
         &mut self,
         input: &mut BytesMut,
         out: &mut BytesMut,
-        door: &mut dyn Doorkeeper,
+        authenticator: &mut dyn Authenticator,
     ) -> Progress {
         loop {
             let next = match self.step {
-                Step::Header | Step::AmqpHeader => self.header(input, out, door),
-                Step::Init | Step::Response => self.sasl(input, out, door),
+                Step::Header | Step::AmqpHeader => self.header(input, out, authenticator),
+                Step::Init | Step::Response => self.sasl(input, out, authenticator),
             };
             match next {
                 Ok(None) => return Progress::Waits,
@@ -112,22 +112,22 @@ impl Negotiation {
         &self,
         input: &mut BytesMut,
         out: &mut BytesMut,
-        door: &mut dyn Doorkeeper,
+        authenticator: &mut dyn Authenticator,
     ) -> Result<Option<Next>, String> {
         // What cannot become a header needs no more octets to be refused.
         let known = input.len().min(4);
         if input[..known] != b"AMQP"[..known] {
-            sasl::put_protocol_header(out, self.supported(door));
+            sasl::put_protocol_header(out, self.supported(authenticator));
             return Err("the peer does not speak AMQP".into());
         }
         let Some(header) = sasl::take_protocol_header(input) else {
             return Ok(None);
         };
-        let is_amqp_allowed = self.step == Step::AmqpHeader || !door.needs_sasl();
+        let is_amqp_allowed = self.step == Step::AmqpHeader || !authenticator.needs_sasl();
         match header {
             Ok(header) if header.is_sasl() && self.step == Step::Header => {
                 sasl::put_protocol_header(out, ProtocolHeader::sasl());
-                put(out, SaslFrame::Mechanisms(mechanisms(door)))?;
+                put(out, SaslFrame::Mechanisms(mechanisms(authenticator)))?;
                 Ok(Some(Next::Step(Step::Init)))
             }
             Ok(header) if header.is_amqp() && is_amqp_allowed => {
@@ -136,7 +136,7 @@ impl Negotiation {
             }
             other => {
                 // The answer to a header that is not taken is the one that would be.
-                sasl::put_protocol_header(out, self.supported(door));
+                sasl::put_protocol_header(out, self.supported(authenticator));
                 Err(format!(
                     "the protocol header {other:?} is not supported here"
                 ))
@@ -144,8 +144,8 @@ impl Negotiation {
         }
     }
 
-    fn supported(&self, door: &dyn Doorkeeper) -> ProtocolHeader {
-        if self.step == Step::Header && door.needs_sasl() {
+    fn supported(&self, authenticator: &dyn Authenticator) -> ProtocolHeader {
+        if self.step == Step::Header && authenticator.needs_sasl() {
             ProtocolHeader::sasl()
         } else {
             ProtocolHeader::amqp()
@@ -156,7 +156,7 @@ impl Negotiation {
         &self,
         input: &mut BytesMut,
         out: &mut BytesMut,
-        door: &mut dyn Doorkeeper,
+        authenticator: &mut dyn Authenticator,
     ) -> Result<Option<Next>, String> {
         let bytes = match frame::split(input, sasl::MAX_FRAME_SIZE) {
             Ok(Some(bytes)) => bytes,
@@ -174,10 +174,10 @@ impl Negotiation {
                     return Ok(Some(Next::Step(Step::Response)));
                 }
                 let response = init.initial_response.as_ref().map(|r| r.as_slice());
-                door.lets_in(init.mechanism.as_str(), response)
+                authenticator.authenticates(init.mechanism.as_str(), response)
             }
             (Step::Response, SaslFrame::Response(response)) => {
-                door.lets_in(PLAIN, Some(&response.response))
+                authenticator.authenticates(PLAIN, Some(&response.response))
             }
             (_, other) => return Err(format!("unexpected SASL frame {}", name(&other))),
         };
@@ -219,8 +219,12 @@ fn name(frame: &SaslFrame) -> &'static str {
     }
 }
 
-fn mechanisms(door: &dyn Doorkeeper) -> SaslMechanisms {
-    let offered: Vec<Symbol> = door.mechanisms().iter().map(|m| Symbol::from(*m)).collect();
+fn mechanisms(authenticator: &dyn Authenticator) -> SaslMechanisms {
+    let offered: Vec<Symbol> = authenticator
+        .mechanisms()
+        .iter()
+        .map(|m| Symbol::from(*m))
+        .collect();
     SaslMechanisms {
         sasl_server_mechanisms: offered.into(),
     }
@@ -270,7 +274,7 @@ mod tests {
         assert!(!check(b"\0guest\0secret\0"));
         assert!(!check(b"\0guest"));
         assert!(!check(b""));
-        assert!(Users(None).lets_in(PLAIN, Some(b"\0any\0body")));
+        assert!(Users(None).authenticates(PLAIN, Some(b"\0any\0body")));
     }
 
     #[test]
@@ -278,12 +282,12 @@ mod tests {
         let response = Some(&b"\0guest\0secret"[..]);
         let users = [("guest".to_owned(), "secret".to_owned())];
         let mut checked = Users(Some(&users));
-        assert!(checked.lets_in(PLAIN, response));
+        assert!(checked.authenticates(PLAIN, response));
         for mechanism in [ANONYMOUS, EXTERNAL, "SCRAM-SHA-256", ""] {
-            assert!(!checked.lets_in(mechanism, response), "{mechanism}");
+            assert!(!checked.authenticates(mechanism, response), "{mechanism}");
         }
         for mechanism in [ANONYMOUS, EXTERNAL, PLAIN] {
-            assert!(Users(None).lets_in(mechanism, response));
+            assert!(Users(None).authenticates(mechanism, response));
         }
     }
 

@@ -10,13 +10,13 @@ use fe2o3_amqp_types::performatives::{
 };
 use serde::Serialize;
 
+use super::attachments::Attachments;
 use super::deliveries::Deliveries;
-use super::endpoint::OfSession;
+use super::endpoint::SessionFrame;
 use super::ids::{ConnectionId, LinkId};
 use super::link::{Incoming, Kind, Link, Outgoing, Source};
 use super::outbox::{Outbox, Waiting};
 use super::parts::{Model, Parts};
-use super::routes::Routes;
 use super::shared::Shared;
 use super::windows::Windows;
 use super::{answers, errors};
@@ -106,7 +106,7 @@ pub(crate) struct Context<'a, P: Parts> {
     /// Unix milliseconds.
     pub(crate) now: u64,
     pub(super) out: &'a mut BytesMut,
-    pub(crate) routes: &'a mut Routes,
+    pub(crate) attachments: &'a mut Attachments,
     /// What the dialect's connections have.
     pub(crate) of: &'a mut P::OfConnection,
 }
@@ -158,7 +158,11 @@ impl<P: Manners> Session<P> {
         (session, answer)
     }
 
-    pub(super) fn on_frame(&mut self, frame: OfSession, context: &mut Context<'_, P>) -> Done<P> {
+    pub(super) fn on_frame(
+        &mut self,
+        frame: SessionFrame,
+        context: &mut Context<'_, P>,
+    ) -> Done<P> {
         if let Some(what) = frame.unknown {
             return self.refuse_unknown(frame.performative, &what, context);
         }
@@ -252,7 +256,7 @@ impl<P: Manners> Session<P> {
         outgoing.credit.update(flow);
         let spare = outgoing.credit.spare();
         let is_queue = matches!(outgoing.source, Source::Queue(_));
-        context.routes.set_draining(id, flow.drain);
+        context.attachments.set_draining(id, flow.drain);
         if is_queue {
             if spare < 0 {
                 self.take_back(handle, id, spare.unsigned_abs(), context);
@@ -439,7 +443,7 @@ impl<P: Manners> Session<P> {
     }
 
     fn forget(&mut self, link: &Link<P>, context: &mut Context<'_, P>) {
-        context.routes.remove(link.id);
+        context.attachments.remove(link.id);
         self.deliveries.retain(|u| u.link != link.id);
         for given in self.outbox.remove(link.id) {
             P::give_back(context.model, link.id, given);
@@ -461,7 +465,7 @@ impl<P: Manners> Session<P> {
             P::give_back(context.model, link, given);
         }
         for link in std::mem::take(&mut self.links).into_values() {
-            context.routes.remove(link.id);
+            context.attachments.remove(link.id);
             P::forget(context.model, link.id, true, context.now);
         }
         self.deliveries.retain(|_| false);

@@ -1,6 +1,9 @@
 //! The dialect of Azure Service Bus: a namespace with queues, topics and subscriptions, as
 //! Microsoft's SDKs expect it.
 //!
+//! It is read from Microsoft's documentation and judged by its SDKs, not by this project's client,
+//! whose own reading of the service it judges in turn.
+//!
 //! `model` is the namespace as plain data, `connection` the protocol, `management` the operations
 //! of `$management` and `$cbs`; `facts` has what the service decides.
 
@@ -14,7 +17,7 @@ mod lenient;
 mod management;
 mod model;
 mod sas;
+mod service;
 pub mod settings;
-mod state;
 
 pub use settings::ServiceBus;

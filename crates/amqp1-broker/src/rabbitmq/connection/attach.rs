@@ -65,7 +65,7 @@ impl Session {
         let handle = attach.handle.0;
         let is_incoming = matches!(kind, Kind::Incoming(_));
         self.links.insert(handle, link(&attach, id, kind));
-        context.routes.add(id, (self.channel, handle));
+        context.attachments.add(id, (self.channel, handle));
         let answer = context.shared.settings.answer(attach);
         context.put(self.channel, &answer)?;
         if is_incoming {

@@ -135,21 +135,21 @@ impl Connection {
             match event {
                 Event::Deliver(delivery) => {
                     // A link that is gone has returned the message already.
-                    if let Some((channel, handle)) = self.routes.place(delivery.link) {
+                    if let Some((channel, handle)) = self.attachments.place(delivery.link) {
                         if let Some(session) = self.sessions.get_mut(&channel) {
                             session.enqueue(handle, delivery);
                         }
                     }
                 }
                 Event::Recall(link, sequence) => {
-                    if let Some((channel, _)) = self.routes.place(link) {
+                    if let Some((channel, _)) = self.attachments.place(link) {
                         self.with_session(channel, model, now, |session, context| {
                             session.recall(link, sequence, context)
                         });
                     }
                 }
                 Event::Detach(link, error) => {
-                    if let Some((channel, handle)) = self.routes.place(link) {
+                    if let Some((channel, handle)) = self.attachments.place(link) {
                         self.with_session(channel, model, now, |_, _| {
                             Err(Fault::Link(handle, error))
                         });

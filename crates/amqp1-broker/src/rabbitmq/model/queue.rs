@@ -1,13 +1,13 @@
 //! A queue: messages that are ready, put off, or acquired by a consumer.
 
-mod patience;
+mod consumer_timeout;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use fe2o3_amqp_types::definitions::{AmqpError, Error};
 
-use self::patience::Patience;
+use self::consumer_timeout::ConsumerTimeout;
 use super::arguments::{Declaration, Overflow};
 use super::consumers::Consumers;
 use super::errors;
@@ -91,7 +91,7 @@ pub(crate) struct Queue {
     /// By the time they are due.
     delayed: BTreeMap<(u64, Sequence), Delayed>,
     acquired: HashMap<Sequence, Acquired>,
-    patience: Patience,
+    consumer_timeout: ConsumerTimeout,
     next_sequence: Sequence,
 }
 
@@ -106,7 +106,7 @@ impl Queue {
             expiring: BTreeSet::new(),
             delayed: BTreeMap::new(),
             acquired: HashMap::new(),
-            patience: Patience::default(),
+            consumer_timeout: ConsumerTimeout::default(),
             next_sequence: 0,
         }
     }
@@ -278,7 +278,7 @@ impl Queue {
     pub(crate) fn next_due(&self) -> Option<u64> {
         let due = self.delayed.keys().next().map(|(due, _)| *due);
         let expiry = self.expiring.first().map(|(at, _)| at.saturating_add(1));
-        let recall = self.patience.next_due();
+        let recall = self.consumer_timeout.next_due();
         due.into_iter().chain(expiry).chain(recall).min()
     }
 
@@ -318,7 +318,7 @@ impl Queue {
             until,
         };
         if let Some(until) = until {
-            self.patience.begin(until, assignment.sequence);
+            self.consumer_timeout.begin(until, assignment.sequence);
         }
         self.acquired.insert(assignment.sequence, acquired);
         Some(assignment)
@@ -354,7 +354,7 @@ impl Queue {
             return None;
         }
         let acquired = self.acquired.remove(&sequence)?;
-        self.patience.end(acquired.until, sequence);
+        self.consumer_timeout.end(acquired.until, sequence);
         Some(acquired)
     }
 
@@ -429,7 +429,7 @@ impl Queue {
         now: u64,
     ) -> Vec<Dead> {
         self.consumers.remove(link);
-        self.patience.forget(link);
+        self.consumer_timeout.forget(link);
         let mut held: Vec<Sequence> = self
             .acquired
             .iter()

@@ -1,6 +1,6 @@
 //! Who the peer is, and what it may reach.
 
-use crate::amqp::negotiation::{user, Doorkeeper, ANONYMOUS, EXTERNAL, PLAIN};
+use crate::amqp::negotiation::{user, Authenticator, ANONYMOUS, EXTERNAL, PLAIN};
 use crate::servicebus::sas::Claim;
 use crate::servicebus::settings::ServiceBus;
 
@@ -64,7 +64,7 @@ impl Access {
     }
 }
 
-impl Doorkeeper for Access {
+impl Authenticator for Access {
     fn mechanisms(&self) -> &[&str] {
         &[MSSBCBS, PLAIN, ANONYMOUS, EXTERNAL]
     }
@@ -73,7 +73,7 @@ impl Doorkeeper for Access {
         false
     }
 
-    fn lets_in(&mut self, mechanism: &str, response: Option<&[u8]>) -> bool {
+    fn authenticates(&mut self, mechanism: &str, response: Option<&[u8]>) -> bool {
         match mechanism {
             PLAIN => {
                 self.has_key = response.is_some_and(|r| user(r, &self.rules).is_some());

@@ -63,7 +63,7 @@ impl Session {
         if let Some(error) = refusal {
             return self.refuse(attach, error, context);
         }
-        context.routes.add(id, (self.channel, handle));
+        context.attachments.add(id, (self.channel, handle));
         if is_waiting {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use super::trunk::{Broken, Connection, Context, Fault, Kind};
 use crate::servicebus::address::Address;
 use crate::servicebus::faults::{self, Action, Point};
-use crate::servicebus::state::State;
+use crate::servicebus::service::Service;
 
 impl Context<'_> {
     /// What goes wrong here, if anything was asked for.
@@ -37,7 +37,7 @@ impl Action {
 impl Connection {
     /// A fault happens now, on the links it concerns. A connection that asks for faults is spared
     /// those that concern all.
-    pub(super) fn happen(&mut self, fault: &faults::Fault, model: &mut State, now: u64) {
+    pub(super) fn happen(&mut self, fault: &faults::Fault, model: &mut Service, now: u64) {
         let mut concerned = Vec::new();
         let mut asks = false;
         for (channel, session) in &self.sessions {
@@ -72,7 +72,7 @@ impl Connection {
     }
 
     /// The peer's tokens are worth nothing from now on.
-    pub(super) fn expire_token(&mut self, model: &mut State, now: u64) {
+    pub(super) fn expire_token(&mut self, model: &mut Service, now: u64) {
         self.of.access.revoke();
         self.drop_unauthorized(model, now);
     }

@@ -7,7 +7,7 @@ use super::trunk::{Connection, Fault, Kind};
 use crate::amqp::endpoint::Stage;
 use crate::clock::ms;
 use crate::servicebus::model::errors;
-use crate::servicebus::state::State;
+use crate::servicebus::service::Service;
 
 /// When what began.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Idle {
 }
 
 impl Connection {
-    pub(super) fn watch_idle(&mut self, model: &mut State, now: u64) {
+    pub(super) fn watch_idle(&mut self, model: &mut Service, now: u64) {
         if self.endpoint.stage() != Stage::Open {
             return;
         }
@@ -118,7 +118,7 @@ impl Connection {
             .min()
     }
 
-    fn drop_idle_links(&mut self, model: &mut State, now: u64) {
+    fn drop_idle_links(&mut self, model: &mut Service, now: u64) {
         let time = self.shared.settings.timers.link_idle;
         let mut over = Vec::new();
         for (channel, session) in &self.sessions {
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// Detaches the links that no token covers any more.
-    pub(super) fn drop_unauthorized(&mut self, model: &mut State, now: u64) {
+    pub(super) fn drop_unauthorized(&mut self, model: &mut Service, now: u64) {
         let mut over = Vec::new();
         for (channel, session) in &self.sessions {
             for (handle, link) in &session.links {

@@ -13,8 +13,8 @@ use crate::amqp::ids::LinkId;
 use crate::amqp::session::Manners;
 use crate::servicebus::facts;
 use crate::servicebus::model::token::LockToken;
+use crate::servicebus::service::Service;
 use crate::servicebus::settings::ServiceBus;
-use crate::servicebus::state::State;
 
 impl Manners for ServiceBus {
     const INCOMING_WINDOW: u32 = facts::SESSION_WINDOW;
@@ -78,14 +78,14 @@ impl Manners for ServiceBus {
         (tag, given.lock)
     }
 
-    fn give_back(model: &mut State, _link: LinkId, given: Given) {
+    fn give_back(model: &mut Service, _link: LinkId, given: Given) {
         if let Some(lock) = given.lock {
             model.namespace.unassign(lock.node, lock.token);
         }
     }
 
     /// Messages that its receiver has got stay locked until their locks expire.
-    fn forget(model: &mut State, link: LinkId, _is_over: bool, _now: u64) {
+    fn forget(model: &mut Service, link: LinkId, _is_over: bool, _now: u64) {
         model.namespace.detach(link);
     }
 }

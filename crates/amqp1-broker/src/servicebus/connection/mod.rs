@@ -21,8 +21,8 @@ use super::facts;
 use super::lenient;
 use super::model::errors;
 use super::model::namespace::{Event, NodeId};
+use super::service::Service;
 use super::settings::ServiceBus;
-use super::state::State;
 use crate::amqp::connection::Dialect;
 use crate::amqp::parts::Parts;
 use crate::amqp::shared::Shared;
@@ -48,7 +48,7 @@ pub(crate) struct OfConnection {
 }
 
 impl Parts for ServiceBus {
-    type Model = State;
+    type Model = Service;
     type OfConnection = OfConnection;
     type OfSession = ();
     type OfLink = OfLink;
@@ -61,8 +61,8 @@ impl Parts for ServiceBus {
     type Unsettled = Locked;
     type Fault = Broken;
 
-    fn model(&self) -> State {
-        State::new(self)
+    fn model(&self) -> Service {
+        Service::new(self)
     }
 }
 
@@ -84,7 +84,7 @@ impl Dialect for ServiceBus {
     }
 
     /// A connection beyond those the namespace may have is opened before it is refused.
-    fn on_opened(connection: &mut Connection, model: &mut State, now: u64) {
+    fn on_opened(connection: &mut Connection, model: &mut Service, now: u64) {
         if model.namespace.connection_count() > connection.shared.settings.max_connections {
             let e = errors::error(
                 "amqp:resource-limit-exceeded",
@@ -98,21 +98,21 @@ impl Dialect for ServiceBus {
         connection.take_turn(input);
     }
 
-    fn on_fault(connection: &mut Connection, fault: Broken, model: &mut State, now: u64) {
+    fn on_fault(connection: &mut Connection, fault: Broken, model: &mut Service, now: u64) {
         match fault {
             Broken::Stream => connection.reset(model, now),
             Broken::Token => connection.expire_token(model, now),
         }
     }
 
-    fn on_sent(model: &mut State, lock: Locked) {
+    fn on_sent(model: &mut Service, lock: Locked) {
         if let Some(queue) = model.namespace.queue_mut(lock.node) {
             let _ = queue.complete(lock.token);
         }
     }
 
     /// What was given out and not sent goes back.
-    fn on_gone(connection: &mut Connection, model: &mut State) {
+    fn on_gone(connection: &mut Connection, model: &mut Service) {
         for event in model.namespace.take_events(connection.id) {
             if let Event::Deliver(node, assignment) = event {
                 model.namespace.unassign(node, assignment.token);
@@ -170,7 +170,7 @@ impl Connection {
     }
 
     /// Takes what the namespace has for this connection.
-    fn absorb(&mut self, model: &mut State, now: u64) {
+    fn absorb(&mut self, model: &mut Service, now: u64) {
         for event in model.namespace.take_events(self.id) {
             let link = match &event {
                 Event::Deliver(_, assignment) => assignment.link,
@@ -180,7 +180,7 @@ impl Connection {
                     continue;
                 }
             };
-            let Some((channel, handle)) = self.routes.place(link) else {
+            let Some((channel, handle)) = self.attachments.place(link) else {
                 // The link is gone, and what was for it goes back.
                 if let Event::Deliver(node, assignment) = event {
                     model.namespace.unassign(node, assignment.token);
@@ -199,7 +199,7 @@ impl Connection {
     }
 
     /// Ends the stream without a word.
-    fn reset(&mut self, model: &mut State, now: u64) {
+    fn reset(&mut self, model: &mut Service, now: u64) {
         self.drop_sessions(model, now);
         self.endpoint.out.clear();
         let reason = Error::Closed("a fault that was asked for".into());

@@ -10,7 +10,7 @@ use super::trunk::{Connection, Context, Fault, Kind, Session};
 use crate::servicebus::address::Address;
 use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::management::{self, Answer, Caller, Request};
-use crate::servicebus::state::State;
+use crate::servicebus::service::Service;
 
 /// An answer on its way.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Session {
 
 impl Connection {
     /// Sends the answers that are due on the links that suit them best.
-    pub(super) fn send_replies(&mut self, model: &mut State, now: u64) {
+    pub(super) fn send_replies(&mut self, model: &mut Service, now: u64) {
         let replies = std::mem::take(&mut self.of.replies);
         for reply in replies {
             if reply.at > now {

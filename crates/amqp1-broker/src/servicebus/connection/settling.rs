@@ -87,7 +87,7 @@ impl Session {
 
     /// Notes that something moves on a link; its handle and address.
     fn touch(&mut self, link: LinkId, context: &Context<'_>) -> Option<(u32, Address)> {
-        let (_, handle) = context.routes.place(link)?;
+        let (_, handle) = context.attachments.place(link)?;
         let link = self.links.get_mut(&handle)?;
         link.of.active_at = context.now;
         Some((handle, link.of.address.clone()))

@@ -68,7 +68,7 @@ impl Answer {
 }
 
 /// What a failed operation is answered with.
-pub(super) type Outcome = Result<Answer, Answer>;
+pub(super) type Answered = Result<Answer, Answer>;
 
 /// A map with string keys.
 pub(super) fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {

@@ -3,7 +3,7 @@
 use serde_amqp::primitives::Array;
 use serde_amqp::Value;
 
-use super::answer::{gone, map, Answer, Outcome};
+use super::answer::{gone, map, Answer, Answered};
 use super::request::{bad, Fields};
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::{condition, dead_letter};
@@ -13,7 +13,12 @@ use crate::servicebus::model::namespace::{Namespace, NodeId};
 use crate::servicebus::model::queue::{Lost, Modifications};
 use crate::servicebus::model::token::LockToken;
 
-pub(super) fn renew(namespace: &mut Namespace, node: NodeId, fields: &Fields, now: u64) -> Outcome {
+pub(super) fn renew(
+    namespace: &mut Namespace,
+    node: NodeId,
+    fields: &Fields,
+    now: u64,
+) -> Answered {
     let queue = namespace.queue_mut(node).ok_or_else(gone)?;
     let mut expirations = Vec::new();
     for token in tokens(fields)? {
@@ -28,7 +33,7 @@ pub(super) fn update_disposition(
     namespace: &mut Namespace,
     node: NodeId,
     fields: &Fields,
-) -> Outcome {
+) -> Answered {
     let queue = namespace.queue_mut(node).ok_or_else(gone)?;
     let status = fields.text("disposition-status");
     let status = status.ok_or_else(|| bad("disposition-status"))?.to_owned();

@@ -5,7 +5,7 @@ use serde_amqp::primitives::{Array, Uuid};
 use serde_amqp::Value;
 use serde_bytes::ByteBuf;
 
-use super::answer::{gone, map, Answer, Outcome};
+use super::answer::{gone, map, Answer, Answered};
 use super::request::{bad, Fields};
 use super::sessions;
 use crate::servicebus::address::Address;
@@ -13,7 +13,7 @@ use crate::servicebus::facts::condition;
 use crate::servicebus::model::message::Message;
 use crate::servicebus::model::namespace::{Namespace, NodeId};
 
-pub(super) fn peek(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Outcome {
+pub(super) fn peek(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Answered {
     let from = fields.integer("from-sequence-number")?;
     let count = fields.integer("message-count")?;
     let count = usize::try_from(count).map_err(|_| bad("message-count"))?;
@@ -32,7 +32,7 @@ pub(super) fn schedule(
     node: NodeId,
     fields: &Fields,
     now: u64,
-) -> Outcome {
+) -> Answered {
     let mut messages = Vec::new();
     for element in fields.elements("messages")? {
         let element = Fields(element);
@@ -50,7 +50,7 @@ pub(super) fn schedule(
     Ok(Answer::ok(map([("sequence-numbers", sequences)])))
 }
 
-pub(super) fn cancel(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Outcome {
+pub(super) fn cancel(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Answered {
     let queue = namespace.queue_mut(node).ok_or_else(gone)?;
     for sequence in fields.integers("sequence-numbers")? {
         if !queue.cancel(sequence) {
@@ -65,7 +65,7 @@ pub(super) fn receive(
     node: NodeId,
     fields: &Fields,
     now: u64,
-) -> Outcome {
+) -> Answered {
     let sequences = fields.integers("sequence-numbers")?;
     let deletes = fields.integer("receiver-settle-mode")? == 0;
     let session = fields.text("session-id");

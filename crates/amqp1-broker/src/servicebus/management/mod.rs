@@ -15,11 +15,11 @@ use super::model::errors;
 use super::model::namespace::{NodeId, Use};
 use super::model::queue::Queue;
 use super::sas::Claim;
+use super::service::Service;
 use super::settings::ServiceBus;
-use super::state::State;
 use crate::amqp::shared::Shared;
 pub(crate) use answer::Answer;
-use answer::Outcome;
+use answer::Answered;
 pub(crate) use request::Request;
 
 /// Who asks, and when.
@@ -33,24 +33,29 @@ pub(crate) fn answer(
     address: &Address,
     request: &Request,
     caller: &Caller<'_>,
-    state: &mut State,
+    service: &mut Service,
 ) -> Result<(Answer, Option<Claim>), Error> {
     match address {
-        Address::Cbs => Ok(cbs::put_token(request, caller, &state.namespace)),
+        Address::Cbs => Ok(cbs::put_token(request, caller, &service.namespace)),
         Address::Management(path) => {
-            let node = state.namespace.resolve(path, Use::Manage)?;
-            let answer = operate(node, request, caller, state);
+            let node = service.namespace.resolve(path, Use::Manage)?;
+            let answer = operate(node, request, caller, service);
             Ok((answer.unwrap_or_else(|refusal| refusal), None))
         }
         _ => Err(errors::not_allowed("this node takes no requests")),
     }
 }
 
-fn operate(node: NodeId, request: &Request, caller: &Caller<'_>, state: &mut State) -> Outcome {
+fn operate(
+    node: NodeId,
+    request: &Request,
+    caller: &Caller<'_>,
+    service: &mut Service,
+) -> Answered {
     let name = request.operation();
     let fields = &request.body;
     let now = caller.now;
-    let namespace = &mut state.namespace;
+    let namespace = &mut service.namespace;
     match name {
         "renew-lock" => locks::renew(namespace, node, fields, now),
         "update-disposition" => locks::update_disposition(namespace, node, fields),

@@ -7,7 +7,7 @@ use serde_amqp::descriptor::Descriptor;
 use serde_amqp::primitives::OrderedMap;
 use serde_amqp::Value;
 
-use super::answer::{gone, map, Answer, Outcome};
+use super::answer::{gone, map, Answer, Answered};
 use super::request::{bad, text, Fields};
 use crate::servicebus::address::Address;
 use crate::servicebus::config::sql;
@@ -16,7 +16,7 @@ use crate::servicebus::model::errors;
 use crate::servicebus::model::namespace::{Namespace, NodeId};
 use crate::servicebus::model::rules::{Change, Correlation, NamedRule, Rule};
 
-pub(super) fn enumerate(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Outcome {
+pub(super) fn enumerate(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Answered {
     let top = fields.integer("top")?;
     let skip = fields.integer("skip")?;
     let top = usize::try_from(top).map_err(|_| bad("top"))?;
@@ -31,7 +31,7 @@ pub(super) fn enumerate(namespace: &mut Namespace, node: NodeId, fields: &Fields
     Ok(Answer::ok(map([("rules", Value::List(rules))])))
 }
 
-pub(super) fn add(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Outcome {
+pub(super) fn add(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Answered {
     let name = name(fields)?;
     let described = fields.get("rule-description");
     let described = Fields(described.ok_or_else(|| bad("rule-description"))?.clone());
@@ -48,7 +48,7 @@ pub(super) fn add(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> O
     Ok(Answer::ok(map([])))
 }
 
-pub(super) fn remove(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Outcome {
+pub(super) fn remove(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Answered {
     let name = name(fields)?;
     let rules = rules(namespace, node)?;
     let before = rules.len();

@@ -4,7 +4,7 @@ use serde_amqp::primitives::Array;
 use serde_amqp::Value;
 use serde_bytes::ByteBuf;
 
-use super::answer::{gone, map, Answer, Outcome};
+use super::answer::{gone, map, Answer, Answered};
 use super::request::{bad, Fields};
 use crate::servicebus::address::Address;
 use crate::servicebus::facts::{self, condition};
@@ -13,14 +13,19 @@ use crate::servicebus::model::errors;
 use crate::servicebus::model::namespace::{Namespace, NodeId};
 use crate::servicebus::model::queue::Lost;
 
-pub(super) fn renew(namespace: &mut Namespace, node: NodeId, fields: &Fields, now: u64) -> Outcome {
+pub(super) fn renew(
+    namespace: &mut Namespace,
+    node: NodeId,
+    fields: &Fields,
+    now: u64,
+) -> Answered {
     let id = id(fields)?;
     let queue = namespace.queue_mut(node).ok_or_else(gone)?;
     let until = queue.renew_session(id, now).map_err(|Lost| lost(id))?;
     Ok(Answer::ok(map([("expiration", timestamp(until))])))
 }
 
-pub(super) fn get_state(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Outcome {
+pub(super) fn get_state(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Answered {
     let id = id(fields)?;
     let queue = &namespace.node(node).ok_or_else(gone)?.queue;
     let session = queue.sessions.get(id);
@@ -35,7 +40,7 @@ pub(super) fn set_state(
     node: NodeId,
     fields: &Fields,
     now: u64,
-) -> Outcome {
+) -> Answered {
     let id = id(fields)?;
     let state = match fields.get("session-state") {
         None => None,
@@ -53,7 +58,7 @@ pub(super) fn set_state(
 
 /// The ids of sessions: of those that have messages or a state, or of those whose state was set
 /// since a time.
-pub(super) fn list(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Outcome {
+pub(super) fn list(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Answered {
     let since = match fields.get("last-updated-time") {
         Some(Value::Timestamp(at)) => at.milliseconds(),
         _ => return Err(bad("last-updated-time")),

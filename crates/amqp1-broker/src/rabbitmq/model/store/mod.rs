@@ -82,7 +82,7 @@ struct Link {
 }
 
 #[derive(Debug, Default)]
-struct Endpoint {
+struct Connection {
     links: BTreeSet<LinkId>,
     events: VecDeque<Event>,
 }
@@ -108,7 +108,7 @@ pub(crate) struct Store {
     names: BTreeMap<Arc<str>, QueueId>,
     pub(crate) exchanges: BTreeMap<String, Exchange>,
     links: HashMap<LinkId, Link>,
-    connections: HashMap<ConnectionId, Endpoint>,
+    connections: HashMap<ConnectionId, Connection>,
     dirty: Vec<QueueId>,
     timers: BTreeSet<(u64, QueueId)>,
     woken: Vec<ConnectionId>,
@@ -150,7 +150,7 @@ impl Store {
 
     pub(crate) fn connect(&mut self) -> ConnectionId {
         let id = self.reserve_connection_id();
-        self.connections.insert(id, Endpoint::default());
+        self.connections.insert(id, Connection::default());
         id
     }
 
@@ -160,10 +160,10 @@ impl Store {
 
     /// Forgets a connection; what its consumers hold returns to the queues.
     pub(crate) fn disconnect(&mut self, id: ConnectionId, now: u64) {
-        let Some(endpoint) = self.connections.remove(&id) else {
+        let Some(connection) = self.connections.remove(&id) else {
             return;
         };
-        for link in endpoint.links {
+        for link in connection.links {
             self.detach(link, Loss::Connection, now);
         }
         let exclusive: Vec<_> = self
@@ -185,7 +185,7 @@ impl Store {
     pub(crate) fn take_events(&mut self, id: ConnectionId) -> VecDeque<Event> {
         self.connections
             .get_mut(&id)
-            .map(|endpoint| std::mem::take(&mut endpoint.events))
+            .map(|connection| std::mem::take(&mut connection.events))
             .unwrap_or_default()
     }
 
@@ -195,11 +195,11 @@ impl Store {
     }
 
     fn tell(&mut self, id: ConnectionId, event: Event) {
-        if let Some(endpoint) = self.connections.get_mut(&id) {
-            if endpoint.events.is_empty() {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            if connection.events.is_empty() {
                 self.woken.push(id);
             }
-            endpoint.events.push_back(event);
+            connection.events.push_back(event);
         }
     }
 
@@ -225,11 +225,11 @@ impl Store {
                 let Some(held) = self.links.get(&link) else {
                     continue;
                 };
-                if let Some(endpoint) = self.connections.get_mut(&held.connection) {
-                    if endpoint.events.is_empty() {
+                if let Some(connection) = self.connections.get_mut(&held.connection) {
+                    if connection.events.is_empty() {
                         self.woken.push(held.connection);
                     }
-                    endpoint.events.push_back(Event::Recall(link, sequence));
+                    connection.events.push_back(Event::Recall(link, sequence));
                 }
             }
             while let Some(assignment) = slot.queue.assign(now) {
@@ -243,11 +243,11 @@ impl Store {
                     header: assignment.header,
                     pre_settled: assignment.pre_settled,
                 };
-                if let Some(endpoint) = self.connections.get_mut(&link.connection) {
-                    if endpoint.events.is_empty() {
+                if let Some(connection) = self.connections.get_mut(&link.connection) {
+                    if connection.events.is_empty() {
                         self.woken.push(link.connection);
                     }
-                    endpoint.events.push_back(Event::Deliver(delivery));
+                    connection.events.push_back(Event::Deliver(delivery));
                 }
             }
             let due = slot.queue.next_due();

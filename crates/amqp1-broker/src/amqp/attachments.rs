@@ -9,13 +9,13 @@ pub(crate) type Place = (u16, u32);
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Routes {
+pub(crate) struct Attachments {
     places: HashMap<LinkId, Place>,
     /// Links whose receivers have asked for a drain.
     draining: BTreeSet<LinkId>,
 }
 
-impl Routes {
+impl Attachments {
     pub(crate) fn add(&mut self, link: LinkId, place: Place) {
         self.places.insert(link, place);
     }

@@ -1,4 +1,4 @@
-//! What the lock of a namespace guards: the namespace, and the faults that wait.
+//! A namespace, and the faults that wait to happen to it.
 
 use super::faults::{Fault, Faults};
 use super::model::namespace::Namespace;
@@ -7,12 +7,12 @@ use crate::amqp::ids::{ConnectionId, LinkId};
 use crate::amqp::parts::{Model, QueueCounts};
 
 /// See the module.
-pub(crate) struct State {
+pub(crate) struct Service {
     pub(crate) namespace: Namespace,
     pub(crate) faults: Faults,
 }
 
-impl State {
+impl Service {
     pub(crate) fn new(settings: &ServiceBus) -> Self {
         Self {
             namespace: Namespace::new(settings),
@@ -28,7 +28,7 @@ impl State {
     }
 }
 
-impl Model for State {
+impl Model for Service {
     fn connect(&mut self) -> ConnectionId {
         self.namespace.connect()
     }

@@ -14,7 +14,7 @@ const UNSENT: u64 = 1000;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub(crate) struct ConsumerTimeout {
     /// What is held, by the time it ends.
     ends: BTreeSet<(u64, Sequence)>,
     /// Taken back, and not settled since by the link that held it.
@@ -23,7 +23,7 @@ pub(crate) struct Patience {
     news: Vec<(LinkId, Sequence)>,
 }
 
-impl Patience {
+impl ConsumerTimeout {
     /// A delivery that may be held until then.
     pub(super) fn begin(&mut self, until: u64, sequence: Sequence) {
         self.ends.insert((until, sequence));
@@ -76,7 +76,7 @@ impl Patience {
 impl Queue {
     /// Takes back what consumers hold for too long.
     pub(super) fn recall(&mut self, now: u64) {
-        while let Some(sequence) = self.patience.over(now) {
+        while let Some(sequence) = self.consumer_timeout.over(now) {
             let Some(mut acquired) = self.acquired.remove(&sequence) else {
                 continue;
             };
@@ -87,14 +87,14 @@ impl Queue {
             {
                 Some(consumer) => {
                     consumer.is_suspended = true;
-                    self.patience.recall(acquired.link, sequence);
+                    self.consumer_timeout.recall(acquired.link, sequence);
                     self.put_ready(acquired.entry);
                 }
                 // Its connection has not come to send it.
                 None => {
                     let later = now.saturating_add(UNSENT);
                     acquired.until = Some(later);
-                    self.patience.begin(later, sequence);
+                    self.consumer_timeout.begin(later, sequence);
                     self.acquired.insert(sequence, acquired);
                 }
             }
@@ -104,7 +104,7 @@ impl Queue {
     /// A link has settled a delivery. True when it is given more for that, as it was the last of
     /// those that were taken from it.
     pub(crate) fn resume(&mut self, link: LinkId, sequence: Sequence) -> bool {
-        let is_last = self.patience.settled(link, sequence);
+        let is_last = self.consumer_timeout.settled(link, sequence);
         match self.consumers.get_mut(link).filter(|_| is_last) {
             Some(consumer) => {
                 consumer.is_suspended = false;
@@ -116,6 +116,6 @@ impl Queue {
 
     /// Whom to tell of what was taken back.
     pub(crate) fn take_recalled(&mut self) -> Vec<(LinkId, Sequence)> {
-        self.patience.take_news()
+        self.consumer_timeout.take_news()
     }
 }
