@@ -95,7 +95,7 @@ impl Queue {
             max_lock_renewal: usual.max_lock_renewal,
             ..QueueOptions::default()
         };
-        let endpoint = Arc::clone(&definition.endpoint);
+        let endpoint = definition.endpoint.clone();
         let pipeline = name.clone();
         Ok(Queue::of(Definition::new(Spec::new(
             endpoint, name, pipeline, options,

@@ -22,6 +22,7 @@ use crate::receive::delivery::Delivery;
 use crate::receive::pull::Pull;
 use crate::settings::endpoint::{split_query, Endpoint};
 use crate::settings::options::QueueOptions;
+use crate::settings::shared_endpoint::SharedEndpoint;
 use crate::settings::spec::Spec;
 
 /// The queue's name when the DSN alone is given.
@@ -138,7 +139,7 @@ impl Queue {
         }
         let name = options.name.clone().unwrap_or_else(|| queue.to_owned());
         let definition = Definition::new(Spec::new(
-            Arc::new(endpoint),
+            SharedEndpoint::new(endpoint),
             queue.to_owned(),
             name,
             options,

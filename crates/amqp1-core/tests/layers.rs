@@ -62,7 +62,7 @@ fn names_point_downward() {
         forbidden: FORBIDDEN,
         allowed: ALLOWED,
         allowed_words: WORDS,
-        in_circles: 25,
+        in_circles: 20,
     };
     let faults = layers::faults(&src, &rules).unwrap();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
@@ -70,10 +70,10 @@ fn names_point_downward() {
 
 /// Names that still point upward. This list may only shrink, and goes.
 const ALLOWED: &[&str] = &[
-    "brokers/servicebus/session -> receive/consumer",
-    "brokers/servicebus/session -> receive/source",
     "brokers/servicebus/settle -> receive/source",
-    "brokers/servicebus/turn -> receive/source",
+    "brokers/servicebus/session_claim -> receive/source",
+    "brokers/servicebus/session_state -> receive/consumer",
+    "brokers/servicebus/session_state -> receive/source",
     "connection/fuzzing -> fuzzing",
     "format/fuzzing -> fuzzing",
     "receive/consumer -> queue",
@@ -87,6 +87,6 @@ const WORDS: &[(&str, usize)] = &[
     ("receive/delivery", 4),
     ("receive/delivery/service_bus", 3),
     ("receive/intake", 4),
-    ("receive/source", 19),
-    ("receive/source/service_bus", 21),
+    ("receive/source", 20),
+    ("receive/source/service_bus", 22),
 ];

@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub mod fork;
 pub mod id;
 pub(crate) mod lost;
+pub(crate) mod pauses;
 pub(crate) mod runtime;
 pub(crate) mod sync;
 pub mod wait;

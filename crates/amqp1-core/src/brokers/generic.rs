@@ -45,7 +45,7 @@ pub(super) fn lacks(options: &QueueOptions) -> Option<(&'static str, &'static st
     if options.exchange.is_some() {
         return Some(("exchange", "this broker has no exchanges; leave it out"));
     }
-    let declared = options.topology.declared(options)?;
+    let declared = options.declared()?;
     Some((
         declared,
         "this broker declares nothing over AMQP 1.0; set the queue up with the broker's own tools, and leave the option out, or set 'declare' to false",

@@ -6,7 +6,7 @@ pub(crate) mod seams;
 mod tools;
 
 pub mod rabbitmq;
-pub mod servicebus;
+pub(crate) mod servicebus;
 
 pub(crate) use self::seams::dialect::Dialect;
 pub(crate) use self::seams::packing::Packing;
@@ -35,6 +35,6 @@ pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> &'static dyn Diale
 pub(crate) fn presumed(endpoint: &Endpoint) -> &'static dyn Dialect {
     match endpoint.dialect {
         DialectOption::Auto => &generic::Generic,
-        DialectOption::ServiceBus => &servicebus::facts::ServiceBus,
+        DialectOption::ServiceBus => &servicebus::ServiceBus,
     }
 }

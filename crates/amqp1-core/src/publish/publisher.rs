@@ -19,6 +19,7 @@ use self::block::Block;
 use crate::base::clock::now_millis;
 use crate::base::fork;
 use crate::base::id;
+use crate::base::pauses::{FRESH, FRESH_TRIES};
 use crate::base::wait::Wait;
 use crate::brokers::Packing;
 use crate::connection::{Outcome, Tracked, Tracker};
@@ -38,10 +39,6 @@ const WINDOW: usize = 2048;
 const WINDOW_BYTES: usize = 32 * 1024 * 1024;
 /// Jobs written together.
 const GATHER: u64 = 32;
-/// How long a queue counts as new, and how often a job for it is sent again
-/// when it is refused without a reason.
-const FRESH: Duration = Duration::from_secs(5);
-const FRESH_TRIES: u32 = 8;
 /// Larger messages wait for the attach, to learn the broker's limit before sending.
 const LARGE: usize = 64 * 1024;
 

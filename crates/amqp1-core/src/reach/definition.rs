@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::fork;
 use crate::base::id;
+use crate::base::pauses::AFTER_LOSS;
 use crate::base::sync::Mutex;
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::{has_no_way_to, Companion};
@@ -368,7 +369,7 @@ impl Definition {
                         && pool::was_lost(&self.endpoint, used) =>
                 {
                     refused |= error.lasts();
-                    wait.sleep(Duration::from_millis(50).mul_f64(id::jitter()))?;
+                    wait.sleep(AFTER_LOSS.mul_f64(id::jitter()))?;
                 }
                 done => return done,
             }

@@ -4,7 +4,6 @@ mod poll;
 
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::base::fork;
@@ -17,8 +16,8 @@ use crate::reach::pool::RESTING;
 use crate::receive::delivery::Delivery;
 use crate::receive::intake::{self, Poison, Taken};
 use crate::receive::source::Source;
-use crate::settings::endpoint::Endpoint;
 use crate::settings::options::ConsumerOptions;
+use crate::settings::shared_endpoint::SharedEndpoint;
 
 /// Expired deliveries that one look at the queues may pass over.
 const MAX_PASSED_OVER: usize = 1000;
@@ -295,7 +294,7 @@ impl Consumer {
     /// and try it again after a rest.
     fn attach(&self, wait: &Wait<'_>, is_first: bool) -> Result<bool> {
         let (mut worked, mut failed) = (false, None);
-        let mut unreachable: Vec<&Arc<Endpoint>> = Vec::new();
+        let mut unreachable: Vec<&SharedEndpoint> = Vec::new();
         let others = self.sources.iter().any(|source| source.is_attached());
         for source in &self.sources {
             let rests = source.rests_until().is_some_and(|at| at > Instant::now());

@@ -13,11 +13,12 @@ use serde_amqp::Value;
 use self::silence::Silence;
 use crate::base::backoff::{self, Lives};
 use crate::base::fork;
+use crate::base::pauses::{ATTACH, ATTACH_TRIES, LONGEST_REATTACH, REST};
 use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
-use crate::brokers::servicebus::client::Client;
+use crate::brokers::servicebus::companion::ServiceBusCompanion;
+use crate::brokers::servicebus::session_claim::Turn;
 use crate::brokers::servicebus::settle::ServiceBusSource;
-use crate::brokers::servicebus::turn::Turn;
 use crate::brokers::Dialect;
 use crate::connection::{Incoming, ReceiverLink, ReceiverOptions};
 use crate::error::condition::Condition;
@@ -52,18 +53,6 @@ pub(crate) struct Source {
     rest: Mutex<Option<(Duration, Instant)>>,
     silence: Silence,
 }
-
-/// How long a queue that cannot be had is left alone while others are served:
-/// at first, and after many attempts.
-const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-
-/// Before an attach after links that broke at once: other queues wait meanwhile.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Before an attach that the broker refused for a passing reason, and how often that is
-/// done even if the call's time is over: a queue is not ready at once after a restart.
-const RETRY: Duration = Duration::from_millis(250);
-const RETRIES: u32 = 8;
 
 /// A link that is closed when neither its consumer nor a job taken from it is
 /// there any more: jobs in hand can be settled after their consumer is gone.
@@ -206,7 +195,7 @@ impl Source {
 
     fn attach_now(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let broken = self.lives.lock().map_or(0, |lives| lives.ended());
-        let pause = backoff::pause(broken).min(LONGEST_PAUSE);
+        let pause = backoff::pause(broken).min(LONGEST_REATTACH);
         wait.sleep(pause.min(wait.patience()))?;
         let mut again = self.definition.options.declare;
         // A queue is declared when it turns out to be missing: RabbitMQ answers no
@@ -229,8 +218,8 @@ impl Source {
                         && pool::is_connected(&self.definition.endpoint, Role::Consume) =>
                 {
                     let dialect = self.definition.presumed();
-                    let pause = dialect.pause_after(error.condition(), tries, RETRY);
-                    let patience = match tries <= RETRIES {
+                    let pause = dialect.pause_after(error.condition(), tries, ATTACH);
+                    let patience = match tries <= ATTACH_TRIES {
                         true => wait.left(),
                         false => wait.patience(),
                     };
@@ -300,7 +289,11 @@ impl Source {
         live.dialect.check_name(&definition.broker_queue)?;
         let address = live.dialect.queue_address(&definition.broker_queue);
         let mut service_bus = None;
-        if let Some(client) = live.companion.as_ref().and_then(Client::shared) {
+        if let Some(client) = live
+            .companion
+            .as_ref()
+            .and_then(ServiceBusCompanion::shared)
+        {
             live.authorize(definition, &address, wait)?;
             service_bus = Some(self.service_bus(&client, &address, &mut options)?);
         }

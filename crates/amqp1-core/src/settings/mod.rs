@@ -2,11 +2,13 @@
 
 pub mod access;
 mod connection_string;
+mod declaring;
 pub mod endpoint;
 pub mod input;
 pub mod options;
 pub mod place;
 pub mod retry;
+pub(crate) mod shared_endpoint;
 pub(crate) mod spec;
 pub mod suggest;
 pub mod token;

@@ -255,14 +255,6 @@ impl QueueOptions {
         let default = self.topology.max_priority.map(|_| 4);
         self.priority.or(default)
     }
-
-    /// What can be known to be wrong once all of them are there.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Config`]: options that contradict each other.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.topology.check(self)
-    }
 }
 
 fn not_empty(text: String, path: &str) -> Result<String> {

@@ -1,16 +1,14 @@
 //! What a queue is, checked: the data that everything done to it begins with.
 
-use std::sync::Arc;
-
 use crate::error::{Error, Result};
-use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::BROKERS_OWN;
+use crate::settings::shared_endpoint::SharedEndpoint;
 
 /// One queue, as it is configured.
 #[derive(Debug)]
 pub(crate) struct Spec {
-    pub endpoint: Arc<Endpoint>,
+    pub endpoint: SharedEndpoint,
     /// The broker's name of the queue.
     pub broker_queue: String,
     /// The pipeline's name.
@@ -22,7 +20,7 @@ pub(crate) struct Spec {
 
 impl Spec {
     pub fn new(
-        endpoint: Arc<Endpoint>,
+        endpoint: SharedEndpoint,
         queue: String,
         pipeline: String,
         options: QueueOptions,

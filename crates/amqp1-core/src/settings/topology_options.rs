@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
-use crate::settings::options::QueueOptions;
 use crate::settings::suggest::unknown_option;
 
 /// The type a queue is declared with (RabbitMQ).
@@ -112,7 +111,7 @@ impl TopologyOptions {
         Ok(())
     }
 
-    fn argument(&self, name: &str) -> Option<&Input> {
+    pub(super) fn argument(&self, name: &str) -> Option<&Input> {
         let mut arguments = self.arguments.iter();
         arguments.find_map(|(known, value)| (known == name).then_some(value))
     }
@@ -127,7 +126,7 @@ impl TopologyOptions {
     }
 
     /// The arguments that these options stand for, with the options' names.
-    fn named(&self) -> Vec<(&'static str, &'static str, Input)> {
+    pub(super) fn named(&self) -> Vec<(&'static str, &'static str, Input)> {
         let text = |text: &str| Input::Text(text.to_owned());
         let number = |number: u64| Input::Int(i64::try_from(number).unwrap_or(i64::MAX));
         [
@@ -178,95 +177,6 @@ impl TopologyOptions {
         let named = self.named().into_iter();
         let named = named.map(|(_, argument, value)| (argument.to_owned(), value));
         self.arguments.iter().cloned().chain(named).collect()
-    }
-
-    /// The type that the queue is declared with.
-    pub(crate) fn effective_type(&self, options: &QueueOptions) -> QueueType {
-        match (self.argument("x-queue-type"), self.queue_type) {
-            (Some(Input::Text(text)), _) if text == "classic" => QueueType::Classic,
-            (Some(_), _) => QueueType::Quorum,
-            (None, Some(chosen)) => chosen,
-            // RabbitMQ does not let quorum queues be exclusive or transient.
-            (None, None) if options.exclusive || !options.durable => QueueType::Classic,
-            (None, None) => QueueType::Quorum,
-        }
-    }
-
-    /// The first option that says how a queue is to be declared, where it is declared.
-    pub(crate) fn declared(&self, options: &QueueOptions) -> Option<&'static str> {
-        if !options.declare {
-            return None;
-        }
-        if options.exclusive {
-            return Some("exclusive");
-        }
-        if !self.arguments.is_empty() {
-            return Some("arguments");
-        }
-        if self.bindings.is_some() {
-            return Some("bindings");
-        }
-        self.named().first().map(|(option, _, _)| *option)
-    }
-
-    /// The first option that asks for more than a durable classic queue.
-    pub(crate) fn beyond_classic(&self, options: &QueueOptions) -> Option<&'static str> {
-        if options.exclusive {
-            return Some("exclusive");
-        }
-        if !self.arguments.is_empty() {
-            return Some("arguments");
-        }
-        let classic = Input::Text(QueueType::Classic.as_str().to_owned());
-        let mut named = self.named().into_iter();
-        named.find_map(|(option, _, value)| (value != classic).then_some(option))
-    }
-
-    /// What can be known to be wrong once all options are there.
-    pub(crate) fn check(&self, options: &QueueOptions) -> Result<()> {
-        for (option, argument, _) in self.named() {
-            if self.argument(argument).is_some() {
-                return Err(Error::config(format!(
-                    "options '{option}' and 'arguments' both set {argument}: remove one of them"
-                )));
-            }
-        }
-        let quorum = self.effective_type(options) == QueueType::Quorum;
-        if quorum && options.exclusive {
-            return Err(Error::config(
-                "option 'exclusive': a quorum queue cannot be exclusive; remove 'queue_type', or set it to 'classic'",
-            ));
-        }
-        if quorum && !options.durable {
-            return Err(Error::config(
-                "option 'durable': a quorum queue is always durable; remove 'queue_type', or set it to 'classic'",
-            ));
-        }
-        if quorum && self.max_priority.is_some() {
-            return Err(Error::config(
-                "option 'max_priority' is for queues of type 'classic': a quorum queue has priorities without it; set 'queue_type' to 'classic', or remove the option",
-            ));
-        }
-        if !quorum && self.consumer_timeout.is_some() {
-            return Err(Error::config(
-                "option 'consumer_timeout' is for queues of type 'quorum': a classic queue never takes a job back; remove the option",
-            ));
-        }
-        if self.dead_letter_routing_key.is_some()
-            && self.dead_letter_exchange.is_none()
-            && self.argument("x-dead-letter-exchange").is_none()
-        {
-            return Err(Error::config(
-                "option 'dead_letter_routing_key' needs 'dead_letter_exchange'; '' is the default exchange, which routes by queue name",
-            ));
-        }
-        let mut bindings = self.bindings.iter().flatten();
-        if options.exchange.is_none() && bindings.any(|binding| binding.exchange.is_none()) {
-            return Err(Error::config(
-                "option 'bindings': each binding needs an exchange, its own or the option 'exchange'",
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -371,7 +281,3 @@ fn binding(value: &Input, path: &str) -> Result<Binding> {
     }
     Ok(binding)
 }
-
-#[cfg(test)]
-#[path = "topology_options_tests.rs"]
-mod tests;

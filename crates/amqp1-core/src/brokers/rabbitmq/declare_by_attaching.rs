@@ -84,7 +84,7 @@ impl Companion for DeclareByAttaching {
                     queue.describe()
                 )));
             }
-            match options.topology.beyond_classic(options) {
+            match options.beyond_classic() {
                 None => self.make(queue, options.durable, wait),
                 Some(option) => self.demand(queue, option, wait),
             }

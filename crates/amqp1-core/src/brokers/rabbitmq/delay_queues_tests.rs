@@ -1,12 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::base::id;
 use crate::reach::pool::{self, Role};
 use crate::settings::endpoint::Endpoint;
+use crate::settings::shared_endpoint::SharedEndpoint;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -17,7 +17,8 @@ fn brokers(test: impl Fn(&str, &Management, &Wait<'_>)) {
             continue;
         };
         let wait = Wait::uninterrupted(Duration::from_secs(60));
-        let endpoint = Arc::new(Endpoint::parse(&dsn, &QueueOptions::default()).unwrap());
+        let endpoint =
+            SharedEndpoint::new(Endpoint::parse(&dsn, &QueueOptions::default()).unwrap());
         let connection = pool::connection(&endpoint, Role::Publish, Duration::ZERO, &wait).unwrap();
         test(name, &Management::open(&connection).unwrap(), &wait);
     }

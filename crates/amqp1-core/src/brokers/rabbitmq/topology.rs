@@ -112,7 +112,7 @@ impl Topology<'_> {
         let wanted = Wanted {
             durable: options.durable,
             exclusive: options.exclusive,
-            queue_type: options.topology.effective_type(options).as_str(),
+            queue_type: options.queue_type().as_str(),
             asked,
         };
         let found = differences(existing, &wanted);
@@ -145,7 +145,7 @@ impl Topology<'_> {
                 implied.push((name.to_owned(), value));
             }
         };
-        let queue_type = self.options.topology.effective_type(self.options);
+        let queue_type = self.options.queue_type();
         imply("x-queue-type", Input::Text(queue_type.as_str().to_owned()));
         if queue_type == QueueType::Quorum {
             imply(UNLIMITED.0, UNLIMITED.1);

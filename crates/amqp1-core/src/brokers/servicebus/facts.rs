@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::Batches;
-use super::{entity, keeper, refusal};
+use super::batch_message::Batches;
+use super::{entity, refusal, renewal};
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::dialect::Dialect;
 use crate::brokers::seams::packing::Packing;
@@ -61,7 +61,7 @@ impl Dialect for ServiceBus {
                 "Service Bus has no exchanges; push to a topic by its name, and leave the option out",
             ));
         }
-        let declared = options.topology.declared(options)?;
+        let declared = options.declared()?;
         Some((
             declared,
             "Service Bus declares nothing over AMQP; make the queue in Azure as it is to be, and leave the option out, or set 'declare' to false",
@@ -73,7 +73,7 @@ impl Dialect for ServiceBus {
         endpoint: &Arc<Endpoint>,
         connection: &Connection,
     ) -> Result<Option<Arc<dyn Companion>>> {
-        Ok(Some(keeper::start(endpoint, connection)?))
+        Ok(Some(renewal::start(endpoint, connection)?))
     }
 
     fn delay_mark(&self) -> Option<DelayMark> {

@@ -31,7 +31,7 @@ const LEAST: Duration = Duration::from_millis(300);
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
     held: Mutex<Held>,
-    /// Tells the keeper that something is due sooner than it thinks.
+    /// Tells the renewal task that something is due sooner than it thinks.
     pub wake: Arc<Notify>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Locks {
 struct Held {
     messages: HashMap<LockToken, Lock>,
     sessions: HashMap<Arc<str>, Lock>,
-    /// When the keeper wakes.
+    /// When the renewal task wakes.
     planned: Option<Instant>,
 }
 
@@ -197,7 +197,7 @@ impl Locks {
         });
     }
 
-    /// Changes something that is due at `at`, and wakes the keeper if it sleeps longer.
+    /// Changes something that is due at `at`, and wakes the renewal task if it sleeps longer.
     fn plan(&self, at: Instant, change: impl FnOnce(&mut Held)) {
         let mut held = self.held.lock();
         change(&mut held);

@@ -1,16 +1,18 @@
 //! Azure Service Bus: what it has beyond AMQP 1.0, and its own ways to do things.
 
-pub(crate) mod batch;
-pub(crate) mod client;
+mod administration;
+mod batch_message;
+pub(crate) mod companion;
 pub(crate) mod constants;
 pub(crate) mod entity;
-pub(super) mod facts;
-mod keeper;
+mod facts;
 pub(crate) mod locks;
-pub(crate) mod operations;
-pub(crate) mod refusal;
-pub(crate) mod request;
-pub(crate) mod sas;
-pub(crate) mod session;
+mod refusal;
+mod renewal;
+mod request;
+mod sas;
+pub(crate) mod session_claim;
+pub(crate) mod session_state;
 pub(crate) mod settle;
-pub(crate) mod turn;
+
+pub(super) use facts::ServiceBus;

@@ -1,6 +1,6 @@
 //! Requests to a node and their answers: `$cbs`, and each entity's `$management`.
 //!
-//! Asked from PHP's thread, which waits, and from the keeper's task, which awaits. Both
+//! Asked from PHP's thread, which waits, and from the task of `renewal`, which awaits. Both
 //! share a link: whoever takes the other's answer leaves it where that one looks.
 
 use std::collections::HashMap;

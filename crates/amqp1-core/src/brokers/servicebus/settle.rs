@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::client::Client;
+use super::companion::ServiceBusCompanion;
 use super::constants::{DEAD_LETTER, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, LOCK_LOST};
 use super::locks::{to_uuid, LinkLocks, LockToken};
 use super::refusal;
@@ -20,7 +20,7 @@ use crate::wire::{state, write};
 /// What a receiver link on Service Bus is besides.
 #[derive(Debug)]
 pub(crate) struct ServiceBusSource {
-    pub client: Arc<Client>,
+    pub client: Arc<ServiceBusCompanion>,
     /// Of its messages; for a session's link, of the session.
     link: LinkLocks,
     /// The session that it takes from; known when the service has answered.
@@ -29,7 +29,7 @@ pub(crate) struct ServiceBusSource {
 }
 
 impl ServiceBusSource {
-    pub fn new(client: &Arc<Client>, link: LinkLocks, has_session: bool) -> Self {
+    pub fn new(client: &Arc<ServiceBusCompanion>, link: LinkLocks, has_session: bool) -> Self {
         Self {
             client: Arc::clone(client),
             link,
@@ -304,7 +304,7 @@ impl PeekLock<'_> {
     /// By the lock's token, over whatever connection there is now.
     fn beside_link(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
         let companion = self.reach.companion(wait)?;
-        let client = Client::of(&*companion).unwrap_or(&self.source.client);
+        let client = ServiceBusCompanion::of(&*companion).unwrap_or(&self.source.client);
         let request = settlement.request(&self.lock, self.source, wait);
         let tokens = self.reach.spec().options.token.as_ref();
         client.operate(&self.link.address, &request, tokens, wait)?;

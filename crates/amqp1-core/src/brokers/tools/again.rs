@@ -1,17 +1,10 @@
 //! Work over links to a broker's own nodes, which end for reasons that pass.
 
-use std::time::Duration;
-
 use crate::base::id;
+use crate::base::pauses::{NODE, NODE_TRIES};
 use crate::base::wait::Wait;
 use crate::connection::Connection;
 use crate::error::{ErrorKind, Result};
-
-/// Attempts beside the first.
-const TRIES: u32 = 8;
-
-/// The pause before another one, before jitter.
-const PAUSE: Duration = Duration::from_millis(40);
 
 /// Idempotent work, done again when its link ended while the connection stands: RabbitMQ ends it with an internal error
 /// when two processes declare the same queue at the same moment. A lost connection is its user's to dial again.
@@ -28,11 +21,11 @@ pub(crate) fn again<T>(
         match work() {
             Err(error)
                 if error.kind() == ErrorKind::Connection
-                    && tries < TRIES
+                    && tries < NODE_TRIES
                     && connection.lost().is_none() =>
             {
                 tries += 1;
-                wait.sleep(PAUSE.mul_f64(id::jitter()))?;
+                wait.sleep(NODE.mul_f64(id::jitter()))?;
             }
             done => return done,
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Publisher;
+use crate::base::pauses::{RESEND_STEP, RESEND_STEPS};
 use crate::base::wait::Wait;
 use crate::connection::{Outcome, Tracked};
 use crate::error::condition;
@@ -25,7 +26,7 @@ impl Publisher {
             sent.resent += 1;
             // A queue that is gone is declared again once; a link that keeps
             // failing while the connection stands is not worth the deadline.
-            let usual = Duration::from_millis(20) * (sent.resent - 1).min(50);
+            let usual = RESEND_STEP * (sent.resent - 1).min(RESEND_STEPS);
             let dialect = self.definition.presumed();
             let passing = error.kind() != ErrorKind::Authentication && error.condition().is_some();
             let pause = match passing {

@@ -1,27 +1,26 @@
 //! Dialling on the runtime while PHP's thread waits for it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{hosts, Lost, Role, RESTING};
+use super::entries::{Lost, Role, RESTING};
+use super::hosts;
 use crate::base::backoff;
 use crate::base::fork;
+use crate::base::pauses::DIAL_ATTEMPT;
 use crate::base::runtime;
 use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
 use crate::connection::{dial, Connection};
 use crate::error::{Error, ErrorKind, Result};
-use crate::settings::endpoint::Endpoint;
-
-/// How long one attempt to dial a lost connection again may take.
-const ATTEMPT: Duration = Duration::from_secs(10);
+use crate::settings::shared_endpoint::SharedEndpoint;
 
 /// Dials; a connection that was lost is dialled until it is to be given up.
 ///
 /// # Errors
 /// Connection and authentication errors of the last attempt; timeout; interrupted.
 pub(super) fn dial_until(
-    endpoint: &Arc<Endpoint>,
+    endpoint: &SharedEndpoint,
     role: Role,
     lost: Option<&Lost>,
     wait: &Wait<'_>,
@@ -49,8 +48,7 @@ pub(super) fn dial_until(
     let mut causes: Vec<Error> = Vec::new();
     loop {
         let left = give_up.saturating_duration_since(Instant::now());
-        // One silent peer must not use up the time of all attempts.
-        let error = match dial_once(endpoint, role, &wait.at_most(left.min(ATTEMPT))) {
+        let error = match dial_once(endpoint, role, &wait.at_most(left.min(DIAL_ATTEMPT))) {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
@@ -74,15 +72,15 @@ pub(super) fn dial_until(
     }
 }
 
-fn dial_once(endpoint: &Arc<Endpoint>, role: Role, wait: &Wait<'_>) -> Result<Connection> {
+fn dial_once(endpoint: &SharedEndpoint, role: Role, wait: &Wait<'_>) -> Result<Connection> {
     let (slot, signal) = (Arc::new(Mutex::new(Slot::Dialling)), Signal::new());
     let order = hosts::order(endpoint);
     let task = {
         let order = order.clone();
-        let (endpoint, slot, signal) = (Arc::clone(endpoint), Arc::clone(&slot), signal.clone());
+        let (endpoint, slot, signal) = (endpoint.clone(), Arc::clone(&slot), signal.clone());
         let timeout = wait.left();
         runtime::spawn(async move {
-            let dialled = dial(&endpoint, role.as_str(), &order, timeout).await;
+            let dialled = dial(endpoint.arc(), role.as_str(), &order, timeout).await;
             put(&mut slot.lock(), dialled);
             signal.raise();
         })?

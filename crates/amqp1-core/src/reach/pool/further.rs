@@ -6,17 +6,15 @@
 //! questions, which go over the usual connection, and because a session that was ended
 //! takes its place until the broker has answered.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{connection_of, hosts, with_pool, Key, Pool, Role};
+use super::connecting::connection_of;
+use super::entries::{with_pool, Entry, Key, Pool, Role};
+use super::hosts;
 use crate::base::wait::Wait;
 use crate::connection::Connection;
 use crate::error::Result;
-use crate::settings::endpoint::Endpoint;
-
-/// A further connection without links is closed after so long.
-pub(super) const IDLE: Duration = Duration::from_secs(30);
+use crate::settings::shared_endpoint::SharedEndpoint;
 
 /// A connection with room for one more link: `usual`, or another one, dialled where
 /// there is none.
@@ -24,7 +22,7 @@ pub(super) const IDLE: Duration = Duration::from_secs(30);
 /// # Errors
 /// What dialling fails with.
 pub(crate) fn with_room(
-    endpoint: &Arc<Endpoint>,
+    endpoint: &SharedEndpoint,
     role: Role,
     usual: &Connection,
     redial: Duration,
@@ -50,9 +48,9 @@ pub(crate) fn with_room(
 /// The first further connection that `suits`, or the place of one that is not there yet.
 pub(super) fn next(
     pool: &Pool,
-    endpoint: &Arc<Endpoint>,
+    endpoint: &SharedEndpoint,
     role: Role,
-    suits: impl Fn(&super::Entry) -> bool,
+    suits: impl Fn(&Entry) -> bool,
 ) -> Key {
     let mut key = Key::further(endpoint, role, 1);
     while pool.entries.get(&key).is_some_and(|entry| !suits(entry)) {
@@ -78,7 +76,7 @@ pub(super) fn open(
 
 /// Forgets further connections that were lost, or closed because they were idle. True when
 /// there was one: who used it tries again.
-pub(super) fn drop_lost(pool: &mut Pool, endpoint: &Arc<Endpoint>, role: Role) -> bool {
+pub(super) fn drop_lost(pool: &mut Pool, endpoint: &SharedEndpoint, role: Role) -> bool {
     let mut was_used = false;
     pool.entries.retain(|key, entry| {
         let is_further = key.number > 0 && key.is_of(endpoint, role);
@@ -101,16 +99,17 @@ mod tests {
     use crate::base::wait::Signal;
     use crate::connection::{Ask, ReceiverLink, ReceiverOptions, SenderLink};
     use crate::reach::pool::{connection, sender, was_lost};
+    use crate::settings::endpoint::Endpoint;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn usual(dsn: &str, role: Role, wait: &Wait<'_>) -> (Arc<Endpoint>, Connection) {
-        let endpoint = Arc::new(Endpoint::parse(dsn, &Default::default()).unwrap());
+    fn usual(dsn: &str, role: Role, wait: &Wait<'_>) -> (SharedEndpoint, Connection) {
+        let endpoint = SharedEndpoint::new(Endpoint::parse(dsn, &Default::default()).unwrap());
         let usual = connection(&endpoint, role, SECOND, wait).unwrap();
         (endpoint, usual)
     }
 
-    fn numbers(endpoint: &Arc<Endpoint>, role: Role) -> usize {
+    fn numbers(endpoint: &SharedEndpoint, role: Role) -> usize {
         with_pool(|pool| {
             pool.entries
                 .keys()

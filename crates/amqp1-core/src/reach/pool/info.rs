@@ -1,6 +1,6 @@
 //! The pool, for people.
 
-use super::with_pool;
+use super::entries::with_pool;
 use crate::base::runtime;
 
 /// One pooled connection, for people.

@@ -1,24 +1,22 @@
 //! Senders that are kept: one for each address that was sent to.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{further, with_pool, Key, Pool, Role};
+use super::entries::{with_pool, Entry, Key, Pool, Role};
+use super::further;
+use crate::base::pauses::NO_SESSION;
 use crate::base::wait::Wait;
 use crate::brokers;
 use crate::connection::{all_in_use, Ask, Connection, SenderLink};
 use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
-use crate::settings::endpoint::Endpoint;
+use crate::settings::shared_endpoint::SharedEndpoint;
 
 /// Senders kept on one connection: RabbitMQ allows 64 sessions.
 const MAX_SENDERS: usize = 48;
 
 /// Connections to keep senders on. Those of more addresses, 240, take turns.
 const MAX_CONNECTIONS: u32 = 5;
-
-/// Before another look for a free session.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// What a look for a sender found.
 enum Found {
@@ -35,7 +33,7 @@ enum Found {
 /// # Errors
 /// When the connection was lost or replaced.
 pub(crate) fn sender(
-    endpoint: &Arc<Endpoint>,
+    endpoint: &SharedEndpoint,
     usual: &Connection,
     (address, ask): (Option<&str>, Ask),
     redial: Duration,
@@ -56,14 +54,14 @@ pub(crate) fn sender(
                 Err(_) => connections = 0,
             },
             Found::Busy if wait.left().is_zero() => return Err(all_in_use(usual.label())),
-            Found::Busy => wait.sleep(PAUSE)?,
+            Found::Busy => wait.sleep(NO_SESSION)?,
         }
     }
 }
 
 fn find(
     pool: &mut Pool,
-    endpoint: &Arc<Endpoint>,
+    endpoint: &SharedEndpoint,
     usual: &Connection,
     (address, ask): (&Option<String>, Ask),
     connections: u32,
@@ -124,7 +122,7 @@ fn find(
     open(entry, address, ask)
 }
 
-fn open(entry: &mut super::Entry, address: &Option<String>, ask: Ask) -> Result<Found> {
+fn open(entry: &mut Entry, address: &Option<String>, ask: Ask) -> Result<Found> {
     match SenderLink::open(&entry.connection, address.as_deref(), ask) {
         Ok(link) => {
             let kept = (link.clone(), Instant::now());
@@ -137,7 +135,7 @@ fn open(entry: &mut super::Entry, address: &Option<String>, ask: Ask) -> Result<
 }
 
 /// The least recently used sender that has nothing on its way.
-fn oldest(entry: &super::Entry) -> Option<(Option<String>, Instant)> {
+fn oldest(entry: &Entry) -> Option<(Option<String>, Instant)> {
     let idle = entry.senders.iter().filter(|(_, (link, _))| link.is_idle());
     let oldest = idle.min_by_key(|(_, (_, used))| *used);
     oldest.map(|(address, (_, used))| (address.clone(), *used))

@@ -9,12 +9,12 @@ use super::{Attached, Source};
 use crate::base::id;
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::Companion;
-use crate::brokers::servicebus::client::Client;
+use crate::brokers::servicebus::companion::ServiceBusCompanion;
 use crate::brokers::servicebus::constants::{NOT_ALLOWED, SESSION_FILTER, TIMEOUT_PROPERTY};
 use crate::brokers::servicebus::locks::LinkLocks;
-use crate::brokers::servicebus::session::taken;
+use crate::brokers::servicebus::session_claim::{Answer, Turn};
+use crate::brokers::servicebus::session_state::taken;
 use crate::brokers::servicebus::settle::ServiceBusSource;
-use crate::brokers::servicebus::turn::{Answer, Turn};
 use crate::connection::{ping, ReceiverOptions, Settling};
 use crate::error::{Error, Result};
 use crate::reach::pool::Role;
@@ -138,7 +138,7 @@ impl Source {
     /// What a receiver on Service Bus is besides.
     pub(super) fn service_bus(
         &self,
-        client: &Arc<Client>,
+        client: &Arc<ServiceBusCompanion>,
         address: &str,
         options: &mut ReceiverOptions,
     ) -> Result<ServiceBusSource> {

@@ -14,7 +14,7 @@ impl Source {
     /// After how long the broker will take a job back, as far as the options tell.
     pub(super) fn known_timeout(&self, live: &Connected) -> Option<Duration> {
         let options = &self.definition.options;
-        let usual = match options.topology.effective_type(options) {
+        let usual = match options.queue_type() {
             QueueType::Quorum => live
                 .dialect
                 .usual_consumer_timeout(live.connection.remote()),

@@ -27,7 +27,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// One connection to Service Bus.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub(crate) struct ServiceBusCompanion {
     endpoint: Arc<Endpoint>,
     pub connection: Connection,
     /// By node: `$cbs`, `orders/$management`.
@@ -44,7 +44,7 @@ struct Granted {
     renew_at: Instant,
 }
 
-impl Client {
+impl ServiceBusCompanion {
     /// Over an open connection.
     pub fn over(endpoint: &Arc<Endpoint>, connection: &Connection) -> Self {
         Self {
@@ -169,7 +169,7 @@ impl Client {
             renew_at: now + left * (100 - part) / 100,
         };
         self.granted.lock().insert(audience.to_owned(), granted);
-        // The keeper has one more date to remember.
+        // The renewal task has one more date to remember.
         self.locks.wake.notify_one();
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Client {
         self.granted.lock().clear();
     }
 
-    /// When the keeper has to renew a token; `None` when it renews none.
+    /// When the renewal task has to renew a token; `None` when it renews none.
     pub fn next_renewal(&self) -> Option<Instant> {
         match self.access() {
             Access::Key { .. } => self.granted.lock().values().map(|one| one.renew_at).min(),
@@ -232,7 +232,7 @@ impl Client {
         due.map(|(audience, _)| audience.clone()).collect()
     }
 
-    /// Renews what is due with keys of ours. From the keeper.
+    /// Renews what is due with keys of ours. From the renewal task.
     pub async fn renew_tokens(&self, timeout: Duration) {
         if !matches!(self.access(), Access::Key { .. }) {
             return;
@@ -248,7 +248,7 @@ impl Client {
         }
     }
 
-    /// Another connection for the same locks. From the keeper.
+    /// Another connection for the same locks. From the renewal task.
     pub async fn again(&self, timeout: Duration) -> Result<Self> {
         let order = Order::given(&self.endpoint);
         let dialled = dial(&self.endpoint, "renew", &order, timeout);
@@ -374,9 +374,10 @@ fn put_token(audience: &str, token: &Token) -> Request {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::brokers::servicebus::keeper;
+    use crate::brokers::servicebus::renewal;
     use crate::reach::pool::{self, Role};
     use crate::settings::options::{DialectOption, QueueOptions};
+    use crate::settings::shared_endpoint::SharedEndpoint;
 
     #[test]
     #[cfg_attr(not(feature = "servicebus-emulator"), ignore = "left out")]
@@ -387,11 +388,11 @@ mod tests {
             rule: "RootManageSharedAccessKey".to_owned(),
             key: "SAS_KEY_VALUE".to_owned(),
         };
-        let endpoint = Arc::new(endpoint);
+        let endpoint = SharedEndpoint::new(endpoint);
         let wait = Wait::uninterrupted(Duration::from_secs(20));
         let second = Duration::from_secs(1);
         let connection = pool::connection(&endpoint, Role::Publish, second, &wait).unwrap();
-        let client = keeper::start(&endpoint, &connection).unwrap();
+        let client = renewal::start(endpoint.arc(), &connection).unwrap();
         client.authorize("orders", None, &wait).unwrap();
         let in_an_hour = client.next_renewal().unwrap() - Instant::now();
         assert!(in_an_hour > Duration::from_secs(3200) && in_an_hour < Duration::from_secs(3241));

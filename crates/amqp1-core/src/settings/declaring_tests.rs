@@ -84,7 +84,7 @@ fn contradictions_are_found_before_anything_is_sent() {
 fn a_plain_queue_asks_for_nothing_more() {
     let beyond = |entries: &[(&str, Input)]| {
         let options = options(entries).unwrap();
-        options.topology.beyond_classic(&options)
+        options.beyond_classic()
     };
     assert_eq!(beyond(&[]), None);
     assert_eq!(beyond(&[("queue_type", text("classic"))]), None);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::client::Client;
+use super::companion::ServiceBusCompanion;
 use super::constants::MANAGEMENT;
 use super::locks::{to_uuid, Due, DueKind, LockToken, Renewal};
 use super::request::{Reply, Request};
@@ -30,8 +30,11 @@ const REDIAL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When there is no I/O thread to be had.
-pub(super) fn start(endpoint: &Arc<Endpoint>, connection: &Connection) -> Result<Arc<Client>> {
-    let client = Arc::new(Client::over(endpoint, connection));
+pub(super) fn start(
+    endpoint: &Arc<Endpoint>,
+    connection: &Connection,
+) -> Result<Arc<ServiceBusCompanion>> {
+    let client = Arc::new(ServiceBusCompanion::over(endpoint, connection));
     drop(runtime::spawn(run(Arc::clone(&client)))?);
     Ok(client)
 }
@@ -40,7 +43,7 @@ pub(super) fn start(endpoint: &Arc<Endpoint>, connection: &Connection) -> Result
 ///
 /// PHP dials a lost connection again when it needs it, and while it works on a job it does
 /// not. The service's locks outlive the connection, so another one is made for them.
-async fn run(client: Arc<Client>) {
+async fn run(client: Arc<ServiceBusCompanion>) {
     keep(&client, false).await;
     while client.locks.has_renewable(Instant::now()) {
         // At once: half of a lock's time may be over when its renewal finds the connection lost.
@@ -56,7 +59,7 @@ async fn run(client: Arc<Client>) {
     }
 }
 
-async fn keep(client: &Client, only_for_locks: bool) {
+async fn keep(client: &ServiceBusCompanion, only_for_locks: bool) {
     while client.connection.lost().is_none() {
         if only_for_locks && !client.locks.has_renewable(Instant::now()) {
             return;
@@ -79,7 +82,7 @@ async fn keep(client: &Client, only_for_locks: bool) {
     }
 }
 
-async fn renew(client: &Client, due: Due) {
+async fn renew(client: &ServiceBusCompanion, due: Due) {
     match &due.what {
         DueKind::Messages(tokens) => {
             for window in tokens.chunks(WINDOW) {
@@ -105,7 +108,7 @@ async fn renew(client: &Client, due: Due) {
 
 /// One request for each, as the service's own libraries do: of many in one request, one that
 /// was settled a moment ago would fail all.
-async fn renew_messages(client: &Client, due: &Due, tokens: &[LockToken]) {
+async fn renew_messages(client: &ServiceBusCompanion, due: &Due, tokens: &[LockToken]) {
     let held: Vec<LockToken> = tokens
         .iter()
         .filter(|token| client.locks.holds(token))
@@ -140,7 +143,11 @@ fn renewal(reply: Option<&Reply>, until: impl FnOnce(&Reply) -> Option<i64>) -> 
 }
 
 /// The answers in the requests' order; `None` where there is none.
-async fn ask(client: &Client, entity: &str, requests: &[Request]) -> Vec<Option<Reply>> {
+async fn ask(
+    client: &ServiceBusCompanion,
+    entity: &str,
+    requests: &[Request],
+) -> Vec<Option<Reply>> {
     // Done already, unless this connection is another one than the deliveries came over.
     if client.authorize_again(entity, PATIENCE).await.is_err() {
         return Vec::new();

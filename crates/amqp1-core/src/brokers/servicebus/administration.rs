@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::client::Client;
+use super::companion::ServiceBusCompanion;
 use super::constants::{MAX_COUNT, MESSAGE_STATE, PEEK, SEQUENCE_NUMBER};
 use super::request::{find, Reply, Request};
 use crate::base::wait::{Signal, Wait};
@@ -22,7 +22,7 @@ use crate::wire::write;
 /// Messages that a purge asks for at a time.
 const PURGE_ROUND: u32 = 500;
 
-impl Client {
+impl ServiceBusCompanion {
     /// One operation of the queue's management node.
     fn manage(&self, spec: &Spec, what: &str, request: &Request, wait: &Wait<'_>) -> Result<Reply> {
         let tokens = spec.options.token.as_ref();
@@ -31,7 +31,7 @@ impl Client {
     }
 }
 
-impl Companion for Client {
+impl Companion for ServiceBusCompanion {
     fn has_errands(&self) -> bool {
         self.asks_application()
     }

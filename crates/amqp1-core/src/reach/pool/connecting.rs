@@ -1,0 +1,103 @@
+//! The connection at a place of the pool: dialled when there is none, and again when it was lost.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::dialling::dial_until;
+use super::entries::{with_pool, Entry, Key, Lost, Redial, Role};
+use super::hosts;
+use crate::base::backoff::{self, Lives};
+use crate::base::wait::Wait;
+use crate::connection::Connection;
+use crate::error::{ErrorKind, Result};
+use crate::settings::shared_endpoint::SharedEndpoint;
+
+/// A further connection without links is closed after so long.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// The pooled connection of an endpoint, dialled when there is none.
+///
+/// A broker never reached before fails at once. One whose connection was lost is
+/// dialled again, with exponential backoff and full jitter, until the deadline;
+/// when `redial` has passed since the first such call, it counts as never reached.
+///
+/// # Errors
+/// Connection and authentication errors of the last attempt; timeout.
+pub(crate) fn connection(
+    endpoint: &SharedEndpoint,
+    role: Role,
+    redial: Duration,
+    wait: &Wait<'_>,
+) -> Result<Connection> {
+    connection_of(Key::usual(endpoint, role), redial, wait)
+}
+
+pub(super) fn connection_of(key: Key, redial: Duration, wait: &Wait<'_>) -> Result<Connection> {
+    let lost = match pooled(&key, redial) {
+        Some((connection, None)) => return Ok(connection),
+        Some((_, lost)) => lost,
+        None => None,
+    };
+    let connection = match dial_until(&key.endpoint, key.role, lost.as_ref(), wait) {
+        Ok(connection) => connection,
+        Err(error) => {
+            // The next call starts afresh, or goes on where this one's deadline ended it.
+            let goes_on = lost
+                .as_ref()
+                .is_some_and(|lost| Instant::now() < lost.redial.until);
+            let undecided = match error.kind() {
+                ErrorKind::Interrupted | ErrorKind::Timeout => true,
+                ErrorKind::Connection => goes_on,
+                _ => false,
+            };
+            if !undecided {
+                with_pool(|pool| pool.entries.remove(&key));
+            }
+            return Err(error);
+        }
+    };
+    if key.number > 0 {
+        connection.close_when_idle(IDLE);
+    }
+    let winner = with_pool(|pool| {
+        if let Some(other) = pool.entries.get(&key) {
+            // Another thread was quicker: links and declarations are on its connection.
+            if other.connection.lost().is_none() {
+                return other.connection.clone();
+            }
+        }
+        let entry = Entry {
+            connection: connection.clone(),
+            senders: HashMap::new(),
+            companion: None,
+            redial: None,
+            lives: Lives::after(lost.map_or(0, |lost| lost.redial.short_lived)),
+        };
+        pool.entries.insert(key, entry);
+        connection.clone()
+    });
+    if !winner.is(&connection) {
+        connection.begin_close();
+    }
+    Ok(winner)
+}
+
+/// The pooled connection; if it is lost, why, and until when it is dialled again.
+fn pooled(key: &Key, redial: Duration) -> Option<(Connection, Option<Lost>)> {
+    with_pool(|pool| {
+        let entry = pool.entries.get_mut(key)?;
+        let lost = entry.connection.lost().map(|error| {
+            let short_lived = entry.lives.ended();
+            if entry.redial.is_none() {
+                hosts::failed(&key.endpoint, entry.connection.host());
+            }
+            let redial = *entry.redial.get_or_insert_with(|| Redial {
+                from: Instant::now() + backoff::pause(short_lived),
+                until: Instant::now() + redial,
+                short_lived,
+            });
+            Lost { error, redial }
+        });
+        Some((entry.connection.clone(), lost))
+    })
+}

@@ -1,0 +1,121 @@
+//! What the pool holds: a connection at its place, and what is kept with it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::base::backoff::Lives;
+use crate::base::fork;
+use crate::base::sync::Mutex;
+use crate::brokers::seams::companion::Companion;
+use crate::connection::{Connection, SenderLink};
+use crate::error::Error;
+use crate::settings::shared_endpoint::SharedEndpoint;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Publish,
+    Consume,
+}
+
+impl Role {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Publish => "push",
+            Role::Consume => "consume",
+        }
+    }
+}
+
+/// The condition of a connection that broke soon after it was made, and is not dialled yet.
+pub(crate) const RESTING: &str = "amqp1:resting";
+
+static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+
+pub(super) struct Pool {
+    generation: u64,
+    pub entries: HashMap<Key, Entry>,
+}
+
+/// A connection's place in the pool.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub endpoint: SharedEndpoint,
+    pub role: Role,
+    /// 0 is the usual connection, the others are for links that it has no room for.
+    pub number: u32,
+}
+
+impl Key {
+    pub fn usual(endpoint: &SharedEndpoint, role: Role) -> Self {
+        Self::further(endpoint, role, 0)
+    }
+
+    pub fn further(endpoint: &SharedEndpoint, role: Role, number: u32) -> Self {
+        Self {
+            endpoint: endpoint.clone(),
+            role,
+            number,
+        }
+    }
+
+    pub fn is_of(&self, endpoint: &SharedEndpoint, role: Role) -> bool {
+        self.role == role && self.endpoint == *endpoint
+    }
+}
+
+pub(super) struct Entry {
+    pub connection: Connection,
+    pub senders: HashMap<Option<String>, (SenderLink, Instant)>,
+    pub companion: Option<Arc<dyn Companion>>,
+    /// The connection is lost: when it is dialled again, by however many calls.
+    pub redial: Option<Redial>,
+    pub lives: Lives,
+}
+
+/// When a lost connection is dialled again.
+#[derive(Clone, Copy)]
+pub(super) struct Redial {
+    /// Not before.
+    pub from: Instant,
+    pub until: Instant,
+    /// How many broke soon after they were made, this one the last.
+    pub short_lived: u32,
+}
+
+/// A connection that was lost.
+pub(super) struct Lost {
+    pub error: Error,
+    pub redial: Redial,
+}
+
+pub(super) fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
+    let mut pool = POOL.lock();
+    if pool
+        .as_ref()
+        .is_some_and(|pool| pool.generation != fork::generation())
+    {
+        // The parent's connections: neither written to nor shut down from here.
+        std::mem::forget(pool.take());
+    }
+    let pool = pool.get_or_insert_with(|| Pool {
+        generation: fork::generation(),
+        entries: HashMap::new(),
+    });
+    work(pool)
+}
+
+pub(super) fn with_entry<T>(
+    endpoint: &SharedEndpoint,
+    role: Role,
+    connection: &Connection,
+    work: impl FnOnce(&mut Entry) -> T,
+) -> Option<T> {
+    with_pool(|pool| {
+        let mut of_role = pool.entries.iter_mut();
+        let (_, entry) = of_role
+            .find(|(key, entry)| entry.connection.is(connection) && key.is_of(endpoint, role))?;
+        Some(work(entry))
+    })
+}
