@@ -6,6 +6,7 @@ namespace Amqp1\Tests;
 
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ProgramBroker;
+use Amqp1\Tests\Support\SdkPeer;
 use PHPUnit\Framework\TestCase;
 
 /** `make live` reports where a namespace differs from the dialect, and reveals no secret. */
@@ -21,9 +22,7 @@ final class LiveTest extends TestCase
 
     public function testItTellsWhatDiffersAndKeepsTheKey(): void
     {
-        if (getenv('AMQP1_TEST_WITHOUT_SDKS')) {
-            self::markTestSkipped("Microsoft's SDKs could not be installed");
-        }
+        SdkPeer::orSkip();
         $namespace = ProgramBroker::start(['--dialect', 'servicebus', '--access-rule', 'Mine:' . self::KEY,
             '--config', __DIR__ . '/live/Config.json', '--max-message-size', '1048576']);
         $endpoint = $namespace->address();

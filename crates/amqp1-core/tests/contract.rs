@@ -1,6 +1,9 @@
-//! What every broker must do, against the embedded one and those named by
-//! `AMQP1_TEST_RABBITMQ_40` and `AMQP1_TEST_RABBITMQ_43`.
+//! What every broker must do, against the embedded one and each RabbitMQ 4 of
+//! the environment.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "support/brokers.rs"]
+mod environment;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -23,9 +26,7 @@ fn soon() -> Wait<'static> {
 /// Runs a test on every broker there is.
 fn each(test: impl Fn(&str, &str)) {
     let mut dsns = vec!["embedded://contract".to_owned()];
-    for name in ["AMQP1_TEST_RABBITMQ_40", "AMQP1_TEST_RABBITMQ_43"] {
-        dsns.extend(std::env::var(name).ok().filter(|dsn| !dsn.is_empty()));
-    }
+    dsns.extend(environment::rabbitmq().into_iter().map(|(_, dsn)| dsn));
     for dsn in dsns {
         println!("on {dsn}");
         test(&dsn, &format!("core-{}", amqp1_core::id::job_id().unwrap()));
@@ -275,9 +276,10 @@ fn a_deleted_exchange_or_setup_twice_is_no_trouble() {
 
 #[test]
 fn wrong_credentials_and_dead_hosts_are_told_apart() {
-    if let Ok(dsn) = std::env::var("AMQP1_TEST_RABBITMQ_43") {
-        let wrong = dsn.replace("guest:guest", "guest:s3cret");
-        let error = queue(&wrong, "q")
+    for (_, dsn) in environment::rabbitmq() {
+        let mut wrong = url::Url::parse(&dsn).unwrap();
+        wrong.set_password(Some("s3cret")).unwrap();
+        let error = queue(wrong.as_str(), "q")
             .push(&job("x", b""), &wait())
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Authentication, "{error}");

@@ -8,14 +8,14 @@ use crate::reach::pool::{self, Role};
 use crate::settings::endpoint::Endpoint;
 use crate::settings::shared_endpoint::SharedEndpoint;
 
+#[path = "../../../tests/support/brokers.rs"]
+mod environment;
+
 const DAY_MS: u64 = 86_400_000;
 
 /// Each RabbitMQ 4 of the environment, by a pair of its own.
 fn brokers(test: impl Fn(&str, &Management, &Wait<'_>)) {
-    for name in ["AMQP1_TEST_RABBITMQ_40", "AMQP1_TEST_RABBITMQ_43"] {
-        let Ok(dsn) = std::env::var(name) else {
-            continue;
-        };
+    for (name, dsn) in environment::rabbitmq() {
         let wait = Wait::uninterrupted(Duration::from_secs(60));
         let endpoint =
             SharedEndpoint::new(Endpoint::parse(&dsn, &QueueOptions::default()).unwrap());
