@@ -30,6 +30,8 @@ NEEDS
 phpunit|phpunit|runs the PHP tests
 php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
+php_process|php-cli|pcntl and posix: the tests start processes and send them signals
+php_sockets|php-common|a proxy of the tests disturbs the network
 php_amqp|php-amqp|the AMQP 0-9-1 peer in interoperability tests
 php_amqplib|php-amqplib|the peer of the babelqueue format, in PHP alone
 php_fpm|php-fpm|serves requests in the tests of connections that outlive requests
@@ -109,6 +111,8 @@ php_has() {
 has_php_amqp() { php_has amqp; }
 has_php_mbstring() { php_has mbstring; }
 has_php_xml() { php_has dom && php_has xml && php_has xmlwriter; }
+has_php_process() { php_has pcntl && php_has posix; }
+has_php_sockets() { php_has sockets; }
 has_php_amqplib() {
     # shellcheck disable=SC2016  # PHP's variables
     has_php && "$php" -r 'exit(stream_resolve_include_path("PhpAmqpLib/autoload.php") !== false ? 0 : 1);' >/dev/null 2>&1
