@@ -224,7 +224,7 @@ final class FailedQueueTest extends ContractTestCase
         }
         foreach (
             [
-                'not there' => [],
+                'is not configured' => [],
                 'leads back' => ['dead_letter_exchange' => ''],
                 "exchange 'x'" => ['dead_letter_exchange' => 'x', 'dead_letter_routing_key' => 'y'],
             ] as $says => $options

@@ -110,7 +110,7 @@ final class LongJobTest extends ContractTestCase
 
         $other = $this->queue($broker, ['consumer_timeout' => 7200], $queue->getName());
         $thrown = $this->thrown(ConfigException::class, $other->setup(...));
-        self::assertStringContainsString('x-consumer-timeout is 3600000, configured is 7200000', $thrown->getMessage());
+        self::assertStringContainsString('x-consumer-timeout is 3600000 (configured: 7200000)', $thrown->getMessage());
     }
 
     /** @dataProvider takingBack */

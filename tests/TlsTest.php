@@ -124,7 +124,7 @@ final class TlsTest extends ContractTestCase
             self::assertContains(['amqp1-client', 'EXTERNAL', 'true'], $users);
         }
         $stranger = ['root_ca' => Certificates::path('ca.pem')] + Certificates::pair('stranger');
-        self::assertStringContainsString('does it know a user of the name in the certificate?',
+        self::assertStringContainsString('does a user with the name in the certificate exist?',
             $this->refusal(self::withoutCredentials($dsn), $stranger, AuthenticationException::class, 10));
         // If there is also a password, the password logs in.
         $this->assertWorks($dsn, $name, $tls);
@@ -254,7 +254,7 @@ final class TlsTest extends ContractTestCase
         $plain = $this->broker($broker)->endpoint();
         self::assertStringContainsString('does not speak TLS on this port',
             $this->refusal("amqps://guest:guest@$plain", ['root_ca' => Certificates::path('ca.pem')]));
-        self::assertStringContainsString('speaks TLS here: use amqps://', $this->refusal(strtr($dsn, ['amqps:' => 'amqp:']), []));
+        self::assertStringContainsString('expects TLS on this port: use amqps://', $this->refusal(strtr($dsn, ['amqps:' => 'amqp:']), []));
     }
 
     public function testAnExpiredCertificate(): void
@@ -269,7 +269,7 @@ final class TlsTest extends ContractTestCase
     {
         $peer = TlsPeer::start('elsewhere');
         foreach (['localhost', '127.0.0.1'] as $host) {
-            self::assertStringContainsString("the broker's certificate is not for '$host', but for elsewhere.example",
+            self::assertStringContainsString("the broker's certificate is not valid for '$host', only for elsewhere.example",
                 $this->refusal("amqps://guest:guest@$host:$peer->port", ['root_ca' => Certificates::path('ca.pem')]));
         }
         // Nothing is verified: it gets past TLS, and waits for a peer that sends nothing.
@@ -349,14 +349,14 @@ final class TlsTest extends ContractTestCase
         return [
             'no such CA' => [static fn () => ['root_ca' => '/nowhere/ca.pem'], 'tls.root_ca: /nowhere/ca.pem: No such file'],
             'a folder' => [static fn () => ['root_ca' => '/tmp'], 'tls.root_ca: /tmp: Is a directory'],
-            'an empty CA' => [static fn () => ['root_ca' => '/dev/null'], 'tls.root_ca: /dev/null has no PEM certificate'],
-            'a key as CA' => [static fn () => ['root_ca' => $path('ca.key')], 'has no PEM certificate'],
+            'an empty CA' => [static fn () => ['root_ca' => '/dev/null'], 'tls.root_ca: /dev/null contains no PEM certificate'],
+            'a key as CA' => [static fn () => ['root_ca' => $path('ca.key')], 'contains no PEM certificate'],
             'no such certificate' => [static fn () => ['cert' => '/nowhere/c.pem', 'key' => $path('client.key')], 'tls.cert: /nowhere/c.pem: No such file'],
-            'an empty certificate' => [static fn () => ['cert' => '/dev/null', 'key' => $path('client.key')], 'tls.cert: /dev/null has no PEM certificate'],
+            'an empty certificate' => [static fn () => ['cert' => '/dev/null', 'key' => $path('client.key')], 'tls.cert: /dev/null contains no PEM certificate'],
             'no such key' => [static fn () => ['cert' => $path('client.pem'), 'key' => '/nowhere/c.key'], 'tls.key: /nowhere/c.key: No such file'],
-            'an empty key' => [static fn () => ['cert' => $path('client.pem'), 'key' => '/dev/null'], 'tls.key: /dev/null has no PEM private key'],
-            'a certificate as key' => [static fn () => $pair('client.pem', 'client.pem'), 'has no PEM private key'],
-            'a key that does not fit' => [static fn () => $pair('client.pem', 'server.key'), 'server.key does not fit the certificate of tls.cert'],
+            'an empty key' => [static fn () => ['cert' => $path('client.pem'), 'key' => '/dev/null'], 'tls.key: /dev/null contains no unencrypted PEM private key'],
+            'a certificate as key' => [static fn () => $pair('client.pem', 'client.pem'), 'contains no unencrypted PEM private key'],
+            'a key that does not fit' => [static fn () => $pair('client.pem', 'server.key'), 'server.key does not match the certificate in tls.cert'],
         ];
     }
 

@@ -200,14 +200,14 @@ final class TopologyTest extends ContractTestCase
         $queue = $this->queue($broker, ['queue_type' => 'quorum'], $name);
         $thrown = $this->thrown(ExceptionInterface::class, static fn () => $queue->setup());
         self::assertStringContainsString("'$name'", $thrown->getMessage());
-        self::assertStringContainsString("type is 'classic', configured is 'quorum'", $thrown->getMessage());
+        self::assertStringContainsString("type is 'classic' (configured: 'quorum')", $thrown->getMessage());
 
         $name = $this->uniqueName($at);
         $peer->declareQueue($name, ['x-queue-type' => 'classic', 'x-max-length' => 7]);
         $queue = $this->queue($broker, ['queue_type' => 'classic', 'arguments' => ['x-max-length' => 8]], $name);
         $thrown = $this->thrown(ExceptionInterface::class, static fn () => $queue->setup());
         self::assertStringContainsString("'$name'", $thrown->getMessage());
-        self::assertStringContainsString('x-max-length is 7, configured is 8', $thrown->getMessage());
+        self::assertStringContainsString('x-max-length is 7 (configured: 8)', $thrown->getMessage());
     }
 
     /** @dataProvider brokers */
@@ -225,11 +225,11 @@ final class TopologyTest extends ContractTestCase
         $second = $this->queue($broker, $wanted, $first->getName());
         $message = $this->thrown(ConfigException::class, static fn () => $second->setup())->getMessage();
         foreach ([
-            "type is 'classic', configured is 'quorum'",
-            'x-max-length is 7, configured is 8',
-            "x-overflow is 'reject-publish', configured is not set",
-            "x-dead-letter-exchange is not set, configured is ''",
-            "x-dead-letter-routing-key is not set, configured is 'dead'",
+            "type is 'classic' (configured: 'quorum')",
+            'x-max-length is 7 (configured: 8)',
+            "x-overflow is 'reject-publish' (configured: not set)",
+            "x-dead-letter-exchange is not set (configured: '')",
+            "x-dead-letter-routing-key is not set (configured: 'dead')",
         ] as $difference) {
             self::assertStringContainsString($difference, $message);
         }
@@ -271,7 +271,7 @@ final class TopologyTest extends ContractTestCase
                 ? ['dead_letter_routing_key' => 0] : [])), $queue->getName());
             $message = $this->thrown(ConfigException::class, static fn () => $less->setup())->getMessage();
             $argument = $option === 'arguments' ? 'x-message-ttl' : 'x-' . strtr($option, '_', '-');
-            self::assertMatchesRegularExpression("/$argument is [^;]+, configured is not set/", $message);
+            self::assertMatchesRegularExpression("/$argument is [^;]+ \\(configured: not set\\)/", $message);
         }
     }
 

@@ -116,7 +116,7 @@ impl Queue {
         let other = |entity: &&String| !entity.eq_ignore_ascii_case(queue);
         if let Some(entity) = endpoint.entity.as_ref().filter(other) {
             return Err(Error::config(format!(
-                "the DSN is for '{entity}' alone, and not for the queue '{queue}'"
+                "the DSN is only for '{entity}', not for the queue '{queue}'"
             )));
         }
         if queue.is_empty() {
@@ -133,7 +133,7 @@ impl Queue {
             let option = key.map(|_| "routing_key").or(kind.map(|_| "exchange_type"));
             if let Some(option) = option {
                 return Err(Error::config(format!(
-                    "option '{option}': without the option 'exchange' jobs go to the queue '{queue}' itself; set 'exchange', or leave '{option}' out"
+                    "option '{option}' needs the option 'exchange': without it, jobs go directly to the queue '{queue}'; set 'exchange', or remove '{option}'"
                 )));
             }
         }
@@ -309,7 +309,9 @@ impl Queue {
     /// Service Bus.
     pub fn cancel(&self, scheduled: &str, wait: &Wait<'_>) -> Result<bool> {
         let number: i64 = scheduled.parse().map_err(|_| {
-            Error::config("cancel(): expected what schedule() returned: a number as text")
+            Error::config(
+                "cancel(): expected the value that schedule() returned, a number as a string",
+            )
         })?;
         self.can_schedule("cancel()")?;
         let definition = &self.definition;

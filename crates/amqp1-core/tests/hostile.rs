@@ -167,7 +167,7 @@ const VIOLATIONS: &[Action] = &[
     ("a close with an error", |talk| {
         talk.say(0, &Close { error: condition() })
     }),
-    ("questions without reading the answers", |talk| {
+    ("requests without reading the answers", |talk| {
         let mut echo = flow(0);
         echo.echo = true;
         let batch = written(0, &echo, b"").repeat(1000);

@@ -31,7 +31,7 @@ fn random<const N: usize>() -> Result<[u8; N]> {
             // Nothing else is as good: ids that another process makes too would lose jobs.
             fill(&mut block.bytes).map_err(|why| {
                 Error::unsupported(format!(
-                    "no id can be made: the operating system gives no random numbers ({why}); is the system call getrandom allowed, or /dev/urandom there?"
+                    "cannot generate an id: the operating system provides no random numbers ({why}); check that the system call getrandom is allowed, or that /dev/urandom exists"
                 ))
             })?;
             block.used = 0;

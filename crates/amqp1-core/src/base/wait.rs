@@ -131,7 +131,7 @@ impl<'a> Wait<'a> {
             // What is waited for is the parent's: it never comes here, and its
             // locks may be held by a thread that is not here.
             return Err(Error::interrupted(
-                "a signal handler forked: the parent process goes on with this call",
+                "a signal handler forked this process: only the parent process continues this call",
             ));
         }
         if end {

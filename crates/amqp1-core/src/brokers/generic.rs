@@ -43,18 +43,21 @@ impl Dialect for Generic {
 /// What a broker has nothing for that knows queues by their names alone.
 pub(super) fn lacks(options: &QueueOptions) -> Option<(&'static str, &'static str)> {
     if options.exchange.is_some() {
-        return Some(("exchange", "this broker has no exchanges; leave it out"));
+        return Some((
+            "exchange",
+            "this broker has no exchanges; remove the option",
+        ));
     }
     let declared = options.declared()?;
     Some((
         declared,
-        "this broker declares nothing over AMQP 1.0; set the queue up with the broker's own tools, and leave the option out, or set 'declare' to false",
+        "this broker cannot declare queues over AMQP 1.0; set up the queue with the broker's own tools and remove the option, or set 'declare' to false",
     ))
 }
 
 /// What a broker says to an exchange that knows addresses alone.
 pub(super) fn no_exchanges(exchange: &str) -> Error {
     Error::unsupported(format!(
-        "exchange '{exchange}': this broker has no exchanges; leave the option out"
+        "exchange '{exchange}': this broker has no exchanges; remove the option"
     ))
 }

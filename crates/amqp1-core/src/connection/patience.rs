@@ -40,14 +40,14 @@ impl Connection {
             return wait.until(signal, ready);
         }
         drop(state);
-        Err(self.leave("did not answer"))
+        Err(self.leave("has not answered"))
     }
 
     /// Leaves it when the broker owes answers to what was sent. A broker that takes nothing for
     /// now, as without memory, has not let us send.
     pub fn leave_unless_nothing_is_owed(&self) {
         if self.lock().is_owed() {
-            self.leave("confirmed nothing");
+            self.leave("has confirmed nothing");
         }
     }
 
@@ -57,14 +57,14 @@ impl Connection {
         let in_use = state.holds_deliveries();
         drop(state);
         if !in_use {
-            self.leave("did not answer");
+            self.leave("has not answered");
         }
     }
 
     /// Ends it at once, as if it had broken.
     fn leave(&self, why: &str) -> Error {
         let error = Error::connection(format!(
-            "{} lives and {why} for {} s; it may be cut off from its cluster",
+            "{} is alive but {why} for {} s; it may be cut off from its cluster",
             self.label(),
             PATIENCE.as_secs()
         ));

@@ -159,7 +159,7 @@ impl ReceiverLink {
     /// Why a delivery that was taken back cannot be settled.
     fn recalled(&self) -> Error {
         Error::task_lost(format!(
-            "{} took it back, as it was held for longer than the consumer timeout",
+            "{} took it back, because it was held for longer than the consumer timeout",
             self.connection.label()
         ))
     }

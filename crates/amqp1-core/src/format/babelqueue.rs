@@ -56,7 +56,7 @@ pub(super) fn check_job(job: &Job<'_>, id: &str) -> Result<()> {
     // Consumers would not accept it.
     if job.name.trim().is_empty() {
         return Err(Error::config(
-            "the job's name is blank, and 'job' of the babelqueue format is a URN, as urn:babel:orders:created",
+            "the job's name is blank, but 'job' of the babelqueue format must be a URN such as urn:babel:orders:created",
         ));
     }
     data(job)?;
@@ -132,8 +132,7 @@ fn data<'a>(job: &'a Job<'_>) -> Result<&'a str> {
         _ => "a scalar",
     };
     Err(Error::serialization(format!(
-        "job '{}': the payload is {got}, and 'data' of the babelqueue format is an object: \
-         push an array with string keys, an object or a string that is a JSON object, \
+        "job '{}': the payload is {got}, but 'data' of the babelqueue format must be an object: push an array with string keys, an object or a string that is a JSON object, \
          or choose another 'format' for the queue",
         job.name
     )))
@@ -145,7 +144,7 @@ fn check_uuid(option: &str, value: &str, job: &Job<'_>) -> Result<()> {
     }
     Err(Error::config(format!(
         "job '{}': option '{option}': the babelqueue format needs a UUID \
-         (f1e2d3c4-b5a6-4789-90ab-cdef01234567), got '{value}'; leave it out to have one made",
+         (f1e2d3c4-b5a6-4789-90ab-cdef01234567), got '{value}'; remove the option to have one generated",
         job.name
     )))
 }

@@ -61,19 +61,19 @@ impl Job<'_> {
             let group = self.options.group.as_ref();
             if key.len() > MAX_ID {
                 return Err(Error::config(format!(
-                    "option 'partition_key': longer than {MAX_ID} bytes, the most that it may have"
+                    "option 'partition_key' must be at most {MAX_ID} bytes long"
                 )));
             }
             if group.is_some_and(|group| group != key) {
                 return Err(Error::config(
-                    "option 'partition_key': must be the same as 'group', where a job has both",
+                    "option 'partition_key' must be equal to 'group' if both are set",
                 ));
             }
         }
         match &self.options.id {
-            Some(id) if id.is_empty() => Err(Error::config("option 'id': must not be empty")),
+            Some(id) if id.is_empty() => Err(Error::config("option 'id' must not be empty")),
             Some(id) if id.len() > MAX_ID => Err(Error::config(format!(
-                "option 'id': longer than {MAX_ID} bytes, the most that it may have"
+                "option 'id' must be at most {MAX_ID} bytes long"
             ))),
             _ => Ok(()),
         }

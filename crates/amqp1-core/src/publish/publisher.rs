@@ -107,7 +107,7 @@ impl Publisher {
             return Ok(());
         }
         Err(Error::interrupted(
-            "the process was forked while jobs were being sent: they are the parent's",
+            "the process was forked while jobs were being sent: the parent process sends them",
         ))
     }
 
@@ -148,7 +148,7 @@ impl Publisher {
             .map_err(|error| error.context(definition.describe()))?;
         if job.options.partition_key.is_some() && !definition.presumed().has_partitions() {
             return Err(Error::unsupported(format!(
-                "{}: option 'partition_key': this broker has no partitions; leave it out",
+                "{}: option 'partition_key': this broker has no partitions; remove the option",
                 definition.describe()
             )));
         }
@@ -325,7 +325,7 @@ impl Publisher {
             return Ok(());
         }
         Err(Error::rejected(format!(
-            "{}: the message has {size} bytes, the broker takes {limit}; store large payloads elsewhere and push a reference",
+            "{}: the message has {size} bytes, but the broker accepts at most {limit}; store large payloads elsewhere and push a reference",
             self.definition.describe()
         )))
     }
@@ -429,7 +429,7 @@ impl Publisher {
                 if self.window[position].is_some() {
                     let index = self.base + position as u64;
                     let error = Error::timeout(format!(
-                        "{}: the broker did not confirm the job in time; whether it has it is unknown",
+                        "{}: the broker did not confirm the job in time; it is unknown whether it has the job",
                         self.definition.describe()
                     ));
                     self.fail(index, error);

@@ -147,7 +147,7 @@ impl Way<'_> {
         let usual = || connected.dialect.delay_mark().map(Detour::Marked);
         match detour.or_else(usual) {
             None => Err(Error::unsupported(format!(
-                "{}: this broker cannot delay a job; push without 'delay', and retry with 'backoff' 0",
+                "{}: this broker cannot delay jobs; push without 'delay' and set 'backoff' to 0",
                 definition.describe()
             ))),
             Some(Detour::Marked(DelayMark::XDelay)) => Ok(Route {

@@ -125,14 +125,14 @@ impl Definition {
     pub fn when_missing(&self) -> &'static str {
         match self.presumed().declares_nothing() {
             true => "create it",
-            false => "create it, or leave the option 'declare' on",
+            false => "create it, or do not turn off the option 'declare'",
         }
     }
 
     /// The option `consumer_timeout` on a broker, or a queue, without one.
     pub fn has_no_consumer_timeout(&self) -> Error {
         Error::unsupported(format!(
-            "{}: option 'consumer_timeout': only quorum queues of RabbitMQ 4.3 and later have one; leave it out",
+            "{}: option 'consumer_timeout': only quorum queues of RabbitMQ 4.3 and later support it; remove the option",
             self.describe()
         ))
     }
@@ -205,7 +205,7 @@ impl Definition {
     /// For a link that found no free session all the same.
     pub fn full(&self, connected: &Connected) -> Error {
         let advice = match self.options.exclusive {
-            true => ", and an exclusive queue can be had over no other; use several processes, or fewer exclusive queues",
+            true => ", and exclusive queues are tied to their connection; use several processes, or fewer exclusive queues",
             false => "",
         };
         Error::connection(format!(

@@ -93,7 +93,7 @@ impl Consumer {
         let has_no_sessions = |queue: &&Queue| !queue.definition().presumed().has_sessions();
         if let (Some(_), Some(queue)) = (&options.session, queues.iter().find(has_no_sessions)) {
             return Err(Error::unsupported(format!(
-                "option 'session': the broker of {} has no sessions; leave it out",
+                "option 'session': the broker of {} has no sessions; remove the option",
                 queue.definition().describe()
             )));
         }

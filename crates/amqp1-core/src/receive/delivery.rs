@@ -229,7 +229,7 @@ impl Delivery {
             _ if !self.attached.dialect.takes_jobs(self.source()) => {
                 if !headers.is_empty() {
                     return Err(Error::unsupported(format!(
-                        "job {} of {}: headers cannot be changed here: nothing can be sent to a subscription or a dead-letter queue",
+                        "job {} of {}: headers cannot be changed here, because jobs cannot be sent to a subscription or a dead-letter queue",
                         self.id(),
                         self.definition.describe()
                     )));
@@ -313,7 +313,7 @@ impl Delivery {
         let queue = queue.unwrap_or_else(|| publisher.queue().to_owned());
         if !self.attached.dialect.takes_jobs(&queue) {
             return Err(Error::unsupported(format!(
-                "job {} cannot go back to '{queue}': nothing can be sent to a subscription, only to its topic, for all of them",
+                "job {} cannot go back to '{queue}': jobs cannot be sent to a subscription, only to its topic, which would deliver them to all subscriptions",
                 self.id()
             )));
         }

@@ -138,7 +138,7 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
     let delivery = Delivery::new(decoded, definition, attached, ids, settled);
     if !settled && delivery.is_used_up() {
         let error = format!(
-            "it was delivered {} times and never settled at the end: its workers died, or held it for longer than the broker waits",
+            "it was delivered {} times but never settled: its workers died, or held it for longer than the broker allows",
             delivery.attempts() - 1
         );
         let poison = Poison {

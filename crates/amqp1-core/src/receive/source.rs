@@ -274,7 +274,7 @@ impl Source {
         if let Some(priority) = self.priority {
             let Some(property) = live.dialect.priority_property() else {
                 return Err(Error::unsupported(format!(
-                    "{}: this broker has no consumer priority; leave the option 'priority' out",
+                    "{}: this broker has no consumer priorities; remove the option 'priority'",
                     definition.describe()
                 )));
             };

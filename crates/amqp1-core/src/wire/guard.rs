@@ -17,11 +17,11 @@ const MAX_NESTING: usize = 24;
 /// [`DecodeError`] when that is not so, or a value is malformed.
 pub fn check_performative(bytes: &[u8]) -> Result<(), DecodeError> {
     let Value::Described(_, list) = Reader::new(bytes).value()? else {
-        return Err(DecodeError("a frame whose body is no performative"));
+        return Err(DecodeError("a frame whose body is not a performative"));
     };
     match Reader::new(list).value()? {
         list @ Value::List(_) => visit(list, 0),
-        _ => Err(DecodeError("a performative that is no list")),
+        _ => Err(DecodeError("a performative that is not a list")),
     }
 }
 

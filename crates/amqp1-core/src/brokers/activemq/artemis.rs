@@ -55,7 +55,7 @@ impl Dialect for Artemis {
             return error;
         }
         Error::unsupported(format!(
-            "the address is a topic (multicast), and would lose jobs or give them to several consumers; make an anycast queue of it, or use another name ({})",
+            "the address is a topic (multicast), which would lose jobs or deliver them to several consumers; make it an anycast queue, or use another name ({})",
             error.message()
         ))
     }

@@ -41,7 +41,7 @@ impl Dialect for Classic {
         super::no_wildcards(name, &["*", ">"])?;
         if name.contains([',', '?']) {
             return Err(Error::unsupported(format!(
-                "'{name}': ActiveMQ takes ',' for several queues and '?' for options; choose another name"
+                "'{name}': ActiveMQ reads ',' as a list of queues and '?' as the start of options; choose another name"
             )));
         }
         Ok(())

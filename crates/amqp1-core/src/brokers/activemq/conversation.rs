@@ -103,7 +103,7 @@ impl Conversation {
         match payload.map(Message::parse).transpose() {
             Ok(message) => Ok(message),
             Err(error) => Err(Error::serialization(format!(
-                "{}: the answer of '{}' cannot be read: {error}",
+                "{}: cannot read the answer of '{}': {error}",
                 self.label, self.node
             ))),
         }

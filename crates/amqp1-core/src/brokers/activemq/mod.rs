@@ -18,7 +18,7 @@ fn no_wildcards(name: &str, wildcards: &[&str]) -> Result<()> {
     match name.split('.').find(|word| wildcards.contains(word)) {
         None => Ok(()),
         Some(word) => Err(Error::unsupported(format!(
-            "'{name}': ActiveMQ takes '{word}' for a wildcard; choose another name"
+            "'{name}': ActiveMQ reads '{word}' as a wildcard; choose another name"
         ))),
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn keeps_delays(connection: &Connection, wait: &Wait<'_>) -> Result<(
         return Ok(());
     }
     Err(Error::unsupported(
-        "this broker ignores delays, because its scheduler is off: set schedulerSupport=\"true\" in its configuration, or push without 'delay' and retry with 'backoff' 0",
+        "this broker ignores delays because its scheduler is off; set schedulerSupport=\"true\" in its configuration, or push without 'delay' and set 'backoff' to 0",
     ))
 }
 

@@ -53,7 +53,7 @@ impl Statistics {
             Some(answer) => read(&answer),
             None if wait.left().is_zero() => Err(talk.unanswered()),
             None => Err(Error::unsupported(
-                "counting is not possible: nobody answers for it; enable the broker's statisticsBrokerPlugin, and see that the queue exists",
+                "jobs cannot be counted: the broker's statistics plugin does not answer; enable statisticsBrokerPlugin, and check that the queue exists",
             )),
         }
     }
@@ -84,7 +84,7 @@ impl Companion for Statistics {
 
     fn purge(&self, _: &Subject<'_>, _: &Wait<'_>) -> Result<u64> {
         Err(Error::unsupported(
-            "purge() is not possible: ActiveMQ Classic has no management over AMQP 1.0; use its web console or JMX",
+            "purge() is not supported: ActiveMQ Classic has no management over AMQP 1.0; use its web console or JMX",
         ))
     }
 
@@ -115,7 +115,7 @@ fn read(answer: &Message) -> Result<Figures> {
     }
     let Some(size) = size else {
         return Err(Error::serialization(
-            "the answer of the broker's statistics plugin has no size",
+            "the answer of the broker's statistics plugin lacks the size of the queue",
         ));
     };
     // Both are the broker's, taken one after another.

@@ -45,7 +45,7 @@ impl DeclareByAttaching {
             Err(error) if error.is(Condition::PRECONDITION_FAILED) => {
                 if error.message().contains("arg 'auto_delete'") {
                     return Err(Error::unsupported(format!(
-                        "{} goes with its last consumer (auto_delete), with the jobs in it: this broker cannot keep a job there; delete it, or use another queue",
+                        "{} is deleted with its last consumer (auto_delete), jobs included: this broker cannot keep jobs there; delete the queue, or use another one",
                         queue.describe()
                     )));
                 }
@@ -59,7 +59,7 @@ impl DeclareByAttaching {
     fn demand(&self, queue: &Subject<'_>, option: &str, wait: &Wait<'_>) -> Result<()> {
         self.find(queue.queue(), wait).map_err(|error| match error.kind() {
             ErrorKind::QueueNotFound => Error::unsupported(format!(
-                "{} does not exist, and cannot be declared with the option '{option}': this broker declares durable classic queues over AMQP 1.0, and no others; declare it by other means, or leave the option out",
+                "{} does not exist and cannot be declared with the option '{option}': over AMQP 1.0 this broker declares only durable classic queues; declare the queue with the broker's own tools, or remove the option",
                 queue.describe()
             )),
             _ => error,
@@ -80,7 +80,7 @@ impl Companion for DeclareByAttaching {
             self.dialect.check_name(name)?;
             if let Some(exchange) = &options.exchange {
                 return Err(Error::unsupported(format!(
-                    "{}: exchange '{exchange}' and its bindings cannot be declared: this broker has no management over AMQP 1.0; declare them by other means and set the option 'declare' to false",
+                    "{}: exchange '{exchange}' and its bindings cannot be declared: this broker has no management over AMQP 1.0; declare them with the broker's own tools and set the option 'declare' to false",
                     queue.describe()
                 )));
             }

@@ -18,13 +18,13 @@ pub(super) struct Wanted<'a> {
 pub(super) const UNLIMITED: (&str, Input) = ("x-delivery-limit", Input::Int(-1));
 
 /// Each difference between the queue that the broker describes and the one that is
-/// wanted, as `x-max-length is 7, configured is 8`.
+/// wanted, as `x-max-length is 7 (configured: 8)`.
 pub(super) fn differences(existing: &Response, wanted: &Wanted<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |name: &str, is: Option<Input>, configured: Option<&Input>| {
         if is.as_ref().map(comparable) != configured.map(comparable) {
             found.push(format!(
-                "{name} is {}, configured is {}",
+                "{name} is {} (configured: {})",
                 shown(is.as_ref()),
                 shown(configured)
             ));

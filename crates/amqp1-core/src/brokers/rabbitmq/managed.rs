@@ -143,7 +143,7 @@ impl Managed {
             match self.manage(wait, bound)? {
                 true => Ok(()),
                 false => Err(Error::unroutable(format!(
-                    "{}: no binding of exchange '{exchange}' with key '{key}' leads to the queue; bind it, or call setup()",
+                    "{}: exchange '{exchange}' has no binding with key '{key}' to the queue; bind it, or call setup()",
                     spec.describe()
                 ))),
             }
@@ -161,7 +161,7 @@ impl Managed {
         let before = delay::target(to);
         let Some(queue) = delay::queue(delay, &before, now) else {
             return Err(Error::unsupported(format!(
-                "{}: RabbitMQ can delay a job by {} days at the most",
+                "{}: RabbitMQ can delay a job by at most {} days",
                 spec.describe(),
                 delay::LONGEST.as_secs() / 86_400
             )));
@@ -283,7 +283,7 @@ impl Companion for Managed {
 
 fn not_found(queue: &Subject<'_>) -> Error {
     Error::queue_not_found(format!(
-        "{} does not exist; call setup(), or leave the option 'declare' on",
+        "{} does not exist; call setup(), or do not turn off the option 'declare'",
         queue.describe()
     ))
 }

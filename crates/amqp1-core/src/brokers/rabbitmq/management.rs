@@ -252,7 +252,7 @@ impl Management {
         match answered? {
             Some(()) => Ok(answers),
             None => Err(Error::timeout(format!(
-                "{}: the broker did not answer {what} in time; whether it was done is unknown",
+                "{}: the broker did not answer {what} in time; it is unknown whether the request took effect",
                 self.label
             ))),
         }

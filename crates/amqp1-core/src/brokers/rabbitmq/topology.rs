@@ -124,14 +124,14 @@ impl Topology<'_> {
 
     fn differs(&self, how: &str) -> Error {
         Error::config(format!(
-            "queue '{}' exists and differs from the configuration: {how}; delete it, or change the options",
+            "queue '{}' already exists and differs from the configuration: {how}; delete it, or change the options",
             self.queue
         ))
     }
 
     fn refused_queue(&self, reason: &str) -> Error {
         Error::config(format!(
-            "queue '{}' could not be declared: the broker refused it: {reason}; change the options",
+            "queue '{}' could not be declared, the broker refused: {reason}; change the options",
             self.queue
         ))
     }
@@ -185,11 +185,11 @@ impl Topology<'_> {
             200 | 201 | 204 => Ok(()),
             409 if strictness == Strictness::UseWhatExists => Ok(()),
             409 => Err(Error::config(format!(
-                "exchange '{exchange}' exists and differs from type '{kind}': {}; delete it or change the options",
+                "exchange '{exchange}' already exists and differs from type '{kind}': {}; delete it, or change the options",
                 answer.reason()
             ))),
             400 if kind == DELAYED_EXCHANGE => Err(Error::unsupported(format!(
-                "exchange '{exchange}': the broker refused type '{kind}': {}; enable the plugin rabbitmq_delayed_message_exchange, or leave exchange_type out: delays work without it",
+                "exchange '{exchange}': the broker refused type '{kind}': {}; enable the plugin rabbitmq_delayed_message_exchange, or remove the option 'exchange_type': delays work without it",
                 answer.reason()
             ))),
             status => Err(refused("exchange", exchange, status, &answer)),

@@ -37,7 +37,7 @@ impl Dialect for RabbitMq3 {
     fn check_name(&self, name: &str) -> Result<()> {
         if name.contains("%2F") {
             return Err(Error::unsupported(format!(
-                "'{name}': RabbitMQ 3 reads '%2F' in an address as '/', and has no other way to write it; choose another name, or use RabbitMQ 4"
+                "'{name}': RabbitMQ 3 reads '%2F' in an address as '/' and offers no other way to write it; choose another name, or use RabbitMQ 4"
             )));
         }
         Ok(())

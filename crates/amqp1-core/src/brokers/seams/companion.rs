@@ -153,7 +153,7 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
 /// What cannot be done over AMQP 1.0 alone.
 pub(crate) fn has_no_way_to(what: &str) -> Error {
     Error::unsupported(format!(
-        "{what} is not possible: this broker has no management over AMQP 1.0; use the broker's own tools, or RabbitMQ 4"
+        "{what} is not supported: this broker has no management over AMQP 1.0; use the broker's own tools, or RabbitMQ 4"
     ))
 }
 

@@ -74,7 +74,7 @@ impl Companion for ServiceBusCompanion {
         match removed? {
             (removed, true) => Ok(removed),
             (removed, false) => Err(Error::timeout(format!(
-                "purge() did not come to an end in time; {removed} jobs were removed"
+                "purge() did not finish in time; {removed} jobs were removed"
             ))),
         }
     }
@@ -168,7 +168,7 @@ impl Companion for ServiceBusCompanion {
         let numbers = reply.items("sequence-numbers", |value| value.as_int());
         numbers.first().map(i64::to_string).ok_or_else(|| {
             Error::rejected(format!(
-                "{}: schedule(): the service gave no number for job {id}",
+                "{}: schedule(): the service returned no number for job {id}",
                 spec.describe()
             ))
         })

@@ -132,12 +132,12 @@ impl ServiceBusCompanion {
                 let token =
                     Token::read(text).map_err(|why| self.refused(&format!("the token {why}")))?;
                 if token.left().is_zero() {
-                    return Err(self.refused("the token has expired; give a new one"));
+                    return Err(self.refused("the token has expired; provide a new one"));
                 }
                 Ok(token)
             }
             Access::Callback(_) | Access::Sasl => {
-                Err(self.refused("there is no token; set the option 'token'"))
+                Err(self.refused("no token was given; set the option 'token'"))
             }
         }
     }
@@ -253,7 +253,7 @@ impl ServiceBusCompanion {
         let order = Order::given(&self.endpoint);
         let dialled = dial(&self.endpoint, "renew", &order, timeout);
         let in_time = tokio::time::timeout(timeout, dialled).await;
-        let late = |_| Error::timeout("dialling took too long");
+        let late = |_| Error::timeout("connecting took too long");
         Ok(Self {
             endpoint: Arc::clone(&self.endpoint),
             connection: in_time.map_err(late)??,

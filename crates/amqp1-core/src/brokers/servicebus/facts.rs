@@ -17,22 +17,28 @@ use crate::settings::options::QueueOptions;
 
 /// Options that it has nothing for, and why.
 const IGNORED: [(&str, &str); 14] = [
-    ("exchange", "it has no exchanges, jobs go to the queue"),
+    ("exchange", "it has no exchanges; jobs go to the queue"),
     ("exchange_type", "it has no exchanges"),
-    ("routing_key", "it has no exchanges, jobs go to the queue"),
+    ("routing_key", "it has no exchanges; jobs go to the queue"),
     ("bindings", "it has no exchanges"),
     ("exclusive", "its queues do not belong to connections"),
-    ("queue_type", "its queues are of one kind"),
-    ("arguments", "its queues are set up in Azure"),
-    ("max_length", "its queues are set up in Azure"),
-    ("overflow", "its queues are set up in Azure"),
-    ("dead_letter_exchange", "its queues are set up in Azure"),
-    ("dead_letter_routing_key", "its queues are set up in Azure"),
-    ("single_active_consumer", "a session has one consumer there"),
+    ("queue_type", "it has only one type of queue"),
+    ("arguments", "its queues are configured in Azure"),
+    ("max_length", "its queues are configured in Azure"),
+    ("overflow", "its queues are configured in Azure"),
+    ("dead_letter_exchange", "its queues are configured in Azure"),
+    (
+        "dead_letter_routing_key",
+        "its queues are configured in Azure",
+    ),
+    (
+        "single_active_consumer",
+        "a session there has only one consumer",
+    ),
     ("max_priority", "it has no priorities"),
     (
         "consumer_timeout",
-        "max_lock_renewal says there how long a job may take",
+        "max_lock_renewal limits there how long a job may take",
     ),
 ];
 
@@ -50,7 +56,7 @@ impl Dialect for ServiceBus {
 
     fn exchange_address(&self, exchange: &str, _routing_key: &str) -> Result<String> {
         Err(Error::unsupported(format!(
-            "exchange '{exchange}': Service Bus has no exchanges; push to a topic by its name, and leave the option out"
+            "exchange '{exchange}': Service Bus has no exchanges; push to a topic by its name, and remove the option"
         )))
     }
 
@@ -58,13 +64,13 @@ impl Dialect for ServiceBus {
         if options.exchange.is_some() {
             return Some((
                 "exchange",
-                "Service Bus has no exchanges; push to a topic by its name, and leave the option out",
+                "Service Bus has no exchanges; push to a topic by its name, and remove the option",
             ));
         }
         let declared = options.declared()?;
         Some((
             declared,
-            "Service Bus declares nothing over AMQP; make the queue in Azure as it is to be, and leave the option out, or set 'declare' to false",
+            "Service Bus cannot declare queues over AMQP; configure the queue in Azure and remove the option, or set 'declare' to false",
         ))
     }
 

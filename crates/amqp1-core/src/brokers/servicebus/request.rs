@@ -215,7 +215,7 @@ impl RequestLink {
 
     fn in_vain(&self) -> Error {
         Error::timeout(format!(
-            "{} did not answer in time; whether it did what was asked is unknown",
+            "{} did not answer in time; it is unknown whether the request took effect",
             self.label
         ))
     }
@@ -231,7 +231,7 @@ impl RequestLink {
             let limit = self.pair.max_message_size();
             if limit > 0 && size as u64 > limit {
                 return Err(Error::rejected(format!(
-                    "{}: the request has {size} bytes, the service takes {limit}",
+                    "{}: the request has {size} bytes, but the service accepts at most {limit}",
                     self.label
                 )));
             }

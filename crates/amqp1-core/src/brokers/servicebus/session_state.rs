@@ -56,7 +56,7 @@ impl Consumer {
     fn held(&self) -> Result<(&Source, Attached, Arc<str>)> {
         let [source] = self.sources() else {
             return Err(Error::config(
-                "session state: the consumer has several queues; take one consumer for each",
+                "session state: the consumer has several queues; use one consumer for each",
             ));
         };
         let held = source.session();
@@ -66,7 +66,7 @@ impl Consumer {
         match (&held, session) {
             (Some(held), Some(session)) => Ok((source, Arc::clone(held), Arc::clone(session))),
             _ => Err(Error::task_lost(format!(
-                "{}: the consumer has no session (any more); set the option 'session' and wait for a job",
+                "{}: the consumer has no session, or has lost it; set the option 'session' and wait for a job",
                 source.definition.describe()
             ))),
         }

@@ -217,7 +217,7 @@ impl PeekLock<'_> {
                 // The lock may be gone because the service did as it was told the first time.
                 _ if unanswered && error.kind() == ErrorKind::TaskLost => {
                     break Err(Error::connection(format!(
-                        "the link ended before the service confirmed it, and then: {error}"
+                        "the link ended before the service confirmed the settlement; then: {error}"
                     )));
                 }
                 _ => break Err(error),

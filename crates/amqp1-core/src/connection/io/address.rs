@@ -83,7 +83,7 @@ pub(super) async fn connect(
 /// The network says no.
 pub(super) fn unreachable(label: &str, error: &std::io::Error) -> Error {
     Error::connection(format!(
-        "cannot connect to {label}: {error}; is the broker running, and reachable from here?"
+        "cannot connect to {label}: {error}; is the broker running and reachable from here?"
     ))
 }
 

@@ -91,7 +91,7 @@ fn exchange(
         match io.poll_read(cx, input) {
             Poll::Ready(Ok(0)) => {
                 return Poll::Ready(Err(Error::connection(format!(
-                    "{} closed the connection without a word (end of stream)",
+                    "{} closed the connection without giving a reason (end of stream)",
                     shared.label
                 ))));
             }

@@ -41,7 +41,7 @@ pub(crate) struct Opened {
     pub socket: Option<fork::Socket>,
 }
 
-const SPEAKS_TLS: &str = "the broker speaks TLS here: use amqps://";
+const SPEAKS_TLS: &str = "the broker expects TLS on this port: use amqps://";
 
 /// A TLS record: an alert or a handshake.
 fn is_tls(bytes: &[u8]) -> bool {
@@ -105,9 +105,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         }
         let hint = match (&theirs[..4], theirs[4]) {
             (b"AMQP", 0) if theirs[5..] == [0, 9, 1] => {
-                "the broker speaks AMQP 0-9-1 here; on RabbitMQ 3 enable rabbitmq_amqp1_0"
+                "the broker speaks only AMQP 0-9-1 on this port; on RabbitMQ 3 enable the plugin rabbitmq_amqp1_0"
             }
-            (b"AMQP", 0) => "the broker does not want SASL",
+            (b"AMQP", 0) => "the broker does not accept SASL",
             (b"AMQP", 3) => "the broker requires SASL: put user and password into the DSN",
             (b"AMQP", 2) => "the broker requires TLS: use amqps://",
             _ if is_tls(&theirs) => SPEAKS_TLS,
@@ -160,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         if !offered.iter().any(|offered| offered == name) {
             let hint = match mechanism {
                 Mechanism::Anonymous => "; put user and password into the DSN",
-                Mechanism::External => "; it does not take client certificates here",
+                Mechanism::External => "; it does not accept client certificates on this port",
                 Mechanism::Plain(..) => "",
             };
             return Err(Error::authentication(format!(
@@ -180,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
             sasl::Frame::Outcome(outcome) if outcome.code == SaslCode::Ok => Ok(()),
             sasl::Frame::Outcome(outcome) if outcome.code == SaslCode::Auth => {
                 let hint = match mechanism {
-                    Mechanism::External => "does it know a user of the name in the certificate?",
+                    Mechanism::External => "does a user with the name in the certificate exist?",
                     _ => "check user and password",
                 };
                 Err(Error::authentication(format!(
@@ -192,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
                 "SASL {name} failed with code {}",
                 outcome.code as u8
             ))),
-            _ => Err(self.broken("SASL asked for more than its mechanism has")),
+            _ => Err(self.broken("the broker asked for more than the SASL mechanism has")),
         }
     }
 

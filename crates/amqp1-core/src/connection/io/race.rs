@@ -173,7 +173,7 @@ impl Race<'_> {
         addresses.dedup();
         if addresses.is_empty() {
             let label = label(self.endpoint, self.hosts, host);
-            let error = std::io::Error::other("the name has no address");
+            let error = std::io::Error::other("the host name has no address");
             self.errors.push(unreachable(&label, &error));
         }
         for address in addresses.into_iter().rev() {
@@ -190,7 +190,7 @@ impl Race<'_> {
                 continue;
             };
             self.errors.push(Error::connection(format!(
-                "cannot connect to {} at {}: no answer within {:.1} s; is the address right, and no firewall between?",
+                "cannot connect to {} at {}: no answer within {:.1} s; is the address right, and does no firewall block it?",
                 self.endpoint.label(),
                 join(name, *port),
                 timeout.as_secs_f64()

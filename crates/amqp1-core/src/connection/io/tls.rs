@@ -54,7 +54,7 @@ pub(crate) fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>> {
 fn private_roots(path: &Path) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match roots.add_parsable_certificates(certificates("tls.root_ca", path)?) {
-        (0, _) => Err(unusable("tls.root_ca", path, "has no CA certificate")),
+        (0, _) => Err(unusable("tls.root_ca", path, "contains no CA certificate")),
         _ => Ok(roots),
     }
 }
@@ -86,7 +86,7 @@ fn identity(
     match CertifiedKey::from_der(chain, private_key(key)?, provider) {
         Ok(pair) => Ok(Some(Arc::new(SingleCertAndKey::from(pair)))),
         Err(rustls::Error::InconsistentKeys(_)) => Err(Error::config(format!(
-            "tls.key: {} does not fit the certificate of tls.cert ({})",
+            "tls.key: {} does not match the certificate in tls.cert ({})",
             key.display(),
             cert.display()
         ))),
@@ -98,7 +98,7 @@ fn identity(
         Err(_) => Err(unusable(
             "tls.key",
             key,
-            "has no usable key: RSA, ECDSA (P-256, P-384) and Ed25519 are supported",
+            "contains no usable key: RSA, ECDSA (P-256, P-384) and Ed25519 are supported",
         )),
     }
 }
@@ -108,7 +108,8 @@ fn unusable(option: &str, path: &Path, why: &str) -> Error {
 }
 
 fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    const NONE: &str = "has no PEM certificate; from DER: openssl x509 -inform DER -in … -out …";
+    const NONE: &str =
+        "contains no PEM certificate; convert DER with: openssl x509 -inform DER -in … -out …";
     let certificates = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, pem::Error>>)
         .map_err(|error| of_pem(option, path, error, NONE))?;
@@ -120,8 +121,7 @@ fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path).map_err(|error| {
-        let none = "has no PEM private key without a password; to take the password off: \
-                    openssl pkey -in … -out …";
+        let none = "contains no unencrypted PEM private key; remove the password with: openssl pkey -in … -out …";
         of_pem("tls.key", path, error, none)
     })
 }

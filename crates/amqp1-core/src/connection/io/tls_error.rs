@@ -13,8 +13,7 @@ pub(crate) fn explain(error: &io::Error, options: &TlsOptions) -> String {
     match inner {
         Some(tls) => format!("TLS: {}", of_tls(tls, options)),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "the connection was closed in the middle of TLS; is this the broker's TLS port? \
-             (without TLS it is amqp://)"
+            "the connection was closed during the TLS handshake; is this the broker's TLS port? (without TLS, use amqp://)"
                 .to_owned()
         }
         None => error.to_string(),
@@ -26,12 +25,11 @@ fn of_tls(error: &Error, options: &TlsOptions) -> String {
         Error::InvalidCertificate(why) => of_certificate(why, options),
         Error::AlertReceived(alert) => of_alert(*alert, options),
         Error::InvalidMessage(_) | Error::InappropriateMessage { .. } => {
-            "the server does not speak TLS on this port; take its TLS port (5671 usually), \
-             or amqp:// without TLS"
+            "the server does not speak TLS on this port; use its TLS port (usually 5671), or amqp:// without TLS"
                 .to_owned()
         }
         Error::PeerIncompatible(why) => {
-            format!("the broker shares no version or cipher of TLS with us, who want 1.2 or 1.3 ({why:?})")
+            format!("the broker and this client have no TLS version or cipher in common; TLS 1.2 or 1.3 is required ({why:?})")
         }
         other => other.to_string(),
     }
@@ -41,7 +39,7 @@ fn of_certificate(error: &CertificateError, options: &TlsOptions) -> String {
     match error {
         CertificateError::UnknownIssuer => match &options.root_ca {
             Some(path) => format!(
-                "unknown issuer: the broker's certificate is not signed by a CA of tls.root_ca ({})",
+                "unknown issuer: the broker's certificate is not signed by a CA in tls.root_ca ({})",
                 path.display()
             ),
             None => "unknown issuer: the broker's certificate is not signed by a CA that this \
@@ -62,35 +60,33 @@ fn of_certificate(error: &CertificateError, options: &TlsOptions) -> String {
         } => {
             let named = presented.iter().map(|name| readable(name));
             let names = match named.collect::<Vec<_>>().join(", ") {
-                none if none.is_empty() => ", but names no host at all (subjectAltName)".to_owned(),
-                names => format!(", but for {names}"),
+                none if none.is_empty() => ", and names no host at all (subjectAltName)".to_owned(),
+                names => format!(", only for {names}"),
             };
             wrong_name(&format!("'{}'", expected.to_str()), &names)
         }
         CertificateError::Revoked => "the broker's certificate is revoked".to_owned(),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "the broker's certificate is not for servers (extendedKeyUsage serverAuth)".to_owned()
+            "the broker's certificate is not meant for servers (extendedKeyUsage lacks serverAuth)".to_owned()
         }
         // rustls has no variant of its own for it.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "the broker's certificate is a CA's (as a self-signed one of `openssl req -x509` is); \
-             make one with basicConstraints=CA:FALSE, signed by a CA that goes into tls.root_ca"
+            "the broker's certificate is a CA certificate (such as a self-signed one of `openssl req -x509`); create one with basicConstraints=CA:FALSE, signed by a CA, and put that CA into tls.root_ca"
                 .to_owned()
         }
-        other => format!("the broker's certificate is not good: {other}"),
+        other => format!("the broker's certificate is invalid: {other}"),
     }
 }
 
 fn expired(since: &str) -> String {
     format!(
-        "the broker's certificate has expired{since}; it must be renewed (or is this machine's \
-         clock wrong?)"
+        "the broker's certificate has expired{since}; renew it (or is this machine's clock wrong?)"
     )
 }
 
 fn wrong_name(expected: &str, but: &str) -> String {
     format!(
-        "the broker's certificate is not for {expected}{but}; put a host name that it has into the DSN"
+        "the broker's certificate is not valid for {expected}{but}; use a host name from the certificate in the DSN"
     )
 }
 
@@ -119,7 +115,7 @@ fn of_alert(alert: AlertDescription, options: &TlsOptions) -> String {
         }
         Alert::HandshakeFailure if !mine => {
             "the broker refused the handshake: it requires a client certificate (tls.cert and \
-             tls.key), or shares no cipher with us"
+             tls.key), or has no cipher in common with this client"
                 .to_owned()
         }
         Alert::UnknownCA if mine => {
@@ -206,7 +202,7 @@ mod tests {
         };
         let named = wrong(&["DnsName(\"localhost\")", "IpAddress(127.0.0.1)"]);
         assert!(
-            named.contains("not for 'broker.example', but for localhost, 127.0.0.1;"),
+            named.contains("not valid for 'broker.example', only for localhost, 127.0.0.1;"),
             "{named}"
         );
         assert!(wrong(&[]).contains("names no host at all"));

@@ -25,7 +25,7 @@ pub(crate) fn explain_close(label: &str, error: Option<&amqp::Error>) -> Error {
 /// `condition: description` of an AMQP error, as one typed error.
 pub(crate) fn explain(what: &str, error: Option<&amqp::Error>) -> Error {
     let Some(error) = error else {
-        return Error::connection(format!("{what}, without a reason"));
+        return Error::connection(format!("{what} without giving a reason"));
     };
     let name = name(&error.condition);
     let description = error.description.as_deref().unwrap_or("no description");

@@ -58,7 +58,7 @@ impl Protocol {
         // Reading goes on while the broker does not read, or both would wait for
         // ever; what it asks for meanwhile (echoes, drains) has to end somewhere.
         if self.output.pending().len() > MAX_UNREAD {
-            return Err(DecodeError("questions without reading the answers"));
+            return Err(DecodeError("requests without reading the answers"));
         }
         Ok(false)
     }

@@ -76,7 +76,7 @@ impl Ask {
         }
         let mode = source.and_then(|source| source.distribution_mode.as_ref());
         if !is_target && matches!(mode, Some(DistributionMode::Copy)) {
-            return Err(no_queue(address, "gives each consumer a copy"));
+            return Err(no_queue(address, "delivers a copy to each consumer"));
         }
         if self == Ask::ConfirmedQueue && !is(QUEUE) {
             return Err(no_queue(address, "is not a queue for this broker"));
@@ -87,7 +87,7 @@ impl Ask {
 
 fn no_queue(address: &str, what: &str) -> Error {
     Error::unsupported(format!(
-        "the address '{address}' {what}, and would lose jobs or give them to several consumers; create a queue of that name (on Artemis: an anycast queue), or use another name"
+        "the address '{address}' {what}, which would lose jobs or deliver them to several consumers; create a queue of that name (on Artemis: an anycast queue), or use another name"
     ))
 }
 

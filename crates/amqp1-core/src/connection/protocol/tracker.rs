@@ -34,7 +34,7 @@ impl Outcome {
             Some(DeliveryState::Modified) => Outcome::Modified,
             Some(DeliveryState::Other) | None => Outcome::Rejected(Some((
                 Condition::NOT_IMPLEMENTED.as_str().to_owned(),
-                Some("the broker settled the message without saying what it did".to_owned()),
+                Some("the broker settled the message without an outcome".to_owned()),
             ))),
         }
     }

@@ -119,7 +119,9 @@ impl Publisher {
         let hint = match error.kind() {
             ErrorKind::QueueNotFound => self.definition.when_missing(),
             // It was sent once, and its confirmation may be what was lost.
-            ErrorKind::Connection | ErrorKind::Timeout => "whether it has the job is unknown",
+            ErrorKind::Connection | ErrorKind::Timeout => {
+                "it is unknown whether the broker has the job"
+            }
             _ => "",
         };
         let then = if hint.is_empty() { "" } else { "; " };
@@ -143,7 +145,7 @@ pub(super) fn failure(
     let what = definition.describe();
     match outcome {
         Outcome::Released => Error::unroutable(format!(
-            "{what}: the broker has no queue for the job (released by {}): create the queue, or bind one",
+            "{what}: the broker has no queue for the job (released by {}); create the queue, or bind one",
             definition.name_of(destination)
         )),
         Outcome::Rejected(Some((condition, description))) => {
@@ -159,7 +161,7 @@ pub(super) fn failure(
             .with_condition(condition)
         }
         _ => Error::rejected(format!(
-            "{what}: the broker refused the job without a reason; the queue may be full"
+            "{what}: the broker refused the job without giving a reason; the queue may be full"
         )),
     }
 }

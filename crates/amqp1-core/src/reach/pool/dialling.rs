@@ -38,7 +38,7 @@ pub(super) fn dial_until(
     }
     if Instant::now() < rest {
         return Err(Error::connection(format!(
-            "the connection broke soon after it was made, {} times in a row, and is dialled again after a pause: {}",
+            "the connection was lost soon after it was established, {} times in a row, and the next attempt is made after a pause: {}",
             lost.redial.short_lived, lost.error
         ))
         .with_condition(RESTING));
@@ -64,7 +64,7 @@ pub(super) fn dial_until(
         if wait.left().is_zero() || Instant::now() >= give_up {
             let causes: Vec<&str> = causes.iter().map(Error::message).collect();
             return Err(Error::connection(format!(
-                "lost the connection ({}) and dialled {attempts} times in vain: {}",
+                "lost the connection ({}) and could not reconnect in {attempts} attempts: {}",
                 lost.error,
                 causes.join("; ")
             )));
@@ -102,7 +102,7 @@ fn dial_once(endpoint: &SharedEndpoint, role: Role, wait: &Wait<'_>) -> Result<C
     }
     done?;
     Err(Error::connection(format!(
-        "cannot connect to {}: no answer within the timeout; is the address right, and no firewall between?",
+        "cannot connect to {}: no answer within the timeout; is the address right, and does no firewall block it?",
         endpoint.label()
     )))
 }

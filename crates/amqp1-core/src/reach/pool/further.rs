@@ -69,7 +69,7 @@ pub(super) fn open(
     connection_of(key, redial, wait).map_err(|error| {
         let sessions = usual.remote().sessions();
         error.context(format!(
-            "the {sessions} sessions of a connection are in use, and another one was not to be had"
+            "all {sessions} sessions of the connection are in use, and another connection could not be opened"
         ))
     })
 }

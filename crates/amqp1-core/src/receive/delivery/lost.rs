@@ -42,7 +42,7 @@ impl Delivery {
 
     pub(super) fn lost(&self, error: &Error) -> Error {
         let what = match self.is_unanswered(error) {
-            true => "whether it was settled is unknown, and it may be delivered again",
+            true => "it is unknown whether it was settled, and it may be delivered again",
             false => "it can no longer be settled and will be delivered again",
         };
         Error::task_lost(format!(

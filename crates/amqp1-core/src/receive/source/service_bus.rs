@@ -123,8 +123,8 @@ impl Source {
     fn advice(&self, error: &Error) -> Option<&'static str> {
         let is_service_bus = self.definition.presumed().is_service_bus();
         (is_service_bus && error.condition() == Some(NOT_ALLOWED)).then_some(match self.turn {
-            Some(_) => "if it has no sessions, leave the option 'session' out",
-            None => "if it has sessions, set the consumer's option 'session'; of a topic, 'topic/Subscriptions/name' is consumed",
+            Some(_) => "if it has no sessions, remove the option 'session'",
+            None => "if it has sessions, set the consumer's option 'session'; to consume from a topic, use 'topic/Subscriptions/name'",
         })
     }
 
