@@ -123,7 +123,8 @@ final class Task
      * Which attempt this is: 1, plus one for each earlier delivery that may have run. Deliveries that were returned
      * without being handed out do not count. If a process is killed, the broker cannot tell which of its buffered jobs
      * ran: this number includes one such delivery, but max_attempts does not count it. If the broker does not count
-     * deliveries (RabbitMQ 3, classic queues of 4.0), only nack() and release() count.
+     * deliveries (RabbitMQ 3, classic queues of 4.0, ActiveMQ Classic), only nack() and release() count: a job at
+     * attempt 1 may then have killed workers before. Artemis misses some killed workers.
      *
      * @return int<1, max> 1 for the first attempt
      */

@@ -9,6 +9,7 @@ use Amqp1\Task;
 use Amqp1\Tests\Support\Brokers;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /**
@@ -28,17 +29,25 @@ final class KilledWorkerTest extends ContractTestCase
             if ($name === 'fail') {
                 throw new RuntimeException('on each attempt');
             }
-        }], ['prefetch' => 10, 'stopWhenEmpty' => true, 'reserveTimeout' => 1.5], new class {
+        }], ['prefetch' => 10, 'stopWhenEmpty' => true, 'reserveTimeout' => (float) $argv[4]], new class {
             public function log($level, $message, array $context = []) {}
         });
         exit($worker->run()->exitCode());
         PHP;
+
+    /** Of Service Bus: locks of two seconds, which are all that is left of a killed process. */
+    private static ?ProgramBroker $locks = null;
 
     private string $log;
 
     protected function setUp(): void
     {
         $this->log = tempnam(sys_get_temp_dir(), 'amqp1-test-');
+    }
+
+    public static function tearDownAfterClass(): void
+    {
+        self::$locks = null;
     }
 
     protected function tearDown(): void
@@ -51,11 +60,15 @@ final class KilledWorkerTest extends ContractTestCase
     public static function counting(): array
     {
         $sets = [];
-        foreach (array_diff(array_column(self::fullyFeatured(), 0), ['servicebus', 'artemis']) as $broker) {
-            foreach (in_array($broker, ['program', ''], true) ? ['quorum'] : ['quorum', 'classic'] as $type) {
-                if ($broker !== 'rabbitmq-4.0' || $type !== 'classic') {
-                    $sets[trim("$broker $type")] = [$broker, $type];
-                }
+        foreach (array_filter(array_unique(array_column([...self::fullyFeatured(), ...self::others()], 0))) as $broker) {
+            $types = match (true) {
+                $broker === 'activemq' => [],
+                in_array($broker, ['servicebus', 'artemis', 'qpid'], true) => [''],
+                in_array($broker, ['program', 'rabbitmq-4.0'], true) => ['quorum'],
+                default => ['quorum', 'classic'],
+            };
+            foreach ($types as $type) {
+                $sets[trim("$broker $type")] = [$broker, $type];
             }
         }
 
@@ -67,10 +80,15 @@ final class KilledWorkerTest extends ContractTestCase
     public function testAJobThatKillsEndsAndItsNeighboursKeepTheirAttempts(string $broker, string $type): void
     {
         $queue = $this->filled($broker, $type, 'kill');
-        self::assertSame(3, $this->work($broker, $queue), 'workers that were killed');
-
+        $killed = $this->work($broker, $queue);
         $runs = $this->runs();
-        self::assertCount(3, $runs['kill-0'], 'as often as max_attempts says');
+        self::assertCount($killed, $runs['kill-0']);
+        if ($broker === 'artemis') {
+            // Some lost connections are not counted there: all of a connection's deliveries are, or none.
+            self::assertGreaterThanOrEqual(3, $killed);
+        } else {
+            self::assertSame(3, $killed, 'as often as max_attempts says');
+        }
         self::assertSame(1, $runs['kill-0'][0]);
         for ($n = 1; $n < 10; ++$n) {
             self::assertCount(3, $runs["fail-$n"] ?? [], "fail-$n has its three attempts");
@@ -84,17 +102,16 @@ final class KilledWorkerTest extends ContractTestCase
         self::assertSame(3, $failed['kill-0']['attempts']);
         self::assertStringContainsString('3 times', $failed['kill-0']['error']);
         self::assertSame(['failed', 3], [$failed['fail-1']['reason'], $failed['fail-1']['attempts']]);
-        self::assertCount(0, $queue);
+        $this->assertDone($queue);
     }
 
     /** @dataProvider counting */
     #[DataProvider('counting')]
     public function testJobsThatWaitedWhileWorkersWereKilledAgainAndAgainAreDone(string $broker, string $type): void
     {
-        $queue = $this->queue($broker, ['queue_type' => $type, 'max_attempts' => 3, 'backoff' => 0]);
+        $queue = $this->made($broker, $type, ['max_attempts' => 3, 'backoff' => 0]);
         // Each worker is killed in the middle of another job.
         $jobs = array_map(static fn ($n) => ['name' => $n < 4 ? 'unlucky' : 'well', 'payload' => $n], range(0, 9));
-        $queue->setup();
         $queue->pushMany($jobs);
         self::assertGreaterThanOrEqual(3, $this->work($broker, $queue));
 
@@ -106,15 +123,14 @@ final class KilledWorkerTest extends ContractTestCase
         foreach ($this->failures($queue) as $task) {
             self::assertSame('unlucky', $task->getName());
         }
-        self::assertCount(0, $queue);
+        $this->assertDone($queue);
     }
 
     /** @dataProvider counting */
     #[DataProvider('counting')]
     public function testAJobOfOneAttemptIsNotGivenUpUnseen(string $broker, string $type): void
     {
-        $queue = $this->queue($broker, ['queue_type' => $type, 'max_attempts' => 1]);
-        $queue->setup();
+        $queue = $this->made($broker, $type, ['max_attempts' => 1]);
         $queue->pushMany(array_map(static fn ($n) => ['name' => "job $n"], range(1, 3)));
         for ($kill = 0; $kill < 4; ++$kill) {
             $child = Child::php('
@@ -123,8 +139,8 @@ final class KilledWorkerTest extends ContractTestCase
                 usleep(200000);
                 echo $task->getName(), "\n";
                 posix_kill(getmypid(), SIGKILL);
-            ', [$this->broker($broker)->dsn, $queue->getName()]);
-            self::assertSame(128 + SIGKILL, $child->wait());
+            ', [$this->dsn($broker), $queue->getName()]);
+            self::assertSame(128 + SIGKILL, $child->wait(), $child->output());
             $seen[] = trim($child->output());
             if ($kill === 0) {
                 // The first kill may not be the job's fault. This is certain only after it came back a second time.
@@ -133,7 +149,7 @@ final class KilledWorkerTest extends ContractTestCase
         }
         // Each job was handed out before it went to the failed queue.
         $consumer = $this->consumer($queue);
-        for ($rest = []; $task = $consumer->waitTask(1);) {
+        for ($rest = []; $task = $consumer->waitTask($this->patience($broker));) {
             $rest[] = $task->getName();
             $task->ack();
         }
@@ -145,76 +161,140 @@ final class KilledWorkerTest extends ContractTestCase
     /** @return array<string, array{string, string}> */
     public static function notCounting(): array
     {
-        $sets = ['rabbitmq-4.0 classic' => ['rabbitmq-4.0', 'classic'], 'rabbitmq-3.10 classic' => ['rabbitmq-3.10', 'classic']];
+        $types = ['rabbitmq-4.0' => 'classic', 'rabbitmq-3.10' => 'classic', 'activemq' => ''];
+        $sets = [];
+        foreach (array_unique(array_column([...self::brokers(), ...self::others()], 0)) as $broker) {
+            if (isset($types[$broker])) {
+                $sets[trim("$broker $types[$broker]")] = [$broker, $types[$broker]];
+            }
+        }
 
-        return array_filter($sets, static fn ($set) => isset(self::brokers()[$set[0]]))
-            ?: ['none of AMQP1_TEST_BROKERS' => ['', '']];
+        return $sets ?: ['none of AMQP1_TEST_BROKERS' => ['', '']];
     }
 
     /** @dataProvider notCounting */
     #[DataProvider('notCounting')]
-    public function testWhereNothingIsCountedAKilledWorkersJobComesAgainAtItsFirstAttempt(string $broker, string $type): void
+    public function testWhereNothingIsCountedAKilledWorkersJobsComeAgainAtTheirFirstAttempt(string $broker, string $type): void
     {
-        $queue = $this->declared($this->typed($broker, $type, ['max_attempts' => 2, 'backoff' => 0]));
-        $queue->push('kill');
-        for ($kill = 0; $kill < 3; ++$kill) {
+        $queue = $this->made($broker, $type, ['max_attempts' => 3, 'backoff' => 0]);
+        $queue->pushMany(array_map(static fn ($n) => ['name' => "job $n"], range(1, 10)));
+        for ($kill = 0; $kill < 4; ++$kill) {
             $child = Child::php('
-                $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2]));
-                echo $consumer->waitTask(10)->getAttempts();
+                $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2]), ["prefetch" => 10]);
+                $task = $consumer->waitTask(10);
+                usleep(200000);
+                echo $task->getName(), $task->getAttempts();
                 posix_kill(getmypid(), SIGKILL);
-            ', [$this->broker($broker)->dsn, $queue->getName()]);
-            self::assertSame(128 + SIGKILL, $child->wait());
-            self::assertSame('1', $child->output());
+            ', [$this->dsn($broker), $queue->getName()]);
+            self::assertSame([128 + SIGKILL, 'job 11'], [$child->wait(), $child->output()]);
         }
-        // Its exceptions are still counted.
+        // Their exceptions are still counted, each job's own.
+        $consumer = $this->consumer($queue, ['prefetch' => 10]);
+        $outcomes = [];
+        for ($n = 0; $n < 30; ++$n) {
+            $task = $this->next($consumer);
+            $task->nack('again');
+            $outcomes[$task->getAttempts()][] = $task->getOutcome();
+        }
+        self::assertSame([
+            1 => array_fill(0, 10, 'retried'),
+            2 => array_fill(0, 10, 'retried'),
+            3 => array_fill(0, 10, 'dead_lettered'),
+        ], $outcomes);
+    }
+
+    /** @return array<string, array{string}> */
+    public static function limiting(): array
+    {
+        $brokers = array_unique(array_column([...self::brokers(), ...self::others()], 0));
+        $sets = array_intersect(['artemis', 'qpid'], $brokers);
+
+        return $sets ? array_combine($sets, array_map(static fn ($broker) => [$broker], $sets))
+            : ['none of AMQP1_TEST_BROKERS' => ['']];
+    }
+
+    /** @dataProvider limiting */
+    #[DataProvider('limiting')]
+    public function testAJobWithoutAnEndOfAttemptsOutlivesTheBrokersOwnLimit(string $broker): void
+    {
+        $queue = $this->queue($broker, ['max_attempts' => 0]);
+        $queue->pushMany(array_map(static fn ($n) => ['name' => $n ? "job $n" : 'kill'], range(0, 3)));
+        $dead = $broker === 'artemis' ? $this->queue($broker, [], 'DLQ') : null;
+        $before = $dead?->count();
+        for ($attempts = $kills = 0; $attempts < 13; ++$kills) {
+            $child = Child::php('
+                $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2], ["max_attempts" => 0]), ["prefetch" => 4]);
+                while ($task = $consumer->waitTask(10)) {
+                    $tasks[] = $task;
+                    if ($task->getName() === "kill") {
+                        usleep(100000);
+                        echo $task->getAttempts();
+                        posix_kill(getmypid(), SIGKILL);
+                    }
+                }
+            ', [$this->dsn($broker), $queue->getName()]);
+            self::assertSame(128 + SIGKILL, $child->wait(), $child->output());
+            $attempts = (int) $child->output();
+            self::assertLessThan(80, $kills, "attempt $attempts");
+        }
+        $consumer = $this->consumer($queue, ['prefetch' => 4]);
+        for ($names = []; $task = $consumer->waitTask(2); $task->ack()) {
+            $names[] = $task->getName();
+        }
+        sort($names);
+        self::assertSame(['job 1', 'job 2', 'job 3', 'kill'], $names, "after $kills kills");
+        self::assertSame($before, $dead?->count(), 'nothing is in the dead-letter queue of the broker');
+    }
+
+    public function testOnServiceBusAJobIsTriedMoreOftenThanTheQueueDeliversOne(): void
+    {
+        $queue = $this->made(self::serviceBus(), '', ['max_attempts' => 13, 'backoff' => 0]);
+        $queue->push('job', 'payload', ['headers' => ['kept' => 'yes']]);
         $consumer = $this->consumer($queue);
-        $this->next($consumer)->nack('first');
-        $task = $this->next($consumer);
-        self::assertSame(2, $task->getAttempts());
-        $task->nack('second');
+        for ($attempt = 1; $attempt <= 13; ++$attempt) {
+            $task = $this->next($consumer);
+            self::assertSame([$attempt, 'yes', 'payload'], [$task->getAttempts(), $task->getHeader('kept')[0], $task->getPayload()]);
+            $task->nack("the {$attempt}th");
+        }
         self::assertSame('dead_lettered', $task->getOutcome());
+        [$task] = $this->failures($queue);
+        self::assertSame(['failed', 'the 13th', 13], array_values(array_intersect_key($task->getFailure(),
+            ['reason' => 0, 'error' => 0, 'attempts' => 0])));
+    }
+
+    public function testOnServiceBusASessionKeepsItsOrderAndItsJobsTheirAttempts(): void
+    {
+        $broker = ProgramBroker::serviceBus(['--lock-duration', '2', '--session-queue', 'sessions']);
+        $queue = new AmqpQueue(self::emulated($broker), 'sessions', ['max_attempts' => 2, 'backoff' => 0]);
+        foreach (range(1, 4) as $n) {
+            $queue->push("job $n", null, ['group' => 's']);
+        }
+        // Frozen, as by a machine that is out of memory: the lock runs out, which counts; a connection's end does not.
+        for ($frozen = []; count($frozen) < 3;) {
+            $frozen[] = $child = Child::php('
+                $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2]), ["prefetch" => 4, "session" => "s"]);
+                $task = $consumer->waitTask(20);
+                usleep(200000);
+                echo $task->getName(), " at ", $task->getAttempts(), "\n";
+                sleep(60);
+            ', [self::emulated($broker), 'sessions']);
+            $child->waitFor('job 1 at ' . count($frozen));
+            $child->signal(SIGSTOP);
+        }
+        $consumer = $this->consumer($queue, ['prefetch' => 4, 'session' => 's']);
+        $tasks = array_map(fn () => $this->next($consumer, 20), range(1, 4));
+        self::assertSame(['job 1', 'job 2', 'job 3', 'job 4'], array_map(static fn (Task $task) => $task->getName(), $tasks));
+        foreach ($tasks as $task) {
+            $task->nack('once');
+            self::assertSame([4, 'retried'], [$task->getAttempts(), $task->getOutcome()], $task->getName());
+        }
+        array_map(static fn (Child $child) => $child->signal(SIGKILL), $frozen);
     }
 
     /** @return array<string, array{string}> */
     public static function others(): array
     {
-        return Brokers::others();
-    }
-
-    /** @dataProvider others */
-    #[DataProvider('others')]
-    public function testElsewhereAKilledWorkersNeighboursCountAsItsOwnJobDoes(string $broker): void
-    {
-        $queue = $this->queue($broker, ['max_attempts' => 2, 'backoff' => 0]);
-        $queue->pushMany(array_map(static fn ($n) => ['name' => "job $n"], range(1, 4)));
-        for ($kill = 0; $kill < 3; ++$kill) {
-            $child = Child::php('
-                $consumer = new Amqp1\Consumer(new Amqp1\AmqpQueue($argv[1], $argv[2]), ["prefetch" => 4]);
-                echo $consumer->waitTask(10)->getName();
-                usleep(300000);
-                posix_kill(getmypid(), SIGKILL);
-            ', [$this->broker($broker)->dsn, $queue->getName()]);
-            self::assertSame([128 + SIGKILL, 'job 1'], [$child->wait(), $child->output()]);
-        }
-        $consumer = $this->consumer($queue, ['prefetch' => 4]);
-        $tasks = array_map(fn () => $this->next($consumer), range(1, 4));
-        $attempts = array_map(static fn (Task $task) => $task->getAttempts(), $tasks);
-        self::assertCount(1, array_unique($attempts), json_encode($attempts));
-        switch ($broker) {
-            case 'activemq':
-                self::assertSame(1, $attempts[0], 'its count is left out');
-                break;
-            case 'artemis':
-                // Artemis does not count some lost connections: it counts all of a connection's deliveries, or none.
-                self::assertContains($attempts[0], [1, 2, 3, 4]);
-                break;
-            default:
-                self::assertSame(4, $attempts[0]);
-        }
-        foreach ($tasks as $task) {
-            $task->nack('the first time that it is handed out');
-            self::assertSame($attempts[0] < 2 ? 'retried' : 'dead_lettered', $task->getOutcome());
-        }
+        return array_diff_key(Brokers::others(), ['none of AMQP1_TEST_BROKERS' => '']);
     }
 
     /** @dataProvider fullyFeatured */
@@ -243,23 +323,81 @@ final class KilledWorkerTest extends ContractTestCase
             . json_encode($attempts));
     }
 
+    /** @dataProvider counting */
+    #[DataProvider('counting')]
+    public function testWhatIsInHandWhenItsConsumerClosesIsNoAttempt(string $broker, string $type): void
+    {
+        $queue = $this->made($broker, $type, ['max_attempts' => 2]);
+        $queue->pushMany(array_map(static fn ($n) => ['name' => "job $n"], range(1, 3)));
+        for ($round = 0; $round < 4; ++$round) {
+            $consumer = $this->consumer($queue, ['prefetch' => 3]);
+            $tasks = array_map(fn () => $this->next($consumer), range(1, 3));
+            self::assertSame([1, 1, 1], array_map(static fn (Task $task) => $task->getAttempts(), $tasks));
+            $consumer->close();
+        }
+    }
+
     private function filled(string $broker, string $type, string $first): AmqpQueue
     {
-        $queue = $this->queue($broker, ['queue_type' => $type]);
-        $queue->setup();
+        $queue = $this->made($broker, $type);
         $jobs = array_map(static fn ($n) => ['name' => $n ? 'fail' : $first, 'payload' => $n], range(0, 9));
         $queue->pushMany($jobs);
 
         return $queue;
     }
 
-    /** Starts workers until one ends by itself. Returns how many were killed. */
+    /** A queue that is there. */
+    private function made(string $broker, string $type, array $options = []): AmqpQueue
+    {
+        if ($broker === 'servicebus') {
+            return new AmqpQueue($this->dsn($broker), 'killed-' . bin2hex(random_bytes(6)), $options);
+        }
+        $queue = $type === '' ? $this->queue($broker, $options) : $this->typed($broker, $type, $options);
+        if ($this->broker($broker)->supports('queue-options')) {
+            $queue->setup();
+        }
+
+        return $queue;
+    }
+
+    private static function serviceBus(): string
+    {
+        return in_array('servicebus', Brokers::names(), true) ? 'servicebus' : '';
+    }
+
+    private function dsn(string $broker): string
+    {
+        if ($broker !== 'servicebus') {
+            return $this->broker($broker)->dsn;
+        }
+        self::$locks ??= ProgramBroker::serviceBus(['--lock-duration', '2']);
+
+        return self::emulated(self::$locks);
+    }
+
+    private static function emulated(ProgramBroker $broker): string
+    {
+        return 'amqp://RootManageSharedAccessKey:SAS_KEY_VALUE@' . $broker->address() . '/?dialect=servicebus';
+    }
+
+    /** Seconds after which nothing more comes back from a killed process. */
+    private function patience(string $broker): float
+    {
+        return $broker === 'servicebus' ? 4 : 1.5;
+    }
+
+    private function assertDone(AmqpQueue $queue): void
+    {
+        self::assertNull($this->consumer($queue)->waitTask(0.5));
+    }
+
+    /** Starts workers until one ends by itself; how many were killed. */
     private function work(string $broker, AmqpQueue $queue): int
     {
-        $dsn = $this->broker($broker)->dsn;
+        $dsn = $this->dsn($broker);
         for ($killed = 0; $killed < 30; ++$killed) {
             $child = Child::php("require '" . dirname(__DIR__) . "/php/autoload.php';\n" . self::WORKER,
-                [$dsn, $queue->getName(), $this->log]);
+                [$dsn, $queue->getName(), $this->log, $this->patience($broker)]);
             $status = $child->wait();
             if ($status !== 128 + SIGKILL) {
                 self::assertSame(0, $status, $child->output());
@@ -270,12 +408,12 @@ final class KilledWorkerTest extends ContractTestCase
         self::fail('a job goes on killing workers');
     }
 
-    /** @return list<Task> the jobs in the failed queue */
+    /** @return list<Task> what is in the failed queue */
     private function failures(AmqpQueue $queue): array
     {
         $tasks = [];
         $consumer = $this->consumer($queue->failed());
-        while ($task = $consumer->waitTask(0)) {
+        while ($task = $consumer->waitTask(1)) {
             $task->ack();
             $tasks[] = $task;
         }
@@ -283,7 +421,7 @@ final class KilledWorkerTest extends ContractTestCase
         return $tasks;
     }
 
-    /** @return array<string, list<int>> for each job, the attempts at which its handler ran */
+    /** @return array<string, list<int>> of each job the attempts at which its handler ran */
     private function runs(): array
     {
         $runs = [];

@@ -203,6 +203,20 @@ observe('abandoned, attempts', static function () use ($queue) {
     return $attempts;
 });
 
+observe('the property of what was abandoned is kept: its last attempt is final', static function () use ($queue) {
+    $queue()->push('Abandoned');
+    $consumer = new Consumer($queue(['max_attempts' => 2, 'backoff' => 0]), ['prefetch' => 1]);
+    $outcomes = [];
+    for ($n = 0; $n < 2; $n++) {
+        $task = $consumer->waitTask(15);
+        $task?->nack('again');
+        $outcomes[] = $task?->getOutcome();
+    }
+    $consumer->close();
+
+    return [$outcomes, take($queue()->failed())[0] ?? null];
+});
+
 observe('a retry after a pause, attempts', static function () use ($queue) {
     $queue(['backoff' => [1]])->push('Retried', 'p', ['id' => 'retried']);
     $consumer = new Consumer($queue(['backoff' => [1]]), ['prefetch' => 1]);

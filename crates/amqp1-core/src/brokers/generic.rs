@@ -1,9 +1,11 @@
 //! Any other AMQP 1.0 broker: plain queue names, and nothing beyond the standard.
 
 use super::seams::dialect::Dialect;
-use crate::connection::Ask;
+use crate::connection::{Ask, Remote};
 use crate::error::{Error, Result};
+use crate::format::history::Ledger;
 use crate::settings::options::QueueOptions;
+use crate::settings::retry::Redelivery;
 
 #[derive(Debug)]
 pub(super) struct Generic;
@@ -37,6 +39,24 @@ impl Dialect for Generic {
     /// Nothing can be asked of a queue that a message alone names.
     fn relays(&self) -> bool {
         false
+    }
+
+    /// Whether it keeps our word on what it counts is not known: a copy does.
+    fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {
+        Some(Redelivery::Uncounted)
+    }
+
+    fn ledger(&self, _: &Remote) -> Ledger {
+        Ledger::Lost
+    }
+
+    fn counts_end(&self) -> bool {
+        // Qpid does; of others it is not known.
+        true
+    }
+
+    fn delivery_limit(&self) -> Option<u32> {
+        Some(10)
     }
 }
 

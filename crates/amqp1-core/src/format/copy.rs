@@ -54,6 +54,8 @@ pub(crate) struct Changes<'a> {
     pub expires_at: Option<i64>,
     /// Deliveries before the copy is delivered first.
     pub attempts: u32,
+    /// Of these, those that ended without a word.
+    pub lost: u32,
     /// Added or replaced.
     pub headers: &'a [(Cow<'a, str>, HeaderValue<'a>)],
     pub failure: FailureChange<'a>,
@@ -69,6 +71,7 @@ impl Default for Changes<'_> {
             ttl: None,
             expires_at: None,
             attempts: 0,
+            lost: 0,
             headers: &[],
             failure: FailureChange::Keep,
         }
@@ -219,6 +222,8 @@ fn application_properties(
         };
         match name {
             b"rr_attempts" => true,
+            _ if name == history::ABANDONED.as_bytes() => true,
+            _ if name == history::LOST.as_bytes() => true,
             b"x-delay" => delayed,
             b"rr_headers" => rewrites_headers,
             _ if name == MESSAGE_ID.as_bytes() => changes.message_id.is_some(),
@@ -260,6 +265,11 @@ fn application_properties(
     if changes.attempts > 0 && !attempts_in_body {
         write::string(&mut kept, "rr_attempts");
         write::int(&mut kept, attempts(changes.attempts));
+        count += 2;
+    }
+    if changes.lost > 0 {
+        write::string(&mut kept, history::LOST);
+        write::int(&mut kept, attempts(changes.lost));
         count += 2;
     }
     if let FailureChange::Set(facts) = changes.failure {

@@ -355,3 +355,35 @@ fn what_the_broker_dead_lettered_itself_is_a_failure() {
     );
     assert_eq!(dead("amqp1.delay.250.20000.orders"), None);
 }
+
+#[test]
+fn what_ended_without_a_word_is_told_in_the_copy_that_was_made_for_it_and_no_further() {
+    let told = |bytes: &Bytes| {
+        let decoded = decode(bytes.clone(), PropertyMapping::Typed).unwrap();
+        (
+            decoded.earlier_attempts,
+            decoded.history.unaccounted(history::Ledger::Lost),
+        )
+    };
+    for format in [
+        Format::Roadrunner,
+        Format::Amqp1,
+        Format::Babelqueue,
+        Format::Raw,
+    ] {
+        let job = written(format, br#"{"order":1}"#, true);
+        let changes = Changes {
+            attempts: 8,
+            lost: 5,
+            ..Changes::default()
+        };
+        let renewed = copy(&job, &changes);
+        assert_eq!(told(&renewed), (8, 5), "{format:?}");
+        let changes = Changes {
+            attempts: 9,
+            ..Changes::default()
+        };
+        let retried = copy(&read(renewed), &changes);
+        assert_eq!(told(&retried), (9, 0), "{format:?}");
+    }
+}

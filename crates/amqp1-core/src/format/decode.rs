@@ -10,7 +10,7 @@ use super::copy::MESSAGE_ID;
 use super::envelope::JSON;
 use super::object::Object;
 use super::{amqp1, babelqueue, failure, Decoded, Format, DEDUCED};
-use crate::format::history::History;
+use crate::format::history::{count, History, ABANDONED, LOST};
 use crate::format::PropertyMapping;
 use crate::wire::message::Message;
 use crate::wire::read::Value;
@@ -54,7 +54,7 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
     };
     let history = match mapping {
         PropertyMapping::Annotations => History::of(&message, &header),
-        _ => History::default(),
+        _ => History::told(&header, found.abandoned, found.lost),
     };
     let is_roadrunner = found.is_roadrunner;
     let mut decoded = Decoded {
@@ -170,6 +170,8 @@ struct Found<'a> {
     priority: Option<i64>,
     auto_ack: bool,
     attempts: u32,
+    abandoned: u32,
+    lost: u32,
     schema_version: Option<Value<'a>>,
 }
 
@@ -190,9 +192,9 @@ impl<'a> Found<'a> {
             b"x-delay" => self.delay_ms = value.as_int(),
             b"rr_priority" => self.priority = value.as_int(),
             b"rr_auto_ack" => self.auto_ack = matches!(value, Value::Bool(true)),
-            b"rr_attempts" => {
-                self.attempts = value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32;
-            }
+            b"rr_attempts" => self.attempts = count(&value),
+            key if key == ABANDONED.as_bytes() => self.abandoned = count(&value),
+            key if key == LOST.as_bytes() => self.lost = count(&value),
             key if babelqueue::is_version(key) => self.schema_version = Some(value),
             _ => {}
         }

@@ -9,7 +9,8 @@
 use bytes::Bytes;
 
 use crate::wire::message::{section, Header, Message};
-use crate::wire::read::{Reader, Value};
+use crate::wire::read::Value;
+use crate::wire::DecodeError;
 
 /// Deliveries that ended as a failed attempt, by `modified`.
 pub(crate) const FAILED: &str = "x-opt-amqp1-failed";
@@ -17,19 +18,30 @@ pub(crate) const FAILED: &str = "x-opt-amqp1-failed";
 /// Deliveries that went back before anybody saw them.
 pub(crate) const RETURNED: &str = "x-opt-amqp1-returned";
 
+/// Deliveries that ended as a failed attempt, as Service Bus keeps it: `modified` changes
+/// application properties there.
+pub(crate) const ABANDONED: &str = "rr_abandoned";
+
+/// In a copy that takes the place of its original, for a count of its own: deliveries of the
+/// original that ended without a word.
+pub(crate) const LOST: &str = "rr_lost";
+
 /// RabbitMQ 4.3, quorum queues: deliveries of every kind.
 const ACQUIRED: &str = "x-acquired-count";
 
 /// RabbitMQ 4.0, quorum queues: what counts to `x-delivery-limit`.
 const COUNTED: &str = "x-delivery-count";
 
-/// Which deliveries a broker counts, and keeps our annotations of.
+/// Which deliveries a broker counts, and what it keeps of our word on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Ledger {
-    /// It does not keep them: its count is taken for attempts.
+    /// It counts nothing that tells of a job's past.
     #[default]
     None,
-    /// Failed ones: a lost connection's and `modified`.
+    /// Those that were lost: an attempt that failed is a copy, whose count begins at none, or
+    /// is told beside the annotations ([`ABANDONED`]).
+    Lost,
+    /// Failed ones: a lost connection's and `modified`. It keeps our annotations.
     Failed,
     /// Returned ones as well.
     All,
@@ -44,6 +56,8 @@ pub(crate) struct History {
     counted: u32,
     failed: u32,
     returned: u32,
+    /// Of the message that this one took the place of.
+    lost: u32,
 }
 
 impl History {
@@ -59,12 +73,11 @@ impl History {
         }
         if let Ok(Some(mut items)) = message.annotations() {
             while let Ok(Some((key, value))) = items.entry() {
-                let count = || value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32;
                 match key.as_text() {
-                    Some(ACQUIRED) => history.acquired = Some(count()),
-                    Some(COUNTED) => history.counted = count(),
-                    Some(FAILED) => history.failed = count(),
-                    Some(RETURNED) => history.returned = count(),
+                    Some(ACQUIRED) => history.acquired = Some(count(&value)),
+                    Some(COUNTED) => history.counted = count(&value),
+                    Some(FAILED) => history.failed = count(&value),
+                    Some(RETURNED) => history.returned = count(&value),
                     _ => {}
                 }
             }
@@ -72,28 +85,55 @@ impl History {
         history
     }
 
+    /// Of a message whose broker keeps no annotations of ours, by what its application
+    /// properties say.
+    pub fn told(header: &Header, abandoned: u32, lost: u32) -> Self {
+        Self {
+            delivery_count: header.delivery_count,
+            failed: abandoned,
+            lost,
+            ..Self::default()
+        }
+    }
+
     /// Of a message that nobody has looked into; empty for one that cannot be read.
-    pub fn peek(payload: &Bytes) -> Self {
-        let first_acquirer = || {
-            let mut reader = Reader::new(payload);
-            if reader.descriptor().ok()? != u64::from(section::HEADER) {
-                return None;
-            }
-            let Value::List(mut fields) = reader.value().ok()? else {
-                return None;
-            };
-            let first_acquirer = fields.nth(3)?.ok()?;
-            Some(matches!(first_acquirer, Value::Bool(true)))
+    pub fn peek(payload: &Bytes, ledger: Ledger) -> Self {
+        // The usual case is told by one field. Not all brokers tell a first acquirer.
+        let is_fresh = match ledger {
+            Ledger::Lost => matches!(
+                header_field(payload, 4),
+                Some([0x40 | 0x43] | [0x52, 0] | [0x70, 0, 0, 0, 0])
+            ),
+            _ => matches!(header_field(payload, 3), Some([0x41] | [0x56, 1])),
         };
-        if first_acquirer().unwrap_or(false) {
+        if is_fresh {
             return Self::default();
         }
-        let Ok(message) = Message::parse(payload.clone()) else {
-            return Self::default();
+        let read = || {
+            let message = Message::parse(payload.clone())?;
+            let header = message.header()?;
+            Ok::<_, DecodeError>(match ledger {
+                Ledger::Lost if header.delivery_count == 0 => Self::default(),
+                Ledger::Lost => Self::counted(&message, &header)?,
+                _ => Self::of(&message, &header),
+            })
         };
-        message
-            .header()
-            .map_or_else(|_| Self::default(), |header| Self::of(&message, &header))
+        read().unwrap_or_default()
+    }
+
+    /// What [`History::told`] is given by those who read all of the properties.
+    fn counted(message: &Message, header: &Header) -> Result<Self, DecodeError> {
+        let mut history = Self::told(header, 0, 0);
+        if let Some(mut items) = message.application_properties()? {
+            while let Some((key, value)) = items.named()? {
+                match key {
+                    Some(key) if key == ABANDONED.as_bytes() => history.failed = count(&value),
+                    Some(key) if key == LOST.as_bytes() => history.lost = count(&value),
+                    _ => {}
+                }
+            }
+        }
+        Ok(history)
     }
 
     /// Deliveries that the header's delivery-count leaves out, and that somebody may have seen.
@@ -110,11 +150,23 @@ impl History {
     pub fn unaccounted(&self, ledger: Ledger) -> u32 {
         match ledger {
             Ledger::None => 0,
-            Ledger::Failed | Ledger::All => {
+            Ledger::Lost | Ledger::Failed | Ledger::All => {
                 let failed = self.delivery_count.saturating_sub(self.failed);
-                failed.saturating_add(self.uncounted(ledger))
+                failed
+                    .saturating_add(self.uncounted(ledger))
+                    .saturating_add(self.lost)
             }
         }
+    }
+
+    /// The property of one that is abandoned now.
+    pub fn abandoned_again(&self) -> (&'static str, i64) {
+        (ABANDONED, i64::from(self.failed) + 1)
+    }
+
+    /// What the broker itself has counted.
+    pub fn delivery_count(&self) -> u32 {
+        self.delivery_count
     }
 
     /// The annotation of one that failed now.
@@ -132,6 +184,32 @@ impl History {
     pub fn is_near_limit(&self, ledger: Ledger) -> bool {
         ledger == Ledger::Failed && self.counted >= 10
     }
+}
+
+/// One field of a header as brokers write it, with its constructor, without a look at what it
+/// is; `None` for another header, or none at all.
+fn header_field(message: &[u8], index: usize) -> Option<&[u8]> {
+    fn width(field: &[u8]) -> Option<usize> {
+        match field.first()? {
+            0x40..=0x45 => Some(1),
+            0x50 | 0x52 | 0x56 => Some(2),
+            0x70 => Some(5),
+            _ => None,
+        }
+    }
+    let list = message.strip_prefix(&[0x00, 0x53, section::HEADER, 0xc0])?;
+    let (count, mut fields) = list.get(1..)?.split_first()?;
+    if index >= usize::from(*count) {
+        return Some(&[0x40]);
+    }
+    for _ in 0..index {
+        fields = fields.get(width(fields)?..)?;
+    }
+    fields.get(..width(fields)?)
+}
+
+pub(super) fn count(value: &Value<'_>) -> u32 {
+    value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32
 }
 
 #[cfg(test)]

@@ -350,7 +350,7 @@ impl Delivery {
                     let annotation = self.decoded.history.returned_again();
                     state::modified(false, &[annotation])
                 }
-                Ledger::None | Ledger::Failed => state::released(),
+                Ledger::None | Ledger::Lost | Ledger::Failed => state::released(),
             };
             if let Ok(link) = self.link() {
                 // A delivery that is lost is given back already.
@@ -374,11 +374,12 @@ impl Delivery {
             return Ok(());
         };
         if let Some(lock) = self.peek_lock() {
-            return self.given_back(lock.settle(&Settlement::Abandon, wait));
+            let (name, count) = self.decoded.history.abandoned_again();
+            return self.given_back(lock.settle(&Settlement::Abandon(name, count), wait));
         }
         let failed = self.decoded.history.failed_again();
         let mut annotations = annotations.to_vec();
-        if self.attached.ledger != Ledger::None {
+        if matches!(self.attached.ledger, Ledger::Failed | Ledger::All) {
             annotations.push(failed);
         }
         let settled = link.settle(self.delivery_id, &state::modified(true, &annotations));

@@ -20,13 +20,20 @@ const POISON: &str = "poison";
 const LOST: &str = "lost";
 
 /// What is not handed out, and why: a message that is no job (as it came where its body or its
-/// envelope is not accepted, its bytes as the body where nothing of it can be decoded), or a
-/// job that has ended too many workers.
+/// envelope is not accepted, its bytes as the body where nothing of it can be decoded), a
+/// job that has ended too many workers, or one that a copy takes the place of.
 #[derive(Debug)]
 pub(crate) struct Poison {
     delivery: Delivery,
-    reason: &'static str,
-    error: String,
+    fate: Fate,
+}
+
+#[derive(Debug)]
+enum Fate {
+    /// To a failed queue, with reason and error.
+    Failed(&'static str, String),
+    /// The broker would soon move it away by itself.
+    Renewed,
 }
 
 impl Poison {
@@ -36,17 +43,21 @@ impl Poison {
     /// # Errors
     /// [`ErrorKind::Interrupted`]; for a job also why it cannot be moved.
     pub fn bury(&self, wait: &Wait<'_>) -> Result<()> {
+        let wait = wait.restarted(self.delivery.timeout());
+        let (reason, error) = match &self.fate {
+            Fate::Failed(reason, error) => (*reason, error),
+            Fate::Renewed => return self.delivery.renew(&wait),
+        };
         let failure = Failure {
-            message: self.error.clone(),
+            message: error.clone(),
             exception: None,
         };
-        let wait = wait.restarted(self.delivery.timeout());
         let buried = self
             .delivery
-            .dead_letter(self.reason, Some(&failure), None, &wait);
+            .dead_letter(reason, Some(&failure), None, &wait);
         match buried {
             // It is a job: it comes again, rather than being given away.
-            Err(error) if self.reason == LOST => {
+            Err(error) if reason == LOST => {
                 self.delivery.return_unseen();
                 Err(error)
             }
@@ -117,8 +128,7 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
         let delivery = Delivery::new(decoded, definition, attached, ids, settled);
         let poison = Poison {
             delivery,
-            reason: POISON,
-            error,
+            fate: Fate::Failed(POISON, error),
         };
         return Ok(Some(Taken::Poison(Box::new(poison))));
     }
@@ -143,8 +153,14 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
         );
         let poison = Poison {
             delivery,
-            reason: LOST,
-            error,
+            fate: Fate::Failed(LOST, error),
+        };
+        return Ok(Some(Taken::Poison(Box::new(poison))));
+    }
+    if !settled && delivery.is_worn() {
+        let poison = Poison {
+            delivery,
+            fate: Fate::Renewed,
         };
         return Ok(Some(Taken::Poison(Box::new(poison))));
     }

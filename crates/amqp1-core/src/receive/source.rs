@@ -63,6 +63,10 @@ pub(crate) struct HeldLink {
     pub dialect: &'static dyn Dialect,
     /// What its deliveries' counts tell.
     pub ledger: Ledger,
+    /// What came back without a word is handed out alone.
+    pub is_careful: bool,
+    /// No copy takes the place of what the broker will soon move away: it failed once.
+    pub keeps_worn: AtomicBool,
     /// The broker's address of the queue.
     pub address: String,
     /// What becomes of its jobs that fail.
@@ -268,6 +272,7 @@ impl Source {
             answered_early: live.dialect.drains_early(),
             ask: live.dialect.asks(),
             ledger: live.dialect.ledger(live.connection.remote()),
+            counts_end: live.dialect.counts_end(),
             timeout: self.known_timeout(&live),
             ..ReceiverOptions::default()
         };
@@ -297,18 +302,25 @@ impl Source {
             live.authorize(definition, &address, wait)?;
             service_bus = Some(self.service_bus(&client, &address, &mut options)?);
         }
+        let ledger = options.ledger;
+        // What goes back would come after those behind it: a session is an order.
+        let is_careful = ledger != Ledger::None && self.turn.is_none();
+        if !is_careful {
+            options.ledger = Ledger::None;
+        }
         let link = ReceiverLink::open(&live.connection, &address, &options, signal.clone());
         let link = link.map_err(|error| match error.is(Condition::ALL_IN_USE) {
             true => definition.full(&live),
             false => error,
         })?;
-        let ledger = options.ledger;
         let held = |link, service_bus| {
             Arc::new(HeldLink {
                 link,
                 generation: fork::generation(),
                 dialect: live.dialect,
                 ledger,
+                is_careful,
+                keeps_worn: AtomicBool::new(false),
                 address,
                 retry: self.retry.clone(),
                 redelivery: OnceLock::new(),

@@ -13,6 +13,7 @@ use crate::brokers::seams::dialect::Dialect;
 use crate::connection::{Ask, Connection, Remote};
 use crate::error::{Error, Result};
 use crate::format::envelope::DelayMark;
+use crate::format::history::Ledger;
 use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::Redelivery;
@@ -83,5 +84,13 @@ impl Dialect for Artemis {
 
     fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {
         Some(Redelivery::Uncounted)
+    }
+
+    fn ledger(&self, _: &Remote) -> Ledger {
+        Ledger::Lost
+    }
+
+    fn delivery_limit(&self) -> Option<u32> {
+        Some(10)
     }
 }

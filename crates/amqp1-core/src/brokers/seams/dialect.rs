@@ -128,7 +128,18 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Some(Redelivery::Counted)
     }
 
-    /// Which deliveries it counts, where it keeps the annotations of `modified`.
+    /// After so many deliveries it moves a job away by itself, as it is installed or, where that
+    /// is not known, as it may be.
+    fn delivery_limit(&self) -> Option<u32> {
+        None
+    }
+
+    /// It counts what is unsettled when a link ends, although the link was not lost.
+    fn counts_end(&self) -> bool {
+        false
+    }
+
+    /// Which deliveries it counts, and what it keeps of our word on them.
     fn ledger(&self, _remote: &Remote) -> Ledger {
         Ledger::None
     }

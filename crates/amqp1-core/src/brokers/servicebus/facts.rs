@@ -8,9 +8,10 @@ use super::{entity, refusal, renewal};
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::dialect::Dialect;
 use crate::brokers::seams::packing::Packing;
-use crate::connection::Connection;
+use crate::connection::{Connection, Remote};
 use crate::error::{Error, Result};
 use crate::format::envelope::DelayMark;
+use crate::format::history::Ledger;
 use crate::format::PropertyMapping;
 use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
@@ -146,5 +147,14 @@ impl Dialect for ServiceBus {
 
     fn is_service_bus(&self) -> bool {
         true
+    }
+
+    fn ledger(&self, _: &Remote) -> Ledger {
+        Ledger::Lost
+    }
+
+    /// The queue's maximum delivery count where nobody changed it.
+    fn delivery_limit(&self) -> Option<u32> {
+        Some(10)
     }
 }

@@ -82,8 +82,8 @@ impl ServiceBusSource {
 #[derive(Debug)]
 pub(crate) enum Settlement<'a> {
     Complete,
-    /// Back to the queue, counted.
-    Abandon,
+    /// Back to the queue, counted; with a property that says what it was counted for.
+    Abandon(&'a str, i64),
     DeadLetter {
         reason: &'a str,
         description: &'a str,
@@ -97,7 +97,7 @@ impl Settlement<'_> {
     fn state(&self) -> Vec<u8> {
         match self {
             Settlement::Complete => state::accepted(),
-            Settlement::Abandon => state::modified(true, &[]),
+            Settlement::Abandon(name, value) => state::modified(true, &[(name, *value)]),
             Settlement::DeadLetter { .. } => {
                 state::rejected_with(DEAD_LETTER, |out| self.facts(out, true))
             }
@@ -159,12 +159,21 @@ impl Settlement<'_> {
                     out,
                     match self {
                         Settlement::Complete => "completed",
-                        Settlement::Abandon => "abandoned",
+                        Settlement::Abandon(..) => "abandoned",
                         Settlement::DeadLetter { .. } => "suspended",
                     },
                 );
                 write::string(out, "lock-tokens");
                 write::uuid_array(out, &[to_uuid(lock)]);
+                if let Settlement::Abandon(name, value) = self {
+                    write::string(out, "properties-to-modify");
+                    write::map(out, |out| {
+                        write::string(out, name);
+                        write::long(out, *value);
+                        2
+                    });
+                    return count + 2;
+                }
                 let Settlement::DeadLetter {
                     reason,
                     description,

@@ -73,6 +73,7 @@ impl Protocol {
             .in_windows(options.in_windows)
             .answered_early(options.answered_early)
             .with_ledger(options.ledger)
+            .counted_at_the_end(options.counts_end)
             .with_timeout(options.timeout)
             .releasing_in_hand(options.releases_in_hand)
             .watched(options.watch.clone());

@@ -25,6 +25,8 @@ pub(crate) struct ReceiverOptions {
     pub answered_early: bool,
     /// Which deliveries the broker counts.
     pub ledger: Ledger,
+    /// It counts what is unsettled when the link ends.
+    pub counts_end: bool,
     /// How long the broker lets a delivery be unsettled.
     pub timeout: Option<Duration>,
     /// Link properties, as symbol and value.

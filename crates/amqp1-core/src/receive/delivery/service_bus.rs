@@ -40,7 +40,7 @@ impl Delivery {
                 .unwrap_or_default(),
             exception: failure.and_then(|failure| failure.exception.as_deref()),
             queue: &self.definition.broker_queue,
-            attempts: self.attempts(),
+            attempts: self.known_attempts(),
         };
         self.given_back(lock.settle(&settlement, wait))
     }

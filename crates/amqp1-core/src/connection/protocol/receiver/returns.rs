@@ -26,6 +26,8 @@ use crate::wire::{frame, state};
 #[derive(Debug, Default)]
 pub(super) struct Returns {
     ledger: Ledger,
+    /// What the link's end gives back is counted as lost, where nothing else is said before.
+    counts_end: bool,
     careful: bool,
     /// It is careful no more, and may have all of its credit.
     has_changed: bool,
@@ -57,6 +59,12 @@ impl Receiver {
         self
     }
 
+    /// A receiver of a broker that counts what is unsettled when the link ends (Qpid).
+    pub fn counted_at_the_end(mut self, counts: bool) -> Self {
+        self.returns.counts_end = counts;
+        self
+    }
+
     /// One job at a time, and only when PHP waits for it.
     pub fn is_careful(&self) -> bool {
         self.returns.careful
@@ -64,12 +72,16 @@ impl Receiver {
 
     /// PHP has a delivery in its hands.
     pub(super) fn note_in_hand(&mut self, incoming: &Incoming) {
-        if self.returns.ledger == Ledger::All && !incoming.settled {
-            let history = History::peek(&incoming.payload);
-            self.returns
-                .in_hand
-                .push_back((incoming.delivery_id, history));
+        if incoming.settled {
+            return;
         }
+        let history = match self.returns.ledger {
+            Ledger::All => History::peek(&incoming.payload, Ledger::All),
+            Ledger::Lost if self.returns.counts_end => History::default(),
+            _ => return,
+        };
+        let id = incoming.delivery_id;
+        self.returns.in_hand.push_back((id, history));
     }
 
     /// PHP has it in its hands no more.
@@ -96,7 +108,7 @@ impl Receiver {
         if ledger == Ledger::None || self.on_demand || self.prefetch == 0 {
             return false;
         }
-        let history = History::peek(payload);
+        let history = History::peek(payload, ledger);
         let is_next = self.returns.asking && self.buffer.is_empty();
         if history.unaccounted(ledger) == 0 {
             if self.returns.careful && self.returns.asking {
@@ -176,7 +188,12 @@ impl Receiver {
     /// Nothing may be on its way that would count, once the link has ended, as a delivery of
     /// which nobody has told.
     pub fn is_quiet(&self) -> bool {
-        let is_open = self.phase == Phase::Attached && self.returns.ledger == Ledger::All;
+        let is_told = match self.returns.ledger {
+            Ledger::All => true,
+            Ledger::Lost => self.returns.counts_end,
+            Ledger::None | Ledger::Failed => false,
+        };
+        let is_open = self.phase == Phase::Attached && is_told;
         !is_open || (self.credit == 0 && (self.revoked == 0 || self.returns.quiet))
     }
 
@@ -212,7 +229,7 @@ impl Receiver {
             }
             let id = incoming.delivery_id;
             let history = match self.returns.ledger {
-                Ledger::All => History::peek(&incoming.payload),
+                Ledger::All => History::peek(&incoming.payload, Ledger::All),
                 _ => History::default(),
             };
             range = match range {

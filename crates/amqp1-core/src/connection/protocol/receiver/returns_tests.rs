@@ -296,3 +296,36 @@ fn what_was_taken_back_is_answered_in_as_few_words_as_can_be() {
     assert_eq!(dispositions.count(), 1);
     assert_eq!(receiver.held(), 0);
 }
+
+/// A message of a broker that tells a job's past in the header's delivery-count alone.
+fn counted(delivery_count: u32) -> Bytes {
+    let mut out = Vec::new();
+    write::descriptor(&mut out, section::HEADER);
+    write::list(&mut out, |out| {
+        write::bool(out, true);
+        (0..2).for_each(|_| write::null(out));
+        write::bool(out, false);
+        write::uint(out, delivery_count);
+        5
+    });
+    out.into()
+}
+
+#[test]
+fn where_only_deliveries_are_counted_what_was_lost_is_alone_and_what_goes_back_is_released() {
+    let mut receiver = receiver(10, Ledger::Lost).counted_at_the_end(true);
+    assert!(receiver.take().is_none());
+    assert_eq!(receiver.wanted_credit(Instant::now()), Some(1));
+    deliver(&mut receiver, 0, counted(0));
+    assert!(receiver.takes_up_speed() && !receiver.is_careful());
+    assert_eq!(receiver.wanted_credit(Instant::now()), Some(9));
+    deliver(&mut receiver, 1, counted(1));
+    let mut out = Vec::new();
+    assert!(receiver.return_unwelcome(&mut out, 0), "no more credit");
+    assert!(out.ends_with(&RELEASED));
+    // In PHP's hands when the link ends, which the broker might count.
+    assert_eq!(ids(&mut receiver), [0]);
+    out.clear();
+    receiver.return_in_hand(&mut out, 0);
+    assert!(out.ends_with(&RELEASED));
+}
