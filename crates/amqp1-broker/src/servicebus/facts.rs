@@ -22,8 +22,21 @@
 //!   `amqp:not-allowed` (`management::sessions`, `management::rules`).
 //! - Requests of a session need its lock, not that the same link holds it (`management::sessions`).
 
-/// Error conditions of the service (its documentation: "AMQP errors in Azure Service Bus").
+/// Error conditions by name: the standard's, then the service's own (its documentation: "AMQP errors in
+/// Azure Service Bus"). A peer has them as text, whoever defined them.
 pub(crate) mod condition {
+    pub(crate) const CONNECTION_FORCED: &str = "amqp:connection:forced";
+    pub(crate) const CONNECTION_FRAMING_ERROR: &str = "amqp:connection:framing-error";
+    pub(crate) const DECODE_ERROR: &str = "amqp:decode-error";
+    pub(crate) const INVALID_FIELD: &str = "amqp:invalid-field";
+    pub(crate) const LINK_DETACH_FORCED: &str = "amqp:link:detach-forced";
+    pub(crate) const LINK_MESSAGE_SIZE_EXCEEDED: &str = "amqp:link:message-size-exceeded";
+    pub(crate) const NOT_ALLOWED: &str = "amqp:not-allowed";
+    pub(crate) const NOT_FOUND: &str = "amqp:not-found";
+    pub(crate) const NOT_IMPLEMENTED: &str = "amqp:not-implemented";
+    pub(crate) const RESOURCE_LIMIT_EXCEEDED: &str = "amqp:resource-limit-exceeded";
+    pub(crate) const UNAUTHORIZED_ACCESS: &str = "amqp:unauthorized-access";
+
     pub(crate) const SERVER_BUSY: &str = "com.microsoft:server-busy";
     pub(crate) const TIMEOUT: &str = "com.microsoft:timeout";
     pub(crate) const MESSAGE_LOCK_LOST: &str = "com.microsoft:message-lock-lost";

@@ -32,7 +32,7 @@ impl Session {
         let handle = attach.handle.0;
         if handle > facts::HANDLE_MAX {
             return Err(Fault::Connection(errors::error(
-                "amqp:connection:framing-error",
+                condition::CONNECTION_FRAMING_ERROR,
                 format!("handle {handle} is beyond handle-max"),
             )));
         }
@@ -169,7 +169,7 @@ fn address(attach: &Attach) -> Result<Address, Error> {
     match address {
         Some(address) if !address.is_empty() => Ok(Address::parse(address)),
         _ => Err(errors::error(
-            "amqp:invalid-field",
+            condition::INVALID_FIELD,
             "the link has no address: a sender needs a target, a receiver a source",
         )),
     }

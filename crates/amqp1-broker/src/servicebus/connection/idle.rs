@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::trunk::{Connection, Fault, Kind};
 use crate::amqp::endpoint::Stage;
 use crate::clock::ms;
+use crate::servicebus::facts::condition;
 use crate::servicebus::model::errors;
 use crate::servicebus::service::Service;
 
@@ -63,7 +64,7 @@ impl Connection {
         };
         if let Some((at, what)) = self.forced_at() {
             if at <= now {
-                let e = errors::error("amqp:connection:forced", what);
+                let e = errors::error(condition::CONNECTION_FORCED, what);
                 self.close(e, model, now);
             }
         }
@@ -131,7 +132,7 @@ impl Connection {
         }
         for (channel, handle, name) in over {
             let e = errors::error(
-                "amqp:link:detach-forced",
+                condition::LINK_DETACH_FORCED,
                 format!("The link '{name}' is force detached by the broker due to errors occurred in publisher(link0). Detach origin: idle for {} ms.", ms(time)),
             );
             self.with_session(channel, model, now, |_, _| Err(Fault::Link(handle, e)));

@@ -11,7 +11,7 @@ use crate::amqp::parts::Model;
 use crate::amqp::session::unattached;
 use crate::amqp::{answers, errors as breach};
 use crate::servicebus::address::Address;
-use crate::servicebus::facts;
+use crate::servicebus::facts::{self, condition};
 use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::model::errors;
 use crate::servicebus::model::message::Message;
@@ -135,7 +135,7 @@ impl Session {
             Refusal::from_fault(action, handle)?;
         }
         let messages = Message::parse_all(delivery.format, &delivery.payload)
-            .map_err(|e| errors::error("amqp:decode-error", e.0))?;
+            .map_err(|e| errors::error(condition::DECODE_ERROR, e.0))?;
         context
             .model
             .namespace
@@ -149,7 +149,7 @@ impl Session {
 
 fn too_large(max: u64) -> Error {
     errors::error(
-        "amqp:link:message-size-exceeded",
+        condition::LINK_MESSAGE_SIZE_EXCEEDED,
         format!(
             "The received message exceeds the limit ({max} bytes) currently allowed on the link."
         ),
@@ -178,11 +178,12 @@ impl Refusal {
 
 /// Takes faults from a message: the text of its body, one a line.
 fn inject(payload: &Bytes, context: &mut Context<'_>) -> Result<(), Refusal> {
-    let message = Message::parse(payload).map_err(|e| errors::error("amqp:decode-error", e.0))?;
+    let message =
+        Message::parse(payload).map_err(|e| errors::error(condition::DECODE_ERROR, e.0))?;
     let text = message.text();
-    let text = text.ok_or_else(|| errors::error("amqp:decode-error", "the body is no text"))?;
+    let text = text.ok_or_else(|| errors::error(condition::DECODE_ERROR, "the body is no text"))?;
     let added = context.model.inject(&text);
-    added.map_err(|e| errors::error("amqp:invalid-field", e))?;
+    added.map_err(|e| errors::error(condition::INVALID_FIELD, e))?;
     Ok(())
 }
 

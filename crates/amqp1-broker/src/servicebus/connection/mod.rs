@@ -17,7 +17,7 @@ use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::definitions::Error as AmqpErrorValue;
 use fe2o3_amqp_types::performatives::Open;
 
-use super::facts;
+use super::facts::{self, condition};
 use super::lenient;
 use super::model::errors;
 use super::model::namespace::{Event, NodeId};
@@ -87,7 +87,7 @@ impl Dialect for ServiceBus {
     fn on_opened(connection: &mut Connection, model: &mut Service, now: u64) {
         if model.namespace.connection_count() > connection.shared.settings.max_connections {
             let e = errors::error(
-                "amqp:resource-limit-exceeded",
+                condition::RESOURCE_LIMIT_EXCEEDED,
                 "The namespace has as many connections as it may have.",
             );
             connection.close(e, model, now);
@@ -122,7 +122,7 @@ impl Dialect for ServiceBus {
 
     fn silent() -> AmqpErrorValue {
         errors::error(
-            "amqp:resource-limit-exceeded",
+            condition::RESOURCE_LIMIT_EXCEEDED,
             "The peer was silent for longer than idle-time-out.",
         )
     }
@@ -149,7 +149,7 @@ impl Connection {
             self.send_replies(&mut state.model, now);
         }
         if self.shared.is_shut_down() {
-            let e = errors::error("amqp:connection:forced", "The broker shuts down.");
+            let e = errors::error(condition::CONNECTION_FORCED, "The broker shuts down.");
             self.close(e, &mut state.model, now);
         }
         self.watch_idle(&mut state.model, now);

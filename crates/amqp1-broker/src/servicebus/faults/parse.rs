@@ -129,8 +129,8 @@ fn action(name: &str, fields: &mut Fields) -> Result<Action, String> {
     Ok(match name {
         "busy" => Action::Fail(error(Some(condition::SERVER_BUSY))?),
         "error" => Action::Fail(error(None)?),
-        "detach" => Action::Detach(error(Some("amqp:link:detach-forced"))?),
-        "close" => Action::Close(error(Some("amqp:connection:forced"))?),
+        "detach" => Action::Detach(error(Some(condition::LINK_DETACH_FORCED))?),
+        "close" => Action::Close(error(Some(condition::CONNECTION_FORCED))?),
         "lose-lock" => Action::LoseLock,
         "reset" => Action::Reset,
         "cut" => Action::Cut,

@@ -53,10 +53,10 @@ impl Answer {
             condition::SERVER_BUSY => 503,
             condition::TIMEOUT => 408,
             condition::MESSAGE_LOCK_LOST | condition::SESSION_LOCK_LOST => 410,
-            condition::MESSAGE_NOT_FOUND | "amqp:not-found" => 404,
-            condition::ARGUMENT_ERROR | "amqp:decode-error" => 400,
-            "amqp:unauthorized-access" => 401,
-            "amqp:resource-limit-exceeded" | "amqp:not-allowed" => 403,
+            condition::MESSAGE_NOT_FOUND | condition::NOT_FOUND => 404,
+            condition::ARGUMENT_ERROR | condition::DECODE_ERROR => 400,
+            condition::UNAUTHORIZED_ACCESS => 401,
+            condition::RESOURCE_LIMIT_EXCEEDED | condition::NOT_ALLOWED => 403,
             _ => 500,
         };
         let text = error.description.unwrap_or_default();
@@ -83,7 +83,7 @@ pub(super) fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
 pub(super) fn gone() -> Answer {
     Answer::failed(
         404,
-        "amqp:not-found",
+        condition::NOT_FOUND,
         "The messaging entity could not be found.",
     )
 }

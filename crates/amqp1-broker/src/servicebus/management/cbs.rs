@@ -5,7 +5,7 @@ use serde_amqp::Value;
 use super::answer::Answer;
 use super::request::Request;
 use super::Caller;
-use crate::servicebus::facts;
+use crate::servicebus::facts::{self, condition};
 use crate::servicebus::model::namespace::Namespace;
 use crate::servicebus::sas::{self, Claim};
 
@@ -24,7 +24,7 @@ pub(super) fn put_token(
 }
 
 fn check(request: &Request, caller: &Caller<'_>, namespace: &Namespace) -> Result<Claim, Answer> {
-    let bad = |text: String| Answer::failed(400, "amqp:not-allowed", text);
+    let bad = |text: String| Answer::failed(400, condition::NOT_ALLOWED, text);
     let operation = request.text("operation").unwrap_or_default();
     if operation != "put-token" {
         return Err(bad(format!(
@@ -44,12 +44,12 @@ fn check(request: &Request, caller: &Caller<'_>, namespace: &Namespace) -> Resul
         _ => return Err(bad("The body is not a string.".to_owned())),
     };
     let claim = sas::check(token, audience, &caller.shared.settings, caller.now)
-        .map_err(|text| Answer::failed(401, "amqp:unauthorized-access", text))?;
+        .map_err(|text| Answer::failed(401, condition::UNAUTHORIZED_ACCESS, text))?;
     // The broker's own nodes are no entities.
     let path = sas::path(audience);
     if path.starts_with('$') || namespace.has_below(&path) {
         return Ok(claim);
     }
     let text = format!("The messaging entity '{audience}' could not be found.");
-    Err(Answer::failed(404, "amqp:not-found", text))
+    Err(Answer::failed(404, condition::NOT_FOUND, text))
 }

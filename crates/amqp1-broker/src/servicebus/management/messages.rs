@@ -40,7 +40,7 @@ pub(super) fn schedule(
             return Err(bad("message"));
         };
         let message = Message::parse(&Bytes::copy_from_slice(encoded));
-        messages.push(message.map_err(|e| Answer::failed(400, "amqp:decode-error", e.0))?);
+        messages.push(message.map_err(|e| Answer::failed(400, condition::DECODE_ERROR, e.0))?);
     }
     let sequences = namespace
         .schedule(node, messages, now)

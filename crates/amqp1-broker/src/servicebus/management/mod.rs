@@ -18,6 +18,7 @@ use super::sas::Claim;
 use super::service::Service;
 use super::settings::ServiceBus;
 use crate::amqp::shared::Shared;
+use crate::servicebus::facts::condition;
 pub(crate) use answer::Answer;
 use answer::Answered;
 pub(crate) use request::Request;
@@ -72,7 +73,7 @@ fn operate(
         "remove-rule" => rules::remove(namespace, node, fields),
         _ => Err(Answer::failed(
             501,
-            "amqp:not-implemented",
+            condition::NOT_IMPLEMENTED,
             format!("The operation '{name}' is not supported."),
         )),
     }

@@ -24,7 +24,7 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn parse(payload: &Bytes) -> Result<Self, Error> {
         let message =
-            Message::parse(payload).map_err(|e| errors::error("amqp:decode-error", e.0))?;
+            Message::parse(payload).map_err(|e| errors::error(condition::DECODE_ERROR, e.0))?;
         Ok(Self {
             message_id: message.properties.message_id.clone(),
             reply_to: message.properties.reply_to.clone(),

@@ -138,7 +138,7 @@ fn correlation(fields: &Fields) -> Result<Rule, Answer> {
 }
 
 fn unsupported(what: String) -> Answer {
-    Answer::failed(501, "amqp:not-implemented", what)
+    Answer::failed(501, condition::NOT_IMPLEMENTED, what)
 }
 
 /// A rule as an answer has it: its filter, its action, its name.

@@ -24,7 +24,7 @@ fn named(name: &str) -> ErrorCondition {
 /// `amqp:not-found` for an entity.
 pub(crate) fn no_entity(path: &str) -> Error {
     error(
-        "amqp:not-found",
+        condition::NOT_FOUND,
         format!("The messaging entity '{path}' could not be found."),
     )
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::ms;
+use crate::servicebus::facts::condition;
 use crate::servicebus::settings::{ServiceBus, SubscriptionSettings, TopicSettings};
 
 /// What an address is looked up for.
@@ -170,7 +171,7 @@ impl Namespace {
     fn create(&mut self, path: &str, wanted: Use) -> Result<NodeId, Error> {
         if self.paths().len() >= self.max_entities {
             return Err(errors::error(
-                "amqp:resource-limit-exceeded",
+                condition::RESOURCE_LIMIT_EXCEEDED,
                 "The namespace has as many entities as it may have.",
             ));
         }

@@ -54,7 +54,7 @@ impl Namespace {
             return Ok(());
         }
         Err(errors::error(
-            "amqp:resource-limit-exceeded",
+            condition::RESOURCE_LIMIT_EXCEEDED,
             format!(
                 "The maximum entity size has been reached or exceeded for '{}'.",
                 node.path
