@@ -335,4 +335,6 @@ pub(crate) fn internal(error: DecodeError) -> Error {
 }
 
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod tests;

@@ -405,9 +405,21 @@ impl Receiver {
         self.held
     }
 
+    /// Settled by the broker, not taken yet.
+    #[cfg(test)]
+    pub fn buffered_settled(&self) -> u32 {
+        self.buffer.iter().filter(|one| one.settled).count() as u32
+    }
+
     /// The delivery-count as we count it.
+    #[cfg(test)]
     pub fn delivery_count(&self) -> u32 {
         self.delivery_count
+    }
+
+    /// The delivery-count for a flow: not said before the broker has said where it begins (2.7.4).
+    pub fn known_count(&self) -> Option<u32> {
+        self.answer.is_some().then_some(self.delivery_count)
     }
 
     /// Gives back what was handed out and is not settled, where that is needed.
@@ -427,9 +439,8 @@ impl Receiver {
             lost::tell();
         }
         if let Some(watch) = &self.watch {
-            self.buffer
-                .iter()
-                .for_each(|incoming| watch.forget(&incoming.tag));
+            let unsettled = self.buffer.iter().filter(|incoming| !incoming.settled);
+            unsettled.for_each(|incoming| watch.forget(&incoming.tag));
         }
         for (_, tracked) in self.confirming.drain(..) {
             tracked.resolve(Outcome::Lost(error.clone()));

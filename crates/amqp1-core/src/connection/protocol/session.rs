@@ -260,7 +260,8 @@ impl Session {
                 (Some(receiver), state) if disposition.settled => {
                     receiver.on_settled(first, last, state.as_ref());
                 }
-                (Some(receiver), Some(frame::State::Released)) => {
+                // After our `end` it need not be answered: the end gives everything back.
+                (Some(receiver), Some(frame::State::Released)) if self.life.may_speak() => {
                     receiver.on_released((first, last));
                     if receiver.return_doubtful(out, self.channel) {
                         self.send_credit(0, false, out)?;
@@ -395,6 +396,7 @@ mod tests {
     use super::super::terminus::Ask;
     use super::*;
     use crate::error::ErrorKind;
+    use crate::format::history::Ledger;
 
     #[test]
     fn a_job_is_not_sent_to_what_is_no_queue() {
@@ -437,5 +439,45 @@ mod tests {
                 .unwrap();
         }
         assert!(out.is_empty());
+    }
+
+    /// RabbitMQ may take back what crosses our end.
+    #[test]
+    fn what_is_taken_back_behind_our_end_is_not_answered() {
+        let mut session = Session::new(0, 0, 4096, Signal::new());
+        let receiver = Receiver::new("r".to_owned(), 10, Signal::new()).with_ledger(Ledger::All);
+        session.receiver = Some(receiver);
+        let mut answer = attach("r", Role::Sender, source("q"), target(None));
+        answer.handle = Handle(3);
+        let (now, mut out) = (Instant::now(), Vec::new());
+        session.on_attach(answer, now, &mut out).unwrap();
+        assert!(session.take().unwrap().is_none());
+        session.catch_up(now, &mut out).unwrap();
+        assert_eq!(session.receiver().unwrap().credit(), 1);
+        session.end(&mut out).unwrap();
+        out.clear();
+        let released = frame::Disposition {
+            from_receiver: false,
+            first: 1,
+            last: 1,
+            settled: false,
+            state: Some(frame::State::Released),
+        };
+        session.on_disposition(&released, &mut out).unwrap();
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_delivery_count_is_not_said_before_the_broker_has_begun_it() {
+        let mut session = Session::new(0, 0, 4096, Signal::new());
+        session.receiver = Some(Receiver::new("r".to_owned(), 0, Signal::new()));
+        session.demand(2, false, &mut Vec::new()).unwrap();
+        assert_eq!(session.receiver().unwrap().known_count(), None);
+        let mut answer = attach("r", Role::Sender, source("q"), target(None));
+        answer.initial_delivery_count = Some(7);
+        session
+            .on_attach(answer, Instant::now(), &mut Vec::new())
+            .unwrap();
+        assert_eq!(session.receiver().unwrap().known_count(), Some(7));
     }
 }

@@ -125,10 +125,16 @@ impl Receiver {
         true
     }
 
+    /// What is buffered goes back when it may not be this process's for long: where the broker
+    /// is told that such a return is not to count.
+    pub(super) fn gives_back_doubtful(&self) -> bool {
+        self.returns.ledger == Ledger::All && !self.on_demand
+    }
+
     /// The broker has taken back what this process held too long: what is buffered goes back
     /// too. True when the broker is to be told that there is no more credit.
     pub fn return_doubtful(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
-        if self.returns.ledger != Ledger::All || self.on_demand {
+        if !self.gives_back_doubtful() {
             return false;
         }
         self.returns.careful = true;
@@ -221,11 +227,11 @@ impl Receiver {
         let mut range: Option<((u32, u32), History)> = None;
         for incoming in std::mem::take(&mut self.buffer) {
             self.held = self.held.saturating_sub(1);
-            if let Some(watch) = &self.watch {
-                watch.forget(&incoming.tag);
-            }
             if incoming.settled {
                 continue;
+            }
+            if let Some(watch) = &self.watch {
+                watch.forget(&incoming.tag);
             }
             let id = incoming.delivery_id;
             let history = match self.returns.ledger {

@@ -329,3 +329,19 @@ fn where_only_deliveries_are_counted_what_was_lost_is_alone_and_what_goes_back_i
     receiver.return_in_hand(&mut out, 0);
     assert!(out.ends_with(&RELEASED));
 }
+
+/// Otherwise the connection's thread would look again and again.
+#[test]
+fn where_a_return_would_count_nobody_looks_for_what_has_waited() {
+    for (ledger, is_looked_for) in [(Ledger::All, true), (Ledger::Failed, false)] {
+        let timeout = Some(std::time::Duration::from_secs(8));
+        let mut receiver = receiver(4, ledger).with_timeout(timeout);
+        receiver.take();
+        receiver.wanted_credit(Instant::now());
+        deliver(&mut receiver, 0, fresh());
+        assert_eq!(receiver.waited_at().is_some(), is_looked_for, "{ledger:?}");
+        let due = Instant::now() + std::time::Duration::from_secs(8);
+        receiver.return_waited(due, &mut Vec::new(), 0);
+        assert_eq!(receiver.waited_at(), None, "{ledger:?}");
+    }
+}

@@ -22,7 +22,7 @@ impl Receiver {
 
     /// When what is buffered will have waited for too long, unless PHP takes it before.
     pub fn waited_at(&self) -> Option<Instant> {
-        let patience = self.patience.filter(|_| !self.on_demand)?;
+        let patience = self.patience.filter(|_| self.gives_back_doubtful())?;
         self.buffer.front()?.arrived.checked_add(patience)
     }
 

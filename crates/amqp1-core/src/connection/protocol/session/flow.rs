@@ -107,7 +107,7 @@ impl Session {
         };
         let mut flow = self.flow();
         flow.handle = Some(Handle(RECEIVER));
-        flow.delivery_count = Some(receiver.delivery_count());
+        flow.delivery_count = receiver.known_count();
         flow.link_credit = Some(credit);
         flow.drain = drain;
         frame::encode_performative(out, self.channel, &flow)
@@ -142,7 +142,7 @@ impl Session {
         };
         let mut flow = self.flow();
         flow.handle = Some(Handle(RECEIVER));
-        flow.delivery_count = Some(receiver.delivery_count());
+        flow.delivery_count = receiver.known_count();
         flow.link_credit = Some(0);
         flow.echo = true;
         frame::encode_performative(out, self.channel, &flow)

@@ -1,0 +1,119 @@
+//! The model broker's ends of sessions and links.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use fe2o3_amqp_types::performatives::Flow;
+
+use super::message::Message;
+use crate::wire::frame;
+
+/// Transfer frames that the client may send.
+pub const WINDOW: u32 = 5;
+
+#[derive(Debug, Default)]
+pub struct Session {
+    /// Our own channel.
+    pub mine: u16,
+    /// Our end is sent.
+    pub is_ended: bool,
+    pub next_incoming: u32,
+    pub incoming_window: u32,
+    pub next_outgoing: u32,
+    pub remote_window: u32,
+    /// For the client's receiver.
+    pub source: Option<Source>,
+    /// For the client's sender.
+    pub target: Option<Target>,
+}
+
+/// Where the client receives from.
+#[derive(Debug, Default)]
+pub struct Source {
+    pub handle: u32,
+    pub delivery_count: u32,
+    /// Up to where the client lets delivery-count go.
+    pub limit: u32,
+    pub drain: bool,
+    pub sends_settled: bool,
+    pub next_delivery: u32,
+    /// Being sent: what is left of it.
+    pub partial: Option<(u32, Bytes)>,
+    pub unsettled: BTreeMap<u32, Message>,
+    /// Taken back by us, and not settled by the client.
+    pub recalled: Vec<u32>,
+    /// Each that came, by delivery-id: its payload.
+    pub sent: BTreeMap<u32, Bytes>,
+}
+
+pub fn live(sessions: &mut BTreeMap<u16, Session>, channel: u16) -> &mut Session {
+    sessions
+        .get_mut(&channel)
+        .expect("a session that is begun and not ended by the client")
+}
+
+impl Source {
+    /// What the client still lets us send.
+    pub fn credit(&self) -> u32 {
+        (self.limit.wrapping_sub(self.delivery_count) as i32).max(0) as u32
+    }
+}
+
+/// Where the client sends to.
+#[derive(Debug, Default)]
+pub struct Target {
+    pub handle: u32,
+    pub delivery_count: u32,
+    /// As far as we ever let it go: what was granted may be used until less of it is seen.
+    pub limit: u32,
+    pub partial: Option<(u32, bool, Vec<u8>)>,
+    pub unsettled: Vec<u32>,
+}
+
+impl Session {
+    pub fn flow(&self) -> Flow {
+        Flow {
+            next_incoming_id: Some(self.next_incoming),
+            incoming_window: self.incoming_window,
+            next_outgoing_id: self.next_outgoing,
+            outgoing_window: 1000,
+            handle: None,
+            delivery_count: None,
+            link_credit: None,
+            available: None,
+            drain: false,
+            echo: false,
+            properties: None,
+        }
+    }
+
+    /// One transfer of the client; a message that is whole.
+    pub fn transfer(&mut self, transfer: &frame::Transfer, payload: &Bytes) -> Option<Bytes> {
+        if self.is_ended {
+            return None;
+        }
+        assert!(self.incoming_window > 0, "sent beyond the window");
+        self.incoming_window -= 1;
+        self.next_incoming = self.next_incoming.wrapping_add(1);
+        // Detached by us, which the client has not seen.
+        let target = self.target.as_mut()?;
+        let (id, settled, mut bytes) = match target.partial.take() {
+            Some(partial) => partial,
+            None => {
+                target.delivery_count += 1;
+                assert!(target.delivery_count <= target.limit, "sent without credit");
+                let id = transfer.delivery_id.expect("the first frame has an id");
+                (id, transfer.settled, Vec::new())
+            }
+        };
+        bytes.extend_from_slice(payload);
+        if transfer.more {
+            target.partial = Some((id, settled, bytes));
+            return None;
+        }
+        if !settled {
+            target.unsettled.push(id);
+        }
+        Some(bytes.into())
+    }
+}

@@ -1,0 +1,48 @@
+//! The client's protocol against a model of a broker, step by step, in an order that proptest
+//! chooses: octets come in pieces, time passes in between, begins are lost, attaches refused,
+//! links and sessions ended, deliveries taken back, at any moment.
+//!
+//! After each step the invariants of the receiver's module are checked, on both sides. At the end
+//! all that was under way is let finish, and both sides have to agree on what is left.
+//!
+//! A failure names its seed, which is kept in `proptest-regressions/` and tried first from then on.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod acts;
+mod broker;
+mod ends;
+mod message;
+mod ops;
+mod settled;
+mod world;
+
+use proptest::prelude::*;
+
+use self::ops::op;
+use self::world::World;
+
+/// Some seconds in a debug build; `PROPTEST_CASES=100000` for a night.
+fn config() -> ProptestConfig {
+    let cases = match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default().cases,
+        None => 256,
+    };
+    ProptestConfig {
+        cases,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn client_and_broker_agree_whatever_happens(ops in prop::collection::vec(op(), 1..160)) {
+        let mut world = World::new();
+        for op in &ops {
+            world.step(op);
+        }
+        settled::finish(&mut world);
+    }
+}

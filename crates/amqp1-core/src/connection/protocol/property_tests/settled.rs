@@ -1,0 +1,177 @@
+//! The end of a run: what was under way finishes, and both sides agree on what is left.
+
+use super::broker::Broker;
+use super::message::Fate;
+use super::world::{World, ACCEPTED};
+use crate::connection::protocol::link::Phase;
+use crate::connection::protocol::tracker::Outcome;
+
+/// Lets everything finish, in three steps, each checked.
+pub fn finish(world: &mut World) {
+    world.broker.lose_begin = false;
+    world.broker.refuse_attach = false;
+    settle(world);
+    same_on_both_sides(world);
+    work_off(world);
+    every_job_once(world);
+    every_message_once(world);
+    close(world);
+}
+
+/// Nothing is on its way, and nothing is gathered.
+fn settle(world: &mut World) {
+    for _ in 0..3 {
+        world.wait_out();
+        let channels: Vec<u16> = world.broker.sessions.keys().copied().collect();
+        for channel in channels {
+            finish_partial(&mut world.broker, channel);
+            world.broker.answer_drain(channel);
+            world.broker.tell(channel);
+        }
+        world.exchange();
+        world.check();
+    }
+}
+
+fn finish_partial(broker: &mut Broker, channel: u16) {
+    while broker.is_sending(channel) && broker.deliver(channel, usize::MAX) {}
+}
+
+/// (3), (4): counts, credit and what is unsettled are the same at both ends.
+fn same_on_both_sides(world: &mut World) {
+    for receiving in &world.receivers {
+        let Ok((session, _)) = world.client.session(receiving.key) else {
+            continue;
+        };
+        let Ok(receiver) = session.receiver() else {
+            continue;
+        };
+        if receiver.phase != Phase::Attached {
+            assert!(
+                receiver.phase != Phase::Attaching,
+                "an attach without an answer"
+            );
+            continue;
+        }
+        let session = world.broker.sessions.get(&receiving.key.channel);
+        let source = session.and_then(|session| session.source.as_ref());
+        let source = source.expect("a link that the broker does not know");
+        assert_eq!(
+            receiver.delivery_count(),
+            source.delivery_count,
+            "(3) delivery-count"
+        );
+        assert_eq!(receiver.credit(), source.credit(), "(3) credit");
+        let settled = receiver.buffered_settled() as usize;
+        assert_eq!(
+            receiver.held() as usize - settled,
+            source.unsettled.len(),
+            "(4) unsettled"
+        );
+        for incoming in receiving.hand.iter().filter(|incoming| !incoming.settled) {
+            let id = incoming.delivery_id;
+            assert!(source.unsettled.contains_key(&id), "(4) {id} is in hand");
+        }
+        for id in &receiving.settled {
+            assert!(!source.unsettled.contains_key(id), "(4) {id} was settled");
+        }
+    }
+}
+
+/// PHP works off all that there is; new links come where old ones are gone.
+fn work_off(world: &mut World) {
+    let abandoned = world
+        .receivers
+        .iter()
+        .any(|receiving| receiving.abandoned > 0);
+    for round in 0..2000 {
+        let left = world.broker.left();
+        if left == 0 {
+            return;
+        }
+        // Those that let jobs go keep them, and such as may have no more than they hold.
+        if (abandoned && round % 50 == 49) || round % 200 == 199 {
+            world.renew_links();
+        }
+        for at in 0..world.receivers.len() {
+            world.want(at);
+            while world.take(at) {}
+            while !world.receivers[at].hand.is_empty() {
+                world.settle(at, 0, 4);
+            }
+            world.take(at);
+        }
+        world.pass(std::time::Duration::from_millis(10), true);
+        world.exchange();
+        let channels: Vec<u16> = world.broker.sessions.keys().copied().collect();
+        for channel in channels {
+            while world.broker.deliver(channel, usize::MAX) {}
+            world.broker.answer_drain(channel);
+        }
+        world.broker.heartbeat();
+        world.exchange();
+        world.check();
+    }
+    panic!(
+        "jobs are left: {} after {:?}",
+        world.broker.left(),
+        world.elapsed()
+    );
+}
+
+/// No job is lost, none is accepted twice (which the broker sees to).
+fn every_job_once(world: &World) {
+    let done = &world.broker.done;
+    assert_eq!(
+        done.len() as u32,
+        world.broker.published,
+        "jobs that are nowhere"
+    );
+    let accepted = done
+        .values()
+        .filter(|fate| **fate == Fate::Accepted)
+        .count();
+    assert!(accepted <= done.len());
+}
+
+/// Each message that was sent has one outcome, and came once, whole.
+fn every_message_once(world: &mut World) {
+    for _ in 0..200 {
+        let channels: Vec<u16> = world.broker.sessions.keys().copied().collect();
+        for channel in channels {
+            world.broker.confirm(channel, 100, true, &ACCEPTED);
+            world.broker.grant(channel, 5);
+        }
+        world.exchange();
+    }
+    world.check();
+    assert_eq!(
+        world.outcomes.len() as u64,
+        world.tracked,
+        "messages without an outcome"
+    );
+    let mut received = world.broker.received.clone();
+    let count = received.len();
+    received.sort();
+    received.dedup();
+    assert_eq!(received.len(), count, "a message came twice");
+    for payload in &received {
+        assert!(world.given.contains(payload), "a message that was not sent");
+    }
+    let confirmed = world.outcomes.values();
+    let confirmed = confirmed.filter(|outcome| !matches!(outcome, Outcome::Lost(_)));
+    assert!(confirmed.count() <= count, "confirmed, and never received");
+}
+
+/// The connection ends in good order.
+fn close(world: &mut World) {
+    world.client.end_sessions().unwrap();
+    world.wait_out();
+    assert!(
+        !world.client.has_sessions(),
+        "a session that is never ended"
+    );
+    world.client.close().unwrap();
+    world.exchange();
+    assert!(world.client.lost().is_some() && world.broker.is_closed);
+}
