@@ -6,7 +6,7 @@ use std::time::Duration;
 use amqp1_core::{Interrupt, Wait};
 
 use crate::callbacks::token;
-use crate::engine;
+use crate::engine::{self, interrupts};
 use crate::fail::Fail;
 
 /// Runs PHP's signal handlers between the slices of a wait.
@@ -32,17 +32,17 @@ impl PhpInterrupt {
         if self.bailed_out.get() || engine::has_exception() {
             return true;
         }
-        if !engine::interrupt_requested() {
+        if !interrupts::requested() {
             // Without pcntl_async_signals() nothing raises the flag: signals
             // wait for a tick or for pcntl_signal_dispatch(), which never
             // comes while this call blocks.
-            return self.ended(engine::dispatch_signals());
+            return self.ended(interrupts::dispatch_signals());
         }
         // The flag stays up: the VM raises the time-out as soon as we return.
-        if engine::timed_out() {
+        if interrupts::timed_out() {
             return true;
         }
-        self.ended(engine::run_interrupt_handlers())
+        self.ended(interrupts::run_handlers())
     }
 
     /// Whether a wait with this interrupt was ended by a handler, or the time limit.
@@ -53,7 +53,7 @@ impl PhpInterrupt {
     /// Whether what the handlers did ends the wait.
     fn ended(&self, handlers: Result<(), Fail>) -> bool {
         match handlers {
-            Ok(()) => engine::timed_out(),
+            Ok(()) => interrupts::timed_out(),
             Err(Fail::Bailout) => {
                 self.bailed_out.set(true);
                 true
@@ -84,4 +84,18 @@ pub fn blocking<T>(
 ) -> Result<T, Fail> {
     let interrupt = PhpInterrupt::default();
     call(&Wait::new(timeout, &interrupt)).map_err(|error| interrupt.fail(error))
+}
+
+/// What waits without a deadline waits this long: a century, as the core's `Wait`.
+pub const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// The time limit is raised by the VM as soon as the method returns: no exception before it.
+///
+/// # Errors
+/// Every other failure of the call.
+pub fn ended_by_time_limit<T>(result: Result<T, Fail>, nothing: T) -> Result<T, Fail> {
+    match result {
+        Err(fail) if fail.is_interruption() => Ok(nothing),
+        other => other,
+    }
 }

@@ -9,7 +9,7 @@ use ext_php_rs::zend::ce;
 use crate::fail::Fail;
 use crate::{engine, exceptions};
 
-pub use interrupt::{blocking, PhpInterrupt};
+pub use interrupt::{blocking, ended_by_time_limit, PhpInterrupt, FOR_EVER};
 
 /// [`run`] for a constructor. PHP lets it be called on an object that has been made, whose
 /// connections, jobs and waits it would put another's in place of.

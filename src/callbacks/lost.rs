@@ -9,7 +9,7 @@ use std::mem::ManuallyDrop;
 
 use ext_php_rs::types::{ZendCallable, Zval};
 
-use crate::engine::{self, guarded, Stash};
+use crate::engine::{self, guarded, interrupts, Stash};
 use crate::fail::Fail;
 
 thread_local! {
@@ -51,8 +51,8 @@ impl Drop for Listener {
 
 /// At MINIT.
 pub fn register() {
-    engine::on_request(tell);
-    amqp1_core::on_lost(engine::request_interruption);
+    interrupts::on_request(tell);
+    amqp1_core::on_lost(interrupts::request);
 }
 
 /// Calls the listeners, all of them: what one throws is not another consumer's affair. The first

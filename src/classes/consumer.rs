@@ -1,32 +1,29 @@
 //! `Amqp1\Consumer`.
 
+mod handed_out;
+mod queues;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use amqp1_core::{ConsumerOptions, Delivery, Queue, Wait};
+use amqp1_core::{ConsumerOptions, Queue, Wait};
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::prelude::*;
-use ext_php_rs::types::{ZendClassObject, Zval};
+use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 
-use crate::call::blocking;
-use crate::call::{construct, run};
+use super::task::Task;
+use super::task_iterator::TaskIterator;
+use crate::call::{blocking, construct, ended_by_time_limit, run};
 use crate::callbacks::lost::Listener;
-use crate::classes::jobs::Jobs;
-use crate::classes::queue::AmqpQueue;
-use crate::classes::task::Task;
-use crate::classes::task_iterator::TaskIterator;
 use crate::convert::args::{
     Int, Omitted, OptionalCallable, OptionalSeconds, OptionalText, Options, Queues, NO_OPTIONS,
 };
-use crate::convert::Bytes;
-use crate::convert::{self, Parameter};
-use crate::engine;
+use crate::convert::{self, Bytes, Parameter};
 use crate::engine::garbage::Holder;
-use crate::engine::table::entries;
-use crate::fail::Fail;
-use crate::settings::configuration;
+use handed_out::wait_timeout;
+pub use handed_out::{default_timeout, handed_out, next};
 
 /// Takes jobs from one or more queues.
 #[php_class]
@@ -49,9 +46,6 @@ impl Holder for Consumer {
     }
 }
 
-/// What waits without a deadline waits this long: a century, as the core's `Wait`.
-pub const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
-
 #[php_impl]
 impl Consumer {
     /// Attaches on first use.
@@ -59,7 +53,7 @@ impl Consumer {
     pub fn __construct(queues: Queues<'_>, options: Options<'_>) -> PhpResult<Self> {
         const METHOD: &str = "Consumer::__construct()";
         construct(METHOD, || {
-            let queues = read_queues(METHOD, queues.get())?;
+            let queues = queues::read(METHOD, queues.get())?;
             let input = match options.get() {
                 Some(options) => {
                     let parameter = Parameter::of(METHOD, 2, "options", "array");
@@ -190,105 +184,4 @@ impl Consumer {
             blocking(self.timeout, |wait| consumer.close(wait))
         })
     }
-}
-
-/// Waits for one job.
-///
-/// # Errors
-/// What the core or a signal handler ended the wait with.
-pub fn next(consumer: &amqp1_core::Consumer, timeout: Duration) -> Result<Option<Task>, Fail> {
-    let delivery = blocking(timeout, |wait| consumer.next(wait));
-    let delivery = ended_by_time_limit(delivery, None)?;
-    handed_out(&delivery)?;
-    Ok(delivery.map(Task::new))
-}
-
-/// Jobs are about to be PHP's: the last thing that a method does.
-///
-/// Before PHP 8.4 the engine loses what a method has returned when the handler of a signal
-/// that came meanwhile throws: nobody would have the job, and nobody else get it. So
-/// that handler runs here.
-///
-/// # Errors
-/// What the handler ended with; the jobs are given back.
-pub fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Rc<Delivery>>) -> Result<(), Fail> {
-    if !engine::interrupt_requested() || engine::timed_out() {
-        return Ok(());
-    }
-    let ended = engine::run_interrupt_handlers();
-    if ended.is_err() {
-        jobs.into_iter().for_each(|job| job.return_unseen());
-    }
-    ended
-}
-
-/// The time limit is raised by the VM as soon as the method returns: no exception before it.
-///
-/// # Errors
-/// Every other failure of the call.
-pub fn ended_by_time_limit<T>(result: Result<T, Fail>, nothing: T) -> Result<T, Fail> {
-    match result {
-        Err(fail) if fail.is_interruption() => Ok(nothing),
-        other => other,
-    }
-}
-
-/// The timeout of a wait without an argument.
-pub fn default_timeout(consumer: &amqp1_core::Consumer) -> Duration {
-    consumer.options().timeout.unwrap_or(FOR_EVER)
-}
-
-fn wait_timeout(
-    method: &'static str,
-    number: u32,
-    consumer: &amqp1_core::Consumer,
-    timeout: OptionalSeconds<'_>,
-) -> Result<Duration, Fail> {
-    let parameter = Parameter::of(method, number, "timeout", "?float");
-    match timeout.get() {
-        Some(timeout) => parameter.seconds(timeout),
-        None => Ok(default_timeout(consumer)),
-    }
-}
-
-fn read_queues(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>, Fail> {
-    let in_call = |error: amqp1_core::Error| error.context(method);
-    let Some(queues) = queues else {
-        return Ok(configuration::load(method, None)?
-            .consumed()
-            .map_err(in_call)?);
-    };
-    if let Some(jobs) = Jobs::of(queues) {
-        return Ok(jobs.consumed().map_err(in_call)?);
-    }
-    if let Some(queue) = as_queue(queues) {
-        return Ok(vec![queue]);
-    }
-    let Some(list) = queues.array() else {
-        let parameter = Parameter::of(
-            method,
-            1,
-            "queues",
-            "Amqp1\\AmqpQueue|Amqp1\\Jobs|array|null",
-        );
-        return Err(parameter.wrong_type(Some(queues)));
-    };
-    if list.is_empty() {
-        return Err(Fail::config(format!(
-            "{method}: no queues: pass an AmqpQueue, a list of them, or a Jobs"
-        )));
-    }
-    entries(list)
-        .enumerate()
-        .map(|(at, (_, item))| {
-            as_queue(item).ok_or_else(|| {
-                convert::mismatch(&format_args!("{method}: queue #{at}"), "an AmqpQueue", item)
-            })
-        })
-        .collect()
-}
-
-fn as_queue(value: &Zval) -> Option<Queue> {
-    let object = value.dereference().object()?;
-    Some(ZendClassObject::<AmqpQueue>::from_zend_obj(object)?.handle())
 }

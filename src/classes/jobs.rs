@@ -11,8 +11,7 @@ use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 
 use super::queue::{figures, no_figures, AmqpQueue};
-use crate::call::{blocking, construct, run};
-use crate::classes::consumer::FOR_EVER;
+use crate::call::{blocking, construct, run, FOR_EVER};
 use crate::convert::args::{Configuration, Text};
 use crate::convert::Parameter;
 use crate::fail::Fail;

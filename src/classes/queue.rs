@@ -10,12 +10,12 @@ use amqp1_core::{Job, Queue, Wait};
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::prelude::*;
-use ext_php_rs::types::ZendHashTable;
+use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 
+use super::consumer::handed_out;
 use super::task::Task;
-use crate::call::{blocking, construct, run};
-use crate::classes::consumer::{ended_by_time_limit, handed_out, FOR_EVER};
+use crate::call::{blocking, construct, ended_by_time_limit, run, FOR_EVER};
 use crate::convert::args::{
     Ids, Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
 };
@@ -42,6 +42,12 @@ impl From<Queue> for AmqpQueue {
 }
 
 impl AmqpQueue {
+    /// The queue of an `AmqpQueue`; `None` for anything else.
+    pub fn of(value: &Zval) -> Option<Queue> {
+        let object = value.dereference().object()?;
+        Some(ZendClassObject::<AmqpQueue>::from_zend_obj(object)?.handle())
+    }
+
     /// A handle of its own for the length of a call: a signal handler may call
     /// any method of this object while another one blocks.
     pub fn handle(&self) -> Queue {

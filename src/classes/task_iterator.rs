@@ -9,8 +9,8 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 
+use super::consumer::{default_timeout, next};
 use crate::call::run;
-use crate::classes::consumer::{default_timeout, next};
 use crate::fail::Fail;
 
 /// One walk over a consumer's jobs. Holds the current task, and only that one.

@@ -15,9 +15,9 @@ use crate::classes::jobs::Jobs;
 use crate::classes::queue::AmqpQueue;
 use crate::classes::task::Task;
 use crate::classes::task_iterator::TaskIterator;
-use crate::engine::garbage;
+use crate::engine::{garbage, interrupts};
+use crate::exceptions;
 use crate::settings::ini;
-use crate::{engine, exceptions};
 
 /// MINIT: php.ini entries, exceptions, classes. Runs again when a SAPI restarts
 /// the module in the same process (FrankenPHP).
@@ -42,7 +42,7 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
 pub extern "C" fn shutdown(_type: i32, module_number: i32) -> i32 {
     // A panic must not cross into C; there is nobody left to report it to.
     let _ = catch_unwind(|| amqp1_core::shutdown(ini::shutdown_timeout()));
-    engine::leave_interruptions();
+    interrupts::leave();
     ini::unregister(module_number);
     0
 }
