@@ -38,7 +38,7 @@ pub fn read(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>, F
     };
     if list.is_empty() {
         return Err(Fail::config(format!(
-            "{method}: the list of queues must not be empty"
+            "{method}: no queues given: pass an AmqpQueue, a list of them, or a Jobs"
         )));
     }
     entries(list)

@@ -160,6 +160,6 @@ pub(crate) fn has_no_way_to(what: &str) -> Error {
 /// What brokers do by a delay, and cannot take back.
 pub(crate) fn cannot_schedule(what: &str) -> Error {
     Error::unsupported(format!(
-        "{what} is not possible: only Service Bus can do it"
+        "{what} is not supported: only Service Bus can do this"
     ))
 }
