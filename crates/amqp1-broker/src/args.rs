@@ -11,7 +11,7 @@ use amqp1_broker::{Options, Tls};
 use lexopt::prelude::{Long, Short, ValueExt};
 use lexopt::Parser;
 
-/// What `--help` prints.
+/// The text that `--help` prints.
 pub(crate) fn help() -> String {
     #[cfg(feature = "servicebus")]
     let of_dialect = arguments::HELP;
@@ -45,7 +45,6 @@ When it accepts connections it prints 'amqp1-broker VERSION listening on ADDRESS
 SIGTERM and SIGINT end it.
 ";
 
-/// What the command line asks for.
 #[derive(Debug)]
 pub(crate) enum Command {
     Help,
@@ -53,7 +52,6 @@ pub(crate) enum Command {
     Listen(Box<Listen>),
 }
 
-/// How to run.
 #[derive(Debug)]
 pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
@@ -63,16 +61,16 @@ pub(crate) struct Listen {
     pub(crate) tls: Option<Tls>,
 }
 
-/// Faults to begin with.
+/// Faults to inject at the start.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// One a line.
+    /// One per line.
     pub(crate) said: String,
-    /// A file of them, read again at SIGHUP.
+    /// A file of faults, one per line; read again on SIGHUP.
     pub(crate) file: Option<PathBuf>,
 }
 
-/// What was said so far.
+/// The arguments read so far.
 #[derive(Debug, Default)]
 struct Said {
     options: Options,
@@ -88,7 +86,7 @@ struct Said {
     service_bus: arguments::Arguments,
 }
 
-/// Reads the arguments (without the program's name). The error is a sentence.
+/// Parses the arguments, without the program's name. The error is a sentence.
 pub(crate) fn parse<I>(args: I) -> Result<Command, String>
 where
     I: IntoIterator,
@@ -114,7 +112,7 @@ where
 }
 
 impl Said {
-    /// Takes an argument, and its value from the parser; false for one that is not known.
+    /// Reads one argument, and its value from the parser. Returns false if the argument is unknown.
     fn take(&mut self, name: &str, parser: &mut Parser) -> Result<bool, String> {
         match name {
             "listen" => self.address = Some(address(&value(parser)?)?),
@@ -196,9 +194,9 @@ fn address(value: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("--listen: '{value}' is no ADDRESS:PORT, such as 127.0.0.1:5672"))
 }
 
-/// Name and password.
+/// Parses a user as (name, password).
 fn user(value: &str) -> Result<(String, String), String> {
-    // The value may hold a password: it is not repeated in the message.
+    // The message does not repeat the value, because it may contain a password.
     let (name, password) = value
         .split_once(':')
         .filter(|(name, _)| !name.is_empty())

@@ -1,4 +1,4 @@
-//! The broker as a process has it: what can be asked of it, whatever its dialect.
+//! The broker's public API, the same for every dialect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,30 +15,32 @@ use crate::options::Options;
 use crate::served::Served;
 use crate::tls::Tls;
 
-/// A small AMQP 1.0 broker. Clones are the same broker; its messages live in memory and end with
-/// the last clone.
+/// A small AMQP 1.0 broker. Clones share one broker; its messages live in memory until the last
+/// clone is dropped.
 ///
-/// It runs no task of its own: each connection lives in the future of [`Broker::serve`], and what
-/// is scheduled is done by these, or at the next call.
+/// It spawns no task of its own: each connection lives in the future that [`Broker::serve`]
+/// returns. These futures also do scheduled work; without a connection, it is done at the next
+/// call.
 #[derive(Debug, Clone)]
 pub struct Broker {
     served: Arc<dyn Served>,
-    /// Whether the broker is shut down.
+    /// True once the broker is shut down.
     end: watch::Sender<bool>,
 }
 
-/// Waits until the broker is shut down. What it got is let go here: it cannot be sent to a thread.
+/// Waits until the broker is shut down. Drops the guard that `wait_for` returns, because it is not
+/// `Send`.
 async fn over(end: &mut watch::Receiver<bool>) {
     drop(end.wait_for(|is_over| *is_over).await);
 }
 
 impl Broker {
-    /// A broker with default options; its container-id is `amqp1-broker/<name>`.
+    /// Creates a broker with default options; its container-id is `amqp1-broker/<name>`.
     pub fn new(name: &str) -> Self {
         Self::with_options(name, Options::default())
     }
 
-    /// A broker with these options.
+    /// Creates a broker with these options.
     pub fn with_options(name: &str, options: Options) -> Self {
         let container_id = format!("amqp1-broker/{name}");
         let served = options.open(container_id);
@@ -46,11 +48,11 @@ impl Broker {
         Self { served, end }
     }
 
-    /// Serves one connection until it ends. Dropping the future ends it at once; what its
-    /// consumers held returns to the queues either way.
+    /// Serves one connection until it ends. Dropping the future ends it at once. Either way,
+    /// unsettled deliveries return to their queues.
     ///
     /// # Errors
-    /// [`Error`] when the connection ended without an orderly close.
+    /// [`Error`] if the connection ended without an orderly close.
     pub async fn serve<S>(&self, stream: S) -> Result<(), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -58,19 +60,19 @@ impl Broker {
         transport::run(self.served.clone().connect(), stream).await
     }
 
-    /// Accepts connections for ever and serves each in a task of its own. These tasks end when
-    /// the future is dropped; after [`Broker::shutdown`] it waits for them and returns.
+    /// Accepts connections for ever and serves each in a task of its own. Dropping the future ends
+    /// these tasks. After [`Broker::shutdown`] it waits for them and returns.
     ///
     /// # Errors
-    /// When the listener itself fails; connections' errors are theirs.
+    /// If the listener itself fails. Errors of connections are not reported.
     pub async fn listen(&self, listener: TcpListener) -> Result<(), Error> {
         self.accept(listener, None).await
     }
 
-    /// The same with TLS before anything else.
+    /// As [`Broker::listen`], with TLS.
     ///
     /// # Errors
-    /// When the listener itself fails; connections' errors are theirs.
+    /// If the listener itself fails. Errors of connections are not reported.
     pub async fn listen_tls(&self, listener: TcpListener, tls: Tls) -> Result<(), Error> {
         self.accept(listener, Some(tls)).await
     }
@@ -80,16 +82,17 @@ impl Broker {
         let mut end = self.end.subscribe();
         loop {
             tokio::select! {
-                // The sender is this broker's own: it cannot be gone.
+                // No error is possible: this broker holds the sender.
                 () = over(&mut end) => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        // Deliveries and settlements are small: they must not wait for more.
+                        // Deliveries and settlements are small and must not wait for Nagle's
+                        // algorithm.
                         let _ = stream.set_nodelay(true);
                         let (broker, tls) = (self.clone(), tls.clone());
                         connections.spawn(async move { broker.welcome(stream, tls).await });
                     }
-                    // Out of file descriptors, or the peer was gone already: neither is forever.
+                    // No file descriptors left, or the peer has already gone: both pass.
                     Err(e) if is_transient(&e) => {
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
@@ -114,14 +117,14 @@ impl Broker {
         }
     }
 
-    /// Closes all connections with `amqp:connection:forced`, and every later one.
+    /// Closes all connections, and any later one, with `amqp:connection:forced`.
     pub fn shutdown(&self) {
         self.served.shut_down();
         self.end.send_replace(true);
     }
 
-    /// Numbers of a queue's messages and consumers; `None` where there is no such queue. In the
-    /// Service Bus dialect the path may be a subscription's or a sub-queue's.
+    /// Counts of a queue's messages and consumers; `None` if there is no such queue. In the Service
+    /// Bus dialect, the path may also name a subscription or a sub-queue.
     pub fn queue_counts(&self, queue: &str) -> Option<QueueCounts> {
         self.served.queue_counts(queue)
     }
@@ -131,28 +134,28 @@ impl Broker {
         self.served.queue_names()
     }
 
-    /// Connections that are being served.
+    /// The number of connections being served.
     pub fn connection_count(&self) -> usize {
         self.served.connection_count()
     }
 
-    /// Adds faults, one a line, in the Service Bus dialect; `docs/faults.md` has them all.
+    /// Adds faults, one per line, in the Service Bus dialect. `docs/faults.md` lists them.
     ///
     /// # Errors
-    /// A sentence that says which line is wrong; nothing is added then.
+    /// A sentence that says which line is wrong. No fault is added then.
     pub fn inject(&self, faults: &str) -> Result<(), String> {
         self.served.inject(faults)
     }
 
-    /// The same in the place of the faults that wait.
+    /// As [`Broker::inject`], but replaces the pending faults.
     ///
     /// # Errors
-    /// A sentence that says which line is wrong; those that wait stay then.
+    /// A sentence that says which line is wrong. The pending faults stay then.
     pub fn replace_faults(&self, faults: &str) -> Result<(), String> {
         self.served.replace_faults(faults)
     }
 
-    /// Faults that were added and have not happened.
+    /// The number of faults that were added and have not happened yet.
     pub fn pending_faults(&self) -> usize {
         self.served.pending_faults()
     }
@@ -160,7 +163,7 @@ impl Broker {
 
 fn is_transient(e: &std::io::Error) -> bool {
     use std::io::ErrorKind;
-    // EMFILE and ENFILE have no kind of their own.
+    // Rust's `ErrorKind` has no variant for EMFILE and ENFILE.
     matches!(e.raw_os_error(), Some(23 | 24))
         || matches!(
             e.kind(),

@@ -1,17 +1,17 @@
-//! How a connection can end other than by an orderly close.
+//! How a connection can end without an orderly close.
 
 use std::fmt;
 use std::io;
 
 /// Why [`Broker::serve`](crate::Broker::serve) did not end with an orderly close. The broker itself
-/// is none the worse for it.
+/// keeps working.
 #[derive(Debug)]
 pub enum Error {
-    /// Reading or writing failed; `UnexpectedEof` when the peer went away without a close.
+    /// Reading or writing failed; `UnexpectedEof` if the peer went away without a close.
     Io(io::Error),
-    /// The peer did not get past protocol header, SASL or open; the text says why.
+    /// Negotiation failed: protocol header, SASL or open. The text says why.
     Negotiation(String),
-    /// The broker closed the connection because of this AMQP error: condition and description.
+    /// The broker closed the connection with this AMQP error: condition and description.
     Closed(String),
 }
 

@@ -1,24 +1,25 @@
 //! A small AMQP 1.0 broker: the embedded default of the amqp1 PHP extension (`embedded://`), its
 //! test double, and a program of its own.
 //!
-//! It speaks to any AMQP 1.0 client, by the rules and with the addresses of RabbitMQ 4 where the
-//! standard leaves a choice, and keeps all messages in memory. It is for a first try and for tests;
-//! production is what RabbitMQ and Azure Service Bus are for.
+//! It serves any AMQP 1.0 client. Where the standard leaves a choice, it follows RabbitMQ 4,
+//! addresses included. All messages stay in memory. Use it to try the extension and in tests; for
+//! production, run RabbitMQ or Azure Service Bus.
 //!
-//! It shares no protocol code with the client in `amqp1-core`, on purpose: the two are independent
-//! readings of AMQP and of Service Bus, and each is the other's test. What both have is found twice
-//! or not at all; do not make it one.
+//! It deliberately shares no protocol code with the client in `amqp1-core`. The two are independent
+//! readings of AMQP and of Service Bus, and each tests the other. If they shared code, both would
+//! make the same mistake and no test would notice.
 //!
-//! From the top down, each floor naming only those below it:
+//! From the top down; a layer names only those below it:
 //!
-//! - [`Broker`]: the face, which knows no dialect; [`Options`] chooses one
-//! - [`rabbitmq`] and `servicebus`: the dialects, strangers to each other; in each `connection`
-//!   (its manners), `management` (requests) and `model` (queues and messages as plain data)
-//! - `served`: what a dialect is to the face
-//! - `amqp`: connections, sessions and links as the standard has them; names no dialect
-//! - `wire`: frames and their octets
+//! - [`Broker`]: the public API, which knows no dialect; [`Options`] chooses one
+//! - [`rabbitmq`] and `servicebus`: the dialects, which do not know each other. Each has
+//!   `connection` (its protocol behavior), `management` (requests) and `model` (queues and messages
+//!   as plain data)
+//! - `served`: the trait that a dialect implements for [`Broker`]
+//! - `amqp`: connections, sessions and links as the standard defines them; names no dialect
+//! - `wire`: frames and their bytes
 //!
-//! `tests/layers.rs` keeps them.
+//! `tests/layers.rs` checks this order.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -37,7 +38,7 @@
 
 #![forbid(unsafe_code)]
 
-// Some of it only the one dialect needs.
+// Only the Service Bus dialect uses some of its items.
 #[cfg_attr(not(feature = "servicebus"), allow(dead_code))]
 mod amqp;
 mod broker;

@@ -11,7 +11,7 @@ use args::{Command, Faults, Listen};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{signal, SignalKind};
 
-/// How long connections may take to close once the broker is told to end.
+/// How long connections may take to close after the broker is told to stop.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(listen: Listen) -> Result<(), String> {
-    // Before the ready line: whoever reads it may send a signal at once.
+    // Before the ready line: whoever reads that line may send a signal at once.
     let signals = signal(SignalKind::terminate()).and_then(|term| {
         let int = signal(SignalKind::interrupt())?;
         Ok((term, int))
@@ -54,7 +54,7 @@ async fn run(listen: Listen) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let broker = Broker::with_options(&address.to_string(), listen.options);
     read_faults(&broker, &listen.faults)?;
-    // After the file, which puts its faults in the place of others.
+    // After the file, because reading it replaces all pending faults.
     if !listen.faults.said.is_empty() {
         broker
             .inject(&listen.faults.said)
@@ -68,7 +68,7 @@ async fn run(listen: Listen) -> Result<(), String> {
         "amqp1-broker {} listening on {address}\n",
         env!("CARGO_PKG_VERSION")
     );
-    // Nobody may be reading; that is no reason to stop.
+    // A closed stdout is no reason to stop.
     print(&ready);
     let serving = async {
         match listen.tls {
@@ -90,12 +90,12 @@ async fn run(listen: Listen) -> Result<(), String> {
         }
     }
     broker.shutdown();
-    // Connections that do not close in time are cut off with the runtime.
+    // Dropping the runtime cuts off connections that do not close in time.
     let _ = tokio::time::timeout(SHUTDOWN, serving).await;
     Ok(())
 }
 
-/// Puts the faults of the file in the place of those that wait.
+/// Replaces the pending faults with those in the file.
 fn read_faults(broker: &Broker, faults: &Faults) -> Result<(), String> {
     let Some(path) = &faults.file else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a broker can be set to, and the dialect it is served in.
+//! A broker's options, and the dialect that they choose.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use crate::served::Served;
 #[cfg(feature = "servicebus")]
 use crate::servicebus::ServiceBus;
 
-/// A broker's settings. `Options::default()` is right for the embedded broker.
+/// A broker's options. `Options::default()` is right for the embedded broker.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How long a peer may be silent; it is told this time and is dropped after twice as long
-    /// (AMQP 1.0 section 2.4.5). Default 60 s; zero: for ever.
+    /// How long a peer may be silent. The broker announces this time, and drops the peer after
+    /// twice as long (AMQP 1.0 section 2.4.5). Default 60 s; zero: no limit.
     pub idle_timeout: Duration,
-    /// How long a peer may take from connecting to its `open`. Default 20 s.
+    /// How long a peer may take from connecting to sending its `open`. Default 20 s.
     pub handshake_timeout: Duration,
-    /// The settings of RabbitMQ's dialect, which the broker speaks by default.
+    /// Settings of the RabbitMQ dialect, which is the default.
     pub rabbitmq: RabbitMq,
-    /// Speak the dialect of Azure Service Bus, with these settings, in place of RabbitMQ's.
-    /// Default `None`.
+    /// If set, the broker speaks the Azure Service Bus dialect with these settings, instead of
+    /// RabbitMQ's. Default `None`.
     #[cfg(feature = "servicebus")]
     pub service_bus: Option<ServiceBus>,
 }
@@ -39,7 +39,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults in a dialect, `rabbitmq` or `servicebus`; `None` where it is not built in.
+    /// The defaults of a dialect, `rabbitmq` or `servicebus`; `None` if it is not built in.
     pub fn of_dialect(dialect: &str) -> Option<Self> {
         match dialect {
             "rabbitmq" => Some(Self::default()),
@@ -52,7 +52,7 @@ impl Options {
         }
     }
 
-    /// What connections share, in the dialect that is asked for.
+    /// Creates the broker's shared state in the chosen dialect.
     pub(crate) fn open(self, container_id: String) -> Arc<dyn Served> {
         let timeouts = Timeouts {
             idle: self.idle_timeout,

@@ -1,4 +1,4 @@
-//! What a broker is to its face, whatever its dialect.
+//! The trait that a dialect implements for [`Broker`](crate::Broker).
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use crate::amqp::shared::Shared;
 use crate::amqp::transport::{Engine, Timeouts};
 use crate::clock::now;
 
-/// What all connections to a broker share, in one dialect.
+/// The state that all connections to a broker share, in one dialect.
 pub(crate) trait Served: fmt::Debug + Send + Sync {
-    /// A new connection's end.
+    /// Creates the broker's end of a new connection.
     fn connect(self: Arc<Self>) -> Box<dyn Engine>;
     fn timeouts(&self) -> Timeouts;
-    /// Closes all connections, and every later one.
+    /// Closes all connections, and any later one.
     fn shut_down(&self);
     fn queue_counts(&self, queue: &str) -> Option<QueueCounts>;
     fn queue_names(&self) -> Vec<String>;

@@ -19,8 +19,7 @@ impl Tls {
     /// Reads PEM files: the certificate with its chain, and its private key.
     ///
     /// # Errors
-    /// A sentence that names the file that cannot be read, or says that the two do not belong
-    /// together.
+    /// A sentence that names the unreadable file, or says that certificate and key do not match.
     pub fn from_pem_files(certificate: &Path, key: &Path) -> Result<Self, String> {
         let wrong = |path: &Path, e: &dyn fmt::Display| format!("{}: {e}", path.display());
         let chain = CertificateDer::pem_file_iter(certificate)
@@ -30,7 +29,7 @@ impl Tls {
             return Err(wrong(certificate, &"there is no certificate in it"));
         }
         let private = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &e))?;
-        // Named: a process with more than one provider linked in has no default.
+        // Named explicitly: a process that links more than one provider has no default.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

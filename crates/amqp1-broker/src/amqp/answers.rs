@@ -1,4 +1,4 @@
-//! The broker's answers to a session's performatives.
+//! The broker's answers to a peer's begin, attach, detach and transfers.
 
 use fe2o3_amqp_types::definitions::{Error, Handle, ReceiverSettleMode, Role};
 use fe2o3_amqp_types::messaging::{DeliveryState, DistributionMode, TargetArchetype};
@@ -7,7 +7,7 @@ use serde_amqp::primitives::{Array, Symbol};
 
 use super::windows::OUTGOING_WINDOW;
 
-/// The outcomes a receiver may settle with.
+/// The outcomes that a receiver may settle with.
 const OUTCOMES: [&str; 4] = [
     "amqp:accepted:list",
     "amqp:rejected:list",
@@ -15,7 +15,8 @@ const OUTCOMES: [&str; 4] = [
     "amqp:modified:list",
 ];
 
-/// The answer to a begin: how many transfers the peer may send, and its highest handle.
+/// The answer to a begin, with the number of transfers that the peer may send and its highest
+/// handle.
 pub(crate) fn begin(channel: u16, incoming_window: u32, handle_max: u32) -> Begin {
     Begin {
         remote_channel: Some(channel),
@@ -29,7 +30,8 @@ pub(crate) fn begin(channel: u16, incoming_window: u32, handle_max: u32) -> Begi
     }
 }
 
-/// The answer to an attach: what was asked for, with the outcomes a receiver may settle with.
+/// The answer to an attach: the peer's own settings, with the outcomes that a receiver may settle
+/// with.
 pub(crate) fn attach(attach: Attach, max_message_size: u64) -> Attach {
     let role = match attach.role {
         Role::Sender => Role::Receiver,
@@ -39,7 +41,7 @@ pub(crate) fn attach(attach: Attach, max_message_size: u64) -> Attach {
     let source = attach.source.map(|mut source| {
         if is_sender {
             source.outcomes = Some(Array::from(OUTCOMES.map(Symbol::from).to_vec()));
-            // Nobody browses here, whatever was asked for, and the answer says so, as RabbitMQ's.
+            // No browsing: like RabbitMQ, the answer says so, whatever the peer requested.
             source.distribution_mode = Some(DistributionMode::Move);
         }
         source
@@ -48,15 +50,15 @@ pub(crate) fn attach(attach: Attach, max_message_size: u64) -> Attach {
         name: attach.name,
         handle: attach.handle,
         snd_settle_mode: attach.snd_settle_mode,
-        // What comes in is settled as soon as it is stored.
+        // Incoming messages are settled as soon as they are stored.
         rcv_settle_mode: if is_sender {
             attach.rcv_settle_mode
         } else {
             ReceiverSettleMode::First
         },
         role,
-        // Links that only one terminus matters to may come without the other (AMQP 1.0 section
-        // 2.6.3); an answer without one would be a refusal.
+        // If only one terminus matters to a link, the peer may leave out the other (AMQP 1.0
+        // section 2.6.3). An answer without it would be a refusal.
         source: Some(source.unwrap_or_default()),
         target: Some(
             attach
@@ -73,8 +75,7 @@ pub(crate) fn attach(attach: Attach, max_message_size: u64) -> Attach {
     }
 }
 
-/// An answering attach without termini: nothing comes of the link, a detach follows (section
-/// 2.6.3).
+/// An answering attach without termini: it refuses the link, and a detach follows (section 2.6.3).
 pub(crate) fn without_termini(answer: Attach) -> Attach {
     Attach {
         source: None,
@@ -83,7 +84,7 @@ pub(crate) fn without_termini(answer: Attach) -> Attach {
     }
 }
 
-/// The answer to a detach, which closes the link if that did.
+/// The answer to a detach. It closes the link if the peer's detach did.
 pub(crate) fn detach(asked: &Detach) -> Detach {
     Detach {
         handle: asked.handle.clone(),
@@ -92,7 +93,7 @@ pub(crate) fn detach(asked: &Detach) -> Detach {
     }
 }
 
-/// A detach that closes a link because of an error.
+/// A detach that closes a link with an error.
 pub(crate) fn closing(handle: u32, error: Error) -> Detach {
     Detach {
         handle: Handle(handle),
@@ -101,7 +102,7 @@ pub(crate) fn closing(handle: u32, error: Error) -> Detach {
     }
 }
 
-/// Settles deliveries from first to last, the broker being their sender or their receiver.
+/// Settles the deliveries from first to last; `role` says whether the broker sent or received them.
 pub(crate) fn settled(
     role: Role,
     first: u32,

@@ -1,4 +1,4 @@
-//! Which session and handle a link of the model is, and which links are being drained.
+//! Maps the model's links to their sessions and handles, and remembers which links are draining.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,11 +7,10 @@ use crate::amqp::ids::LinkId;
 /// Channel and handle.
 pub(crate) type Place = (u16, u32);
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Attachments {
     places: HashMap<LinkId, Place>,
-    /// Links whose receivers have asked for a drain.
+    /// Links whose receivers requested a drain.
     draining: BTreeSet<LinkId>,
 }
 
@@ -20,7 +19,7 @@ impl Attachments {
         self.places.insert(link, place);
     }
 
-    /// `None` for a link that is gone.
+    /// `None` if the link is gone.
     pub(crate) fn place(&self, link: LinkId) -> Option<Place> {
         self.places.get(&link).copied()
     }
@@ -30,7 +29,7 @@ impl Attachments {
         self.draining.remove(&link);
     }
 
-    /// A receiver's flow asks for a drain, or no longer does.
+    /// Records whether a receiver's flow asks for a drain.
     pub(crate) fn set_draining(&mut self, link: LinkId, drain: bool) {
         if drain {
             self.draining.insert(link);
@@ -39,7 +38,7 @@ impl Attachments {
         }
     }
 
-    /// Ends the drains of which `is_done` says so.
+    /// Ends the drains for which `is_done` returns true.
     pub(crate) fn finish_drains(&mut self, mut is_done: impl FnMut(LinkId, Place) -> bool) {
         let places = &self.places;
         self.draining.retain(|link| {

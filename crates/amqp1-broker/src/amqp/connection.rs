@@ -1,5 +1,5 @@
-//! One connection: the protocol without the stream. Octets go in, octets come out; [`transport`]
-//! moves them. How a turn goes, and what a dialect does otherwise, is in its [`Dialect`].
+//! One connection: the protocol without the stream. Bytes go in, bytes come out; [`transport`]
+//! moves them. A dialect's own behavior, including how a turn runs, is in its [`Dialect`].
 //!
 //! [`transport`]: super::transport
 
@@ -22,21 +22,21 @@ use super::transport::{Engine, Timeouts};
 use crate::clock::now;
 use crate::wire::frame::Frame;
 
-/// What a dialect's connections do in their own way.
+/// A dialect's own behavior for connections.
 pub(crate) trait Dialect: Manners {
-    /// What a connection has beside its sessions, to begin with.
+    /// The dialect's part of a new connection.
     fn of_connection(&self, now: u64) -> Self::OfConnection;
 
-    /// Sessions of a connection.
+    /// The most sessions on one connection.
     fn max_sessions(&self) -> u16;
 
     /// The broker's open.
     fn open(shared: &Shared<Self>) -> Open;
 
-    /// The broker's open was sent.
+    /// Called after the broker's open is sent.
     fn on_opened(_connection: &mut Connection<Self>, _model: &mut Self::Model, _now: u64) {}
 
-    /// Takes what was read, does what is due, and writes what there is to say.
+    /// Handles the input, does the work that is due, and writes the output.
     fn turn(connection: &mut Connection<Self>, input: &mut BytesMut);
 
     fn on_fault(
@@ -46,25 +46,24 @@ pub(crate) trait Dialect: Manners {
         now: u64,
     );
 
-    /// A delivery was sent whole.
+    /// Called after a delivery is sent completely.
     fn on_sent(model: &mut Self::Model, sent: Self::Sent);
 
-    /// The connection is gone, and its sessions are not yet.
+    /// Called when the connection has ended, before its sessions are dropped.
     fn on_gone(_connection: &mut Connection<Self>, _model: &mut Self::Model) {}
 
-    /// The peer was silent for too long.
+    /// The error for a peer that was silent for too long.
     fn silent() -> Error;
 }
 
-/// See the module.
 pub(crate) struct Connection<D: Dialect> {
     pub(crate) shared: Arc<Shared<D>>,
     pub(crate) id: ConnectionId,
     pub(crate) endpoint: Endpoint,
-    /// By channel, which is one number for both directions.
+    /// By channel; both directions use the same number.
     pub(crate) sessions: BTreeMap<u16, Session<D>>,
     pub(crate) attachments: Attachments,
-    /// Deliveries that were sent whole and that the model has not been told of.
+    /// Deliveries that were sent completely, but not yet reported to the model.
     pub(crate) sent: Vec<D::Sent>,
     pub(crate) of: D::OfConnection,
 }
@@ -119,18 +118,18 @@ impl<D: Dialect> Connection<D> {
             session.drop_links(context);
             context.put(channel, &End { error: None })
         });
-        // One that the broker had ended is ended on both sides now.
+        // If the broker had ended the session, both sides have ended it now.
         self.sessions.remove(&channel);
     }
 
-    /// Tells the model of what was sent.
+    /// Reports sent deliveries to the model.
     pub(crate) fn tell_sent(&mut self, model: &mut D::Model) {
         for sent in self.sent.drain(..) {
             D::on_sent(model, sent);
         }
     }
 
-    /// Answers the drains of links that were given what there is; to be called after
+    /// Answers the drains of links that have received all available messages. Call it after
     /// [`Model::dispatch`].
     pub(crate) fn finish_drains(&mut self, model: &mut D::Model) {
         let sessions = &mut self.sessions;
@@ -145,7 +144,7 @@ impl<D: Dialect> Connection<D> {
         });
     }
 
-    /// Refreshes windows and credit of all sessions.
+    /// Refreshes the windows and the credit of all sessions.
     pub(crate) fn refresh(&mut self, model: &mut D::Model, now: u64) {
         let channels: Vec<u16> = self.sessions.keys().copied().collect();
         for channel in channels {
@@ -153,7 +152,7 @@ impl<D: Dialect> Connection<D> {
         }
     }
 
-    /// Does something with a session and closes what a fault says.
+    /// Runs an action on a session, and closes whatever the resulting fault names.
     pub(crate) fn with_session(
         &mut self,
         channel: u16,
@@ -175,7 +174,7 @@ impl<D: Dialect> Connection<D> {
         };
         let mut result = act(session, &mut context);
         if let Err(Fault::Link(handle, error)) = result {
-            // Settlements of deliveries before the fault go out before the detach.
+            // Settlements of deliveries before the fault must precede the detach.
             result = D::flush(session, &mut context)
                 .and_then(|()| session.detach(handle, error, &mut context));
         }
@@ -192,7 +191,7 @@ impl<D: Dialect> Connection<D> {
         }
     }
 
-    /// Closes the connection with an error, and gives up all sessions.
+    /// Closes the connection with an error and drops all sessions.
     pub(crate) fn close(&mut self, error: Error, model: &mut D::Model, now: u64) {
         let open = || D::open(&self.shared);
         if self.endpoint.begin_close(&error, open) {

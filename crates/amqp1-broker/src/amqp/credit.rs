@@ -1,67 +1,68 @@
-//! Link credit (AMQP 1.0 section 2.6.7), from the broker's end.
+//! Link credit (AMQP 1.0 section 2.6.7) at the broker's end.
 
 use fe2o3_amqp_types::performatives::{Attach, Flow};
 
 use super::errors;
 
-/// That of a link whose peer receives.
+/// Credit of a link whose peer receives.
 #[derive(Debug, Default)]
 pub(crate) struct SendCredit {
-    /// Deliveries that were begun, and credit that was drained.
+    /// Deliveries begun, plus credit used up by drains.
     delivery_count: u32,
-    /// Up to where the receiver lets delivery-count go.
+    /// The highest delivery-count that the receiver's credit allows.
     limit: u32,
     /// Deliveries that wait in the session.
     unsent: u32,
 }
 
 impl SendCredit {
-    /// Takes what a receiver's flow gives.
+    /// Applies the credit of a receiver's flow.
     pub(crate) fn update(&mut self, flow: &Flow) {
         if let Some(credit) = flow.link_credit {
-            // Without delivery-count the receiver has not seen the attach: it counts from 0.
+            // Without delivery-count, the receiver has not seen the attach and counts from 0.
             self.limit = flow.delivery_count.unwrap_or(0).wrapping_add(credit);
         }
     }
 
-    /// Credit that neither a delivery nor a waiting one uses; negative when the receiver has
-    /// lowered it below what waits.
+    /// Credit that neither a started nor a waiting delivery uses. Negative if the receiver has
+    /// reduced its credit below the number of waiting deliveries.
     pub(crate) fn spare(&self) -> i32 {
         let used = self.delivery_count.wrapping_add(self.unsent);
         self.limit.wrapping_sub(used) as i32
     }
 
-    /// A delivery waits in the session.
+    /// Counts a delivery that now waits in the session.
     pub(crate) fn enqueue(&mut self) {
         self.unsent += 1;
     }
 
-    /// Deliveries that waited do so no more.
+    /// Counts `n` deliveries that no longer wait.
     pub(crate) fn take_back(&mut self, n: usize) {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
         self.unsent = self.unsent.saturating_sub(n);
     }
 
-    /// A delivery that waited is begun.
+    /// Counts a waiting delivery as begun.
     pub(crate) fn begin(&mut self) {
         self.unsent = self.unsent.saturating_sub(1);
         self.delivery_count = self.delivery_count.wrapping_add(1);
     }
 
-    /// Uses up what a drain has left; delivery-count as it will be behind what waits.
+    /// Uses up the credit that is left after a drain. Returns delivery-count as it will be once the
+    /// waiting deliveries are sent.
     pub(crate) fn drain(&mut self, left: u32) -> u32 {
         self.delivery_count = self.delivery_count.wrapping_add(left);
         self.delivery_count.wrapping_add(self.unsent)
     }
 
-    /// Delivery-count and link-credit, as a flow says them.
+    /// Delivery-count and link-credit, as a flow states them.
     pub(crate) fn flow_state(&self) -> (u32, u32) {
         let credit = self.limit.wrapping_sub(self.delivery_count) as i32;
         (self.delivery_count, credit.max(0) as u32)
     }
 }
 
-/// That of a link whose peer sends.
+/// Credit of a link whose peer sends.
 #[derive(Debug)]
 pub(crate) struct ReceiveCredit {
     delivery_count: u32,
@@ -76,14 +77,14 @@ impl ReceiveCredit {
         }
     }
 
-    /// Takes that of one delivery.
+    /// Uses the credit of one delivery.
     pub(super) fn take(&mut self) -> Result<(), fe2o3_amqp_types::definitions::Error> {
         self.credit = self.credit.checked_sub(1).ok_or_else(errors::no_credit)?;
         self.delivery_count = self.delivery_count.wrapping_add(1);
         Ok(())
     }
 
-    /// Gives full credit when half of it is used; true if the peer must be told.
+    /// Restores full credit once half of it is used; true if the peer must be told.
     pub(crate) fn top_up(&mut self, full: u32) -> bool {
         let is_low = self.credit <= full / 2;
         if is_low {
@@ -92,7 +93,7 @@ impl ReceiveCredit {
         is_low
     }
 
-    /// Delivery-count and link-credit, as a flow says them.
+    /// Delivery-count and link-credit, as a flow states them.
     pub(crate) fn flow_state(&self) -> (u32, u32) {
         (self.delivery_count, self.credit)
     }
@@ -120,7 +121,7 @@ mod tests {
         }
         credit.begin();
         assert_eq!((credit.spare(), credit.flow_state()), (1, (1, 2)));
-        // The receiver has not seen the delivery that was begun when it lowered its credit.
+        // The receiver reduced its credit before it saw the delivery that had begun.
         credit.update(&flow(Some(0), 1));
         assert_eq!((credit.spare(), credit.flow_state()), (-1, (1, 0)));
         credit.take_back(1);

@@ -1,4 +1,4 @@
-//! A session's outgoing deliveries: their numbers, and which are not settled (AMQP 1.0 section
+//! A session's outgoing deliveries: their numbers, and which are unsettled (AMQP 1.0 section
 //! 2.6.12).
 
 use std::collections::BTreeMap;
@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use fe2o3_amqp_types::definitions::Role;
 use fe2o3_amqp_types::performatives::Disposition;
 
-/// Where delivery numbers start, counted on without wrapping; the wire has the low half.
+/// The first delivery number. Numbers do not wrap; the wire carries the low 32 bits.
 const FIRST: u64 = 1 << 32;
 
-/// See the module; `U` is what the dialect knows of a delivery that its receiver has not settled.
+/// A session's outgoing deliveries. `U` is the dialect's data about an unsettled delivery.
 #[derive(Debug)]
 pub(crate) struct Deliveries<U> {
     next: u64,
@@ -24,7 +24,7 @@ impl<U> Deliveries<U> {
         }
     }
 
-    /// Numbers a delivery, and keeps what its receiver has to settle.
+    /// Numbers a delivery, and keeps the data about it if its receiver has to settle it.
     pub(crate) fn begin(&mut self, unsettled: Option<U>) -> u64 {
         let delivery = self.next;
         self.next += 1;
@@ -34,8 +34,9 @@ impl<U> Deliveries<U> {
         delivery
     }
 
-    /// The first and the last delivery that a receiver's disposition means; `None` where none was
-    /// sent. A sender's says nothing here: it settles what the broker has settled already.
+    /// The first and the last delivery that a receiver's disposition covers; `None` if none of them
+    /// was sent. A sender's disposition covers nothing here, because the broker has already settled
+    /// those deliveries.
     pub(crate) fn meant(&self, disposition: &Disposition) -> Option<(u64, u64)> {
         if disposition.role == Role::Sender {
             return None;
@@ -48,8 +49,8 @@ impl<U> Deliveries<U> {
         (first <= last).then_some((first, last))
     }
 
-    /// Those from first to last that may be unsettled. Never by counting: a peer may name two
-    /// billion deliveries.
+    /// The deliveries from first to last that may be unsettled. It does not count through the
+    /// range: a peer may name two billion deliveries.
     pub(crate) fn between(&self, first: u64, last: u64) -> Vec<u64> {
         if first == last {
             return vec![first];
@@ -58,28 +59,28 @@ impl<U> Deliveries<U> {
         unsettled.map(|(id, _)| *id).collect()
     }
 
-    /// What is known of one that is not settled.
+    /// The data about an unsettled delivery.
     pub(crate) fn get(&self, delivery: u64) -> Option<&U> {
         self.unsettled.get(&delivery)
     }
 
-    /// `None` for one that is settled already.
+    /// `None` if the delivery is already settled.
     pub(crate) fn settle(&mut self, delivery: u64) -> Option<U> {
         self.unsettled.remove(&delivery)
     }
 
-    /// The first that is unsettled and fits.
+    /// The first unsettled delivery that matches.
     pub(crate) fn find(&self, fits: impl Fn(&U) -> bool) -> Option<u64> {
         let found = self.unsettled.iter().find(|(_, unsettled)| fits(unsettled));
         found.map(|(id, _)| *id)
     }
 
-    /// Forgets what is not to be kept.
+    /// Forgets the deliveries for which `keeps` returns false.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(&U) -> bool) {
         self.unsettled.retain(|_, unsettled| keeps(unsettled));
     }
 
-    /// The delivery that a number of the wire means; `None` for one that was not sent.
+    /// The delivery with this number on the wire; `None` if it was not sent.
     fn delivery(&self, id: u32) -> Option<u64> {
         let behind = (self.next as u32).wrapping_sub(id);
         if behind == 0 || behind > i32::MAX as u32 {

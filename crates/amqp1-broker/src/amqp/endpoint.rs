@@ -1,5 +1,5 @@
-//! The connection itself (AMQP 1.0 section 2.4), without its sessions: how far it is, what the peer
-//! has said of itself, what is to be written, and what it ends with.
+//! The connection itself (AMQP 1.0 section 2.4), without its sessions: its state, the peer's
+//! limits, the output buffer, and the error that the connection ends with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,50 +15,50 @@ use super::negotiation::{Authenticator, Negotiation, Progress};
 use crate::error::Error;
 use crate::wire::frame::{self, Frame, FrameError, MIN_MAX_FRAME_SIZE};
 
-/// How far a connection is.
+/// The state of a connection.
 #[derive(Debug)]
 enum Phase {
     Negotiating(Negotiation),
-    /// The peer's open is awaited.
+    /// Waits for the peer's open.
     Opening,
     Opened,
-    /// The broker has sent its close, the peer not yet.
+    /// The broker has sent its close, the peer has not.
     Closing,
-    /// What is written is sent, then the stream ends.
+    /// The output buffer is sent, then the stream ends.
     Ended,
 }
 
-/// How far a connection is, as far as its timers care.
+/// The state of a connection, as its timers see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Before the peer's open.
     Handshake,
     Open,
-    /// The broker has sent its close, the peer not yet.
+    /// The broker has sent its close, the peer has not.
     Closing,
-    /// What is written is sent, then the stream ends.
+    /// The output buffer is sent, then the stream ends.
     Ended,
 }
 
-/// What a frame asks the broker for.
+/// What the broker must do because of a frame.
 #[derive(Debug)]
 pub(crate) enum Asked {
     Nothing,
-    /// The broker's own open.
+    /// Send its own open.
     Open,
-    /// A session on a channel that may have one.
+    /// Begin a session on this channel, which is free and within the limit.
     Begin(u16, Begin),
-    /// The end of a channel's session, if it has one.
+    /// End the channel's session, if there is one.
     End(u16),
-    /// Whatever belongs to a session; the channel has one.
+    /// Pass the frame to the session of this channel, which exists.
     Session(u16, SessionFrame),
-    /// The end of all sessions, then [`Endpoint::answer_close`].
+    /// End all sessions, then call [`Endpoint::answer_close`].
     Close,
-    /// A close with this error.
+    /// Close with this error.
     Broken(AmqpErrorValue),
 }
 
-/// A frame of a session.
+/// A frame that belongs to a session.
 #[derive(Debug)]
 pub(crate) struct SessionFrame {
     pub(crate) performative: Performative,
@@ -67,20 +67,19 @@ pub(crate) struct SessionFrame {
     pub(crate) unknown: Option<String>,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     phase: Phase,
-    /// What is to be written.
+    /// The output buffer.
     pub(crate) out: BytesMut,
     pub(crate) peer_max_frame_size: u32,
-    /// After which silence the peer gives up.
+    /// The silence after which the peer gives up.
     peer_idle_timeout: Option<Duration>,
-    /// What the connection ends with, when it is not an orderly close.
+    /// The error that the connection ends with, unless it is closed in an orderly way.
     failure: Option<Error>,
-    /// What wakes its task besides its stream and its timers.
+    /// Wakes the connection's task; its stream and its timers also do.
     waker: Arc<Notify>,
-    /// When the dialect has something to do by itself, Unix milliseconds.
+    /// When the dialect next has work to do, in Unix milliseconds.
     pub(crate) next_due: Option<u64>,
 }
 
@@ -97,7 +96,8 @@ impl Endpoint {
         }
     }
 
-    /// Negotiates, then decodes all whole frames in the read buffer; an error is the last.
+    /// Negotiates, then decodes all complete frames in the read buffer. After an error there are no
+    /// more.
     pub(crate) fn take_frames(
         &mut self,
         input: &mut BytesMut,
@@ -133,7 +133,7 @@ impl Endpoint {
         frames
     }
 
-    /// What a frame asks for, with as many sessions allowed and this one there or not.
+    /// Decides what a frame requires, given the session limit and which channels have a session.
     pub(crate) fn read(
         &mut self,
         frame: Frame,
@@ -194,14 +194,14 @@ impl Endpoint {
         }
     }
 
-    /// Sends the open; the connection is open for the broker then.
+    /// Sends the open. From then on, the connection is open for the broker.
     pub(crate) fn send_open(&mut self, open: &Open) {
         self.phase = Phase::Opened;
         self.put(0, open);
     }
 
-    /// Whether a close with an error can be sent: the sessions are to be given up then, and
-    /// [`Endpoint::send_close`] follows.
+    /// Whether a close with an error can be sent. If so, the caller drops the sessions and then
+    /// calls [`Endpoint::send_close`].
     pub(crate) fn begin_close(
         &mut self,
         error: &AmqpErrorValue,
@@ -235,7 +235,7 @@ impl Endpoint {
         self.phase = Phase::Ended;
     }
 
-    /// Ends the connection; the reason is kept, or else the one before.
+    /// Ends the connection. An earlier reason stays unless there is a new one.
     pub(crate) fn end(&mut self, reason: Option<Error>) {
         self.failure = reason.or(self.failure.take());
         self.phase = Phase::Ended;
@@ -258,7 +258,7 @@ impl Endpoint {
         self.waker.clone()
     }
 
-    /// What the connection ends with, when it is not an orderly close.
+    /// The error that the connection ends with, unless it was closed in an orderly way.
     pub(crate) fn take_failure(&mut self) -> Option<Error> {
         self.failure.take()
     }

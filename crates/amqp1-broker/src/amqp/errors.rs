@@ -1,8 +1,8 @@
-//! AMQP errors (AMQP 1.0 section 2.8.14) with every field set, and what a peer is told that breaks
-//! the protocol's rules, in the same words by every dialect.
+//! AMQP errors (AMQP 1.0 section 2.8.14) with every field set, and the errors for peers that break
+//! the protocol, worded the same in every dialect.
 //!
-//! Some clients cannot read an error whose trailing fields are missing: azure-servicebus for Python
-//! hangs on a `rejected` whose error has no info.
+//! Some clients cannot read an error without its trailing fields: azure-servicebus for Python hangs
+//! on a `rejected` whose error has no info.
 
 use fe2o3_amqp_types::definitions::{
     AmqpError, ConnectionError, Error, ErrorCondition, Fields, LinkError, SessionError,
@@ -16,7 +16,7 @@ pub(crate) fn error(condition: impl Into<ErrorCondition>, description: impl Into
     Error::new(condition, description.into(), Fields::new())
 }
 
-/// Octets that are no frame.
+/// The bytes are not a valid frame.
 pub(crate) fn malformed(e: FrameError) -> Error {
     match e {
         FrameError::Framing(what) => error(ConnectionError::FramingError, what),
@@ -83,19 +83,19 @@ pub(crate) fn no_credit() -> Error {
     )
 }
 
-/// A link that has something of a type which is not known.
+/// A link uses an unknown type.
 pub(crate) fn not_known(what: &str) -> Error {
     let text = format!("{what} is not supported");
     error(AmqpError::NotImplemented, text)
 }
 
-/// The broker's own fault.
+/// The broker failed to encode a frame.
 pub(crate) fn not_encoded(e: &serde_amqp::Error) -> Error {
     let text = format!("a frame was not encoded: {e}");
     error(AmqpError::InternalError, text)
 }
 
-/// The condition's name.
+/// The condition's symbol.
 pub(crate) fn name(error: &Error) -> String {
     match serde_amqp::to_value(&error.condition) {
         Ok(Value::Symbol(name)) => name.0,
@@ -103,7 +103,7 @@ pub(crate) fn name(error: &Error) -> String {
     }
 }
 
-/// Condition and description, for the broker's own caller.
+/// Condition and description as text for [`Error`](crate::Error).
 pub(crate) fn describe(error: &Error) -> String {
     let description = error.description.as_deref().unwrap_or_default();
     format!("{}: {description}", name(error))

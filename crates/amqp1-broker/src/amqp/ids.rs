@@ -1,9 +1,9 @@
-//! Numbers by which the trunk and the dialects' models know connections and links.
+//! The ids by which `amqp` and the dialects' models know connections and links.
 
-/// One connection of the broker, unique over its life.
+/// A connection's id, unique for the life of the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ConnectionId(pub(crate) u64);
 
-/// One link endpoint of the broker, unique over its life.
+/// A link endpoint's id, unique for the life of the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LinkId(pub(crate) u64);

@@ -10,26 +10,26 @@ use super::partial::Partial;
 use super::parts::Parts;
 use crate::wire::transfer::Payload;
 
-/// A link, by what it is to the broker.
+/// A link endpoint, at the broker's end.
 #[derive(Debug)]
 pub(crate) struct Link<P: Parts> {
     pub(crate) name: String,
-    /// In the model.
+    /// Its id in the model.
     pub(crate) id: LinkId,
     pub(crate) kind: Kind<P>,
     pub(crate) of: P::OfLink,
 }
 
-/// See [`Link`].
+/// The role of a [`Link`].
 #[derive(Debug)]
 pub(crate) enum Kind<P: Parts> {
     /// The peer sends.
     Incoming(Incoming<P>),
     /// The peer receives.
     Outgoing(Outgoing<P>),
-    /// The peer will receive, once its attach is answered.
+    /// The peer will receive once its attach is answered.
     Waiting(Box<Attach>, Outgoing<P>),
-    /// The broker has detached it, the peer not yet.
+    /// The broker has detached the link, the peer has not.
     Detached,
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum Kind<P: Parts> {
 #[derive(Debug)]
 pub(crate) struct Incoming<P: Parts> {
     pub(crate) credit: ReceiveCredit,
-    /// A delivery of which more transfers are to come.
+    /// A delivery that waits for more transfers.
     pub(crate) partial: Option<Partial>,
     pub(crate) of: P::OfIncoming,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Outgoing<P: Parts> {
     pub(crate) of: P::OfOutgoing,
 }
 
-/// Where what goes out comes from.
+/// Where outgoing messages come from.
 #[derive(Debug)]
 pub(crate) enum Source<Q> {
     Queue(Q),
@@ -58,7 +58,7 @@ pub(crate) enum Source<Q> {
     Replies(VecDeque<Payload>),
 }
 
-/// Answers that may wait for credit on one link; more are not kept.
+/// The most answers that may wait for credit on one link; more are discarded.
 const MAX_REPLIES: usize = 256;
 
 impl<P: Parts> Outgoing<P> {
@@ -70,14 +70,14 @@ impl<P: Parts> Outgoing<P> {
         }
     }
 
-    /// Whether one more answer to a request may go out here.
+    /// Whether the link can queue another answer to a request.
     pub(crate) fn takes_replies(&self) -> bool {
         matches!(&self.source, Source::Replies(replies) if replies.len() < MAX_REPLIES)
     }
 }
 
 impl<P: Parts> Link<P> {
-    /// Delivery-count and link-credit, as a flow says them.
+    /// Delivery-count and link-credit, as a flow states them.
     pub(super) fn flow_state(&self) -> (u32, u32) {
         match &self.kind {
             Kind::Incoming(incoming) => incoming.credit.flow_state(),

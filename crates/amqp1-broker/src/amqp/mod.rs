@@ -1,29 +1,30 @@
-//! What AMQP 1.0 itself asks of the broker's end, the same in every dialect. Whose messages they
-//! are, who may do what, and what goes wrong beyond the standard, the dialects decide. A dialect is
-//! three traits on its settings' type: [`parts::Parts`], the types that it puts into connections,
+//! AMQP 1.0 at the broker's end, the same for every dialect. The dialects decide who owns a
+//! message, who may do what, and which errors exist beyond the standard. A dialect implements three
+//! traits on the type of its settings: [`parts::Parts`], the types that it adds to connections,
 //! sessions and links; [`session::Manners`]; [`connection::Dialect`]. From the top down:
 //!
-//! - [`transport`]: moves a connection's octets and watches its timers
+//! - [`transport`]: moves a connection's bytes and runs its timers
 //! - [`connection`], [`session`], [`link`]: the endpoints
-//! - [`shared`]: what a broker's connections share, its model behind one lock
-//! - [`endpoint`], [`negotiation`], [`windows`], [`credit`], [`deliveries`], [`outbox`], [`partial`],
-//!   [`attachments`], [`answers`], [`errors`]: one rule of the standard each
+//! - [`shared`]: the state that all connections share, with the model behind one lock
+//! - [`endpoint`], [`negotiation`], [`windows`], [`credit`], [`deliveries`], [`outbox`],
+//!   [`partial`], [`attachments`], [`answers`], [`errors`]: one rule of the standard each
 //!
-//! They differ on purpose, the dialect of RabbitMQ first, in:
+//! The dialects deliberately differ in these points (RabbitMQ; Service Bus):
 //!
-//! - a handle beyond handle-max: `amqp:resource-limit-exceeded`; a framing error;
-//! - a source's filter: left out of the answer, for it is not applied; kept, for it names a session;
-//! - an attach: answered at once; perhaps held until a session is free (`Kind::Waiting`);
-//! - a delivery that is too large: its link is detached; it is rejected, and the link goes on;
-//! - settling what came in: consecutive deliveries by one disposition, at the end of a turn, and
-//!   before a fault is told; each by one of its own, at once;
-//! - settling what went out: one answer for all that a disposition means; one for each, as locks are
-//!   lost one by one;
-//! - a link that goes: what it holds returns to its queue; what was sent stays locked;
-//! - a refreshed window: told with a link's flow where there is one; told by itself;
-//! - sessions that have something to send: each in its turn first; in the order of their channels,
-//!   because a fault may end the stream in the middle of a frame;
-//! - delivery tags: counted; lock tokens.
+//! - a handle beyond handle-max: `amqp:resource-limit-exceeded`; a framing error
+//! - a source's filter: left out of the answer, because it is not applied; kept, because it names a
+//!   session
+//! - an attach: answered at once; may wait until a session is free (`Kind::Waiting`)
+//! - a delivery that is too large: its link is detached; it is rejected, and the link stays
+//! - settling incoming deliveries: one disposition for consecutive deliveries, at the end of a turn
+//!   and before a fault is reported; one disposition for each, at once
+//! - settling outgoing deliveries: one answer for all that a disposition covers; one for each,
+//!   because locks are lost individually
+//! - a detached link: its unsettled deliveries return to the queue; they stay locked
+//! - a refreshed window: sent with a link's flow if there is one; sent in a flow of its own
+//! - sessions with something to send: each goes first in turn; in the order of their channels,
+//!   because a fault may end the stream in the middle of a frame
+//! - delivery tags: a counter; the lock token
 
 pub(crate) mod answers;
 pub(crate) mod attachments;

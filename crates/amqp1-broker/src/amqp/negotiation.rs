@@ -1,4 +1,4 @@
-//! What comes before AMQP frames: protocol headers (AMQP 1.0 section 2.2) and SASL (section 5.3).
+//! Negotiation before AMQP frames: protocol headers (AMQP 1.0 section 2.2) and SASL (section 5.3).
 
 use bytes::BytesMut;
 use fe2o3_amqp::frames::sasl::Frame as SaslFrame;
@@ -14,22 +14,22 @@ pub(crate) const ANONYMOUS: &str = "ANONYMOUS";
 pub(crate) const PLAIN: &str = "PLAIN";
 pub(crate) const EXTERNAL: &str = "EXTERNAL";
 
-/// Who is let in.
+/// Decides who may connect.
 pub(crate) trait Authenticator {
-    /// The SASL mechanisms offered.
+    /// The offered SASL mechanisms.
     fn mechanisms(&self) -> &[&str];
     /// Whether AMQP without SASL is refused.
     fn needs_sasl(&self) -> bool;
-    /// Whether a peer comes in by this mechanism with this response.
+    /// Whether this response of this mechanism authenticates the peer.
     fn authenticates(&mut self, mechanism: &str, response: Option<&[u8]>) -> bool;
 }
 
-/// Names and passwords; `None` is everybody.
+/// Names and passwords; `None` admits everybody.
 #[derive(Debug)]
 pub(crate) struct Users<'a>(pub(crate) Option<&'a [(String, String)]>);
 
 impl Authenticator for Users<'_> {
-    /// With users there is PLAIN only: the other mechanisms check nothing here.
+    /// If there are users, only PLAIN is offered: the other mechanisms check nothing here.
     fn mechanisms(&self) -> &[&str] {
         match self.0 {
             Some(_) => &[PLAIN],
@@ -51,31 +51,30 @@ impl Authenticator for Users<'_> {
     }
 }
 
-/// How far a connection is before its AMQP frames.
+/// The next step of the negotiation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// The first protocol header: SASL or AMQP.
+    /// Waits for the first protocol header: SASL or AMQP.
     Header,
-    /// sasl-init.
+    /// Waits for sasl-init.
     Init,
-    /// PLAIN without an initial response was asked for one.
+    /// Waits for PLAIN's response, because sasl-init had none.
     Response,
-    /// AMQP's protocol header behind SASL.
+    /// Waits for AMQP's protocol header after SASL.
     AmqpHeader,
 }
 
-/// How negotiating goes on.
+/// How the negotiation continues.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// More octets are needed.
+    /// More bytes are needed.
     Waits,
     /// AMQP frames follow.
     Done,
-    /// It has failed: what was written is sent, then the connection ends.
+    /// It failed: the output is sent, then the connection ends.
     Failed(String),
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Negotiation {
     step: Step,
@@ -86,8 +85,8 @@ impl Negotiation {
         Self { step: Step::Header }
     }
 
-    /// Takes what it can from the read buffer; everything behind it is left there, as peers may
-    /// send ahead.
+    /// Reads as much of the input as it can. It leaves everything after the negotiation in the
+    /// buffer, because peers may send AMQP frames early.
     pub(crate) fn advance(
         &mut self,
         input: &mut BytesMut,
@@ -114,7 +113,7 @@ impl Negotiation {
         out: &mut BytesMut,
         authenticator: &mut dyn Authenticator,
     ) -> Result<Option<Next>, String> {
-        // What cannot become a header needs no more octets to be refused.
+        // Bytes that cannot become a header are refused without waiting for more.
         let known = input.len().min(4);
         if input[..known] != b"AMQP"[..known] {
             sasl::put_protocol_header(out, self.supported(authenticator));
@@ -135,7 +134,7 @@ impl Negotiation {
                 Ok(Some(Next::Amqp))
             }
             other => {
-                // The answer to a header that is not taken is the one that would be.
+                // The answer to an unsupported header is the supported one.
                 sasl::put_protocol_header(out, self.supported(authenticator));
                 Err(format!(
                     "the protocol header {other:?} is not supported here"
@@ -208,7 +207,7 @@ fn put(out: &mut BytesMut, frame: SaslFrame) -> Result<(), String> {
     sasl::encode(out, frame).map_err(|e: FrameError| format!("{e:?}"))
 }
 
-/// Names only: an init or a response holds a password.
+/// Only the frame's name, because an init or a response contains a password.
 fn name(frame: &SaslFrame) -> &'static str {
     match frame {
         SaslFrame::Mechanisms(_) => "sasl-mechanisms",
@@ -230,8 +229,8 @@ fn mechanisms(authenticator: &dyn Authenticator) -> SaslMechanisms {
     }
 }
 
-/// Name and password of PLAIN's message: authorization identity, name and password between NULs
-/// (RFC 4616).
+/// Name and password in PLAIN's message: authorization identity, name and password, separated by
+/// NULs (RFC 4616).
 fn credentials(response: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut parts = response.splitn(3, |b| *b == 0);
     match (parts.next(), parts.next(), parts.next()) {
@@ -240,10 +239,10 @@ fn credentials(response: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// The user whose name and password PLAIN's message has.
+/// The user whose name and password are in PLAIN's message.
 pub(crate) fn user<'u>(response: &[u8], users: &'u [(String, String)]) -> Option<&'u str> {
     let (name, password) = credentials(response)?;
-    // Every user is compared in full, so that the time taken tells nothing.
+    // Compares every user in full, so that the time taken reveals nothing.
     users.iter().fold(None, |found, (n, p)| {
         let is_this = same(n.as_bytes(), name) & same(p.as_bytes(), password);
         if is_this {

@@ -1,5 +1,5 @@
-//! What waits in a session for its turn on the wire: deliveries, and the answers to drains, which
-//! go behind the deliveries that came before them.
+//! A session's output queue: deliveries, and the answers to drains, which must follow the
+//! deliveries queued before them.
 
 use std::collections::VecDeque;
 
@@ -12,22 +12,22 @@ use crate::amqp::ids::LinkId;
 use crate::wire::frame;
 use crate::wire::transfer::{self, Payload, Start};
 
-/// A delivery that waits, or is being sent.
+/// A delivery that waits or is being sent.
 #[derive(Debug)]
 pub(crate) struct Waiting<T> {
     pub(crate) link: LinkId,
     pub(crate) handle: u32,
-    /// Whose message it is, in the dialect's terms.
+    /// The dialect's data about the message.
     pub(crate) of: T,
     pub(crate) format: u32,
     pub(crate) pre_settled: bool,
     pub(crate) payload: Payload,
-    /// Its first frame was sent.
+    /// Whether its first frame was sent.
     pub(crate) is_begun: bool,
 }
 
 impl<T> Waiting<T> {
-    /// Sends the first frame; true while there is more of it.
+    /// Sends the first frame; true if more frames follow.
     pub(crate) fn send_first(
         &mut self,
         out: &mut BytesMut,
@@ -45,7 +45,7 @@ impl<T> Waiting<T> {
         self.send(out, channel, Some(&start), max_frame_size)
     }
 
-    /// Sends a further frame; true while there is more of it.
+    /// Sends another frame; true if more frames follow.
     pub(crate) fn send_next(
         &mut self,
         out: &mut BytesMut,
@@ -73,7 +73,6 @@ enum Item<T> {
     Drained { link: LinkId, flow: Flow },
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Outbox<T> {
     items: VecDeque<Item<T>>,
@@ -90,7 +89,8 @@ impl<T> Outbox<T> {
         self.items.push_back(Item::Delivery(Box::new(waiting)));
     }
 
-    /// Answers a drain, delivery-count being this behind what waits.
+    /// Queues the answer to a drain, with delivery-count as it will be once the waiting deliveries
+    /// are sent.
     pub(crate) fn push_drained(
         &mut self,
         link: LinkId,
@@ -103,7 +103,7 @@ impl<T> Outbox<T> {
         self.items.push_back(Item::Drained { link, flow });
     }
 
-    /// Lets answers to requests go as far as there is credit. They are nobody's messages.
+    /// Queues as many answers to requests as credit allows. They belong to no queue.
     pub(crate) fn push_replies(
         &mut self,
         link: LinkId,
@@ -130,7 +130,7 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// Takes out all that is a link's; whose its deliveries were.
+    /// Removes all items of a link; returns its deliveries' data.
     pub(crate) fn remove(&mut self, link: LinkId) -> Vec<T> {
         let mut removed = Vec::new();
         for item in std::mem::take(&mut self.items) {
@@ -143,7 +143,7 @@ impl<T> Outbox<T> {
         removed
     }
 
-    /// Takes out everything; whose the deliveries were, and the links they were for.
+    /// Removes all items; returns the deliveries' data with their links.
     pub(crate) fn remove_all(&mut self) -> Vec<(LinkId, T)> {
         let items = std::mem::take(&mut self.items).into_iter();
         let removed = items.filter_map(|item| match item {
@@ -153,7 +153,7 @@ impl<T> Outbox<T> {
         removed.collect()
     }
 
-    /// Takes back the last `n` deliveries of a link that were not begun; the last first.
+    /// Removes the last `n` deliveries of a link that have not begun; returns the last first.
     pub(crate) fn take_back(&mut self, link: LinkId, n: u32) -> Vec<T> {
         let mut taken = Vec::new();
         let mut kept = VecDeque::with_capacity(self.items.len());
@@ -171,8 +171,8 @@ impl<T> Outbox<T> {
         taken
     }
 
-    /// The delivery of which a frame may go out now, counted already, as far as the peer's window
-    /// and the write buffer's room go. Answers to drains before it are sent.
+    /// The delivery whose next frame may be sent now, if the peer's window and the write buffer
+    /// have room. The frame is already counted. Answers to drains queued before it are sent.
     pub(crate) fn next(
         &mut self,
         out: &mut BytesMut,
@@ -184,7 +184,7 @@ impl<T> Outbox<T> {
             match self.items.pop_front() {
                 None => break,
                 Some(Item::Drained { mut flow, .. }) => {
-                    // The session's part is of now.
+                    // The session's part of the flow must be current.
                     let now = windows.flow();
                     flow.next_incoming_id = now.next_incoming_id;
                     flow.incoming_window = now.incoming_window;
@@ -203,7 +203,7 @@ impl<T> Outbox<T> {
         Ok(None)
     }
 
-    /// Puts a delivery of which there is more in front again.
+    /// Puts a delivery with more frames to send back at the front.
     pub(crate) fn put_back(&mut self, waiting: Box<Waiting<T>>) {
         self.items.push_front(Item::Delivery(waiting));
     }

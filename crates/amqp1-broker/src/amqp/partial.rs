@@ -1,4 +1,4 @@
-//! Deliveries that come in, of which more transfers are to come (AMQP 1.0 section 2.6.14).
+//! Incoming deliveries that wait for more transfers (AMQP 1.0 section 2.6.14).
 
 use bytes::BytesMut;
 use fe2o3_amqp_types::definitions::Error;
@@ -7,7 +7,6 @@ use fe2o3_amqp_types::performatives::Transfer;
 use super::credit::ReceiveCredit;
 use super::errors;
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Partial {
     pub(crate) delivery_id: u32,
@@ -17,7 +16,7 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    /// A delivery's first transfer, whose payload is the caller's to add.
+    /// Starts a delivery with its first transfer. The caller adds the payload.
     pub(crate) fn begin(transfer: &Transfer, credit: &mut ReceiveCredit) -> Result<Self, Error> {
         let delivery_id = transfer.delivery_id.ok_or_else(errors::no_delivery_id)?;
         credit.take()?;

@@ -1,5 +1,5 @@
-//! A session (AMQP 1.0 section 2.5): its windows, its links, and what waits to be sent on it. What
-//! a dialect does otherwise is in its [`Manners`].
+//! A session (AMQP 1.0 section 2.5): its windows, its links, and its output queue. A dialect's own
+//! behavior is in its [`Manners`].
 
 use std::collections::BTreeMap;
 
@@ -23,18 +23,19 @@ use super::{answers, errors};
 use crate::wire::frame;
 use crate::wire::transfer::Payload;
 
-/// What a dialect's sessions do in their own way.
+/// A dialect's own behavior for sessions.
 pub(crate) trait Manners: Parts {
-    /// Transfer frames that a peer may send before it hears of more.
+    /// Transfer frames that a peer may send before the broker refreshes the window.
     const INCOMING_WINDOW: u32;
-    /// Whether a refreshed window is told by itself, even where a link's flow would tell it.
+    /// Whether a refreshed window is sent in a flow of its own, even if a link's flow would carry
+    /// it.
     const TELLS_WINDOW_ALONE: bool;
     type Tag: AsRef<[u8]>;
 
     /// The highest handle of a session.
     fn handle_max(&self) -> u32;
 
-    /// Attaches a link, unless it is `refused` already for what it has.
+    /// Attaches a link. `refused` says why the frame itself rules it out, if it does.
     fn on_attach(
         session: &mut Session<Self>,
         attach: Attach,
@@ -49,29 +50,29 @@ pub(crate) trait Manners: Parts {
         context: &mut Context<'_, Self>,
     ) -> Done<Self>;
 
-    /// Takes a disposition. One that is not settled is answered with a settled one.
+    /// Handles a disposition. One that does not settle is answered with one that does.
     fn on_disposition(
         session: &mut Session<Self>,
         disposition: Disposition,
         context: &mut Context<'_, Self>,
     ) -> Done<Self>;
 
-    /// The answering attach.
+    /// The answer to an attach.
     fn answer(&self, attach: Attach) -> Attach;
 
-    /// Something moves on a link.
+    /// Called when something happens on a link.
     fn on_move(_of: &mut Self::OfLink, _now: u64) {}
 
-    /// Gives a sender its full credit when half of it is used; true if the peer must be told.
+    /// Restores a sender's full credit once half of it is used; true if the peer must be told.
     fn top_up(&self, incoming: &mut Incoming<Self>, now: u64) -> bool;
 
-    /// Sends dispositions that were put off.
+    /// Sends delayed dispositions.
     fn flush(_session: &mut Session<Self>, _context: &mut Context<'_, Self>) -> Done<Self> {
         Ok(())
     }
 
-    /// The tag of a delivery whose first frame goes out, and what its receiver has to settle if it
-    /// was not settled before.
+    /// The tag of a delivery whose first frame is about to be sent, and the data that its receiver
+    /// needs to settle it, unless the delivery is pre-settled.
     fn begin(
         outgoing: &mut Outgoing<Self>,
         given: &Self::Given,
@@ -80,25 +81,25 @@ pub(crate) trait Manners: Parts {
     /// Returns a delivery that will not be sent.
     fn give_back(model: &mut Self::Model, link: LinkId, given: Self::Given);
 
-    /// Forgets a link. It `is_over` when its session or its connection has ended, and was detached
-    /// otherwise.
+    /// Forgets a link. `is_over` is true if its session or connection has ended, false if it was
+    /// detached.
     fn forget(model: &mut Self::Model, link: LinkId, is_over: bool, now: u64);
 }
 
-/// What breaks, and what is therefore closed.
+/// A protocol fault, and thus what must be closed.
 #[derive(Debug)]
 pub(crate) enum Fault<F> {
-    /// The link of this handle, by a closing detach.
+    /// Close the link with this handle, by a detach.
     Link(u32, Error),
     Session(Error),
     Connection(Error),
     OfDialect(F),
 }
 
-/// How handling a frame ends.
+/// The result of handling a frame.
 pub(crate) type Done<P> = Result<(), Fault<<P as Parts>::Fault>>;
 
-/// What handling a frame needs beside the session itself.
+/// The context that handling a frame needs: everything except the session.
 pub(crate) struct Context<'a, P: Parts> {
     pub(crate) shared: &'a Shared<P>,
     pub(crate) model: &'a mut P::Model,
@@ -107,7 +108,7 @@ pub(crate) struct Context<'a, P: Parts> {
     pub(crate) now: u64,
     pub(super) out: &'a mut BytesMut,
     pub(crate) attachments: &'a mut Attachments,
-    /// What the dialect's connections have.
+    /// The dialect's part of the connection.
     pub(crate) of: &'a mut P::OfConnection,
 }
 
@@ -127,14 +128,13 @@ pub(crate) struct Unsettled<U> {
     pub(crate) of: U,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Session<P: Parts> {
-    /// The channel of both directions.
+    /// The channel, the same number in both directions.
     pub(crate) channel: u16,
-    /// By the peer's handle, which is the broker's too.
+    /// By the peer's handle; the broker uses the same number.
     pub(crate) links: BTreeMap<u32, Link<P>>,
-    /// The broker has ended it, the peer not yet: frames are passed over.
+    /// The broker has ended the session, the peer has not: frames are ignored.
     pub(crate) is_ended: bool,
     pub(crate) windows: Windows,
     pub(crate) deliveries: Deliveries<Unsettled<P::Unsettled>>,
@@ -143,7 +143,7 @@ pub(crate) struct Session<P: Parts> {
 }
 
 impl<P: Manners> Session<P> {
-    /// A session, and the answer to its begin.
+    /// Creates a session, and the answer to its begin.
     pub(super) fn begin(channel: u16, begin: &Begin, settings: &P) -> (Self, Begin) {
         let session = Self {
             channel,
@@ -174,7 +174,7 @@ impl<P: Manners> Session<P> {
             Performative::Disposition(disposition) => P::on_disposition(self, disposition, context),
             Performative::Flow(flow) => self.on_flow(&flow, context),
             Performative::Detach(detach) => {
-                // What was sent on the link is settled before it goes.
+                // Deliveries received on the link are settled before it goes.
                 P::flush(self, context)?;
                 self.on_detach(&detach, context)
             }
@@ -185,7 +185,7 @@ impl<P: Manners> Session<P> {
         }
     }
 
-    /// Refuses the link whose frame has something of a type that is not known.
+    /// Refuses a link whose frame contains an unknown type.
     fn refuse_unknown(
         &mut self,
         performative: Performative,
@@ -219,7 +219,7 @@ impl<P: Manners> Session<P> {
     fn on_flow(&mut self, flow: &Flow, context: &mut Context<'_, P>) -> Done<P> {
         self.windows.update(flow);
         let Some(handle) = &flow.handle else {
-            // A session's flow with echo is the peer's ping.
+            // A session flow with echo is the peer's ping.
             if flow.echo {
                 let answer = self.windows.flow();
                 context.put(self.channel, &answer)?;
@@ -238,7 +238,7 @@ impl<P: Manners> Session<P> {
         }
     }
 
-    /// Takes a receiver's flow: its credit, and whether it asks for a drain.
+    /// Handles a receiver's flow: its credit, and whether it asks for a drain.
     fn on_receiver_flow(
         &mut self,
         handle: u32,
@@ -273,7 +273,7 @@ impl<P: Manners> Session<P> {
         Ok(())
     }
 
-    /// Returns the last `n` deliveries of a link that were not begun to their queue.
+    /// Returns the last `n` deliveries of a link that have not begun to their queue.
     fn take_back(&mut self, handle: u32, link: LinkId, n: u32, context: &mut Context<'_, P>) {
         let taken = self.outbox.take_back(link, n);
         if let Some(outgoing) = self.outgoing(handle, link) {
@@ -284,7 +284,8 @@ impl<P: Manners> Session<P> {
         }
     }
 
-    /// A draining link has been given what there is, and this much credit of its queue is left over.
+    /// Answers a drain once the link has received all available messages; `left` is the credit of
+    /// its queue that remains.
     pub(super) fn drained(&mut self, handle: u32, link: LinkId, left: u32) {
         let Some(outgoing) = self.outgoing(handle, link) else {
             return;
@@ -297,7 +298,7 @@ impl<P: Manners> Session<P> {
         self.outbox.push_drained(link, handle, count, &self.windows);
     }
 
-    /// The broker's end of a link whose peer receives, unless the handle is another's by now.
+    /// The broker's end of a link whose peer receives; `None` if another link now has the handle.
     pub(crate) fn outgoing(&mut self, handle: u32, link: LinkId) -> Option<&mut Outgoing<P>> {
         match &mut self.links.get_mut(&handle).filter(|l| l.id == link)?.kind {
             Kind::Outgoing(outgoing) => Some(outgoing),
@@ -305,7 +306,7 @@ impl<P: Manners> Session<P> {
         }
     }
 
-    /// Lets answers to requests, a new one behind those that wait, go as far as there is credit.
+    /// Queues answers to requests as far as credit allows; a new one goes last.
     pub(crate) fn send_replies(&mut self, handle: u32, new: Option<Payload>) {
         let Some(link) = self.links.get_mut(&handle) else {
             return;
@@ -319,7 +320,7 @@ impl<P: Manners> Session<P> {
         }
     }
 
-    /// Sends one frame of a delivery; true while there is more of it.
+    /// Sends one frame of a delivery; true if more frames follow.
     pub(crate) fn send_frame(
         &mut self,
         waiting: &mut Waiting<P::Given>,
@@ -341,8 +342,8 @@ impl<P: Manners> Session<P> {
         waiting.send_first(out, self.channel, first, max_frame_size)
     }
 
-    /// Refreshes the incoming window and senders' credit where half is used; to be called after a
-    /// batch of frames.
+    /// Refreshes the incoming window and senders' credit if half is used. Call it after a batch of
+    /// frames.
     pub(super) fn refresh(&mut self, context: &mut Context<'_, P>) -> Done<P> {
         P::flush(self, context)?;
         let mut is_untold = self.windows.refresh();
@@ -361,7 +362,7 @@ impl<P: Manners> Session<P> {
             .filter_map(|(handle, link)| is_topped_up(link).then_some(*handle))
             .collect();
         for handle in topped_up {
-            // A link's flow tells the session's part, too.
+            // A link's flow also carries the session's window.
             is_untold = false;
             let flow = self.link_flow(handle, 0);
             context.put(self.channel, &flow)?;
@@ -382,8 +383,8 @@ impl<P: Manners> Session<P> {
         }
     }
 
-    /// Answers with an attach without termini and a closing detach with the error, as section
-    /// 2.6.3 has it. Neighbours on the session are none the worse.
+    /// Refuses a link: answers with an attach without termini and a closing detach with the error,
+    /// as section 2.6.3 requires. Other links on the session are unaffected.
     pub(crate) fn refuse(
         &mut self,
         attach: Attach,
@@ -395,7 +396,7 @@ impl<P: Manners> Session<P> {
         context.put(self.channel, &answers::closing(handle, error))
     }
 
-    /// The answer to an attach of which nothing comes: a detach follows.
+    /// Answers a refused attach; a detach follows.
     fn answer_without_termini(&mut self, attach: Attach, context: &mut Context<'_, P>) -> Done<P> {
         let answer = answers::without_termini(context.shared.settings.answer(attach));
         context.put(self.channel, &answer)
@@ -403,15 +404,15 @@ impl<P: Manners> Session<P> {
 
     fn on_detach(&mut self, detach: &Detach, context: &mut Context<'_, P>) -> Done<P> {
         let handle = detach.handle.0;
-        // Detaches that cross may leave one over (fe2o3-amqp answers a refusal twice): it says
-        // nothing that is not so already.
+        // Crossing detaches can leave one over (fe2o3-amqp answers a refusal twice). It changes
+        // nothing.
         let Some(link) = self.links.remove(&handle) else {
             return Ok(());
         };
         if matches!(link.kind, Kind::Detached) {
             return Ok(());
         }
-        // What the peer settled before it detached counts before what it holds returns.
+        // Settlements before the detach count; only then do the unsettled deliveries return.
         self.forget(&link, context);
         if let Kind::Waiting(attach, _) = link.kind {
             // A detach must follow an attach.
@@ -420,7 +421,7 @@ impl<P: Manners> Session<P> {
         context.put(self.channel, &answers::detach(detach))
     }
 
-    /// Detaches a link, closed, and passes over what comes for it until the peer has detached too.
+    /// Closes a link with a detach, and ignores its frames until the peer has detached too.
     pub(super) fn detach(
         &mut self,
         handle: u32,
@@ -451,15 +452,14 @@ impl<P: Manners> Session<P> {
         P::forget(context.model, link.id, false, context.now);
     }
 
-    /// Ends the session with an error and passes over what comes on it until the peer has ended it
-    /// too.
+    /// Ends the session with an error, and ignores its frames until the peer has ended it too.
     pub(super) fn end(&mut self, error: Error, context: &mut Context<'_, P>) -> Done<P> {
         self.drop_links(context);
         self.is_ended = true;
         context.put(self.channel, &End { error: Some(error) })
     }
 
-    /// Gives up all links, because the session or its connection has ended.
+    /// Drops all links, because the session or its connection has ended.
     pub(super) fn drop_links(&mut self, context: &mut Context<'_, P>) {
         for (link, given) in self.outbox.remove_all() {
             P::give_back(context.model, link, given);
@@ -472,7 +472,7 @@ impl<P: Manners> Session<P> {
     }
 }
 
-/// The fault of a frame for a handle that has no link.
+/// The fault for a frame with a handle that has no link.
 pub(crate) fn unattached<F>(handle: u32) -> Fault<F> {
     Fault::Session(errors::unattached(handle))
 }

@@ -1,4 +1,4 @@
-//! What all connections of a broker share: its model behind one lock.
+//! The state that all connections of a broker share, with the model behind one lock.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,6 @@ use super::parts::{Model, Parts};
 use super::transport::Timeouts;
 use super::wakers::Wakers;
 
-/// See the module.
 pub(crate) struct Shared<P: Parts> {
     pub(crate) container_id: String,
     pub(crate) timeouts: Timeouts,
@@ -20,14 +19,14 @@ pub(crate) struct Shared<P: Parts> {
     state: Mutex<State<P::Model>>,
 }
 
-/// What the lock guards.
+/// The state behind the lock.
 pub(crate) struct State<M> {
     pub(crate) model: M,
     wakers: Wakers,
 }
 
 impl<M: Model> State<M> {
-    /// Registers a connection with what wakes its task.
+    /// Registers a connection together with the handle that wakes its task.
     pub(crate) fn connect(&mut self, waker: Arc<Notify>) -> ConnectionId {
         let id = self.model.connect();
         self.wakers.add(id, waker);
@@ -39,7 +38,7 @@ impl<M: Model> State<M> {
         self.model.disconnect(id, now);
     }
 
-    /// Gives out messages, and wakes the other connections that have something to do now.
+    /// Dispatches messages, and wakes the other connections that now have something to do.
     pub(crate) fn dispatch(&mut self, now: u64, own: Option<ConnectionId>) {
         self.model.dispatch(now);
         self.wakers.wake(self.model.take_woken(), own);
@@ -61,7 +60,7 @@ impl<P: Parts> Shared<P> {
         }
     }
 
-    /// A panic elsewhere while the lock was held does not make the state worse than it is.
+    /// Ignores poisoning: the state stays consistent if a thread panics while it holds the lock.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<P::Model>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +69,7 @@ impl<P: Parts> Shared<P> {
         self.is_shut_down.load(Ordering::Acquire)
     }
 
-    /// Has all connections close, and every later one.
+    /// Closes all connections, and any later one.
     pub(crate) fn shut_down(&self) {
         self.is_shut_down.store(true, Ordering::Release);
         self.lock().wakers.wake_all();

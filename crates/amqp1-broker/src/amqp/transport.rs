@@ -1,5 +1,5 @@
-//! Moves a connection's octets, and watches its timers: heartbeats, silence, handshake, and what
-//! its engine has due.
+//! Moves a connection's bytes and runs its timers: heartbeats, idle timeout, handshake, and the
+//! work that its engine has scheduled.
 
 use std::io;
 use std::time::Duration;
@@ -13,43 +13,43 @@ use crate::clock::now;
 use crate::error::Error;
 use crate::wire::frame;
 
-/// Octets in the write buffer from which no more messages are added to it.
+/// Size of the write buffer, in bytes, from which no more messages are added.
 pub(crate) const OUT_ROOM: usize = 256 * 1024;
-/// Octets in the write buffer from which nothing more is read: the peer must read first.
+/// Size of the write buffer, in bytes, from which nothing more is read: the peer must read first.
 const OUT_FULL: usize = 1024 * 1024;
-/// Octets to read at once.
+/// Bytes to read at once.
 const READ: usize = 64 * 1024;
-/// How long the peer's close may take after the broker's, and the last octets to be taken.
+/// How long the peer may take to answer the broker's close, and to read the last bytes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest sleep: engines go by the wall clock, which may be set meanwhile.
+/// The longest sleep: engines use the wall clock, which may be changed in the meantime.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
-/// In place of a time that no clock reaches.
+/// Stands for a time beyond the clock's range.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long a peer may take.
+/// A peer's time limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
-    /// Between two frames, as the peer is told; zero: for ever.
+    /// Between two frames, as announced to the peer; zero: no limit.
     pub(crate) idle: Duration,
-    /// From connecting to its open.
+    /// From connecting to sending its open.
     pub(crate) handshake: Duration,
 }
 
-/// A connection's protocol without the stream: octets go in, octets come out.
+/// A connection's protocol without the stream: bytes go in, bytes come out.
 pub(crate) trait Engine: Send {
-    /// Takes what was read, does what is due, and writes what there is to say.
+    /// Handles the input, does the work that is due, and writes the output.
     fn turn(&mut self, input: &mut BytesMut);
-    /// Its connection's own state.
+    /// The connection's own state.
     fn endpoint(&self) -> &Endpoint;
     fn endpoint_mut(&mut self) -> &mut Endpoint;
     fn timeouts(&self) -> Timeouts;
-    /// The peer was silent for too long.
+    /// Called when the peer was silent for too long.
     fn on_silence(&mut self);
-    /// Something waits that only the write buffer's room holds back.
+    /// Whether something waits only for room in the write buffer.
     fn has_unwritten(&self) -> bool;
 
-    /// What is to be written.
+    /// The output buffer.
     fn out(&mut self) -> &mut BytesMut {
         &mut self.endpoint_mut().out
     }
@@ -59,13 +59,13 @@ pub(crate) trait Engine: Send {
     }
 }
 
-/// When what happened last.
+/// The times of the latest events.
 #[derive(Debug)]
 struct Times {
     accepted: Instant,
     read: Instant,
     written: Instant,
-    /// Since when the connection is closing or ended.
+    /// When the connection began to close, or ended.
     closing: Option<Instant>,
 }
 
@@ -117,12 +117,12 @@ where
             () = tokio::time::sleep_until(wake_at) => {}
         }
     }
-    // The peer sees the end of the stream behind the last octet.
+    // The peer sees the end of the stream after the last byte.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, writer.shutdown()).await;
     engine.endpoint_mut().take_failure().map_or(Ok(()), Err)
 }
 
-/// The peer has ended the stream.
+/// Handles the end of the peer's stream.
 fn at_end(mut engine: Box<dyn Engine>) -> Result<(), Error> {
     match (engine.endpoint_mut().take_failure(), engine.stage()) {
         (Some(failure), _) => Err(failure),
@@ -132,7 +132,7 @@ fn at_end(mut engine: Box<dyn Engine>) -> Result<(), Error> {
 }
 
 impl Times {
-    /// Does what the timers say.
+    /// Acts on the timers that have expired.
     fn watch(&mut self, engine: &mut dyn Engine) {
         let at = Instant::now();
         match engine.stage() {
@@ -156,7 +156,7 @@ impl Times {
         if matches!(engine.stage(), Stage::Closing | Stage::Ended) {
             let since = *self.closing.get_or_insert(at);
             if at >= since + CLOSE_TIMEOUT {
-                // What the peer does not take is not waited for.
+                // The broker does not wait for a peer that no longer reads.
                 engine.endpoint_mut().end(None);
                 engine.out().clear();
             }
@@ -167,13 +167,13 @@ impl Times {
         later(self.accepted, engine.timeouts().handshake)
     }
 
-    /// When the peer has been silent for too long: after twice the time it was told.
+    /// When the peer has been silent for too long: after twice the announced time.
     fn silence_ends(&self, engine: &dyn Engine) -> Option<Instant> {
         let timeout = engine.timeouts().idle;
         (!timeout.is_zero()).then(|| later(self.read, timeout.saturating_mul(2)))
     }
 
-    /// When the peer must hear something: after half the time it gives.
+    /// When the peer must receive something: after half of its idle timeout.
     fn heartbeat_at(&self, engine: &dyn Engine) -> Option<Instant> {
         let timeout = engine.endpoint().peer_idle_timeout();
         timeout.map(|timeout| self.written + timeout / 2)
@@ -202,12 +202,12 @@ impl Times {
     }
 }
 
-/// As far in the future as there is a clock for.
+/// Adds a duration, or the longest one that the clock can hold.
 fn later(at: Instant, wait: Duration) -> Instant {
     at.checked_add(wait).unwrap_or(at + FAR)
 }
 
-/// Writes what fits, or flushes when there is nothing to write: 0 then. Cancelling it loses nothing.
+/// Writes as much as fits. If there is nothing to write, flushes and returns 0. Cancel-safe.
 async fn write_some<W>(writer: &mut W, out: &BytesMut) -> io::Result<usize>
 where
     W: AsyncWrite + Unpin,

@@ -1,4 +1,4 @@
-//! What wakes the tasks of a broker's connections.
+//! Wakes the tasks of a broker's connections.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use tokio::sync::Notify;
 
 use crate::amqp::ids::ConnectionId;
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers(HashMap<ConnectionId, Arc<Notify>>);
 
@@ -20,7 +19,7 @@ impl Wakers {
         self.0.remove(&id);
     }
 
-    /// Wakes these connections but the caller's own.
+    /// Wakes these connections, except the caller's own.
     pub(crate) fn wake(
         &self,
         ids: impl IntoIterator<Item = ConnectionId>,

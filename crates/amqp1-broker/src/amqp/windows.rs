@@ -5,22 +5,22 @@ use fe2o3_amqp_types::performatives::{Begin, Flow};
 
 use super::errors;
 
-/// Transfer frames the broker has room for: it sends what it has.
+/// The broker's outgoing window, in transfer frames: the maximum, because it holds nothing back.
 pub(crate) const OUTGOING_WINDOW: u32 = i32::MAX as u32;
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Windows {
     next_incoming_id: u32,
     incoming_window: u32,
-    /// What the incoming window is refreshed to.
+    /// The size to which the incoming window is refreshed.
     full: u32,
     next_outgoing_id: u32,
     remote_incoming_window: u32,
 }
 
 impl Windows {
-    /// Those of a session that the peer begins, with this many transfer frames it may send.
+    /// The windows of a session that the peer begins; `full` is the number of transfer frames it
+    /// may send.
     pub(crate) fn new(begin: &Begin, full: u32) -> Self {
         Self {
             next_incoming_id: begin.next_outgoing_id,
@@ -31,7 +31,7 @@ impl Windows {
         }
     }
 
-    /// Counts an incoming transfer frame; an error when it is beyond the window.
+    /// Counts an incoming transfer frame; an error if it exceeds the window.
     pub(crate) fn count_incoming(&mut self) -> Result<(), Error> {
         self.next_incoming_id = self.next_incoming_id.wrapping_add(1);
         self.incoming_window = self
@@ -41,7 +41,7 @@ impl Windows {
         Ok(())
     }
 
-    /// Takes one transfer frame of the peer's window; false when it is used up.
+    /// Uses one transfer frame of the peer's window; false if the window is used up.
     pub(crate) fn take_outgoing(&mut self) -> bool {
         match self.remote_incoming_window.checked_sub(1) {
             Some(left) => {
@@ -53,15 +53,15 @@ impl Windows {
         }
     }
 
-    /// Takes the session's part of a flow.
+    /// Applies the session's part of a flow.
     pub(crate) fn update(&mut self, flow: &Flow) {
-        // Without next-incoming-id the peer has not seen the begin: it counts from the start (0).
+        // Without next-incoming-id, the peer has not seen the begin and counts from the start (0).
         let room = flow
             .next_incoming_id
             .unwrap_or(0)
             .wrapping_add(flow.incoming_window)
             .wrapping_sub(self.next_outgoing_id);
-        // A flow that crossed transfers which used the window up gives less than nothing.
+        // The flow crossed transfers that have used up the window: the difference is negative.
         self.remote_incoming_window = if room > i32::MAX as u32 && flow.incoming_window < room {
             0
         } else {
@@ -69,7 +69,7 @@ impl Windows {
         };
     }
 
-    /// Refreshes the incoming window when half is used; true if the peer must be told.
+    /// Refreshes the incoming window once half is used; true if the peer must be told.
     pub(crate) fn refresh(&mut self) -> bool {
         let is_low = self.incoming_window <= self.full / 2;
         if is_low {
@@ -78,7 +78,7 @@ impl Windows {
         is_low
     }
 
-    /// A flow of the session.
+    /// A flow with the session's state.
     pub(crate) fn flow(&self) -> Flow {
         Flow {
             next_incoming_id: Some(self.next_incoming_id),
@@ -95,7 +95,7 @@ impl Windows {
         }
     }
 
-    /// A flow with a link's state: its delivery-count and link-credit.
+    /// A flow with a link's state as well: its delivery-count and link-credit.
     pub(crate) fn link_flow(&self, handle: u32, state: (u32, u32), available: u32) -> Flow {
         let (delivery_count, credit) = state;
         Flow {

@@ -1,9 +1,9 @@
-//! AMQP frames (AMQP 1.0 part 2, section 2.3): taken from the read buffer, appended to the write
+//! AMQP frames (AMQP 1.0 part 2, section 2.3): split off the read buffer, appended to the write
 //! buffer.
 //!
-//! The performatives are those of `fe2o3-amqp-types`. Not its `FrameDecoder`: that one reads through
-//! an `io::Read` adapter, which allocates whatever a length claims and costs a copy, and it takes
-//! every octet behind the performative for granted.
+//! The performatives are those of `fe2o3-amqp-types`, but not its `FrameDecoder`. That decoder
+//! reads through an `io::Read` adapter, which allocates whatever a length claims and copies the
+//! data, and it accepts any bytes after the performative unchecked.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use fe2o3_amqp_types::performatives::Performative;
@@ -12,35 +12,37 @@ use serde_amqp::ser::Serializer;
 
 use super::{scan, unknown};
 
-/// Octets of a frame header without an extended header.
+/// Size of a frame header without an extended header, in bytes.
 pub(crate) const HEADER: usize = 8;
 /// The frame type of AMQP frames; SASL's is 1.
 const TYPE_AMQP: u8 = 0;
 /// The smallest max-frame-size a peer may set (section 2.7.1).
 pub(crate) const MIN_MAX_FRAME_SIZE: u32 = 512;
 
-/// One frame of the AMQP type.
+/// A frame of the AMQP type.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) channel: u16,
-    /// `None` for an empty frame, which only says that the peer lives.
+    /// `None` for an empty frame, which is a heartbeat.
     pub(crate) performative: Option<Performative>,
-    /// What follows the performative: a transfer's part of the message.
+    /// The bytes after the performative: a transfer's part of the message.
     pub(crate) payload: Bytes,
-    /// What the performative had besides, of a type that is not known: see [`unknown`].
+    /// Names a part of the performative that was left out because its type is unknown; see
+    /// [`unknown`].
     pub(crate) unknown: Option<String>,
 }
 
-/// Why bytes are no frame. Either ends the connection.
+/// Why the bytes are not a frame. Either variant ends the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FrameError {
-    /// `amqp:connection:framing-error`: size, offset or type cannot be right.
+    /// `amqp:connection:framing-error`: size, offset or type is invalid.
     Framing(&'static str),
-    /// `amqp:decode-error`: the frame's body is no performative.
+    /// `amqp:decode-error`: the frame's body is not a performative.
     Decode(String),
 }
 
-/// Takes the next whole frame off the read buffer, header included; `None` while it is incomplete.
+/// Splits the next complete frame, header included, off the read buffer; `None` if it is
+/// incomplete.
 pub(crate) fn split(buf: &mut BytesMut, max_frame_size: u32) -> Result<Option<Bytes>, FrameError> {
     let Some(size) = buf.first_chunk::<4>() else {
         return Ok(None);
@@ -60,7 +62,7 @@ pub(crate) fn split(buf: &mut BytesMut, max_frame_size: u32) -> Result<Option<By
     Ok(Some(buf.split_to(size).freeze()))
 }
 
-/// Decodes a whole AMQP frame that [`split`] has returned.
+/// Decodes a complete AMQP frame that [`split`] returned.
 pub(crate) fn decode(mut frame: Bytes) -> Result<Frame, FrameError> {
     let &[_, _, _, _, doff, kind, high, low] = frame
         .first_chunk::<HEADER>()
@@ -102,7 +104,7 @@ pub(crate) fn decode(mut frame: Bytes) -> Result<Frame, FrameError> {
     })
 }
 
-/// Appends a frame with the given body. On an error nothing is appended.
+/// Appends a frame with the given body. If encoding fails, nothing is appended.
 pub(crate) fn encode(
     out: &mut BytesMut,
     channel: u16,
@@ -117,13 +119,13 @@ pub(crate) fn encode(
     result
 }
 
-/// Appends an empty frame: a heartbeat.
+/// Appends an empty frame, which is a heartbeat.
 pub(crate) fn encode_empty(out: &mut BytesMut) {
     let start = begin(out, 0);
     end(out, start);
 }
 
-/// Appends a frame header whose size [`end`] fills in; returns where it begins.
+/// Appends a frame header; [`end`] fills in the size. Returns where the header begins.
 pub(crate) fn begin(out: &mut BytesMut, channel: u16) -> usize {
     let start = out.len();
     out.put_u32(0);
@@ -204,7 +206,7 @@ mod tests {
         assert!(matches!(decode(outside), Err(FrameError::Framing(_))));
     }
 
-    /// The decoder may refuse anything, but it must come back, without a panic.
+    /// The decoder may refuse any input, but it must return without a panic.
     #[test]
     fn damaged_frames_never_panic() {
         let mut buf = BytesMut::new();

@@ -1,4 +1,5 @@
-//! What goes over the wire: frames, and the bounds check that comes before any decoding.
+//! The wire format: frames, and the bounds check before any decoding. Knows no connection and no
+//! dialect.
 
 pub(crate) mod frame;
 pub(crate) mod sasl;

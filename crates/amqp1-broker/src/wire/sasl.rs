@@ -8,10 +8,10 @@ use tokio_util::codec::{Decoder, Encoder};
 use super::frame::{FrameError, HEADER};
 use super::scan;
 
-/// Octets of a protocol header.
+/// Size of a protocol header, in bytes.
 pub(crate) const PROTOCOL_HEADER: usize = 8;
 
-/// SASL frames are at most this large (section 5.3.1: MIN-MAX-FRAME-SIZE).
+/// The largest SASL frame, in bytes (section 5.3.1: MIN-MAX-FRAME-SIZE).
 pub(crate) const MAX_FRAME_SIZE: u32 = 512;
 
 /// Appends a protocol header.
@@ -19,8 +19,8 @@ pub(crate) fn put_protocol_header(out: &mut BytesMut, header: ProtocolHeader) {
     out.put_slice(&<[u8; PROTOCOL_HEADER]>::from(header));
 }
 
-/// Takes a protocol header off the read buffer; `None` while it is incomplete; an error with the
-/// bytes when they are no header of AMQP 1.0.0.
+/// Takes a protocol header off the read buffer; `None` if it is incomplete. The error has the bytes
+/// if they are not a header of AMQP 1.0.0.
 pub(crate) fn take_protocol_header(
     buf: &mut BytesMut,
 ) -> Option<Result<ProtocolHeader, [u8; PROTOCOL_HEADER]>> {
@@ -32,14 +32,14 @@ pub(crate) fn take_protocol_header(
     })
 }
 
-/// Decodes a whole SASL frame.
+/// Decodes a complete SASL frame.
 pub(crate) fn decode(frame: &Bytes) -> Result<Frame, FrameError> {
-    // The codec reads the header without looking whether there is one.
+    // The codec reads the header without checking that there is one.
     let body = frame.get(HEADER..).ok_or(FrameError::Framing(
         "a SASL frame is shorter than its header",
     ))?;
     let end = scan::check(body, 0).map_err(|_| FrameError::Decode("not an AMQP value".into()))?;
-    // The codec would read on into what was not looked at.
+    // The codec would read on into bytes that were not checked.
     if end != body.len() {
         return Err(FrameError::Framing("octets after a SASL frame's body"));
     }
@@ -75,7 +75,8 @@ mod tests {
             &[0u8, 0, 0, 8, 2, 1, 0, 0][..],
             &[0, 0, 0, 9, 2, 1, 0, 0, 0x40],
             &[0, 0, 0, 11, 2, 0, 0, 0, 0x00, 0x53, 0x41],
-            // No described list, but a number, and a count that no number can be added to.
+            // Not a described list but a number, with a count that overflows when anything is
+            // added.
             &[
                 0, 0, 0, 0x16, 2, 1, 0, 0, 0x53, 0x41, 0x00, 0xd0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
                 0xff, 0xff, 0xff,

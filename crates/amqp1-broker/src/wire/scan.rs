@@ -1,29 +1,29 @@
 //! Walks AMQP-encoded values without decoding them (AMQP 1.0 part 1, section 1.6).
 //!
-//! Everything a peer sends is walked here before `serde_amqp` sees it: that decoder trusts lengths
-//! (it allocates what a length claims, and subtracts from it) and recurses without a limit. After a
-//! walk every length is known to lie inside the buffer and the nesting is bounded, so decoding can
-//! neither run out of memory nor overflow the stack.
+//! All input is walked here before `serde_amqp` sees it. That decoder trusts lengths (it allocates
+//! what a length claims, and subtracts from it) and recurses without a limit. After the walk, every
+//! length lies inside the buffer and the nesting is bounded, so that decoding can neither run out
+//! of memory nor overflow the stack.
 
-/// Nesting of described types, lists, maps and arrays beyond which a value is refused.
+/// The deepest accepted nesting of described types, lists, maps and arrays.
 pub(crate) const MAX_DEPTH: u8 = 32;
 
-/// Elements of an array that take no octets of their own (null, true, false, zero, empty list):
-/// only here can a count be larger than the octets that carry it.
+/// The most elements of an array whose elements occupy no bytes (null, true, false, zero, empty
+/// list). Only in such an array can the count exceed the bytes that carry it.
 const MAX_EMPTY_ELEMENTS: usize = 64;
 
-/// The bytes are not an AMQP value: a length reaches beyond the buffer, a format code does not
-/// exist, a count does not match, or the nesting is too deep.
+/// The bytes are not an AMQP value: a length exceeds the buffer, a format code does not exist, a
+/// count does not match, or the nesting is too deep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Where the value that begins at `at` ends; its inside is checked in depth.
+/// Where the value that begins at `at` ends; checks its contents at every level.
 pub(crate) fn check(buf: &[u8], at: usize) -> Result<usize, Malformed> {
     value(buf, at, MAX_DEPTH)
 }
 
-/// Where the value that begins at `at` ends; the inside of lists, maps and arrays is passed over
-/// by its size alone. Enough for what is never decoded.
+/// Where the value that begins at `at` ends; skips the contents of lists, maps and arrays by their
+/// size alone. Enough for values that are never decoded.
 pub(crate) fn skip(buf: &[u8], at: usize) -> Result<usize, Malformed> {
     let (code, at) = constructor(buf, at, MAX_DEPTH)?;
     let end = match code >> 4 {
@@ -40,7 +40,8 @@ fn value(buf: &[u8], at: usize, depth: u8) -> Result<usize, Malformed> {
     element(buf, at, code, depth)
 }
 
-/// Reads a constructor, descriptors included: the primitive format code and where its data begins.
+/// Reads a constructor with its descriptors. Returns the primitive format code and where its data
+/// begins.
 fn constructor(buf: &[u8], mut at: usize, mut depth: u8) -> Result<(u8, usize), Malformed> {
     loop {
         let code = *buf.get(at).ok_or(Malformed)?;
@@ -83,7 +84,7 @@ fn fixed_end(code: u8, at: usize) -> Result<usize, Malformed> {
     Ok(at + width)
 }
 
-/// The extent of a compound or an array: where its items begin, how many, and where it ends.
+/// The extent of a compound or an array: where its items begin, their count, and where it ends.
 fn extent(buf: &[u8], at: usize, width: usize) -> Result<(usize, usize, usize), Malformed> {
     let end = inside(
         buf,
@@ -100,7 +101,7 @@ fn extent(buf: &[u8], at: usize, width: usize) -> Result<(usize, usize, usize), 
 fn compound(buf: &[u8], at: usize, width: usize, code: u8, depth: u8) -> Result<usize, Malformed> {
     let depth = depth.checked_sub(1).ok_or(Malformed)?;
     let (mut at, count, end) = extent(buf, at, width)?;
-    // 0xc1 and 0xd1 are maps: keys and values are counted one by one.
+    // 0xc1 and 0xd1 are maps: keys and values are counted individually.
     if code & 0x0f == 1 && count % 2 != 0 {
         return Err(Malformed);
     }
@@ -119,8 +120,8 @@ fn array(buf: &[u8], at: usize, width: usize, depth: u8) -> Result<usize, Malfor
     let depth = depth.checked_sub(1).ok_or(Malformed)?;
     let (at, count, end) = extent(buf, at, width)?;
     if count == 0 {
-        // Some peers leave the constructor of an empty array out. `serde_amqp` takes what is
-        // there for the next value: it must not be one that claims up to 4 GiB.
+        // Some peers leave out the constructor of an empty array. `serde_amqp` then reads the next
+        // byte as a constructor, which must not be one that claims up to 4 GiB.
         return match buf.get(at..end) {
             Some([] | [0x40..=0xaf | 0xc0..=0xcf | 0xe0..=0xef]) => Ok(end),
             _ => Err(Malformed),
@@ -154,8 +155,8 @@ fn inside(buf: &[u8], end: usize) -> Result<usize, Malformed> {
     }
 }
 
-/// The items of an encoded list or map (a described one's descriptor is passed over), each as the
-/// bytes of one value. The value must have been through [`check`].
+/// The items of an encoded list or map, each as the bytes of one value. The descriptor of a
+/// described one is skipped. The value must have passed [`check`].
 pub(crate) fn items(encoded: &[u8]) -> Items<'_> {
     let start = constructor(encoded, 0, MAX_DEPTH).and_then(|(code, at)| match code {
         0x45 => Ok((at, 0)),
@@ -167,7 +168,7 @@ pub(crate) fn items(encoded: &[u8]) -> Items<'_> {
     Items { encoded, at, left }
 }
 
-/// See [`items`].
+/// An iterator over the [`items`] of a list or map.
 #[derive(Debug)]
 pub(crate) struct Items<'a> {
     encoded: &'a [u8],
@@ -196,8 +197,8 @@ pub(crate) fn text(encoded: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes?).ok()
 }
 
-/// The descriptor code of an encoded described value, also of one described by its symbolic name
-/// when that is found in `names`.
+/// The descriptor code of an encoded described value. A symbolic descriptor is looked up in
+/// `names`.
 pub(crate) fn descriptor(encoded: &[u8], names: &[(&str, u64)]) -> Option<u64> {
     if *encoded.first()? != 0 {
         return None;
@@ -269,7 +270,7 @@ mod tests {
         assert_eq!(check(&none_of_long, 0), Err(Malformed));
         let huge = [0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x41];
         assert_eq!(check(&huge, 0), Err(Malformed));
-        // Nor can ten thousand arrays of one frame claim sixty thousand each.
+        // Nor can ten thousand arrays in one frame claim sixty thousand elements each.
         let many = [0xf0, 0, 0, 0, 5, 0, 0, 0xff, 0xff, 0x41];
         assert_eq!(check(&many, 0), Err(Malformed));
     }

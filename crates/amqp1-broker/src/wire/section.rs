@@ -1,4 +1,4 @@
-//! The sections of a message (AMQP 1.0 section 3.2): their descriptors.
+//! Descriptors of the sections of a message (AMQP 1.0 section 3.2).
 
 pub(crate) const HEADER: u64 = 0x70;
 pub(crate) const DELIVERY_ANNOTATIONS: u64 = 0x71;
@@ -8,7 +8,7 @@ pub(crate) const APPLICATION_PROPERTIES: u64 = 0x74;
 pub(crate) const DATA: u64 = 0x75;
 pub(crate) const AMQP_VALUE: u64 = 0x77;
 pub(crate) const FOOTER: u64 = 0x78;
-/// Descriptors by name, and their codes.
+/// Symbolic descriptors and their codes.
 pub(crate) const NAMES: &[(&str, u64)] = &[
     ("amqp:header:list", HEADER),
     ("amqp:delivery-annotations:map", DELIVERY_ANNOTATIONS),

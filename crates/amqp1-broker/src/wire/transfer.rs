@@ -1,16 +1,16 @@
 //! Outgoing transfers (AMQP 1.0 section 2.7.5), split at the peer's max-frame-size.
 //!
-//! The performative is written by hand: it is the one frame that is sent for every message.
+//! The performative is encoded by hand, because every message needs one.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::frame;
 
-/// Octets a transfer performative takes at most: descriptor 3, list32 9, handle 5, delivery-id 5,
+/// The largest transfer performative, in bytes: descriptor 3, list32 9, handle 5, delivery-id 5,
 /// delivery-tag 2 + 32, message-format 5, settled 1, more 1.
 const MAX_PERFORMATIVE: usize = 64;
 
-/// A message on its way out: its sections in order, none of them copied before the write buffer.
+/// An outgoing message: its sections in order. They are copied only once, into the write buffer.
 #[derive(Debug)]
 pub(crate) struct Payload {
     parts: [Bytes; 3],
@@ -24,12 +24,12 @@ impl Payload {
         }
     }
 
-    /// Octets that have not been sent.
+    /// Bytes not yet sent.
     pub(crate) fn remaining(&self) -> usize {
         self.parts.iter().map(Bytes::len).sum()
     }
 
-    /// Moves up to `n` octets to a buffer.
+    /// Moves up to `n` bytes to a buffer.
     pub(crate) fn take(&mut self, mut n: usize, out: &mut BytesMut) {
         for part in &mut self.parts {
             let k = n.min(part.len());
@@ -40,18 +40,18 @@ impl Payload {
     }
 }
 
-/// What the first transfer of a delivery says; the following ones only name the handle.
+/// Fields that only the first transfer of a delivery has; the following ones have just the handle.
 #[derive(Debug)]
 pub(crate) struct Start<'a> {
     pub(crate) delivery_id: u32,
-    /// At most 32 octets (section 2.8.7).
+    /// At most 32 bytes (section 2.8.7).
     pub(crate) delivery_tag: &'a [u8],
     pub(crate) message_format: u32,
     pub(crate) settled: bool,
 }
 
-/// Appends one transfer frame with as much of the payload as fits. `start` is given for the first
-/// frame of a delivery. True while there is more to send.
+/// Appends one transfer frame with as much of the payload as fits. Pass `start` for the first frame
+/// of a delivery. Returns true if more frames follow.
 pub(crate) fn encode(
     out: &mut BytesMut,
     channel: u16,

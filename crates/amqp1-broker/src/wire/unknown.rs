@@ -1,6 +1,6 @@
-//! Frames of a link that are sound but for a described type that this broker does not know: a
-//! transaction's coordinator as target, a transactional state. They are read without it, so that
-//! the link can be refused, and its connection and its neighbours are none the worse.
+//! Link frames that are valid except for a described type that this broker does not know, for
+//! example a transaction coordinator as target or a transactional state. They are read without it.
+//! Thus the link can be refused, and the connection and its other links stay unaffected.
 
 use bytes::{BufMut, BytesMut};
 use fe2o3_amqp_types::performatives::Performative;
@@ -16,18 +16,18 @@ const MODIFIED: u64 = 0x27;
 const SOURCE: u64 = 0x28;
 const TARGET: u64 = 0x29;
 
-/// Where an attach has its termini, and its unsettled deliveries.
+/// Indexes of an attach's termini and of its unsettled deliveries.
 const ATTACH_SOURCE: usize = 5;
 const ATTACH_TARGET: usize = 6;
 const ATTACH_UNSETTLED: usize = 7;
-/// Where a source has its default outcome.
+/// Index of a source's default outcome.
 const DEFAULT_OUTCOME: usize = 8;
 const TRANSFER_STATE: usize = 7;
 const DISPOSITION_STATE: usize = 4;
 
-/// What is left of a frame body without the described types that are not known, and a sentence
-/// that names the first of them; `None` when it has none of those, or is not sound besides. The
-/// body must have been through [`scan::check`].
+/// A frame body without its unknown described types, and a phrase that names the first of them.
+/// `None` if it has no unknown type, or if it is invalid in another way. The body must have passed
+/// [`scan::check`].
 pub(crate) fn left_out(body: &[u8]) -> Option<(Performative, String)> {
     let code = scan::descriptor(body, &[])?;
     let mut fields: Vec<&[u8]> = scan::items(body).collect();
@@ -81,7 +81,7 @@ fn is_state(code: u64) -> bool {
     (RECEIVED..=MODIFIED).contains(&code)
 }
 
-/// Names what a field is, unless its descriptor is known or it has none.
+/// Names the type of a field; `None` if the descriptor is known or there is none.
 fn unless(field: &[u8], what: &str, is_known: fn(u64) -> bool) -> Option<String> {
     if *field.first()? != 0 {
         return None;
@@ -95,7 +95,7 @@ fn unless(field: &[u8], what: &str, is_known: fn(u64) -> bool) -> Option<String>
     }
 }
 
-/// A described list of these fields.
+/// A described list with these fields.
 fn described(code: u64, fields: &[&[u8]]) -> BytesMut {
     let size: usize = fields.iter().map(|field| field.len()).sum();
     let mut out = BytesMut::with_capacity(size + 12);
@@ -155,7 +155,7 @@ mod tests {
     fn what_is_known_and_what_is_wrong_otherwise_is_left_alone() {
         for encoded in [
             attach(b"\x40", b"\x00\x53\x29\x45"),
-            // A number where the address belongs.
+            // A number instead of the address.
             attach(b"\x00\x53\x28\xc0\x02\x01\x44", b"\x40"),
             // No name.
             described(
