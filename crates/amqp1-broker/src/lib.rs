@@ -13,7 +13,7 @@
 //!
 //! - [`Broker`]: the public API, which knows no dialect; [`Options`] chooses one
 //! - [`rabbitmq`] and `servicebus`: the dialects, which do not know each other. Each has
-//!   `connection` (its protocol behavior), `management` (requests) and `model` (queues and messages
+//!   `connection` (its protocol behaviour), `management` (requests) and `model` (queues and messages
 //!   as plain data)
 //! - `served`: the trait that a dialect implements for [`Broker`]
 //! - `amqp`: connections, sessions and links as the standard defines them; names no dialect

@@ -1,5 +1,5 @@
 //! One connection: the protocol without the stream. Bytes go in, bytes come out; [`transport`]
-//! moves them. A dialect's own behavior, including how a turn runs, is in its [`Dialect`].
+//! moves them. A dialect's own behaviour, including how a turn runs, is in its [`Dialect`].
 //!
 //! [`transport`]: super::transport
 
@@ -22,7 +22,7 @@ use super::transport::{Engine, Timeouts};
 use crate::clock::now;
 use crate::wire::frame::Frame;
 
-/// A dialect's own behavior for connections.
+/// A dialect's own behaviour for connections.
 pub(crate) trait Dialect: Manners {
     /// The dialect's part of a new connection.
     fn of_connection(&self, now: u64) -> Self::OfConnection;

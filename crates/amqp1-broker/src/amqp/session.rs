@@ -1,5 +1,5 @@
 //! A session (AMQP 1.0 section 2.5): its windows, its links, and its output queue. A dialect's own
-//! behavior is in its [`Manners`].
+//! behaviour is in its [`Manners`].
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use super::{answers, errors};
 use crate::wire::frame;
 use crate::wire::transfer::Payload;
 
-/// A dialect's own behavior for sessions.
+/// A dialect's own behaviour for sessions.
 pub(crate) trait Manners: Parts {
     /// Transfer frames that a peer may send before the broker refreshes the window.
     const INCOMING_WINDOW: u32;

@@ -1,33 +1,34 @@
-//! What a broker of this dialect can be set to.
+//! The settings of the RabbitMQ dialect.
 
 use std::fmt;
 
-/// A broker's settings. `RabbitMq::default()` is right for the broker inside a process.
+/// The settings of the RabbitMQ dialect. `RabbitMq::default()` is right for the embedded broker.
 #[derive(Clone)]
 pub struct RabbitMq {
-    /// Octets of the largest frame the broker takes; 512 at least. Default 131 072, as RabbitMQ's.
+    /// The largest frame that the broker accepts, in bytes; at least 512. Default 131 072, as in
+    /// RabbitMQ.
     pub max_frame_size: u32,
-    /// Octets of the largest message; a link that sends a larger one is detached with
+    /// The largest message, in bytes. A link that sends a larger one is detached with
     /// `amqp:link:message-size-exceeded`. Default 128 MiB.
     pub max_message_size: u64,
-    /// Names and passwords for SASL PLAIN. `None`, the default, lets anybody in, by any mechanism
-    /// or none; with users, PLAIN is the only mechanism.
+    /// Names and passwords for SASL PLAIN. `None`, the default, admits everybody, with any
+    /// mechanism or without SASL. With users, PLAIN is the only mechanism.
     pub users: Option<Vec<(String, String)>>,
-    /// How often a message may be returned as failed before it is dead-lettered; queue argument
-    /// `x-delivery-limit` goes before it. Default `None`: no limit.
+    /// How often a message may be returned as failed before it is dead-lettered. The queue argument
+    /// `x-delivery-limit` takes precedence. Default `None`: no limit.
     pub max_delivery_count: Option<u32>,
-    /// Whether a queue is made when it is first attached or sent to. Default true; otherwise an
+    /// Whether a queue is created on the first attach or message. Default true; if false, such an
     /// attach is refused with `amqp:not-found`.
     pub create_on_use: bool,
-    /// Deliveries a publisher may have sent that the broker has not read; topped up when half is
+    /// Deliveries that a publisher may have sent and the broker has not read. Refilled once half is
     /// used. Default 1000, at least 1.
     pub publisher_credit: u32,
-    /// What `open` names the broker: product and version. Default `None`: itself. For tests of
-    /// clients that go by it; one that poses as `RabbitMQ` offers its `LINK_PAIR_V1_0` too.
+    /// Product and version that the broker states in its open. Default `None`: its own. For tests
+    /// of clients that read them. A broker that poses as `RabbitMQ` also offers `LINK_PAIR_V1_0`.
     pub pose_as: Option<(String, String)>,
-    /// Sessions per connection. Default 256.
+    /// The most sessions on one connection. Default 256.
     pub max_sessions: u16,
-    /// Links per session. Default 256.
+    /// The most links on one session. Default 256.
     pub max_links: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Attaching links (AMQP 1.0 section 2.6.3), and refusing to.
+//! Attaches links (AMQP 1.0 section 2.6.3), or refuses them.
 
 use std::collections::VecDeque;
 
@@ -18,15 +18,15 @@ use crate::rabbitmq::model::arguments::integer;
 use crate::rabbitmq::model::errors;
 use crate::rabbitmq::model::outcome::{Loss, Outcome};
 
-/// Link property with a consumer's priority
-/// (<https://www.rabbitmq.com/docs/consumer-priority>); an AMQP int.
+/// Link property: a consumer's priority (<https://www.rabbitmq.com/docs/consumer-priority>), an
+/// AMQP int.
 const PRIORITY: &str = "rabbitmq:priority";
 
-/// Link property with how long a consumer may hold a delivery, in milliseconds.
+/// Link property: how long a consumer may hold a delivery, in milliseconds.
 const TIMEOUT: &str = "rabbitmq:consumer-timeout";
 
 impl Session {
-    /// Attaches a link, unless it is `refused` already for what it has.
+    /// Attaches a link. `refused` says why the frame itself rules it out, if it does.
     pub(super) fn on_attach(
         &mut self,
         attach: Attach,
@@ -75,7 +75,7 @@ impl Session {
         Ok(())
     }
 
-    /// A link that is detached as soon as it is attached.
+    /// Refuses a link: detaches it as soon as it is attached.
     fn turn_down(
         &mut self,
         attach: Attach,
@@ -99,7 +99,7 @@ fn link(attach: &Attach, id: LinkId, kind: Kind) -> Link {
     }
 }
 
-/// A link whose peer sends.
+/// Attaches a link whose peer sends.
 fn publisher(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind), Error> {
     let Some(TargetArchetype::Target(target)) = attach.target.as_deref() else {
         return Err(errors::invalid_field("an attaching sender needs a target"));
@@ -129,7 +129,7 @@ fn publisher(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind
     Ok((id, Kind::Incoming(incoming)))
 }
 
-/// A link whose peer receives.
+/// Attaches a link whose peer receives.
 fn consumer(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind), Error> {
     let Some(source) = attach.source.as_deref() else {
         return Err(errors::invalid_field(

@@ -1,4 +1,4 @@
-//! Transfers that come in: put together, published, settled.
+//! Incoming transfers: reassembled, published, settled.
 
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{AmqpError, Error, LinkError, Role};
@@ -14,14 +14,14 @@ use crate::rabbitmq::model::errors;
 use crate::rabbitmq::model::message::Message;
 use crate::rabbitmq::model::store::{Published, Route};
 
-/// Dispositions that wait for the end of the batch: consecutive deliveries with one outcome are
-/// settled by one frame.
+/// Dispositions that wait for the end of the batch, so that one frame settles consecutive
+/// deliveries with the same outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Settling {
     run: Option<(u32, u32, Published)>,
 }
 
-/// A whole delivery.
+/// A complete delivery.
 struct Delivery {
     id: u32,
     format: u32,
@@ -76,8 +76,8 @@ impl Session {
         self.settle_incoming(delivery.id, published, context)
     }
 
-    /// Whether the link leads to an exchange that was deleted under it: it is detached then, as
-    /// RabbitMQ does at the next message.
+    /// Whether the link's exchange was deleted after the attach. Like RabbitMQ, the broker then
+    /// detaches the link at the next message.
     fn is_exchange_gone(&self, handle: u32, context: &Context<'_>) -> bool {
         match self.links.get(&handle).map(|link| &link.kind) {
             Some(Kind::Incoming(incoming)) => match &incoming.of {
@@ -111,7 +111,7 @@ impl Session {
         }
     }
 
-    /// Sends the disposition that waits.
+    /// Sends the waiting disposition.
     pub(super) fn flush_settling(&mut self, context: &mut Context<'_>) -> Result<(), Fault> {
         let Some((first, last, published)) = self.of.run.take() else {
             return Ok(());
@@ -126,7 +126,7 @@ impl Session {
     }
 }
 
-/// Adds a transfer to its delivery; the delivery when it is whole.
+/// Adds a transfer to its delivery; returns the delivery once it is complete.
 fn assemble(
     incoming: &mut Incoming,
     transfer: &Transfer,

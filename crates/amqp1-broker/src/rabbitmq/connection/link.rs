@@ -1,21 +1,21 @@
-//! What this dialect's links have beside what AMQP gives them.
+//! What the RabbitMQ dialect adds to AMQP's links.
 
 use crate::rabbitmq::model::outcome::Outcome;
 use crate::rabbitmq::model::store::Route;
 
-/// Where what comes in goes.
+/// Where incoming messages go.
 #[derive(Debug)]
 pub(crate) enum Target {
     Node(Route),
     Management,
 }
 
-/// What a link whose peer receives has.
+/// Added to a link whose peer receives.
 #[derive(Debug)]
 pub(crate) struct OfOutgoing {
-    /// Counted into delivery tags.
+    /// A counter, from which delivery tags are made.
     last_tag: u64,
-    /// What a delivery that is settled without a state was settled with (section 3.5.3).
+    /// The outcome of a delivery that is settled without a state (section 3.5.3).
     pub(super) default_outcome: Outcome,
 }
 
@@ -27,7 +27,7 @@ impl OfOutgoing {
         }
     }
 
-    /// A delivery tag, unique on this link.
+    /// Makes a delivery tag, unique on this link.
     pub(super) fn take_tag(&mut self) -> [u8; 8] {
         self.last_tag = self.last_tag.wrapping_add(1);
         self.last_tag.to_be_bytes()

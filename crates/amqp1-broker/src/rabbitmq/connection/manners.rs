@@ -1,4 +1,4 @@
-//! What this dialect's sessions do in their own way.
+//! The RabbitMQ dialect's own behaviour for sessions.
 
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Error, Role};
@@ -48,11 +48,11 @@ impl Manners for RabbitMq {
         session.on_disposition(disposition, context)
     }
 
-    /// What was asked for, with what the broker does not do left out.
+    /// Confirms the peer's own attach, without the parts that the broker does not support.
     fn answer(&self, attach: Attach) -> Attach {
         let mut answer = answers::attach(attach, self.max_message_size);
         if let (Role::Sender, Some(source)) = (&answer.role, &mut answer.source) {
-            // A filter that is not in the answer is not applied.
+            // A filter that is missing from the answer is not applied.
             source.filter = None;
         }
         answer

@@ -1,4 +1,4 @@
-//! One connection in this dialect. What is the same in every dialect is in [`crate::amqp`].
+//! One connection in the RabbitMQ dialect. What all dialects share is in [`crate::amqp`].
 
 mod attach;
 mod incoming;
@@ -32,7 +32,7 @@ use incoming::Settling;
 use link::{OfOutgoing, Target};
 use trunk::{Connection, Fault};
 
-/// What a connection has beside its sessions.
+/// What the RabbitMQ dialect adds to a connection.
 #[derive(Debug, Default)]
 pub(crate) struct OfConnection {
     /// The session that may write first next time.
@@ -47,7 +47,7 @@ impl Parts for RabbitMq {
     type OfIncoming = Target;
     type OfOutgoing = OfOutgoing;
     type Queue = ();
-    /// A message of a queue; `None` is an answer of the management node.
+    /// A message of a queue; `None` for an answer of the management node.
     type Given = Option<Sequence>;
     type Sent = (LinkId, Sequence);
     type Unsettled = Sequence;
@@ -107,7 +107,8 @@ impl Connection {
         let state = &mut *guard;
         let now = now();
         self.tell_sent(&mut state.model);
-        // Events of earlier batches first: frames refer to what was sent before them.
+        // Events of earlier batches come first: frames refer to messages that were sent before
+        // them.
         self.absorb(&mut state.model, now);
         for result in frames {
             match result {
@@ -128,13 +129,13 @@ impl Connection {
         self.pump();
     }
 
-    /// Takes what the store has for this connection.
+    /// Handles the store's events for this connection.
     fn absorb(&mut self, model: &mut Store, now: u64) {
         let mut events: VecDeque<Event> = model.take_events(self.id);
         while let Some(event) = events.pop_front() {
             match event {
                 Event::Deliver(delivery) => {
-                    // A link that is gone has returned the message already.
+                    // If the link is gone, its message is already back in the queue.
                     if let Some((channel, handle)) = self.attachments.place(delivery.link) {
                         if let Some(session) = self.sessions.get_mut(&channel) {
                             session.enqueue(handle, delivery);
@@ -159,10 +160,10 @@ impl Connection {
         }
     }
 
-    /// Writes messages that wait, session after session.
+    /// Writes waiting messages, session by session.
     fn pump(&mut self) {
         let mut failed = false;
-        // Each time another session goes first, so that a busy one does not starve its neighbours.
+        // A different session goes first each time, so that a busy one does not starve the others.
         let first = self.sessions.range(self.of.first_session..).next();
         let first = first.map_or(0, |(channel, _)| *channel);
         self.of.first_session = first.wrapping_add(1);

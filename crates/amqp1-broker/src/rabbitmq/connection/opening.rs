@@ -9,7 +9,7 @@ use crate::amqp::shared::Shared;
 use crate::rabbitmq::settings::RabbitMq;
 use crate::wire::frame::MIN_MAX_FRAME_SIZE;
 
-/// Name of the product in the broker's open.
+/// The broker's product name in its open.
 const PRODUCT: &str = "amqp1-broker";
 /// Senders may name the address in each message
 /// (<https://docs.oasis-open.org/amqp/anonterm/v1.0/anonterm-v1.0.html>).

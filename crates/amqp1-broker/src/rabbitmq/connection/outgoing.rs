@@ -1,4 +1,4 @@
-//! Deliveries that go out: sent as windows allow, settled as their receivers say.
+//! Outgoing deliveries: sent as windows allow, settled as their receivers decide.
 
 use bytes::BytesMut;
 use fe2o3_amqp_types::definitions::Role;
@@ -16,7 +16,7 @@ use crate::rabbitmq::model::queue::Sequence;
 use crate::rabbitmq::model::store::Delivery;
 
 impl Session {
-    /// Takes a delivery from the store.
+    /// Queues a delivery from the store.
     pub(super) fn enqueue(&mut self, handle: u32, delivery: Delivery) {
         let Some(outgoing) = self.outgoing(handle, delivery.link) else {
             return;
@@ -33,7 +33,7 @@ impl Session {
         });
     }
 
-    /// Takes an answer of the management node, which waits for credit on its link.
+    /// Queues an answer of the management node, which waits for credit on its link.
     pub(super) fn enqueue_reply(&mut self, handle: u32, reply: Message) {
         let header = DeliveryHeader {
             ttl: None,
@@ -44,8 +44,8 @@ impl Session {
         self.send_replies(handle, Some(reply.payload(header)));
     }
 
-    /// Sends what waits, as far as the peer's window and the write buffer's room go. What was sent
-    /// whole is added to `sent`.
+    /// Sends waiting deliveries as far as the peer's window and the write buffer allow. Adds those
+    /// sent completely to `sent`.
     pub(super) fn pump(
         &mut self,
         out: &mut BytesMut,
@@ -64,7 +64,7 @@ impl Session {
         Ok(())
     }
 
-    /// The queue has taken back a delivery that its receiver held for too long.
+    /// Handles a delivery that the queue took back because its receiver held it for too long.
     pub(super) fn recall(
         &mut self,
         link: LinkId,
@@ -84,7 +84,7 @@ impl Session {
         context.put(self.channel, &disposition)
     }
 
-    /// Takes a receiver's disposition. One that is not settled is answered with a settled one.
+    /// Handles a receiver's disposition. One that does not settle is answered with one that does.
     pub(super) fn on_disposition(
         &mut self,
         disposition: Disposition,
@@ -98,7 +98,7 @@ impl Session {
             None => None,
             Some(state) => match Outcome::from_state(state.clone()) {
                 Some(outcome) => Some(outcome),
-                // `received` says how far the receiver is; nothing is settled by it.
+                // `received` reports the receiver's progress and settles nothing.
                 None if !disposition.settled => return Ok(()),
                 None => None,
             },

@@ -1,5 +1,5 @@
-//! Requests to the management node over a link pair: two links of one name on one session, the
-//! answers of the first going out on the second.
+//! Requests to the management node over a link pair: two links with the same name on one session.
+//! The answers to the first link's requests go out on the second.
 
 use fe2o3_amqp_types::definitions::AmqpError;
 use fe2o3_amqp_types::messaging::{AmqpValue, MessageId, Properties};
@@ -13,7 +13,7 @@ use crate::rabbitmq::model::message::Message;
 const REPLY_TO_PAIR: &str = "$me";
 
 impl Session {
-    /// Carries a request out and queues its answer.
+    /// Executes a request and queues its answer.
     pub(super) fn on_request(
         &mut self,
         handle: u32,
@@ -46,7 +46,7 @@ impl Session {
         Ok(())
     }
 
-    /// The link that answers to requests on `handle` go out on.
+    /// The link for the answers to requests on `handle`.
     fn pair(&self, handle: u32) -> Option<u32> {
         let name = &self.links.get(&handle)?.name;
         self.links

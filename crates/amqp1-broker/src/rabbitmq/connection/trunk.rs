@@ -1,4 +1,4 @@
-//! The trunk's types, as this dialect has them.
+//! The types of [`crate::amqp`], with this dialect's parts filled in.
 
 use std::convert::Infallible;
 

@@ -1,8 +1,8 @@
-//! What a request is answered.
+//! The answer to a request.
 
 use serde_amqp::Value;
 
-/// An answer: an HTTP status code and the body of its amqp-value section. Errors carry a sentence.
+/// An HTTP status code and the body of the amqp-value section. Errors contain a sentence.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -1,4 +1,4 @@
-//! `/bindings`: of queues to exchanges.
+//! `/bindings`: bindings of queues to exchanges.
 
 use serde_amqp::{primitives::OrderedMap, Value};
 
@@ -8,8 +8,8 @@ use crate::rabbitmq::model::address::segment;
 use crate::rabbitmq::model::exchange::Binding;
 use crate::rabbitmq::model::store::Store;
 
-/// 204 when the queue is bound, 404 when it or the exchange does not exist, 400 when the request is
-/// not understood.
+/// 204 if the queue is now bound, 404 if it or the exchange does not exist, 400 if the request is
+/// invalid.
 pub(super) fn post(store: &mut Store, body: &Map) -> Result<Answer, Answer> {
     body.only(&["source", "destination_queue", "binding_key", "arguments"])?;
     let needed = |key: &str| {
@@ -33,7 +33,7 @@ pub(super) fn post(store: &mut Store, body: &Map) -> Result<Answer, Answer> {
     }
 }
 
-/// 200 with the bindings from `src` to `dstq`, with `key` only those of that key.
+/// 200 with the bindings from `src` to `dstq`; a `key` limits them to that key.
 pub(super) fn get(store: &Store, query: &str) -> Result<Answer, Answer> {
     let fields = fields(query, '&')?;
     let source = needed(&fields, "src")?;
@@ -58,7 +58,7 @@ pub(super) fn get(store: &Store, query: &str) -> Result<Answer, Answer> {
     Ok(Answer::new(200, Value::List(found.collect())))
 }
 
-/// 204, also when there is no such binding. The binding is `src=x;dstq=q;key=k;args=`.
+/// 204, even if there is no such binding. The binding is `src=x;dstq=q;key=k;args=`.
 pub(super) fn delete(store: &mut Store, binding: &str) -> Result<Answer, Answer> {
     let fields = fields(binding, ';')?;
     let source = needed(&fields, "src")?;
@@ -74,7 +74,7 @@ pub(super) fn delete(store: &mut Store, binding: &str) -> Result<Answer, Answer>
 
 type Fields = OrderedMap<String, String>;
 
-/// `name=percent-encoded value`, separated.
+/// `name=percent-encoded value` pairs, separated by `separator`.
 fn fields(encoded: &str, separator: char) -> Result<Fields, Answer> {
     encoded
         .split(separator)

@@ -8,8 +8,8 @@ use crate::rabbitmq::model::store::Store;
 /// Exchanges with this prefix are the broker's own.
 const RESERVED: &str = "amq.";
 
-/// 204 when the exchange was made or is the same, 409 when it differs, 400 when the declaration is
-/// not understood, 403 for a reserved name.
+/// 204 if the exchange was created or is identical, 409 if it differs, 400 if the declaration is
+/// invalid, 403 for a reserved name.
 pub(super) fn put(store: &mut Store, name: &str, body: &Map) -> Result<Answer, Answer> {
     changeable(name)?;
     body.only(&["type", "durable", "auto_delete", "internal", "arguments"])?;
@@ -26,8 +26,9 @@ pub(super) fn put(store: &mut Store, name: &str, body: &Map) -> Result<Answer, A
         arguments: body.arguments()?,
         ..Exchange::new(kind)
     };
-    // None of RabbitMQ's own arguments (alternate-exchange) is done here: what is accepted is done.
-    // The plugin's says how the exchange behind it routes, which here is directly.
+    // The broker implements none of RabbitMQ's own arguments (alternate-exchange), and does not
+    // accept what it does not implement. The plugin's argument selects the routing behind it, which
+    // is always direct here.
     let known = |argument: &str| kind == ExchangeType::Delayed && argument == "x-delayed-type";
     if let Some(argument) = exchange.arguments.keys().find(|argument| !known(argument)) {
         return Err(Answer::error(400, format!("unknown argument '{argument}'")));
@@ -45,7 +46,7 @@ pub(super) fn put(store: &mut Store, name: &str, body: &Map) -> Result<Answer, A
     }
 }
 
-/// 204, also when there is no such exchange.
+/// 204, even if there is no such exchange.
 pub(super) fn delete(store: &mut Store, name: &str) -> Result<Answer, Answer> {
     changeable(name)?;
     store.exchanges.remove(name);

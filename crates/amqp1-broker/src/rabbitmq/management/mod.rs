@@ -1,5 +1,5 @@
-//! The management node: RabbitMQ 4's HTTP-like requests over AMQP, the part of them that has to do
-//! with queues, exchanges and bindings (<https://www.rabbitmq.com/docs/management-over-amqp>).
+//! The management node: the part of RabbitMQ 4's HTTP-like requests over AMQP that concerns queues,
+//! exchanges and bindings (<https://www.rabbitmq.com/docs/management-over-amqp>).
 
 mod answer;
 mod bindings;
@@ -15,8 +15,8 @@ use crate::rabbitmq::model::store::Store;
 pub(crate) use answer::Answer;
 use request::Map;
 
-/// Carries out a request: `verb` is its subject, `path` its to. A request without an amqp-value
-/// body has none.
+/// Executes a request: `verb` is its subject, `path` its to. `body` is null if the request has no
+/// amqp-value section.
 pub(crate) fn answer(
     store: &mut Store,
     connection: ConnectionId,

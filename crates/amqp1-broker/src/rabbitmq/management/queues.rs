@@ -9,12 +9,12 @@ use crate::rabbitmq::model::arguments::Declaration;
 use crate::rabbitmq::model::queue::Queue;
 use crate::rabbitmq::model::store::Store;
 
-/// What GET says a queue is that was declared without a type: each keeps acquired and returned
-/// messages as a quorum queue.
+/// The type that GET reports for a queue declared without one: all queues treat acquired and
+/// returned messages like a quorum queue.
 const QUEUE_TYPE: &str = "quorum";
 
-/// 201 when the queue was made, 200 when it is the same, 409 when it differs, 400 when the
-/// declaration is not understood.
+/// 201 if the queue was created, 200 if it is identical, 409 if it differs, 400 if the declaration
+/// is invalid.
 pub(super) fn put(
     store: &mut Store,
     connection: ConnectionId,
@@ -57,7 +57,7 @@ pub(super) fn get(store: &Store, name: &str) -> Result<Answer, Answer> {
     }
 }
 
-/// 200 with the number of messages deleted, also when there is no such queue.
+/// 200 with the number of deleted messages, even if there is no such queue.
 pub(super) fn delete(
     store: &mut Store,
     connection: ConnectionId,
@@ -67,7 +67,7 @@ pub(super) fn delete(
     Ok(counted(store.delete_queue(name).unwrap_or(0)))
 }
 
-/// 200 with the number of ready messages dropped, or 404.
+/// 200 with the number of dropped ready messages, or 404.
 pub(super) fn purge(store: &mut Store, name: &str) -> Result<Answer, Answer> {
     match store.purge(name) {
         Some(purged) => Ok(counted(purged)),
@@ -79,7 +79,7 @@ fn counted(messages: u64) -> Answer {
     Answer::new(200, map([("message_count", Value::Ulong(messages))]))
 }
 
-/// Status 403 when the queue is exclusive to another connection.
+/// Status 403 if the queue is exclusive to another connection.
 fn allowed(store: &Store, connection: ConnectionId, name: &str) -> Result<(), Answer> {
     if store.is_locked(name, connection) {
         Err(Answer::error(

@@ -5,7 +5,6 @@ use serde_amqp::Value;
 use super::answer::Answer;
 use crate::rabbitmq::model::arguments::{text, Arguments};
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Map(Arguments);
 
@@ -23,7 +22,7 @@ impl Map {
         }
     }
 
-    /// Status 400 when there is a key that is not among these.
+    /// Status 400 if there is any other key.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Answer> {
         match self.0.keys().find(|key| !known.contains(&key.as_str())) {
             Some(key) => Err(Answer::error(400, format!("unknown key '{key}'"))),
@@ -31,7 +30,7 @@ impl Map {
         }
     }
 
-    /// A flag; absent or null is `default`.
+    /// A flag; `default` if absent or null.
     pub(super) fn flag(&self, key: &str, default: bool) -> Result<bool, Answer> {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(default),
@@ -40,7 +39,7 @@ impl Map {
         }
     }
 
-    /// A text; `None` when absent or null.
+    /// A text; `None` if absent or null.
     pub(super) fn text(&self, key: &str) -> Result<Option<String>, Answer> {
         match self.0.get(key) {
             None | Some(Value::Null) => Ok(None),
@@ -50,7 +49,7 @@ impl Map {
         }
     }
 
-    /// The map under `arguments`; empty when absent or null.
+    /// The map under `arguments`; empty if absent or null.
     pub(super) fn arguments(&self) -> Result<Arguments, Answer> {
         match self.0.get("arguments") {
             None | Some(Value::Null) => Ok(Arguments::new()),

@@ -1,24 +1,24 @@
-//! Addresses: RabbitMQ 4's (<https://www.rabbitmq.com/docs/amqp#addresses>), and a plain name for a
-//! queue.
+//! Addresses: those of RabbitMQ 4 (<https://www.rabbitmq.com/docs/amqp#addresses>), and plain queue
+//! names.
 
 use percent_encoding::percent_decode_str;
 
 /// Name of the management node.
 pub(crate) const MANAGEMENT: &str = "/management";
 
-/// What an address names.
+/// The node that an address names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
     /// `/queues/{percent-encoded name}`, or a name that does not begin with a slash.
     Queue(String),
-    /// `/exchanges/{exchange}/{routing key}`; without the key it is empty.
+    /// `/exchanges/{exchange}/{routing key}`; the key defaults to the empty one.
     Exchange { name: String, key: String },
     /// `/management`
     Management,
 }
 
 impl Address {
-    /// Reads an address; the error is a sentence for `amqp:invalid-field`.
+    /// Parses an address. The error is a sentence for `amqp:invalid-field`.
     pub(crate) fn parse(address: &str) -> Result<Self, String> {
         if address == MANAGEMENT {
             return Ok(Self::Management);
@@ -54,8 +54,8 @@ impl Address {
     }
 }
 
-/// Decodes one percent-encoded segment. Octets that should have been encoded are refused, as
-/// RabbitMQ refuses them.
+/// Decodes one percent-encoded segment. Like RabbitMQ, it refuses bytes that should have been
+/// encoded.
 pub(crate) fn segment(encoded: &str) -> Result<String, String> {
     if let Some(c) = encoded.chars().find(|c| !c.is_ascii_graphic()) {
         return Err(format!(

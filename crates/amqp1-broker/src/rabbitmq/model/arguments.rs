@@ -1,37 +1,38 @@
 //! How a queue was declared: RabbitMQ's flags and `x-` arguments.
 //!
-//! What is accepted is done: an argument that this broker does not know is refused, never ignored.
-//! Only arguments about where and how RabbitMQ stores a queue are taken without effect.
+//! The broker implements every argument that it accepts, and refuses unknown ones instead of
+//! ignoring them. It accepts without effect only arguments about where and how RabbitMQ stores a
+//! queue.
 
 use serde_amqp::{primitives::OrderedMap, Value};
 
-/// Arguments as they were given, kept to answer GET and to compare.
+/// Arguments as they were given, kept for comparison and to answer GET.
 pub(crate) type Arguments = OrderedMap<String, Value>;
 
 /// What happens to a message for a full queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Overflow {
-    /// The oldest message makes room (RabbitMQ's default).
+    /// Drop the oldest message (RabbitMQ's default).
     #[default]
     DropHead,
-    /// The new message is `rejected amqp:resource-limit-exceeded`.
+    /// Reject the new message with `amqp:resource-limit-exceeded`.
     RejectPublish,
 }
 
-/// Which returned messages `x-delayed-retry-type` puts off.
+/// The returned messages that `x-delayed-retry-type` delays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum DelayedRetry {
     #[default]
     Disabled,
-    /// Released and modified.
+    /// Released and modified messages.
     All,
     /// Only those that count as failed.
     Failed,
-    /// Only those that do not.
+    /// Only those that do not count as failed.
     Returned,
 }
 
-/// A queue's declaration, understood.
+/// A parsed queue declaration.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Declaration {
     pub(crate) durable: bool,
@@ -44,11 +45,11 @@ pub(crate) struct Declaration {
     pub(crate) dead_letter_exchange: Option<String>,
     /// `x-dead-letter-routing-key`
     pub(crate) dead_letter_routing_key: Option<String>,
-    /// `x-delivery-limit`; `Some(None)` is no limit, said aloud (-1).
+    /// `x-delivery-limit`; `Some(None)` is an explicit "no limit" (-1).
     pub(crate) delivery_limit: Option<Option<u32>>,
     /// `x-consumer-timeout`, milliseconds.
     pub(crate) consumer_timeout: Option<u64>,
-    /// `x-max-length`, ready messages.
+    /// `x-max-length`, in ready messages.
     pub(crate) max_length: Option<u64>,
     /// `x-max-length-bytes`
     pub(crate) max_length_bytes: Option<u64>,
@@ -56,7 +57,7 @@ pub(crate) struct Declaration {
     pub(crate) overflow: Overflow,
     /// `x-single-active-consumer`
     pub(crate) single_active_consumer: bool,
-    /// `x-queue-type`: kept to answer GET; all queues are of one type here.
+    /// `x-queue-type`: kept to answer GET. All queues have the same type here.
     pub(crate) queue_type: Option<String>,
     /// `x-delayed-retry-type`
     pub(crate) delayed_retry: DelayedRetry,
@@ -67,7 +68,7 @@ pub(crate) struct Declaration {
 }
 
 impl Declaration {
-    /// What a queue that is made on first use is: durable, without arguments.
+    /// The declaration of a queue that is created on first use: durable, without arguments.
     pub(crate) fn on_first_use() -> Self {
         Self {
             durable: true,
@@ -75,7 +76,7 @@ impl Declaration {
         }
     }
 
-    /// Understands the arguments; the error is a sentence for status 400.
+    /// Parses the arguments. The error is a sentence for status 400.
     pub(crate) fn new(
         durable: bool,
         exclusive: bool,
@@ -155,8 +156,8 @@ impl Declaration {
         Ok(())
     }
 
-    /// Whether a second declaration asks for the same queue. The queue type is not compared: all
-    /// queues are of one type here.
+    /// Whether a second declaration describes the same queue. Queue types are not compared, because
+    /// all queues have the same type here.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         let compared = |d: &Self| {
             let mut arguments: Vec<_> = d
@@ -171,8 +172,8 @@ impl Declaration {
         compared(self) == compared(other)
     }
 
-    /// How long a returned message waits before it is ready again, by `x-delayed-retry-*`:
-    /// min(min × delivery count, max) (<https://www.rabbitmq.com/docs/quorum-queues>).
+    /// How long a returned message waits until it is ready again, by `x-delayed-retry-*`: min(min ×
+    /// delivery count, max) (<https://www.rabbitmq.com/docs/quorum-queues>).
     pub(crate) fn retry_delay(&self, failed: bool, delivery_count: u32) -> u64 {
         let applies = match self.delayed_retry {
             DelayedRetry::Disabled => false,
@@ -189,7 +190,7 @@ impl Declaration {
     }
 }
 
-/// Integers are the same whatever their width, symbols the same as strings.
+/// Makes integers of different widths equal, and symbols equal to strings.
 fn comparable(value: &Value) -> Value {
     match (integer(value), text(value)) {
         (Ok(n), _) => Value::Long(n),

@@ -1,28 +1,28 @@
-//! A queue's consumers: their credit, and whose turn it is.
+//! A queue's consumers: their credit, and which one is next.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::amqp::ids::LinkId;
 
-/// Deliveries that may wait for a connection to send them. A consumer whose connection is stuck
-/// holds no more than these, whatever its credit; the others go on.
+/// The most deliveries that may wait to be sent to one consumer. A stuck connection thus holds no
+/// more than these, whatever its credit, and other consumers continue.
 pub(crate) const MAX_UNSENT: u32 = 512;
 
 /// One consumer.
 #[derive(Debug, Clone)]
 pub(crate) struct Consumer {
-    /// Deliveries it may still be given (AMQP 1.0 section 2.6.7).
+    /// Deliveries that it may still be given (AMQP 1.0 section 2.6.7).
     pub(crate) credit: u32,
-    /// Deliveries it was given that its connection has not sent.
+    /// Deliveries assigned to it that its connection has not sent yet.
     pub(crate) unsent: u32,
-    /// Link property `rabbitmq:priority`; higher first, default 0.
+    /// Link property `rabbitmq:priority`; higher values go first, default 0.
     pub(crate) priority: i32,
-    /// Deliveries are settled as they are sent.
+    /// Whether deliveries are settled when they are sent.
     pub(crate) pre_settled: bool,
-    /// How long it may hold a delivery, in milliseconds; the queue's by default.
+    /// How long it may hold a delivery, in milliseconds; `None`: the queue's timeout.
     pub(crate) timeout: Option<u64>,
-    /// It is given nothing, as it has not settled what was taken back.
+    /// Whether it gets no more messages because it has not settled those that were taken back.
     pub(crate) is_suspended: bool,
 }
 
@@ -32,18 +32,17 @@ impl Consumer {
     }
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
     by_link: HashMap<LinkId, Consumer>,
     turns: BTreeMap<Reverse<i32>, VecDeque<LinkId>>,
-    /// Of a queue with a single active consumer: the one that is served.
+    /// The consumer being served, if the queue has a single active consumer.
     active: Option<LinkId>,
     single_active: bool,
 }
 
 impl Consumers {
-    /// No consumers yet; with `single_active` one at a time is served, until it is gone.
+    /// No consumers yet. With `single_active`, only one at a time is served, until it leaves.
     pub(crate) fn new(single_active: bool) -> Self {
         Self {
             single_active,
@@ -82,14 +81,14 @@ impl Consumers {
             }
         }
         if self.active == Some(link) {
-            // Of the highest priority, the one that has waited longest.
+            // Among the highest priority, the one that has waited longest.
             let first = self.turns.values().next();
             self.active = first.and_then(|turns| turns.iter().min().copied());
         }
     }
 
-    /// Whose turn it is: the next one with credit among those of the highest priority that have
-    /// any. Takes one credit of it.
+    /// The next consumer in turn with credit, at the highest priority that has one. Uses one of its
+    /// credits.
     pub(crate) fn next(&mut self) -> Option<(LinkId, &Consumer)> {
         let mut found = None;
         'priorities: for turns in self.turns.values_mut() {

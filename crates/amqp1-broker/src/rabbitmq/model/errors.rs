@@ -1,4 +1,4 @@
-//! Errors that the model answers with.
+//! The model's errors.
 
 use fe2o3_amqp_types::definitions::{AmqpError, Error};
 

@@ -1,4 +1,4 @@
-//! Exchanges: which queues a routing key leads to (<https://www.rabbitmq.com/docs/exchanges>).
+//! Exchanges: the queues that a routing key leads to (<https://www.rabbitmq.com/docs/exchanges>).
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use super::arguments::Arguments;
 /// How an exchange compares a routing key with a binding key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExchangeType {
-    /// Equal.
+    /// The keys are equal.
     Direct,
-    /// Always.
+    /// Always matches.
     Fanout,
-    /// Words between dots; `*` is one word, `#` any number of them.
+    /// Words separated by dots; `*` is one word, `#` any number of words.
     Topic,
     /// RabbitMQ's delayed-message plugin, in front of a direct exchange.
     Delayed,
@@ -37,7 +37,8 @@ impl ExchangeType {
     }
 }
 
-/// Word by word, without recursion: on a mismatch behind a `#`, that `#` takes one more word.
+/// Compares word by word, without recursion: on a mismatch after a `#`, that `#` absorbs one more
+/// word.
 fn topic_matches(pattern: &str, key: &str) -> bool {
     let words = |s: &str| -> Vec<String> {
         if s.is_empty() {
@@ -80,14 +81,13 @@ fn topic_matches(pattern: &str, key: &str) -> bool {
     }
 }
 
-/// A binding of a queue, by its name.
+/// A binding of a queue, by the queue's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Binding {
     pub(crate) queue: String,
     pub(crate) key: String,
 }
 
-/// An exchange and its bindings.
 #[derive(Debug, Clone)]
 pub(crate) struct Exchange {
     pub(crate) kind: ExchangeType,
@@ -110,13 +110,13 @@ impl Exchange {
         }
     }
 
-    /// Whether a second declaration asks for the same exchange.
+    /// Whether a second declaration describes the same exchange.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         let flags = |e: &Self| (e.kind, e.durable, e.auto_delete, e.internal);
         flags(self) == flags(other) && self.arguments == other.arguments
     }
 
-    /// The queues that a routing key leads to, each once.
+    /// The queues that a routing key leads to, without duplicates.
     pub(crate) fn route<'a>(&'a self, routing_key: &str) -> BTreeSet<&'a str> {
         self.bindings
             .iter()

@@ -1,8 +1,8 @@
-//! A message as the broker keeps it (AMQP 1.0 section 3.2): its header understood, its message
-//! annotations and its bare message as the bytes that came.
+//! A message as the broker keeps it (AMQP 1.0 section 3.2): a parsed header, and the original bytes
+//! of the message annotations and the bare message.
 //!
-//! The bare message (properties, application properties, body, footer) is immutable and is never
-//! encoded again. Delivery annotations end here, as they are for the next peer only.
+//! The bare message (properties, application properties, body, footer) is immutable and never
+//! encoded again. Delivery annotations end here, because they are for the next peer only.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fe2o3_amqp_types::messaging::{annotations::OwnedKey, Annotations, Header, MessageAnnotations};
@@ -13,31 +13,31 @@ use crate::wire::{scan, section, transfer::Payload};
 /// The priority of a message whose header sets none (section 3.2.1).
 const DEFAULT_PRIORITY: u8 = 4;
 
-/// Fields of the properties list (section 3.2.4).
+/// Field indexes in the properties list (section 3.2.4).
 const PROPERTY_TO: usize = 2;
 const PROPERTY_ABSOLUTE_EXPIRY_TIME: usize = 8;
 
-/// Annotations that put the first delivery off; see [`Message::due`].
+/// Annotations that delay the first delivery; see [`Message::due`].
 const SCHEDULED_ENQUEUE_TIME: &str = "x-opt-scheduled-enqueue-time";
 const DELIVERY_TIME: &str = "x-opt-delivery-time";
 const DELIVERY_DELAY: &str = "x-opt-delivery-delay";
-/// Annotation that RabbitMQ's delayed-message exchange reads, in milliseconds.
+/// The annotation that RabbitMQ's delayed-message exchange reads, in milliseconds.
 const PLUGIN_DELAY: &str = "x-delay";
 
-/// Annotation of RabbitMQ 4.3's quorum queues.
+/// An annotation that RabbitMQ 4.3's quorum queues set.
 const ACQUIRED_COUNT: &str = "x-acquired-count";
 
-/// Why a payload is no message: answered `rejected amqp:decode-error`.
+/// Why a payload is not a message. Answered with `rejected amqp:decode-error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Undecodable(pub(crate) &'static str);
 
-/// See the module. Clones share the bytes.
+/// A message. Clones share the bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) durable: bool,
-    /// 0–255, higher first.
+    /// 0–255, higher values first.
     pub(crate) priority: u8,
-    /// Milliseconds, as the header came.
+    /// Milliseconds, as in the header.
     pub(crate) ttl: Option<u32>,
     /// `properties.absolute-expiry-time`, Unix milliseconds.
     pub(crate) absolute_expiry: Option<u64>,
@@ -49,7 +49,7 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// Takes the sections of a received payload apart.
+    /// Splits a received payload into its sections.
     pub(crate) fn parse(format: u32, payload: &Bytes) -> Result<Self, Undecodable> {
         let mut message = Self {
             durable: false,
@@ -92,7 +92,8 @@ impl Message {
             at = end;
         }
         let kept = kept.ok_or(Undecodable("the message has no body"))?;
-        // One allocation of its own: a slice would keep the connection's whole read buffer alive.
+        // Copied into an allocation of its own: a slice would keep the connection's whole read
+        // buffer alive.
         let owned = Bytes::copy_from_slice(&payload[kept..]);
         let split = annotations_end.saturating_sub(kept);
         message.annotations = owned.slice(..split);
@@ -116,7 +117,7 @@ impl Message {
         Ok(())
     }
 
-    /// Octets kept.
+    /// Size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.annotations.len() + self.bare.len()
     }
@@ -133,7 +134,7 @@ impl Message {
         scan::text(self.property(PROPERTY_TO)?)
     }
 
-    /// The bytes of one message annotation's value.
+    /// The encoded value of a message annotation.
     fn annotation(&self, name: &str) -> Option<&[u8]> {
         if self.annotations.is_empty() {
             return None;
@@ -147,10 +148,10 @@ impl Message {
         None
     }
 
-    /// When the message asks to be delivered at the earliest, in Unix milliseconds: message
-    /// annotation `x-opt-scheduled-enqueue-time` (Service Bus), `x-opt-delivery-time` (ActiveMQ,
-    /// RabbitMQ) or `x-opt-delivery-delay` (ActiveMQ, milliseconds from now), as a timestamp or any
-    /// integer; the latest of them.
+    /// The earliest delivery that the message requests, in Unix milliseconds: the latest of message
+    /// annotations `x-opt-scheduled-enqueue-time` (Service Bus), `x-opt-delivery-time` (ActiveMQ,
+    /// RabbitMQ) and `x-opt-delivery-delay` (ActiveMQ, milliseconds from now). Each is a timestamp
+    /// or any integer.
     pub(crate) fn due(&self, now: u64) -> Option<u64> {
         let at = |name| self.annotation(name).and_then(integer).map(unsigned);
         let delay = at(DELIVERY_DELAY).map(|ms| now.saturating_add(ms));
@@ -160,7 +161,7 @@ impl Message {
             .filter(|due| *due > now)
     }
 
-    /// Has the delay that RabbitMQ's plugin reads take effect; false when there is none.
+    /// Applies the delay for RabbitMQ's plugin; false if there is none.
     pub(crate) fn delay_by_plugin(&mut self) -> bool {
         match self
             .annotation(PLUGIN_DELAY)
@@ -175,14 +176,15 @@ impl Message {
         }
     }
 
-    /// Adds message annotations; a key that is there is replaced.
+    /// Adds message annotations, replacing existing keys.
     pub(crate) fn annotate(&mut self, additions: impl IntoIterator<Item = (Symbol, Value)>) {
         let mut map = if self.annotations.is_empty() {
             Annotations::new()
         } else {
             match serde_amqp::from_slice::<MessageAnnotations>(&self.annotations) {
                 Ok(section) => section.0,
-                // What cannot be read cannot be added to; the message itself goes on.
+                // Unreadable annotations cannot be extended, but the message itself stays
+                // deliverable.
                 Err(_) => return,
             }
         };
@@ -194,7 +196,7 @@ impl Message {
         }
     }
 
-    /// The message with a header of this delivery.
+    /// The message with this delivery's header.
     pub(crate) fn payload(&self, header: DeliveryHeader) -> Payload {
         let annotations = match header.acquired_count {
             0 => self.annotations.clone(),
@@ -207,7 +209,7 @@ impl Message {
         Payload::new(header.encode(self), annotations, self.bare.clone())
     }
 
-    /// The body's value when it is one amqp-value section.
+    /// The body's value if the body is a single amqp-value section.
     pub(crate) fn amqp_value(&self) -> Option<Value> {
         let mut at = 0;
         while at < self.bare.len() {
@@ -222,7 +224,7 @@ impl Message {
         None
     }
 
-    /// The encoded properties section, or nothing.
+    /// The decoded properties section; `None` if absent.
     pub(crate) fn properties(&self) -> Option<fe2o3_amqp_types::messaging::Properties> {
         if scan::descriptor(&self.bare, section::NAMES)? != section::PROPERTIES {
             return None;
@@ -232,16 +234,16 @@ impl Message {
     }
 }
 
-/// What a header says of one delivery, besides what the message itself says.
+/// The parts of a header that differ with each delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DeliveryHeader {
-    /// Milliseconds left to live.
+    /// Remaining time to live, in milliseconds.
     pub(crate) ttl: Option<u32>,
     /// No other link has acquired the message before.
     pub(crate) first_acquirer: bool,
     /// Unsuccessful deliveries before this one.
     pub(crate) delivery_count: u32,
-    /// Deliveries of every kind before this one, said by an annotation.
+    /// Deliveries of any kind before this one, sent as an annotation.
     pub(crate) acquired_count: u32,
 }
 
@@ -291,7 +293,8 @@ fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-/// The delivery time of `modified` annotations, Unix milliseconds (RabbitMQ 4.3: any integer).
+/// The delivery time in the annotations of `modified`, in Unix milliseconds (RabbitMQ 4.3: any
+/// integer).
 pub(crate) fn redelivery_time(value: &Value) -> Option<u64> {
     serde_amqp::to_vec(value)
         .ok()
@@ -299,7 +302,7 @@ pub(crate) fn redelivery_time(value: &Value) -> Option<u64> {
         .map(unsigned)
 }
 
-/// The annotation by which `modified` puts the redelivery off (RabbitMQ 4.3).
+/// The annotation with which `modified` delays the redelivery (RabbitMQ 4.3).
 pub(crate) const REDELIVERY_TIME: &str = DELIVERY_TIME;
 
 #[cfg(test)]

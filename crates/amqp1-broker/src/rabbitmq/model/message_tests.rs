@@ -63,13 +63,13 @@ pub(crate) fn annotated(body: &str, annotations: &[(&str, Value)]) -> Message {
     message
 }
 
-/// The body of a message that [`annotated`] has made.
+/// The body of a message made by [`annotated`].
 pub(crate) fn body(message: &Message) -> String {
     String::from_utf8(message.bare[5..].to_vec()).unwrap()
 }
 
 impl Message {
-    /// A message annotation, decoded.
+    /// A decoded message annotation.
     pub(crate) fn annotation_value(&self, name: &str) -> Option<Value> {
         serde_amqp::from_slice(self.annotation(name)?).ok()
     }
@@ -144,7 +144,7 @@ fn broken_payloads_are_refused_not_stored() {
         &[0x00, 0x53, 0x75, 0xb0, 0xff, 0xff, 0xff, 0xff],
         &[0x00, 0x53, 0x70, 0x45],
         &[0x00, 0x53, 0x10, 0x45],
-        // A header behind the body.
+        // A header after the body.
         &[0x00, 0x53, 0x75, 0xa0, 0, 0x00, 0x53, 0x70, 0x45],
     ] {
         let payload = Bytes::copy_from_slice(payload);

@@ -1,5 +1,5 @@
-//! The broker's state: messages, queues, exchanges, consumers. Plain data: no I/O, no tasks, and no
-//! clock of its own; every call that needs the time is given `now` in Unix milliseconds.
+//! The broker's state: messages, queues, exchanges, consumers. Plain data: no I/O, no tasks, no
+//! clock. Calls that need the time get `now`, in Unix milliseconds.
 
 pub(crate) mod address;
 pub(crate) mod arguments;

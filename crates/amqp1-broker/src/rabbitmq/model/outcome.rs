@@ -1,4 +1,4 @@
-//! Outcomes of deliveries to consumers (AMQP 1.0 section 3.4), and what becomes of dead messages.
+//! Outcomes of deliveries to consumers (AMQP 1.0 section 3.4), and why messages are dead-lettered.
 
 use fe2o3_amqp_types::{
     definitions::{Error, Fields},
@@ -9,7 +9,7 @@ use serde_amqp::{primitives::Symbol, Value};
 use super::arguments::text;
 use super::message::Message;
 
-/// A terminal outcome, as a consumer settles with.
+/// A terminal outcome, with which a consumer settles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Accepted,
@@ -38,14 +38,13 @@ impl Outcome {
         })
     }
 
-    /// A source's default outcome (section 3.5.3), which holds for deliveries that are settled
-    /// without a state.
+    /// A source's default outcome (section 3.5.3), for deliveries that are settled without a state.
     pub(crate) fn from_default(outcome: &Terminal) -> Option<Self> {
         Self::from_state(outcome.clone().into())
     }
 }
 
-/// How a consumer came to hold a message no more without having settled it.
+/// How a consumer lost a message without settling it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// The link was detached: delivery-count stays (RabbitMQ 4.3, quorum queues).
@@ -54,36 +53,36 @@ pub(crate) enum Loss {
     Connection,
 }
 
-/// A message that its queue gives up.
+/// A message that leaves its queue without being consumed.
 #[derive(Debug, Clone)]
 pub(crate) struct Dead {
     pub(crate) message: Message,
     pub(crate) cause: Cause,
-    /// Queues it was in and was given up by without a consumer's doing; a message that would come
-    /// to one of them again is dropped, as RabbitMQ breaks such cycles.
+    /// Queues that the message has left for a reason other than a consumer's outcome. If it would
+    /// reach one of them again, it is dropped: RabbitMQ breaks cycles in the same way.
     pub(crate) trail: Vec<std::sync::Arc<str>>,
 }
 
-/// Why.
+/// Why the message leaves its queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// A consumer rejected it, or modified it as undeliverable here.
     Rejected(Option<Error>),
-    /// Its time to live is over.
+    /// Its time to live has expired.
     Expired,
-    /// It was redelivered more often than `x-delivery-limit`.
+    /// It was redelivered more often than `x-delivery-limit` allows.
     DeliveryLimit,
     /// The queue was full.
     MaxLength,
 }
 
 impl Cause {
-    /// A consumer's doing, for which there is a dead-letter queue even if none is configured.
+    /// Whether a consumer caused it. Then there is a dead-letter queue even without configuration.
     pub(crate) fn by_consumer(&self) -> bool {
         matches!(self, Self::Rejected(_) | Self::DeliveryLimit)
     }
 
-    /// The message annotations that say it.
+    /// The message annotations that state the cause.
     pub(crate) fn annotations(&self, source: &str) -> Vec<(Symbol, Value)> {
         let (reason, description) = match self {
             Self::Expired => ("expired".to_owned(), None),

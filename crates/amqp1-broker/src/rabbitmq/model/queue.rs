@@ -1,4 +1,4 @@
-//! A queue: messages that are ready, put off, or acquired by a consumer.
+//! A queue: messages that are ready, delayed, or acquired by a consumer.
 
 mod consumer_timeout;
 
@@ -16,10 +16,10 @@ use super::outcome::{Cause, Dead, Loss, Outcome};
 use crate::amqp::ids::LinkId;
 use crate::amqp::parts::QueueCounts;
 
-/// A message's number in its queue, in the order of arrival.
+/// A message's number in its queue, in order of arrival.
 pub(crate) type Sequence = u64;
 
-/// A place among the ready messages: higher priorities first, then the order of arrival.
+/// A position among the ready messages: by priority, then by order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     /// 255 - priority.
@@ -34,7 +34,7 @@ struct Entry {
     delivery_count: u32,
     /// How often it was sent to a link before.
     acquired_count: u32,
-    /// Unix milliseconds; it is alive in this one still.
+    /// Unix milliseconds; the last one in which the message is still alive.
     expires_at: Option<u64>,
     trail: Vec<Arc<str>>,
 }
@@ -48,12 +48,12 @@ impl Entry {
     }
 }
 
-/// A message that is put off.
+/// A delayed message.
 #[derive(Debug)]
 struct Delayed {
     entry: Box<Entry>,
-    /// A scheduled message arrives when it is due and goes behind those that are there; one whose
-    /// redelivery is put off returns to its old place.
+    /// A scheduled message arrives when it is due, after the messages already there. A message
+    /// whose redelivery was delayed returns to its old position.
     arrives: bool,
 }
 
@@ -61,14 +61,15 @@ struct Delayed {
 struct Acquired {
     entry: Box<Entry>,
     link: LinkId,
-    /// The connection has sent it. One that was not sent returns as if nothing had been.
+    /// Whether the connection has sent it. An unsent delivery returns as if it had never been
+    /// assigned.
     sent: bool,
     pre_settled: bool,
-    /// How long it may be held.
+    /// When its consumer must have settled it, in Unix milliseconds.
     until: Option<u64>,
 }
 
-/// A message given to a consumer.
+/// A message assigned to a consumer.
 #[derive(Debug)]
 pub(crate) struct Assignment {
     pub(crate) link: LinkId,
@@ -78,7 +79,6 @@ pub(crate) struct Assignment {
     pub(crate) pre_settled: bool,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) name: Arc<str>,
@@ -86,9 +86,9 @@ pub(crate) struct Queue {
     pub(crate) consumers: Consumers,
     ready: BTreeMap<Place, Box<Entry>>,
     ready_octets: u64,
-    /// Ready messages that expire, soonest first.
+    /// Ready messages with an expiry, soonest first.
     expiring: BTreeSet<(u64, Place)>,
-    /// By the time they are due.
+    /// By due time.
     delayed: BTreeMap<(u64, Sequence), Delayed>,
     acquired: HashMap<Sequence, Acquired>,
     consumer_timeout: ConsumerTimeout,
@@ -120,15 +120,15 @@ impl Queue {
         }
     }
 
-    /// Takes a message; a scheduled one waits until it is due. The error is what the publisher's
-    /// delivery is rejected with. Messages that make room for it are returned.
+    /// Adds a message; a scheduled one waits until it is due. The error is for rejecting the
+    /// publisher's delivery. Returns the messages dropped to make room.
     pub(crate) fn enqueue(&mut self, message: Message, now: u64) -> Result<Vec<Dead>, Error> {
         let due = message.due(now);
         self.admit(message, due, Vec::new(), now)
     }
 
-    /// Takes a message that another queue gave up: annotations that put off its first delivery
-    /// have had their effect there.
+    /// Adds a message that left another queue. Annotations that delay its first delivery have
+    /// already taken effect there.
     pub(crate) fn enqueue_dead(
         &mut self,
         message: Message,
@@ -178,8 +178,8 @@ impl Queue {
         sequence
     }
 
-    /// The soonest of header.ttl, absolute-expiry-time and `x-message-ttl`. Time to live counts
-    /// from the arrival, which for a scheduled message is when it is due.
+    /// The earliest of header.ttl, absolute-expiry-time and `x-message-ttl`. Time to live counts
+    /// from the arrival, which for a scheduled message is its due time.
     fn expiry(&self, message: &Message, arrival: u64) -> Option<u64> {
         [
             message.ttl.map(|ttl| arrival.saturating_add(ttl.into())),
@@ -249,7 +249,7 @@ impl Queue {
         }
     }
 
-    /// Does what is due: messages that were put off become ready, expired ones are given up.
+    /// Makes due messages ready, and returns those that must leave the queue, such as expired ones.
     pub(crate) fn tick(&mut self, now: u64) -> Vec<Dead> {
         while let Some(first) = self.delayed.first_entry() {
             if first.key().0 > now {
@@ -274,7 +274,7 @@ impl Queue {
         dead
     }
 
-    /// When [`Queue::tick`] has something to do next.
+    /// When [`Queue::tick`] next has work to do.
     pub(crate) fn next_due(&self) -> Option<u64> {
         let due = self.delayed.keys().next().map(|(due, _)| *due);
         let expiry = self.expiring.first().map(|(at, _)| at.saturating_add(1));
@@ -282,8 +282,8 @@ impl Queue {
         due.into_iter().chain(expiry).chain(recall).min()
     }
 
-    /// Gives the first ready message to the consumer whose turn it is; `None` when there is no
-    /// such message or no such consumer.
+    /// Assigns the first ready message to the next consumer; `None` if there is no ready message or
+    /// no consumer for it.
     pub(crate) fn assign(&mut self, now: u64) -> Option<Assignment> {
         let place = *self.ready.keys().next()?;
         let (link, consumer) = self.consumers.next()?;
@@ -292,8 +292,8 @@ impl Queue {
         let until = timeout.filter(|_| !pre_settled);
         let until = until.map(|timeout| now.saturating_add(timeout));
         let entry = self.take_ready(place)?;
-        // A message that came without a time to live leaves without one, even where the queue
-        // gives it one.
+        // A message that arrived without a time to live leaves without one, even if the queue sets
+        // one.
         let ttl = match (entry.message.ttl, entry.expires_at) {
             (Some(_), Some(at)) => Some(u32::try_from(at.saturating_sub(now)).unwrap_or(u32::MAX)),
             _ => None,
@@ -324,7 +324,7 @@ impl Queue {
         Some(assignment)
     }
 
-    /// The connection has sent the delivery; a pre-settled one is done with.
+    /// Records that the connection has sent the delivery. A pre-settled one is finished.
     pub(crate) fn sent(&mut self, link: LinkId, sequence: Sequence) {
         if let Some(consumer) = self.consumers.get_mut(link) {
             consumer.unsent = consumer.unsent.saturating_sub(1);
@@ -339,7 +339,7 @@ impl Queue {
         }
     }
 
-    /// Takes back a delivery that was not sent, because its receiver has lowered its credit.
+    /// Takes back a delivery that was not sent, because its receiver reduced its credit.
     pub(crate) fn unassign(&mut self, link: LinkId, sequence: Sequence) {
         if let Some(consumer) = self.consumers.get_mut(link) {
             consumer.unsent = consumer.unsent.saturating_sub(1);
@@ -358,8 +358,8 @@ impl Queue {
         Some(acquired)
     }
 
-    /// Settles a delivery as its receiver says. A delivery that the link does not hold is passed
-    /// over.
+    /// Settles a delivery with its receiver's outcome. Ignores a delivery that the link does not
+    /// hold.
     pub(crate) fn settle(
         &mut self,
         link: LinkId,
@@ -392,7 +392,7 @@ impl Queue {
         }
     }
 
-    /// Returns a message to its place, now or when it is due.
+    /// Returns a message to its position, now or when it is due.
     fn put_back(
         &mut self,
         mut entry: Box<Entry>,
@@ -420,7 +420,7 @@ impl Queue {
         None
     }
 
-    /// Removes a consumer; what it holds returns to its place.
+    /// Removes a consumer. Its unsettled messages return to their positions.
     pub(crate) fn remove_consumer(
         &mut self,
         link: LinkId,
@@ -452,7 +452,7 @@ impl Queue {
         dead
     }
 
-    /// Drops all ready messages; how many there were.
+    /// Drops all ready messages and returns their number.
     pub(crate) fn purge(&mut self) -> u64 {
         let purged = self.ready.len() as u64;
         self.ready.clear();

@@ -1,42 +1,41 @@
 //! How long consumers may hold messages: the consumer timeout of RabbitMQ 4.3's quorum queues
 //! (<https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout>).
 //!
-//! What is held for longer goes back to the queue. Its consumer is told, and given nothing more
-//! until it has settled what was taken back.
+//! A message held for longer returns to the queue. Its consumer is told, and gets no more messages
+//! until it has settled those taken back.
 
 use std::collections::{BTreeSet, HashSet};
 
 use super::{Queue, Sequence};
 use crate::amqp::ids::LinkId;
 
-/// How long what waits to be sent is left alone, in milliseconds.
+/// How much longer a delivery that was not sent yet is left alone, in milliseconds.
 const UNSENT: u64 = 1000;
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct ConsumerTimeout {
-    /// What is held, by the time it ends.
+    /// Held deliveries, by the end of their time.
     ends: BTreeSet<(u64, Sequence)>,
-    /// Taken back, and not settled since by the link that held it.
+    /// Deliveries taken back that their link has not settled since.
     recalled: HashSet<(LinkId, Sequence)>,
-    /// Whom to tell.
+    /// Links to notify.
     news: Vec<(LinkId, Sequence)>,
 }
 
 impl ConsumerTimeout {
-    /// A delivery that may be held until then.
+    /// Starts a delivery's time.
     pub(super) fn begin(&mut self, until: u64, sequence: Sequence) {
         self.ends.insert((until, sequence));
     }
 
-    /// The delivery is held no more.
+    /// Ends a delivery's time.
     pub(super) fn end(&mut self, until: Option<u64>, sequence: Sequence) {
         if let Some(until) = until {
             self.ends.remove(&(until, sequence));
         }
     }
 
-    /// The next delivery that is held for too long.
+    /// Takes the next delivery that was held for too long.
     pub(super) fn over(&mut self, now: u64) -> Option<Sequence> {
         let (at, sequence) = self.ends.first().copied()?;
         if at > now {
@@ -50,13 +49,14 @@ impl ConsumerTimeout {
         self.ends.first().map(|(at, _)| *at)
     }
 
-    /// The delivery was taken from its link.
+    /// Records that a delivery was taken back from its link.
     pub(super) fn recall(&mut self, link: LinkId, sequence: Sequence) {
         self.recalled.insert((link, sequence));
         self.news.push((link, sequence));
     }
 
-    /// The link has settled a delivery. True when that was the last of those taken from it.
+    /// Records that the link settled a delivery. True if it was the last of those taken back from
+    /// it.
     pub(super) fn settled(&mut self, link: LinkId, sequence: Sequence) -> bool {
         self.recalled.remove(&(link, sequence))
             && !self.recalled.iter().any(|(other, _)| *other == link)
@@ -67,14 +67,14 @@ impl ConsumerTimeout {
         self.news.retain(|(other, _)| *other != link);
     }
 
-    /// What was taken from links since the last call.
+    /// The deliveries taken back since the last call.
     pub(super) fn take_news(&mut self) -> Vec<(LinkId, Sequence)> {
         std::mem::take(&mut self.news)
     }
 }
 
 impl Queue {
-    /// Takes back what consumers hold for too long.
+    /// Takes back deliveries that consumers hold for too long.
     pub(super) fn recall(&mut self, now: u64) {
         while let Some(sequence) = self.consumer_timeout.over(now) {
             let Some(mut acquired) = self.acquired.remove(&sequence) else {
@@ -90,7 +90,7 @@ impl Queue {
                     self.consumer_timeout.recall(acquired.link, sequence);
                     self.put_ready(acquired.entry);
                 }
-                // Its connection has not come to send it.
+                // Its connection has not sent it yet.
                 None => {
                     let later = now.saturating_add(UNSENT);
                     acquired.until = Some(later);
@@ -101,8 +101,8 @@ impl Queue {
         }
     }
 
-    /// A link has settled a delivery. True when it is given more for that, as it was the last of
-    /// those that were taken from it.
+    /// Handles a link's settlement of a delivery. True if the link now gets messages again, because
+    /// it was the last of those taken back.
     pub(crate) fn resume(&mut self, link: LinkId, sequence: Sequence) -> bool {
         let is_last = self.consumer_timeout.settled(link, sequence);
         match self.consumers.get_mut(link).filter(|_| is_last) {
@@ -114,7 +114,7 @@ impl Queue {
         }
     }
 
-    /// Whom to tell of what was taken back.
+    /// The links to notify, each with the delivery that was taken back.
     pub(crate) fn take_recalled(&mut self) -> Vec<(LinkId, Sequence)> {
         self.consumer_timeout.take_news()
     }

@@ -1,4 +1,4 @@
-//! Whose turn it is, and what happens to what a consumer holds.
+//! Which consumer is next, and what happens to its unsettled messages.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The rules of a queue, one a test, without I/O and without a clock.
+//! The rules of a queue, one per test, without I/O and without a clock.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod consumers;
@@ -54,7 +54,7 @@ fn consume_as(queue: &mut Queue, link: LinkId, credit: u32, priority: i32, pre_s
     queue.consumers.add(link, consumer);
 }
 
-/// Gives out what can be given out, and says that it was sent.
+/// Assigns all messages that can be assigned, and reports them sent.
 fn drive(queue: &mut Queue, now: u64) -> Vec<Assignment> {
     let mut all = Vec::new();
     while let Some(assignment) = queue.assign(now) {
@@ -68,7 +68,7 @@ fn names(assignments: &[Assignment]) -> Vec<String> {
     assignments.iter().map(|a| body(&a.message)).collect()
 }
 
-/// Gives one more credit and takes one delivery.
+/// Grants one more credit and takes one delivery.
 fn one(queue: &mut Queue, link: LinkId, now: u64) -> Assignment {
     queue.consumers.get_mut(link).unwrap().credit = 1;
     let mut got = drive(queue, now);

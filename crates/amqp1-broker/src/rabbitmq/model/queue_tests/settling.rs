@@ -1,4 +1,4 @@
-//! What outcomes and limits do to a message.
+//! The effect of outcomes and limits on a message.
 
 use super::*;
 

@@ -155,7 +155,7 @@ fn what_is_held_for_too_long_goes_to_another_consumer() {
     queue.tick(1000);
     assert_eq!(queue.take_recalled(), [(A, held[0].sequence)]);
     assert_eq!(queue.next_due(), None);
-    // A is given nothing before it has settled what it held.
+    // A gets no messages until it has settled those it held.
     queue.consumers.get_mut(A).unwrap().credit = 5;
     assert!(drive(&mut queue, 1000).is_empty());
     consume(&mut queue, B, 1);
@@ -164,7 +164,7 @@ fn what_is_held_for_too_long_goes_to_another_consumer() {
     assert_eq!((again[0].link, names(&again)), (B, vec!["a".to_owned()]));
     assert_eq!((header.delivery_count, header.acquired_count), (0, 1));
     assert!(!header.first_acquirer);
-    // A's late word does nothing to B's delivery.
+    // A's late settlement does not affect B's delivery.
     assert!(queue.resume(A, held[0].sequence));
     settle(&mut queue, &held[0], Outcome::Accepted);
     assert_eq!(queue.counts().unsettled, 1);
@@ -180,7 +180,7 @@ fn a_consumers_own_timeout_goes_before_the_queues() {
     queue.consumers.get_mut(A).unwrap().timeout = Some(5);
     drive(&mut queue, 0);
     assert_eq!(queue.next_due(), Some(5));
-    // What its consumer leaves goes back without that.
+    // Messages whose consumer leaves return to the queue without a timeout.
     queue.remove_consumer(A, Loss::Detached, None, 1);
     assert_eq!(queue.next_due(), None);
 }

@@ -1,4 +1,4 @@
-//! The store as connections and the broker's face know it.
+//! The store's side of the traits that connections and [`Broker`](crate::Broker) use.
 
 use super::Store;
 use crate::amqp::ids::{ConnectionId, LinkId};

@@ -30,7 +30,7 @@ impl Store {
         id
     }
 
-    /// Attaches a consumer, without credit. The error is what the attach is refused with.
+    /// Attaches a consumer, without credit. The error is for refusing the attach.
     pub(crate) fn attach_consumer(
         &mut self,
         connection: ConnectionId,
@@ -99,7 +99,7 @@ impl Store {
         }
     }
 
-    /// Forgets a link; what a consumer holds returns to its queue.
+    /// Forgets a link. A consumer's unsettled messages return to its queue.
     pub(crate) fn detach(&mut self, link: LinkId, loss: Loss, now: u64) {
         let Some(record) = self.links.remove(&link) else {
             return;
@@ -141,9 +141,9 @@ impl Store {
         }
     }
 
-    /// Takes away the credit that a consumer has left now that it was given what there is; `None`
-    /// while its connection must send first before it can be given more. To be called after
-    /// [`Store::dispatch`].
+    /// Takes away the remaining credit of a consumer that has received all available messages;
+    /// `None` if more messages must be assigned once its connection has sent the waiting ones. Call
+    /// it after [`Store::dispatch`].
     pub(crate) fn drain(&mut self, link: LinkId) -> Option<u32> {
         let Some((_, queue)) = self.consumed(link) else {
             return Some(0);
@@ -158,19 +158,19 @@ impl Store {
         Some(std::mem::take(&mut consumer.credit))
     }
 
-    /// Makes an id for a link that leads to no queue: that of the management node.
+    /// Makes an id for a link without a queue, to the management node.
     pub(crate) fn attach_other(&mut self, connection: ConnectionId) -> LinkId {
         self.attach(connection, None, false)
     }
 
-    /// Ready messages of the link's queue.
+    /// The number of ready messages in the link's queue.
     pub(crate) fn available(&mut self, link: LinkId) -> u32 {
         self.consumed(link).map_or(0, |(_, queue)| {
             u32::try_from(queue.counts().ready).unwrap_or(u32::MAX)
         })
     }
 
-    /// The connection has sent a delivery.
+    /// Records that the connection has sent a delivery.
     pub(crate) fn sent(&mut self, link: LinkId, sequence: Sequence) {
         if let Some((id, queue)) = self.consumed(link) {
             queue.sent(link, sequence);
@@ -186,11 +186,11 @@ impl Store {
         }
     }
 
-    /// Settles a delivery as its receiver says.
+    /// Settles a delivery with its receiver's outcome.
     pub(crate) fn settle(&mut self, link: LinkId, sequence: Sequence, outcome: Outcome, now: u64) {
         let limit = self.policy.delivery_limit;
         if let Some((id, queue)) = self.consumed(link) {
-            // Nothing becomes ready by an acceptance.
+            // An acceptance makes no message ready.
             let is_resumed = queue.resume(link, sequence);
             let is_accepted = outcome == Outcome::Accepted && !is_resumed;
             let dead = queue.settle(link, sequence, outcome, limit, now);

@@ -1,7 +1,8 @@
-//! All queues and exchanges, the links attached to them, and what is waiting for each connection.
+//! All queues and exchanges, the links attached to them, and the events for each connection.
 //!
-//! Calls change queues and remember which; [`Store::dispatch`] then gives messages to consumers, so
-//! that a batch of frames costs one pass. What connections must send is left in their event lists.
+//! Calls change queues and remember which ones. [`Store::dispatch`] then assigns messages to
+//! consumers, so that a batch of frames costs one pass. Each connection has a list of events to
+//! send.
 
 mod face;
 mod links;
@@ -19,18 +20,19 @@ use super::outcome::Loss;
 use super::queue::{Queue, Sequence};
 use crate::amqp::ids::{ConnectionId, LinkId};
 
-/// A queue, unique over the broker's life: one that is deleted and made again is another.
+/// A queue's id, unique for the life of the broker: a queue that is deleted and created again gets
+/// a new id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct QueueId(u64);
 
-/// What a connection must do.
+/// An action for a connection.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Send a message.
     Deliver(Delivery),
-    /// Say that a delivery was taken back, and wait for its receiver to settle it.
+    /// Report that a delivery was taken back, and wait until its receiver settles it.
     Recall(LinkId, Sequence),
-    /// Detach a link, closed, with this error. The store has forgotten the link.
+    /// Detach and close a link with this error. The store has already forgotten the link.
     Detach(LinkId, Error),
 }
 
@@ -52,23 +54,23 @@ pub(crate) enum Route {
         name: String,
         key: String,
     },
-    /// Each message says in `properties.to`.
+    /// Each message names it in `properties.to`.
     Anonymous,
 }
 
-/// What a publisher's delivery is settled with.
+/// The outcome of a publisher's delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Published {
     Accepted,
-    /// It leads to no queue.
+    /// No queue to route it to.
     Released,
     Rejected(Error),
 }
 
-/// What an administrator of the broker decides for all queues.
+/// The broker's settings that apply to all queues.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
-    /// Queues are made when they are first attached or sent to.
+    /// Queues are created on the first attach or message.
     pub(crate) create_on_use: bool,
     /// `x-delivery-limit` of queues that do not set it.
     pub(crate) delivery_limit: Option<u32>,
@@ -87,11 +89,11 @@ struct Connection {
     events: VecDeque<Event>,
 }
 
-/// What a queue has beside itself.
+/// A queue with the store's data about it.
 #[derive(Debug)]
 struct Slot {
     queue: Queue,
-    /// Where [`Store::timers`] has it.
+    /// Its entry in [`Store::timers`].
     timer: Option<u64>,
     is_dirty: bool,
     /// Links of publishers.
@@ -100,7 +102,6 @@ struct Slot {
     owner: Option<ConnectionId>,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Store {
     policy: Policy,
@@ -158,7 +159,7 @@ impl Store {
         self.connections.len()
     }
 
-    /// Forgets a connection; what its consumers hold returns to the queues.
+    /// Forgets a connection. Its consumers' unsettled messages return to the queues.
     pub(crate) fn disconnect(&mut self, id: ConnectionId, now: u64) {
         let Some(connection) = self.connections.remove(&id) else {
             return;
@@ -175,13 +176,13 @@ impl Store {
         for queue in exclusive {
             self.remove_queue(queue);
         }
-        // Timers run in the connections' tasks: another one must take over from this one.
+        // Timers run in the connections' tasks: another connection must take over.
         if !self.timers.is_empty() {
             self.woken.extend(self.connections.keys().next());
         }
     }
 
-    /// What the connection must send, in order.
+    /// The connection's events, in order.
     pub(crate) fn take_events(&mut self, id: ConnectionId) -> VecDeque<Event> {
         self.connections
             .get_mut(&id)
@@ -203,7 +204,8 @@ impl Store {
         }
     }
 
-    /// Does what is due, then gives messages to consumers in all queues that have changed.
+    /// Does the work that is due, then assigns messages to consumers in all queues that have
+    /// changed.
     pub(crate) fn dispatch(&mut self, now: u64) {
         while let Some((at, id)) = self.timers.first().copied() {
             if at > now {
@@ -262,7 +264,7 @@ impl Store {
         }
     }
 
-    /// When [`Store::dispatch`] has something to do without a call before it.
+    /// When [`Store::dispatch`] next has work to do, even without a change.
     pub(crate) fn next_due(&self) -> Option<u64> {
         self.timers.first().map(|(at, _)| *at)
     }

@@ -1,4 +1,4 @@
-//! Messages that come in, and messages that one queue gives up to another.
+//! Incoming messages, and messages that move from one queue to another.
 
 use super::{Published, QueueId, Route, Store};
 use crate::rabbitmq::model::address::Address;
@@ -8,11 +8,11 @@ use crate::rabbitmq::model::exchange::ExchangeType;
 use crate::rabbitmq::model::message::Message;
 use crate::rabbitmq::model::outcome::Dead;
 
-/// Name of the dead-letter queue that every queue has without configuration.
+/// The suffix of the dead-letter queue that every queue has without configuration.
 const FAILED_SUFFIX: &str = ".failed";
 
 impl Store {
-    /// Takes a publisher's message.
+    /// Publishes a message.
     pub(crate) fn publish(&mut self, route: &Route, message: Message, now: u64) -> Published {
         match route {
             Route::Queue(id) => self.enqueue(*id, message, now),
@@ -39,7 +39,7 @@ impl Store {
         }
     }
 
-    /// The queues that a key leads to; `None` where there is no such exchange.
+    /// The queues that a key leads to; `None` if there is no such exchange.
     fn routed(&self, exchange: &str, key: &str) -> Option<Vec<QueueId>> {
         let queues = self.exchanges.get(exchange)?.route(key);
         let ids = queues.into_iter().filter_map(|queue| self.names.get(queue));
@@ -67,8 +67,8 @@ impl Store {
                 _ => {}
             }
         }
-        // The plugin keeps the message to itself, which the publisher hears as
-        // `released`, just as if nobody were bound.
+        // The plugin keeps the message to itself. The publisher gets `released`, just as if no
+        // queue were bound.
         if delayed {
             return Published::Released;
         }
@@ -89,10 +89,11 @@ impl Store {
         }
     }
 
-    /// Moves messages that a queue gave up to where its declaration says; else those that a
-    /// consumer gave up to `<queue>.failed`. The rest is dropped.
+    /// Moves messages that left a queue to the dead-letter exchange of its declaration. Without
+    /// one, messages that a consumer gave up go to `<queue>.failed`, and the others are dropped.
     pub(super) fn bury(&mut self, source: QueueId, dead: impl IntoIterator<Item = Dead>, now: u64) {
-        // A list, not recursion: full queues may push messages out along a chain of any length.
+        // A list instead of recursion: full queues can push messages out along a chain of any
+        // length.
         let mut work: Vec<(QueueId, Dead)> = dead.into_iter().map(|dead| (source, dead)).collect();
         while let Some((source, mut dead)) = work.pop() {
             let Some(slot) = self.queues.get(&source) else {
@@ -101,7 +102,7 @@ impl Store {
             let name = slot.queue.name.clone();
             let targets = self.dead_letter_targets(source, &dead);
             dead.message.annotate(dead.cause.annotations(&name));
-            // It must not expire a second time.
+            // It must not expire again.
             dead.message.ttl = None;
             dead.message.absolute_expiry = None;
             for id in targets {
@@ -128,7 +129,7 @@ impl Store {
         let exchange = declaration.dead_letter_exchange.as_deref();
         let key = declaration.dead_letter_routing_key.as_deref();
         if exchange.is_none() && key.is_none() {
-            // The failed queue has none of its own, or there would be no end.
+            // A failed queue has no failed queue of its own, or the chain would never end.
             return if dead.cause.by_consumer() && !name.ends_with(FAILED_SUFFIX) {
                 vec![self.failed_queue(&name)]
             } else {

@@ -1,4 +1,4 @@
-//! The store's queues: made, found, deleted.
+//! The store's queues: created, found, deleted.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ impl Store {
         self.names.keys().map(|name| &**name)
     }
 
-    /// Makes a queue; one of that name must not exist.
+    /// Creates a queue. There must be none with that name.
     pub(crate) fn create_queue(
         &mut self,
         name: &str,
@@ -41,7 +41,7 @@ impl Store {
         id
     }
 
-    /// Whether another connection has the queue for itself.
+    /// Whether the queue is exclusive to another connection.
     pub(crate) fn is_locked(&self, name: &str, connection: ConnectionId) -> bool {
         self.names
             .get(name)
@@ -49,7 +49,7 @@ impl Store {
             .is_some_and(|owner| owner != connection)
     }
 
-    /// Deletes a queue and detaches its links; how many messages were ready.
+    /// Deletes a queue and detaches its links. Returns the number of ready messages.
     pub(crate) fn delete_queue(&mut self, name: &str) -> Option<u64> {
         let id = *self.names.get(name)?;
         self.remove_queue(id)
@@ -81,7 +81,7 @@ impl Store {
         Some(slot.queue.counts().ready)
     }
 
-    /// Drops a queue's ready messages; how many there were.
+    /// Drops a queue's ready messages and returns their number.
     pub(crate) fn purge(&mut self, name: &str) -> Option<u64> {
         let id = *self.names.get(name)?;
         let purged = self.queues.get_mut(&id)?.queue.purge();
@@ -89,7 +89,7 @@ impl Store {
         Some(purged)
     }
 
-    /// The queue of this name, made if the policy allows.
+    /// The queue with this name, created if the policy allows.
     pub(super) fn queue_for_use(&mut self, name: &str) -> Result<QueueId, Error> {
         if let Some(id) = self.names.get(name) {
             return Ok(*id);

@@ -39,7 +39,7 @@ fn publish(store: &mut Store, address: &str, name: &str, now: u64) -> Published 
     published
 }
 
-/// The deliveries of a connection, each said to be sent.
+/// The deliveries of a connection, each reported as sent.
 fn deliveries(store: &mut Store, connection: ConnectionId) -> Vec<Delivery> {
     let events = store.take_events(connection);
     let mut all = Vec::new();
@@ -239,7 +239,7 @@ fn an_exclusive_queue_is_its_connections_own() {
         .unwrap_err();
     assert_eq!(error.condition, AmqpError::ResourceLocked.into());
     assert!(store.attach_consumer(owner, "q", 0, None, false).is_ok());
-    // Anybody may publish to it, as on RabbitMQ.
+    // As on RabbitMQ, anybody may publish to it.
     let address = Address::Queue("q".to_owned());
     assert!(store.resolve(address).is_ok());
     store.disconnect(owner, 0);
