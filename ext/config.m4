@@ -11,7 +11,8 @@ if test "$PHP_AMQP1" != "no"; then
   if test "$CARGO" = "no"; then
     AC_MSG_ERROR([cargo is missing. Install Rust 1.88 or newer, from https://rustup.rs or with Debian's package cargo-web])
   fi
-  if test "$PHP_ZTS" = "yes" || test "$enable_zts" = "yes"; then
+  dnl phpize's variable.
+  if test "$PHP_THREAD_SAFETY" = "yes"; then
     AC_MSG_ERROR([thread-safe PHP (ZTS) is not supported; use a non-thread-safe PHP (NTS)])
   fi
 
