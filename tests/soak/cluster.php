@@ -158,27 +158,37 @@ function produce(string $name, int $me, float $until, $out): void
     $longest->write($out);
 }
 
-/** Nothing waits in the queues, as far as the brokers know. */
-function allDone(string $name): bool
+/**
+ * Messages in the queues. count() sees only those that are ready: a job that the broker has given to a connection of a frozen
+ * node, and has not taken back yet, is none of them.
+ */
+function messages(string $name): int
+{
+    $rows = onCluster('ctl', '1', '--silent', 'list_queues', 'name', 'messages');
+
+    return array_sum(array_map(static fn ($row) => (int) explode("\t", $row)[1], preg_grep("/^$name-\\d+\t/", $rows)));
+}
+
+/** Waits until the queues are empty, at most two minutes; then the consumers end. */
+function drain(string $name, string $working): void
 {
     try {
-        return array_sum(array_map('count', clusterQueues($name))) === 0;
-    } catch (ExceptionInterface) {
-        return false;
+        for ($deadline = microtime(true) + 120; messages($name) > 0 && microtime(true) < $deadline;) {
+            sleep(1);
+        }
+    } finally {
+        unlink($working);
     }
 }
 
-/** One consumer of all queues; it ends when the producers have and the queues are empty. @param resource $out */
-function work(string $name, float $until, $out): void
+/** One consumer of all queues, until the file is gone. @param resource $out */
+function work(string $name, string $working, float $atMost, $out): void
 {
     $queues = clusterQueues($name);
     $consumer = new Consumer($queues, ['prefetch' => 20]);
     $longest = new Longest();
-    $lastJob = microtime(true);
-    while (microtime(true) < $until + 120) {
-        if (microtime(true) > $until && microtime(true) - $lastJob > 5 && allDone($name)) {
-            break;
-        }
+    while (is_file($working) && microtime(true) < $atMost) {
+        clearstatcache();
         try {
             $task = $longest->of('waitTask', static fn () => $consumer->waitTask(1), 1);
         } catch (ExceptionInterface $e) {
@@ -189,7 +199,6 @@ function work(string $name, float $until, $out): void
         if ($task === null) {
             continue;
         }
-        $lastJob = microtime(true);
         fwrite($out, "done {$task->getId()} {$task->getAttempts()}\n"); // first the work, then the acknowledgement
         try {
             $longest->of('ack', static fn () => $task->ack());
@@ -225,7 +234,8 @@ function cluster(string $name): bool
     $began = microtime(true);
     $until = $began + $seconds;
     [$producers, $produced] = children(3, static fn (int $me, $out) => produce($name, $me, $until, $out));
-    [$consumers, $consumed] = children(4, static fn (int $me, $out) => work($name, $until, $out));
+    $working = tempnam(sys_get_temp_dir(), 'amqp1-soak-');
+    [$consumers, $consumed] = children(4, static fn (int $me, $out) => work($name, $working, $until + 300, $out));
     sleep(3);
     echo '  connections: ', spread(), "\n";
     $broken = 0;
@@ -246,7 +256,8 @@ function cluster(string $name): bool
     }
     echo '  connections: ', spread(), "\n";
     $ended = await($producers, 150);
-    $ended = await($consumers, 150) && $ended;
+    drain($name, $working);
+    $ended = await($consumers, 60) && $ended;
 
     return clusterResult($name, $produced, $consumed, $began, $broken) && $ended;
 }
@@ -284,7 +295,7 @@ function clusterResult(string $name, array $produced, array $consumed, float $be
     }
     $lost = array_diff(array_keys($confirmed), array_keys($done));
     $again = count(array_filter($done, static fn ($times) => $times > 1));
-    $left = array_sum(array_map('count', clusterQueues($name)));
+    $left = messages($name);
     foreach ($reasons as $reason => $count) {
         echo "  $count × $reason\n";
     }
