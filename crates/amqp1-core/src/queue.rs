@@ -18,10 +18,11 @@ use crate::reach::connected::Connected;
 use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
 use crate::reach::pool::Role;
+use crate::receive::consumer::Consumer;
 use crate::receive::delivery::Delivery;
 use crate::receive::pull::Pull;
 use crate::settings::endpoint::{split_query, Endpoint};
-use crate::settings::options::QueueOptions;
+use crate::settings::options::{ConsumerOptions, QueueOptions};
 use crate::settings::shared_endpoint::SharedEndpoint;
 use crate::settings::spec::Spec;
 
@@ -349,5 +350,17 @@ impl Queue {
         Ok(BrokerInfo::of(
             &self.definition.connect(Role::Publish, wait)?,
         ))
+    }
+}
+
+impl Consumer {
+    /// A consumer of `queues`; attaches on first use.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] for an empty list, [`crate::ErrorKind::Unsupported`] for a session on a broker
+    /// without sessions.
+    pub fn new(queues: Vec<Queue>, options: ConsumerOptions) -> Result<Self> {
+        let definitions = queues.into_iter().map(|queue| queue.definition);
+        Self::of(definitions.collect(), options)
     }
 }

@@ -1,6 +1,8 @@
 //! What a PHP process needs of its machine: waiting, forking, threads, randomness. No AMQP.
 
 pub(crate) mod backoff;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod choices;
 pub(crate) mod clock;
 pub mod fork;
 pub mod id;

@@ -18,9 +18,9 @@ use super::protocol::Protocol;
 use super::{
     Ask, Node, ReceiverLink, ReceiverOptions, Remote, RequestLinks, SenderLink, Tracked, Tracker,
 };
+use crate::base::choices::Choices;
 use crate::base::wait::Signal;
 use crate::error::{Error, Result};
-use crate::fuzzing::Choices;
 use crate::settings::endpoint::Endpoint;
 use crate::wire::frame;
 use crate::wire::write;

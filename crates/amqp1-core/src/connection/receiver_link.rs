@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use fe2o3_amqp_types::performatives::Attach;
 
 use super::handle::Connection;
+use super::ping::ping;
 use super::protocol::internal;
 use super::protocol::link::Phase;
 use super::protocol::options::ReceiverOptions;
@@ -84,6 +85,14 @@ impl ReceiverLink {
     /// The endpoint at the other end, without secrets.
     pub fn remote_label(&self) -> &str {
         self.connection.label()
+    }
+
+    /// One round trip of its connection.
+    ///
+    /// # Errors
+    /// Those of [`ping()`].
+    pub fn ping(&self, wait: &Wait<'_>) -> Result<()> {
+        ping(&self.connection, wait)
     }
 
     /// Who is at the other end.

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use super::copy::{copy, Changes, FailureChange};
 use super::envelope::{DelayMark, Envelope, ROUTING_KEY_HEADER};
 use super::{body, check, decode, encode, failure, Decoded, Format, Headers};
+use crate::base::choices::Choices;
 use crate::format::PropertyMapping;
-use crate::fuzzing::Choices;
 use crate::job::failure::FailureFacts;
 use crate::job::{HeaderValue, Job, JobOptions, Payload};
 

@@ -1,9 +1,11 @@
 //! Taking jobs from one or more queues.
 
 mod poll;
+mod session;
 
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::base::fork;
@@ -11,11 +13,11 @@ use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
 use crate::connection::PATIENCE;
 use crate::error::{Error, ErrorKind, Result};
-use crate::queue::Queue;
+use crate::reach::definition::Definition;
 use crate::reach::pool::RESTING;
+use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
-use crate::receive::intake::{self, Poison, Taken};
-use crate::receive::source::Source;
+use crate::receive::sorting::{self, Poison, Taken};
 use crate::settings::options::ConsumerOptions;
 use crate::settings::shared_endpoint::SharedEndpoint;
 
@@ -25,7 +27,7 @@ const MAX_PASSED_OVER: usize = 1000;
 /// Takes jobs from its queues, each served in turn.
 #[derive(Debug)]
 pub struct Consumer {
-    sources: Vec<Source>,
+    attachments: Vec<Attachment>,
     options: ConsumerOptions,
     /// Of this process: a child makes its own.
     signal: Mutex<(u64, Signal)>,
@@ -35,7 +37,7 @@ pub struct Consumer {
     closes: AtomicU64,
     /// The queue that is looked at first next time.
     turn: AtomicUsize,
-    /// Queues want something besides deliveries: see [`Source::next_errand`].
+    /// Queues want something besides deliveries: see [`Attachment::next_errand`].
     has_errands: bool,
     /// Some queue's broker has several hosts to choose from.
     has_choice: bool,
@@ -80,27 +82,30 @@ impl Losses {
 }
 
 impl Consumer {
-    /// A consumer of `queues`; attaches on first use.
+    /// A consumer of one or more queues; attaches on first use.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for an empty list, [`ErrorKind::Unsupported`] for a session.
-    pub fn new(queues: Vec<Queue>, options: ConsumerOptions) -> Result<Self> {
-        if queues.is_empty() {
+    pub(crate) fn of(definitions: Vec<Arc<Definition>>, options: ConsumerOptions) -> Result<Self> {
+        if definitions.is_empty() {
             return Err(Error::config(
                 "no queues to consume from: pass an AmqpQueue or a list of them",
             ));
         }
-        let has_no_sessions = |queue: &&Queue| !queue.definition().presumed().has_sessions();
-        if let (Some(_), Some(queue)) = (&options.session, queues.iter().find(has_no_sessions)) {
+        let has_sessions = |definition: &&Arc<Definition>| definition.presumed().has_sessions();
+        let without = definitions.iter().find(|one| !has_sessions(one));
+        if let (Some(_), Some(definition)) = (&options.session, without) {
             return Err(Error::unsupported(format!(
                 "option 'session': the broker of {} has no sessions; remove the option",
-                queue.definition().describe()
+                definition.describe()
             )));
         }
-        let sources = queues.iter();
         Ok(Self {
-            sources: sources
-                .map(|queue| Source::new(queue.definition().clone(), &options))
+            has_choice: definitions.iter().any(|one| one.endpoint.has_choice()),
+            has_errands: definitions.iter().any(|one| has_sessions(&one)),
+            attachments: definitions
+                .into_iter()
+                .map(|definition| Attachment::new(definition, &options))
                 .collect(),
             options,
             signal: Mutex::new((fork::generation(), Signal::new())),
@@ -108,10 +113,6 @@ impl Consumer {
             paused: AtomicBool::new(false),
             closes: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
-            has_choice: queues
-                .iter()
-                .any(|queue| queue.definition().endpoint.has_choice()),
-            has_errands: queues.iter().any(|queue| !has_no_sessions(&queue)),
         })
     }
 
@@ -124,10 +125,6 @@ impl Consumer {
             std::mem::forget(parents);
         }
         signal.1.clone()
-    }
-
-    pub(crate) fn sources(&self) -> &[Source] {
-        &self.sources
     }
 
     /// The options it was made with.
@@ -149,14 +146,16 @@ impl Consumer {
     pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let polls = wait.left().is_zero();
         if self.has_errands {
-            self.sources.iter().for_each(|source| source.begin(polls));
+            self.attachments
+                .iter()
+                .for_each(|attachment| attachment.begin(polls));
         }
         let next = match polls {
             true => self.wait_for_next(&self.poll_wait(wait), polls),
             false => self.wait_for_next(wait, polls),
         };
         if !matches!(next, Ok(Some(_))) {
-            self.sources.iter().for_each(Source::stop_asking);
+            self.attachments.iter().for_each(Attachment::stop_asking);
         }
         next
     }
@@ -170,28 +169,28 @@ impl Consumer {
         loop {
             if self.stopped.load(Ordering::Relaxed) {
                 // It may have been while the queues were attached.
-                self.sources.iter().for_each(|source| {
-                    source.follow();
+                self.attachments.iter().for_each(|attachment| {
+                    attachment.follow();
                 });
                 return Ok(None);
             }
             if is_closed() {
-                self.sources.iter().for_each(Source::close);
+                self.attachments.iter().for_each(Attachment::close);
                 return Ok(None);
             }
             let mut look_until = wait;
             if self.has_errands {
-                self.sources
+                self.attachments
                     .iter()
-                    .try_for_each(|source| source.run_errands(&wait))?;
+                    .try_for_each(|attachment| attachment.run_errands(&wait))?;
             }
             if !self.paused.load(Ordering::Relaxed) {
                 // The usual case, before each job, is that there is nothing to do.
-                if self.has_errands || !self.sources.iter().all(Source::is_attached) {
+                if self.has_errands || !self.attachments.iter().all(Attachment::is_attached) {
                     let patience = wait.left();
                     // Once only, and not for pauses: a broker that takes the attach and
                     // breaks off, again and again, must not make the call endless.
-                    let broken = self.sources.iter().any(Source::is_broken);
+                    let broken = self.attachments.iter().any(Attachment::is_broken);
                     match self.attach(&wait, is_first) {
                         Ok(true) if is_first && !broken => wait = wait.restarted(patience),
                         Ok(_) => {}
@@ -217,7 +216,7 @@ impl Consumer {
                 })?,
             };
             if self.has_choice && found.is_none() {
-                self.sources.iter().for_each(Source::is_silent);
+                self.attachments.iter().for_each(Attachment::is_silent);
             }
             match found {
                 None if !wait.left().is_zero() => {}
@@ -295,22 +294,27 @@ impl Consumer {
     fn attach(&self, wait: &Wait<'_>, is_first: bool) -> Result<bool> {
         let (mut worked, mut failed) = (false, None);
         let mut unreachable: Vec<&SharedEndpoint> = Vec::new();
-        let others = self.sources.iter().any(|source| source.is_attached());
-        for source in &self.sources {
-            let rests = source.rests_until().is_some_and(|at| at > Instant::now());
-            let endpoint = &source.definition.endpoint;
-            let waits = (others && rests) || source.leaves_sessions_alone();
-            let served = source.is_attached() || source.is_paused();
+        let others = self
+            .attachments
+            .iter()
+            .any(|attachment| attachment.is_attached());
+        for attachment in &self.attachments {
+            let rests = attachment
+                .rests_until()
+                .is_some_and(|at| at > Instant::now());
+            let endpoint = &attachment.definition.endpoint;
+            let waits = (others && rests) || attachment.leaves_sessions_alone();
+            let served = attachment.is_attached() || attachment.is_paused();
             if served || waits || unreachable.contains(&endpoint) {
                 continue;
             }
             worked = true;
-            let timeout = source.definition.options.timeout;
+            let timeout = attachment.definition.options.timeout;
             let within = match is_first {
                 true => wait.for_work(timeout),
                 false => wait.at_most(timeout),
             };
-            if let Err(error) = source.attach(&self.signal(), &within) {
+            if let Err(error) = attachment.attach(&self.signal(), &within) {
                 match error.kind() {
                     ErrorKind::Interrupted => return Err(error),
                     ErrorKind::Connection | ErrorKind::Timeout => unreachable.push(endpoint),
@@ -324,11 +328,16 @@ impl Consumer {
 
     /// The wait, no longer than until a queue that rests is to be tried again.
     fn until_next_try<'a>(&self, wait: &Wait<'a>) -> Wait<'a> {
-        let wanted = |source: &&Source| !source.is_attached() && !source.is_paused();
-        let resting = self.sources.iter().filter(wanted);
-        let with_errands = self.sources.iter().filter(|_| self.has_errands);
-        let errands = with_errands.filter_map(Source::next_errand);
-        match resting.filter_map(Source::rests_until).chain(errands).min() {
+        let wanted =
+            |attachment: &&Attachment| !attachment.is_attached() && !attachment.is_paused();
+        let resting = self.attachments.iter().filter(wanted);
+        let with_errands = self.attachments.iter().filter(|_| self.has_errands);
+        let errands = with_errands.filter_map(Attachment::next_errand);
+        match resting
+            .filter_map(Attachment::rests_until)
+            .chain(errands)
+            .min()
+        {
             Some(at) => wait.at_most(at.saturating_duration_since(Instant::now())),
             None => *wait,
         }
@@ -338,13 +347,13 @@ impl Consumer {
         if self.stopped.load(Ordering::Relaxed) {
             return Ok(Some(Found::Stopped));
         }
-        let count = self.sources.len();
+        let count = self.attachments.len();
         let first = self.turn.load(Ordering::Relaxed);
         let mut passed_over = 0;
         for offset in 0..count {
             let index = (first + offset) % count;
-            let source = &self.sources[index];
-            if source.follow() {
+            let attachment = &self.attachments[index];
+            if attachment.follow() {
                 return Ok(Some(Found::Resumed));
             }
             loop {
@@ -354,7 +363,7 @@ impl Consumer {
                     self.signal().raise();
                     return Ok(None);
                 }
-                match intake::take(source, self.options.auto_ack) {
+                match sorting::take(attachment, self.options.auto_ack) {
                     Ok(Some(Taken::Nothing)) => {}
                     Ok(Some(Taken::Job(delivery))) => {
                         self.turn.store((index + 1) % count, Ordering::Relaxed);
@@ -365,7 +374,7 @@ impl Consumer {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        let error = error.context(source.definition.describe());
+                        let error = error.context(attachment.definition.describe());
                         return Ok(Some(Found::Lost(error, index)));
                     }
                 }
@@ -380,9 +389,9 @@ impl Consumer {
     /// None today.
     pub fn pause(&self) -> Result<()> {
         self.paused.store(true, Ordering::Relaxed);
-        self.sources
+        self.attachments
             .iter()
-            .for_each(|source| source.set_paused(true));
+            .for_each(|attachment| attachment.set_paused(true));
         Ok(())
     }
 
@@ -392,9 +401,9 @@ impl Consumer {
     /// None today.
     pub fn resume(&self) -> Result<()> {
         self.paused.store(false, Ordering::Relaxed);
-        self.sources
+        self.attachments
             .iter()
-            .for_each(|source| source.set_paused(false));
+            .for_each(|attachment| attachment.set_paused(false));
         self.signal().raise();
         Ok(())
     }
@@ -408,9 +417,9 @@ impl Consumer {
     /// what is buffered goes back to the broker. Jobs in hand can still be settled.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
-        self.sources
+        self.attachments
             .iter()
-            .for_each(|source| source.set_paused(true));
+            .for_each(|attachment| attachment.set_paused(true));
         self.signal().raise();
     }
 
@@ -425,9 +434,11 @@ impl Consumer {
     /// None today.
     pub fn close(&self, wait: &Wait<'_>) -> Result<()> {
         if self.has_errands {
-            self.sources.iter().for_each(|source| source.quiet(wait));
+            self.attachments
+                .iter()
+                .for_each(|attachment| attachment.quiet(wait));
         }
-        self.sources.iter().for_each(Source::close);
+        self.attachments.iter().for_each(Attachment::close);
         self.closes.fetch_add(1, Ordering::Relaxed);
         self.signal().raise();
         Ok(())
@@ -438,6 +449,6 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         // Each closes the link that this process has made; a parent's is not
         // torn down by its child.
-        self.sources.iter().for_each(Source::release);
+        self.attachments.iter().for_each(Attachment::release);
     }
 }

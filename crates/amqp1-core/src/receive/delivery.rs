@@ -1,9 +1,9 @@
 //! One job in a worker's hands.
 
 mod attempts;
+mod locked;
 mod lost;
 mod reading;
-mod service_bus;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,9 +13,7 @@ use std::time::Duration;
 use crate::base::clock::now_millis;
 use crate::base::fork;
 use crate::base::wait::Wait;
-use crate::brokers::servicebus::entity;
-use crate::brokers::servicebus::locks::LockToken;
-use crate::brokers::servicebus::settle::Settlement;
+use crate::brokers::seams::companion::holding::{Lock, Settlement};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::copy::{Changes, FailureChange};
 use crate::format::envelope::due;
@@ -26,7 +24,7 @@ use crate::job::HeaderValue;
 use crate::publish::publisher::Publisher;
 use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
-use crate::receive::source::{Attached, HeldLink};
+use crate::receive::attachment::link::SharedLink;
 use crate::settings::retry::{FailedQueue, Redelivery, Verdict};
 use crate::wire::state;
 
@@ -75,10 +73,10 @@ impl Outcome {
 pub struct Delivery {
     decoded: Decoded,
     definition: Arc<Definition>,
-    attached: Attached,
+    link: Arc<SharedLink>,
     delivery_id: u32,
-    /// The service's lock on it (Service Bus).
-    lock: Option<LockToken>,
+    /// The broker's lock on it.
+    lock: Option<Lock>,
     /// [`Outcome`], [`LOST`], or zero.
     settled: AtomicU8,
     generation: u64,
@@ -88,14 +86,14 @@ impl Delivery {
     pub(crate) fn new(
         decoded: Decoded,
         definition: Arc<Definition>,
-        attached: Attached,
-        (delivery_id, lock): (u32, Option<LockToken>),
+        link: Arc<SharedLink>,
+        (delivery_id, lock): (u32, Option<Lock>),
         settled: bool,
     ) -> Self {
         Self {
             decoded,
             definition,
-            attached,
+            link,
             delivery_id,
             lock,
             settled: AtomicU8::new(if settled { Outcome::Acked as u8 } else { 0 }),
@@ -128,24 +126,24 @@ impl Delivery {
         first.is_ok()
     }
 
-    fn link(&self) -> Result<&HeldLink> {
+    fn own_link(&self) -> Result<&SharedLink> {
         if self.generation != fork::generation() {
             return Err(Error::connection("it belongs to the parent process"));
         }
-        Ok(&self.attached)
+        Ok(&self.link)
     }
 
     /// Done, for the broker.
     fn accept(&self, wait: &Wait<'_>) -> Result<()> {
-        let link = self.link()?;
-        match self.peek_lock() {
-            Some(lock) => lock.settle(&Settlement::Complete, wait),
+        let link = self.own_link()?;
+        match self.locked() {
+            Some(locked) => self.settle_locked(&locked, &Settlement::Complete, wait),
             None => link.accept(self.delivery_id),
         }
     }
 
     /// The job is done. Told to the broker within milliseconds, together with others;
-    /// on Service Bus at once, and confirmed when this returns.
+    /// a locked one at once, and confirmed when this returns.
     ///
     /// # Errors
     /// [`ErrorKind::TaskLost`] when the delivery died with its connection or its lock.
@@ -174,7 +172,7 @@ impl Delivery {
         requeue: Option<bool>,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        let retry = &self.attached.retry;
+        let retry = &self.link.retry;
         match retry.verdict(self.known_attempts(), requeue) {
             Verdict::Fail => self.dead_letter(FAILED, failure, None, wait),
             Verdict::Retry(pause) => match self.again(pause, &[], Outcome::Retried, wait) {
@@ -215,7 +213,7 @@ impl Delivery {
             return Ok(());
         }
         let redelivery = match headers.is_empty() {
-            true => self.attached.redelivery(&self.definition, wait)?,
+            true => self.link.redelivery(&self.definition, wait)?,
             false => Redelivery::Uncounted,
         };
         match redelivery {
@@ -226,7 +224,7 @@ impl Delivery {
                 let at = due(now_millis(), delay);
                 self.give_back(&[("x-opt-delivery-time", at)], outcome, wait)?;
             }
-            _ if !self.attached.dialect.takes_jobs(self.source()) => {
+            _ if !self.link.dialect.takes_jobs(self.source()) => {
                 if !headers.is_empty() {
                     return Err(Error::unsupported(format!(
                         "job {} of {}: headers cannot be changed here, because jobs cannot be sent to a subscription or a dead-letter queue",
@@ -266,14 +264,15 @@ impl Delivery {
         if self.is_over() {
             return Ok(());
         }
-        let configured = self.attached.retry.failed_queue();
-        if let Some(lock) = self.peek_lock() {
-            if entity::is_dead_letter_queue(self.source()) {
+        let configured = self.link.retry.failed_queue();
+        if let Some(locked) = self.locked() {
+            let brokers = self.link.dialect.dead_letter_queue(self.source());
+            if brokers.as_deref() == Some(self.source()) {
                 // It is where it would go.
                 return self.give_back(&[], Outcome::DeadLettered, wait);
             }
             if !matches!(configured, FailedQueue::Named(_)) {
-                return self.dead_letter_there(&lock, reason, failure, description, wait);
+                return self.dead_letter_there(&locked, reason, failure, description, wait);
             }
         }
         let error = description.or(failure.map(|failure| failure.message.as_str()));
@@ -311,7 +310,7 @@ impl Delivery {
     pub(crate) fn send_back(&self, publisher: &mut Publisher, wait: &Wait<'_>) -> Result<()> {
         let queue = self.failure().and_then(|failure| failure.queue);
         let queue = queue.unwrap_or_else(|| publisher.queue().to_owned());
-        if !self.attached.dialect.takes_jobs(&queue) {
+        if !self.link.dialect.takes_jobs(&queue) {
             return Err(Error::unsupported(format!(
                 "job {} cannot go back to '{queue}': jobs cannot be sent to a subscription, only to its topic, which would deliver them to all subscriptions",
                 self.id()
@@ -335,7 +334,7 @@ impl Delivery {
     pub(crate) fn reject(&self, condition: &str, description: &str) {
         if self.complete(Outcome::DeadLettered) {
             self.forget_lock();
-            if let Ok(link) = self.link() {
+            if let Ok(link) = self.own_link() {
                 let _ = link.settle(self.delivery_id, &state::rejected(condition, description));
             }
         }
@@ -344,15 +343,15 @@ impl Delivery {
     /// Nobody has seen it: back to the queue at once. On Service Bus it comes again when
     /// its consumer closes, or its lock is over.
     pub fn return_unseen(&self) {
-        if self.peek_lock().is_none() && self.complete(Outcome::Released) {
-            let given_back = match self.attached.ledger {
+        if self.locked().is_none() && self.complete(Outcome::Released) {
+            let given_back = match self.link.ledger {
                 Ledger::All => {
                     let annotation = self.decoded.history.returned_again();
                     state::modified(false, &[annotation])
                 }
                 Ledger::None | Ledger::Lost | Ledger::Failed => state::released(),
             };
-            if let Ok(link) = self.link() {
+            if let Ok(link) = self.own_link() {
                 // A delivery that is lost is given back already.
                 let _ = link.settle(self.delivery_id, &given_back);
             }
@@ -370,16 +369,17 @@ impl Delivery {
             return Ok(());
         }
         // A delivery that is lost is given back already.
-        let Ok(link) = self.link() else {
+        let Ok(link) = self.own_link() else {
             return Ok(());
         };
-        if let Some(lock) = self.peek_lock() {
+        if let Some(locked) = self.locked() {
             let (name, count) = self.decoded.history.abandoned_again();
-            return self.given_back(lock.settle(&Settlement::Abandon(name, count), wait));
+            let abandon = Settlement::Abandon(name, count);
+            return self.given_back(self.settle_locked(&locked, &abandon, wait));
         }
         let failed = self.decoded.history.failed_again();
         let mut annotations = annotations.to_vec();
-        if matches!(self.attached.ledger, Ledger::Failed | Ledger::All) {
+        if matches!(self.link.ledger, Ledger::Failed | Ledger::All) {
             annotations.push(failed);
         }
         let settled = link.settle(self.delivery_id, &state::modified(true, &annotations));

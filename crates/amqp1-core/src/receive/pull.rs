@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::definition::Definition;
+use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
-use crate::receive::intake::{self, Poison, Taken};
-use crate::receive::source::Source;
+use crate::receive::sorting::{self, Poison, Taken};
 use crate::settings::options::ConsumerOptions;
 
 /// How long a broker that does not drain is given to deliver what it has.
@@ -36,7 +36,7 @@ enum Round {
 /// Takes jobs from a queue when it is asked to.
 #[derive(Debug)]
 pub(crate) struct Pull {
-    source: Source,
+    attachment: Attachment,
     signal: Signal,
 }
 
@@ -48,7 +48,7 @@ impl Pull {
             ..ConsumerOptions::default()
         };
         Self {
-            source: Source::new(Arc::clone(definition), &options),
+            attachment: Attachment::new(Arc::clone(definition), &options),
             signal: Signal::new(),
         }
     }
@@ -74,7 +74,7 @@ impl Pull {
             // Jobs of a lost connection come again.
             jobs.clear();
             if lost.kind() != ErrorKind::Connection || wait.left().is_zero() {
-                return Err(lost.context(self.source.definition.describe()));
+                return Err(lost.context(self.attachment.definition.describe()));
             }
         }
     }
@@ -86,8 +86,8 @@ impl Pull {
         jobs: &mut Vec<Rc<Delivery>>,
         wait: &Wait<'_>,
     ) -> Result<Round> {
-        self.source.attach(&self.signal, wait)?;
-        let Some(link) = self.source.attached() else {
+        self.attachment.attach(&self.signal, wait)?;
+        let Some(link) = self.attachment.link() else {
             return Err(self.gone());
         };
         if !link.dialect.drains() {
@@ -143,12 +143,12 @@ impl Pull {
                 Ok(Some(Look::Complete)) => return Ok(Round::Done),
                 Ok(Some(Look::Poison(poison))) => {
                     poison.bury(wait)?;
-                    let link = self.source.attached().ok_or_else(|| self.gone())?;
+                    let link = self.attachment.link().ok_or_else(|| self.gone())?;
                     link.demand_when_spent(1)?;
                 }
                 // Its credit goes with the link: nothing is locked that nobody waits for.
                 Ok(None) => {
-                    self.source.close();
+                    self.attachment.close();
                     return Ok(Round::Done);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
@@ -164,10 +164,10 @@ impl Pull {
         jobs: &mut Vec<Rc<Delivery>>,
     ) -> Result<Option<Look>> {
         while jobs.len() < count as usize {
-            let link = self.source.attached().ok_or_else(|| self.gone())?;
+            let link = self.attachment.link().ok_or_else(|| self.gone())?;
             // Before the buffer: what came before the answer is in it by then.
             let drained = link.is_drained()?;
-            match intake::take(&self.source, false)? {
+            match sorting::take(&self.attachment, false)? {
                 Some(Taken::Job(job)) => jobs.push(job),
                 Some(Taken::Poison(poison)) => return Ok(Some(Look::Poison(poison))),
                 // Its credit is spent.
@@ -182,21 +182,21 @@ impl Pull {
 
     /// Gives back what is not settled, and detaches.
     pub fn close(&self) {
-        self.source.close();
+        self.attachment.close();
     }
 
     fn gone(&self) -> Error {
         Error::connection(format!(
             "{}: the connection was lost",
-            self.source.definition.describe()
+            self.attachment.definition.describe()
         ))
     }
 
     fn silent(&self) -> Error {
-        self.source.close();
+        self.attachment.close();
         Error::timeout(format!(
             "{}: the broker did not say in time whether there is a job",
-            self.source.definition.describe()
+            self.attachment.definition.describe()
         ))
     }
 }

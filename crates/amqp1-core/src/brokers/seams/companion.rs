@@ -2,14 +2,19 @@
 //!
 //! It lives as long as its connection does, in the pool. A broker that has nothing of the kind has none.
 
+pub(crate) mod holding;
+
 use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::holding::{Holding, SessionWish};
 use super::detour::Detour;
 use super::recipient::Recipient;
 use super::subject::{Figures, Subject};
 use crate::base::wait::Wait;
+use crate::connection::ReceiverOptions;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::settings::spec::Spec;
@@ -44,6 +49,21 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
 
     /// The broker found a token expired before we did: another one is put before the next link.
     fn forget_tokens(&self) {}
+
+    /// What goes with a receiver link that is about to be attached, and what the link is to be besides; `None` where
+    /// AMQP's dispositions are all.
+    ///
+    /// # Errors
+    /// Unsupported where the wish cannot be.
+    fn receiver(
+        self: Arc<Self>,
+        _spec: &Spec,
+        _address: &str,
+        _session: Option<SessionWish<'_>>,
+        _options: &mut ReceiverOptions,
+    ) -> Result<Option<Box<dyn Holding>>> {
+        Ok(None)
+    }
 
     /// Makes what is missing of the queue, once a connection. What exists is used as it is.
     ///
@@ -148,6 +168,21 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
     fn cancel(&self, _spec: &Spec, _number: i64, _wait: &Wait<'_>) -> Result<bool> {
         Err(cannot_schedule("cancel()"))
     }
+}
+
+/// A queue's way to its broker. What outlives its connection, as a lock on a job does, goes over today's.
+pub(crate) trait Reach {
+    /// The queue.
+    fn spec(&self) -> &Spec;
+
+    /// The companion of today's connection to consume over, which is dialled again where it was lost.
+    ///
+    /// # Errors
+    /// Connection, Authentication, Timeout; Unsupported for a broker without a companion.
+    fn companion(&self, wait: &Wait<'_>) -> Result<Arc<dyn Companion>>;
+
+    /// The broker found a token expired, before we did: true when another one can be had, and is the next time.
+    fn renews_token(&self, error: &Error) -> bool;
 }
 
 /// What cannot be done over AMQP 1.0 alone.

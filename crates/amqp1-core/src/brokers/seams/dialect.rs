@@ -154,6 +154,11 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// What to do about a queue that does not fit a consumer with, or without, sessions.
+    fn advise(&self, _error: &Error, _has_session: bool) -> Option<&'static str> {
+        None
+    }
+
     /// A job that is delayed can be taken back.
     fn schedules(&self) -> bool {
         false
@@ -209,11 +214,6 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// What it is called, and the options that have no effect there, each with the reason.
     fn ignores(&self) -> Option<(&'static str, &'static [(&'static str, &'static str)])> {
         None
-    }
-
-    /// Tokens, peek-lock, sessions and the rest of [`crate::brokers::servicebus`].
-    fn is_service_bus(&self) -> bool {
-        false
     }
 
     /// Where the properties of a `babelqueue` message are.

@@ -5,6 +5,5 @@ pub(crate) mod companion;
 pub(crate) mod detour;
 pub(crate) mod dialect;
 pub(crate) mod packing;
-pub(crate) mod reach;
 pub(crate) mod recipient;
 pub(crate) mod subject;

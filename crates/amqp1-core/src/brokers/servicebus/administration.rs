@@ -1,11 +1,14 @@
 //! The companion of a connection to Service Bus: what can be done to its queues.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::companion::ServiceBusCompanion;
 use super::constants::{MAX_COUNT, MESSAGE_STATE, PEEK, SEQUENCE_NUMBER};
+use super::holding::ServiceBusHolding;
 use super::request::{find, Reply, Request};
 use crate::base::wait::{Signal, Wait};
+use crate::brokers::seams::companion::holding::{Holding, SessionWish};
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::subject::{Figures, Subject};
 use crate::connection::{ReceiverLink, ReceiverOptions, Settling};
@@ -50,6 +53,17 @@ impl Companion for ServiceBusCompanion {
 
     fn forget_tokens(&self) {
         self.forget_tokens();
+    }
+
+    fn receiver(
+        self: Arc<Self>,
+        spec: &Spec,
+        address: &str,
+        session: Option<SessionWish<'_>>,
+        options: &mut ReceiverOptions,
+    ) -> Result<Option<Box<dyn Holding>>> {
+        let holding = ServiceBusHolding::of(self, spec, address, session, options)?;
+        Ok(Some(Box::new(holding)))
     }
 
     /// The entity is there: it cannot be declared over AMQP.

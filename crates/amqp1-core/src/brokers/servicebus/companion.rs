@@ -56,12 +56,6 @@ impl ServiceBusCompanion {
         }
     }
 
-    /// The same, shared.
-    pub fn shared(companion: &Arc<dyn Companion>) -> Option<Arc<Self>> {
-        let any: Arc<dyn Any + Send + Sync> = Arc::clone(companion) as _;
-        any.downcast().ok()
-    }
-
     /// What a companion is, where its broker is Service Bus.
     pub fn of(companion: &dyn Companion) -> Option<&Self> {
         (companion as &dyn Any).downcast_ref()

@@ -53,9 +53,6 @@ pub(crate) const SESSION_WAIT: Duration = Duration::from_secs(60);
 /// The same for a call that does not wait.
 pub(crate) const SESSION_POLL: Duration = Duration::from_millis(250);
 
-/// A session without a job for so long is let go for the next free one.
-pub(crate) const SESSION_IDLE: Duration = Duration::from_secs(1);
-
 /// Condition of the rejection that moves a message to the dead-letter queue.
 pub(crate) const DEAD_LETTER: &str = "com.microsoft:dead-letter";
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch_message::Batches;
+use super::constants::NOT_ALLOWED;
 use super::{entity, refusal, renewal};
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::dialect::Dialect;
@@ -99,6 +100,13 @@ impl Dialect for ServiceBus {
         true
     }
 
+    fn advise(&self, error: &Error, has_session: bool) -> Option<&'static str> {
+        (error.condition() == Some(NOT_ALLOWED)).then_some(match has_session {
+            true => "if it has no sessions, remove the option 'session'",
+            false => "if it has sessions, set the consumer's option 'session'; to consume from a topic, use 'topic/Subscriptions/name'",
+        })
+    }
+
     fn schedules(&self) -> bool {
         true
     }
@@ -143,10 +151,6 @@ impl Dialect for ServiceBus {
 
     fn ignores(&self) -> Option<(&'static str, &'static [(&'static str, &'static str)])> {
         Some(("Azure Service Bus", &IGNORED))
-    }
-
-    fn is_service_bus(&self) -> bool {
-        true
     }
 
     fn ledger(&self, _: &Remote) -> Ledger {

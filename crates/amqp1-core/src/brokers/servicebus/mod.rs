@@ -2,17 +2,17 @@
 
 mod administration;
 mod batch_message;
-pub(crate) mod companion;
-pub(crate) mod constants;
-pub(crate) mod entity;
+mod companion;
+mod constants;
+mod entity;
 mod facts;
-pub(crate) mod locks;
+mod holding;
+mod locks;
 mod refusal;
 mod renewal;
 mod request;
 mod sas;
-pub(crate) mod session_claim;
-pub(crate) mod session_state;
-pub(crate) mod settle;
+mod session_state;
+mod settle;
 
 pub(super) use facts::ServiceBus;

@@ -1,22 +1,17 @@
 //! The session that a consumer has: its id and its state.
 
-use std::sync::Arc;
-
 use fe2o3_amqp_types::performatives::Attach;
 use serde_amqp::primitives::Symbol;
 use serde_amqp::Value;
 
 use super::constants::{SESSION_FILTER, SESSION_LOCKED_UNTIL};
-use super::request::Request;
+use super::request::{Reply, Request};
 use crate::base::wait::Wait;
-use crate::error::{Error, Result};
-use crate::receive::consumer::Consumer;
-use crate::receive::source::{Attached, Source};
 use crate::wire::write;
 
 /// What the answer to an attach says of the session that was taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct SessionAnswer {
+pub(super) struct SessionAnswer {
     pub id: Option<String>,
     /// .NET ticks, in UTC.
     pub locked_until: Option<i64>,
@@ -24,7 +19,7 @@ pub(crate) struct SessionAnswer {
 
 /// The session that the service gave, by its answer to the attach: the filter with its id, and
 /// the lock's end.
-pub(crate) fn taken(attach: &Attach) -> Option<SessionAnswer> {
+pub(super) fn taken(attach: &Attach) -> Option<SessionAnswer> {
     let filter = attach.source.as_ref()?.filter.as_ref()?;
     let key = Symbol::from(SESSION_FILTER);
     let id = match filter.get(&key)? {
@@ -44,81 +39,40 @@ pub(crate) fn taken(attach: &Attach) -> Option<SessionAnswer> {
     Some(SessionAnswer { id, locked_until })
 }
 
-impl Consumer {
-    /// The session that it has now; of several queues the first that has one.
-    #[must_use]
-    pub fn session(&self) -> Option<String> {
-        let held = self.sources().iter().find_map(Source::session)?;
-        let session = held.service_bus.as_ref()?.session.get()?;
-        Some(session.to_string())
-    }
+/// The bytes that are kept with the session of an operation.
+pub(super) fn state(reply: &Reply) -> Option<Vec<u8>> {
+    reply.get("session-state", |value| {
+        value.as_octets().map(<[u8]>::to_vec)
+    })
+}
 
-    fn held(&self) -> Result<(&Source, Attached, Arc<str>)> {
-        let [source] = self.sources() else {
-            return Err(Error::config(
-                "session state: the consumer has several queues; use one consumer for each",
-            ));
-        };
-        let held = source.session();
-        let session = held
-            .as_ref()
-            .and_then(|held| held.service_bus.as_ref()?.session.get());
-        match (&held, session) {
-            (Some(held), Some(session)) => Ok((source, Arc::clone(held), Arc::clone(session))),
-            _ => Err(Error::task_lost(format!(
-                "{}: the consumer has no session, or has lost it; set the option 'session' and wait for a job",
-                source.definition.describe()
-            ))),
+/// Asks for the bytes that are kept with a session.
+pub(super) fn get(session: &str, link: &str, wait: &Wait<'_>) -> Request {
+    operation("get-session-state", session, link, wait, |_| 0)
+}
+
+/// Keeps bytes with a session; `None` for none.
+pub(super) fn set(state: Option<&[u8]>, session: &str, link: &str, wait: &Wait<'_>) -> Request {
+    operation("set-session-state", session, link, wait, |out| {
+        write::string(out, "session-state");
+        match state {
+            Some(bytes) => write::binary(out, bytes),
+            None => write::null(out),
         }
-    }
+        2
+    })
+}
 
-    /// The bytes that were kept with the session; `None` when there are none.
-    ///
-    /// # Errors
-    /// TaskLost without a session; Config with several queues.
-    pub fn session_state(&self, wait: &Wait<'_>) -> Result<Option<Vec<u8>>> {
-        let reply = self.operate("get-session-state", wait, |_| 0)?;
-        Ok(reply.get("session-state", |value| {
-            value.as_octets().map(<[u8]>::to_vec)
-        }))
-    }
-
-    /// Keeps these bytes with the session, for whoever takes it next; `None` for none.
-    ///
-    /// # Errors
-    /// As [`Consumer::session_state`].
-    pub fn set_session_state(&self, state: Option<&[u8]>, wait: &Wait<'_>) -> Result<()> {
-        let put = |out: &mut Vec<u8>| {
-            write::string(out, "session-state");
-            match state {
-                Some(bytes) => write::binary(out, bytes),
-                None => write::null(out),
-            }
-            2
-        };
-        self.operate("set-session-state", wait, put).map(|_| ())
-    }
-
-    fn operate(
-        &self,
-        name: &str,
-        wait: &Wait<'_>,
-        more: impl Fn(&mut Vec<u8>) -> u32,
-    ) -> Result<super::request::Reply> {
-        let (source, held, session) = self.held()?;
-        let Some(service_bus) = &held.service_bus else {
-            return Err(Error::unsupported("this broker has no sessions"));
-        };
-        let link = Some(held.name());
-        let request = Request::operation(name, link, wait.left(), |out| {
-            write::string(out, "session-id");
-            write::string(out, &session);
-            2 + more(out)
-        });
-        let tokens = source.definition.options.token.as_ref();
-        service_bus
-            .client
-            .operate(&held.address, &request, tokens, wait)
-            .map_err(|error| error.context(source.definition.describe()))
-    }
+fn operation(
+    name: &str,
+    session: &str,
+    link: &str,
+    wait: &Wait<'_>,
+    more: impl Fn(&mut Vec<u8>) -> u32,
+) -> Request {
+    Request::operation(name, Some(link), wait.left(), |out| {
+        write::string(out, "session-id");
+        write::string(out, session);
+        2 + more(out)
+    })
 }

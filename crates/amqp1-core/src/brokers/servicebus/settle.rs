@@ -1,97 +1,18 @@
 //! Settling by the service's lock: confirmed by the service, over the link or beside it.
 
-use std::sync::{Arc, OnceLock};
-
 use super::companion::ServiceBusCompanion;
 use super::constants::{DEAD_LETTER, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, LOCK_LOST};
-use super::locks::{to_uuid, LinkLocks, LockToken};
+use super::locks::{to_uuid, LinkLocks};
 use super::refusal;
 use super::request::Request;
 use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
-use crate::brokers::seams::reach::Reach;
+use crate::brokers::seams::companion::holding::{Locked, Settlement};
 use crate::connection::{Outcome, Tracked, Tracker};
 use crate::error::condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::failure::bounded;
-use crate::receive::source::HeldLink;
 use crate::wire::{state, write};
-
-/// What a receiver link on Service Bus is besides.
-#[derive(Debug)]
-pub(crate) struct ServiceBusSource {
-    pub client: Arc<ServiceBusCompanion>,
-    /// Of its messages; for a session's link, of the session.
-    link: LinkLocks,
-    /// The session that it takes from; known when the service has answered.
-    pub session: OnceLock<Arc<str>>,
-    has_session: bool,
-}
-
-impl ServiceBusSource {
-    pub fn new(client: &Arc<ServiceBusCompanion>, link: LinkLocks, has_session: bool) -> Self {
-        Self {
-            client: Arc::clone(client),
-            link,
-            session: OnceLock::new(),
-            has_session,
-        }
-    }
-
-    /// The link's name.
-    pub fn link(&self) -> &str {
-        self.link.name()
-    }
-
-    /// The locks of its messages; a session's messages have none of their own.
-    pub fn locks(&self) -> Option<&LinkLocks> {
-        (!self.has_session).then_some(&self.link)
-    }
-
-    /// A delivery is handed out. False when its lock is gone.
-    pub fn take(&self, tag: &[u8]) -> bool {
-        if let Some(session) = self.session.get() {
-            self.link.touch_session(session);
-            return true;
-        }
-        self.link.take(tag)
-    }
-
-    /// The service has given this session, locked until `ends` (.NET ticks).
-    pub fn took_session(&self, id: &str, ends: Option<i64>) {
-        let id = self.session.get_or_init(|| Arc::from(id));
-        self.link.session(id, ends);
-    }
-
-    /// The session is waited for, or worked on.
-    pub fn touch_session(&self) {
-        if let Some(session) = self.session.get() {
-            self.link.touch_session(session);
-        }
-    }
-
-    /// The link is over: its session's lock is renewed no more.
-    pub fn leave_session(&self) {
-        if let Some(session) = self.session.get() {
-            self.link.forget_session(session);
-        }
-    }
-}
-
-/// What is said of a delivery.
-#[derive(Debug)]
-pub(crate) enum Settlement<'a> {
-    Complete,
-    /// Back to the queue, counted; with a property that says what it was counted for.
-    Abandon(&'a str, i64),
-    DeadLetter {
-        reason: &'a str,
-        description: &'a str,
-        exception: Option<&'a str>,
-        queue: &'a str,
-        attempts: u32,
-    },
-}
 
 impl Settlement<'_> {
     fn state(&self) -> Vec<u8> {
@@ -142,14 +63,14 @@ impl Settlement<'_> {
     }
 
     /// The same by `update-disposition`.
-    fn request(&self, lock: &LockToken, source: &ServiceBusSource, wait: &Wait<'_>) -> Request {
+    fn request(&self, of: &PeekLock<'_>, wait: &Wait<'_>) -> Request {
         Request::operation(
             "update-disposition",
-            Some(source.link()),
+            Some(of.link.name()),
             wait.left(),
             |out| {
                 let mut count = 4;
-                if let Some(session) = source.session.get() {
+                if let Some(session) = of.session {
                     write::string(out, "session-id");
                     write::string(out, session);
                     count += 2;
@@ -164,7 +85,7 @@ impl Settlement<'_> {
                     },
                 );
                 write::string(out, "lock-tokens");
-                write::uuid_array(out, &[to_uuid(lock)]);
+                write::uuid_array(out, &[to_uuid(&of.delivery.lock)]);
                 if let Settlement::Abandon(name, value) = self {
                     write::string(out, "properties-to-modify");
                     write::map(out, |out| {
@@ -194,13 +115,13 @@ impl Settlement<'_> {
     }
 }
 
-/// One delivery and the service's lock on it.
-pub(crate) struct PeekLock<'a> {
-    pub link: &'a HeldLink,
-    pub source: &'a ServiceBusSource,
-    pub delivery_id: u32,
-    pub lock: LockToken,
-    pub reach: &'a dyn Reach,
+/// One delivery, and what holds its lock.
+pub(super) struct PeekLock<'a> {
+    pub delivery: &'a Locked<'a>,
+    pub companion: &'a ServiceBusCompanion,
+    pub link: &'a LinkLocks,
+    /// The session that it is of, which has the lock.
+    pub session: Option<&'a str>,
 }
 
 impl PeekLock<'_> {
@@ -232,19 +153,11 @@ impl PeekLock<'_> {
                 _ => break Err(error),
             }
         };
-        if let Some(locks) = self.source.locks() {
-            locks.forget(&self.lock);
+        // A session's messages have no locks of their own.
+        if self.session.is_none() {
+            self.link.forget(&self.delivery.lock);
         }
         settled
-    }
-
-    /// The lock is gone, as far as can be told without asking. That of a message outlives its
-    /// link, that of a session does not.
-    pub fn is_lost(&self) -> bool {
-        match self.source.locks() {
-            Some(locks) => locks.is_lost(&self.lock),
-            None => self.link.failed().is_some(),
-        }
     }
 
     fn try_to(
@@ -256,9 +169,9 @@ impl PeekLock<'_> {
         match self.over_link(settlement, unanswered, wait) {
             // The lock outlives the link: ten minutes without a message, and the service ends it,
             // as it does when its token is over.
-            Err(error) if self.source.locks().is_some() => match error.kind() {
+            Err(error) if self.session.is_none() => match error.kind() {
                 ErrorKind::Connection => self.beside_link(settlement, wait),
-                _ if self.reach.renews_token(&error) => self.beside_link(settlement, wait),
+                _ if self.delivery.reach.renews_token(&error) => self.beside_link(settlement, wait),
                 _ => Err(error),
             },
             done => done,
@@ -277,8 +190,10 @@ impl PeekLock<'_> {
             tracker: tracker.clone(),
             index: 0,
         };
-        self.link
-            .settle_second(self.delivery_id, &settlement.state(), tracked)?;
+        let Locked {
+            link, delivery_id, ..
+        } = self.delivery;
+        link.settle_second(*delivery_id, &settlement.state(), tracked)?;
         let mut outcomes = Vec::new();
         let answered = wait.until(tracker.signal(), || {
             tracker.take(&mut outcomes, 0);
@@ -287,7 +202,7 @@ impl PeekLock<'_> {
         match answered {
             None => Err(Error::timeout(format!(
                 "{} did not confirm the settlement in time",
-                self.link.remote_label()
+                self.delivery.link.remote_label()
             ))),
             Some(Outcome::Lost(error)) => {
                 *unanswered = true;
@@ -312,19 +227,11 @@ impl PeekLock<'_> {
 
     /// By the lock's token, over whatever connection there is now.
     fn beside_link(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
-        let companion = self.reach.companion(wait)?;
-        let client = ServiceBusCompanion::of(&*companion).unwrap_or(&self.source.client);
-        let request = settlement.request(&self.lock, self.source, wait);
-        let tokens = self.reach.spec().options.token.as_ref();
-        client.operate(&self.link.address, &request, tokens, wait)?;
+        let companion = self.delivery.reach.companion(wait)?;
+        let today = ServiceBusCompanion::of(&*companion).unwrap_or(self.companion);
+        let request = settlement.request(self, wait);
+        let tokens = self.delivery.reach.spec().options.token.as_ref();
+        today.operate(self.delivery.address, &request, tokens, wait)?;
         Ok(())
-    }
-}
-
-/// What is lost comes again: that is what was asked for.
-pub(crate) fn lost_is_given_back(settled: Result<()>) -> Result<()> {
-    match settled {
-        Err(error) if matches!(error.kind(), ErrorKind::TaskLost | ErrorKind::Connection) => Ok(()),
-        done => done,
     }
 }

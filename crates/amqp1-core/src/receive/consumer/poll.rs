@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::{Consumer, Found};
 use crate::base::wait::Wait;
 use crate::error::{Error, ErrorKind, Result};
+use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
-use crate::receive::source::Source;
 
 /// How long a broker may take to say whether there is a job.
 const LONGEST_POLL: Duration = Duration::from_secs(5);
@@ -19,7 +19,10 @@ const LONGEST_POLL: Duration = Duration::from_secs(5);
 impl Consumer {
     /// The wait in which the broker has to answer, in place of one of zero.
     pub(super) fn poll_wait<'a>(&self, wait: &Wait<'a>) -> Wait<'a> {
-        let timeouts = self.sources.iter().map(|s| s.definition.options.timeout);
+        let timeouts = self
+            .attachments
+            .iter()
+            .map(|one| one.definition.options.timeout);
         wait.restarted(timeouts.max().unwrap_or(LONGEST_POLL).min(LONGEST_POLL))
     }
 
@@ -32,14 +35,17 @@ impl Consumer {
         if let Some(found) = self.look()? {
             return Ok(Some(found));
         }
-        self.sources.iter().for_each(Source::begin_question);
+        self.attachments.iter().for_each(Attachment::begin_question);
         wait.until(&self.signal(), || {
             if is_closed() {
                 return Ok(Some(Found::Stopped));
             }
             // Before the buffers: what came before the answer is in them by then. And
             // all of them: they are to be asked at the same time.
-            let silent = self.sources.iter().filter(|source| !source.is_answered());
+            let silent = self
+                .attachments
+                .iter()
+                .filter(|attachment| !attachment.is_answered());
             let answered = silent.count() == 0;
             Ok(match self.look()? {
                 None if answered => Some(Found::Nothing),
@@ -51,14 +57,20 @@ impl Consumer {
     /// Each queue has said that it has nothing. True when one has a session to let go
     /// for another that may have something (Service Bus).
     pub(super) fn changes_session(&self) -> bool {
-        let sources = self.sources.iter();
-        sources.filter(|source| source.change_session()).count() > 0
+        let attachments = self.attachments.iter();
+        attachments
+            .filter(|attachment| attachment.change_session())
+            .count()
+            > 0
     }
 
     pub(super) fn silent(&self, wait: &Wait<'_>) -> Error {
-        let silent = self.sources.iter().find(|source| !source.is_answered());
-        let who = silent.or(self.sources.first());
-        let who = who.map_or_else(String::new, |source| source.definition.describe());
+        let silent = self
+            .attachments
+            .iter()
+            .find(|attachment| !attachment.is_answered());
+        let who = silent.or(self.attachments.first());
+        let who = who.map_or_else(String::new, |attachment| attachment.definition.describe());
         let limit = self.poll_wait(wait).left().as_secs_f32().ceil();
         Error::timeout(format!(
             "{who}: the broker did not say within {limit} s whether there is a job"

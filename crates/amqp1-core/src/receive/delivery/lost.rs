@@ -16,12 +16,11 @@ impl Delivery {
     }
 
     fn has_gone(&self) -> bool {
-        match self.link() {
-            // A lock of the service may outlive the link.
-            Ok(link) => self.peek_lock().map_or_else(
-                || link.failed().is_some() || link.is_recalled(self.delivery_id),
-                |lock| lock.is_lost(),
-            ),
+        match self.own_link() {
+            // A lock may outlive the link.
+            Ok(link) => self
+                .has_lost_lock()
+                .unwrap_or_else(|| link.failed().is_some() || link.is_recalled(self.delivery_id)),
             Err(_) => true,
         }
     }
@@ -34,7 +33,7 @@ impl Delivery {
             self.settled.store(LOST, Ordering::Relaxed);
             if self.lock.is_none() {
                 // What was taken back has to be settled all the same.
-                let _ = self.link().map(|link| link.abandon(self.delivery_id));
+                let _ = self.own_link().map(|link| link.abandon(self.delivery_id));
             }
         }
         lost || self.is_completed()
@@ -59,7 +58,7 @@ impl Drop for Delivery {
         if self.lock.is_some() {
             self.forget_lock();
         } else if !self.is_completed() {
-            let _ = self.link().map(|link| link.abandon(self.delivery_id));
+            let _ = self.own_link().map(|link| link.abandon(self.delivery_id));
         }
     }
 }

@@ -59,7 +59,7 @@ impl Delivery {
 
     /// The broker's address of the queue.
     pub fn source(&self) -> &str {
-        &self.attached.address
+        &self.link.address
     }
 
     /// The priority asked for; the queue's when the message names none.

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use serde_amqp::Value;
 
-use super::Source;
+use super::Attachment;
 use crate::base::wait::Wait;
 use crate::error::Result;
 use crate::reach::connected::Connected;
 use crate::settings::topology_options::{milliseconds, QueueType};
 
-impl Source {
+impl Attachment {
     /// After how long the broker will take a job back, as far as the options tell.
-    pub(super) fn known_timeout(&self, live: &Connected) -> Option<Duration> {
+    pub(super) fn known_timeout(&self, connected: &Connected) -> Option<Duration> {
         let options = &self.definition.options;
         let usual = match options.queue_type() {
-            QueueType::Quorum => live
+            QueueType::Quorum => connected
                 .dialect
-                .usual_consumer_timeout(live.connection.remote()),
+                .usual_consumer_timeout(connected.connection.remote()),
             QueueType::Classic => None,
         };
         self.timeout.or(options.topology.timeout()).or(usual)
@@ -26,18 +26,19 @@ impl Source {
     /// The link property of the consumer timeout.
     pub(super) fn timeout(
         &self,
-        live: &Connected,
+        connected: &Connected,
         timeout: Duration,
         wait: &Wait<'_>,
     ) -> Result<(String, Value)> {
-        let (definition, remote) = (&self.definition, live.connection.remote());
-        let has_any = live.dialect.consumer_timeout_property(remote, None);
+        let (definition, remote) = (&self.definition, connected.connection.remote());
+        let has_any = connected.dialect.consumer_timeout_property(remote, None);
         let queue_type = match has_any {
             Some(_) => definition.queue_type(wait)?,
             None => None,
         };
         let property = has_any.and(
-            live.dialect
+            connected
+                .dialect
                 .consumer_timeout_property(remote, queue_type.as_deref()),
         );
         let property = property.ok_or_else(|| definition.has_no_consumer_timeout())?;

@@ -1,23 +1,27 @@
-//! Whose turn it is: the session that a consumer asks for, has, and lets go.
+//! The session that a consumer asks for, has, and lets go.
 //!
-//! The service holds an attach until there is a session to give. So nobody waits for the
+//! The broker holds an attach until there is a session to give. So nobody waits for the
 //! answer to an attach: it is looked at together with the other queues.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::constants::{SESSION_IDLE, SESSION_POLL, SESSION_TAKEN, SESSION_WAIT, TIMED_OUT};
 use crate::base::sync::Mutex;
+use crate::brokers::seams::companion::holding::{NoSession, SessionWish};
 use crate::error::{Error, ErrorKind};
-use crate::receive::source::Attached;
+use crate::receive::attachment::link::SharedLink;
 use crate::settings::options::SessionOption;
 
 /// Before a session is asked for again that another consumer has, or that was refused for a
 /// passing reason.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// A session without a job for so long is let go for the next free one.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// The sessions of one queue of a consumer.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(super) struct Claim {
     option: SessionOption,
     state: Mutex<State>,
 }
@@ -25,26 +29,26 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 struct State {
     /// Asked for, not answered.
-    asked: Option<Attached>,
+    asked: Option<Arc<SharedLink>>,
     last_job: Instant,
     /// The session is another's: not asked for until then.
     rests_until: Option<Instant>,
     /// Whoever asks does not wait.
     polls: bool,
-    /// Asked by somebody who does not wait, the service had no session with jobs.
+    /// Asked by somebody who does not wait, the broker had no session with jobs.
     has_none: bool,
-    /// Another token was put since the last session, as the service had found it over.
+    /// Another token was put since the last session, as the broker had found it expired.
     renewed: bool,
 }
 
 /// What became of an attach.
-pub(crate) enum Answer {
+pub(super) enum Answer {
     None,
-    Taken(Attached),
+    Taken(Arc<SharedLink>),
     Refused(Error),
 }
 
-impl Turn {
+impl Claim {
     pub fn new(option: SessionOption) -> Self {
         Self {
             option,
@@ -59,11 +63,19 @@ impl Turn {
         }
     }
 
-    /// What the session filter says: an id, or null for the next free one.
-    pub fn filter(&self) -> Option<String> {
+    /// The session that is asked for by its id; `None` for the next free one.
+    pub fn id(&self) -> Option<&str> {
         match &self.option {
             SessionOption::Next => None,
-            SessionOption::Id(id) => Some(id.clone()),
+            SessionOption::Id(id) => Some(id),
+        }
+    }
+
+    /// What is asked of the broker.
+    pub fn wish(&self) -> SessionWish<'_> {
+        SessionWish {
+            id: self.id(),
+            polls: self.state.lock().polls,
         }
     }
 
@@ -74,17 +86,9 @@ impl Turn {
         state.has_none = false;
     }
 
-    /// The service was asked in this call that does not wait, and had no session with jobs.
+    /// The broker was asked in this call that does not wait, and had no session with jobs.
     pub fn has_none(&self) -> bool {
         self.state.lock().has_none
-    }
-
-    /// How long the service may look for a free session.
-    pub fn patience(&self) -> Duration {
-        match self.state.lock().polls {
-            true => SESSION_POLL,
-            false => SESSION_WAIT,
-        }
     }
 
     /// The session that it has turned out to be empty: worth asking for the next.
@@ -93,7 +97,7 @@ impl Turn {
     }
 
     /// A session is asked for.
-    pub fn ask(&self, link: Attached) {
+    pub fn ask(&self, link: Arc<SharedLink>) {
         let mut state = self.state.lock();
         state.rests_until = None;
         state.asked = Some(link);
@@ -127,25 +131,12 @@ impl Turn {
                 }
             }
             Err(error) => {
-                state.asked = None;
-                let error = match error.condition() {
-                    // No session has a job: asked again.
-                    Some(TIMED_OUT) => {
-                        state.has_none = state.polls;
-                        Error::connection(error.message())
-                    }
-                    Some(SESSION_TAKEN) => {
-                        state.rests_until = Some(Instant::now() + PAUSE);
-                        Error::connection(error.message())
-                    }
-                    // Busy, for instance: not asked again as fast as it refuses.
-                    _ if error.kind() == ErrorKind::Connection => {
-                        state.rests_until = Some(Instant::now() + PAUSE);
-                        error
-                    }
-                    _ => error,
+                let why = match &link.holding {
+                    Some(holding) => holding.explain_no_session(&error),
+                    None => NoSession::Refused,
                 };
-                Answer::Refused(error)
+                state.asked = None;
+                Answer::Refused(state.refused(error, why))
             }
         }
     }
@@ -169,15 +160,25 @@ impl Turn {
 
     /// When a session without jobs is let go for the next one.
     pub fn idle_at(&self, held: u32) -> Option<Instant> {
-        let waits = self.option == SessionOption::Next && held == 0;
-        waits.then(|| self.state.lock().last_job + SESSION_IDLE)
+        self.may_change(held)
+            .then(|| self.state.lock().last_job + IDLE)
     }
+}
 
-    /// A session that is lost is asked for again: that is no error of the caller's.
-    pub fn lost(error: Error) -> Error {
-        match error.kind() {
-            ErrorKind::TaskLost => Error::connection(error.message()),
-            _ => error,
+impl State {
+    /// A refusal that passes is an error of the connection: asked again.
+    fn refused(&mut self, error: Error, why: NoSession) -> Error {
+        match why {
+            NoSession::NoneHasJobs => self.has_none = self.polls,
+            NoSession::IsTaken => self.rests_until = Some(Instant::now() + PAUSE),
+            NoSession::Refused => {
+                // Busy, for instance: not asked again as fast as it refuses.
+                if error.kind() == ErrorKind::Connection {
+                    self.rests_until = Some(Instant::now() + PAUSE);
+                }
+                return error;
+            }
         }
+        Error::connection(error.message())
     }
 }

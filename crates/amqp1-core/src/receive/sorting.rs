@@ -1,17 +1,17 @@
-//! What arrives over a link, made into jobs.
+//! What arrives over a link: a job to hand out, or something to put aside.
 
 use std::rc::Rc;
 
 use crate::base::clock::now_millis;
 use crate::base::id;
 use crate::base::wait::Wait;
-use crate::brokers::servicebus::locks::LockToken;
+use crate::brokers::seams::companion::holding::HandedOut;
 use crate::error::condition::Condition;
 use crate::error::{ErrorKind, Result};
 use crate::format;
 use crate::job::failure::Failure;
+use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
-use crate::receive::source::Source;
 
 /// The reason of messages that are no jobs.
 const POISON: &str = "poison";
@@ -72,7 +72,7 @@ impl Poison {
     }
 }
 
-/// What was taken from a source.
+/// What was taken from a attachment.
 pub(crate) enum Taken {
     Job(Rc<Delivery>),
     Poison(Box<Poison>),
@@ -85,26 +85,25 @@ pub(crate) enum Taken {
 ///
 /// # Errors
 /// When the link is over.
-pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
-    let Some((incoming, attached)) = source.take()? else {
+pub(crate) fn take(attachment: &Attachment, auto_ack: bool) -> Result<Option<Taken>> {
+    let Some((incoming, link)) = attachment.take()? else {
         return Ok(None);
     };
     let delivery_id = incoming.delivery_id;
-    // On other brokers the tag is nobody's business.
-    let source_of_locks = attached.service_bus.as_ref();
-    let lock = source_of_locks.and_then(|_| LockToken::try_from(&*incoming.tag).ok());
-    let ids = (delivery_id, lock);
-    if let (Some(service_bus), false) = (source_of_locks, incoming.settled) {
-        // It comes again, or another has it by now.
-        if !service_bus.take(&incoming.tag) {
-            return Ok(Some(Taken::Nothing));
-        }
+    let mut lock = None;
+    // Of other links the tag is nobody's business.
+    if let (Some(holding), false) = (&link.holding, incoming.settled) {
+        lock = match holding.hand_out(&incoming.tag) {
+            HandedOut::Gone => return Ok(Some(Taken::Nothing)),
+            HandedOut::By(lock) => lock,
+        };
     }
+    let ids = (delivery_id, lock);
     let bytes = incoming.payload;
-    let mapping = attached.dialect.property_mapping();
+    let mapping = link.dialect.property_mapping();
     let (mut decoded, error) = match format::decode(bytes.clone(), mapping) {
         Ok(decoded) => {
-            let decoded = match attached.dialect.counts_attempts() {
+            let decoded = match link.dialect.counts_attempts() {
                 true => decoded,
                 false => decoded.without_deliveries(),
             };
@@ -118,14 +117,14 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
         false => None,
     };
     if let Some(error) = missing {
-        let definition = source.definition.clone();
-        Delivery::new(decoded, definition, attached, ids, incoming.settled).return_unseen();
+        let definition = attachment.definition.clone();
+        Delivery::new(decoded, definition, link, ids, incoming.settled).return_unseen();
         return Err(error);
     }
     if let Some(error) = error {
-        let definition = source.definition.clone();
+        let definition = attachment.definition.clone();
         let settled = incoming.settled;
-        let delivery = Delivery::new(decoded, definition, attached, ids, settled);
+        let delivery = Delivery::new(decoded, definition, link, ids, settled);
         let poison = Poison {
             delivery,
             fate: Fate::Failed(POISON, error),
@@ -136,16 +135,16 @@ pub(crate) fn take(source: &Source, auto_ack: bool) -> Result<Option<Taken>> {
     let expired = expires_at.is_some_and(|at| at < now_millis());
     let settled = incoming.settled || auto_ack || decoded.auto_ack;
     if expired || (settled && !incoming.settled) {
-        if let (Some(locks), Some(lock)) = (source_of_locks.and_then(|s| s.locks()), lock) {
-            locks.forget(&lock);
+        if let (Some(holding), Some(lock)) = (&link.holding, lock) {
+            holding.forget(&lock);
         }
         // Lost with its link: it comes again.
-        if attached.accept(delivery_id).is_err() || expired {
+        if link.accept(delivery_id).is_err() || expired {
             return Ok(Some(Taken::Nothing));
         }
     }
-    let definition = source.definition.clone();
-    let delivery = Delivery::new(decoded, definition, attached, ids, settled);
+    let definition = attachment.definition.clone();
+    let delivery = Delivery::new(decoded, definition, link, ids, settled);
     if !settled && delivery.is_used_up() {
         let error = format!(
             "it was delivered {} times but never settled: its workers died, or held it for longer than the broker allows",

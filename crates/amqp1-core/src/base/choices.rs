@@ -1,0 +1,40 @@
+//! What a fuzzer's bytes choose. Compiled with the feature `fuzzing` only.
+
+/// Reads choices off the fuzzer's bytes; zero when they are used up.
+#[derive(Debug)]
+pub(crate) struct Choices<'a>(pub &'a [u8]);
+
+impl<'a> Choices<'a> {
+    pub fn byte(&mut self) -> u8 {
+        self.bytes(1).first().copied().unwrap_or(0)
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Small numbers mostly, those at the edges of 32 bits sometimes.
+    pub fn number(&mut self) -> u32 {
+        match self.byte() {
+            small if small < 200 => u32::from(small) % 16,
+            edge if edge < 225 => u32::MAX - u32::from(edge - 200),
+            edge if edge < 235 => (1 << 31) - u32::from(edge - 225),
+            _ => u32::from_be_bytes(std::array::from_fn(|_| self.byte())),
+        }
+    }
+
+    pub fn bytes(&mut self, length: usize) -> &'a [u8] {
+        let (front, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        front
+    }
+
+    pub fn text(&mut self) -> String {
+        let length = usize::from(self.byte() % 40);
+        String::from_utf8_lossy(self.bytes(length)).into_owned()
+    }
+
+    pub fn optional(&mut self) -> Option<String> {
+        (self.byte() % 2 == 0).then(|| self.text())
+    }
+}

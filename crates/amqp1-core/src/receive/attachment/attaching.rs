@@ -1,0 +1,234 @@
+//! From a queue to a link that is attached.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use serde_amqp::Value;
+
+use super::link::SharedLink;
+use super::Attachment;
+use crate::base::backoff::{self, Lives};
+use crate::base::fork;
+use crate::base::pauses::{ATTACH, ATTACH_TRIES, LONGEST_REATTACH, REST};
+use crate::base::wait::{Signal, Wait};
+use crate::brokers::seams::companion::holding::Holding;
+use crate::connection::{ReceiverLink, ReceiverOptions};
+use crate::error::condition::Condition;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::history::Ledger;
+use crate::reach::connected::Connected;
+use crate::reach::pool::{self, Role, RESTING};
+use crate::receive::claim::Claim;
+
+impl Attachment {
+    /// Attaches unless that is done; waits for the broker's answer. What fails
+    /// is left alone for a while where others can be served.
+    ///
+    /// # Errors
+    /// What dialling, declaring or the attach failed with.
+    pub fn attach(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
+        if self.is_attached() {
+            return Ok(());
+        }
+        let attached = self.attach_now(signal, wait);
+        let mut rest = self.rest.lock();
+        *rest = match &attached {
+            Ok(()) => None,
+            Err(error) if error.kind() == ErrorKind::Interrupted => *rest,
+            Err(_) => {
+                let time = rest.map_or(REST.0, |(time, _)| (time * 2).min(REST.1));
+                Some((time, Instant::now() + time))
+            }
+        };
+        attached
+    }
+
+    fn attach_now(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
+        let broken = self.lives.lock().map_or(0, |lives| lives.ended());
+        let pause = backoff::pause(broken).min(LONGEST_REATTACH);
+        wait.sleep(pause.min(wait.patience()))?;
+        let mut again = self.definition.options.declare;
+        // A queue is declared when it turns out to be missing: RabbitMQ answers no
+        // declaration while it is short of memory, and a worker that starts then
+        // is what helps it.
+        let mut declare = self.definition.options.exchange.is_some();
+        let (mut tries, mut may_renew) = (0, true);
+        loop {
+            tries += 1;
+            let attempt = || self.try_attach(declare, signal, wait);
+            // Declaring is done over the connection of that role.
+            let used = [Role::Consume, self.definition.management_role()];
+            let used = &used[..if declare { 2 } else { 1 }];
+            match self.definition.surviving(used, wait, attempt) {
+                // For a passing reason, as a queue that is not ready after a restart.
+                Err(error)
+                    if error.kind() == ErrorKind::Connection
+                        && error.condition().is_some()
+                        && !wait.left().is_zero()
+                        && pool::is_connected(&self.definition.endpoint, Role::Consume) =>
+                {
+                    let dialect = self.definition.presumed();
+                    let pause = dialect.pause_after(error.condition(), tries, ATTACH);
+                    let patience = match tries <= ATTACH_TRIES {
+                        true => wait.left(),
+                        false => wait.patience(),
+                    };
+                    match pause.filter(|pause| *pause < patience) {
+                        Some(pause) => wait.sleep(pause)?,
+                        None => return Err(error.context(self.definition.describe())),
+                    }
+                }
+                Err(error) if may_renew && self.definition.renews_token(Role::Consume, &error) => {
+                    may_renew = false;
+                }
+                Err(error) if error.condition() == Some(RESTING) => {
+                    return Err(error.context(self.definition.describe()));
+                }
+                Err(error) if error.kind() == ErrorKind::QueueNotFound && again => {
+                    // Declared earlier, deleted since: once more.
+                    self.definition.forget_declared();
+                    again = false;
+                    declare = true;
+                }
+                Err(error) if error.kind() == ErrorKind::QueueNotFound => {
+                    return Err(Error::queue_not_found(format!(
+                        "{}: {}; {}",
+                        self.definition.describe(),
+                        error.message(),
+                        self.definition.when_missing()
+                    )));
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn try_attach(&self, declare: bool, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
+        let definition = &self.definition;
+        let mut connected = definition.connect(Role::Consume, wait)?;
+        // Known before the first job fails.
+        definition.failed_queue(self.retry.failed_queue())?;
+        let unasked = connected.dialect.makes_what_is_missing() && definition.options.declare;
+        if declare || unasked {
+            connected = definition.declared(Role::Consume, wait)?;
+        }
+        let options = self.options(&connected, wait)?;
+        let connected = definition.with_room(connected, Role::Consume, wait)?;
+        let link = self.open(&connected, options, signal, wait)?;
+        if let Some(claim) = &self.claim {
+            claim.ask(Arc::new(link));
+            return Ok(());
+        }
+        self.await_answer(&connected, &link, signal, wait)?;
+        self.told.store(false, Ordering::Relaxed);
+        let mut lives = self.lives.lock();
+        *lives = Some(Lives::begin(*lives));
+        *self.link.lock() = Some(Arc::new(link));
+        Ok(())
+    }
+
+    /// What the link is to be.
+    fn options(&self, connected: &Connected, wait: &Wait<'_>) -> Result<ReceiverOptions> {
+        let dialect = connected.dialect;
+        let mut options = ReceiverOptions {
+            prefetch: self.prefetch,
+            in_windows: dialect.overruns_credit(),
+            answered_early: dialect.drains_early(),
+            ask: dialect.asks(),
+            ledger: dialect.ledger(connected.connection.remote()),
+            counts_end: dialect.counts_end(),
+            timeout: self.known_timeout(connected),
+            ..ReceiverOptions::default()
+        };
+        if let Some(priority) = self.priority {
+            let Some(property) = dialect.priority_property() else {
+                return Err(Error::unsupported(format!(
+                    "{}: this broker has no consumer priorities; remove the option 'priority'",
+                    self.definition.describe()
+                )));
+            };
+            options
+                .properties
+                .push((property.to_owned(), Value::from(priority)));
+        }
+        if let Some(timeout) = self.timeout {
+            let timeout = self.timeout(connected, timeout, wait)?;
+            options.properties.push(timeout);
+        }
+        Ok(options)
+    }
+
+    /// Asks for the link, with what goes with it. The broker's answer is still to come.
+    fn open(
+        &self,
+        connected: &Connected,
+        mut options: ReceiverOptions,
+        signal: &Signal,
+        wait: &Wait<'_>,
+    ) -> Result<SharedLink> {
+        let definition = &self.definition;
+        connected.dialect.check_name(&definition.broker_queue)?;
+        let address = connected.dialect.queue_address(&definition.broker_queue);
+        let holding = self.holding(connected, &address, &mut options, wait)?;
+        let ledger = options.ledger;
+        // What goes back would come after those behind it: a session is an order.
+        let is_careful = ledger != Ledger::None && self.claim.is_none();
+        if !is_careful {
+            options.ledger = Ledger::None;
+        }
+        let link = ReceiverLink::open(&connected.connection, &address, &options, signal.clone());
+        let link = link.map_err(|error| match error.is(Condition::ALL_IN_USE) {
+            true => definition.full(connected),
+            false => error,
+        })?;
+        Ok(SharedLink {
+            link,
+            generation: fork::generation(),
+            dialect: connected.dialect,
+            ledger,
+            is_careful,
+            keeps_worn: AtomicBool::new(false),
+            address,
+            retry: self.retry.clone(),
+            redelivery: OnceLock::new(),
+            holding,
+        })
+    }
+
+    fn holding(
+        &self,
+        connected: &Connected,
+        address: &str,
+        options: &mut ReceiverOptions,
+        wait: &Wait<'_>,
+    ) -> Result<Option<Box<dyn Holding>>> {
+        let Some(companion) = &connected.companion else {
+            return Ok(None);
+        };
+        companion.authorize(&self.definition, address, wait)?;
+        let wish = self.claim.as_ref().map(Claim::wish);
+        Arc::clone(companion).receiver(&self.definition, address, wish, options)
+    }
+
+    fn await_answer(
+        &self,
+        connected: &Connected,
+        link: &ReceiverLink,
+        signal: &Signal,
+        wait: &Wait<'_>,
+    ) -> Result<()> {
+        let answered = connected
+            .connection
+            .answer(signal, wait, || Ok(link.attached()?.then_some(())));
+        let error = match answered {
+            Ok(Some(())) => return Ok(()),
+            Ok(None) => Error::timeout(format!(
+                "{}: the broker did not answer the attach in time",
+                self.definition.describe()
+            )),
+            Err(error) => self.refused(connected.dialect.explain(error)),
+        };
+        Err(error)
+    }
+}
