@@ -1,4 +1,4 @@
-//! Connections by bare frames: opening, authentication, malformed octets, timers, shutdown.
+//! Connections with raw frames: opening, authentication, malformed bytes, timers, shutdown.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -156,12 +156,13 @@ async fn malformed_octets_close_the_connection_with_the_reason() {
     let decode = ErrorCondition::AmqpError(AmqpError::DecodeError);
     let broker = broker();
     for (octets, expected) in [
-        // A size below its own header, beyond max-frame-size, an offset outside, another type.
+        // A size below the header's own, above max-frame-size, an offset out of bounds, another
+        // type.
         (&[0, 0, 0, 3, 2, 0, 0, 0][..], &framing),
         (&[0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0], &framing),
         (&[0, 0, 0, 8, 9, 0, 0, 0], &framing),
         (&[0, 0, 0, 8, 2, 1, 0, 0], &framing),
-        // No performative, a length of four gigabytes, a list that is too short for its count.
+        // Not a performative, a length of four gigabytes, a list too short for its count.
         (&[0, 0, 0, 9, 2, 0, 0, 0, 0x40], &decode),
         (
             &[0, 0, 0, 13, 2, 0, 0, 0, 0xb1, 0xff, 0xff, 0xff, 0xff],
@@ -185,7 +186,7 @@ async fn malformed_octets_close_the_connection_with_the_reason() {
         raw.send(&Close { error: None }).await;
         assert!(raw.next_or_end().await.is_none());
     }
-    // Before the open, the broker's open comes before its close.
+    // Before the peer's open, the broker sends its open before its close.
     let mut raw = Raw::silent(&broker);
     raw.say(HEADER).await;
     raw.say(&[0, 0, 0, 3, 2, 0, 0, 0]).await;
@@ -196,7 +197,7 @@ async fn malformed_octets_close_the_connection_with_the_reason() {
 
 #[tokio::test]
 async fn damaged_frames_never_harm_the_broker() {
-    // Whatever octet of whatever frame is wrong, the broker goes on for everybody else.
+    // Whatever byte of whatever frame is damaged, the broker keeps working for all other peers.
     let broker = broker();
     let frames = [
         frame(0, &attach("r", 0, Role::Receiver, Some("q")), b""),

@@ -1,11 +1,12 @@
-//! Which file of the broker may name which: downward only, and no dialect the other. CONTRIBUTING.md draws it.
+//! Checks that the broker's files name only files below them, and no dialect the other. See
+//! CONTRIBUTING.md.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
 use layers::Rules;
 
-/// The lowest floor first. A file's room is the longest prefix of its path.
+/// The lowest layer first. A file belongs to the longest prefix of its path.
 const FLOORS: &[&[&str]] = &[
     &["clock", "error", "tls"],
     &["wire"],

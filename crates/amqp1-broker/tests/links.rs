@@ -1,4 +1,5 @@
-//! Sessions and links by bare frames: windows, credit, drain, settlement, and what breaks them.
+//! Sessions and links with raw frames: windows, credit, drain, settlement, and errors that end
+//! them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -24,7 +25,7 @@ async fn transfers_beyond_credit_detach_the_link() {
     raw.send(&attach("s", 0, Role::Sender, Some("q"))).await;
     raw.next().await;
     assert!(matches!(raw.next().await, FrameBody::Flow(f) if f.link_credit == Some(2)));
-    // In one write, so that no new credit comes between.
+    // In one write, so that no new credit arrives in between.
     let said: Vec<Vec<u8>> = (0..3)
         .map(|id| frame(0, &transfer(0, Some(id), false), MESSAGE))
         .collect();
@@ -66,7 +67,7 @@ async fn a_transfer_without_a_link_ends_the_session_only() {
     };
     let unattached = ErrorCondition::SessionError(SessionError::UnattachedHandle);
     assert_eq!(condition(end.error), unattached);
-    // What crosses the end is passed over; then the channel is free again.
+    // Frames that cross the end are ignored; then the channel is free again.
     raw.send_with(&transfer(5, Some(1), false), MESSAGE).await;
     raw.send(&End { error: None }).await;
     raw.send(&begin(100)).await;
@@ -158,11 +159,11 @@ async fn drain_gives_what_there_is_and_takes_the_rest() {
         (answer.delivery_count, answer.link_credit),
         (Some(10), Some(0))
     );
-    // Nothing is left of the credit.
+    // No credit is left.
     raw.send_with(&transfer(0, Some(2), false), MESSAGE).await;
     raw.next().await;
     assert!(raw.sync(flow(None, 0, 0)).await.is_empty());
-    // New credit counts from where the drain left it.
+    // New credit counts from the drain's delivery-count.
     raw.send(&flow(Some(1), 10, 1)).await;
     raw.transfer().await;
 }
@@ -221,7 +222,7 @@ async fn the_peers_window_holds_transfers_back() {
 #[tokio::test]
 async fn lowered_credit_takes_unsent_deliveries_back() {
     let broker = broker();
-    // The window is shut: everything given to the link waits.
+    // The window is closed, so all deliveries for the link wait.
     let mut raw = Raw::connect(&broker, 0).await;
     raw.attach(&attach("s", 0, Role::Sender, Some("q"))).await;
     for id in 0..5 {
@@ -275,7 +276,7 @@ async fn dispositions_are_ranges_both_ways() {
     assert_eq!((d.first, d.last), (0, Some(9)));
     assert!(d.state.unwrap().is_accepted());
     assert_eq!(counts(&broker, "q").unsettled, 10);
-    // A range of two billion deliveries means those that there are.
+    // A range of two billion deliveries covers only those that exist.
     let mut released = disposition(10, i32::MAX as u32, true);
     released.state = Some(Released {}.into());
     raw.send(&released).await;
@@ -370,7 +371,8 @@ async fn a_delivery_held_for_too_long_is_taken_back_and_settled_before_more_come
     assert_eq!((taken.role, taken.settled), (Role::Sender, false));
     assert_eq!((taken.first, taken.state), (0, released));
     assert_eq!(ready(&broker, "q"), 2);
-    // Nothing comes for this credit until the delivery is settled, and then it comes again.
+    // No delivery for this credit until the first one is settled; then the message is delivered
+    // again.
     let before = raw.sync(flow(Some(0), 1, 1)).await;
     assert!(before.is_empty(), "{before:?}");
     raw.send(&disposition(0, 0, true)).await;

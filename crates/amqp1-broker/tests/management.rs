@@ -1,4 +1,4 @@
-//! The management node over a link pair, with a foreign client.
+//! The management node over a link pair, with an independent client.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -13,7 +13,7 @@ use serde_amqp::Value;
 use support::raw::{attach, flow, transfer, Raw};
 use support::*;
 
-/// A link pair by bare frames: fe2o3-amqp's client has no two links of one name.
+/// A link pair with raw frames: fe2o3-amqp's client cannot have two links with the same name.
 struct Management {
     raw: Raw,
     last_id: u32,
@@ -45,7 +45,7 @@ impl Management {
         Self { raw, last_id: 0 }
     }
 
-    /// The answer's status and body; its correlation-id is the request's id, type and all.
+    /// The answer's status and body. Its correlation-id must be the request's id, with its type.
     async fn ask(&mut self, verb: &str, path: &str, body: Value) -> (String, Value) {
         self.last_id += 1;
         let id = MessageId::Ulong(self.last_id.into());
@@ -112,7 +112,7 @@ async fn a_queue_is_declared_used_counted_purged_and_deleted() {
         .ask("DELETE", "/queues/orders", Value::Null)
         .await;
     assert_eq!(status, "200");
-    // Both links of the queue are told; the management links live on.
+    // Both links of the queue are detached; the management links stay.
     let detached = soon("detach", receiver.recv::<Body<Value>>())
         .await
         .unwrap_err();
@@ -161,7 +161,7 @@ async fn messages_are_routed_by_what_was_declared() {
     let unbind = "/bindings/src=orders;dstq=all;key=%23;args=";
     assert_eq!(management.ask("DELETE", unbind, Value::Null).await.0, "204");
     assert!(send(&mut us, "nowhere").await.is_released());
-    // An exchange that goes detaches its publishers at their next message.
+    // When an exchange is deleted, its publishers are detached at their next message.
     assert_eq!(
         management
             .ask("DELETE", "/exchanges/orders", Value::Null)

@@ -1,4 +1,4 @@
-//! Messages through the broker with a foreign client: sent, received, settled.
+//! Messages sent, received and settled through the broker with an independent client.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -124,7 +124,7 @@ async fn rejected_goes_to_the_failed_queue_with_its_reason() {
             "{key}"
         );
     }
-    // In the failed queue there is no second burial.
+    // In the failed queue, a rejected message is not dead-lettered again.
     failed.reject(&dead, None).await.unwrap();
     until("drop", || counts(&broker, "q.failed").unsettled == 0).await;
     assert_eq!(broker.queue_names(), ["q", "q.failed"]);
@@ -180,7 +180,7 @@ async fn large_messages_pass_both_ways_whole() {
 async fn a_message_over_the_limit_costs_its_link_only() {
     let broker = broker_with(|o| o.rabbitmq.max_message_size = 1000);
     let mut client = connect(&broker).await;
-    // The client would refuse to send it, were it told: it is not told by a raw attach.
+    // The client would refuse to send it if it knew the limit, so the raw attach ignores the limit.
     let mut neighbour = client.sender("q").await;
     assert_eq!(neighbour.max_message_size(), Some(1000));
     let mut raw = raw::Raw::connect(&broker, 100).await;
@@ -293,7 +293,7 @@ async fn a_scheduled_message_comes_when_it_is_due() {
     assert_eq!(counts(&broker, "q").delayed, 1);
     send(&mut sender, "now").await;
     assert_eq!(body(&recv(&mut receiver).await), "now");
-    // Nobody says anything meanwhile: the broker wakes by itself.
+    // No frame arrives in the meantime: the broker must wake by itself.
     assert_eq!(body(&recv(&mut receiver).await), "later");
     assert!(sent.elapsed().as_millis() >= 149);
 }
@@ -429,8 +429,8 @@ async fn a_refused_attach_leaves_its_neighbours() {
         let refused = Sender::attach(&mut client.session, format!("s {address}"), address);
         let error = format!("{:?}", soon("refusal", refused).await.unwrap_err());
         assert!(error.contains(condition), "{address}: {error}");
-        // The client answers a refusal twice, and its second answer may hit a link of the same
-        // handle that it makes meanwhile.
+        // The client answers a refusal twice. The second answer may hit a link that it has since
+        // created with the same handle.
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         let refused = Receiver::attach(&mut client.session, format!("r {address}"), address);
         let error = format!("{:?}", soon("refusal", refused).await.unwrap_err());

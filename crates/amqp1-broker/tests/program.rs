@@ -1,4 +1,4 @@
-//! The program: its line, its port, its end.
+//! The program: its ready line, its port, how it ends.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::process::Stdio;

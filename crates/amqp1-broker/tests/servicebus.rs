@@ -1,5 +1,5 @@
-//! The Service Bus dialect with bare frames: what Microsoft's SDKs would not show, or would take too
-//! long to.
+//! The Service Bus dialect with raw frames: behaviour that Microsoft's SDKs would hide, or test too
+//! slowly.
 #![cfg(feature = "servicebus")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -20,7 +20,7 @@ use support::servicebus::*;
 async fn a_link_needs_a_token_and_goes_with_it() {
     let broker = broker(|s| {
         s.require_token = true;
-        // Shorter than the token lives: it counts anew from when that has expired.
+        // Shorter than the token's life: it counts again from the token's expiry.
         s.timers.no_token = SECOND;
     });
     let mut raw = connect(&broker).await;
@@ -38,7 +38,7 @@ async fn a_link_needs_a_token_and_goes_with_it() {
     assert!(raw.attach(&sender(6, "q")).await.target.is_some());
     assert!(raw.attach(&sender(7, "other")).await.target.is_none());
     detached(&mut raw).await;
-    // The link goes when the token has expired, and $cbs stays.
+    // When the token expires, the link is detached, but $cbs stays.
     assert_eq!(
         condition(&detached(&mut raw).await),
         "amqp:unauthorized-access"
@@ -130,7 +130,7 @@ async fn peek_lock_settles_with_an_answer_and_loses_with_an_error() {
     assert_eq!(first.delivery_tag.unwrap().as_slice().len(), 16);
     assert_eq!((first.settled, delivery_count(&payload)), (Some(false), 0));
 
-    // The lock expires; the message comes again, to fresh credit only.
+    // The lock expires, and the message is delivered again, but only for fresh credit.
     tokio::time::sleep(SECOND / 2).await;
     assert!(raw.sync(flow(None, 0, 0)).await.is_empty());
     raw.send(&disposition(
@@ -253,7 +253,7 @@ async fn a_wish_for_a_session_is_held_then_granted_or_refused() {
         "com.microsoft:timeout"
     );
 
-    // Given up by the peer: an attach must come before the detach.
+    // The peer gives up: an attach must precede the detach.
     raw.send(&session_receiver(5, Value::Null, 10_000)).await;
     raw.send(&fe2o3_amqp_types::performatives::Detach {
         handle: 5.into(),
@@ -264,7 +264,7 @@ async fn a_wish_for_a_session_is_held_then_granted_or_refused() {
     assert!(matches!(raw.next().await, FrameBody::Attach(a) if a.source.is_none()));
     assert!(matches!(raw.next().await, FrameBody::Detach(d) if d.error.is_none()));
 
-    // Held until there is one, with the credit that was given meanwhile.
+    // The attach waits until there is a session, with the credit granted in the meantime.
     raw.send(&session_receiver(1, Value::Null, 10_000)).await;
     raw.send(&flow(Some(1), 0, 5)).await;
     assert!(raw.sync(flow(None, 0, 0)).await.is_empty());
@@ -292,7 +292,7 @@ async fn a_wish_for_a_session_is_held_then_granted_or_refused() {
     assert!(matches!(until, Some(Value::Long(ticks)) if *ticks > 638_000_000_000_000_000));
     raw.transfer().await;
 
-    // Somebody else's, and none.
+    // A session that another link holds, and a missing one.
     disposed(&mut other).await;
     let taken = session_receiver(1, Value::from("s1"), 100);
     assert!(other.attach(&taken).await.source.is_none());
@@ -393,7 +393,7 @@ async fn pipelined_openings_are_taken() {
     assert_eq!(broker.queue_names(), ["Q"]);
 }
 
-/// The broker may refuse anything, but it must live on.
+/// The broker may refuse any input, but it must survive.
 #[tokio::test]
 async fn damaged_frames_never_harm_the_broker() {
     let broker = broker(|_| {});

@@ -1,4 +1,4 @@
-//! Faults of the Service Bus dialect, each where it happens.
+//! Injected faults of the Service Bus dialect, each at its own point.
 #![cfg(feature = "servicebus")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -13,7 +13,7 @@ use serde_amqp::Value;
 use support::raw::{disposition, flow, transfer, Raw, MESSAGE};
 use support::servicebus::*;
 
-/// A connection with a sender on handle 0, a receiver on 1 and a message that it has got.
+/// A connection with a sender on handle 0, a receiver on 1, and one received message.
 async fn with_message(broker: &Broker) -> (Raw, u32) {
     let mut raw = connect(broker).await;
     raw.attach(&sender(0, "q")).await;
@@ -24,7 +24,7 @@ async fn with_message(broker: &Broker) -> (Raw, u32) {
     (raw, given.delivery_id.unwrap())
 }
 
-/// The condition that a settlement is refused with.
+/// The condition with which a settlement is refused.
 async fn refusal(raw: &mut Raw) -> String {
     match disposed(raw).await.state {
         Some(DeliveryState::Rejected(rejected)) => condition(&rejected.error.unwrap()),
@@ -44,7 +44,7 @@ async fn faults_happen_in_process_too() {
         panic!("not busy");
     };
     assert_eq!(condition(&busy.error.unwrap()), "com.microsoft:server-busy");
-    // Stored, and never confirmed.
+    // Stored, but never confirmed.
     raw.send_with(&transfer(0, Some(1), false), MESSAGE).await;
     assert!(raw.sync(flow(None, 0, 0)).await.is_empty());
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Answers of `$cbs` and `$management` with bare frames: missing entities, deferred messages,
+//! Answers of `$cbs` and `$management` with raw frames: missing entities, deferred messages,
 //! sessions, and rules.
 #![cfg(feature = "servicebus")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -15,7 +15,7 @@ use serde_amqp::Value;
 use support::raw::{flow, transfer, Raw, MESSAGE};
 use support::servicebus::*;
 
-/// .NET's `DateTime.MaxValue` as its AMQP library writes it.
+/// .NET's `DateTime.MaxValue` as its AMQP library encodes it.
 const MAX_DATE: i64 = 253_402_300_800_000;
 
 fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
@@ -33,7 +33,7 @@ fn get<'a>(value: &'a Value, key: &str) -> &'a Value {
     map.get(&Value::from(key)).unwrap_or(&Value::Null)
 }
 
-/// Requests to one entity's management node, on a connection of their own.
+/// Requests to one entity's management node, on its own connection.
 struct Management {
     raw: Raw,
     sent: u32,
@@ -49,7 +49,7 @@ impl Management {
         Self { raw, sent: 0 }
     }
 
-    /// The status and the body of the answer.
+    /// The answer's status and body.
     async fn ask(&mut self, operation: &str, body: Value) -> (i32, Value) {
         let operation = format!("com.microsoft:{operation}");
         let request = request("nowhere", &[("operation", &operation)], &body);
@@ -108,7 +108,7 @@ async fn a_token_for_an_entity_that_is_not_there_is_answered_404() {
         let is_attached = raw.attach(&sender(5, "q")).await.target.is_some();
         assert_eq!(is_attached, queue == "q", "{queue}");
     }
-    // Who has no right to know is told nothing.
+    // Without access, the answer does not reveal whether the entity exists.
     let mut raw = connect(&strict("other")).await;
     let wrong = token("wrong", seconds_from_now(60));
     assert_eq!(put_token(&mut raw, &wrong).await, 401);
@@ -149,7 +149,7 @@ async fn a_deferred_message_says_its_lock_token_itself() {
     let Value::Uuid(token) = get(&entry, "lock-token") else {
         panic!("{entry:?}");
     };
-    // Between the header and the message annotations, as a map from a symbol to a uuid.
+    // Between the header and the message annotations: a map from a symbol to a uuid.
     let at = message.windows(3).position(|w| w == b"\x00\x53\x71");
     let annotations: Value = serde_amqp::from_slice(&message[at.unwrap() + 3..]).unwrap();
     let Value::Map(annotations) = annotations else {
@@ -165,7 +165,7 @@ async fn a_deferred_message_says_its_lock_token_itself() {
     assert_eq!(broker.queue_counts("q").unwrap().delayed, 0);
 }
 
-/// The only message of an answer: its entry, and its bytes.
+/// The only message of an answer: its entry and its bytes.
 fn only_message(answer: &Value) -> (Value, Vec<u8>) {
     let Value::List(messages) = get(answer, "messages") else {
         panic!("{answer:?}");
@@ -234,7 +234,7 @@ async fn sessions_are_listed() {
     for (n, id) in ["c", "a", "b", "a"].into_iter().enumerate() {
         send_in(&mut raw, n as u32, session(id)).await;
     }
-    // A session whose messages somebody has, and one that has a state alone.
+    // A session whose messages are locked, and one that has only a state.
     raw.attach(&session_receiver(1, "a".into(), 100)).await;
     raw.send(&flow(Some(1), 0, 5)).await;
     raw.transfer().await;
@@ -371,7 +371,7 @@ async fn rules_that_are_added_and_removed_decide_what_a_subscription_gets() {
     assert_eq!(refused.0, 403, "a queue has no rules");
 }
 
-/// Go's SDK attaches to a management node for whatever it sends to.
+/// Go's SDK attaches to a management node for every address it sends to.
 #[tokio::test]
 async fn the_node_of_faults_has_a_management_node() {
     let broker = broker(|s| s.create_on_use = false);

@@ -1,5 +1,5 @@
-//! What a peer may ask for and this broker does not do, in both dialects: it is refused by itself, and
-//! neither the connection nor its other links are the worse.
+//! Requests for features that the broker lacks, in both dialects: only the request is refused; the
+//! connection and its other links are unaffected.
 #![cfg(feature = "servicebus")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -25,7 +25,7 @@ fn both() -> [(Broker, &'static str); 2] {
     [(ordinary, "/queues/q"), (service_bus, "q")]
 }
 
-/// A frame in which another type stands in the place of one.
+/// A frame with one type replaced by another.
 fn with(mut frame: Vec<u8>, known: &[u8], unknown: &[u8]) -> Vec<u8> {
     let mut places = frame.windows(known.len());
     let at = places.position(|window| window == known).expect("its type");
@@ -33,7 +33,7 @@ fn with(mut frame: Vec<u8>, known: &[u8], unknown: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The next frame is a detach of this link with `amqp:not-implemented`; one of another link works.
+/// The next frame detaches this link with `amqp:not-implemented`; another link still works.
 async fn refused(raw: &mut Raw, handle: u32, what: &str) {
     let FrameBody::Detach(detach) = raw.next().await else {
         panic!("{what}: no detach");
@@ -89,15 +89,15 @@ async fn the_state_of_a_transaction_costs_its_link_alone() {
         let within = with(within, ACCEPTED, TRANSACTIONAL);
         raw.say(&within).await;
         refused(&mut raw, 2, "transfer").await;
-        // What was under way when the link was detached does not detach it again.
+        // Frames that were under way when the link was detached do not detach it again.
         raw.say(&within).await;
         let state = send(&mut raw, 0, 2).await;
         assert!(matches!(state, DeliveryState::Accepted(_)));
     }
 }
 
-/// RabbitMQ 4.3.6 answers `move` to whatever is asked for; so does this broker, rather than to say
-/// `copy` and consume.
+/// RabbitMQ 4.3.6 answers `move` whatever the peer requests. So does this broker, instead of
+/// answering `copy` and then consuming.
 #[tokio::test]
 async fn a_receiver_that_would_browse_is_told_that_it_consumes() {
     for (broker, address) in both() {
@@ -114,12 +114,12 @@ async fn a_receiver_that_would_browse_is_told_that_it_consumes() {
     }
 }
 
-/// Whatever else is wrong in a frame is no link's matter.
+/// Any other error in a frame is not confined to its link.
 #[tokio::test]
 async fn a_frame_that_is_wrong_otherwise_still_ends_the_connection() {
     for (broker, address) in both() {
         let mut raw = Raw::connect(&broker, 1000).await;
-        // A performative that there is none of.
+        // An unknown performative.
         let link = frame(0, &sender(0, address), b"");
         raw.say(&with(link, b"\x00\x53\x12", b"\x00\x53\x77")).await;
         let error = support::servicebus::closed(&mut raw).await;

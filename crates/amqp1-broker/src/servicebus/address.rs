@@ -1,27 +1,27 @@
-//! Addresses of links: which entity, or which of the broker's own nodes.
+//! Link addresses: entities, and the broker's own nodes.
 
 use percent_encoding::percent_decode_str;
 
-/// The sub-queue of dead letters.
+/// The dead-letter sub-queue.
 pub(crate) const DEAD_LETTERS: &str = "$DeadLetterQueue";
 const SUBSCRIPTIONS: &str = "/subscriptions/";
 
-/// What a link is attached to.
+/// The node that a link is attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
-    /// An entity's path, or that of its sub-queue.
+    /// The path of an entity or its sub-queue.
     Entity(String),
     /// An entity's management node.
     Management(String),
-    /// Claims-based security: tokens are put there.
+    /// Claims-based security: clients put their tokens there.
     Cbs,
-    /// Takes faults; this broker's own. It is its management node as well: Go's SDK attaches to
-    /// one for whatever it sends to.
+    /// Accepts faults to inject; specific to this broker. It is also its own management node,
+    /// because Go's SDK attaches to one for every address it sends to.
     Faults,
 }
 
 impl Address {
-    /// Reads an address: a path, or a URI of it (`amqps://host:port/queue`).
+    /// Parses an address: a path, or a URI with that path (`amqps://host:port/queue`).
     pub(crate) fn parse(address: &str) -> Self {
         let path = match address.split_once("://") {
             Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
@@ -40,7 +40,7 @@ impl Address {
         }
     }
 
-    /// The entity's path, without its sub-queue: what a token must be for.
+    /// The entity's path without its sub-queue. A token must cover it.
     pub(crate) fn entity(&self) -> Option<&str> {
         match self {
             Self::Entity(path) | Self::Management(path) => Some(without_sub_queue(path)),
@@ -57,14 +57,14 @@ pub(crate) fn without_sub_queue(path: &str) -> &str {
     }
 }
 
-/// Topic and subscription of a path.
+/// The topic and the subscription in a path.
 pub(crate) fn subscription(path: &str) -> Option<(&str, &str)> {
     let at = path.to_ascii_lowercase().find(SUBSCRIPTIONS)?;
     let name = path.get(at + SUBSCRIPTIONS.len()..)?;
     Some((path.get(..at)?, name)).filter(|(topic, name)| !topic.is_empty() && !name.is_empty())
 }
 
-/// Whether nobody sends to this path: a subscription, or a sub-queue.
+/// Whether the path cannot be sent to: a subscription, or a sub-queue.
 pub(crate) fn is_subscription(path: &str) -> bool {
     subscription(path).is_some() || without_sub_queue(path) != path
 }

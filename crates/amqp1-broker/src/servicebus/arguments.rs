@@ -1,11 +1,11 @@
-//! What the program's command line says of this dialect.
+//! The command-line arguments of this dialect.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::settings::{QueueSettings, ServiceBus};
 
-/// The part of `--help` on these.
+/// Their part of `--help`.
 pub const HELP: &str = "\
 With --dialect servicebus (docs/servicebus-emulator.md):
 
@@ -37,23 +37,23 @@ const NAMES: [&str; 11] = [
     "timer",
 ];
 
-/// The name of an argument, without its `--`, if it is one of these.
+/// The name of an argument without its `--`, if it belongs to this dialect.
 pub fn known(name: &str) -> Option<&'static str> {
     NAMES.into_iter().find(|known| *known == name)
 }
 
-/// What was said of the dialect.
+/// The arguments of this dialect read so far.
 #[derive(Debug)]
 pub struct Arguments {
-    /// Faults to begin with, one a line.
+    /// Faults to inject at the start, one per line.
     pub faults: String,
-    /// A file of faults, read again at SIGHUP.
+    /// A file of faults, read again on SIGHUP.
     pub faults_file: Option<PathBuf>,
     settings: ServiceBus,
-    /// The first argument that there was.
+    /// The first of these arguments on the command line.
     first: Option<&'static str>,
     has_rules: bool,
-    /// Queues by name, and whether they are received from by session.
+    /// Queue names, each with whether the queue requires sessions.
     queues: Vec<(String, bool)>,
 }
 
@@ -71,10 +71,10 @@ impl Default for Arguments {
 }
 
 impl Arguments {
-    /// Takes an argument that is [`known`]; `value` reads its value.
+    /// Reads an argument that is [`known`]; `value` reads its value.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the value; it has no key.
+    /// A sentence that says what is wrong with the value. It never contains a key.
     pub fn take(
         &mut self,
         name: &'static str,
@@ -129,7 +129,7 @@ impl Arguments {
     }
 
     fn take_access_rule(&mut self, rule: &str) -> Result<(), String> {
-        // The value has a key: it is not repeated in the message.
+        // The message does not repeat the value, because it contains a key.
         let (name, key) = rule
             .split_once(':')
             .filter(|(name, key)| !name.is_empty() && !key.is_empty())
@@ -162,15 +162,15 @@ impl Arguments {
         Ok(())
     }
 
-    /// The first argument that there was, which only this dialect has.
+    /// The first of these arguments on the command line.
     pub fn first(&self) -> Option<&'static str> {
         self.first
     }
 
-    /// The settings.
+    /// Builds the settings.
     ///
     /// # Errors
-    /// A sentence about an entity that passes messages on to none.
+    /// A sentence about an entity that forwards to one that does not exist.
     pub fn settings(mut self, max_message_size: Option<u64>) -> Result<ServiceBus, String> {
         for (name, requires_session) in self.queues {
             let queue = QueueSettings {
@@ -187,7 +187,7 @@ impl Arguments {
     }
 }
 
-/// Seconds, with a fraction if need be.
+/// A duration in seconds, which may have a fraction.
 fn duration(name: &str, seconds: &str) -> Result<Duration, String> {
     seconds
         .parse()

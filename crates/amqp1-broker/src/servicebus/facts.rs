@@ -1,29 +1,30 @@
-//! What Azure Service Bus does where no standard says it: names, conditions, numbers.
+//! Names, conditions and numbers of Azure Service Bus that no standard defines.
 //!
-//! The service cannot be run on a developer's machine, so everything that was taken from its
-//! documentation or from its SDKs' code and could turn out to be otherwise stands here, once.
+//! The service cannot run on a developer's machine. Every value that was taken from its
+//! documentation or from its SDKs' code, and could prove wrong, is therefore defined here, once.
 //!
-//! Behaviour of which the same is true, and where it is:
+//! The same caution applies to this behaviour, implemented elsewhere:
 //!
-//! - A link that goes leaves its messages locked until their locks expire; one that has a session
-//!   gives both back, and the deliveries are not counted (`Queue::remove_consumer`). A session whose
-//!   lock expires counts them (`Queue::tick`).
-//! - A dead letter keeps its sequence number and its delivery count (`Queue::bury`); a scheduled
+//! - When a link goes, its messages stay locked until their locks expire. A link with a session
+//!   releases both, and the deliveries are not counted (`Queue::remove_consumer`). When a session's
+//!   lock expires, they are counted (`Queue::tick`).
+//! - A dead letter keeps its sequence number and its delivery count (`Queue::bury`). A scheduled
 //!   message gets a new number when it is due (`Namespace::deliver`).
 //! - A dead-lettering is confirmed by a `rejected` without an error (`connection::settling`).
-//! - `released` gives back without counting.
-//! - What has been forwarded too often is among the dead letters of the entity that it has reached
-//!   (`Namespace::bury`).
-//! - A deferred message whose lock expires is deferred still (`Queue::unlock`), and expires like
-//!   any other (`Queue::tick`).
-//! - An expired token costs the links of its entity, by `amqp:unauthorized-access`, and not the
-//!   connection (`connection::idle`).
-//! - `get-message-sessions` of an entity without sessions, and rules of what is no subscription, are
-//!   `amqp:not-allowed` (`management::sessions`, `management::rules`).
-//! - Requests of a session need its lock, not that the same link holds it (`management::sessions`).
+//! - `released` returns a message without counting the delivery.
+//! - A message that was forwarded too often goes to the dead letters of the entity that it has
+//!   reached (`Namespace::bury`).
+//! - A deferred message whose lock expires stays deferred (`Queue::unlock`), and expires like any
+//!   other (`Queue::tick`).
+//! - An expired token detaches the links of its entity with `amqp:unauthorized-access`, but does
+//!   not close the connection (`connection::idle`).
+//! - `get-message-sessions` for an entity without sessions, and rule operations on anything but a
+//!   subscription, fail with `amqp:not-allowed` (`management::sessions`, `management::rules`).
+//! - A session's requests need its lock, but not necessarily the link that holds it
+//!   (`management::sessions`).
 
-/// Error conditions by name: the standard's, then the service's own (its documentation: "AMQP errors in
-/// Azure Service Bus"). A peer has them as text, whoever defined them.
+/// Error conditions by name: first the standard's, then the service's own (see "AMQP errors in
+/// Azure Service Bus" in its documentation). Peers get them as text, whoever defined them.
 pub(crate) mod condition {
     pub(crate) const CONNECTION_FORCED: &str = "amqp:connection:forced";
     pub(crate) const CONNECTION_FRAMING_ERROR: &str = "amqp:connection:framing-error";
@@ -47,7 +48,7 @@ pub(crate) mod condition {
     pub(crate) const ALREADY_EXISTS: &str = "com.microsoft:entity-already-exists";
 }
 
-/// The delivery annotation, an AMQP uuid, by which a message of an answer says its lock token.
+/// The delivery annotation, an AMQP uuid, that carries the lock token of a message in an answer.
 pub(crate) const LOCK_TOKEN: &str = "x-opt-lock-token";
 
 /// Message annotations.
@@ -59,7 +60,7 @@ pub(crate) mod annotation {
     pub(crate) const LOCKED_UNTIL: &str = "x-opt-locked-until";
     pub(crate) const MESSAGE_STATE: &str = "x-opt-message-state";
     pub(crate) const DEAD_LETTER_SOURCE: &str = "x-opt-deadletter-source";
-    /// What only the service may set: a client's are dropped.
+    /// Annotations that only the service may set: a client's are dropped.
     pub(crate) const OWN: [&str; 6] = [
         ENQUEUED_TIME,
         SEQUENCE_NUMBER,
@@ -70,7 +71,7 @@ pub(crate) mod annotation {
     ];
 }
 
-/// Application properties of a dead-lettered message, and the reasons the service gives itself.
+/// Application properties of a dead-lettered message, and the service's own reasons.
 pub(crate) mod dead_letter {
     pub(crate) const REASON: &str = "DeadLetterReason";
     pub(crate) const DESCRIPTION: &str = "DeadLetterErrorDescription";
@@ -92,7 +93,7 @@ pub(crate) mod dead_letter {
     );
 }
 
-/// Filter and property names of links.
+/// Names of links' filters and properties.
 pub(crate) mod link {
     pub(crate) const SESSION_FILTER: &str = "com.microsoft:session-filter";
     pub(crate) const TIMEOUT: &str = "com.microsoft:timeout";
@@ -110,56 +111,56 @@ pub(crate) mod rule {
     pub(crate) const CORRELATION_FILTER: u64 = 0x0013_7000_0009;
 }
 
-/// `value` of `x-opt-message-state`.
+/// Values of `x-opt-message-state`.
 pub(crate) mod state {
     pub(crate) const ACTIVE: i32 = 0;
     pub(crate) const DEFERRED: i32 = 1;
     pub(crate) const SCHEDULED: i32 = 2;
 }
 
-/// The message-format of a batch: data sections, each a whole encoded message.
+/// The message-format of a batch: data sections, each with one encoded message.
 pub(crate) const BATCH_FORMAT: u32 = 0x8001_3700;
 
-/// How long a receiver waits for the next session when it does not say (milliseconds).
+/// How long a receiver waits for the next session unless it specifies a time, in milliseconds.
 pub(crate) const SESSION_WAIT: u64 = 65_000;
 
-/// From this `last-updated-time` on (the end of .NET's calendar, Unix milliseconds)
-/// `get-message-sessions` asks for the sessions that have messages or a state; before it, for those
-/// whose state was set since.
+/// From this `last-updated-time` on (the end of .NET's calendar, Unix milliseconds),
+/// `get-message-sessions` returns the sessions that have messages or a state; before it, those
+/// whose state was set since that time.
 pub(crate) const ALL_SESSIONS: i64 = 253_402_300_799_999;
 
-/// What the open says of who this is: the service's own says nothing. Not the product of the other
-/// dialect, by which a client would take it for that.
+/// The product in the open; the service's own open has none. It differs from the other dialect's
+/// product, so that clients do not mistake one for the other.
 pub(crate) const PRODUCT: &str = "amqp1-broker (Service Bus dialect)";
 
-/// What the service's open says.
+/// Limits in the service's open.
 pub(crate) const MAX_FRAME_SIZE: u32 = 65_536;
 pub(crate) const CHANNEL_MAX: u16 = 4_999;
 pub(crate) const SESSION_WINDOW: u32 = 5_000;
 pub(crate) const HANDLE_MAX: u32 = 255;
-/// Credit of a link that sends.
+/// Credit of a sending link.
 pub(crate) const SENDER_CREDIT: u32 = 1_000;
 
-/// What becomes of a message that is too large: true, its delivery is rejected with
-/// `amqp:link:message-size-exceeded` and the link goes on; false, the link is detached with it.
-/// Python's SDK has the error for its caller only from a rejected delivery.
+/// Handling of a message that is too large. If true, its delivery is rejected with
+/// `amqp:link:message-size-exceeded` and the link stays; if false, the link is detached with that
+/// error. Python's SDK reports the error to its caller only for a rejected delivery.
 pub(crate) const TOO_LARGE_IS_REJECTED: bool = true;
 
-/// Characters of a message-id or a session-id.
+/// The longest message-id or session-id, in characters.
 pub(crate) const MAX_ID: usize = 128;
-/// Octets of one application property, and of all of them.
+/// The largest application property, and the limit for all of them together, in bytes.
 pub(crate) const MAX_PROPERTY: usize = 32 * 1024;
 pub(crate) const MAX_PROPERTIES: usize = 64 * 1024;
 /// How often a message may be forwarded from entity to entity.
 pub(crate) const MAX_FORWARDS: u32 = 4;
 
-/// `jwt` is what Python's SDK calls a shared access signature, too.
+/// Python's SDK also calls a shared access signature `jwt`.
 pub(crate) const TOKEN_TYPES: [&str; 3] = ["servicebus.windows.net:sastoken", "jwt", "amqp:jwt"];
 
-/// .NET counts 100 ns ticks from the year 1: those of 1970-01-01.
+/// 1970-01-01 in .NET ticks: 100 ns units since the year 1.
 const UNIX_EPOCH_TICKS: i64 = 621_355_968_000_000_000;
 
-/// Unix milliseconds as .NET ticks.
+/// Converts Unix milliseconds to .NET ticks.
 pub(crate) fn ticks(ms: u64) -> i64 {
     let ms = i64::try_from(ms).unwrap_or(i64::MAX);
     ms.saturating_mul(10_000).saturating_add(UNIX_EPOCH_TICKS)

@@ -1,8 +1,8 @@
-//! Frames that are not quite right, put right.
+//! Corrects slightly invalid frames.
 //!
-//! rhea, below Microsoft's SDK for JavaScript, writes the keys of an error's info as strings where
-//! the standard has symbols (AMQP 1.0 section 2.8.13). A string and a symbol differ in their format
-//! code only.
+//! rhea, on which Microsoft's SDK for JavaScript is built, encodes the keys of an error's info as
+//! strings, where the standard requires symbols (AMQP 1.0 section 2.8.13). Strings and symbols
+//! differ only in their format code.
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,21 +12,21 @@ use crate::wire::scan;
 /// The descriptor code of a disposition.
 const DISPOSITION: u64 = 0x15;
 
-/// A disposition whose maps' keys are symbols; `None` for any other frame.
+/// A disposition, with symbols as the keys of its maps; `None` for any other frame.
 pub(crate) fn with_symbol_keys(frame: &Bytes) -> Option<Bytes> {
     let start = usize::from(*frame.get(4)?) * 4;
     let body = frame.get(start.max(HEADER)..)?;
     if scan::descriptor(body, &[]) != Some(DISPOSITION) {
         return None;
     }
-    // Bounds and depth are known from here on.
+    // This check ensures that lengths and nesting are valid below.
     scan::check(body, 0).ok()?;
     let mut frame = BytesMut::from(&frame[..]);
     put_right(frame.get_mut(start..)?, 0)?;
     Some(frame.freeze())
 }
 
-/// Puts the value that begins at `at` right.
+/// Corrects the value that begins at `at`.
 fn put_right(buf: &mut [u8], mut at: usize) -> Option<()> {
     while *buf.get(at)? == 0 {
         at = scan::skip(buf, at + 1).ok()?;
@@ -64,13 +64,13 @@ mod tests {
     use super::*;
     use crate::wire::frame;
 
-    /// As @azure/service-bus 7.9.5 dead-letters.
+    /// A dead-lettering by @azure/service-bus 7.9.5.
     const FROM_SDK: &[u8] = b"\x00\x00\x00\x72\x02\x00\x00\x00\x00\x53\x15\xd0\x00\x00\x00\x62\x00\x00\x00\x05\x41\x43\x43\x42\x00\x53\x25\xd0\x00\x00\x00\x52\x00\x00\x00\x01\x00\x53\x1d\xd0\x00\x00\x00\x46\x00\x00\x00\x03\xa3\x19com.microsoft:dead-letter\x40\xd1\x00\x00\x00\x21\x00\x00\x00\x02\xa1\x10DeadLetterReason\xa1\x03why\x00\x00\x00\x00";
 
     #[test]
     fn the_keys_of_an_errors_info_become_symbols() {
         let mut sdk = FROM_SDK.to_vec();
-        // The octets that fill the frame up are not part of it.
+        // Remove the bytes that pad the frame; they are not part of it.
         sdk.truncate(FROM_SDK.len() - 4);
         let map = sdk.iter().position(|b| *b == 0xd1).unwrap();
         let fix = |sdk: &mut Vec<u8>, at: usize| {

@@ -1,11 +1,12 @@
 //! The dialect of Azure Service Bus: a namespace with queues, topics and subscriptions, as
-//! Microsoft's SDKs expect it.
+//! Microsoft's SDKs expect it. It does not know the other dialect.
 //!
-//! It is read from Microsoft's documentation and judged by its SDKs, not by this project's client,
-//! whose own reading of the service it judges in turn.
+//! It implements Microsoft's documentation and is tested with Microsoft's SDKs, not with this
+//! project's client. The client is an independent reading of the service, and this dialect tests it
+//! in turn.
 //!
 //! `model` is the namespace as plain data, `connection` the protocol, `management` the operations
-//! of `$management` and `$cbs`; `facts` has what the service decides.
+//! of `$management` and `$cbs`; `facts` defines the service's own names and numbers.
 
 mod address;
 pub mod arguments;

@@ -1,4 +1,4 @@
-//! A namespace, and the faults that wait to happen to it.
+//! A namespace together with its pending faults.
 
 use super::faults::{Fault, Faults};
 use super::model::namespace::Namespace;
@@ -6,7 +6,6 @@ use super::settings::ServiceBus;
 use crate::amqp::ids::{ConnectionId, LinkId};
 use crate::amqp::parts::{Model, QueueCounts};
 
-/// See the module.
 pub(crate) struct Service {
     pub(crate) namespace: Namespace,
     pub(crate) faults: Faults,
@@ -20,7 +19,7 @@ impl Service {
         }
     }
 
-    /// Has those faults happen that are for now.
+    /// Makes the given faults happen now.
     fn happen(&mut self, now: Vec<Fault>) {
         for fault in now {
             self.namespace.happen(fault);
@@ -61,7 +60,7 @@ impl Model for Service {
         self.namespace.available(link)
     }
 
-    /// Numbers of an entity's messages and receivers.
+    /// Counts of an entity's messages and receivers.
     fn queue_counts(&self, path: &str) -> Option<QueueCounts> {
         let id = self.namespace.find(path)?;
         let queue = &self.namespace.node(id)?.queue;

@@ -1,4 +1,4 @@
-//! What a namespace of the dialect can be set to.
+//! The settings of a namespace.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,64 +8,65 @@ pub use super::model::rules::{Change, Correlation, NamedRule, Rule};
 /// The name of the default access rule.
 pub const DEFAULT_RULE: &str = "RootManageSharedAccessKey";
 /// The key of the default access rule: the placeholder in the connection string that Microsoft
-/// documents for its emulator, so that this string works unchanged.
+/// documents for its emulator. That string thus works unchanged.
 pub const DEFAULT_KEY: &str = "SAS_KEY_VALUE";
 
-/// The idle-time-out that the service tells its peers; [`Options`](crate::Options) has a shorter one.
+/// The idle-time-out that the service announces to peers; [`Options`](crate::Options) has a shorter
+/// one.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// A namespace's settings. `ServiceBus::default()` suits the broker inside a process: entities are
-/// made at their first use and nobody needs a token.
+/// The settings of a namespace. `ServiceBus::default()` suits the embedded broker: entities are
+/// created on first use, and no token is needed.
 #[derive(Clone)]
 pub struct ServiceBus {
-    /// The queues there are from the start.
+    /// The initial queues.
     pub queues: Vec<(String, QueueSettings)>,
-    /// The topics there are from the start.
+    /// The initial topics.
     pub topics: Vec<(String, TopicSettings)>,
-    /// Whether a queue or a subscription is made when it is first attached to. Default true;
-    /// otherwise an attach is refused with `amqp:not-found`.
+    /// Whether a queue or a subscription is created on its first attach. Default true; if false,
+    /// such an attach is refused with `amqp:not-found`.
     pub create_on_use: bool,
-    /// How queues are made at their first use.
+    /// The settings of queues created on first use.
     pub new_queue: QueueSettings,
-    /// Rules whose keys sign tokens, name and key. Default: [`DEFAULT_RULE`] with [`DEFAULT_KEY`].
+    /// Rules whose keys sign tokens: name and key. Default: [`DEFAULT_RULE`] with [`DEFAULT_KEY`].
     pub access_rules: Vec<(String, String)>,
-    /// Tokens that are taken as they are, as an identity provider's would be; the `exp` of a JWT
+    /// Tokens that are accepted as they are, like those of an identity provider; the `exp` of a JWT
     /// is their expiry. Default: none.
     pub bearer_tokens: Vec<String>,
-    /// Whether a link needs a valid token for its entity (or a connection SASL PLAIN). Default
-    /// false. A token that is put is checked either way.
+    /// Whether a link needs a valid token for its entity (or its connection SASL PLAIN). Default
+    /// false. Tokens that are put are checked either way.
     pub require_token: bool,
-    /// Octets of the largest message. Default 262 144, as in the service's standard tier.
+    /// The largest message, in bytes. Default 262 144, as in the service's standard tier.
     pub max_message_size: u64,
-    /// Connections at a time. Default 5000.
+    /// The most connections at a time. Default 5000.
     pub max_connections: usize,
-    /// Queues, topics and subscriptions together. Default 10 000.
+    /// The most queues, topics and subscriptions in total. Default 10 000.
     pub max_entities: usize,
-    /// When the service gives up on a peer that does nothing.
+    /// When the service gives up on an idle peer.
     pub timers: Timers,
 }
 
-/// A queue's or subscription's settings; the defaults are the service's.
+/// The settings of a queue or subscription; the defaults are the service's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueSettings {
     /// How long a message or a session is locked. Default 60 s.
     pub lock_duration: Duration,
     /// Deliveries after which a message is dead-lettered. Default 10.
     pub max_delivery_count: u32,
-    /// Whether messages are received by session. Default false.
+    /// Whether the queue requires sessions. Default false.
     pub requires_session: bool,
-    /// How long a message lives that does not say. Default: for ever.
+    /// Time to live of messages that set none. Default: unlimited.
     pub default_ttl: Option<Duration>,
     /// Whether an expired message is dead-lettered. Default false: it is dropped.
     pub dead_letter_on_expiration: bool,
     /// The window of duplicate detection. Default: none.
     pub duplicate_detection: Option<Duration>,
-    /// The entity to which messages are passed on.
+    /// The entity to which messages are forwarded.
     pub forward_to: Option<String>,
-    /// The entity to which dead-lettered messages are passed on.
+    /// The entity to which dead-lettered messages are forwarded.
     pub forward_dead_letters_to: Option<String>,
-    /// Octets of all messages. Default 1 GiB; more are refused with
-    /// `amqp:resource-limit-exceeded`.
+    /// The size of all messages together, in bytes. Default 1 GiB. Beyond it, messages are refused
+    /// with `amqp:resource-limit-exceeded`.
     pub max_size: u64,
 }
 
@@ -88,11 +89,11 @@ impl Default for QueueSettings {
 /// A topic's settings.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicSettings {
-    /// How long a message lives that does not say. Default: for ever.
+    /// Time to live of messages that set none. Default: unlimited.
     pub default_ttl: Option<Duration>,
     /// The window of duplicate detection. Default: none.
     pub duplicate_detection: Option<Duration>,
-    /// The subscriptions there are from the start.
+    /// The initial subscriptions.
     pub subscriptions: Vec<SubscriptionSettings>,
 }
 
@@ -101,15 +102,15 @@ pub struct TopicSettings {
 pub struct SubscriptionSettings {
     /// Its name within the topic.
     pub name: String,
-    /// What it has in common with a queue.
+    /// The settings that it shares with a queue.
     pub queue: QueueSettings,
-    /// Its rules; a message that matches any of them is taken, once, with the changes of all that
-    /// it matches.
+    /// Its rules. A message that matches any of them is added once, with the changes of all
+    /// matching rules.
     pub rules: Vec<NamedRule>,
 }
 
 impl SubscriptionSettings {
-    /// A subscription to every message.
+    /// A subscription to all messages.
     pub fn to_all(name: impl Into<String>, queue: QueueSettings) -> Self {
         Self {
             name: name.into(),
@@ -119,16 +120,16 @@ impl SubscriptionSettings {
     }
 }
 
-/// When the service gives up on a peer that does nothing. Zero: never.
+/// When the service gives up on an idle peer. Zero: never.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timers {
-    /// Without a valid token, where one is needed. Default 20 s; `amqp:connection:forced`.
+    /// Without a valid token, if one is required. Default 20 s; `amqp:connection:forced`.
     pub no_token: Duration,
-    /// Without a first link. Default 60 s; `amqp:connection:forced`.
+    /// Before its first link. Default 60 s; `amqp:connection:forced`.
     pub no_link: Duration,
-    /// After the last link went. Default 300 s; `amqp:connection:forced`.
+    /// After its last link ended. Default 300 s; `amqp:connection:forced`.
     pub links_gone: Duration,
-    /// A link on which nothing moves. Default 600 s; `amqp:link:detach-forced`.
+    /// A link without activity. Default 600 s; `amqp:link:detach-forced`.
     pub link_idle: Duration,
 }
 
@@ -162,7 +163,7 @@ impl Default for ServiceBus {
 }
 
 impl ServiceBus {
-    /// Looks whether entities pass messages on to entities that are there.
+    /// Checks that every entity forwards to an existing one.
     ///
     /// # Errors
     /// A sentence that names the first one that does not.
@@ -200,8 +201,8 @@ impl ServiceBus {
         Ok(())
     }
 
-    /// As the service and the program are: tokens are needed, and entities are only those that
-    /// are named.
+    /// Settings like those of the service and the program: tokens are required, and only the named
+    /// entities exist.
     pub fn strict() -> Self {
         Self {
             create_on_use: false,

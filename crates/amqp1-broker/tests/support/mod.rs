@@ -1,4 +1,4 @@
-//! A broker in memory with fe2o3-amqp's own client on the other side, and a client of bare frames.
+//! A broker in memory, with two clients: fe2o3-amqp's own, and one of raw frames.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod raw;
@@ -18,10 +18,10 @@ use fe2o3_amqp::{Receiver, Sender};
 use serde_amqp::Value;
 use tokio::io::DuplexStream;
 
-/// How long anything may take before a test fails instead of hanging.
+/// The timeout of any step, so that a test fails instead of hanging.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Awaits with patience.
+/// Awaits with this timeout.
 pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(output) => output,
@@ -29,7 +29,7 @@ pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
-/// Awaits until a condition holds.
+/// Waits until a condition holds.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     soon(what, async {
         while !holds() {
@@ -84,7 +84,7 @@ impl Client {
             .unwrap()
     }
 
-    /// A receiver with this much credit, that gets no more by itself.
+    /// A receiver with this much credit, which is not refilled automatically.
     pub async fn receiver(&mut self, address: &str, credit: u32) -> Receiver {
         let receiver = Receiver::builder()
             .name(format!("from {address} {credit}"))
@@ -124,7 +124,7 @@ pub fn body(delivery: &Delivery<Body<Value>>) -> String {
     }
 }
 
-/// Nothing comes in a while that is long against what a delivery takes.
+/// No delivery arrives within a time in which one normally would.
 pub async fn silent(receiver: &mut Receiver) {
     let wait = tokio::time::timeout(Duration::from_millis(60), receiver.recv::<Body<Value>>());
     if let Ok(delivery) = wait.await {

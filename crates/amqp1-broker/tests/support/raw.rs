@@ -1,5 +1,5 @@
-//! A client of bare frames: it says exactly what a test wants said, and decodes with fe2o3-amqp's
-//! codec.
+//! A client of raw frames: it sends exactly the frames that a test specifies, and decodes with
+//! fe2o3-amqp's codec.
 
 use std::collections::VecDeque;
 
@@ -133,7 +133,7 @@ pub fn disposition(first: u32, last: u32, settled: bool) -> Disposition {
 pub const MESSAGE: &[u8] = b"\x00\x53\x75\xa0\x02hi";
 
 impl Raw {
-    /// A stream to the broker on which nothing has been said.
+    /// A stream to the broker without any bytes sent yet.
     pub fn silent(broker: &Broker) -> Self {
         Self {
             stream: stream(broker),
@@ -166,7 +166,7 @@ impl Raw {
         self.say(&frame(0, performative, payload)).await;
     }
 
-    /// Attaches, and takes the broker's attach and, for a sender, its credit.
+    /// Attaches, and reads the broker's attach and, for a sender, its credit.
     pub async fn attach(&mut self, attach: &Attach) -> Attach {
         self.send(attach).await;
         let FrameBody::Attach(answer) = self.next().await else {
@@ -186,7 +186,7 @@ impl Raw {
         assert_eq!(header, HEADER);
     }
 
-    /// The next frame; heartbeats are passed over.
+    /// The next frame, without heartbeats.
     pub async fn next(&mut self) -> FrameBody {
         loop {
             match self.next_or_end().await {
@@ -233,7 +233,7 @@ impl Raw {
         }
     }
 
-    /// Asks the session to answer; whatever the broker had to say came before its answer.
+    /// Asks the session to answer; returns the frames that the broker sent before its answer.
     pub async fn sync(&mut self, mut flow: Flow) -> Vec<FrameBody> {
         flow.echo = true;
         self.send(&flow).await;

@@ -1,4 +1,4 @@
-//! The Service Bus dialect for tests with bare frames: links, tokens, requests and what comes back.
+//! Helpers for raw-frame tests of the Service Bus dialect: links, tokens, requests and answers.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub async fn connect(broker: &Broker) -> Raw {
     Raw::connect(broker, 1000).await
 }
 
-/// Sends a message on a link of its own, and takes the broker's disposition.
+/// Sends a message on its own link; returns the broker's disposition.
 pub async fn send(raw: &mut Raw, handle: u32, id: u32) -> DeliveryState {
     raw.send_with(&transfer(handle, Some(id), false), MESSAGE)
         .await;
@@ -110,7 +110,7 @@ pub fn session_receiver(handle: u32, session: Value, timeout: u32) -> Attach {
 
 /// The header of a delivered message.
 pub fn delivery_count(payload: &[u8]) -> u32 {
-    // By hand in the broker, with the count as the last field.
+    // The broker encodes it by hand, with the count as the last field.
     let size = usize::from(payload[4]);
     u32::from_be_bytes(payload[5 + size - 4..5 + size].try_into().unwrap())
 }
@@ -135,7 +135,7 @@ pub fn request(reply_to: &str, pairs: &[(&str, &str)], body: &Value) -> Vec<u8> 
     out
 }
 
-/// A token as azure-servicebus makes it, for `sb://localhost/q` until `expiry`.
+/// A token like azure-servicebus's, for `sb://localhost/q` until `expiry`.
 pub fn token(key: &str, expiry: u64) -> String {
     use base64::Engine as _;
     let resource = "sb%3A%2F%2Flocalhost%2Fq";
@@ -154,7 +154,7 @@ pub fn seconds_from_now(seconds: u64) -> u64 {
     now.unwrap().as_secs() + seconds
 }
 
-/// Puts a token; the answer's status.
+/// Puts a token; returns the answer's status.
 pub async fn put_token(raw: &mut Raw, token: &str) -> i32 {
     raw.attach(&sender(0, "$cbs")).await;
     raw.attach(&receiver(1, "$cbs")).await;
@@ -172,7 +172,7 @@ pub async fn put_token(raw: &mut Raw, token: &str) -> i32 {
     status(&payload, "status-code")
 }
 
-/// A named int among the application properties.
+/// A named int in the application properties.
 pub fn status(payload: &[u8], name: &str) -> i32 {
     let at = payload
         .windows(name.len())

@@ -1,8 +1,8 @@
-//! Durations of ISO 8601: `PT1M`, `P1DT12H`, `PT0.5S`.
+//! ISO 8601 durations: `PT1M`, `P1DT12H`, `PT0.5S`.
 
 use std::time::Duration;
 
-/// `None` for what is none; years and months have no fixed length and are none.
+/// `None` if invalid. Years and months are invalid because they have no fixed length.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let rest = text.strip_prefix('P')?;
     let (date, time) = match rest.split_once('T') {
@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Numbers, each with its unit, in the units' order.
+/// Adds up numbers with units, which must be in the order of `units`.
 fn sum(mut text: &str, units: &[(char, f64)]) -> Option<f64> {
     let mut total = 0.0;
     for (unit, seconds) in units {
@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(ms("PT0.5S"), Some(500));
         assert_eq!(ms("P1DT1H1M1S"), Some(90_061_000));
         assert_eq!(ms("P14D"), Some(1_209_600_000));
-        // The service's "for ever".
+        // The service's value for "unlimited".
         assert!(ms("P10675199DT2H48M5.4775807S").is_some());
         for wrong in [
             "", "P", "PT", "1M", "PT1", "PTM", "PT1S1M", "P1Y", "PT-1S", "PT1e3S",

@@ -1,5 +1,5 @@
-//! The file as it is written. Names that this broker does not know are passed over: they are the
-//! emulator's own affair (`Logging`) or of a later version of it.
+//! The structure of the file. Unknown names are ignored: they concern only Microsoft's emulator
+//! (`Logging`) or belong to a later version of it.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub(super) struct Queue {
     pub(super) properties: QueueProperties,
 }
 
-/// Of a queue or a subscription.
+/// Properties of a queue or a subscription.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct QueueProperties {
@@ -109,7 +109,7 @@ pub(super) struct CorrelationFilter {
     pub(super) properties: BTreeMap<String, serde_json::Value>,
 }
 
-/// A filter's expression, or an action's.
+/// The expression of a filter or an action.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SqlFilter {

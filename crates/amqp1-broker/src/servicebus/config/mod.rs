@@ -1,4 +1,4 @@
-//! Entities from the configuration file of Microsoft's Service Bus emulator (`Config.json`).
+//! Reads entities from the configuration file of Microsoft's Service Bus emulator (`Config.json`).
 
 mod duration;
 mod file;
@@ -16,7 +16,7 @@ impl ServiceBus {
     /// Adds the queues and topics of a `Config.json`.
     ///
     /// # Errors
-    /// A sentence that says where the file is wrong, or what of it this broker does not do.
+    /// A sentence that says where the file is invalid, or what this broker does not support in it.
     pub fn add_config(&mut self, json: &str) -> Result<(), String> {
         let config: Config = serde_json::from_str(json).map_err(|e| e.to_string())?;
         let mut namespaces = config.user_config.namespaces.into_iter();
@@ -61,7 +61,7 @@ impl ServiceBus {
     }
 }
 
-/// Names of one kind, that must differ in more than their case.
+/// Names of one kind, which must be unique regardless of case.
 #[derive(Default)]
 struct Names(HashSet<String>);
 
@@ -123,8 +123,7 @@ fn queue_settings(p: &QueueProperties) -> Result<QueueSettings, String> {
     })
 }
 
-/// What the emulator takes where the file says nothing (its Config-schema.json); the service's
-/// own defaults are others.
+/// The emulator's defaults (from its Config-schema.json). The service's own defaults differ.
 const MAX_DELIVERY_COUNT: u32 = 3;
 const TIME_TO_LIVE: Duration = Duration::from_secs(3600);
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(20);

@@ -1,9 +1,9 @@
-//! SQL filters, as far as they are correlation filters written otherwise: `1=1`, `1=0`, and
-//! equalities joined by AND. SQL actions, as far as they set properties to literals or remove them.
+//! SQL filters that a correlation filter can express: `1=1`, `1=0`, and equalities joined by AND.
+//! SQL actions that set properties to literals or remove them.
 
 use crate::servicebus::settings::{Change, Correlation, Rule};
 
-/// Names of the system's properties.
+/// Names of the system properties.
 const SYSTEM: [&str; 9] = [
     "correlationid",
     "messageid",
@@ -16,7 +16,7 @@ const SYSTEM: [&str; 9] = [
     "contenttype",
 ];
 
-/// Reads an action; the error says what is not supported.
+/// Parses an action. The error says what is not supported.
 pub(crate) fn changes(action: &str) -> Result<Vec<Change>, String> {
     let unsupported = || {
         format!("the SQL action \"{action}\" is not supported: only SET NAME = VALUE and REMOVE NAME, with ';' between them")
@@ -63,7 +63,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_letter)
 }
 
-/// Reads an expression; the error says what is not supported.
+/// Parses a filter expression. The error says what is not supported.
 pub(crate) fn rule(expression: &str) -> Result<Rule, String> {
     let compact: String = expression.split_whitespace().collect();
     match compact.to_ascii_uppercase().as_str() {
@@ -93,7 +93,8 @@ pub(crate) fn rule(expression: &str) -> Result<Rule, String> {
     }
 }
 
-/// A text in quotes (two of them are one of its own), a number or a truth value; and what follows.
+/// Reads a quoted text (two quotes stand for one), a number or a boolean; returns it with the rest
+/// of the input.
 fn literal(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('\'') else {
         let is_end = |c: char| c.is_whitespace() || c == ';';

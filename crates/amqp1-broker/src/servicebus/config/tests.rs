@@ -1,4 +1,4 @@
-//! A file as Microsoft's documentation has it.
+//! A file as in Microsoft's documentation.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;

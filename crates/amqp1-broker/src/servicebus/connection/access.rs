@@ -1,19 +1,18 @@
-//! Who the peer is, and what it may reach.
+//! The entities that a peer may access.
 
 use crate::amqp::negotiation::{user, Authenticator, ANONYMOUS, EXTERNAL, PLAIN};
 use crate::servicebus::sas::Claim;
 use crate::servicebus::settings::ServiceBus;
 
-/// The mechanism by which the service's own clients say that they will put tokens.
+/// The SASL mechanism of the service's own clients, which announces that tokens will follow.
 const MSSBCBS: &str = "MSSBCBS";
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Access {
     rules: Vec<(String, String)>,
-    /// Everybody may reach everything.
+    /// Whether everybody may access everything.
     is_open: bool,
-    /// The peer has shown a rule's key by SASL PLAIN.
+    /// Whether the peer proved a rule's key with SASL PLAIN.
     has_key: bool,
     claims: Vec<Claim>,
 }
@@ -28,30 +27,30 @@ impl Access {
         }
     }
 
-    /// Whether the peer may reach an entity.
+    /// Whether the peer may access an entity.
     pub(super) fn reaches(&self, entity: &str) -> bool {
         self.is_open || self.has_key || self.claims.iter().any(|claim| claim.covers(entity))
     }
 
-    /// Whether the peer may reach nothing yet.
+    /// Whether the peer may not access anything yet.
     pub(super) fn is_empty(&self) -> bool {
         !self.is_open && !self.has_key && self.claims.is_empty()
     }
 
-    /// Takes a claim in place of an earlier one for the same path.
+    /// Adds a claim, replacing an earlier one for the same path.
     pub(super) fn add(&mut self, claim: Claim) {
         self.claims.retain(|known| known.path != claim.path);
         self.claims.push(claim);
     }
 
-    /// Drops what has expired; true when something has.
+    /// Drops expired claims; true if there were any.
     pub(super) fn expire(&mut self, now: u64) -> bool {
         let before = self.claims.len();
         self.claims.retain(|claim| claim.expires_at > now);
         self.claims.len() < before
     }
 
-    /// Drops every claim, as if all had expired; and whatever else lets the peer in.
+    /// Drops all access of the peer, as if every claim had expired.
     pub(super) fn revoke(&mut self) {
         self.claims.clear();
         self.is_open = false;

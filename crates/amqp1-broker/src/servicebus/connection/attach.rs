@@ -1,4 +1,4 @@
-//! Attaching links, and refusing to.
+//! Attaches links, or refuses them.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,7 @@ use crate::servicebus::model::errors;
 use crate::servicebus::model::namespace::{Attached, NodeId, Use, Wanted};
 
 impl Session {
-    /// Attaches a link, unless it is `refused` already for what it has.
+    /// Attaches a link. `refused` says why the frame itself rules it out, if it does.
     pub(super) fn on_attach(
         &mut self,
         attach: Attach,
@@ -70,7 +70,7 @@ impl Session {
         self.accept(attach, None, context)
     }
 
-    /// Answers an attach; `locked_until` is that of the link's session.
+    /// Answers an attach. `locked_until` is when the lock of the link's session ends.
     fn accept(
         &mut self,
         attach: Attach,
@@ -103,7 +103,7 @@ impl Session {
         Ok(())
     }
 
-    /// Until when the session of a link is locked.
+    /// When the lock of a link's session ends.
     fn session_lock(&self, handle: u32, context: &Context<'_>) -> Option<u64> {
         let Kind::Outgoing(outgoing) = &self.links.get(&handle)?.kind else {
             return None;
@@ -116,7 +116,7 @@ impl Session {
         Some(lock.until)
     }
 
-    /// A held attach has got its session, or has waited for too long.
+    /// Answers a waiting attach that got its session or has waited for too long.
     pub(super) fn on_session(
         &mut self,
         handle: u32,
@@ -154,7 +154,7 @@ impl Session {
     }
 }
 
-/// What an attach is for: a receiver's source, a sender's target.
+/// The address of an attach: a receiver's source, a sender's target.
 fn address(attach: &Attach) -> Result<Address, Error> {
     let address = match attach.role {
         Role::Receiver => {
@@ -175,7 +175,8 @@ fn address(attach: &Attach) -> Result<Address, Error> {
     }
 }
 
-/// What an attach makes, or why it is refused; a fault that was asked for may be told from either.
+/// Creates the link's end, or says why the attach is refused. An injected fault can cause either
+/// error.
 fn make_unless_faulty(
     attach: &Attach,
     id: LinkId,
@@ -258,7 +259,7 @@ fn make(
     })
 }
 
-/// The entity that a link needs; `None`: one of the broker's own nodes.
+/// The entity that a link needs; `None` for one of the broker's own nodes.
 fn node(
     attach: &Attach,
     address: &Address,
@@ -274,7 +275,7 @@ fn node(
     context.model.namespace.resolve(path, wanted).map(Some)
 }
 
-/// The session a receiver asks for: `Some(None)` is the next that is free.
+/// The session that a receiver requests; `Some(None)` is the next free one.
 fn session_filter(attach: &Attach) -> Option<Option<String>> {
     let filter = attach.source.as_deref()?.filter.as_ref()?;
     let value = filter.get(&Symbol::from(names::SESSION_FILTER))?;
@@ -285,8 +286,8 @@ fn session_filter(attach: &Attach) -> Option<Option<String>> {
     })
 }
 
-/// The id of a session in the form in which a filter was asked for: described, as Go's SDK has it
-/// and looks for it in the answer, or plain.
+/// A session's id in the form of the requested filter: described, as Go's SDK sends it and expects
+/// it in the answer, or plain.
 fn in_form(asked: Option<&Value>, session: String) -> Value {
     let value = Value::String(session);
     match asked {
@@ -305,7 +306,7 @@ fn undescribed(value: &Value) -> &Value {
     }
 }
 
-/// How long a receiver waits for the next session, milliseconds.
+/// How long a receiver waits for the next session, in milliseconds.
 fn session_wait(attach: &Attach) -> u64 {
     let properties = attach.properties.as_ref();
     let timeout = properties.and_then(|p| p.get(&Symbol::from(names::TIMEOUT)));

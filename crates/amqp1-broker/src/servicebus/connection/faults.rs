@@ -1,4 +1,4 @@
-//! Faults that were asked for, as they happen on a connection.
+//! Injected faults, as they happen on a connection.
 
 use super::trunk::{Broken, Connection, Context, Fault, Kind};
 use crate::servicebus::address::Address;
@@ -6,13 +6,13 @@ use crate::servicebus::faults::{self, Action, Point};
 use crate::servicebus::service::Service;
 
 impl Context<'_> {
-    /// What goes wrong here, if anything was asked for.
+    /// The injected fault that happens at this point, if any.
     pub(super) fn fault(&mut self, point: Point<'_>, address: &Address) -> Option<Action> {
         self.model.faults.take(point, path(address)?)
     }
 }
 
-/// What a fault names an address by; `None`: no fault happens there.
+/// The path by which faults name an address; `None` if no fault can happen there.
 fn path(address: &Address) -> Option<&str> {
     match address {
         Address::Entity(path) | Address::Management(path) => Some(path),
@@ -22,7 +22,8 @@ fn path(address: &Address) -> Option<&str> {
 }
 
 impl Action {
-    /// The fault of a link that ends it, its connection or its stream; `Err` for other actions.
+    /// Converts a fault that ends a link, its connection or its stream; returns other actions as
+    /// `Err`.
     pub(super) fn into_fault(self, handle: u32) -> Result<Fault, Self> {
         Ok(match self {
             Self::Detach(error) => Fault::Link(handle, error),
@@ -35,8 +36,8 @@ impl Action {
 }
 
 impl Connection {
-    /// A fault happens now, on the links it concerns. A connection that asks for faults is spared
-    /// those that concern all.
+    /// Makes a fault happen now, on the links it concerns. The connection that injects faults is
+    /// exempt from those for all entities.
     pub(super) fn happen(&mut self, fault: &faults::Fault, model: &mut Service, now: u64) {
         let mut concerned = Vec::new();
         let mut asks = false;
@@ -71,7 +72,7 @@ impl Connection {
         }
     }
 
-    /// The peer's tokens are worth nothing from now on.
+    /// Revokes the peer's tokens.
     pub(super) fn expire_token(&mut self, model: &mut Service, now: u64) {
         self.of.access.revoke();
         self.drop_unauthorized(model, now);

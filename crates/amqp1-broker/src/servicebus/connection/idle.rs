@@ -1,5 +1,5 @@
-//! What the service drops because nothing is done with it: connections without a token or without
-//! links, links on which nothing moves, and links whose token has expired.
+//! Closes what the service would close: connections without a token or without links, idle links,
+//! and links whose token has expired.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use crate::servicebus::facts::condition;
 use crate::servicebus::model::errors;
 use crate::servicebus::service::Service;
 
-/// When what began.
+/// The start of each idle period.
 #[derive(Debug)]
 pub(crate) struct Idle {
-    /// Since when the peer may reach nothing, Unix milliseconds.
+    /// Since when the peer has had no access, in Unix milliseconds.
     no_token_since: Option<u64>,
     had_links: bool,
-    /// Since when there is no link, Unix milliseconds.
+    /// Since when there has been no link, in Unix milliseconds.
     no_links_since: Option<u64>,
 }
 
-/// `start` + a time of the settings; zero is never.
+/// `start` plus a duration from the settings; zero means never.
 fn end(start: u64, time: Duration) -> Option<u64> {
     (!time.is_zero()).then(|| start.saturating_add(ms(time)))
 }
 
-/// Whether a link may be idle for too long; one that waits for a session has a time of its own.
+/// Whether a link can time out as idle. One that waits for a session has its own timeout.
 fn is_watched(kind: &Kind) -> bool {
     matches!(kind, Kind::Incoming(_) | Kind::Outgoing(_))
 }
@@ -70,7 +70,7 @@ impl Connection {
         }
     }
 
-    /// When the connection is closed, and why.
+    /// When the connection will be closed, and why.
     fn forced_at(&self) -> Option<(u64, &'static str)> {
         let timers = &self.shared.settings.timers;
         let since = self.of.idle.no_token_since;
@@ -96,7 +96,7 @@ impl Connection {
             .min()
     }
 
-    /// When [`Connection::watch_idle`] has something to do.
+    /// When [`Connection::watch_idle`] next has work to do.
     pub(super) fn idle_due(&self, _now: u64) -> Option<u64> {
         if self.endpoint.stage() != Stage::Open {
             return None;

@@ -1,4 +1,4 @@
-//! Transfers that come in: put together, stored or answered, settled.
+//! Incoming transfers: reassembled, stored or answered, settled.
 
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Error, Role};
@@ -17,7 +17,7 @@ use crate::servicebus::model::errors;
 use crate::servicebus::model::message::Message;
 use crate::servicebus::model::namespace::NodeId;
 
-/// A whole delivery.
+/// A complete delivery.
 struct Delivery {
     id: u32,
     format: u32,
@@ -70,7 +70,7 @@ impl Session {
         context.put(self.channel, &disposition)
     }
 
-    /// Adds a transfer to its delivery; the delivery when it is whole.
+    /// Adds a transfer to its delivery; returns the delivery once it is complete.
     fn assemble(
         &mut self,
         transfer: &Transfer,
@@ -160,12 +160,12 @@ fn too_large(max: u64) -> Error {
 pub(super) enum Refusal {
     Rejected(Error),
     Fault(Fault),
-    /// It is not answered at all.
+    /// No answer at all.
     Silence,
 }
 
 impl Refusal {
-    /// What a fault that was asked for makes of a delivery.
+    /// Applies an injected fault to a delivery.
     pub(super) fn from_fault(action: Action, handle: u32) -> Result<(), Self> {
         match action.into_fault(handle) {
             Ok(fault) => Err(Self::Fault(fault)),
@@ -176,7 +176,7 @@ impl Refusal {
     }
 }
 
-/// Takes faults from a message: the text of its body, one a line.
+/// Injects the faults in a message: the text of its body, one per line.
 fn inject(payload: &Bytes, context: &mut Context<'_>) -> Result<(), Refusal> {
     let message =
         Message::parse(payload).map_err(|e| errors::error(condition::DECODE_ERROR, e.0))?;

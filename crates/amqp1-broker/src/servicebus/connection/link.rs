@@ -1,33 +1,33 @@
-//! What this dialect's links have beside what AMQP gives them.
+//! What the Service Bus dialect adds to AMQP's links.
 
 use crate::servicebus::address::Address;
 use crate::servicebus::model::namespace::NodeId;
 
-/// What any link has.
+/// Added to any link.
 #[derive(Debug)]
 pub(crate) struct OfLink {
-    /// What it is attached to.
+    /// The node that it is attached to.
     pub(super) address: Address,
-    /// When something last moved on it, Unix milliseconds.
+    /// When something last happened on it, in Unix milliseconds.
     pub(super) active_at: u64,
 }
 
-/// What a link whose peer sends has.
+/// Added to a link whose peer sends.
 #[derive(Debug)]
 pub(crate) struct OfIncoming {
-    /// The entity; `None`: one of the broker's own nodes.
+    /// The entity; `None` for one of the broker's own nodes.
     pub(super) node: Option<NodeId>,
-    /// No more credit until then, Unix milliseconds.
+    /// No more credit until then, in Unix milliseconds.
     pub(super) withheld_until: u64,
-    /// The delivery that comes in is larger than a message may be: the rest of it is passed over.
+    /// The incoming delivery exceeds the maximum message size; the rest of it is ignored.
     pub(super) is_too_large: bool,
 }
 
-/// What a link whose peer receives has.
+/// Added to a link whose peer receives.
 #[derive(Debug)]
 pub(crate) struct OfOutgoing {
-    /// The address of the target, by which requests may name the link for their answer.
+    /// The address of its target, by which requests may name the link for their answer.
     pub(super) reply_to: Option<String>,
-    /// The session it has.
+    /// The session that it holds.
     pub(super) session: Option<String>,
 }

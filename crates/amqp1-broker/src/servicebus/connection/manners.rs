@@ -1,4 +1,4 @@
-//! What this dialect's sessions do in their own way.
+//! The Service Bus dialect's own behaviour for sessions.
 
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::Error;
@@ -51,7 +51,7 @@ impl Manners for ServiceBus {
         session.on_disposition(disposition, context)
     }
 
-    /// Filters stay in it: they say which session a receiver has.
+    /// The answer keeps filters, because they name the receiver's session.
     fn answer(&self, attach: Attach) -> Attach {
         answers::attach(attach, self.max_message_size)
     }
@@ -72,7 +72,7 @@ impl Manners for ServiceBus {
     }
 
     fn begin(_outgoing: &mut Outgoing, given: &Given) -> ([u8; 16], Option<Locked>) {
-        // An answer to a request has a tag that is nobody's lock.
+        // The tag of an answer to a request must match no lock.
         let token = given.lock.map(|lock| lock.token);
         let tag = token.unwrap_or_else(LockToken::random).delivery_tag();
         (tag, given.lock)
@@ -84,7 +84,7 @@ impl Manners for ServiceBus {
         }
     }
 
-    /// Messages that its receiver has got stay locked until their locks expire.
+    /// Messages that the receiver has received stay locked until their locks expire.
     fn forget(model: &mut Service, link: LinkId, _is_over: bool, _now: u64) {
         model.namespace.detach(link);
     }

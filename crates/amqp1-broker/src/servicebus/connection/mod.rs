@@ -1,4 +1,4 @@
-//! One connection to a namespace. What is the same in every dialect is in [`crate::amqp`].
+//! One connection to a namespace. What all dialects share is in [`crate::amqp`].
 
 mod access;
 mod attach;
@@ -38,12 +38,12 @@ use requests::Reply;
 use settling::Locked;
 use trunk::{Broken, Connection, Fault};
 
-/// What a connection has beside its sessions.
+/// What the Service Bus dialect adds to a connection.
 #[derive(Debug)]
 pub(crate) struct OfConnection {
     access: Access,
     idle: Idle,
-    /// Answers that are put off.
+    /// Delayed answers.
     replies: Vec<Reply>,
 }
 
@@ -56,7 +56,7 @@ impl Parts for ServiceBus {
     type OfOutgoing = OfOutgoing;
     type Queue = NodeId;
     type Given = Given;
-    /// A message that is done with, because its receiver deletes as it receives.
+    /// A message that is finished once sent, because its receiver uses receive-and-delete.
     type Sent = Locked;
     type Unsettled = Locked;
     type Fault = Broken;
@@ -83,7 +83,7 @@ impl Dialect for ServiceBus {
         opening::open(shared)
     }
 
-    /// A connection beyond those the namespace may have is opened before it is refused.
+    /// A connection over the namespace's limit is opened, then closed with an error.
     fn on_opened(connection: &mut Connection, model: &mut Service, now: u64) {
         if model.namespace.connection_count() > connection.shared.settings.max_connections {
             let e = errors::error(
@@ -111,7 +111,7 @@ impl Dialect for ServiceBus {
         }
     }
 
-    /// What was given out and not sent goes back.
+    /// Assigned messages that were not sent return to their queues.
     fn on_gone(connection: &mut Connection, model: &mut Service) {
         for event in model.namespace.take_events(connection.id) {
             if let Event::Deliver(node, assignment) = event {
@@ -139,7 +139,7 @@ impl Connection {
         let state = &mut *guard;
         let now = now();
         self.tell_sent(&mut state.model);
-        // Events of earlier turns first: frames refer to what was sent before them.
+        // Events of earlier turns come first: frames refer to messages that were sent before them.
         self.absorb(&mut state.model, now);
         for result in frames {
             match result {
@@ -169,7 +169,7 @@ impl Connection {
         self.pump();
     }
 
-    /// Takes what the namespace has for this connection.
+    /// Handles the namespace's events for this connection.
     fn absorb(&mut self, model: &mut Service, now: u64) {
         for event in model.namespace.take_events(self.id) {
             let link = match &event {
@@ -181,7 +181,7 @@ impl Connection {
                 }
             };
             let Some((channel, handle)) = self.attachments.place(link) else {
-                // The link is gone, and what was for it goes back.
+                // The link is gone, so its message returns.
                 if let Event::Deliver(node, assignment) = event {
                     model.namespace.unassign(node, assignment.token);
                 }
@@ -198,7 +198,7 @@ impl Connection {
         }
     }
 
-    /// Ends the stream without a word.
+    /// Ends the stream without a close.
     fn reset(&mut self, model: &mut Service, now: u64) {
         self.drop_sessions(model, now);
         self.endpoint.out.clear();
@@ -206,14 +206,14 @@ impl Connection {
         self.endpoint.end(Some(reason));
     }
 
-    /// Writes messages that wait, session after session.
+    /// Writes waiting messages, session by session.
     fn pump(&mut self) {
         for session in self.sessions.values_mut() {
             let max = self.endpoint.peer_max_frame_size;
             let out = &mut self.endpoint.out;
             let goes_on = session.pump(out, OUT_ROOM, max, &mut self.sent);
             if !matches!(goes_on, Ok(true)) {
-                // Not another octet behind a frame that is cut.
+                // Nothing may follow a frame that is cut off.
                 self.endpoint.end(None);
                 return;
             }
@@ -221,7 +221,7 @@ impl Connection {
     }
 }
 
-/// Decodes a frame, put right where an SDK of the service is known to be wrong.
+/// Decodes a frame, and corrects known errors of the service's SDKs.
 fn decode(bytes: Bytes) -> Result<Frame, FrameError> {
     frame::decode(bytes.clone()).or_else(|e| {
         let right = lenient::with_symbol_keys(&bytes).ok_or(e)?;

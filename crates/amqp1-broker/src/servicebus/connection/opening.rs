@@ -8,7 +8,7 @@ use crate::amqp::shared::Shared;
 use crate::servicebus::facts;
 use crate::servicebus::settings::ServiceBus;
 
-/// The service's open, and who this is.
+/// The service's open, with this broker's product name.
 pub(super) fn open(shared: &Shared<ServiceBus>) -> Open {
     let idle = shared.timeouts.idle.as_millis();
     let idle = u32::try_from(idle).unwrap_or(u32::MAX);

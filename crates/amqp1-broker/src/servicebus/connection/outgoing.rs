@@ -1,4 +1,4 @@
-//! Deliveries that go out, as windows and credit allow.
+//! Outgoing deliveries, as windows and credit allow.
 
 use bytes::{Bytes, BytesMut};
 
@@ -10,16 +10,17 @@ use crate::servicebus::model::namespace::NodeId;
 use crate::servicebus::model::queue::Assignment;
 use crate::wire::transfer::Payload;
 
-/// Whose a delivery is that waits to be sent; by default nobody's: an answer to a request.
+/// Identifies the message of a waiting delivery. The default, no message, is an answer to a
+/// request.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     pub(super) lock: Option<Locked>,
-    /// The stream ends in the middle of it.
+    /// Whether the stream ends in the middle of it.
     is_cut: bool,
 }
 
 impl Session {
-    /// Takes a delivery from the namespace.
+    /// Queues a delivery from the namespace.
     pub(super) fn on_delivery(
         &mut self,
         handle: u32,
@@ -68,14 +69,14 @@ impl Session {
         });
     }
 
-    /// Takes an answer to a request, which waits for credit on its link.
+    /// Queues an answer to a request, which waits for credit on its link.
     pub(super) fn enqueue_reply(&mut self, handle: u32, reply: Vec<u8>) {
         let (none, reply) = (Bytes::new(), Bytes::from(reply));
         let payload = Payload::new(reply, none.clone(), none);
         self.send_replies(handle, Some(payload));
     }
 
-    /// Sends what waits, as far as the peer's window and the write buffer's room go. False when
+    /// Sends waiting deliveries as far as the peer's window and the write buffer allow. False if
     /// the stream ends here, in the middle of a frame.
     pub(super) fn pump(
         &mut self,

@@ -1,7 +1,7 @@
-//! Requests to `$management` and `$cbs`, and their answers' way back.
+//! Requests to `$management` and `$cbs`, and the links for their answers.
 //!
-//! The SDKs name the link of the answer by the node's address, by the link's name or by the address
-//! of its target, and may have the two links on different sessions.
+//! The SDKs identify the answer's link by the node's address, by the link's name or by its target's
+//! address. The two links may be on different sessions.
 
 use bytes::Bytes;
 
@@ -12,21 +12,21 @@ use crate::servicebus::faults::{Action, Point};
 use crate::servicebus::management::{self, Answer, Caller, Request};
 use crate::servicebus::service::Service;
 
-/// An answer on its way.
+/// An answer that waits to be sent.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    /// Not before, Unix milliseconds.
+    /// The earliest time, in Unix milliseconds.
     pub(super) at: u64,
     /// The node that answers.
     node: Address,
     reply_to: Option<String>,
-    /// Where the request came from.
+    /// The channel of the request.
     channel: u16,
     message: Vec<u8>,
 }
 
 impl Session {
-    /// Carries a request out and leaves its answer.
+    /// Executes a request and stores its answer.
     pub(super) fn on_request(
         &mut self,
         handle: u32,
@@ -87,7 +87,7 @@ impl Session {
         Ok(())
     }
 
-    /// How well a link of this session suits an answer; `None`: not at all.
+    /// The session's best link for an answer, with a score; `None` if there is none.
     fn suits(&self, reply: &Reply) -> Option<(u8, u32)> {
         let links = self.links.iter().filter_map(|(handle, link)| {
             let Kind::Outgoing(outgoing) = &link.kind else {
@@ -107,7 +107,7 @@ impl Session {
 }
 
 impl Connection {
-    /// Sends the answers that are due on the links that suit them best.
+    /// Sends the answers that are due, each on its best link.
     pub(super) fn send_replies(&mut self, model: &mut Service, now: u64) {
         let replies = std::mem::take(&mut self.of.replies);
         for reply in replies {
@@ -120,7 +120,7 @@ impl Connection {
                 let (suits, handle) = session.suits(&reply)?;
                 Some((suits, *channel, handle))
             });
-            // Without a link for it, nobody wants the answer.
+            // If there is no link for the answer, nobody wants it.
             if let Some((_, channel, handle)) = found.max() {
                 self.with_session(channel, model, now, |session, context| {
                     if let Some(link) = session.links.get_mut(&handle) {

@@ -1,4 +1,4 @@
-//! Dispositions of receivers: complete, abandon, defer, dead-letter.
+//! Receivers' dispositions: complete, abandon, defer, dead-letter.
 
 use fe2o3_amqp_types::definitions::{Error, Fields, Role};
 use fe2o3_amqp_types::messaging::{DeliveryState, Rejected};
@@ -24,7 +24,7 @@ pub(crate) struct Locked {
 }
 
 impl Session {
-    /// Takes a receiver's disposition. One that is not settled is answered with a settled one.
+    /// Handles a receiver's disposition. One that does not settle is answered with one that does.
     pub(super) fn on_disposition(
         &mut self,
         disposition: Disposition,
@@ -35,7 +35,7 @@ impl Session {
         };
         let is_outcome = match &disposition.state {
             None => disposition.settled,
-            // `received` says how far the receiver is; nothing is settled by it.
+            // `received` reports the receiver's progress and settles nothing.
             Some(DeliveryState::Received(_)) => false,
             Some(_) => true,
         };
@@ -85,7 +85,7 @@ impl Session {
         Ok(())
     }
 
-    /// Notes that something moves on a link; its handle and address.
+    /// Records activity on a link; returns its handle and address.
     fn touch(&mut self, link: LinkId, context: &Context<'_>) -> Option<(u32, Address)> {
         let (_, handle) = context.attachments.place(link)?;
         let link = self.links.get_mut(&handle)?;
@@ -94,7 +94,7 @@ impl Session {
     }
 }
 
-/// Takes the lock of a delivery away, that of its session where it has one.
+/// Revokes a delivery's lock; in a session, the session's lock.
 fn lose(locked: Locked, context: &mut Context<'_>) {
     let namespace = &mut context.model.namespace;
     if let Some(queue) = namespace.queue_mut(locked.node) {
@@ -102,7 +102,7 @@ fn lose(locked: Locked, context: &mut Context<'_>) {
     }
 }
 
-/// Settles one delivery; the state to answer with.
+/// Settles one delivery. Returns the state for the answer.
 fn settle(locked: Locked, state: &DeliveryState, context: &mut Context<'_>) -> DeliveryState {
     let namespace = &mut context.model.namespace;
     let Some(queue) = namespace.queue_mut(locked.node) else {
@@ -112,7 +112,7 @@ fn settle(locked: Locked, state: &DeliveryState, context: &mut Context<'_>) -> D
         return rejected(errors::already_dead());
     }
     match apply(queue, locked.token, state) {
-        // Both SDKs take a `rejected` with an error for a dead-lettering that has failed.
+        // Both SDKs read a `rejected` with an error as a failed dead-lettering.
         Ok(()) if matches!(state, DeliveryState::Rejected(_)) => {
             DeliveryState::Rejected(Rejected { error: None })
         }
@@ -151,7 +151,7 @@ fn modifications(annotations: Option<&Fields>) -> Modifications {
         .collect()
 }
 
-/// Why a message is dead-lettered: what the error's info says, or the error itself.
+/// The reason for dead-lettering: from the error's info, or else the error itself.
 fn reasons(error: Option<&Error>) -> Modifications {
     let Some(error) = error else {
         return Vec::new();

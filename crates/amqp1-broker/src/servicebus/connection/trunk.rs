@@ -1,4 +1,4 @@
-//! The trunk's types, as this dialect has them.
+//! The types of [`crate::amqp`], with this dialect's parts filled in.
 
 use crate::amqp::{connection, link, session};
 use crate::servicebus::model::namespace::NodeId;
@@ -15,11 +15,11 @@ pub(super) type Incoming = link::Incoming<ServiceBus>;
 pub(super) type Outgoing = link::Outgoing<ServiceBus>;
 pub(super) type Source = link::Source<NodeId>;
 
-/// What may break beside links, sessions and connections.
+/// Faults other than those of links, sessions and connections.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// The stream ends, without a word.
+    /// The stream ends without a close.
     Stream,
-    /// The peer may reach nothing any more.
+    /// The peer loses all access.
     Token,
 }

@@ -1,46 +1,46 @@
-//! Faults that are asked for: what goes wrong, at which entity and operation, and how often.
+//! Fault injection: which fault, at which entity and operation, and how often.
 
 mod parse;
 
 use fe2o3_amqp_types::definitions::Error;
 
-/// When a fault happens.
+/// A point at which a fault can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point<'a> {
-    /// A link is attached.
+    /// A link is being attached.
     Attach,
-    /// A message has come, and is not stored yet.
+    /// A message has arrived and is not stored yet.
     Send,
-    /// A message is stored, and that is not confirmed yet.
+    /// A message is stored, but not confirmed yet.
     Sent,
-    /// A message goes to a receiver.
+    /// A message is about to be sent to a receiver.
     Receive,
     /// A receiver settles a message.
     Settle,
-    /// A message is settled, and that is not confirmed yet.
+    /// A message is settled, but that is not confirmed yet.
     Settled,
-    /// This request has come.
+    /// A request with this name has arrived.
     Request(&'a str),
 }
 
-/// What goes wrong.
+/// The effect of a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
-    /// The operation fails with this error; `com.microsoft:server-busy` is the usual one.
+    /// The operation fails with this error, typically `com.microsoft:server-busy`.
     Fail(Error),
-    /// The lock expires: that of the message at hand, or all of the entity's.
+    /// The lock of the current message expires, or all locks of the entity.
     LoseLock,
     /// The link is detached.
     Detach(Error),
     /// The connection is closed.
     Close(Error),
-    /// The stream ends without a word.
+    /// The stream ends without a close.
     Reset,
     /// The stream ends in the middle of a transfer.
     Cut,
-    /// No credit for so many milliseconds.
+    /// No credit for this many milliseconds.
     Withhold(u64),
-    /// The answer comes so many milliseconds later.
+    /// The answer is delayed by this many milliseconds.
     Delay(u64),
     /// The answer has another request's correlation-id.
     Misroute,
@@ -54,17 +54,17 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fault {
     pub(crate) action: Action,
-    /// In lower case; `None`: any.
+    /// In lower case; `None`: any entity.
     pub(crate) entity: Option<String>,
-    /// The name of a point, or of a request.
+    /// The name of a point or of a request.
     pub(crate) at: String,
-    /// How many of the operations go well first.
+    /// How many operations succeed first.
     after: u32,
     /// How many then fail; `None`: all.
     times: Option<u32>,
 }
 
-/// At once, wherever it fits.
+/// At once, on everything it concerns.
 const NOW: &str = "now";
 /// Any request.
 const REQUEST: &str = "request";
@@ -84,29 +84,30 @@ impl Fault {
         (self.at == at || is_request) && self.concerns(entity)
     }
 
-    /// Whether it is for this entity.
+    /// Whether the fault concerns this entity.
     pub(crate) fn concerns(&self, entity: &str) -> bool {
         let is_it = |path: &String| path.eq_ignore_ascii_case(entity);
         self.entity.as_ref().is_none_or(is_it)
     }
 }
 
-/// The faults that wait.
+/// The pending faults.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     waiting: Vec<Fault>,
 }
 
 impl Faults {
-    /// Adds faults, one a line; returns those that are to happen now. `clear` drops what waits.
+    /// Adds faults, one per line, and returns those that must happen now. `clear` drops all pending
+    /// faults.
     ///
     /// # Errors
-    /// A sentence with the line that is wrong; nothing is added then.
+    /// A sentence with the invalid line. No fault is added then.
     pub(crate) fn add(&mut self, text: &str) -> Result<Vec<Fault>, String> {
         self.read(text, false)
     }
 
-    /// The same in the place of those that wait.
+    /// As [`Faults::add`], but replaces the pending faults.
     pub(crate) fn replace(&mut self, text: &str) -> Result<Vec<Fault>, String> {
         self.read(text, true)
     }
@@ -135,7 +136,7 @@ impl Faults {
         Ok(now)
     }
 
-    /// What goes wrong here, if anything does.
+    /// The fault that happens at this point, if any.
     pub(crate) fn take(&mut self, point: Point<'_>, entity: &str) -> Option<Action> {
         let at = self.waiting.iter().position(|f| f.is_at(point, entity))?;
         let fault = self.waiting.get_mut(at)?;
@@ -153,13 +154,13 @@ impl Faults {
         Some(action)
     }
 
-    /// How many wait.
+    /// The number of pending faults.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 }
 
-/// The line up to a `#` that is in no quotes.
+/// The line up to a `#` outside quotes.
 fn without_comment(line: &str) -> &str {
     let mut is_quoted = false;
     let is_comment = |c: char| {

@@ -1,10 +1,10 @@
-//! A fault as it is written: `KIND [name=value …]`.
+//! Parses faults: `KIND [name=value …]`.
 
 use super::{Action, Fault, NOW, REQUEST};
 use crate::servicebus::facts::condition;
 use crate::servicebus::model::errors;
 
-/// Points besides the names of requests.
+/// Points other than the names of requests.
 const POINTS: [&str; 6] = ["attach", "send", "sent", "receive", "settle", "settled"];
 
 /// Requests that faults may name.
@@ -22,8 +22,8 @@ const REQUESTS: [&str; 11] = [
     "set-session-state",
 ];
 
-/// A kind: its points (the first is the default), whether requests are points too, and whether it
-/// can happen now.
+/// A kind of fault: its points (the first is the default), whether requests are points too, and
+/// whether it can happen now.
 struct Kind {
     name: &'static str,
     points: &'static [&'static str],
@@ -45,7 +45,7 @@ const KINDS: [Kind; 11] = [
     Kind::of("expire-token", &POINTS_SEND_FIRST, true, true),
 ];
 
-/// `drop` has no answer to leave out where none is due.
+/// `drop` applies only where an answer is due.
 const DROP: Kind = Kind::of("drop", &["send", "sent", "settle", "settled"], true, false);
 
 const POINTS_SEND_FIRST: [&str; 6] = ["send", "attach", "sent", "receive", "settle", "settled"];
@@ -72,7 +72,7 @@ impl Kind {
     }
 }
 
-/// Reads one fault.
+/// Parses one fault.
 pub(super) fn fault(line: &str) -> Result<Fault, String> {
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let kind = KINDS.iter().chain([&DROP]).find(|kind| kind.name == name);
@@ -142,7 +142,7 @@ fn action(name: &str, fields: &mut Fields) -> Result<Action, String> {
     })
 }
 
-/// The `name=value` pairs of a line. A value with blanks stands in double quotes.
+/// The `name=value` pairs of a line. A value with spaces is in double quotes.
 struct Fields(Vec<(String, String)>);
 
 impl Fields {

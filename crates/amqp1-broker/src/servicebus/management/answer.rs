@@ -1,4 +1,4 @@
-//! What a request is answered.
+//! The answer to a request.
 
 use fe2o3_amqp_types::definitions::Error;
 use serde_amqp::primitives::OrderedMap;
@@ -8,7 +8,7 @@ use crate::servicebus::address::Address;
 use crate::servicebus::facts::condition;
 use crate::servicebus::model::errors;
 
-/// An answer: status, and the body's amqp-value.
+/// The status, and the body's amqp-value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: i32,
@@ -16,7 +16,7 @@ pub(crate) struct Answer {
     /// The error's condition.
     pub(crate) condition: Option<String>,
     pub(crate) body: Box<Value>,
-    /// `$cbs` spells its fields otherwise.
+    /// `$cbs` names its fields differently.
     pub(super) is_cbs: bool,
 }
 
@@ -46,7 +46,7 @@ impl Answer {
         }
     }
 
-    /// The answer with an error of the protocol.
+    /// An answer with a protocol error.
     pub(crate) fn refused(error: Error, address: &Address) -> Self {
         let condition = errors::name(&error);
         let status = match condition.as_str() {
@@ -67,7 +67,7 @@ impl Answer {
     }
 }
 
-/// What a failed operation is answered with.
+/// The result of an operation; the error is its answer.
 pub(super) type Answered = Result<Answer, Answer>;
 
 /// A map with string keys.
@@ -79,7 +79,7 @@ pub(super) fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
     Value::Map(map)
 }
 
-/// Status 404 for an entity that is none any more.
+/// Status 404 for an entity that no longer exists.
 pub(super) fn gone() -> Answer {
     Answer::failed(
         404,

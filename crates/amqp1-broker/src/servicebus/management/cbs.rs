@@ -1,4 +1,4 @@
-//! Claims-based security: tokens that are put to `$cbs`.
+//! Claims-based security: handles tokens that are put to `$cbs`.
 
 use serde_amqp::Value;
 
@@ -9,7 +9,7 @@ use crate::servicebus::facts::{self, condition};
 use crate::servicebus::model::namespace::Namespace;
 use crate::servicebus::sas::{self, Claim};
 
-/// Checks a token; what it allows.
+/// Checks a token; returns the access that it grants.
 pub(super) fn put_token(
     request: &Request,
     caller: &Caller<'_>,
@@ -45,7 +45,7 @@ fn check(request: &Request, caller: &Caller<'_>, namespace: &Namespace) -> Resul
     };
     let claim = sas::check(token, audience, &caller.shared.settings, caller.now)
         .map_err(|text| Answer::failed(401, condition::UNAUTHORIZED_ACCESS, text))?;
-    // The broker's own nodes are no entities.
+    // The broker's own nodes are not entities.
     let path = sas::path(audience);
     if path.starts_with('$') || namespace.has_below(&path) {
         return Ok(claim);

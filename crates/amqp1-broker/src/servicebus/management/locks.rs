@@ -1,4 +1,4 @@
-//! Locks of messages: renewed, and settled by their tokens.
+//! Message locks: renews them, and settles messages by lock token.
 
 use serde_amqp::primitives::Array;
 use serde_amqp::Value;

@@ -1,4 +1,4 @@
-//! Messages by sequence number: peeked at, scheduled, cancelled, received when deferred.
+//! Operations by sequence number: peek, schedule, cancel, and receive deferred messages.
 
 use bytes::Bytes;
 use serde_amqp::primitives::{Array, Uuid};
@@ -71,7 +71,7 @@ pub(super) fn receive(
     let session = fields.text("session-id");
     let queue = namespace.queue_mut(node).ok_or_else(gone)?;
     if queue.settings.requires_session {
-        // Go's SDK names no session: it is that of the message.
+        // Go's SDK names no session; then it is the message's own.
         let of_messages = sequences.iter().filter_map(|s| queue.session_of(*s));
         for id in session.into_iter().chain(of_messages) {
             let held = queue.sessions.get(id).filter(|held| held.lock.is_some());

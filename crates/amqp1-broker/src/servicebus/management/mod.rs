@@ -23,13 +23,13 @@ pub(crate) use answer::Answer;
 use answer::Answered;
 pub(crate) use request::Request;
 
-/// Who asks, and when.
+/// The caller's context.
 pub(crate) struct Caller<'a> {
     pub(crate) shared: &'a Shared<ServiceBus>,
     pub(crate) now: u64,
 }
 
-/// Carries a request out. The error is for a request that is none.
+/// Executes a request. The error is for messages that are not requests.
 pub(crate) fn answer(
     address: &Address,
     request: &Request,
@@ -79,7 +79,7 @@ fn operate(
     }
 }
 
-/// Takes the locks away that a request names.
+/// Revokes the locks that a request names.
 pub(crate) fn lose_locks(queue: &mut Queue, request: &Request) {
     for token in locks::tokens(&request.body).unwrap_or_default() {
         queue.lose(token);

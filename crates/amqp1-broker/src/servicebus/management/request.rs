@@ -1,4 +1,4 @@
-//! A request and its answer as messages.
+//! Requests and their answers as messages.
 
 use bytes::Bytes;
 use fe2o3_amqp_types::definitions::Error;
@@ -12,7 +12,6 @@ use crate::servicebus::facts::condition;
 use crate::servicebus::model::errors;
 use crate::servicebus::model::message::Message;
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Request {
     message_id: Option<MessageId>,
@@ -39,13 +38,13 @@ impl Request {
         name.strip_prefix("com.microsoft:").unwrap_or(name)
     }
 
-    /// An application property that is a text.
+    /// An application property with a text value.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.application.iter().find(|(key, _)| key == name)?;
         text(value)
     }
 
-    /// The encoded message that answers, or seems to answer another request.
+    /// Encodes the answer as a message. A misrouted one appears to answer another request.
     pub(crate) fn encode(&self, answer: &Answer, is_misrouted: bool) -> Vec<u8> {
         let names = if answer.is_cbs {
             ["status-code", "status-description", "error-condition"]
@@ -84,7 +83,7 @@ pub(super) fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// A request's body: a map with text keys, of which some are there.
+/// A request's body: a map with text keys.
 #[derive(Debug)]
 pub(crate) struct Fields(pub(crate) Value);
 
@@ -101,7 +100,7 @@ impl Fields {
         self.get(name).and_then(text)
     }
 
-    /// Any integer.
+    /// Accepts any integer type.
     pub(super) fn integer(&self, name: &str) -> Result<i64, Answer> {
         let value = self.get(name).and_then(integer);
         value.ok_or_else(|| bad(name))
@@ -116,7 +115,7 @@ impl Fields {
         }
     }
 
-    /// The integers of an array or a list.
+    /// The integers in an array or a list.
     pub(super) fn integers(&self, name: &str) -> Result<Vec<i64>, Answer> {
         let elements = self.elements(name)?;
         let read = elements.iter().map(|v| integer(v).ok_or_else(|| bad(name)));
@@ -138,7 +137,7 @@ fn integer(value: &Value) -> Option<i64> {
     })
 }
 
-/// Status 400 for a field that is missing or of another type.
+/// Status 400 for a field that is missing or has the wrong type.
 pub(super) fn bad(name: &str) -> Answer {
     let text = format!("The field '{name}' is missing or not of its type.");
     Answer::failed(400, condition::ARGUMENT_ERROR, text)

@@ -1,4 +1,4 @@
-//! Rules of a subscription: listed, added, removed. What a rule is on the wire:
+//! A subscription's rules: lists, adds and removes them. For their encoding, see
 //! <https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response#rule-operations>.
 
 use fe2o3_amqp_types::definitions::Error;
@@ -60,7 +60,7 @@ pub(super) fn remove(namespace: &mut Namespace, node: NodeId, fields: &Fields) -
     Ok(Answer::ok(map([])))
 }
 
-/// The rules of a subscription, or the refusal of what is none.
+/// The rules of a subscription. The error is for any other entity.
 fn rules(namespace: &mut Namespace, node: NodeId) -> Result<&mut Vec<NamedRule>, Answer> {
     let node = namespace.node_mut(node).ok_or_else(gone)?;
     if node.is_subscription() {
@@ -82,7 +82,7 @@ fn name(fields: &Fields) -> Result<&str, Answer> {
     name.ok_or_else(|| bad("rule-name"))
 }
 
-/// A rule from a request's description of it.
+/// Parses a rule from its description in a request.
 fn read(name: &str, described: &Fields) -> Result<NamedRule, Answer> {
     let expression = |field: &str| -> Result<Option<String>, Answer> {
         let Some(value) = described.get(field) else {
@@ -141,7 +141,7 @@ fn unsupported(what: String) -> Answer {
     Answer::failed(501, condition::NOT_IMPLEMENTED, what)
 }
 
-/// A rule as an answer has it: its filter, its action, its name.
+/// Describes a rule in an answer: its filter, its action, its name.
 fn description(rule: &NamedRule) -> Value {
     let filter = match (&rule.sql, &rule.filter) {
         (Some(sql), _) => described(codes::SQL_FILTER, vec![sql.as_str().into()]),

@@ -1,4 +1,4 @@
-//! Sessions: their locks and their state.
+//! Session locks and session state.
 
 use serde_amqp::primitives::Array;
 use serde_amqp::Value;
@@ -56,8 +56,8 @@ pub(super) fn set_state(
     Ok(Answer::ok(map([])))
 }
 
-/// The ids of sessions: of those that have messages or a state, or of those whose state was set
-/// since a time.
+/// The ids of sessions: those that have messages or a state, or those whose state was set since a
+/// given time.
 pub(super) fn list(namespace: &mut Namespace, node: NodeId, fields: &Fields) -> Answered {
     let since = match fields.get("last-updated-time") {
         Some(Value::Timestamp(at)) => at.milliseconds(),

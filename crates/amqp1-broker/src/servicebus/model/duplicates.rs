@@ -1,8 +1,8 @@
-//! Duplicate detection: message-ids of a while ago are known.
+//! Duplicate detection: remembers message-ids for a while.
 
 use std::collections::{HashSet, VecDeque};
 
-/// The ids of one entity's window.
+/// The ids within one entity's window.
 #[derive(Debug)]
 pub(crate) struct Duplicates {
     /// Milliseconds.
@@ -20,7 +20,7 @@ impl Duplicates {
         }
     }
 
-    /// Whether this id came within the window; it is known from now on.
+    /// Whether this id has arrived within the window. Remembers it from now on.
     pub(crate) fn is_known(&mut self, id: &str, now: u64) -> bool {
         while let Some((at, _)) = self.order.front() {
             if at.saturating_add(self.window) > now {

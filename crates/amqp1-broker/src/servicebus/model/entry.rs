@@ -1,4 +1,4 @@
-//! A message in its queue: what the service knows of it besides the message itself.
+//! A message in its queue, with the service's data about it.
 
 use serde_amqp::primitives::Timestamp;
 use serde_amqp::Value;
@@ -13,11 +13,11 @@ pub(crate) enum State {
     Active,
     /// Only by its sequence number.
     Deferred,
-    /// From then on, Unix milliseconds.
+    /// From this time on, in Unix milliseconds.
     Scheduled(u64),
 }
 
-/// Who has a message for now.
+/// A receiver's hold on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lock {
     pub(crate) token: LockToken,
@@ -26,12 +26,11 @@ pub(crate) struct Lock {
     pub(crate) until: Option<u64>,
 }
 
-/// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) message: Message,
     pub(crate) enqueued_at: u64,
-    /// The first sequence number it ever had.
+    /// The sequence number of its first enqueuing.
     pub(crate) enqueue_sequence: i64,
     pub(crate) delivery_count: u32,
     pub(crate) state: State,
@@ -41,7 +40,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// When something happens to it by itself.
+    /// When its next timer expires.
     pub(crate) fn due(&self) -> Option<u64> {
         match (self.lock, self.state) {
             (Some(lock), _) => lock.until,
@@ -50,12 +49,12 @@ impl Entry {
         }
     }
 
-    /// Ready to be received.
+    /// Whether it can be received.
     pub(crate) fn is_ready(&self) -> bool {
         self.state == State::Active && self.lock.is_none()
     }
 
-    /// What a delivery, or an answer to peek, says.
+    /// The broker's data for a delivery, or for an answer to peek.
     pub(crate) fn stamp(&self, sequence: i64, locked_until: Option<u64>) -> Stamp {
         let mut annotations = vec![
             (annotation::ENQUEUED_TIME, timestamp(self.enqueued_at)),
@@ -84,7 +83,7 @@ impl Entry {
     }
 }
 
-/// Unix milliseconds as AMQP has them.
+/// Converts Unix milliseconds to an AMQP timestamp.
 pub(crate) fn timestamp(ms: u64) -> Value {
     Value::Timestamp(Timestamp::from(i64::try_from(ms).unwrap_or(i64::MAX)))
 }

@@ -1,4 +1,4 @@
-//! Errors with the service's conditions, every field set: azure-servicebus for Python hangs on a
+//! Errors with the service's conditions and every field set: azure-servicebus for Python hangs on a
 //! `rejected` whose error has no info.
 
 use fe2o3_amqp_types::definitions::{AmqpError, Error, ErrorCondition, Fields};
@@ -7,14 +7,14 @@ use serde_amqp::primitives::Symbol;
 pub(crate) use crate::amqp::errors::name;
 use crate::servicebus::facts::condition;
 
-/// An error whose condition is given by name, the standard's ones included.
+/// An error with a condition by name, which may be the standard's.
 pub(crate) fn error(condition: &str, description: impl Into<String>) -> Error {
     let condition = named(condition);
     Error::new(condition, description.into(), Fields::new())
 }
 
 fn named(name: &str) -> ErrorCondition {
-    // Decoded like one from the wire, so that the standard's names become its variants.
+    // Decoded as if received, so that the standard's names become its variants.
     serde_amqp::to_vec(&Symbol::from(name))
         .ok()
         .and_then(|encoded| serde_amqp::from_slice(&encoded).ok())
@@ -33,7 +33,7 @@ pub(crate) fn not_allowed(description: impl Into<String>) -> Error {
     Error::new(AmqpError::NotAllowed, description.into(), Fields::new())
 }
 
-/// A dead letter cannot be dead-lettered: there is no queue for it.
+/// A dead letter cannot be dead-lettered again.
 pub(crate) fn already_dead() -> Error {
     not_allowed(
         "A message of a dead-letter queue cannot be dead-lettered again. Complete or abandon it.",
@@ -54,7 +54,7 @@ pub(crate) fn session_lock_lost(session: &str) -> Error {
     )
 }
 
-/// A lock that is no longer held; of a message in a session, the session's.
+/// A lock is no longer held; for a message in a session, the session's lock.
 pub(crate) fn lock_lost(is_session: bool) -> Error {
     if is_session {
         error(

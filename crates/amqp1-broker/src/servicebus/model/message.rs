@@ -1,5 +1,5 @@
-//! A message as Service Bus keeps it: sections understood where the service needs them, and
-//! otherwise as the bytes that came.
+//! A message as Service Bus keeps it: the sections that the service needs are decoded, the others
+//! stay as the original bytes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fe2o3_amqp_types::messaging::{Header, MessageId, Properties};
@@ -13,7 +13,7 @@ use crate::wire::scan;
 use crate::wire::section;
 use crate::wire::transfer::Payload;
 
-/// See the module. Clones share the bytes.
+/// A message. Clones share the bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) durable: bool,
@@ -21,24 +21,24 @@ pub(crate) struct Message {
     /// Milliseconds.
     pub(crate) ttl: Option<u32>,
     pub(crate) properties: Properties,
-    /// Without those that are the service's.
+    /// Without those that only the service may set.
     annotations: OrderedMap<Value, Value>,
-    /// The encoded application-properties section, or nothing.
+    /// The encoded application-properties section, or empty.
     application: Bytes,
     /// Body and footer, encoded.
     body: Bytes,
 }
 
-/// Why a payload is no message that can be taken.
+/// Why a payload is not a valid message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Undecodable(pub(crate) &'static str);
 
-/// What one delivery says of itself.
+/// The data that the broker adds to one delivery.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stamp {
     pub(crate) delivery_count: u32,
     pub(crate) annotations: Vec<(&'static str, Value)>,
-    /// The lock of a message that has no delivery-tag to say it by: one in an answer.
+    /// The lock of a message in an answer, which has no delivery-tag to carry it.
     pub(crate) lock: Option<LockToken>,
 }
 
@@ -60,7 +60,7 @@ impl Message {
         Ok(messages)
     }
 
-    /// Takes one encoded message.
+    /// Parses one encoded message.
     pub(crate) fn parse(payload: &Bytes) -> Result<Self, Undecodable> {
         let mut message = Self {
             durable: false,
@@ -98,41 +98,41 @@ impl Message {
                 _ => body.extend_from_slice(bytes),
             }
         }
-        // Of its own: a slice would keep the whole read buffer alive.
+        // Copied into an allocation of its own: a slice would keep the whole read buffer alive.
         message.body = body.freeze();
         Ok(message)
     }
 
-    /// Its time to live is no longer than this (milliseconds).
+    /// Limits its time to live, in milliseconds.
     pub(crate) fn live_at_most(&mut self, longest: u64) {
         if let Ok(longest) = u32::try_from(longest) {
             self.ttl = Some(self.ttl.map_or(longest, |ttl| ttl.min(longest)));
         }
     }
 
-    /// Octets it counts for in its entity's size.
+    /// Bytes that count towards its entity's size.
     pub(crate) fn size(&self) -> u64 {
         (self.application.len() + self.body.len()) as u64
     }
 
-    /// The message-id as text; what is no text is written as the SDKs write it.
+    /// The message-id as text. Other types are formatted as the SDKs do.
     pub(crate) fn id(&self) -> Option<String> {
         self.properties.message_id.as_ref().map(id_text)
     }
 
-    /// Gives it a message-id, as the service does where the sender gave none.
+    /// Assigns a message-id if the sender set none, as the service does.
     pub(crate) fn assign_id(&mut self) {
         let token = super::token::LockToken::random();
         let id = token.0.iter().map(|b| format!("{b:02x}")).collect();
         self.properties.message_id = Some(MessageId::String(id));
     }
 
-    /// The session it belongs to.
+    /// The session that it belongs to.
     pub(crate) fn session_id(&self) -> Option<&str> {
         self.properties.group_id.as_deref()
     }
 
-    /// When it is to be enqueued, Unix milliseconds.
+    /// When it is to be enqueued, in Unix milliseconds.
     pub(crate) fn scheduled(&self) -> Option<u64> {
         let key = Value::Symbol(Symbol::from(annotation::SCHEDULED_ENQUEUE_TIME));
         match self.annotations.get(&key)? {
@@ -142,7 +142,7 @@ impl Message {
         }
     }
 
-    /// The application properties, in order; what cannot be read is left out.
+    /// The application properties, in order, without unreadable ones.
     pub(crate) fn application(&self) -> Vec<(String, Value)> {
         let mut entries = Vec::new();
         let mut items = scan::items(&self.application);
@@ -154,7 +154,7 @@ impl Message {
         entries
     }
 
-    /// Octets of the longest application property, and of all of them.
+    /// The size of the largest application property, and of all of them, in bytes.
     pub(crate) fn application_sizes(&self) -> (usize, usize) {
         let mut items = scan::items(&self.application);
         let mut longest = 0;
@@ -164,7 +164,7 @@ impl Message {
         (longest, self.application.len())
     }
 
-    /// The body's value when it is one amqp-value section.
+    /// The body's value if the body is a single amqp-value section.
     pub(crate) fn amqp_value(&self) -> Option<Value> {
         let (_, section) = *sections(&self.body)
             .ok()?
@@ -185,12 +185,12 @@ impl Message {
                 octets.extend_from_slice(&data(section).ok()?);
             }
         }
-        // A string of the SDK for JavaScript is JSON.
+        // The SDK for JavaScript sends a string as JSON.
         let json = serde_json::from_slice(&octets);
         json.or_else(|_| String::from_utf8(octets)).ok()
     }
 
-    /// Sets application properties; those that are there are replaced.
+    /// Sets application properties, replacing existing ones.
     pub(crate) fn set_application(&mut self, additions: impl IntoIterator<Item = (String, Value)>) {
         let mut map: OrderedMap<Value, Value> = OrderedMap::new();
         for (key, value) in self.application() {
@@ -202,7 +202,7 @@ impl Message {
         self.application = described(section::APPLICATION_PROPERTIES, &Value::Map(map)).into();
     }
 
-    /// Sets one application property, or takes it away.
+    /// Sets one application property, or removes it.
     pub(crate) fn change_application(&mut self, name: &str, value: Option<Value>) {
         let mut map: OrderedMap<Value, Value> = OrderedMap::new();
         for (key, known) in self.application() {
@@ -222,7 +222,7 @@ impl Message {
             .insert(Value::Symbol(Symbol::from(name)), value);
     }
 
-    /// The message as it goes out.
+    /// The message as it is sent.
     pub(crate) fn payload(&self, stamp: &Stamp) -> Payload {
         let header = self.header(stamp.delivery_count);
         let mut annotations = self.annotations.clone();
@@ -247,7 +247,7 @@ impl Message {
         Payload::new(header, annotations.into(), bare.freeze())
     }
 
-    /// The same in one piece, as `$management` has messages.
+    /// The message as a single byte string, for answers of `$management`.
     pub(crate) fn encoded(&self, stamp: &Stamp) -> Vec<u8> {
         let mut payload = self.payload(stamp);
         let mut out = BytesMut::with_capacity(payload.remaining());
@@ -255,7 +255,7 @@ impl Message {
         out.to_vec()
     }
 
-    /// By hand: every field is written, as Python's SDK reads no count where 0 is left out.
+    /// Encoded by hand with every field, because Python's SDK reads no count if a 0 is omitted.
     fn header(&self, delivery_count: u32) -> Bytes {
         let mut out = BytesMut::with_capacity(24);
         out.put_slice(&[0x00, 0x53, 0x70, 0xc0, 0, 5]);
@@ -294,7 +294,7 @@ pub(crate) fn id_text(id: &MessageId) -> String {
     }
 }
 
-/// A described value: descriptor code and value.
+/// An encoded described value: descriptor code and value.
 fn described(code: u64, value: &Value) -> Vec<u8> {
     let mut out = vec![0x00, 0x53, code as u8];
     if let Ok(encoded) = serde_amqp::to_vec(value) {
@@ -307,7 +307,7 @@ fn decode<'de, T: serde::Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Undeco
     serde_amqp::from_slice(bytes).map_err(|_| Undecodable("a message section is malformed"))
 }
 
-/// The sections of a payload, each with its descriptor code. Every one is checked.
+/// The sections of a payload, each with its descriptor code. All are checked.
 fn sections(payload: &Bytes) -> Result<Vec<(u64, &[u8])>, Undecodable> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -323,7 +323,7 @@ fn sections(payload: &Bytes) -> Result<Vec<(u64, &[u8])>, Undecodable> {
     Ok(found)
 }
 
-/// The octets of a data section.
+/// The bytes in a data section.
 fn data(section: &[u8]) -> Result<Bytes, Undecodable> {
     let at = scan::skip(section, 1).map_err(|_| Undecodable("a data section is malformed"))?;
     let bytes: ByteBuf = decode(&section[at..])?;

@@ -1,4 +1,4 @@
-//! Messages: what is kept, what is changed, and batches.
+//! Messages: the parts that are kept and those that are changed, and batches.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use fe2o3_amqp_types::messaging::{ApplicationProperties, Data, MessageAnnotations};
@@ -13,7 +13,7 @@ fn encoded(name: &str, properties: &Properties) -> Vec<u8> {
     out
 }
 
-/// A message whose body is its name.
+/// A message with its name as its body.
 pub(crate) fn message(name: &str) -> Message {
     with_properties(name, Properties::default())
 }

@@ -1,5 +1,5 @@
-//! The state of a namespace: entities, messages, locks, sessions. Plain data: no I/O, no tasks, and
-//! no clock of its own; every call that needs the time is given `now` in Unix milliseconds.
+//! The state of a namespace: entities, messages, locks, sessions. Plain data: no I/O, no tasks, no
+//! clock. Calls that need the time get `now`, in Unix milliseconds.
 
 pub(crate) mod duplicates;
 pub(crate) mod entry;

@@ -1,7 +1,7 @@
-//! A namespace: its entities, the links attached to them, and what waits for each connection.
+//! A namespace: its entities, the links attached to them, and the events for each connection.
 //!
-//! Calls change entities and remember which; [`Namespace::dispatch`] then gives messages to links.
-//! What connections must send is left in their event lists.
+//! Calls change entities and remember which ones. [`Namespace::dispatch`] then assigns messages to
+//! links. Each connection has a list of events to send.
 
 mod entities;
 mod links;
@@ -30,36 +30,36 @@ use crate::servicebus::settings::QueueSettings;
 pub(crate) use entities::Use;
 pub(crate) use links::{Attached, Wanted};
 
-/// An entity or a sub-queue. None is ever deleted.
+/// The id of an entity or a sub-queue. None is ever deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeId(usize);
 
-/// What a connection must do.
+/// An action for a connection.
 #[derive(Debug)]
 pub(crate) enum Event {
     Deliver(NodeId, Box<Assignment>),
-    /// The session that a held attach waits for; `None`: it waited for too long.
+    /// The session that an attach waits for; `None`: it has waited for too long.
     Session(LinkId, Option<(String, u64)>),
-    /// Detach a link, closed. The namespace has forgotten it.
+    /// Detach and close a link. The namespace has already forgotten it.
     Detach(LinkId, Error),
-    /// A fault that was asked for happens now.
+    /// An injected fault happens now.
     Fault(Arc<Fault>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// As it was declared.
+    /// With the case of its declaration.
     pub(crate) path: String,
-    /// What waits in it; of a topic, what is scheduled.
+    /// Its messages; a topic has only scheduled ones.
     pub(crate) queue: Queue,
-    /// Of a topic.
+    /// Only for a topic.
     pub(crate) subscriptions: Option<Vec<NodeId>>,
-    /// Of a subscription.
+    /// Only for a subscription.
     pub(crate) rules: Vec<NamedRule>,
-    /// `None`: this is a queue of dead letters, or a topic.
+    /// `None` for a queue of dead letters, or a topic.
     dead_letters: Option<NodeId>,
-    /// It was made at its first use, and nobody has received from it: its first receiver decides
-    /// whether it is received from by session.
+    /// Whether it was created on first use and nobody has received from it yet. The first receiver
+    /// decides whether it requires sessions.
     is_undecided: bool,
     duplicates: Option<Duplicates>,
 }
@@ -86,7 +86,6 @@ struct Waiter {
     until: u64,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Namespace {
     nodes: Vec<Node>,
@@ -131,12 +130,12 @@ impl Namespace {
             .unwrap_or_default()
     }
 
-    /// Connections that have got events since.
+    /// Connections that have had new events since the last call.
     pub(crate) fn take_woken(&mut self) -> BTreeSet<ConnectionId> {
         std::mem::take(&mut self.woken)
     }
 
-    /// Leaves an event for a connection.
+    /// Adds an event for a connection.
     pub(crate) fn tell(&mut self, connection: ConnectionId, event: Event) {
         if let Some(events) = self.events.get_mut(&connection) {
             events.push_back(event);
@@ -144,7 +143,7 @@ impl Namespace {
         }
     }
 
-    /// Has a fault happen on the connections it concerns; locks are lost here.
+    /// Makes a fault happen on the connections it concerns. Revokes locks itself.
     pub(crate) fn happen(&mut self, fault: Fault) {
         if fault.action == Action::LoseLock {
             for at in 0..self.nodes.len() {
@@ -172,32 +171,32 @@ impl Namespace {
         self.nodes.get(id.0)
     }
 
-    /// An entity that is about to be changed.
+    /// An entity, marked as changed.
     pub(crate) fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
         self.dirty.insert(id);
         self.nodes.get_mut(id.0)
     }
 
-    /// The queue of an entity, about to be changed.
+    /// An entity's queue, marked as changed.
     pub(crate) fn queue_mut(&mut self, id: NodeId) -> Option<&mut Queue> {
         self.node_mut(id).map(|node| &mut node.queue)
     }
 
-    /// A delivery was not sent after all: it was never given out.
+    /// Takes back an assignment that was not sent, as if it had never been made.
     pub(crate) fn unassign(&mut self, id: NodeId, token: LockToken) {
         if let Some(queue) = self.queue_mut(id) {
             queue.unassign(token);
         }
     }
 
-    /// When the next thing happens by itself.
+    /// When [`Namespace::dispatch`] next has work to do, even without a change.
     pub(crate) fn next_due(&self) -> Option<u64> {
         let queues = self.nodes.iter().filter_map(|node| node.queue.due());
         let waiters = self.waiters.iter().map(|waiter| waiter.until);
         queues.chain(waiters).min()
     }
 
-    /// Does what the time says, and gives messages and sessions to those who wait for them.
+    /// Does the work that is due, then assigns messages and sessions to waiting links.
     pub(crate) fn dispatch(&mut self, now: u64) {
         let is_due = |n: &Node| n.queue.due().is_some_and(|due| due <= now);
         let due = self.nodes.iter().enumerate().filter(|(_, n)| is_due(n));

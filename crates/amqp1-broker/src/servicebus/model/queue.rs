@@ -1,4 +1,4 @@
-//! A queue: of its own, of a subscription, or of dead letters.
+//! The queue of an entity, a subscription or a dead-letter sub-queue.
 
 mod receiving;
 mod settling;
@@ -19,10 +19,10 @@ use crate::servicebus::settings::QueueSettings;
 
 pub(crate) use settling::Modifications;
 
-/// What happens to a message beyond its queue. The namespace sees to it.
+/// An effect outside the queue, which the namespace applies.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// To the dead letters; its reason is in its properties.
+    /// Move it to the dead letters; its properties contain the reason.
     Dead(Box<Entry>, i64),
     /// A scheduled message is due.
     Due(Box<Message>),
@@ -30,7 +30,7 @@ pub(crate) enum Effect {
     SessionLost(LinkId, String),
 }
 
-/// A message for a link.
+/// A message assigned to a link.
 #[derive(Debug)]
 pub(crate) struct Assignment {
     pub(crate) link: LinkId,
@@ -40,33 +40,32 @@ pub(crate) struct Assignment {
     pub(crate) stamp: Stamp,
 }
 
-/// The lock that was named is not held.
+/// The named lock is not held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lost;
 
-/// A link that receives.
+/// A receiving link.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) link: LinkId,
     pub(crate) credit: u32,
-    /// Receive and delete.
+    /// Whether it uses receive-and-delete.
     pub(crate) deletes: bool,
-    /// The session it has.
+    /// The session that it holds.
     pub(crate) session: Option<String>,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
-    /// Dead letters neither expire nor are given up.
+    /// Whether it holds dead letters, which neither expire nor reach a delivery limit.
     pub(crate) is_dead_letters: bool,
     messages: BTreeMap<i64, Entry>,
-    /// Those that can be received and belong to no session.
+    /// Messages that can be received and belong to no session.
     ready: BTreeSet<i64>,
     pub(crate) sessions: Sessions,
     locks: HashMap<LockToken, i64>,
-    /// When something happens to which message.
+    /// Messages' timers, soonest first.
     timers: BTreeSet<(u64, i64)>,
     last_sequence: i64,
     pub(crate) consumers: VecDeque<Consumer>,
@@ -74,7 +73,7 @@ pub(crate) struct Queue {
     effects: Vec<Effect>,
 }
 
-/// Numbers of a queue's messages.
+/// Counts of a queue's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
     pub(crate) active: u64,
@@ -100,7 +99,7 @@ impl Queue {
         }
     }
 
-    /// From now on messages are received by session; those without one are dead.
+    /// Requires sessions from now on; messages without one are dead-lettered.
     pub(crate) fn require_sessions(&mut self) {
         let sequences: Vec<i64> = self.messages.keys().copied().collect();
         for sequence in sequences {
@@ -122,8 +121,8 @@ impl Queue {
         self.size.saturating_add(size) <= self.settings.max_size
     }
 
-    /// Takes a message that can be received from now on; returns its sequence number.
-    /// `enqueue_sequence` is what it had where it came from.
+    /// Adds a message that can be received at once; returns its sequence number. `enqueue_sequence`
+    /// is the number that it had in an earlier entity.
     pub(crate) fn enqueue(
         &mut self,
         message: Message,
@@ -149,7 +148,8 @@ impl Queue {
         sequence
     }
 
-    /// A message that cannot be received here, as a dead letter, and its sequence number.
+    /// Makes a dead letter of a message that cannot be received here; returns it with its sequence
+    /// number.
     pub(crate) fn give_up_at_once(
         &mut self,
         message: Message,
@@ -163,7 +163,7 @@ impl Queue {
         Some((entry, sequence))
     }
 
-    /// Keeps a message until it is due.
+    /// Stores a message until it is due.
     pub(crate) fn schedule(&mut self, message: Message, due: u64) -> i64 {
         let sequence = self.next_sequence();
         let entry = Entry {
@@ -179,7 +179,7 @@ impl Queue {
         sequence
     }
 
-    /// Takes a dead letter as it is. It keeps its sequence number, as sub-queues share their
+    /// Adds a dead letter unchanged. It keeps its sequence number, because sub-queues share their
     /// entity's store.
     pub(crate) fn bury(&mut self, mut entry: Entry, sequence: i64) {
         entry.state = State::Active;
@@ -189,7 +189,7 @@ impl Queue {
         self.insert(sequence, entry);
     }
 
-    /// Takes a scheduled message back; false when there is none of this number.
+    /// Removes a scheduled message; false if there is none with this number.
     pub(crate) fn cancel(&mut self, sequence: i64) -> bool {
         let is_scheduled = |e: &Entry| matches!(e.state, State::Scheduled(_));
         let is_there = self.messages.get(&sequence).is_some_and(is_scheduled);
@@ -199,7 +199,7 @@ impl Queue {
         is_there
     }
 
-    /// Does what the time says: locks and messages expire, scheduled messages are due.
+    /// Expires locks and messages, and makes scheduled messages due.
     pub(crate) fn tick(&mut self, now: u64) {
         for (session, link) in self.sessions.expired(now) {
             self.release_session(&session, true);
@@ -227,7 +227,7 @@ impl Queue {
         }
     }
 
-    /// When the next thing happens by itself.
+    /// When [`Queue::tick`] next has work to do.
     pub(crate) fn due(&self) -> Option<u64> {
         let timer = self.timers.first().map(|(at, _)| *at);
         match (timer, self.sessions.due()) {
@@ -274,7 +274,7 @@ impl Queue {
         Some(entry)
     }
 
-    /// Changes a message, and keeps the indexes right.
+    /// Changes a message and updates the indexes.
     fn change(&mut self, sequence: i64, change: impl FnOnce(&mut Entry)) {
         self.unindex(sequence);
         if let Some(entry) = self.messages.get_mut(&sequence) {
@@ -323,7 +323,7 @@ impl Queue {
         }
     }
 
-    /// Lets a message go that was locked; `counts` as a delivery that failed.
+    /// Unlocks a message. `counts` says whether this was a failed delivery.
     fn unlock(&mut self, sequence: i64, counts: bool) {
         let max = self.settings.max_delivery_count;
         let mut is_over = false;
@@ -347,7 +347,7 @@ impl Queue {
     }
 }
 
-/// The properties that say why a message is dead.
+/// The properties that say why a message is a dead letter.
 fn reasons((reason, description): (&str, &str)) -> [(String, Value); 2] {
     [
         (dead_letter::REASON.to_owned(), reason.into()),

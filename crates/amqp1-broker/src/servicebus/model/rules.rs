@@ -1,26 +1,27 @@
-//! Which of a topic's messages a subscription gets: the true filter and the correlation filter.
+//! The messages that a subscription gets from its topic: the true filter and the correlation
+//! filter.
 
 use serde_amqp::Value;
 
 use super::message::{id_text, Message};
 
-/// A subscription's rule: what it takes, and what it changes in what it takes.
+/// A subscription's rule: the messages it selects, and its changes to them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedRule {
     /// Its name.
     pub name: String,
-    /// Which messages it takes.
+    /// Which messages it selects.
     pub filter: Rule,
-    /// What it changes in the subscription's copy, in order.
+    /// Its changes to the subscription's copy, in order.
     pub changes: Vec<Change>,
-    /// The SQL expression that its filter was written as, if it was.
+    /// The SQL expression of its filter, if it was written as SQL.
     pub sql: Option<String>,
-    /// The SQL expression that its changes were written as, if they were.
+    /// The SQL expression of its changes, if they were written as SQL.
     pub action: Option<String>,
 }
 
 impl NamedRule {
-    /// A rule that changes nothing.
+    /// A rule without changes.
     pub fn new(name: impl Into<String>, filter: Rule) -> Self {
         Self {
             name: name.into(),
@@ -32,13 +33,13 @@ impl NamedRule {
     }
 }
 
-/// A property that a rule sets (`SET name = value`) or takes away (`REMOVE name`); those of the
-/// system have names that begin with `sys.`.
+/// A property that a rule sets (`SET name = value`) or removes (`REMOVE name`). The names of system
+/// properties begin with `sys.`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The property's name.
     pub property: String,
-    /// `None` takes it away.
+    /// `None` removes it.
     pub value: Option<String>,
 }
 
@@ -68,18 +69,18 @@ impl Change {
     }
 }
 
-/// What a rule takes.
+/// A filter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
     /// Every message (`SELECT 1=1`).
     True,
     /// No message.
     False,
-    /// Messages all of whose named properties are equal.
+    /// Messages that match all the given properties.
     Correlation(Box<Correlation>),
 }
 
-/// What a correlation filter compares; `None` is not compared.
+/// The properties that a correlation filter compares; `None` is not compared.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Correlation {
     /// `correlation-id`

@@ -1,4 +1,4 @@
-//! The sessions of a queue: who has one, what is ready in it, and its state.
+//! The sessions of a queue: the link that holds each, its ready messages, and its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,12 @@ pub(crate) struct Session {
     /// Sequence numbers of messages that can be received.
     pub(crate) ready: BTreeSet<i64>,
     pub(crate) state: Option<Vec<u8>>,
-    /// When its state was set, Unix milliseconds.
+    /// When its state was set, in Unix milliseconds.
     pub(crate) state_set_at: u64,
     pub(crate) lock: Option<SessionLock>,
 }
 
-/// Who has a session for now.
+/// A link's hold on a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SessionLock {
     pub(crate) link: LinkId,
@@ -23,16 +23,16 @@ pub(crate) struct SessionLock {
     pub(crate) until: u64,
 }
 
-/// What becomes of a wish for a session.
+/// The result of requesting a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Accepted {
     Granted {
         id: String,
         until: u64,
     },
-    /// Somebody else has it.
+    /// Another link holds it.
     Taken,
-    /// None is free that has messages.
+    /// No free session has messages.
     None,
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Accepted {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     by_id: BTreeMap<String, Session>,
-    /// Those that are locked, by the end of their locks.
+    /// Locked sessions, by the end of their locks.
     locked: BTreeSet<(u64, String)>,
 }
 
@@ -49,7 +49,7 @@ impl Sessions {
         self.by_id.get(id)
     }
 
-    /// The session, made when there is none.
+    /// The session, created if there is none.
     pub(crate) fn entry(&mut self, id: &str) -> &mut Session {
         self.by_id.entry(id.to_owned()).or_default()
     }
@@ -58,13 +58,13 @@ impl Sessions {
         self.by_id.get_mut(id)
     }
 
-    /// Those that have a state, with when it was set.
+    /// Sessions with a state, and when it was set.
     pub(crate) fn with_state(&self) -> impl Iterator<Item = (&str, u64)> {
         let with_state = self.by_id.iter().filter(|(_, s)| s.state.is_some());
         with_state.map(|(id, session)| (id.as_str(), session.state_set_at))
     }
 
-    /// Gives a session to a link: the one named, or the one whose first message is the oldest.
+    /// Gives a link the named session, or else the one whose first message is the oldest.
     pub(crate) fn accept(&mut self, link: LinkId, wanted: Option<&str>, until: u64) -> Accepted {
         let id = match wanted {
             Some(id) => id.to_owned(),
@@ -86,7 +86,7 @@ impl Sessions {
         Accepted::Granted { id, until }
     }
 
-    /// Locks a session, renews its lock, or takes it away.
+    /// Locks a session, renews its lock, or releases it.
     pub(crate) fn set_lock(&mut self, id: &str, lock: Option<SessionLock>) {
         let session = self.entry(id);
         let before = std::mem::replace(&mut session.lock, lock);
@@ -98,13 +98,13 @@ impl Sessions {
         }
     }
 
-    /// The id of the session that a link has.
+    /// The id of the session that a link holds.
     pub(crate) fn held_by(&self, link: LinkId) -> Option<String> {
         let held = self.held().find(|(_, holder)| *holder == link);
         held.map(|(id, _)| id.to_owned())
     }
 
-    /// The sessions that are locked, and by whom.
+    /// The locked sessions, each with the link that holds it.
     fn held(&self) -> impl Iterator<Item = (&str, LinkId)> {
         self.locked.iter().filter_map(|(_, id)| {
             let lock = self.by_id.get(id)?.lock?;
@@ -127,7 +127,7 @@ impl Sessions {
         self.locked.first().map(|(until, _)| *until)
     }
 
-    /// Forgets a session in which there is nothing to remember.
+    /// Forgets a session that has nothing to remember.
     pub(crate) fn tidy(&mut self, id: &str) {
         let is_empty = |s: &Session| s.ready.is_empty() && s.state.is_none() && s.lock.is_none();
         if self.by_id.get(id).is_some_and(is_empty) {

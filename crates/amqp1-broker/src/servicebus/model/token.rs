@@ -1,16 +1,16 @@
 //! Lock tokens: GUIDs, and their two byte orders.
 
-/// A lock token, as RFC 4122 orders its bytes: the order of AMQP's uuid type, in which it stands in
-/// `$management`.
+/// A lock token, with its bytes in RFC 4122 order. AMQP's uuid type, and so `$management`, uses
+/// this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct LockToken(pub(crate) [u8; 16]);
 
 impl LockToken {
-    /// A new one, at random (RFC 4122 version 4).
+    /// A new random token (RFC 4122 version 4).
     pub(crate) fn random() -> Self {
         let mut bytes = [0; 16];
         if getrandom::fill(&mut bytes).is_err() {
-            // Without the system's random source: unique is what counts.
+            // If the system's random source fails, uniqueness is enough.
             use std::sync::atomic::{AtomicU64, Ordering};
             static LAST: AtomicU64 = AtomicU64::new(1);
             let n = LAST.fetch_add(1, Ordering::Relaxed);
@@ -21,14 +21,14 @@ impl LockToken {
         Self(bytes)
     }
 
-    /// The same token as a delivery-tag has it: .NET's `Guid.ToByteArray`, whose first three
-    /// fields are little-endian.
+    /// The token as a delivery-tag: .NET's `Guid.ToByteArray`, whose first three fields are
+    /// little-endian.
     pub(crate) fn delivery_tag(self) -> [u8; 16] {
         swap(self.0)
     }
 }
 
-/// Turns one order into the other.
+/// Converts between the two orders, in either direction.
 fn swap(mut bytes: [u8; 16]) -> [u8; 16] {
     bytes[0..4].reverse();
     bytes[4..6].reverse();

@@ -5,7 +5,7 @@ use crate::clock::ms;
 use crate::servicebus::facts::condition;
 use crate::servicebus::settings::{ServiceBus, SubscriptionSettings, TopicSettings};
 
-/// What an address is looked up for.
+/// The purpose of looking up an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     Send,
@@ -39,7 +39,7 @@ impl Namespace {
         namespace
     }
 
-    /// Makes a queue; one that is there stays as it is.
+    /// Creates a queue; an existing one stays as it is.
     pub(crate) fn declare_queue(&mut self, name: &str, settings: QueueSettings) -> NodeId {
         match self.find(name) {
             Some(id) => id,
@@ -47,7 +47,7 @@ impl Namespace {
         }
     }
 
-    /// Makes a topic and its subscriptions; what is there stays as it is.
+    /// Creates a topic and its subscriptions; existing ones stay as they are.
     pub(crate) fn declare_topic(&mut self, name: &str, settings: &TopicSettings) -> NodeId {
         let id = match self.find(name) {
             Some(id) => id,
@@ -121,13 +121,13 @@ impl Namespace {
         id
     }
 
-    /// The entity of this path, in whatever case.
+    /// The entity with this path, regardless of case.
     pub(crate) fn find(&self, path: &str) -> Option<NodeId> {
         self.names.get(&path.to_lowercase()).copied()
     }
 
-    /// Whether there is, or can be, an entity of this path in lower case, or one below it; an empty
-    /// path is the namespace.
+    /// Whether an entity with this lower-case path, or one below it, exists or can be created. The
+    /// empty path is the namespace.
     pub(crate) fn has_below(&self, path: &str) -> bool {
         let is_below = |name: &String| name.strip_prefix(path).is_some_and(|r| r.starts_with('/'));
         path.is_empty()
@@ -136,7 +136,7 @@ impl Namespace {
             || self.names.keys().any(is_below)
     }
 
-    /// The entity that an address means to somebody who wants to use it so.
+    /// The entity that an address names, if it may be used for this purpose.
     pub(crate) fn resolve(&mut self, path: &str, wanted: Use) -> Result<NodeId, Error> {
         let id = match self.find(path) {
             Some(id) => id,
@@ -167,7 +167,7 @@ impl Namespace {
         }
     }
 
-    /// Makes what somebody wants to use.
+    /// Creates an entity for this purpose.
     fn create(&mut self, path: &str, wanted: Use) -> Result<NodeId, Error> {
         if self.paths().len() >= self.max_entities {
             return Err(errors::error(
@@ -201,7 +201,7 @@ impl Namespace {
         self.find(path).ok_or_else(|| errors::no_entity(path))
     }
 
-    /// The paths of all entities, without sub-queues, sorted.
+    /// The paths of all entities, sorted, without sub-queues.
     pub(crate) fn paths(&self) -> Vec<String> {
         let all = self.nodes.iter().map(|node| node.path.clone());
         let mut all: Vec<String> = all

@@ -1,30 +1,30 @@
-//! Links that receive.
+//! Receiving links.
 
 use super::*;
 use crate::amqp::ids::LinkId;
 use crate::servicebus::model::queue::Consumer;
 
-/// What a receiver asks for when it attaches.
+/// What an attaching receiver asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Messages,
     Session(String),
-    /// The next one that is free, until when (Unix milliseconds).
+    /// The next free session, waiting until this time (Unix milliseconds).
     NextSession(u64),
 }
 
-/// How a receiver is attached.
+/// The result of attaching a receiver.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Attached {
     Now,
-    /// With this session, locked until then.
+    /// With this session, locked until this time.
     WithSession(String, u64),
-    /// [`Event::Session`] will tell.
+    /// [`Event::Session`] will follow.
     Waits,
 }
 
 impl Namespace {
-    /// A number for a link, unique over the namespace's life.
+    /// A link's id, unique for the life of the namespace.
     pub(crate) fn new_link(&mut self) -> LinkId {
         self.last_id += 1;
         LinkId(self.last_id)
@@ -123,7 +123,7 @@ impl Namespace {
         }
     }
 
-    /// Takes the credit that is left from a link.
+    /// Takes away a link's remaining credit.
     pub(crate) fn drain(&mut self, link: LinkId) -> u32 {
         self.receiver(link)
             .map_or(0, |consumer| std::mem::take(&mut consumer.credit))

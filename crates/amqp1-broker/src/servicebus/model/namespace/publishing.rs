@@ -1,4 +1,4 @@
-//! Messages into entities: checked, kept until they are due, copied to subscriptions, passed on.
+//! Messages sent to entities: checked, kept until they are due, copied to subscriptions, forwarded.
 
 use super::*;
 use crate::clock::ms;
@@ -6,7 +6,7 @@ use crate::servicebus::facts::{self, condition, dead_letter};
 use crate::servicebus::model::message::Message;
 
 impl Namespace {
-    /// Takes messages, all or none.
+    /// Accepts all messages or none.
     pub(crate) fn publish(
         &mut self,
         id: NodeId,
@@ -25,7 +25,7 @@ impl Namespace {
         Ok(())
     }
 
-    /// Takes messages until they are due; returns their sequence numbers.
+    /// Stores messages until they are due. Returns their sequence numbers.
     pub(crate) fn schedule(
         &mut self,
         id: NodeId,
@@ -63,7 +63,7 @@ impl Namespace {
     }
 
     fn hold(&mut self, id: NodeId, message: Message, due: u64, now: u64) -> i64 {
-        // What is known already is answered like what is new, and kept by nobody.
+        // A duplicate gets the same answer as a new message, but is not kept.
         let is_known = self.is_duplicate(id, &message, now);
         let Some(queue) = self.queue_mut(id) else {
             return 0;
@@ -89,8 +89,8 @@ impl Namespace {
         }
     }
 
-    /// Puts a message where it can be received: here, in subscriptions, or where this entity
-    /// forwards to.
+    /// Puts a message where it can be received: here, in subscriptions, or in the entity that this
+    /// one forwards to.
     pub(super) fn deliver(
         &mut self,
         id: NodeId,
@@ -143,7 +143,7 @@ impl Namespace {
         if message.properties.message_id.is_none() {
             message.assign_id();
         }
-        // Its sender was not asked: it sent to the topic, or to the queue that forwards.
+        // Its sender cannot be told: it sent to the topic, or to the queue that forwards.
         if requires_session && message.session_id().is_none() {
             return self.bury(id, message, enqueue_sequence, dead_letter::NO_SESSION, now);
         }
@@ -152,7 +152,7 @@ impl Namespace {
         }
     }
 
-    /// Puts a message into another entity than it was sent to, which knows its duplicates too.
+    /// Puts a message into another entity, which applies its own duplicate detection.
     pub(super) fn pass_on(
         &mut self,
         target: NodeId,
@@ -166,8 +166,8 @@ impl Namespace {
         }
     }
 
-    /// Puts a message that cannot be received here among the dead letters. They are not passed on:
-    /// that could go on for ever.
+    /// Puts a message that cannot be received here into the dead letters. These are not forwarded,
+    /// because that could go on for ever.
     fn bury(
         &mut self,
         id: NodeId,
@@ -190,7 +190,7 @@ impl Namespace {
     }
 }
 
-/// What the service refuses in a message.
+/// The service's checks of a message.
 fn check(message: &Message, requires_session: bool) -> Result<(), Error> {
     let refuse = |text: String| Err(errors::error(condition::ARGUMENT_ERROR, text));
     for (name, id) in [

@@ -1,4 +1,4 @@
-//! Entities and what goes between them.
+//! Entities, and the messages between them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::time::Duration;

@@ -1,10 +1,10 @@
-//! Messages to links: by credit, by session, by sequence number, and looked at only.
+//! Assigns messages to links: by credit, by session, by sequence number; and peeks at them.
 
 use super::*;
 
 impl Queue {
-    /// Gives the next message to the next link that has credit; `None` when no link and no message
-    /// are left that fit.
+    /// Assigns the next message to the next link with credit; `None` if no remaining link and
+    /// message match.
     pub(crate) fn assign(&mut self, now: u64) -> Option<Assignment> {
         for at in 0..self.consumers.len() {
             let consumer = self.consumers.get(at)?;
@@ -19,7 +19,7 @@ impl Queue {
             let mut consumer = self.consumers.remove(at)?;
             consumer.credit -= 1;
             let link = consumer.link;
-            // The others go first next time.
+            // The other links go first next time.
             self.consumers.push_back(consumer);
             let lock = Lock {
                 token: LockToken::random(),
@@ -49,25 +49,25 @@ impl Queue {
         }
     }
 
-    /// Until when a message is locked that is locked now.
+    /// When a message lock taken now ends.
     fn lock_end(&self, session: Option<&str>, now: u64) -> u64 {
         let lock = session.and_then(|id| self.sessions.get(id)?.lock);
         lock.map_or_else(|| self.lock_until(now), |lock| lock.until)
     }
 
-    /// Until when a lock holds that is taken now.
+    /// When a lock taken now ends, outside a session.
     pub(crate) fn lock_until(&self, now: u64) -> u64 {
         now.saturating_add(crate::clock::ms(self.settings.lock_duration))
     }
 
-    /// A delivery was not sent after all: it was never given out.
+    /// Takes back a delivery that was not sent, as if it had never been assigned.
     pub(crate) fn unassign(&mut self, token: LockToken) {
         if let Some(sequence) = self.locks.get(&token).copied() {
             self.unlock(sequence, false);
         }
     }
 
-    /// Messages that have not been given out, for a flow's `available`.
+    /// The number of unassigned messages, for a flow's `available`.
     pub(crate) fn available(&self) -> u32 {
         u32::try_from(self.ready.len()).unwrap_or(u32::MAX)
     }
@@ -77,8 +77,8 @@ impl Queue {
         self.messages.get(&sequence)?.message.session_id()
     }
 
-    /// Deferred messages by their numbers, all or nothing: the first number that is none's is the
-    /// error.
+    /// Receives deferred messages by their numbers, all or none. The error is the first number that
+    /// does not exist.
     pub(crate) fn receive_deferred(
         &mut self,
         sequences: &[i64],
@@ -120,7 +120,7 @@ impl Queue {
         Ok(received)
     }
 
-    /// Messages from a number on, whatever their state, as they are.
+    /// Messages in any state, from this number on, unchanged.
     pub(crate) fn peek(&self, from: i64, count: usize, session: Option<&str>) -> Vec<Vec<u8>> {
         self.messages
             .range(from..)
@@ -130,8 +130,8 @@ impl Queue {
             .collect()
     }
 
-    /// The ids of sessions, sorted: of those that have active messages or a state; or, `since` then
-    /// (Unix milliseconds), of those whose state was set.
+    /// The ids of sessions, sorted: those that have active messages or a state; with `since` (Unix
+    /// milliseconds), those whose state was set since then.
     pub(crate) fn session_ids(&self, since: Option<u64>) -> BTreeSet<String> {
         let with_state = self.sessions.with_state();
         let with_state = with_state.filter(|(_, at)| since.is_none_or(|since| *at > since));
@@ -143,7 +143,7 @@ impl Queue {
         ids
     }
 
-    /// Gives a link the session it wants, or the next one.
+    /// Gives a link the session it requests, or the next one.
     pub(crate) fn accept_session(
         &mut self,
         link: LinkId,
@@ -154,7 +154,7 @@ impl Queue {
         self.sessions.accept(link, wanted, until)
     }
 
-    /// Takes a session and the messages that were locked in it from its link.
+    /// Releases a link's session, and the messages locked in it.
     pub(crate) fn release_session(&mut self, id: &str, counts: bool) {
         self.sessions.set_lock(id, None);
         let locked: Vec<i64> = self
@@ -173,7 +173,7 @@ impl Queue {
         self.sessions.tidy(id);
     }
 
-    /// A link is gone. Locks of messages stay until they expire; those of a session go with it.
+    /// Removes a link. Message locks last until they expire; the lock of its session ends now.
     pub(crate) fn remove_consumer(&mut self, link: LinkId) {
         self.consumers.retain(|consumer| consumer.link != link);
         if let Some(session) = self.sessions.held_by(link) {

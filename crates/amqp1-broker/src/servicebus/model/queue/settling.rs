@@ -1,9 +1,9 @@
-//! What becomes of locked messages.
+//! Settles, renews and revokes locks.
 
 use super::*;
 use crate::servicebus::model::sessions::SessionLock;
 
-/// Properties that a receiver changes as it returns a message.
+/// Properties that a receiver changes when it returns a message.
 pub(crate) type Modifications = Vec<(String, Value)>;
 
 impl Queue {
@@ -24,14 +24,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Back as if it had not been delivered: the service does not count `released`.
+    /// Returns the message as if it had not been delivered: the service does not count `released`.
     pub(crate) fn release(&mut self, token: LockToken) -> Result<(), Lost> {
         let sequence = self.locked(token)?;
         self.unlock(sequence, false);
         Ok(())
     }
 
-    /// From now on only to be had by its sequence number.
+    /// Makes the message available only by its sequence number.
     pub(crate) fn defer(&mut self, token: LockToken, with: Modifications) -> Result<(), Lost> {
         let sequence = self.locked(token)?;
         self.modify(sequence, with);
@@ -56,7 +56,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Until when the lock holds now.
+    /// Renews the lock; returns its new end.
     pub(crate) fn renew(&mut self, token: LockToken, now: u64) -> Result<u64, Lost> {
         let sequence = self.locked(token)?;
         let until = self.lock_until(now);
@@ -72,14 +72,14 @@ impl Queue {
         Ok(until)
     }
 
-    /// Takes the lock away, as if it had expired.
+    /// Revokes a lock, as if it had expired.
     pub(crate) fn lose(&mut self, token: LockToken) {
         if let Some(sequence) = self.locks.get(&token).copied() {
             self.unlock(sequence, true);
         }
     }
 
-    /// Takes all locks away, those of sessions too.
+    /// Revokes all locks, including those of sessions.
     pub(crate) fn lose_all(&mut self) {
         for (session, link) in self.sessions.expired(u64::MAX) {
             self.release_session(&session, true);
@@ -91,7 +91,7 @@ impl Queue {
         }
     }
 
-    /// Takes a session's lock away, as if it had expired.
+    /// Revokes a session's lock, as if it had expired.
     pub(crate) fn lose_session(&mut self, id: &str) {
         let lock = self.sessions.get(id).and_then(|session| session.lock);
         if let Some(lock) = lock {
@@ -101,7 +101,7 @@ impl Queue {
         }
     }
 
-    /// Until when the session is locked now.
+    /// Renews the session's lock; returns its new end.
     pub(crate) fn renew_session(&mut self, id: &str, now: u64) -> Result<u64, Lost> {
         let until = self.lock_until(now);
         let lock = self.sessions.get(id).and_then(|session| session.lock);

@@ -138,7 +138,7 @@ fn a_deferred_message_is_had_by_its_number_only() {
         Err(7)
     );
     let got = queue.receive_deferred(&[sequence], false, None, 0).unwrap();
-    // Its lock expires like any other, and it is deferred still.
+    // Its lock expires like any other, but it stays deferred.
     queue.tick(10 * SECOND);
     assert_eq!(queue.complete(got[0].0), Err(Lost));
     assert!(queue.assign(10 * SECOND).is_none());
