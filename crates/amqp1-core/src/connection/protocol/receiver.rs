@@ -1,8 +1,36 @@
-//! The receiving end of a link: credit, reassembly, the buffer, settlement.
+//! The receiving end of a link: what comes, what PHP has of it, and what the broker is told.
+//!
+//! Invariants of credit and dispositions, whatever crosses on the wire. The code names them by
+//! their numbers where it upholds them, and the property tests check them after each step.
+//!
+//! 1. What the broker may still send is *granted*; credit that was taken back, and may be used by
+//!    what is on its way, is *revoked*. Neither is ever negative, and a new grant contains what is
+//!    left of the revoked. A delivery that neither covers ends the connection.
+//! 2. Whenever credit is granted, what is held and what is granted are no more than the prefetch
+//!    together; one at the most while careful, none while paused. Nothing else raises it but
+//!    [`Receiver::demand`].
+//! 3. The delivery-count is the sender's to say: each delivery moves it by one, and the answer to
+//!    a drain over the credit that was left. Delivery-count, granted and revoked together are as
+//!    far as we ever let it go.
+//! 4. A delivery that came unsettled is *held* until we settle it, once: it is in the buffer, or in
+//!    PHP's hands, or let go of by PHP, or waits to be given back. It is told to the broker at
+//!    once, or gathered with others until the next [`Receiver::flush`].
+//! 5. PHP gets a delivery at most once, whole, and never one that the broker has taken back before.
+//! 6. When the link is over nothing more is handed out, settled or asked for: the broker delivers
+//!    again what was not settled.
+//!
+//! How credit is granted is [`mode`]; how much, [`credit`]; whether there is more, [`drain`];
+//! what goes back, [`returning`]; what the broker takes back, [`recalling`].
 
+mod credit;
 mod drain;
+mod in_hand;
+mod mode;
 mod recalled;
+mod recalling;
+mod returning;
 mod returns;
+mod settling;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -12,7 +40,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::performatives::Attach;
 
-use self::drain::Drain;
+use self::credit::Credit;
+use self::drain::Answer;
+use self::in_hand::InHand;
+use self::mode::Mode;
 use self::recalled::Recalled;
 use self::returns::Returns;
 use super::link::{Phase, MAX_MESSAGE_SIZE};
@@ -22,11 +53,8 @@ use super::watch::Watch;
 use crate::base::lost;
 use crate::base::wait::Signal;
 use crate::error::Error;
-use crate::wire::frame::{self, State as DeliveryState, Transfer};
+use crate::wire::frame::Transfer;
 use crate::wire::DecodeError;
-
-/// Acknowledgements gathered at the most.
-const MAX_GATHERED: u32 = 64;
 
 /// A delivery as it came.
 #[derive(Debug, Clone)]
@@ -60,24 +88,7 @@ pub(crate) struct Receiver {
     pub remote_handle: Option<u32>,
     /// Raised when there is something in an empty buffer, or the link is over.
     pub signal: Signal,
-    /// Deliveries that may be unsettled at once.
-    prefetch: u32,
-    /// See [`Receiver::in_windows`].
-    whole_windows: bool,
-    /// See [`Receiver::answered_early`].
-    early: bool,
-    /// Credit is granted when it is asked for, and never renewed.
-    on_demand: bool,
-    /// The broker has nothing more for the credit it was granted on demand.
-    drained: bool,
-    /// Whether a standing receiver has asked if there is more.
-    drain: Drain,
-    /// Until when a broker that does not drain may take to send what it has.
-    expected: Option<Instant>,
-    credit: u32,
-    /// Credit taken back: deliveries that were already on their way use it.
-    revoked: u32,
-    delivery_count: u32,
+    credit: Credit,
     /// Delivered, not settled: in the buffer or in PHP's hands.
     held: u32,
     buffer: VecDeque<Incoming>,
@@ -85,9 +96,8 @@ pub(crate) struct Receiver {
     /// Accepted, not yet told to the broker.
     accepted: Vec<(u32, u32)>,
     accepted_count: u32,
-    /// Handed out and not settled, where the broker locks them: it has to be told when the
-    /// link ends. `None` where the link's end is enough.
-    in_hand: Option<Vec<u32>>,
+    /// In PHP's hands, where the broker is told when the link ends.
+    in_hand: InHand,
     /// Settled by us, not yet confirmed by a sender that settles second.
     confirming: Vec<(u32, Tracked)>,
     /// Taken back by the broker.
@@ -109,22 +119,13 @@ impl Receiver {
             answer: None,
             remote_handle: None,
             signal,
-            prefetch,
-            whole_windows: false,
-            early: false,
-            on_demand: false,
-            drained: false,
-            drain: Drain::None,
-            expected: None,
-            credit: 0,
-            revoked: 0,
-            delivery_count: 0,
+            credit: Credit::new(prefetch),
             held: 0,
             buffer: VecDeque::new(),
             partial: None,
             accepted: Vec::new(),
             accepted_count: 0,
-            in_hand: None,
+            in_hand: InHand::default(),
             confirming: Vec::new(),
             recalled: Recalled::default(),
             returns: Returns::default(),
@@ -133,52 +134,28 @@ impl Receiver {
         }
     }
 
-    /// A receiver of a broker that does not take back what is in hand when the link ends: it
-    /// is told.
-    pub fn releasing_in_hand(mut self, releases: bool) -> Self {
-        self.in_hand = releases.then(Vec::new);
-        self
-    }
-
     pub fn watched(mut self, watch: Option<Arc<dyn Watch>>) -> Self {
         self.watch = watch;
         self
     }
 
-    fn let_go(&mut self, delivery_id: u32) {
-        self.note_let_go(delivery_id);
-        self.held = self.held.saturating_sub(1);
-        if self.held == 0 && self.partial.is_none() {
-            self.recalled.forget();
-        }
-        if let Some(in_hand) = &mut self.in_hand {
-            in_hand.retain(|id| *id != delivery_id);
-        }
-    }
-
-    /// Credit is granted when all of the last one is used up, not before: RabbitMQ 3
-    /// counts credit from deliveries that it has not sent yet, and sends too many.
+    /// See [`Credit::in_windows`].
     pub fn in_windows(mut self, whole_windows: bool) -> Self {
-        self.whole_windows = whole_windows;
+        self.credit.in_windows(whole_windows);
         self
     }
 
-    /// Credit for `count` deliveries, besides what was granted; never renewed.
-    pub fn demand(&mut self, count: u32) {
-        self.on_demand = true;
-        self.drained = false;
-        self.credit = self.credit.saturating_add(count);
-    }
-
-    /// The broker has answered a drain: what it had has come.
-    pub fn is_drained(&self) -> bool {
-        self.drained
+    /// See [`Credit::answered_early`].
+    pub fn answered_early(mut self, early: bool) -> Self {
+        self.credit.answered_early(early);
+        self
     }
 
     /// The broker's answer to the attach.
     pub fn on_attach(&mut self, answer: Arc<Attach>) {
         self.remote_handle = Some(answer.handle.0);
-        self.delivery_count = answer.initial_delivery_count.unwrap_or(0);
+        self.credit
+            .begin(answer.initial_delivery_count.unwrap_or(0));
         self.answer = Some(answer);
     }
 
@@ -192,7 +169,7 @@ impl Receiver {
         payload: Bytes,
         now: Instant,
     ) -> Result<(), DecodeError> {
-        // What crosses our detach is nobody's: it is not settled, and comes again.
+        // (6) What crosses our detach is nobody's: it is not settled, and comes again.
         if matches!(self.phase, Phase::Detached(_)) {
             return Ok(());
         }
@@ -201,7 +178,8 @@ impl Receiver {
                 let delivery_id = transfer
                     .delivery_id
                     .ok_or(DecodeError("a delivery without its id"))?;
-                if self.credit == 0 && self.revoked == 0 {
+                // (1)
+                if !self.credit.covers_one() {
                     return Err(DecodeError("a delivery without credit"));
                 }
                 Partial {
@@ -237,12 +215,9 @@ impl Receiver {
     }
 
     fn spend_credit(&mut self) {
-        if self.credit == 0 {
-            self.revoked = self.revoked.saturating_sub(1);
+        if self.credit.spend() {
+            self.signal.raise();
         }
-        self.credit = self.credit.saturating_sub(1);
-        self.delivery_count = self.delivery_count.wrapping_add(1);
-        self.end_drain_without_credit();
     }
 
     fn deliver(&mut self, whole: Partial, payload: Bytes, now: Instant) {
@@ -253,9 +228,10 @@ impl Receiver {
             ..
         } = whole;
         self.spend_credit();
+        // (4)
         self.held += 1;
-        self.expect_after_delivery(now);
-        // Taken back between its frames.
+        self.credit.expect_after_delivery(now);
+        // (5) Taken back between its frames.
         if self.is_recalled(delivery_id) && !settled {
             self.recalled.drop_unseen(delivery_id);
             return;
@@ -282,122 +258,103 @@ impl Receiver {
 
     /// The next delivery for PHP.
     pub fn take(&mut self) -> Option<Incoming> {
-        self.returns.note_asking(self.buffer.is_empty());
+        self.returns.asking = self.buffer.is_empty();
         let incoming = self.buffer.pop_front()?;
         if incoming.settled {
             self.held = self.held.saturating_sub(1);
-        } else if let Some(in_hand) = &mut self.in_hand {
-            in_hand.push(incoming.delivery_id);
+        } else if let Some(history) = self.returns.history_in_hand(&incoming.payload) {
+            self.in_hand.add(incoming.delivery_id, history);
         }
-        self.note_in_hand(&incoming);
         Some(incoming)
-    }
-
-    /// A delivery in PHP's hands is done; told to the broker with others of its
-    /// kind by [`Receiver::flush`]. True when that must not wait: there are many,
-    /// or the broker is about to run out of credit.
-    pub fn accept(&mut self, delivery_id: u32) -> bool {
-        match self.accepted.last_mut() {
-            Some((_, last)) if last.wrapping_add(1) == delivery_id => *last = delivery_id,
-            _ => self.accepted.push((delivery_id, delivery_id)),
-        }
-        self.accepted_count += 1;
-        self.let_go(delivery_id);
-        let starving = self.buffer.is_empty() && self.credit <= self.prefetch / 4;
-        starving || self.accepted_count >= (self.prefetch / 2).clamp(1, MAX_GATHERED)
-    }
-
-    /// Tells the broker what was accepted. True if anything was written.
-    pub fn flush(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
-        if self.accepted.is_empty() {
-            return false;
-        }
-        for (first, last) in self.accepted.drain(..) {
-            frame::encode_disposition(out, channel, first, last, true, &ACCEPTED);
-        }
-        self.accepted_count = 0;
-        true
-    }
-
-    /// Settles one delivery with a state other than accepted, at once.
-    pub fn settle(&mut self, out: &mut Vec<u8>, channel: u16, delivery_id: u32, state: &[u8]) {
-        self.flush(out, channel);
-        self.let_go(delivery_id);
-        frame::encode_disposition(out, channel, delivery_id, delivery_id, true, state);
-    }
-
-    /// Settles one delivery and awaits that the sender does so too (rcv-settle-mode second).
-    pub fn settle_second(
-        &mut self,
-        out: &mut Vec<u8>,
-        channel: u16,
-        delivery_id: u32,
-        state: &[u8],
-        tracked: Tracked,
-    ) {
-        self.let_go(delivery_id);
-        tracked.tracker.expect();
-        self.confirming.push((delivery_id, tracked));
-        frame::encode_disposition(out, channel, delivery_id, delivery_id, false, state);
-    }
-
-    /// The sender has settled the deliveries `first..=last`.
-    pub fn on_settled(&mut self, first: u32, last: u32, state: Option<&DeliveryState>) {
-        let count = last.wrapping_sub(first);
-        let settled = |id: u32| id.wrapping_sub(first) <= count;
-        while let Some(at) = self.confirming.iter().position(|(id, _)| settled(*id)) {
-            // No state: it has settled what we said.
-            let outcome = state.map_or(Outcome::Accepted, |state| Outcome::of(Some(state)));
-            self.confirming.swap_remove(at).1.resolve(outcome);
-        }
     }
 
     /// How much credit to grant now, when it is worth a flow frame.
     pub fn wanted_credit(&mut self, now: Instant) -> Option<u32> {
-        if self.phase != Phase::Attached || self.prefetch == 0 || self.on_demand {
+        if !self.may_ask() {
             return None;
         }
-        if self.is_blocked() {
-            return None;
-        }
-        if self.returns.is_careful() {
-            return self.careful_credit();
-        }
-        // A drain's answer says how much of this credit was used.
-        if self.drain != Drain::None || (self.whole_windows && self.credit > 0) {
-            return None;
-        }
-        let free = self.prefetch.saturating_sub(self.held);
-        let missing = free.saturating_sub(self.credit);
-        let worth = (self.prefetch / 2).max(1);
-        (missing >= worth || (self.credit == 0 && missing > 0)).then(|| {
-            // The broker counts from the same delivery: what it may still send of
-            // the credit that was taken back is part of the new one.
-            self.revoked = self.revoked.saturating_sub(free - self.credit);
-            self.credit = free;
-            self.expect_after_grant(now);
-            free
-        })
+        let is_awaited = self.returns.asking && self.buffer.is_empty();
+        self.credit.renew(self.held, is_awaited, now)
     }
 
-    /// The prefetch, zero while paused: takes effect with the next flow.
-    pub fn set_prefetch(&mut self, prefetch: u32) -> bool {
-        let changed = self.prefetch != prefetch;
-        self.prefetch = prefetch;
-        if prefetch == 0 {
-            self.revoke_credit();
+    /// Credit would be heard.
+    fn may_ask(&self) -> bool {
+        self.phase == Phase::Attached && !self.is_blocked()
+    }
+
+    /// Credit for `count` deliveries, besides what was granted; never renewed.
+    pub fn demand(&mut self, count: u32) {
+        self.credit.demand(count);
+    }
+
+    /// The broker has answered a drain: what it had has come.
+    pub fn is_drained(&self) -> bool {
+        self.credit.mode == Mode::OnDemand { drained: true }
+    }
+
+    /// Asks whether there is more: the credit to tell the broker with a drain, if the
+    /// question is to be sent now.
+    pub fn ask(&mut self, now: Instant) -> Option<u32> {
+        match self.may_ask() {
+            true => self.credit.ask(self.held, now),
+            false => None,
         }
-        changed
+    }
+
+    /// What the broker had when it was last asked has come, or none may come.
+    pub fn is_answered(&self, now: Instant) -> bool {
+        match &self.phase {
+            Phase::Attaching => false,
+            Phase::Detached(_) => true,
+            Phase::Attached => self.credit.is_answered(now),
+        }
+    }
+
+    /// The broker's answer to a drain. Returns the credit of a drain that is to follow.
+    pub fn on_drained(
+        &mut self,
+        delivery_count: Option<u32>,
+        credit: u32,
+        now: Instant,
+    ) -> Option<u32> {
+        let (told, may_ask) = ((delivery_count, credit), self.may_ask());
+        match self.credit.on_drained(told, self.held, may_ask, now) {
+            Answer::Early => None,
+            Answer::Again(credit) => Some(credit),
+            Answer::All => {
+                self.signal.raise();
+                None
+            }
+        }
+    }
+
+    /// The broker's state, told without a drain.
+    pub fn on_state(
+        &mut self,
+        delivery_count: Option<u32>,
+        credit: u32,
+        available: Option<u32>,
+        now: Instant,
+    ) {
+        let has_none = self.credit.on_available(available, now);
+        if self.credit.on_state(delivery_count, credit) || has_none {
+            self.signal.raise();
+        }
+    }
+
+    /// The prefetch, zero while paused: takes effect with the next flow. True if it is another.
+    pub fn set_prefetch(&mut self, prefetch: u32) -> bool {
+        self.credit.set_prefetch(prefetch)
     }
 
     /// Nothing is wanted: what still arrives goes back.
     pub fn is_paused(&self) -> bool {
-        self.prefetch == 0 && !self.on_demand
+        matches!(self.credit.mode, Mode::Paused { .. })
     }
 
     /// Deliveries that the broker may still send.
     pub fn credit(&self) -> u32 {
-        self.credit
+        self.credit.granted()
     }
 
     /// Delivered, not settled.
@@ -414,22 +371,15 @@ impl Receiver {
     /// The delivery-count as we count it.
     #[cfg(test)]
     pub fn delivery_count(&self) -> u32 {
-        self.delivery_count
+        self.credit.delivery_count()
     }
 
     /// The delivery-count for a flow: not said before the broker has said where it begins (2.7.4).
     pub fn known_count(&self) -> Option<u32> {
-        self.answer.is_some().then_some(self.delivery_count)
+        self.answer.is_some().then(|| self.credit.delivery_count())
     }
 
-    /// Gives back what was handed out and is not settled, where that is needed.
-    pub fn release_in_hand(&mut self, out: &mut Vec<u8>, channel: u16) {
-        for id in self.in_hand.take().unwrap_or_default() {
-            frame::encode_disposition(out, channel, id, id, true, &RELEASED);
-        }
-    }
-
-    /// The link is over: what is buffered will be delivered again by the broker.
+    /// The link is over (6): what is buffered will be delivered again by the broker.
     pub fn fail(&mut self, error: &Error) {
         if matches!(self.phase, Phase::Detached(_)) {
             return;

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
-use super::super::tracker::Tracker;
+use super::super::tracker::{Outcome, Tracked, Tracker};
 use super::*;
+use crate::wire::frame::State as DeliveryState;
 
 fn receiver(prefetch: u32) -> Receiver {
     let mut receiver = Receiver::new("r".to_owned(), prefetch, Signal::new());
@@ -142,7 +143,7 @@ fn a_sender_that_settles_second_confirms() {
     assert_eq!(outcomes, [(1, rejected), (0, Outcome::Accepted)]);
     // The third is in hand: it goes back when the link ends.
     out.clear();
-    receiver.release_in_hand(&mut out, 0);
+    receiver.return_in_hand(&mut out, 0);
     assert!(!out.is_empty());
 }
 
@@ -253,9 +254,9 @@ fn a_broker_that_does_not_drain_tells_by_its_grant_whether_to_wait() {
         !receiver.is_answered(Instant::now()),
         "what it has comes after the grant"
     );
-    receiver.on_available(Some(0), Instant::now());
+    receiver.on_state(None, 4, Some(0), Instant::now());
     assert!(receiver.is_answered(Instant::now()));
-    receiver.on_available(Some(1), Instant::now());
+    receiver.on_state(None, 4, Some(1), Instant::now());
     assert!(!receiver.is_answered(Instant::now()));
     assert_eq!(receiver.ask(Instant::now()), None, "no drain");
 }

@@ -357,7 +357,6 @@ impl Session {
             let attached = receiver.phase == Phase::Attached;
             if attached {
                 receiver.release_buffered(out, self.channel);
-                receiver.release_in_hand(out, self.channel);
                 receiver.return_in_hand(out, self.channel);
             }
             receiver.fail(&closed);

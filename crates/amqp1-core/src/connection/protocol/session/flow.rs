@@ -38,8 +38,8 @@ impl Session {
                     let credit = flow.link_credit.unwrap_or(0);
                     drain_again = receiver.on_drained(flow.delivery_count, credit, now);
                 } else {
-                    receiver.on_available(flow.available, now);
-                    receiver.on_quiet(flow.delivery_count, flow.link_credit.unwrap_or(0));
+                    let credit = flow.link_credit.unwrap_or(0);
+                    receiver.on_state(flow.delivery_count, credit, flow.available, now);
                 }
             }
         }

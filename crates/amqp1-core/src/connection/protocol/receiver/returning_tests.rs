@@ -173,7 +173,7 @@ fn what_comes_over_credit_that_was_taken_back_is_no_breach() {
     let mut receiver = receiver(10, Ledger::None);
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(10));
     receiver.set_prefetch(0);
-    receiver.on_quiet(Some(0), 0);
+    receiver.on_state(Some(0), 0, None, Instant::now());
     deliver(&mut receiver, 0, fresh());
     assert!(receiver.is_paused());
 }
@@ -267,7 +267,7 @@ fn a_lost_job_that_php_lets_go_of_blocks_nothing() {
 #[test]
 fn what_was_taken_back_is_answered_in_as_few_words_as_can_be() {
     let mut receiver = receiver(100, Ledger::All);
-    receiver.returns.careful = false;
+    assert!(receiver.credit.mode.clear());
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(100));
     // They wrap, and every third is done, some in PHP's hands.
     let first = u32::MAX - 30;

@@ -1,0 +1,136 @@
+//! How a receiver is granted credit.
+//!
+//! ```text
+//!              suspect
+//!  Standing ────────────▶ Careful        what came may be what killed a process
+//!     ▲  ▲ ◀──────────────  ▲ │
+//!     │  │     clear        │ │
+//!     │  └──────┐   ┌───────┘ │          the same, as it was before the pause
+//!     │ resume  │   │ resume  │ pause
+//!     └───────── Paused ◀─────┘
+//!        pause    │  └─▶ suspect: Careful when it goes on
+//!                 │ demand
+//!                 ▼
+//!              OnDemand                  for good
+//! ```
+
+/// See the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Renewed as deliveries are settled.
+    Standing,
+    /// For one delivery, when PHP waits for it.
+    Careful,
+    /// None: what still arrives goes back.
+    Paused {
+        /// It is [`Mode::Careful`] when it goes on.
+        careful: bool,
+    },
+    /// As much as is asked for, once.
+    OnDemand {
+        /// The broker has nothing more for what was asked for.
+        drained: bool,
+    },
+}
+
+impl Mode {
+    /// Credit is granted again and again.
+    pub fn renews(self) -> bool {
+        matches!(self, Mode::Standing | Mode::Careful)
+    }
+
+    /// Credit is granted as it is asked for.
+    pub fn is_on_demand(self) -> bool {
+        matches!(self, Mode::OnDemand { .. })
+    }
+
+    /// Also while paused.
+    pub fn is_careful(self) -> bool {
+        matches!(self, Mode::Careful | Mode::Paused { careful: true })
+    }
+
+    /// Nothing is wanted.
+    pub fn pause(&mut self) {
+        *self = match *self {
+            Mode::Standing => Mode::Paused { careful: false },
+            Mode::Careful => Mode::Paused { careful: true },
+            paused @ Mode::Paused { .. } => paused,
+            on_demand @ Mode::OnDemand { .. } => on_demand,
+        };
+    }
+
+    /// It goes on.
+    pub fn resume(&mut self) {
+        match *self {
+            Mode::Paused { careful: true } => *self = Mode::Careful,
+            Mode::Paused { careful: false } => *self = Mode::Standing,
+            Mode::Standing | Mode::Careful | Mode::OnDemand { .. } => {}
+        }
+    }
+
+    /// What is asked for now comes once.
+    pub fn demand(&mut self) {
+        *self = Mode::OnDemand { drained: false };
+    }
+
+    /// The broker has nothing more for what was asked for.
+    pub fn drained(&mut self) {
+        if let Mode::OnDemand { drained } = self {
+            *drained = true;
+        }
+    }
+
+    /// What came, or comes next, may be what killed a process.
+    pub fn suspect(&mut self) {
+        match self {
+            Mode::Standing => *self = Mode::Careful,
+            Mode::Paused { careful } => *careful = true,
+            Mode::Careful | Mode::OnDemand { .. } => {}
+        }
+    }
+
+    /// One came that is no suspect, to PHP that waits. True when it was careful until now.
+    #[must_use]
+    pub fn clear(&mut self) -> bool {
+        let was_careful = *self == Mode::Careful;
+        if was_careful {
+            *self = Mode::Standing;
+        }
+        was_careful
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_changes_nothing_of_how_it_goes_on() {
+        for before in [Mode::Standing, Mode::Careful] {
+            let mut mode = before;
+            mode.pause();
+            mode.pause();
+            assert!(!mode.renews() && !mode.clear());
+            assert_eq!(mode.is_careful(), before == Mode::Careful);
+            mode.resume();
+            assert_eq!(mode, before);
+        }
+        let mut suspected = Mode::Paused { careful: false };
+        suspected.suspect();
+        suspected.resume();
+        assert!(suspected == Mode::Careful && suspected.clear() && !suspected.clear());
+    }
+
+    #[test]
+    fn what_is_asked_for_once_stays_so() {
+        let mut mode = Mode::Paused { careful: false };
+        mode.demand();
+        mode.drained();
+        for change in [Mode::pause, Mode::resume, Mode::suspect] {
+            change(&mut mode);
+            assert_eq!(mode, Mode::OnDemand { drained: true });
+        }
+        mode.demand();
+        assert_eq!(mode, Mode::OnDemand { drained: false });
+    }
+}

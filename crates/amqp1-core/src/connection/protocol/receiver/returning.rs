@@ -1,0 +1,191 @@
+//! Deliveries that go back to the broker before PHP has seen them.
+//!
+//! Where the broker counts such returns, each is told with an annotation that says so: see
+//! [`History`].
+//!
+//! A job that came back from a process that died, or that the broker took back, may be what
+//! that process died of. It is never kept in the buffer behind another job: it is handed out
+//! when it comes while PHP waits, and goes back otherwise. So the next death counts against it
+//! alone, and a job that did not run is not taken for one that kills. A link that has met such a
+//! job is careful: it asks for one job at a time, when PHP does, until one comes that has no
+//! such past. So is each link at its beginning, since what it gets first may have just killed
+//! the process before it.
+
+use bytes::Bytes;
+
+use super::recalled::Range;
+use super::{Receiver, RELEASED};
+use crate::connection::protocol::link::Phase;
+use crate::format::history::{History, Ledger};
+use crate::wire::{frame, state};
+
+impl Receiver {
+    /// A receiver of a broker that counts deliveries in this way.
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.returns.ledger = ledger;
+        if ledger != Ledger::None && self.credit.mode.renews() {
+            self.credit.mode.suspect();
+        }
+        self
+    }
+
+    /// A receiver of a broker that counts what is unsettled when the link ends (Qpid).
+    pub fn counted_at_the_end(mut self, counts: bool) -> Self {
+        self.returns.counts_end = counts;
+        self
+    }
+
+    /// A receiver of a broker that does not take back what is in hand when the link ends: it
+    /// is told.
+    pub fn releasing_in_hand(mut self, releases: bool) -> Self {
+        self.returns.releases_in_hand = releases;
+        self
+    }
+
+    /// One job at a time, and only when PHP waits for it.
+    pub fn is_careful(&self) -> bool {
+        self.credit.mode.is_careful()
+    }
+
+    /// Gives back what PHP leaves unsettled when it ends the link: the link's end would say
+    /// the same, and not that it is not to count.
+    pub fn return_in_hand(&mut self, out: &mut Vec<u8>, channel: u16) {
+        for (id, history) in self.in_hand.take() {
+            if !self.is_recalled(id) {
+                self.give_back(out, channel, (id, id), history);
+            }
+        }
+    }
+
+    /// Whether a delivery that came goes back, as it may not wait behind another.
+    pub(super) fn is_unwelcome(&mut self, delivery_id: u32, payload: &Bytes) -> bool {
+        let ledger = self.returns.ledger;
+        if ledger == Ledger::None || !self.credit.mode.renews() {
+            return false;
+        }
+        let history = History::peek(payload, ledger);
+        let is_next = self.returns.asking && self.buffer.is_empty();
+        if history.unaccounted(ledger) == 0 {
+            self.returns.speeds_up |= self.returns.asking && self.credit.mode.clear();
+            return false;
+        }
+        self.credit.mode.suspect();
+        if is_next || history.is_near_limit(ledger) {
+            return false;
+        }
+        self.returns.unwelcome.push((delivery_id, history));
+        true
+    }
+
+    /// What is buffered goes back when it may not be this process's for long: where the broker
+    /// is told that such a return is not to count.
+    pub(super) fn gives_back_doubtful(&self) -> bool {
+        self.returns.ledger == Ledger::All && !self.credit.mode.is_on_demand()
+    }
+
+    /// The broker has taken back what this process held too long: what is buffered goes back
+    /// too. True when the broker is to be told that there is no more credit.
+    pub fn return_doubtful(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
+        if !self.gives_back_doubtful() {
+            return false;
+        }
+        self.credit.mode.suspect();
+        self.release_buffered(out, channel);
+        self.credit.revoke()
+    }
+
+    pub(super) fn has_recalled_in_hand(&self) -> bool {
+        self.in_hand.ids().any(|id| self.is_recalled(id))
+    }
+
+    /// One of the deliveries `first..=last` is in PHP's hands.
+    pub(super) fn has_in_hand(&self, range: Range) -> bool {
+        self.returns.ledger != Ledger::All || self.in_hand.has_any_of(range)
+    }
+
+    /// Gives back what may not wait. True when the broker is to be told that there is no
+    /// more credit.
+    pub fn return_unwelcome(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
+        if !self.is_careful() {
+            return false;
+        }
+        for (id, history) in std::mem::take(&mut self.returns.unwelcome) {
+            self.let_go(id);
+            self.give_back(out, channel, (id, id), history);
+        }
+        self.credit.revoke()
+    }
+
+    /// True once when the link may have all of its credit at last.
+    pub fn takes_up_speed(&mut self) -> bool {
+        std::mem::take(&mut self.returns.speeds_up)
+    }
+
+    /// Nothing may be on its way that would count, once the link has ended, as a delivery of
+    /// which nobody has told.
+    pub fn is_quiet(&self) -> bool {
+        let is_told = match self.returns.ledger {
+            Ledger::All => true,
+            Ledger::Lost => self.returns.counts_end,
+            Ledger::None | Ledger::Failed => false,
+        };
+        let is_open = self.phase == Phase::Attached && is_told;
+        !is_open || self.credit.is_quiet()
+    }
+
+    /// The link is about to end. True when the broker is to be told that there is no more
+    /// credit, as something goes back to it.
+    pub fn stop_asking(&mut self) -> bool {
+        self.phase == Phase::Attached && self.held > 0 && self.credit.revoke()
+    }
+
+    /// Gives back everything that PHP has not seen.
+    pub fn release_buffered(&mut self, out: &mut Vec<u8>, channel: u16) {
+        self.flush(out, channel);
+        let mut range: Option<((u32, u32), History)> = None;
+        for incoming in std::mem::take(&mut self.buffer) {
+            self.held = self.held.saturating_sub(1);
+            if incoming.settled {
+                continue;
+            }
+            if let Some(watch) = &self.watch {
+                watch.forget(&incoming.tag);
+            }
+            let id = incoming.delivery_id;
+            let history = self.returns.history(&incoming.payload);
+            range = match range {
+                Some(((first, last), same)) if last.wrapping_add(1) == id && same == history => {
+                    Some(((first, id), same))
+                }
+                Some((ids, earlier)) => {
+                    self.give_back(out, channel, ids, earlier);
+                    Some(((id, id), history))
+                }
+                None => Some(((id, id), history)),
+            };
+        }
+        if let Some((ids, history)) = range {
+            self.give_back(out, channel, ids, history);
+        }
+    }
+
+    fn give_back(
+        &self,
+        out: &mut Vec<u8>,
+        channel: u16,
+        (first, last): (u32, u32),
+        history: History,
+    ) {
+        match self.returns.ledger {
+            Ledger::All => {
+                let modified = state::modified(false, &[history.returned_again()]);
+                frame::encode_disposition(out, channel, first, last, true, &modified);
+            }
+            _ => frame::encode_disposition(out, channel, first, last, true, &RELEASED),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "returning_tests.rs"]
+mod tests;

@@ -1,0 +1,79 @@
+//! Settling what PHP has in its hands.
+
+use super::{Receiver, ACCEPTED};
+use crate::connection::protocol::tracker::{Outcome, Tracked};
+use crate::wire::frame::{self, State as DeliveryState};
+
+/// Acknowledgements gathered at the most.
+const MAX_GATHERED: u32 = 64;
+
+impl Receiver {
+    /// Not held any more (4).
+    pub(super) fn let_go(&mut self, delivery_id: u32) {
+        self.in_hand.remove(delivery_id);
+        self.held = self.held.saturating_sub(1);
+        if self.held == 0 && self.partial.is_none() {
+            self.recalled.forget();
+        }
+    }
+
+    /// A delivery in PHP's hands is done; told to the broker with others of its
+    /// kind by [`Receiver::flush`]. True when that must not wait: there are many,
+    /// or the broker is about to run out of credit.
+    pub fn accept(&mut self, delivery_id: u32) -> bool {
+        match self.accepted.last_mut() {
+            Some((_, last)) if last.wrapping_add(1) == delivery_id => *last = delivery_id,
+            _ => self.accepted.push((delivery_id, delivery_id)),
+        }
+        self.accepted_count += 1;
+        self.let_go(delivery_id);
+        let starving =
+            self.buffer.is_empty() && self.credit.granted() <= self.credit.prefetch() / 4;
+        starving || self.accepted_count >= (self.credit.prefetch() / 2).clamp(1, MAX_GATHERED)
+    }
+
+    /// Tells the broker what was accepted. True if anything was written.
+    pub fn flush(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
+        if self.accepted.is_empty() {
+            return false;
+        }
+        for (first, last) in self.accepted.drain(..) {
+            frame::encode_disposition(out, channel, first, last, true, &ACCEPTED);
+        }
+        self.accepted_count = 0;
+        true
+    }
+
+    /// Settles one delivery with a state other than accepted, at once.
+    pub fn settle(&mut self, out: &mut Vec<u8>, channel: u16, delivery_id: u32, state: &[u8]) {
+        self.flush(out, channel);
+        self.let_go(delivery_id);
+        frame::encode_disposition(out, channel, delivery_id, delivery_id, true, state);
+    }
+
+    /// Settles one delivery and awaits that the sender does so too (rcv-settle-mode second).
+    pub fn settle_second(
+        &mut self,
+        out: &mut Vec<u8>,
+        channel: u16,
+        delivery_id: u32,
+        state: &[u8],
+        tracked: Tracked,
+    ) {
+        self.let_go(delivery_id);
+        tracked.tracker.expect();
+        self.confirming.push((delivery_id, tracked));
+        frame::encode_disposition(out, channel, delivery_id, delivery_id, false, state);
+    }
+
+    /// The sender has settled the deliveries `first..=last`.
+    pub fn on_settled(&mut self, first: u32, last: u32, state: Option<&DeliveryState>) {
+        let count = last.wrapping_sub(first);
+        let settled = |id: u32| id.wrapping_sub(first) <= count;
+        while let Some(at) = self.confirming.iter().position(|(id, _)| settled(*id)) {
+            // No state: it has settled what we said.
+            let outcome = state.map_or(Outcome::Accepted, |state| Outcome::of(Some(state)));
+            self.confirming.swap_remove(at).1.resolve(outcome);
+        }
+    }
+}
