@@ -34,7 +34,7 @@ pub(crate) use protocol::options::{ReceiverOptions, Settling};
 pub(crate) use protocol::receiver::Incoming;
 pub(crate) use protocol::remote::Remote;
 pub(crate) use protocol::terminus::Ask;
-pub(crate) use protocol::tracker::{Outcome, Tracked, Tracker};
+pub(crate) use protocol::tracker::{Confirmation, Tracked, Tracker};
 pub(crate) use protocol::watch::Watch;
 pub(crate) use receiver_link::ReceiverLink;
 pub(crate) use request_links::{Node, RequestLinks};

@@ -22,7 +22,7 @@ use crate::base::id;
 use crate::base::pauses::{FRESH, FRESH_TRIES};
 use crate::base::wait::Wait;
 use crate::brokers::Packing;
-use crate::connection::{Outcome, Tracked, Tracker};
+use crate::connection::{Confirmation, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::copy::{copy, Changes};
 use crate::format::envelope::Envelope;
@@ -61,7 +61,7 @@ pub(crate) struct Publisher {
     window: VecDeque<Option<Sent>>,
     base: u64,
     bytes: usize,
-    outcomes: Vec<(u64, Outcome)>,
+    outcomes: Vec<(u64, Confirmation)>,
     lost: Vec<(u64, Error)>,
     /// Accepted; whether their queue exists is to be seen.
     unsure: Vec<u64>,
@@ -350,12 +350,14 @@ impl Publisher {
 
     /// One message of many jobs is taken or refused as a whole: when it is refused, each of its jobs is sent
     /// alone, so that none fails for another.
-    fn note_packed(&mut self, first: u64, count: u64, outcome: &Outcome) {
+    fn note_packed(&mut self, first: u64, count: u64, outcome: &Confirmation) {
         let passes = |condition: &str| self.definition.presumed().passes(condition);
         let outcome = match outcome {
-            Outcome::Rejected(Some((condition, _))) if !passes(condition) => Outcome::Lost(
-                Error::connection(format!("a batch was refused: {condition}")),
-            ),
+            Confirmation::Rejected(Some((condition, _))) if !passes(condition) => {
+                Confirmation::Lost(Error::connection(format!(
+                    "a batch was refused: {condition}"
+                )))
+            }
             other => other.clone(),
         };
         for index in first..first + count {
@@ -363,26 +365,26 @@ impl Publisher {
         }
     }
 
-    fn note(&mut self, index: u64, outcome: Outcome) {
+    fn note(&mut self, index: u64, outcome: Confirmation) {
         let position = index.wrapping_sub(self.base) as usize;
         let Some(slot) = self.window.get_mut(position) else {
             return;
         };
         match (&outcome, slot.as_ref()) {
-            (Outcome::Lost(error), Some(_)) => return self.lost.push((index, error.clone())),
-            (Outcome::Accepted, Some(sent)) if sent.taker == Taker::UnsureQueue => {
+            (Confirmation::Lost(error), Some(_)) => return self.lost.push((index, error.clone())),
+            (Confirmation::Accepted, Some(sent)) if sent.taker == Taker::UnsureQueue => {
                 return self.unsure.push(index);
             }
-            (Outcome::Accepted, _) | (_, None) => {}
-            (Outcome::Released, Some(sent)) if sent.taker == Taker::DelayingExchange => {}
-            (Outcome::Released, Some(sent)) if sent.taker.is_queue() => {
+            (Confirmation::Accepted, _) | (_, None) => {}
+            (Confirmation::Released, Some(sent)) if sent.taker == Taker::DelayingExchange => {}
+            (Confirmation::Released, Some(sent)) if sent.taker.is_queue() => {
                 let name = self.definition.name_of(&sent.destination);
                 let error = Error::queue_not_found(format!("{name} does not exist (released)"));
                 return self.lost.push((index, error));
             }
             // A quorum queue that somebody declared a moment ago has no leader yet:
             // RabbitMQ 4.0 refuses what comes until then, without a reason.
-            (Outcome::Rejected(None), Some(sent))
+            (Confirmation::Rejected(None), Some(sent))
                 if sent.taker.is_queue()
                     && sent.resent < FRESH_TRIES
                     && self.definition.declared_within(FRESH) =>
@@ -390,7 +392,7 @@ impl Publisher {
                 let error = Error::connection("the queue is not ready yet (rejected)");
                 return self.lost.push((index, error));
             }
-            (Outcome::Rejected(Some((condition, description))), Some(_))
+            (Confirmation::Rejected(Some((condition, description))), Some(_))
                 if self.definition.presumed().passes(condition) =>
             {
                 let why = description.as_deref().unwrap_or("no description");

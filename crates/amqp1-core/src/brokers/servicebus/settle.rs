@@ -8,7 +8,7 @@ use super::request::Request;
 use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::holding::{Locked, Settlement};
-use crate::connection::{Outcome, Tracked, Tracker};
+use crate::connection::{Confirmation, Tracked, Tracker};
 use crate::error::condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::failure::bounded;
@@ -204,11 +204,13 @@ impl PeekLock<'_> {
                 "{} did not confirm the settlement in time",
                 self.delivery.link.remote_label()
             ))),
-            Some(Outcome::Lost(error)) => {
+            Some(Confirmation::Lost(error)) => {
                 *unanswered = true;
                 Err(error)
             }
-            Some(Outcome::Rejected(Some((condition, description)))) if condition != DEAD_LETTER => {
+            Some(Confirmation::Rejected(Some((condition, description))))
+                if condition != DEAD_LETTER =>
+            {
                 let description = description.unwrap_or_default();
                 let kind = match LOCK_LOST.contains(&condition.as_str()) {
                     true => ErrorKind::TaskLost,

@@ -48,7 +48,7 @@ use self::recalled::Recalled;
 use self::returns::Returns;
 use super::link::{Phase, MAX_MESSAGE_SIZE};
 use super::terminus::Ask;
-use super::tracker::{Outcome, Tracked};
+use super::tracker::{Confirmation, Tracked};
 use super::watch::Watch;
 use crate::base::lost;
 use crate::base::wait::Signal;
@@ -393,7 +393,7 @@ impl Receiver {
             unsettled.for_each(|incoming| watch.forget(&incoming.tag));
         }
         for (_, tracked) in self.confirming.drain(..) {
-            tracked.resolve(Outcome::Lost(error.clone()));
+            tracked.resolve(Confirmation::Lost(error.clone()));
         }
         self.buffer.clear();
         self.partial = None;

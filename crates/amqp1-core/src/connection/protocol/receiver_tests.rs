@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use super::super::tracker::{Outcome, Tracked, Tracker};
+use super::super::tracker::{Confirmation, Tracked, Tracker};
 use super::*;
 use crate::wire::frame::State as DeliveryState;
 
@@ -139,8 +139,8 @@ fn a_sender_that_settles_second_confirms() {
     receiver.on_settled(0, 0, None);
     let mut outcomes = Vec::new();
     tracker.take(&mut outcomes, 0);
-    let rejected = Outcome::Rejected(Some(("lost".to_owned(), None)));
-    assert_eq!(outcomes, [(1, rejected), (0, Outcome::Accepted)]);
+    let rejected = Confirmation::Rejected(Some(("lost".to_owned(), None)));
+    assert_eq!(outcomes, [(1, rejected), (0, Confirmation::Accepted)]);
     // The third is in hand: it goes back when the link ends.
     out.clear();
     receiver.return_in_hand(&mut out, 0);
@@ -159,7 +159,10 @@ fn an_unconfirmed_settlement_is_lost_with_its_link() {
     receiver.fail(&Error::connection("gone"));
     let mut outcomes = Vec::new();
     tracker.take(&mut outcomes, 0);
-    assert_eq!(outcomes, [(0, Outcome::Lost(Error::connection("gone")))]);
+    assert_eq!(
+        outcomes,
+        [(0, Confirmation::Lost(Error::connection("gone")))]
+    );
 }
 
 fn deliver(receiver: &mut Receiver, id: u32) {

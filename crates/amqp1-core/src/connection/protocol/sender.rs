@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::link::{Phase, SENDER};
 use super::terminus::Ask;
-use super::tracker::{Outcome, Tracked};
+use super::tracker::{Confirmation, Tracked};
 use crate::error::Error;
 use crate::wire::frame::{self, First, State as DeliveryState, TRANSFER_OVERHEAD};
 
@@ -176,7 +176,7 @@ impl Sender {
         };
         for slot in self.unsettled.iter_mut().skip(start).take(count) {
             if let Some(tracked) = slot.take() {
-                tracked.resolve(Outcome::of(state));
+                tracked.resolve(Confirmation::of(state));
             }
         }
         self.trim();
@@ -197,7 +197,7 @@ impl Sender {
         self.phase = Phase::Detached(error.clone());
         let queued = self.queue.drain(..).filter_map(|message| message.tracked);
         for tracked in self.unsettled.drain(..).flatten().chain(queued) {
-            tracked.resolve(Outcome::Lost(error.clone()));
+            tracked.resolve(Confirmation::Lost(error.clone()));
         }
     }
 }
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    fn outcomes(tracker: &Tracker) -> Vec<(u64, Outcome)> {
+    fn outcomes(tracker: &Tracker) -> Vec<(u64, Confirmation)> {
         let mut taken = Vec::new();
         tracker.take(&mut taken, 0);
         taken
@@ -280,12 +280,12 @@ mod tests {
         sender.on_disposition(0, 1, Some(&DeliveryState::Accepted));
         assert_eq!(
             outcomes(&tracker),
-            [(2, Outcome::Accepted), (3, Outcome::Accepted)]
+            [(2, Confirmation::Accepted), (3, Confirmation::Accepted)]
         );
         sender.on_disposition(0xffff_fff0, 0xffff_fffe, Some(&DeliveryState::Released));
-        assert_eq!(outcomes(&tracker), [(0, Outcome::Released)]);
+        assert_eq!(outcomes(&tracker), [(0, Confirmation::Released)]);
         sender.on_disposition(0xffff_ffff, 5, Some(&DeliveryState::Accepted));
-        assert_eq!(outcomes(&tracker), [(1, Outcome::Accepted)]);
+        assert_eq!(outcomes(&tracker), [(1, Confirmation::Accepted)]);
         assert!(sender.is_idle());
     }
 
@@ -304,7 +304,7 @@ mod tests {
         sender.fail(&Error::connection("gone"));
         assert_eq!(
             outcomes(&tracker),
-            [(0, Outcome::Lost(Error::connection("gone")))]
+            [(0, Confirmation::Lost(Error::connection("gone")))]
         );
     }
 }

@@ -11,7 +11,7 @@ use crate::wire::frame::State as DeliveryState;
 
 /// What became of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum Confirmation {
     /// The broker has taken it.
     Accepted,
     /// The broker refused it: condition and description.
@@ -24,15 +24,15 @@ pub(crate) enum Outcome {
     Lost(Error),
 }
 
-impl Outcome {
+impl Confirmation {
     /// What became of a delivery, in the words of the one who settled it.
     pub(super) fn of(state: Option<&DeliveryState>) -> Self {
         match state {
-            Some(DeliveryState::Accepted) => Outcome::Accepted,
-            Some(DeliveryState::Rejected(error)) => Outcome::Rejected(error.clone()),
-            Some(DeliveryState::Released) => Outcome::Released,
-            Some(DeliveryState::Modified) => Outcome::Modified,
-            Some(DeliveryState::Other) | None => Outcome::Rejected(Some((
+            Some(DeliveryState::Accepted) => Confirmation::Accepted,
+            Some(DeliveryState::Rejected(error)) => Confirmation::Rejected(error.clone()),
+            Some(DeliveryState::Released) => Confirmation::Released,
+            Some(DeliveryState::Modified) => Confirmation::Modified,
+            Some(DeliveryState::Other) | None => Confirmation::Rejected(Some((
                 Condition::NOT_IMPLEMENTED.as_str().to_owned(),
                 Some("the broker settled the message without an outcome".to_owned()),
             ))),
@@ -49,13 +49,13 @@ pub(crate) struct Tracker {
 #[derive(Debug, Default)]
 struct Inner {
     abandoned: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<Collected>,
     signal: Signal,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    outcomes: Vec<(u64, Outcome)>,
+struct Collected {
+    outcomes: Vec<(u64, Confirmation)>,
     pending: usize,
     /// Wakes the caller only when so few are pending: a wake-up for each of
     /// a thousand outcomes costs more than the outcomes.
@@ -74,9 +74,9 @@ impl Tracker {
     }
 
     /// The outcome of message `index`.
-    pub fn resolve(&self, index: u64, outcome: Outcome) {
+    pub fn resolve(&self, index: u64, outcome: Confirmation) {
         let mut state = self.inner.state.lock();
-        let urgent = outcome != Outcome::Accepted;
+        let urgent = outcome != Confirmation::Accepted;
         state.outcomes.push((index, outcome));
         state.pending = state.pending.saturating_sub(1);
         if state.pending <= state.wake_at || urgent {
@@ -87,7 +87,7 @@ impl Tracker {
 
     /// Moves the outcomes that have come into `into`, and asks to be woken when
     /// no more than `wake_at` are pending (or at once for a failure).
-    pub fn take(&self, into: &mut Vec<(u64, Outcome)>, wake_at: usize) -> usize {
+    pub fn take(&self, into: &mut Vec<(u64, Confirmation)>, wake_at: usize) -> usize {
         let mut state = self.inner.state.lock();
         state.wake_at = wake_at;
         into.append(&mut state.outcomes);
@@ -118,7 +118,7 @@ pub(crate) struct Tracked {
 }
 
 impl Tracked {
-    pub fn resolve(self, outcome: Outcome) {
+    pub fn resolve(self, outcome: Confirmation) {
         self.tracker.resolve(self.index, outcome);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Publisher;
 use crate::base::pauses::{RESEND_STEP, RESEND_STEPS};
 use crate::base::wait::Wait;
-use crate::connection::{Outcome, Tracked};
+use crate::connection::{Confirmation, Tracked};
 use crate::error::condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::route::{self, Route};
@@ -140,15 +140,15 @@ impl Publisher {
 pub(super) fn failure(
     definition: &Definition,
     destination: &Destination,
-    outcome: &Outcome,
+    outcome: &Confirmation,
 ) -> Error {
     let what = definition.describe();
     match outcome {
-        Outcome::Released => Error::unroutable(format!(
+        Confirmation::Released => Error::unroutable(format!(
             "{what}: the broker has no queue for the job (released by {}); create the queue, or bind one",
             definition.name_of(destination)
         )),
-        Outcome::Rejected(Some((condition, description))) => {
+        Confirmation::Rejected(Some((condition, description))) => {
             let kind = match condition::kind(condition) {
                 ErrorKind::QueueNotFound => ErrorKind::QueueNotFound,
                 _ => ErrorKind::Rejected,

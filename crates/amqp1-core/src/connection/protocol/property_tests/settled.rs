@@ -4,7 +4,7 @@ use super::broker::Broker;
 use super::message::Fate;
 use super::world::{World, ACCEPTED};
 use crate::connection::protocol::link::Phase;
-use crate::connection::protocol::tracker::Outcome;
+use crate::connection::protocol::tracker::Confirmation;
 
 /// Lets everything finish, in three steps, each checked.
 pub fn finish(world: &mut World) {
@@ -159,7 +159,7 @@ fn every_message_once(world: &mut World) {
         assert!(world.given.contains(payload), "a message that was not sent");
     }
     let confirmed = world.outcomes.values();
-    let confirmed = confirmed.filter(|outcome| !matches!(outcome, Outcome::Lost(_)));
+    let confirmed = confirmed.filter(|outcome| !matches!(outcome, Confirmation::Lost(_)));
     assert!(confirmed.count() <= count, "confirmed, and never received");
 }
 

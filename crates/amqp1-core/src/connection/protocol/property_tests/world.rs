@@ -16,7 +16,7 @@ use crate::connection::protocol::remote::Remote;
 use crate::connection::protocol::session::receiving::Settled;
 use crate::connection::protocol::sessions::{LinkKey, UNANSWERED};
 use crate::connection::protocol::terminus::Ask;
-use crate::connection::protocol::tracker::{Outcome, Tracked, Tracker};
+use crate::connection::protocol::tracker::{Confirmation, Tracked, Tracker};
 use crate::connection::protocol::watch::Watch;
 use crate::connection::protocol::{Protocol, MAX_FRAME_SIZE};
 use crate::error::condition::Condition;
@@ -71,7 +71,7 @@ pub struct World {
     pub receivers: Vec<Receiving>,
     pub senders: Vec<LinkKey>,
     pub tracker: Tracker,
-    pub outcomes: BTreeMap<u64, Outcome>,
+    pub outcomes: BTreeMap<u64, Confirmation>,
     /// Tracked messages.
     pub tracked: u64,
     /// All that were given to senders.

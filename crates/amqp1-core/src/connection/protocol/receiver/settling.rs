@@ -1,7 +1,7 @@
 //! Settling what PHP has in its hands.
 
 use super::{Receiver, ACCEPTED};
-use crate::connection::protocol::tracker::{Outcome, Tracked};
+use crate::connection::protocol::tracker::{Confirmation, Tracked};
 use crate::wire::frame::{self, State as DeliveryState};
 
 /// Acknowledgements gathered at the most.
@@ -72,7 +72,9 @@ impl Receiver {
         let settled = |id: u32| id.wrapping_sub(first) <= count;
         while let Some(at) = self.confirming.iter().position(|(id, _)| settled(*id)) {
             // No state: it has settled what we said.
-            let outcome = state.map_or(Outcome::Accepted, |state| Outcome::of(Some(state)));
+            let outcome = state.map_or(Confirmation::Accepted, |state| {
+                Confirmation::of(Some(state))
+            });
             self.confirming.swap_remove(at).1.resolve(outcome);
         }
     }
