@@ -4,18 +4,18 @@ use amqp1_core::{Error, ErrorKind};
 
 use crate::exceptions;
 
-/// Why a method does not return its value.
+/// Why a method returns no value.
 #[derive(Debug)]
 pub enum Fail {
-    /// A failure of the client: the exception class of its kind.
+    /// A failure of the client, thrown as the exception class of its kind.
     Core(Error),
-    /// A parameter of the wrong type: PHP's own `TypeError`.
+    /// A parameter of the wrong type, thrown as PHP's own `TypeError`.
     Type(String),
-    /// A call that no program means: PHP's own `Error`.
+    /// A programming error, thrown as PHP's own `Error`.
     Misuse(String),
     /// Some jobs of a batch failed.
     Batch(exceptions::BatchFailure),
-    /// A PHP exception is pending already and goes on as it is.
+    /// A PHP exception is already pending and stays unchanged.
     Pending,
     /// PHP is bailing out (fatal error, memory limit); see [`crate::engine::guarded`].
     Bailout,
@@ -28,17 +28,17 @@ impl From<Error> for Fail {
 }
 
 impl Fail {
-    /// A [`ErrorKind::Config`] failure.
+    /// A failure of kind [`ErrorKind::Config`].
     pub fn config(message: impl AsRef<str>) -> Self {
         Fail::Core(Error::config(message))
     }
 
-    /// A value of ours that PHP does not take: nothing a caller can do about it.
+    /// PHP refuses one of our values; the caller cannot prevent it.
     pub fn internal(error: ext_php_rs::error::Error) -> Self {
         Fail::Core(Error::serialization(error.to_string()))
     }
 
-    /// Whether a wait was ended by the time limit alone, with no exception.
+    /// Whether only the time limit ended a wait, without an exception.
     pub fn is_interruption(&self) -> bool {
         matches!(self, Fail::Core(error) if error.kind() == ErrorKind::Interrupted)
     }

@@ -1,5 +1,5 @@
-//! A hostile client's bytes into amqp1-broker: no panic, and whatever the broker
-//! answers, our own client can decode.
+//! A hostile client's bytes into amqp1-broker: it must not panic, and our own client must be able
+//! to decode all its answers.
 #![no_main]
 
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use bytes::{Buf, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A client that says what the fuzzer says, in pieces, and reads everything.
+/// A client that sends the fuzzer's bytes in pieces and reads everything.
 struct Client {
     rest: Vec<u8>,
     piece: usize,
@@ -69,7 +69,7 @@ fuzz_target!(|data: &[u8]| {
         rabbitmq,
         ..Options::default()
     };
-    // Mostly behind the headers, which the fuzzer finds in the seeds anyway.
+    // Usually starts after the headers, because the seeds already cover those.
     let mut rest = match how & 0x40 {
         0 => b"AMQP\x00\x01\x00\x00".to_vec(),
         _ => Vec::new(),
@@ -96,7 +96,7 @@ fuzz_target!(|data: &[u8]| {
         })
         .expect("serving ends with the stream");
     assert_eq!(broker.connection_count(), 0);
-    // Counting queues looks at every message that is left.
+    // Counting a queue visits every message left in it.
     for queue in broker.queue_names() {
         assert!(broker.queue_counts(&queue).is_some());
     }

@@ -1,12 +1,12 @@
-//! Options of any names, types and nesting, and the text of configuration files: no
-//! panic, limits kept, and the waits that are made of options do not overflow.
+//! Options with any names, types and nesting, and the text of configuration files: no panic, limits
+//! hold, and waits computed from options do not overflow.
 #![no_main]
 
 use amqp1_core::endpoint::Endpoint;
 use amqp1_core::{ConsumerOptions, Input, QueueOptions, Wait};
 use libfuzzer_sys::fuzz_target;
 
-/// Reads an [`Input`] off the fuzzer's bytes.
+/// Reads an [`Input`] from the fuzzer's bytes.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -73,7 +73,7 @@ impl Bytes<'_> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    // A file's name before its text.
+    // A file name may precede the text.
     for name in ["x.yaml", "x.json", "x.conf"] {
         if let Some(text) = data.strip_prefix(name.as_bytes()) {
             amqp1_core::fuzzing::configuration(name, &String::from_utf8_lossy(text));
@@ -96,11 +96,11 @@ fuzz_target!(|data: &[u8]| {
                     .at_most(options.redial_timeout)
                     .left();
             }
-            // What the connection makes of the heartbeat.
+            // As the connection uses the heartbeat.
             let silence = options.heartbeat + options.heartbeat / 2;
             let _ = std::time::Instant::now() + silence;
             let _ = Endpoint::parse("amqp://localhost", &options);
-            // Options that were taken are taken again, and mean the same.
+            // Accepted options are accepted again, with the same result.
             let again = QueueOptions::default().apply("AmqpQueue", &input);
             assert!(again.is_ok_and(|again| again == options || has_nan(&options.topology.arguments)));
         }
@@ -117,7 +117,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// NaN is not equal to itself, nor are arguments with one.
+/// NaN does not equal itself, so neither do arguments that contain it.
 fn has_nan(arguments: &[(String, Input)]) -> bool {
     fn nan(input: &Input) -> bool {
         match input {

@@ -1,4 +1,4 @@
-//! DSNs of any shape: no panic, and the password is in nothing that is shown.
+//! DSNs of any shape: no panic, and no output contains the password.
 #![no_main]
 
 use amqp1_core::endpoint::{split_query, Endpoint};
@@ -24,8 +24,8 @@ fuzz_target!(|dsn: &str| {
     };
     drop(shown);
 
-    // The same text around a password. Before an `@` and after the first `:`
-    // is where it is one; elsewhere a DSN may well repeat it.
+    // The same text with a password inserted before an `@` and after the first `:`. Only there is
+    // it a password; elsewhere, a DSN may well be repeated in output.
     let middle = (0..=dsn.len() / 2)
         .rev()
         .find(|at| dsn.is_char_boundary(*at));

@@ -1,6 +1,5 @@
-//! Messages of any producer, in every format: no panic, no more memory than the
-//! message is worth, what a job is written as is read as the same job, and so is
-//! its copy.
+//! Messages from any producer, in every format: no panic, and memory in proportion to the message.
+//! A job that is written reads back as the same job, and so does its copy.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

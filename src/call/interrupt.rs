@@ -11,8 +11,8 @@ use crate::fail::Fail;
 
 /// Runs PHP's signal handlers between the slices of a wait.
 ///
-/// A handler may throw, call `exit()`, end in a fatal error, or call
-/// `$consumer->stop()`: the first three end the wait, the last is the core's affair.
+/// A handler that throws, calls `exit()` or ends in a fatal error ends the wait. If it calls
+/// `$consumer->stop()`, the core ends the wait.
 #[derive(Debug, Default)]
 pub struct PhpInterrupt {
     bailed_out: Cell<bool>,
@@ -33,24 +33,23 @@ impl PhpInterrupt {
             return true;
         }
         if !interrupts::requested() {
-            // Without pcntl_async_signals() nothing raises the flag: signals
-            // wait for a tick or for pcntl_signal_dispatch(), which never
-            // comes while this call blocks.
+            // Without pcntl_async_signals() nothing sets the flag: signals wait for a tick or for
+            // pcntl_signal_dispatch(), and neither comes while this call blocks.
             return self.ended(interrupts::dispatch_signals());
         }
-        // The flag stays up: the VM raises the time-out as soon as we return.
+        // The flag stays set: the VM raises the timeout as soon as we return.
         if interrupts::timed_out() {
             return true;
         }
         self.ended(interrupts::run_handlers())
     }
 
-    /// Whether a wait with this interrupt was ended by a handler, or the time limit.
+    /// Whether a handler or the time limit ended a wait with this interrupt.
     pub fn has_ended_a_wait(&self) -> bool {
         self.ended.get()
     }
 
-    /// Whether what the handlers did ends the wait.
+    /// Whether the handlers' result ends the wait.
     fn ended(&self, handlers: Result<(), Fail>) -> bool {
         match handlers {
             Ok(()) => interrupts::timed_out(),
@@ -62,7 +61,8 @@ impl PhpInterrupt {
         }
     }
 
-    /// The failure as it has to be reported after a wait with this interrupt.
+    /// Converts an error after a wait with this interrupt: a pending exception or a bailout takes
+    /// precedence.
     pub fn fail(&self, error: amqp1_core::Error) -> Fail {
         if self.bailed_out.get() || token::has_bailed_out() {
             Fail::Bailout
@@ -74,10 +74,10 @@ impl PhpInterrupt {
     }
 }
 
-/// One blocking call of the core, with a deadline and PHP's interruptions.
+/// Makes one blocking call to the core, with a deadline and PHP's interruptions.
 ///
 /// # Errors
-/// What the core fails with, or what interrupted it.
+/// The core's failure, or the interruption.
 pub fn blocking<T>(
     timeout: Duration,
     call: impl FnOnce(&Wait<'_>) -> amqp1_core::Result<T>,
@@ -86,10 +86,11 @@ pub fn blocking<T>(
     call(&Wait::new(timeout, &interrupt)).map_err(|error| interrupt.fail(error))
 }
 
-/// What waits without a deadline waits this long: a century, as the core's `Wait`.
+/// Stands for "no deadline": a century, as in the core's `Wait`.
 pub const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// The time limit is raised by the VM as soon as the method returns: no exception before it.
+/// Returns `nothing` if the time limit ended the call. The VM raises the time limit as soon as the
+/// method returns, and no exception may precede that.
 ///
 /// # Errors
 /// Every other failure of the call.

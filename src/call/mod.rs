@@ -1,4 +1,5 @@
-//! What surrounds each method: its failures become PHP's, and its waits hear signals.
+//! Surrounds every method: turns its failures into PHP exceptions, and lets signals interrupt its
+//! waits.
 
 mod interrupt;
 
@@ -11,11 +12,11 @@ use crate::{engine, exceptions};
 
 pub use interrupt::{blocking, ended_by_time_limit, PhpInterrupt, FOR_EVER};
 
-/// [`run`] for a constructor. PHP lets it be called on an object that has been made, whose
-/// connections, jobs and waits it would put another's in place of.
+/// [`run`] for a constructor. PHP allows a constructor to be called on an existing object; a second
+/// call would replace its connections, jobs and waits.
 ///
 /// # Errors
-/// As [`run`]; an `Error` for an object that has been made.
+/// As [`run`]; an `Error` if the object is already constructed.
 pub fn construct<T: RegisteredClass>(
     method: &str,
     body: impl FnOnce() -> Result<T, Fail>,
@@ -28,8 +29,8 @@ pub fn construct<T: RegisteredClass>(
     })
 }
 
-/// Runs the body of a method. Everything the body owns is dropped when a
-/// failure is thrown, so that a bailout has nothing of ours to jump over.
+/// Runs the body of a method. Everything that the body owns is dropped before a failure is thrown,
+/// so that a bailout does not jump over frames with destructors.
 ///
 /// # Errors
 /// The exception, already pending in the engine.
@@ -46,6 +47,6 @@ pub fn run<T>(body: impl FnOnce() -> Result<T, Fail>) -> PhpResult<T> {
         Fail::Pending => {}
         Fail::Bailout => engine::resume_bailout(),
     }
-    // Never thrown: `PhpException::throw` gives way to the pending exception.
+    // Never thrown: `PhpException::throw` leaves the pending exception in place.
     Err(PhpException::from_message(String::new()))
 }

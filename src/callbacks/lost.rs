@@ -1,7 +1,7 @@
-//! Listeners that hear of lost jobs while PHP works on something else.
+//! Listeners for lost jobs, called while PHP works on something else.
 //!
-//! The client's thread cannot call PHP. It asks the engine for an interruption, as a signal
-//! does, and PHP's own thread calls the listeners between two of its statements.
+//! The client's thread cannot call PHP. It requests an interruption of the engine, as a signal
+//! does, and PHP's own thread then calls the listeners between two statements.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,17 +13,17 @@ use crate::engine::{self, guarded, interrupts, Stash};
 use crate::fail::Fail;
 
 thread_local! {
-    /// Not dropped with the thread: PHP's memory is gone by then.
+    /// Not dropped with the thread, because PHP's memory is already freed then.
     static LISTENERS: RefCell<BTreeMap<u64, ManuallyDrop<Zval>>> = const { RefCell::new(BTreeMap::new()) };
     static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A callable that is called for as long as this lives.
+/// Keeps a callable registered as a listener until it is dropped.
 #[derive(Debug)]
 pub struct Listener(u64);
 
 impl Listener {
-    /// `callable` is one: the caller has looked.
+    /// `callable` must be callable; the caller has checked it.
     pub fn new(callable: &Zval) -> Self {
         let number = LAST.get() + 1;
         LAST.set(number);
@@ -32,7 +32,7 @@ impl Listener {
         Self(number)
     }
 
-    /// The callable, where the collector finds it.
+    /// The callable, for the garbage collector.
     pub fn callable(&self) -> Option<*mut Zval> {
         LISTENERS.with(|all| {
             let mut all = all.try_borrow_mut().ok()?;
@@ -44,19 +44,19 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         let held = LISTENERS.with_borrow_mut(|all| all.remove(&self.0));
-        // Outside of the borrow: a destructor may drop another one.
+        // Outside the borrow: a destructor may drop another listener.
         drop(held.map(ManuallyDrop::into_inner));
     }
 }
 
-/// At MINIT.
+/// Call it at MINIT.
 pub fn register() {
     interrupts::on_request(tell);
     amqp1_core::on_lost(interrupts::request);
 }
 
-/// Calls the listeners, all of them: what one throws is not another consumer's affair. The first
-/// exception is raised, with the others as its previous ones.
+/// Calls all listeners, even if one throws: the others belong to other consumers. Raises the first
+/// exception, with the others as its previous ones.
 fn tell() -> Result<(), Fail> {
     let listeners = LISTENERS.with_borrow(|all| {
         let callables = all.values().map(|callable| callable.shallow_clone());

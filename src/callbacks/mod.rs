@@ -1,7 +1,6 @@
-//! PHP callables that outlive the call they were given to.
+//! PHP callables that outlive the call that passed them.
 //!
-//! They are called on PHP's thread alone, which is where they are kept; the core has
-//! a number for each.
+//! They are stored and called only on PHP's thread; the core knows each by a number.
 
 pub mod lost;
 pub mod token;

@@ -1,7 +1,7 @@
-//! The option `token` of Service Bus: a token, or a callable that gives one.
+//! The option `token` of Service Bus: a token, or a callable that returns one.
 //!
-//! The callable is asked on PHP's thread alone, during a call that may block. It stays in
-//! a table of that thread; the core has its number.
+//! The callable is called only on PHP's thread, during a call that may block. It stays in a table
+//! of that thread; the core knows its number.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use crate::engine::guarded;
 use crate::fail::Fail;
 
 thread_local! {
-    /// Not dropped with the thread: PHP's memory is gone by then.
+    /// Not dropped with the thread, because PHP's memory is already freed then.
     static CALLABLES: RefCell<HashMap<u64, ManuallyDrop<Zval>>> = RefCell::default();
     static LAST: Cell<u64> = const { Cell::new(0) };
     static BAILED_OUT: Cell<bool> = const { Cell::new(false) };
@@ -27,16 +27,16 @@ thread_local! {
 /// The option's name.
 pub const OPTION: &str = "token";
 
-/// A callable that is asked for tokens.
+/// A callable that returns tokens.
 #[derive(Debug)]
 enum Source {
-    /// A function or static method: the same in the next request, and so are its connections.
+    /// A function or static method. It is the same in the next request, and so are its connections.
     Named(u64, String),
-    /// A closure or an object, in the table under its number.
+    /// A closure or an object, stored in the table under its number.
     Held(u64),
 }
 
-/// The option as the core takes it; `None` where it is left to the core, as text is.
+/// Reads the option for the core; `None` if the core reads it itself, as it does text.
 pub fn read(value: &Zval, method: &str) -> std::result::Result<Option<TokenOption>, Fail> {
     let value = value.dereference();
     if value.is_null() || (value.is_string() && !value.is_callable()) {
@@ -53,7 +53,7 @@ pub fn read(value: &Zval, method: &str) -> std::result::Result<Option<TokenOptio
         Some(name) => {
             let mut hasher = DefaultHasher::new();
             name.hash(&mut hasher);
-            // The highest bit tells them from the numbers that are counted.
+            // The highest bit distinguishes hashes from counted numbers.
             Source::Named(hasher.finish() | 1 << 63, name.to_owned())
         }
         None => {
@@ -67,7 +67,7 @@ pub fn read(value: &Zval, method: &str) -> std::result::Result<Option<TokenOptio
     Ok(Some(TokenOption::Source(Arc::new(source))))
 }
 
-/// A callable ended in a fatal error since this was asked last.
+/// Whether a callable ended in a fatal error since the last call of this function.
 pub fn has_bailed_out() -> bool {
     BAILED_OUT.replace(false)
 }
@@ -115,14 +115,15 @@ impl Drop for Source {
             return;
         };
         let held = CALLABLES.with_borrow_mut(|all| all.remove(number));
-        // Outside of the borrow: a destructor may make another queue.
+        // Outside the borrow: a destructor may create another queue.
         drop(held.map(ManuallyDrop::into_inner));
-        // Nobody else can ask this callable: its connections are of no more use.
+        // No one else can call this callable, so its connections are useless now.
         amqp1_core::servicebus::forget_callback(*number);
     }
 }
 
-/// What the callable gave: a token, or an array of it and of its end. Never repeated.
+/// Reads the callable's result: a token, or an array with a token and its expiry. Errors never
+/// contain it.
 fn of(given: &Zval) -> Result<Token> {
     let wrong = |why: &str| {
         Error::authentication(format!(

@@ -25,7 +25,7 @@ use crate::engine::garbage::Holder;
 use handed_out::wait_timeout;
 pub use handed_out::{default_timeout, handed_out, next};
 
-/// Takes jobs from one or more queues.
+/// Receives jobs from one or more queues.
 #[php_class]
 #[php(name = "Amqp1\\Consumer")]
 #[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
@@ -34,9 +34,9 @@ pub use handed_out::{default_timeout, handed_out, next};
 pub struct Consumer {
     /// Cloned for each call: a signal handler may call `stop()` while one blocks.
     consumer: Rc<amqp1_core::Consumer>,
-    /// Deadline of the calls that are no wait for a job.
+    /// Deadline of all calls except waits for a job.
     timeout: Duration,
-    /// Told of jobs that are lost.
+    /// Called when jobs are lost.
     listener: RefCell<Option<Listener>>,
 }
 
@@ -76,7 +76,7 @@ impl Consumer {
         })
     }
 
-    /// The next job; null when the timeout passed or after `stop()`.
+    /// The next job; null if the timeout expires or after `stop()`.
     pub fn wait_task(&self, timeout: OptionalSeconds<'_>) -> PhpResult<Option<Task>> {
         run(|| {
             let consumer = Rc::clone(&self.consumer);
@@ -85,7 +85,7 @@ impl Consumer {
         })
     }
 
-    /// Up to `max` jobs: waits for the first, takes what is there of the others.
+    /// Up to `max` jobs: waits for the first, then adds those already available.
     pub fn wait_tasks(&self, max: Int<'_>, timeout: OptionalSeconds<'_>) -> PhpResult<Vec<Task>> {
         const METHOD: &str = "Consumer::waitTasks()";
         run(|| {
@@ -101,12 +101,13 @@ impl Consumer {
         })
     }
 
-    /// Iterates over the jobs, as `waitTask()` gives them, until it gives null.
+    /// Iterates over the jobs that `waitTask()` returns, until it returns null.
     pub fn get_iterator(&self) -> TaskIterator {
         TaskIterator::new(Rc::clone(&self.consumer))
     }
 
-    /// Has a callable called when jobs in hand may have been lost, while PHP works on them.
+    /// Sets a callable that is called when jobs in progress may have been lost, while PHP works on
+    /// them.
     pub fn on_lost(&self, listener: OptionalCallable<'_>) -> PhpResult<()> {
         run(|| {
             let listener = match listener.get() {
@@ -117,39 +118,39 @@ impl Consumer {
                     return Err(parameter.wrong_type(Some(other)));
                 }
             };
-            // Outside of the borrow: the destructor of what the old one held may call this.
+            // Outside the borrow: a destructor in the old listener may call this method.
             let old = self.listener.replace(listener);
             drop(old);
             Ok(())
         })
     }
 
-    /// Asks for no more jobs; what is buffered goes back to the broker.
+    /// Requests no more jobs; buffered ones return to the broker.
     pub fn pause(&self) -> PhpResult<()> {
         run(|| Ok(self.consumer.pause()?))
     }
 
-    /// Asks for jobs again.
+    /// Requests jobs again.
     pub fn resume(&self) -> PhpResult<()> {
         run(|| Ok(self.consumer.resume()?))
     }
 
-    /// Between `pause()` and `resume()`.
+    /// True between `pause()` and `resume()`.
     pub fn is_paused(&self) -> bool {
         self.consumer.is_paused()
     }
 
-    /// Ends every wait, this one and those to come. For signal handlers.
+    /// Ends all current and future waits. For signal handlers.
     pub fn stop(&self) {
         self.consumer.stop();
     }
 
-    /// The session that the consumer has; null when it has none.
+    /// The session that the consumer holds; null if there is none.
     pub fn get_session(&self) -> Option<String> {
         self.consumer.session()
     }
 
-    /// What was kept with the session; null when nothing is.
+    /// The session's state; null if there is none.
     pub fn get_session_state(&self) -> PhpResult<Option<Bytes>> {
         run(|| {
             let consumer = Rc::clone(&self.consumer);
@@ -158,13 +159,13 @@ impl Consumer {
         })
     }
 
-    /// Keeps something with the session, for whoever takes it next.
+    /// Sets the session's state, for the next consumer of the session.
     pub fn set_session_state(&self, state: OptionalText<'_>) -> PhpResult<()> {
         const STATE: Parameter =
             Parameter::of("Consumer::setSessionState()", 1, "state", "?string");
         run(|| {
             let consumer = Rc::clone(&self.consumer);
-            // Any bytes: not to be UTF-8.
+            // Any bytes are allowed, not only UTF-8.
             let state = match state.get() {
                 None => None,
                 Some(value) => match value.dereference().zend_str() {
@@ -177,7 +178,7 @@ impl Consumer {
         })
     }
 
-    /// Gives back what is buffered and detaches.
+    /// Returns buffered jobs and detaches.
     pub fn close(&self) -> PhpResult<()> {
         run(|| {
             let consumer = Rc::clone(&self.consumer);

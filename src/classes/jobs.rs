@@ -31,7 +31,7 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// The pipelines of a `Jobs` object; `None` for anything else.
+    /// The pipelines of a `Jobs` object; `None` for any other value.
     pub fn of(value: &Zval) -> Option<Rc<amqp1_core::Jobs>> {
         let object = value.dereference().object()?;
         let jobs = ZendClassObject::<Jobs>::from_zend_obj(object)?;
@@ -90,12 +90,12 @@ impl Jobs {
         run(|| self.queue("Jobs::connect()", pipeline))
     }
 
-    /// Has consumers leave pipelines alone.
+    /// Makes consumers ignore these pipelines.
     pub fn pause(&self, pipelines: &[Text<'_>]) -> PhpResult<()> {
         run(|| self.set_paused("Jobs::pause()", pipelines, true))
     }
 
-    /// Has consumers serve them again.
+    /// Makes consumers serve these pipelines again.
     pub fn resume(&self, pipelines: &[Text<'_>]) -> PhpResult<()> {
         run(|| self.set_paused("Jobs::resume()", pipelines, false))
     }
@@ -104,7 +104,7 @@ impl Jobs {
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
         run(|| {
             let jobs = Rc::clone(&self.jobs);
-            // Each pipeline's own timeout bounds it.
+            // Each pipeline has its own timeout.
             let all = blocking(FOR_EVER, |wait| jobs.stats(wait))?;
             let mut array = ZendHashTable::new();
             for (name, stats) in all {
@@ -118,7 +118,7 @@ impl Jobs {
         })
     }
 
-    /// Whether all brokers answer.
+    /// Whether all brokers respond.
     pub fn is_available(&self) -> PhpResult<bool> {
         run(|| {
             let jobs = Rc::clone(&self.jobs);
@@ -126,12 +126,12 @@ impl Jobs {
         })
     }
 
-    /// How many pipelines there are.
+    /// The number of pipelines.
     pub fn count(&self) -> i64 {
         i64::try_from(self.jobs.names().len()).unwrap_or(i64::MAX)
     }
 
-    /// Pipeline name => queue.
+    /// Iterates over pipeline name => queue.
     pub fn get_iterator(&self) -> PhpResult<Pipelines> {
         run(|| {
             let mut array = ZendHashTable::new();

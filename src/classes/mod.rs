@@ -1,4 +1,5 @@
-//! PHP's classes. Each file is one class and its methods.
+//! PHP's classes. Each file contains one class with its methods; helpers are in a folder with its
+//! name.
 
 pub mod consumer;
 pub mod jobs;

@@ -42,14 +42,14 @@ impl From<Queue> for AmqpQueue {
 }
 
 impl AmqpQueue {
-    /// The queue of an `AmqpQueue`; `None` for anything else.
+    /// The queue of an `AmqpQueue`; `None` for any other value.
     pub fn of(value: &Zval) -> Option<Queue> {
         let object = value.dereference().object()?;
         Some(ZendClassObject::<AmqpQueue>::from_zend_obj(object)?.handle())
     }
 
-    /// A handle of its own for the length of a call: a signal handler may call
-    /// any method of this object while another one blocks.
+    /// A separate handle for the duration of a call: a signal handler may call any method of this
+    /// object while another one blocks.
     pub fn handle(&self) -> Queue {
         self.queue.clone()
     }
@@ -79,7 +79,7 @@ impl AmqpQueue {
         })
     }
 
-    /// Pushes one job; its id, when the broker has taken it.
+    /// Pushes one job. Returns its id once the broker has accepted it.
     #[php(defaults(options = Omitted))]
     pub fn push(
         &self,
@@ -105,13 +105,13 @@ impl AmqpQueue {
         })
     }
 
-    /// Pushes many jobs, pipelined; their ids in the order given.
+    /// Pushes many jobs, pipelined. Returns their ids in the given order.
     #[php(defaults(options = Omitted))]
     pub fn push_many(&self, jobs: Jobs<'_>, options: Options<'_>) -> PhpResult<Vec<String>> {
         run(|| push_many::push_many(&self.handle(), jobs.get(), options.get()))
     }
 
-    /// Pushes a job for later; the number by which it can be cancelled.
+    /// Schedules a job for later. Returns the number with which it can be cancelled.
     #[php(defaults(options = Omitted))]
     pub fn schedule(
         &self,
@@ -145,7 +145,7 @@ impl AmqpQueue {
         })
     }
 
-    /// Takes a scheduled job back; false when it is not there any more.
+    /// Cancels a scheduled job; false if it is no longer there.
     pub fn cancel(&self, scheduled: Text<'_>) -> PhpResult<bool> {
         const SCHEDULED: Parameter = Parameter::of("AmqpQueue::cancel()", 1, "scheduled", "string");
         run(|| {
@@ -154,7 +154,7 @@ impl AmqpQueue {
         })
     }
 
-    /// The next job; null when there is none, and none comes in time.
+    /// The next job; null if there is none and none arrives in time.
     #[php(defaults(timeout = Omitted))]
     pub fn reserve(&self, timeout: Patience<'_>) -> PhpResult<Option<Task>> {
         const METHOD: &str = "AmqpQueue::reserve()";
@@ -182,7 +182,7 @@ impl AmqpQueue {
         })
     }
 
-    /// Moves jobs from the failed queue back; how many there were.
+    /// Moves jobs back from the failed queue. Returns how many.
     pub fn retry_failed(&self, max: OptionalInt<'_>, ids: Ids<'_>) -> PhpResult<i64> {
         const METHOD: &str = "AmqpQueue::retryFailed()";
         run(|| {
@@ -203,17 +203,17 @@ impl AmqpQueue {
         })
     }
 
-    /// Declares what the configuration names.
+    /// Declares the entities in the configuration.
     pub fn setup(&self) -> PhpResult<()> {
         run(|| self.blocking(Queue::setup))
     }
 
-    /// Removes the jobs that are ready; how many there were.
+    /// Removes all ready jobs. Returns how many.
     pub fn purge(&self) -> PhpResult<i64> {
         run(|| self.blocking(Queue::purge).map(integer))
     }
 
-    /// Jobs that are ready.
+    /// The number of ready jobs.
     pub fn count(&self) -> PhpResult<i64> {
         run(|| self.blocking(Queue::count).map(integer))
     }
@@ -236,7 +236,7 @@ impl AmqpQueue {
         self.queue.name().to_owned()
     }
 
-    /// Who is at the other end. Connects.
+    /// Information about the broker. Connects if necessary.
     pub fn get_broker(&self) -> PhpResult<ZBox<ZendHashTable>> {
         run(|| self.blocking(Queue::broker).and_then(|info| broker(&info)))
     }

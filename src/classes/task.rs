@@ -21,7 +21,7 @@ use crate::convert::job::read_headers;
 use crate::convert::{Bytes, Number, Parameter};
 use crate::fail::Fail;
 
-/// One job in a worker's hands.
+/// A job that a worker holds.
 #[php_class]
 #[php(name = "Amqp1\\Task")]
 #[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
@@ -32,7 +32,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// A task for PHP.
+    /// Creates a task for PHP.
     pub fn new(delivery: Rc<Delivery>) -> Self {
         Self { delivery }
     }
@@ -53,7 +53,7 @@ impl Task {
 
 #[php_impl]
 impl Task {
-    /// Tasks are made by consumers.
+    /// Consumers create tasks; PHP code cannot.
     #[php(vis = "private")]
     pub fn __construct() -> PhpResult<Self> {
         Err(
@@ -72,7 +72,7 @@ impl Task {
         self.delivery.name().into()
     }
 
-    /// What the producer gave as payload: decoded when it travelled as JSON.
+    /// The producer's payload, decoded if it was sent as JSON.
     pub fn get_payload(&self) -> PhpResult<Zval> {
         run(|| payload::decoded(&self.delivery))
     }
@@ -87,12 +87,12 @@ impl Task {
         run(|| headers::array(self.delivery.headers()))
     }
 
-    /// Whether there is a header of that name, in any case.
+    /// Whether there is a header with this name, regardless of case.
     pub fn has_header(&self, name: Text<'_>) -> PhpResult<bool> {
         run(|| Ok(self.header(name, "Task::hasHeader()")?.is_some()))
     }
 
-    /// The values of a header; none when it is missing.
+    /// The values of a header; an empty array if it is missing.
     pub fn get_header(&self, name: Text<'_>) -> PhpResult<Vec<Bytes>> {
         run(|| {
             let values = self.header(name, "Task::getHeader()")?.unwrap_or_default();
@@ -100,7 +100,7 @@ impl Task {
         })
     }
 
-    /// The values of a header in one line, joined by a comma.
+    /// The values of a header as one string, separated by commas.
     pub fn get_header_line(&self, name: Text<'_>) -> PhpResult<Bytes> {
         run(|| {
             let values = self.header(name, "Task::getHeaderLine()")?;
@@ -110,12 +110,12 @@ impl Task {
         })
     }
 
-    /// Name of the `AmqpQueue` it was taken from.
+    /// The name of the `AmqpQueue` that it came from.
     pub fn get_queue(&self) -> String {
         self.delivery.queue().to_owned()
     }
 
-    /// The pipeline its producer named.
+    /// The pipeline that its producer named.
     pub fn get_pipeline(&self) -> Bytes {
         self.delivery.pipeline().into()
     }
@@ -130,22 +130,22 @@ impl Task {
         i64::from(self.delivery.attempts())
     }
 
-    /// The priority asked for.
+    /// The priority that its producer set.
     pub fn get_priority(&self) -> i64 {
         self.delivery.priority()
     }
 
-    /// The delay asked for, in seconds.
+    /// The delay that its producer set, in seconds.
     pub fn get_delay(&self) -> Number {
         Number(self.delivery.delay())
     }
 
-    /// The format it travelled in.
+    /// The format of its message.
     pub fn get_format(&self) -> String {
         self.delivery.format().as_str().to_owned()
     }
 
-    /// The trace id, when the producer gave one.
+    /// The trace id, if the producer set one.
     pub fn get_trace_id(&self) -> Option<Bytes> {
         self.delivery.trace_id().map(Bytes::from)
     }
@@ -155,18 +155,18 @@ impl Task {
         self.delivery.is_completed()
     }
 
-    /// Whether it can no longer be settled, and is delivered again.
+    /// Whether it can no longer be settled and will be delivered again.
     pub fn is_lost(&self) -> bool {
         self.delivery.is_lost()
     }
 
-    /// What was made of it: `acked`, `retried`, `released` or `dead_lettered`.
+    /// Its outcome: `acked`, `retried`, `released` or `dead_lettered`.
     pub fn get_outcome(&self) -> Option<String> {
         let outcome = self.delivery.outcome();
         outcome.map(|outcome| outcome.as_str().to_owned())
     }
 
-    /// Why it is in a failed queue; null for a job that is in none.
+    /// Why it is in a failed queue; null if it is not in one.
     pub fn get_failure(&self) -> PhpResult<Option<ZBox<ZendHashTable>>> {
         run(|| {
             let failure = self.delivery.failure();
@@ -174,12 +174,13 @@ impl Task {
         })
     }
 
-    /// Done.
+    /// Acknowledges the job as done.
     pub fn ack(&self) -> PhpResult<()> {
         run(|| self.settle(Delivery::ack))
     }
 
-    /// Failed: retried or moved to the failed queue, by policy or as `requeue` says.
+    /// Marks the job as failed: it is retried or moved to the failed queue, by policy or by
+    /// `requeue`.
     pub fn nack(&self, error: Cause<'_>, requeue: OptionalBool<'_>) -> PhpResult<()> {
         const METHOD: &str = "Task::nack()";
         run(|| {
@@ -195,7 +196,7 @@ impl Task {
         })
     }
 
-    /// Back to the queue, after `delay` seconds, with headers added or replaced.
+    /// Returns the job to the queue after `delay` seconds, with headers added or replaced.
     #[php(defaults(delay = Omitted, headers = Omitted))]
     pub fn release(&self, delay: Delay<'_>, headers: Options<'_>) -> PhpResult<()> {
         const METHOD: &str = "Task::release()";
@@ -215,7 +216,7 @@ impl Task {
         })
     }
 
-    /// To the failed queue, whatever the policy says.
+    /// Moves the job to the failed queue, whatever the policy.
     pub fn dead_letter(&self, reason: Reason<'_>, description: OptionalText<'_>) -> PhpResult<()> {
         const METHOD: &str = "Task::deadLetter()";
         run(|| {

@@ -1,4 +1,4 @@
-//! `Amqp1\TaskIterator`: what `foreach ($consumer as $task)` walks over.
+//! `Amqp1\TaskIterator`: the iterator of `foreach ($consumer as $task)`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use super::consumer::{default_timeout, next};
 use crate::call::run;
 use crate::fail::Fail;
 
-/// One walk over a consumer's jobs. Holds the current task, and only that one.
+/// One iteration over a consumer's jobs. It holds only the current task.
 #[php_class]
 #[php(name = "Amqp1\\TaskIterator")]
 #[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
@@ -31,7 +31,7 @@ struct Walk {
 }
 
 impl TaskIterator {
-    /// A walk that has not begun.
+    /// An iteration that has not begun.
     pub fn new(consumer: Rc<amqp1_core::Consumer>) -> Self {
         Self {
             walk: Rc::new(Walk {
@@ -44,7 +44,7 @@ impl TaskIterator {
 }
 
 impl Walk {
-    /// No borrow is held while this waits: a signal handler may look at the iterator.
+    /// Holds no borrow while it waits: a signal handler may use the iterator.
     fn advance(&self) -> Result<(), Fail> {
         let last = self.current.take();
         drop(last);
@@ -75,28 +75,28 @@ impl IntoZval for CurrentTask {
 
 #[php_impl]
 impl TaskIterator {
-    /// Iterators are made by consumers.
+    /// Consumers create iterators; PHP code cannot.
     #[php(vis = "private")]
     pub fn __construct() -> PhpResult<Self> {
         Err("Amqp1\\TaskIterator cannot be created with new: Amqp1\\Consumer::getIterator() returns one".into())
     }
 
-    /// The current task; null before the walk begins and after it ends.
+    /// The current task; null before the iteration begins and after it ends.
     pub fn current(&self) -> CurrentTask {
         CurrentTask(self.walk.current.borrow().as_ref().map(Zval::shallow_clone))
     }
 
-    /// How many tasks came before the current one.
+    /// The number of tasks before the current one.
     pub fn key(&self) -> i64 {
         self.walk.key.get().max(0)
     }
 
-    /// Lets go of the current task and waits for the next one.
+    /// Releases the current task and waits for the next one.
     pub fn next(&self) -> PhpResult<()> {
         run(|| Rc::clone(&self.walk).advance())
     }
 
-    /// Waits for the first task. A walk that has begun goes on where it is.
+    /// Waits for the first task. If the iteration has begun, it continues where it is.
     pub fn rewind(&self) -> PhpResult<()> {
         run(|| {
             let walk = Rc::clone(&self.walk);

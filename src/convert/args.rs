@@ -1,8 +1,8 @@
-//! Parameters of our methods: what reflection says of them, and their zval.
+//! The parameters of our methods: their types for reflection, and their zvals.
 //!
-//! ext-php-rs refuses `"5"` for an int and an int for a string. So each
-//! parameter declares its PHP type here and takes whatever zval it is given;
-//! the method converts it as PHP does in weak mode, with messages of our own.
+//! ext-php-rs refuses `"5"` for an int and an int for a string. Therefore each parameter declares
+//! its PHP type here and accepts any zval. The method converts it as PHP does in weak mode, with
+//! our own messages.
 
 use amqp1_core::Input;
 use ext_php_rs::convert::{FromZval, StubLiteral};
@@ -17,7 +17,7 @@ macro_rules! parameters {
             pub struct $name<'a>(Option<&'a Zval>);
 
             impl<'a> $name<'a> {
-                /// The value; `None` when it was left out, or is null and null is its default.
+                /// The value; `None` if it was omitted, or if it is null and null is the default.
                 pub fn get(self) -> Option<&'a Zval> {
                     let null_is_default = $nullable $(&& $default.is_empty())?;
                     self.0.filter(|value| !(null_is_default && value.is_null()))
@@ -54,7 +54,7 @@ macro_rules! parameters {
     };
 }
 
-/// The default of a parameter that has one other than null.
+/// Marks a parameter whose default is not null.
 #[derive(Debug, Clone, Copy)]
 pub struct Omitted;
 
@@ -99,5 +99,5 @@ parameters! {
     Reason: DataType::object("Throwable"), nullable: false;
 }
 
-/// The input of a parameter that was left out: an empty array of options.
+/// The input of an omitted parameter: an empty array of options.
 pub const NO_OPTIONS: Input = Input::Map(Vec::new());

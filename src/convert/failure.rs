@@ -1,4 +1,4 @@
-//! Exceptions of PHP's, as reasons why a job failed.
+//! PHP exceptions as reasons why a job failed.
 
 use amqp1_core::Failure;
 use ext_php_rs::types::Zval;
@@ -8,7 +8,7 @@ use super::value::class_name;
 use crate::engine::guarded;
 use crate::fail::Fail;
 
-/// Why a job failed, from an exception.
+/// Reads the reason for a failure from an exception.
 pub fn failure(throwable: &Zval) -> Result<Failure, Fail> {
     let Some(object) = throwable.object() else {
         return Ok(Failure::default());
@@ -30,7 +30,7 @@ pub fn is_throwable(value: &Zval) -> bool {
         .is_some_and(|object| object.instance_of(ce::throwable()))
 }
 
-/// The text of an error, whatever its encoding.
+/// The text of an error, in any encoding.
 pub fn lossy(value: &Zval) -> String {
     value.zend_str().map_or_else(String::new, |string| {
         String::from_utf8_lossy(string.as_bytes()).into_owned()

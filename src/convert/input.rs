@@ -1,4 +1,4 @@
-//! Arrays of options and configurations, for the core, which checks names and values.
+//! Arrays of options and configurations for the core, which checks names and values.
 
 use std::fmt::Display;
 
@@ -9,15 +9,15 @@ use super::value::{mismatch, scalar, utf8};
 use crate::engine::table::{entries, is_list, Key};
 use crate::fail::Fail;
 
-/// Deeper arrays are not configuration (and may be endless, through references).
+/// Deeper arrays are not a valid configuration; with references, they may be infinite.
 const MAX_DEPTH: usize = 16;
 
-/// An array of options for the core, which checks the names and values.
+/// Converts an array of options.
 pub fn input(value: &Zval, method: &dyn Display) -> Result<Input, Fail> {
     input_without(value, method, None)
 }
 
-/// [`input`] without one option, which its caller reads.
+/// [`input`] without one option, which the caller reads.
 pub fn input_without(
     value: &Zval,
     method: &dyn Display,
@@ -38,7 +38,8 @@ pub fn input_without(
     Ok(Input::Map(map))
 }
 
-/// A configuration's own sections; the others are somebody else's, and may be anything.
+/// Converts a configuration's own sections. The others belong to other programs and may contain
+/// anything.
 pub fn configuration(array: &ZendHashTable, own: &[&str]) -> Result<Input, Fail> {
     let mut map = Vec::with_capacity(array.len());
     for (key, item) in entries(array) {

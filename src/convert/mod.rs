@@ -1,5 +1,5 @@
-//! PHP's values to the core's types and back, with messages that name the method and
-//! the parameter or option.
+//! Converts PHP's values to the core's types and back. Messages name the method and the parameter
+//! or option.
 
 pub mod args;
 mod failure;

@@ -1,4 +1,4 @@
-//! Parameters of methods that convert themselves, by PHP's rules.
+//! Method parameters that convert themselves by PHP's rules.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -11,17 +11,17 @@ use ext_php_rs::zend::ce;
 use super::value::{bool, bytes, int, seconds, text, type_name};
 use crate::fail::Fail;
 
-/// A parameter of a method, for messages: PHP's own for a wrong type, and
-/// `Class::method(): $name: …` for a wrong value.
+/// A method parameter and its messages: PHP's own for a wrong type, and `Class::method(): $name: …`
+/// for a wrong value.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
-    /// `AmqpQueue::push()`.
+    /// As in `AmqpQueue::push()`.
     method: &'static str,
     /// Counted from 1.
     number: u32,
-    /// Without the dollar.
+    /// Without the dollar sign.
     name: &'static str,
-    /// As PHP writes it.
+    /// In PHP's notation.
     expected: &'static str,
 }
 
@@ -32,7 +32,7 @@ impl Display for Parameter {
 }
 
 impl Parameter {
-    /// The parameter `$name` of a method: its number, and its type as PHP writes it.
+    /// The parameter `$name` of a method, with its position and its type in PHP's notation.
     pub const fn of(
         method: &'static str,
         number: u32,
@@ -61,7 +61,7 @@ impl Parameter {
         ))
     }
 
-    /// A scalar or Stringable, anything else is a `TypeError`.
+    /// A scalar or Stringable; anything else is a `TypeError`.
     fn scalar<'a>(&self, value: Option<&'a Zval>) -> Result<&'a Zval, Fail> {
         match value {
             Some(value) if value.is_scalar() => Ok(value),
@@ -76,7 +76,7 @@ impl Parameter {
         }
     }
 
-    /// UTF-8 text, by PHP's juggling.
+    /// UTF-8 text, by PHP's type juggling.
     pub fn text<'a>(&self, value: Option<&'a Zval>) -> Result<Cow<'a, str>, Fail> {
         let value = self.scalar(value)?;
         match value.bool() {
@@ -85,7 +85,7 @@ impl Parameter {
         }
     }
 
-    /// A string of any bytes, by PHP's juggling.
+    /// A string of any bytes, by PHP's type juggling.
     pub fn bytes<'a>(&self, value: Option<&'a Zval>) -> Result<Cow<'a, [u8]>, Fail> {
         let value = self.scalar(value)?;
         match value.bool() {
@@ -99,7 +99,6 @@ impl Parameter {
         seconds(self.scalar(Some(value))?, self)
     }
 
-    /// A boolean.
     pub fn bool(&self, value: &Zval) -> Result<bool, Fail> {
         bool(self.scalar(Some(value))?, self)
     }
@@ -109,7 +108,6 @@ impl Parameter {
         int(self.scalar(value)?, range, self)
     }
 
-    /// An array.
     pub fn array<'a>(&self, value: &'a Zval) -> Result<&'a ZendHashTable, Fail> {
         value.array().ok_or_else(|| self.wrong_type(Some(value)))
     }

@@ -1,4 +1,4 @@
-//! Values of foreign messages as PHP's: strings of any bytes, which JSON cannot carry.
+//! Values of foreign messages as PHP values, including strings that JSON cannot represent.
 
 use amqp1_core::Plain;
 use ext_php_rs::boxed::ZBox;
@@ -8,16 +8,16 @@ use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use super::Bytes;
 use crate::fail::Fail;
 
-/// What `json_decode()` makes of the value's JSON, but for bytes that are not UTF-8.
+/// Converts like `json_decode()` of the value's JSON, but keeps bytes that are not UTF-8.
 ///
 /// # Errors
-/// When PHP does not take it.
+/// If PHP refuses the value.
 pub fn zval(value: &Plain) -> Result<Zval, Fail> {
     let zval = match value {
         Plain::Null => Ok(Zval::new()),
         Plain::Bool(value) => value.into_zval(false),
         Plain::Int(value) => value.into_zval(false),
-        // As PHP reads an integer that is too large.
+        // PHP also reads an integer that is too large as a float.
         Plain::Unsigned(value) => (*value as f64).into_zval(false),
         Plain::Float(value) => value.into_zval(false),
         Plain::Bytes(bytes) => Bytes::from(bytes).into_zval(false),
@@ -43,10 +43,10 @@ fn table(length: usize) -> ZBox<ZendHashTable> {
     ZendHashTable::with_capacity(u32::try_from(length).unwrap_or(0))
 }
 
-/// Sets a key of any bytes; one that is a whole number is an integer, as in any PHP array.
+/// Sets a key of any bytes. As in any PHP array, a key that is a whole number becomes an integer.
 ///
 /// # Errors
-/// When PHP does not take the value.
+/// If PHP refuses the value.
 pub fn insert(array: &mut ZendHashTable, key: &[u8], value: impl IntoZval) -> Result<(), Fail> {
     match std::str::from_utf8(key) {
         Ok(text) => array.insert(text, value),

@@ -1,4 +1,4 @@
-//! What methods return, where ext-php-rs has no type for it.
+//! Return types that ext-php-rs lacks.
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
@@ -25,8 +25,8 @@ impl IntoZval for Bytes {
     }
 }
 
-/// A number that is an int in PHP when it is whole, a float otherwise. The
-/// return type `int|float` is completed by `module::signatures`.
+/// A number that is an int in PHP if it is whole, otherwise a float. `module::signatures` completes
+/// the return type `int|float`.
 #[derive(Debug, Clone, Copy)]
 pub struct Number(pub f64);
 

@@ -1,7 +1,7 @@
-//! Single values, with the juggling PHP users expect.
+//! Single values, with the type juggling that PHP users expect.
 //!
-//! Strings are borrowed. Not from a PHP reference, though: a signal handler that
-//! runs while a method blocks could change the variable behind it.
+//! Strings are borrowed, but not from a PHP reference: a signal handler that runs while a method
+//! blocks could change the referenced variable.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -15,7 +15,7 @@ use ext_php_rs::zend::{ce, ClassEntry};
 use crate::engine::guarded;
 use crate::fail::Fail;
 
-/// The type of a value as PHP's own messages call it.
+/// The type of a value, as PHP's own messages name it.
 pub fn type_name(value: &Zval) -> String {
     let value = value.dereference();
     if let Some(object) = value.object() {
@@ -33,7 +33,7 @@ pub fn type_name(value: &Zval) -> String {
     .to_owned()
 }
 
-/// The class, without the file and line that an anonymous one's name has behind a NUL.
+/// The class name. For an anonymous class, it omits the file and line that follow a NUL.
 pub(super) fn class_name(object: &ZendObject) -> Option<String> {
     let mut name = object.get_class_name().ok()?;
     name.truncate(name.find('\0').unwrap_or(name.len()));
@@ -67,7 +67,7 @@ fn stringable(value: &Zval) -> Result<Option<Zval>, Fail> {
     }
 }
 
-/// A scalar (or Stringable) for the core's own coercions and messages.
+/// A scalar (or Stringable), for the core's own conversions and messages.
 pub(super) fn scalar(value: &Zval, expected: &str, path: &dyn Display) -> Result<Input, Fail> {
     let value = value.dereference();
     if let Some(string) = stringable(value)? {
@@ -117,7 +117,7 @@ pub fn not_empty<'a>(value: &'a Zval, path: &dyn Display) -> Result<Cow<'a, str>
     Ok(text)
 }
 
-/// An integer within `range`; numeric strings and whole floats count.
+/// An integer within `range`; numeric strings and whole floats are accepted.
 pub fn int(value: &Zval, range: RangeInclusive<i64>, path: &dyn Display) -> Result<i64, Fail> {
     match value.long() {
         Some(number) if range.contains(&number) => Ok(number),
@@ -129,7 +129,7 @@ pub fn int(value: &Zval, range: RangeInclusive<i64>, path: &dyn Display) -> Resu
     }
 }
 
-/// A boolean; 1, 0 and their usual spellings count.
+/// A boolean; 1, 0 and their usual spellings are accepted.
 pub fn bool(value: &Zval, path: &dyn Display) -> Result<bool, Fail> {
     match value.bool() {
         Some(value) => Ok(value),
@@ -148,7 +148,7 @@ pub fn seconds(value: &Zval, path: &dyn Display) -> Result<Duration, Fail> {
     }
 }
 
-/// [`seconds`], or the time left until a `DateTimeInterface`; none when that is past.
+/// [`seconds`], or the time until a `DateTimeInterface`; zero if it has passed.
 pub fn delay(value: &Zval, path: &dyn Display) -> Result<Duration, Fail> {
     let Some(object) = value.object() else {
         return seconds(value, path);

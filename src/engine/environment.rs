@@ -1,4 +1,4 @@
-//! What PHP knows of its surroundings: `$_ENV`, `$_SERVER`, `open_basedir`.
+//! PHP's view of its environment: `$_ENV`, `$_SERVER`, `open_basedir`.
 
 use std::ffi::{c_int, CString};
 
@@ -15,11 +15,11 @@ extern "C" {
 /// The text (or number) of an entry of `$_ENV` or `$_SERVER`.
 ///
 /// # Errors
-/// [`Fail::Bailout`]: PHP fills these arrays when they are first wanted.
+/// [`Fail::Bailout`], because PHP fills these arrays on first use.
 pub fn superglobal(array: &str, entry: &str) -> Result<Option<Vec<u8>>, Fail> {
     guarded(|| {
         let mut name = ZendStr::new(array, false);
-        // SAFETY: the name lives as long as the call; the table is the globals' own.
+        // SAFETY: the name lives as long as the call; the table belongs to the globals.
         let symbols = unsafe {
             zend_is_auto_global(name.as_mut_ptr());
             &(*globals()).symbol_table
@@ -39,9 +39,9 @@ pub fn superglobal(array: &str, entry: &str) -> Result<Option<Vec<u8>>, Fail> {
 /// [`Fail::Bailout`].
 pub fn open_basedir_allows(path: &str) -> Result<bool, Fail> {
     let Ok(path) = CString::new(path) else {
-        // With a NUL in it no file can be opened by it.
+        // No file can be opened with a path that contains a NUL.
         return Ok(true);
     };
-    // SAFETY: a NUL-terminated path; the function reads it, and warns of nothing.
+    // SAFETY: a NUL-terminated path; the function reads it and emits no warning.
     guarded(|| unsafe { php_check_open_basedir_ex(path.as_ptr(), 0) } == 0)
 }

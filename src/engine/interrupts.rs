@@ -1,4 +1,4 @@
-//! Interruptions of the VM: signals, the time limit, and our own.
+//! Interruptions of the VM: by signals, by the time limit, and our own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -8,14 +8,14 @@ use ext_php_rs::ffi::{zend_execute_data, zend_interrupt_function};
 use super::{call_internal, globals, guarded, has_exception, resume_bailout};
 use crate::fail::Fail;
 
-/// `EG(vm_interrupt)`: a signal arrived, or the time limit has passed.
+/// `EG(vm_interrupt)`: a signal has arrived, or the time limit has passed.
 pub fn requested() -> bool {
-    // SAFETY: a single byte that signal handlers write; `bool` in 8.1 and
-    // `zend_atomic_bool` (a struct of one bool) from 8.2 on have AtomicBool's layout.
+    // SAFETY: a single byte that signal handlers write; `bool` in 8.1 and `zend_atomic_bool` (a
+    // struct of one bool) from 8.2 on have AtomicBool's layout.
     unsafe { flag(&raw mut (*globals()).vm_interrupt).load(Ordering::Acquire) }
 }
 
-/// `EG(timed_out)`: `max_execution_time` is over, the VM will end the script.
+/// `EG(timed_out)`: `max_execution_time` has passed, and the VM will end the script.
 pub fn timed_out() -> bool {
     // SAFETY: as in `requested`.
     unsafe { flag(&raw mut (*globals()).timed_out).load(Ordering::Acquire) }
@@ -29,18 +29,17 @@ unsafe fn flag<'a, T>(field: *mut T) -> &'a AtomicBool {
     unsafe { AtomicBool::from_ptr(field.cast()) }
 }
 
-/// What is done when an interruption was requested.
+/// Called when an interruption was requested.
 static ON_REQUEST: OnceLock<fn() -> Result<(), Fail>> = OnceLock::new();
-/// `EG(vm_interrupt)`. One for the process: PHP without threads (ZTS) is all we support.
+/// `EG(vm_interrupt)`. One per process, because only PHP without threads (not ZTS) is supported.
 static INTERRUPT: OnceLock<&'static AtomicBool> = OnceLock::new();
 static REQUESTED: AtomicBool = AtomicBool::new(false);
-/// Whose handler stood there before ours.
+/// The handler that was installed before ours.
 static BEFORE: Mutex<Option<Handler>> = Mutex::new(None);
 
 type Handler = unsafe extern "C" fn(*mut zend_execute_data);
 
-/// Has `act` called on PHP's thread, between two statements, after
-/// [`request`]. At MINIT.
+/// Makes PHP's thread call `act` between two statements after each [`request`]. Call it at MINIT.
 pub fn on_request(act: fn() -> Result<(), Fail>) {
     let _ = ON_REQUEST.set(act);
     // SAFETY: MINIT is single-threaded; the flag is valid for the life of the process.
@@ -53,7 +52,7 @@ pub fn on_request(act: fn() -> Result<(), Fail>) {
     }
 }
 
-/// At MSHUTDOWN: what stood there before stands there again, unless somebody came after us.
+/// Restores the previous handler, unless another one has replaced ours. Call it at MSHUTDOWN.
 pub fn leave() {
     // SAFETY: MSHUTDOWN is single-threaded.
     unsafe {
@@ -75,7 +74,7 @@ fn set_before(handler: Option<Handler>) {
     *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = handler;
 }
 
-/// Asks PHP's thread to do what was registered. From any thread.
+/// Asks PHP's thread to call the registered function. May be called on any thread.
 pub fn request() {
     if let Some(interrupt) = INTERRUPT.get() {
         REQUESTED.store(true, Ordering::Release);
@@ -86,15 +85,15 @@ pub fn request() {
 /// The VM's interrupt check.
 ///
 /// # Safety
-/// Called by the engine alone, with its frame.
+/// Only the engine may call it, with its own frame.
 unsafe extern "C" fn interrupted(frame: *mut zend_execute_data) {
     if !has_exception() && REQUESTED.swap(false, Ordering::AcqRel) {
         match ON_REQUEST.get().map_or(Ok(()), |act| act()) {
             Ok(()) => {}
-            // Nothing of ours is on the stack any more.
+            // No frame of ours is left on the stack.
             Err(Fail::Bailout) => resume_bailout(),
             Err(_) => {
-                // Signals that came at the same moment wait for the next check.
+                // Signals that arrived at the same moment wait for the next check.
                 if let Some(interrupt) = INTERRUPT.get() {
                     interrupt.store(true, Ordering::Release);
                 }
@@ -103,17 +102,16 @@ unsafe extern "C" fn interrupted(frame: *mut zend_execute_data) {
         }
     }
     if let Some(before) = before() {
-        // SAFETY: the engine's call, passed on; nothing of ours is on the stack that a
-        // jump over it would skip.
+        // SAFETY: forwards the engine's call; a jump would skip no frame of ours.
         unsafe { before(frame) }
     }
 }
 
-/// Runs what the VM would run at its next interrupt check: the signal handlers.
+/// Runs the signal handlers, as the VM does at its next interrupt check.
 ///
 /// # Errors
-/// [`Fail::Pending`] when a handler threw or called `exit()`, [`Fail::Bailout`]
-/// when it ended in a fatal error.
+/// [`Fail::Pending`] if a handler threw or called `exit()`, [`Fail::Bailout`] if it ended in a
+/// fatal error.
 pub fn run_handlers() -> Result<(), Fail> {
     // SAFETY: the globals are valid; the pointers are read, not kept.
     let (handler, frame) = unsafe {
@@ -124,17 +122,17 @@ pub fn run_handlers() -> Result<(), Fail> {
         return Ok(());
     };
     guarded(|| {
-        // SAFETY: the same call as in zend_interrupt_helper, with the frame
-        // of the method that is blocking.
+        // SAFETY: the same call as in zend_interrupt_helper, with the frame of the method that is
+        // blocking.
         unsafe { handler(frame) }
     })
 }
 
-/// Runs the handlers of signals that pcntl has queued, if pcntl is there.
+/// Runs the handlers of signals that pcntl has queued, if pcntl is loaded.
 ///
 /// # Errors
 /// As [`run_handlers`].
 pub fn dispatch_signals() -> Result<(), Fail> {
-    // It returns nothing but true; an exception is pending, if any.
+    // It only ever returns true; an exception may be pending.
     guarded(|| drop(call_internal("pcntl_signal_dispatch")))
 }

@@ -1,4 +1,4 @@
-//! PHP's own JSON encoder and decoder, without a call through PHP functions.
+//! PHP's own JSON encoder and decoder, called directly instead of through PHP functions.
 
 use std::ffi::{c_char, c_int};
 use std::sync::OnceLock;
@@ -41,30 +41,29 @@ const DECODE: ZendLong = 1;
 const DEPTH: ZendLong = 512;
 const SUCCESS: c_int = 0;
 
-/// The JSON of any value, as `json_encode` writes it.
+/// Encodes any value as JSON, like `json_encode`.
 ///
 /// # Errors
-/// A serialization failure with PHP's message; [`Fail::Pending`] with the
-/// exception of a `JsonSerializable` that threw.
+/// A serialization failure with PHP's message; [`Fail::Pending`] if a `JsonSerializable` threw.
 pub fn encode(value: &Zval, method: &dyn std::fmt::Display) -> Result<Option<ZBox<ZendStr>>, Fail> {
     let mut buffer = SmartStr {
         string: std::ptr::null_mut(),
         allocated: 0,
     };
     let target = &raw mut buffer;
-    // SAFETY: the buffer outlives the call; the encoder reads the value, which
-    // the caller holds, and may run `jsonSerialize()`, hence the guard.
+    // SAFETY: the buffer outlives the call; the encoder reads the value, which the caller holds,
+    // and may run `jsonSerialize()`, hence the guard.
     let encoded = engine::guarded(|| unsafe {
         php_json_encode_ex(target, std::ptr::from_ref(value).cast_mut(), ENCODE, DEPTH)
     });
     if matches!(encoded, Err(Fail::Bailout)) {
-        // The request's memory goes as a whole; the buffer may be half-written.
+        // The whole request memory will be freed, and the buffer may be incomplete.
         return Err(Fail::Bailout);
     }
     // SAFETY: null or a string that the encoder made and we own, whatever the result.
     let json = (!buffer.string.is_null()).then(|| unsafe { ZBox::from_raw(buffer.string) });
     match encoded? {
-        // NAN and INF are errors that the encoder reports nowhere else.
+        // For NAN and INF, the encoder only sets the error code.
         SUCCESS if error_code() == 0 => Ok(json),
         _ => Err(Fail::Core(Error::serialization(format!(
             "{method}: the payload cannot be encoded as JSON: {}",
@@ -73,13 +72,13 @@ pub fn encode(value: &Zval, method: &dyn std::fmt::Display) -> Result<Option<ZBo
     }
 }
 
-/// The value of a JSON text, objects as associative arrays.
+/// Decodes a JSON text, with objects as associative arrays.
 ///
 /// # Errors
-/// PHP's message for what is wrong with the text.
+/// PHP's message about the invalid text.
 pub fn decode(json: &[u8]) -> Result<Zval, String> {
     let mut value = Zval::new();
-    // PHP's scanner ends at a NUL behind the text, which a zend_string has.
+    // PHP's scanner needs a NUL after the text, which a zend_string has.
     let json = ZendStr::new(json, false);
     // SAFETY: the text outlives the call, which writes one zval and runs no PHP code.
     let status = unsafe {
@@ -97,9 +96,9 @@ pub fn decode(json: &[u8]) -> Result<Zval, String> {
     }
 }
 
-/// `JSON_G(error_code)`, which `php_json_encode_ex` has just written.
+/// `JSON_G(error_code)`, which `php_json_encode_ex` has just set.
 fn error_code() -> i64 {
-    /// Address of `json_globals`; 0 in thread-safe PHP, which has one for each thread.
+    /// Address of `json_globals`; 0 in thread-safe PHP, which has one per thread.
     static GLOBALS: OnceLock<usize> = OnceLock::new();
     let globals = *GLOBALS.get_or_init(|| {
         // SAFETY: a look-up of a NUL-terminated name.

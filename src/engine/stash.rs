@@ -1,4 +1,4 @@
-//! Pending exceptions that are set aside.
+//! Sets pending exceptions aside.
 
 use ext_php_rs::ffi::zend_op;
 use ext_php_rs::types::ZendObject;
@@ -10,7 +10,7 @@ extern "C" {
     fn zend_is_unwind_exit(exception: *const ZendObject) -> bool;
 }
 
-/// A pending exception that is set aside while something has to be finished.
+/// A pending exception that is set aside until some work is finished.
 #[derive(Debug)]
 pub struct Stash {
     exception: *mut ZendObject,
@@ -18,7 +18,7 @@ pub struct Stash {
     opline: *const zend_op,
 }
 
-/// Takes the pending exception away, for [`Stash::restore`].
+/// Sets the pending exception aside, for [`Stash::restore`].
 pub fn stash_exception() -> Stash {
     // SAFETY: the globals are valid; the reference EG(exception) held moves into the stash.
     unsafe {
@@ -32,25 +32,25 @@ pub fn stash_exception() -> Stash {
 }
 
 impl Stash {
-    /// It is that of `exit()`: nothing more is to run.
+    /// Whether it is the one of `exit()`, after which no code may run.
     pub fn is_exit(&self) -> bool {
         // SAFETY: the stash owns a reference to the object, if there is one.
         !self.exception.is_null() && unsafe { zend_is_unwind_exit(self.exception) }
     }
 
-    /// Makes the exception pending again, the very same object. One that was
-    /// thrown meanwhile goes first and gets it as its previous one.
+    /// Makes the same exception object pending again. If another one was thrown in the meantime,
+    /// that one stays pending and gets this one as its previous exception.
     pub fn restore(self) {
         if self.exception.is_null() {
             return;
         }
-        // SAFETY: the stash owns one reference, which goes either back into
-        // EG(exception) or into the chain of previous exceptions. PHP looks at
-        // EG(exception) when our method returns, so nothing else has to be set.
-        // `exit()` is no Throwable and wins over whatever came after it.
+        // SAFETY: the stash owns one reference, which moves either back into EG(exception) or into
+        // the chain of previous exceptions. PHP checks EG(exception) when our method returns, so
+        // nothing else must be set. `exit()` is not a Throwable and takes precedence over any later
+        // exception.
         unsafe {
             let newer = (*globals()).exception;
-            // What ran meanwhile may have thrown and caught.
+            // Code that ran in the meantime may have thrown and caught.
             (*globals()).opline_before_exception = self.opline;
             if newer.is_null() {
                 (*globals()).exception = self.exception;

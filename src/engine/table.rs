@@ -1,4 +1,4 @@
-//! PHP arrays, without a copy of their keys.
+//! PHP arrays, without copies of their keys.
 //!
 //! ext-php-rs' own iterator allocates each key and panics on one that is not UTF-8.
 
@@ -26,7 +26,7 @@ const IS_INDEX: c_int = 2;
 /// A key of a PHP array.
 #[derive(Debug, Clone, Copy)]
 pub enum Key<'a> {
-    /// A string key, any bytes.
+    /// A string key of any bytes.
     Name(&'a ZendStr),
     /// An integer key.
     Index(i64),
@@ -60,9 +60,9 @@ impl<'a> Iterator for Entries<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (mut name, mut index) = (std::ptr::null_mut(), 0);
-        // SAFETY: the table is borrowed for 'a; the functions read it, whatever the
-        // position is, and write to the locals and the position alone. Key and value
-        // are the table's own, which cannot drop them before 'a is over.
+        // SAFETY: the table is borrowed for 'a. The functions read it at any position, and write
+        // only to the locals and the position. Key and value belong to the table, which cannot drop
+        // them before 'a ends.
         unsafe {
             let position = &raw mut self.position;
             let kind =

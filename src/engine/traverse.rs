@@ -1,7 +1,7 @@
-//! Walking over an iterable argument of a method.
+//! Traverses an iterable argument of a method.
 //!
-//! ext-php-rs never frees the iterators it opens (a generator would leak), so
-//! this speaks to `zend_object_iterator` itself.
+//! ext-php-rs never frees the iterators that it opens (a generator would leak). This code therefore
+//! uses `zend_object_iterator` directly.
 
 use ext_php_rs::types::{ZendHashTable, ZendIterator, Zval};
 
@@ -22,10 +22,10 @@ pub enum Traversal<'a> {
 }
 
 impl<'a> Traversal<'a> {
-    /// Opens `iterable`; `None` when it is not one. Runs PHP code.
+    /// Opens `iterable`; `None` if it is not iterable. Runs PHP code.
     ///
     /// # Errors
-    /// What the Traversable threw.
+    /// The Traversable's exception.
     pub fn open(iterable: &'a Zval) -> Result<Option<Self>, Fail> {
         if let Some(array) = iterable.array() {
             return Ok(Some(Self::array(array)));
@@ -40,11 +40,11 @@ impl<'a> Traversal<'a> {
         Self::Array(entries(array))
     }
 
-    /// The next value, held by a reference of its own: a signal handler may
-    /// advance a generator, or change what a PHP reference refers to. Runs PHP code.
+    /// The next value, with its own reference: a signal handler may advance a generator, or change
+    /// the variable behind a PHP reference. Runs PHP code.
     ///
     /// # Errors
-    /// What the Traversable threw.
+    /// The Traversable's exception.
     pub fn next(&mut self) -> Result<Option<Zval>, Fail> {
         match self {
             Self::Array(entries) => Ok(entries
@@ -54,10 +54,10 @@ impl<'a> Traversal<'a> {
         }
     }
 
-    /// Ends the walk. Frees the Traversable, which may run PHP code (`finally`).
+    /// Ends the traversal. Frees the Traversable, which may run PHP code (`finally`).
     ///
     /// # Errors
-    /// What that code threw.
+    /// That code's exception.
     pub fn close(self) -> Result<(), Fail> {
         match self {
             Self::Array(_) => Ok(()),
@@ -66,7 +66,7 @@ impl<'a> Traversal<'a> {
     }
 }
 
-/// An open `zend_object_iterator` and the object it walks over.
+/// An open `zend_object_iterator` and the object that it traverses.
 pub struct Cursor {
     iterator: *mut ZendIterator,
     object: Zval,
@@ -93,8 +93,8 @@ impl Cursor {
         let (iterator, started) = (self.iterator, self.started);
         self.started = true;
         guarded(|| {
-            // SAFETY: the iterator is ours until `close`; the engine calls its
-            // functions in the same order for foreach (ZEND_FE_RESET, ZEND_FE_FETCH).
+            // SAFETY: the iterator is ours until `close`; the engine calls its functions in the
+            // same order for foreach (ZEND_FE_RESET, ZEND_FE_FETCH).
             let iterator = unsafe { &mut *iterator };
             let moved = if started {
                 iterator.move_forward()

@@ -25,7 +25,7 @@ extern "C" {
 const FAILURES: &str = "failures";
 const CONFIRMED: &str = "confirmedIds";
 
-/// The class with what it has besides the others: two lists, written once when it is thrown.
+/// Adds two lists to the class, which are set once, when it is thrown.
 pub fn with_members(builder: ClassBuilder) -> ClassBuilder {
     let property = |name: &str| ClassProperty {
         name: name.to_owned(),
@@ -64,8 +64,8 @@ fn read_list(call: &mut ExecuteData, retval: &mut Zval, name: &str) {
     }
     let list = call.get_self().map(|this| {
         let mut rv = Zval::new();
-        // SAFETY: `this` is a live BatchException (or a class derived from it),
-        // the scope that declares the property; the result is borrowed and copied.
+        // SAFETY: `this` is a live BatchException (or a class derived from it), the scope that
+        // declares the property; the result is borrowed and copied.
         unsafe {
             (*zend_read_property(
                 std::ptr::from_ref(class_entry(Class::Batch)).cast_mut(),
@@ -78,24 +78,24 @@ fn read_list(call: &mut ExecuteData, retval: &mut Zval, name: &str) {
             .shallow_clone()
         }
     });
-    // One that PHP code constructed has neither.
+    // If PHP code constructed it, neither is set.
     *retval = match list {
         Some(list) if list.is_array() => list,
         _ => Zval::new_array(),
     };
 }
 
-/// What became of a batch in which jobs failed.
+/// The result of a batch with failed jobs.
 #[derive(Debug)]
 pub struct BatchFailure {
-    /// The ids in the order given.
+    /// The ids in the given order.
     pub ids: Vec<String>,
-    /// Index and reason, in order of index.
+    /// Index and error of each failed job, in order of index.
     pub failures: Vec<(usize, Error)>,
 }
 
 impl BatchFailure {
-    /// The first reasons are in the message, because that is all a log shows.
+    /// Includes the first reasons, because most logs show only the message.
     fn message(&self) -> String {
         const SHOWN: usize = 3;
         let failed = self.failures.len();
@@ -112,7 +112,7 @@ impl BatchFailure {
     }
 }
 
-/// Throws the `BatchException`, with an exception of its own type for each failure.
+/// Throws the `BatchException`, with a separate exception for each failure.
 pub fn throw_batch(batch: BatchFailure) {
     let message = batch.message();
     let mut failures = ZendHashTable::new();
@@ -138,7 +138,7 @@ pub fn throw_batch(batch: BatchFailure) {
     let _ = throw_object(exception);
 }
 
-/// A list's index as PHP counts.
+/// A list index as a PHP integer.
 fn index(at: usize) -> i64 {
     i64::try_from(at).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,7 @@
 //! The exception classes: one table of kind, PHP class and parent.
 //!
-//! They are registered by hand because ext-php-rs' own exception classes have
-//! neither line nor file nor trace, and cannot be constructed in PHP.
+//! They are registered by hand, because ext-php-rs' own exception classes have no line, file or
+//! trace, and PHP code cannot construct them.
 
 mod batch;
 mod parents;
@@ -29,23 +29,23 @@ extern "C" {
 
 pub use batch::{throw_batch, BatchFailure};
 
-/// The marker interface of all of them.
+/// The marker interface of all exceptions.
 const INTERFACE: &str = "Amqp1\\Exception\\ExceptionInterface";
 
-/// Class entries as the last MINIT registered them: the interface, then [`Class`].
+/// Class entries, as the last MINIT registered them: the interface, then each [`Class`].
 static ENTRIES: [AtomicPtr<ClassEntry>; Class::COUNT + 1] =
     [const { AtomicPtr::new(std::ptr::null_mut()) }; Class::COUNT + 1];
 
 macro_rules! classes {
     ($($kind:ident => $name:literal extends $parent:ident;)*) => {
-        /// An exception class; all but the last are rows of the core's table of kinds.
+        /// An exception class. All but the last are rows of the core's table of kinds.
         #[derive(Debug, Clone, Copy)]
         enum Class { $($kind),* }
 
         impl Class {
             const COUNT: usize = [$(Class::$kind),*].len();
 
-            /// The builder of each class, with its parent and where its entry is kept.
+            /// The builder of each class, with its parent and its slot in [`ENTRIES`].
             fn builders() -> [ClassBuilder; Self::COUNT] {
                 [$(
                     ClassBuilder::new(concat!("Amqp1\\Exception\\", $name))
@@ -78,7 +78,7 @@ impl From<ErrorKind> for Class {
             ErrorKind::Config => Class::Config,
             ErrorKind::Connection => Class::Connection,
             ErrorKind::Authentication => Class::Authentication,
-            // A wait that the time limit ended: the outcome is unknown as well.
+            // The time limit ended the wait, so the outcome is unknown as well.
             ErrorKind::Timeout | ErrorKind::Interrupted => Class::Timeout,
             ErrorKind::Rejected => Class::Rejected,
             ErrorKind::Unroutable => Class::Unroutable,
@@ -97,7 +97,7 @@ fn keep(slot: usize, entry: &'static mut ClassEntry, arg_info: ArgInfoTables) {
 }
 
 fn entry(slot: usize) -> &'static ClassEntry {
-    // SAFETY: null or what MINIT registered; entries live until MSHUTDOWN.
+    // SAFETY: null or an entry that MINIT registered; entries live until MSHUTDOWN.
     unsafe { ENTRIES[slot].load(Ordering::Acquire).as_ref() }.unwrap_or_else(|| ce::exception())
 }
 
@@ -109,10 +109,10 @@ fn class_entry(class: Class) -> &'static ClassEntry {
     entry(1 + class as usize)
 }
 
-/// Registers the interface and the classes. At MINIT only.
+/// Registers the interface and the classes. Call it only at MINIT.
 ///
 /// # Errors
-/// When a class of that name exists already.
+/// If a class with that name already exists.
 pub fn register() -> ext_php_rs::error::Result<()> {
     ClassBuilder::new(INTERFACE)
         .flags(ClassFlags::Interface)
@@ -131,7 +131,7 @@ pub fn register() -> ext_php_rs::error::Result<()> {
     Ok(())
 }
 
-/// Throws the exception of the error's kind.
+/// Throws the exception for the error's kind.
 pub fn throw(error: &Error) {
     let message = CString::new(error.message().replace('\0', "\\0")).unwrap_or_default();
     // SAFETY: the entry is a concrete class, the message is NUL-terminated and copied.
@@ -144,13 +144,13 @@ pub fn throw(error: &Error) {
     }
 }
 
-/// An exception that is not thrown (yet): with file, line and trace of this call.
+/// Creates an exception without throwing it, with the file, line and trace of this call.
 fn object(class: Class, message: &str) -> Zval {
     let mut object = ZendObject::new(class_entry(class));
     let mut text = Zval::new();
     let _ = text.set_string(message, false);
     let mut zval = Zval::new();
-    // `set_object` adds a reference; `object` gives its own up at the end of this function.
+    // `set_object` adds a reference; `object` drops its own at the end of this function.
     zval.set_object(&mut object);
     set(&mut zval, ce::exception(), "message", &mut text);
     zval
@@ -158,8 +158,8 @@ fn object(class: Class, message: &str) -> Zval {
 
 fn set(exception: &mut Zval, scope: &'static ClassEntry, name: &str, value: &mut Zval) {
     if let Some(object) = exception.object_mut() {
-        // SAFETY: a live object of a class that inherits `scope`, which declares
-        // the property; the engine takes its own reference to the value.
+        // SAFETY: a live object of a class that inherits `scope`, which declares the property; the
+        // engine takes its own reference to the value.
         unsafe {
             zend_update_property(
                 std::ptr::from_ref(scope).cast_mut(),

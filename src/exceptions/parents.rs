@@ -10,7 +10,7 @@ extern "C" {
 }
 
 pub fn RuntimeException() -> &'static ClassEntry {
-    // SAFETY: exported by PHP, set when SPL started, which is before any extension.
+    // SAFETY: exported by PHP and set when SPL starts, which is before any extension.
     unsafe { spl_ce_RuntimeException.as_ref() }.unwrap_or_else(|| ce::exception())
 }
 

@@ -1,4 +1,4 @@
-//! What `php --ri amqp1` and `phpinfo()` show.
+//! The output of `php --ri amqp1` and `phpinfo()`.
 
 use std::ffi::CString;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -13,7 +13,7 @@ extern "C" {
     fn display_ini_entries(module: *mut ModuleEntry);
 }
 
-/// The module's information function. It starts nothing.
+/// The module's information function. It starts neither threads nor connections.
 pub extern "C" fn info(module: *mut ModuleEntry) {
     // A panic must not cross into C.
     let _ = catch_unwind(AssertUnwindSafe(|| {
@@ -60,13 +60,13 @@ fn table(rows: impl FnOnce()) {
 
 fn header(left: &str, right: &str) {
     let (left, right) = (text(left), text(right));
-    // SAFETY: variadic, told the number of NUL-terminated strings that follow.
+    // SAFETY: variadic; receives the number of NUL-terminated strings that follow.
     unsafe { php_info_print_table_header(2, left.as_ptr(), right.as_ptr()) };
 }
 
 fn row(left: &str, right: &str) {
     let (left, right) = (text(left), text(right));
-    // SAFETY: variadic, told the number of NUL-terminated strings that follow.
+    // SAFETY: variadic; receives the number of NUL-terminated strings that follow.
     unsafe { php_info_print_table_row(2, left.as_ptr(), right.as_ptr()) };
 }
 

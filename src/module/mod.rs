@@ -1,4 +1,4 @@
-//! The module as PHP loads it, and what it says of itself.
+//! The module that PHP loads, and its self-description.
 
 #![allow(
     missing_docs,
@@ -14,8 +14,8 @@ use ext_php_rs::prelude::*;
 use info::info;
 use startup::{shutdown, startup};
 
-/// The module as PHP loads it. Its classes are registered in [`startup`],
-/// because the exceptions and the methods' signatures need the engine's C API.
+/// The module that PHP loads. [`startup`] registers its classes, because the exceptions and the
+/// methods' signatures need the engine's C API.
 #[php_module]
 #[php(startup = startup)]
 pub fn module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {

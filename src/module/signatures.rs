@@ -1,5 +1,5 @@
-//! What ext-php-rs cannot say about our methods: union types, and that the
-//! DSN and the options are secrets.
+//! Facts about our methods that ext-php-rs cannot express: union types, and that the DSN and the
+//! options are secrets.
 
 use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::ffi::{
@@ -33,7 +33,7 @@ extern "C" {
 /// `ZEND_ATTRIBUTE_PERSISTENT`: the attribute lives as long as its internal function.
 const PERSISTENT: u32 = 1;
 
-/// Completes the methods' signatures. At MINIT, after the classes are registered.
+/// Completes the methods' signatures. Call it at MINIT, after the classes are registered.
 pub fn refine() {
     let queue = AmqpQueue::get_metadata().ce();
     let consumer = Consumer::get_metadata().ce();
@@ -41,9 +41,9 @@ pub fn refine() {
     let jobs = Jobs::get_metadata().ce();
 
     mark_sensitive(queue, "__construct", 0);
-    // Where a key's path belongs, somebody puts the key itself.
+    // Users sometimes pass a key itself instead of the path to its file.
     mark_sensitive(queue, "__construct", 2);
-    // An array has the password in its addresses.
+    // An array may contain passwords in its addresses.
     mark_sensitive(jobs, "__construct", 0);
     add_type(jobs, "__construct", Some(0), IS_ARRAY);
     add_type(consumer, "__construct", Some(0), IS_ARRAY);
@@ -52,8 +52,8 @@ pub fn refine() {
     add_type(task, "nack", Some(0), IS_STRING);
     add_type(task, "deadLetter", Some(0), IS_STRING);
     add_type(task, "release", Some(0), IS_LONG);
-    // ext-php-rs has its own, vaguer TypeError for null where there is another
-    // default; ours is PHP's. So they are nullable for it and for nobody else.
+    // ext-php-rs throws its own, vaguer TypeError for null if the default is not null; ours is
+    // PHP's. So these parameters are nullable only for ext-php-rs.
     deny_null(queue, "__construct", 2);
     deny_null(queue, "push", 2);
     deny_null(queue, "schedule", 3);
@@ -61,7 +61,7 @@ pub fn refine() {
     deny_null(consumer, "__construct", 1);
     deny_null(task, "release", 0);
     deny_null(task, "release", 1);
-    // The optimizer believes return types: this one must list both.
+    // The optimizer relies on return types: this one must list both.
     add_type(task, "getDelay", None, IS_LONG);
 }
 
@@ -70,7 +70,7 @@ fn add_type(class: &ClassEntry, method: &str, parameter: Option<usize>, kind: u3
     change_type(class, method, parameter, |mask| mask | 1 << kind);
 }
 
-/// Takes null from the types of a parameter.
+/// Removes null from the types of a parameter.
 fn deny_null(class: &ClassEntry, method: &str, parameter: usize) {
     change_type(class, method, Some(parameter), |mask| {
         mask & !(1 << IS_NULL)
@@ -87,10 +87,9 @@ fn change_type(
     if function.is_null() {
         return;
     }
-    // SAFETY: MINIT is single-threaded and nothing was called yet. Each of these
-    // methods has types, so the engine owns a writable copy of its arg_info, with
-    // the return type in the element before the first parameter; `parameter` is
-    // checked against the number of parameters.
+    // SAFETY: MINIT is single-threaded and nothing was called yet. Each of these methods has types,
+    // so the engine owns a writable copy of its arg_info, with the return type in the element
+    // before the first parameter; `parameter` is checked against the number of parameters.
     unsafe {
         let function = &mut (*function).internal_function;
         let arg_info = match parameter {
@@ -103,16 +102,16 @@ fn change_type(
     }
 }
 
-/// `#[\SensitiveParameter]`: the value is left out of traces (PHP 8.2; ignored by 8.1).
+/// `#[\SensitiveParameter]`: traces omit the value (PHP 8.2; ignored by 8.1).
 fn mark_sensitive(class: &ClassEntry, method: &str, parameter: u32) {
     let function = find(class, method);
     if function.is_null() {
         return;
     }
     let name = ZendStr::new_interned("SensitiveParameter", true);
-    // SAFETY: what zend_add_parameter_attribute (an inline function of
-    // zend_attributes.h) does for the engine's own password functions; the
-    // attribute keeps its own reference to the persistent name.
+    // SAFETY: does the same as zend_add_parameter_attribute (an inline function in
+    // zend_attributes.h) for the engine's own password functions; the attribute keeps its own
+    // reference to the persistent name.
     unsafe {
         zend_add_attribute(
             &raw mut (*function).common.attributes,

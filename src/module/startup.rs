@@ -1,6 +1,7 @@
-//! What happens when PHP loads and unloads the extension.
+//! Loading and unloading the extension.
 //!
-//! Nothing of the client is started here: php-fpm runs MINIT in its master and forks.
+//! It starts no part of the client, because php-fpm runs MINIT in its master process and then
+//! forks.
 
 use std::panic::catch_unwind;
 
@@ -19,13 +20,13 @@ use crate::engine::{garbage, interrupts};
 use crate::exceptions;
 use crate::settings::ini;
 
-/// MINIT: php.ini entries, exceptions, classes. Runs again when a SAPI restarts
-/// the module in the same process (FrankenPHP).
+/// MINIT: registers php.ini entries, exceptions, classes. Runs again when a SAPI restarts the
+/// module in the same process (FrankenPHP).
 pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
     startup_guard(|| {
         ini::register(module_number);
         exceptions::register()?;
-        // What a method returns is registered before the class that has the method.
+        // The return types of methods are registered before the classes with these methods.
         class::<Task>()?;
         class::<TaskIterator>()?;
         class::<AmqpQueue>()?;
@@ -38,17 +39,17 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
     })
 }
 
-/// MSHUTDOWN: the pooled connections of this process are closed.
+/// MSHUTDOWN: closes the pooled connections of this process.
 pub extern "C" fn shutdown(_type: i32, module_number: i32) -> i32 {
-    // A panic must not cross into C; there is nobody left to report it to.
+    // A panic must not cross into C, and no one is left to report it to.
     let _ = catch_unwind(|| amqp1_core::shutdown(ini::shutdown_timeout()));
     interrupts::leave();
     ini::unregister(module_number);
     0
 }
 
-/// Registers one of our classes as `ModuleBuilder::class` would; done by hand
-/// because [`signatures::refine`] has to come after it, within MINIT.
+/// Registers one of our classes, like `ModuleBuilder::class`. Done by hand, because
+/// [`signatures::refine`] must follow within MINIT.
 fn class<T: RegisteredClass>() -> ext_php_rs::error::Result<()> {
     let mut builder = ClassBuilder::new(T::CLASS_NAME);
     for (method, flags) in T::method_builders() {

@@ -1,4 +1,4 @@
-//! Where a configuration comes from: an array, a path, php.ini or the environment.
+//! Loads a configuration: an array, a path, or the default from php.ini or the environment.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -14,19 +14,19 @@ use crate::convert::{self, Parameter};
 use crate::engine::{environment, guarded};
 use crate::fail::Fail;
 
-/// The environment variable with the default configuration's path.
+/// The environment variable with the path of the default configuration.
 const VARIABLE: &str = "AMQP1_CONFIG";
 
-/// Warnings that this process has given.
+/// Warnings that this process has already emitted.
 static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 
-/// More of them is no configuration but a program that makes new ones all the time.
+/// More warnings come not from a configuration, but from a program that keeps making new ones.
 const MAX_SAID: usize = 1000;
 
-/// The pipelines of `configuration`, an array or a path; of the default one for none.
+/// Loads the pipelines of `configuration`, an array or a path; without one, those of the default.
 ///
 /// # Errors
-/// A configuration that is missing or wrong; what a PHP error handler threw at a warning.
+/// A missing or invalid configuration; an exception that a PHP error handler throws at a warning.
 pub fn load(method: &'static str, configuration: Option<&Zval>) -> Result<amqp1_core::Jobs, Fail> {
     let environment = PhpEnvironment::default();
     let lookup = |name: &str| environment.get(name);
@@ -62,9 +62,9 @@ fn path_of(method: &'static str, value: &Zval) -> Result<String, Fail> {
     Ok(parameter.text(Some(value))?.into_owned())
 }
 
-/// Keeps `open_basedir`.
+/// Enforces `open_basedir`.
 fn check_open_basedir(path: &str) -> Result<(), Fail> {
-    // What is no path at all is for the core to refuse.
+    // The core refuses values that are not paths.
     if path.contains("://") || environment::open_basedir_allows(path)? {
         return Ok(());
     }
@@ -73,8 +73,8 @@ fn check_open_basedir(path: &str) -> Result<(), Fail> {
     )))
 }
 
-/// The default configuration's path: the environment goes before php.ini, as what a
-/// deployment says goes before what an image was built with.
+/// The path of the default configuration. The environment takes precedence over php.ini, because a
+/// deployment must be able to override the settings of an image.
 ///
 /// # Errors
 /// [`Fail::Bailout`].
@@ -86,7 +86,7 @@ pub fn default_path() -> Result<Option<String>, Fail> {
     Ok(path.or_else(ini::config))
 }
 
-/// Says what was not said by this process before.
+/// Emits the warnings that this process has not emitted yet.
 fn warn_once(warnings: &[String]) -> Result<(), Fail> {
     for warning in warnings {
         let is_new = {
@@ -94,7 +94,7 @@ fn warn_once(warnings: &[String]) -> Result<(), Fail> {
             let said = said.get_or_insert_with(HashSet::new);
             said.len() < MAX_SAID && said.insert(warning.clone())
         };
-        // The lock is released: an error handler may make a configuration of its own.
+        // The lock is released by now: an error handler may load a configuration itself.
         if is_new {
             guarded(|| php_error(&ErrorType::Warning, warning))?;
         }
@@ -102,8 +102,8 @@ fn warn_once(warnings: &[String]) -> Result<(), Fail> {
     Ok(())
 }
 
-/// The process's environment, then what frameworks load from `.env` files: `$_ENV` and
-/// `$_SERVER`, in which a client's headers (`HTTP_*`) are no variables.
+/// The process's environment, then `$_ENV` and `$_SERVER`, into which frameworks load `.env` files.
+/// Request headers in `$_SERVER` (`HTTP_*`) are excluded.
 #[derive(Default)]
 struct PhpEnvironment {
     failed: RefCell<Option<Fail>>,
@@ -127,7 +127,7 @@ impl PhpEnvironment {
         })
     }
 
-    /// What ended a lookup, if anything did.
+    /// The failure that ended a lookup, if any.
     fn outcome(&self) -> Result<(), Fail> {
         self.failed.take().map_or(Ok(()), Err)
     }

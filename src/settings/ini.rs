@@ -24,7 +24,7 @@ const CONFIG: &CStr = c"amqp1.config";
 
 static ENTRIES: IniEntryDefs<4> = IniEntryDefs::new([
     seconds(TIMEOUT, c"30", IniEntryPermission::All),
-    // Read when the process ends, long after any ini_set() is undone.
+    // Read when the process ends, long after PHP has undone any ini_set().
     seconds(SHUTDOWN_TIMEOUT, c"2", IniEntryPermission::System),
     IniEntryDef::new(CONFIG, c"", IniEntryPermission::All),
     IniEntryDef::end(),
@@ -40,12 +40,12 @@ const fn seconds(
     entry
 }
 
-/// Registers the entries. At MINIT only.
+/// Registers the entries. Call it only at MINIT.
 pub fn register(module_number: i32) {
     IniEntryDef::register(ENTRIES.as_slice(), module_number);
 }
 
-/// Removes them. At MSHUTDOWN only, after the last read.
+/// Removes the entries. Call it only at MSHUTDOWN, after the last read.
 pub fn unregister(module_number: i32) {
     // SAFETY: the module's own number, once, after which nothing reads them.
     unsafe { zend_unregister_ini_entries(module_number) };
@@ -72,8 +72,8 @@ fn read(name: &CStr, default: Duration) -> Duration {
 }
 
 fn value<T>(name: &CStr, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
-    // SAFETY: the name is copied; the value belongs to the entry and is read before
-    // anything can change it.
+    // SAFETY: the name is copied; the value belongs to the entry and is read before anything can
+    // change it.
     let value = unsafe {
         let value = zend_ini_string(name.as_ptr(), name.count_bytes(), 0);
         (!value.is_null()).then(|| CStr::from_ptr(value))
@@ -86,8 +86,8 @@ fn parse(value: &[u8]) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Refuses anything but a number of seconds: php.ini then keeps the default,
-/// and `ini_set()` returns false; both say why.
+/// Refuses any value but a number of seconds. Then php.ini keeps the default, and `ini_set()`
+/// returns false; both report the reason.
 extern "C" fn check_seconds(
     entry: *mut zend_ini_entry,
     new_value: *mut ZendStr,

@@ -1,12 +1,11 @@
-//! Where settings come from, other than from an argument: php.ini, configuration files,
-//! the environment.
+//! Settings that do not come from an argument: php.ini, configuration files, the environment.
 
 pub mod configuration;
 pub mod ini;
 
 use amqp1_core::QueueOptions;
 
-/// The options of a queue that nothing is said of.
+/// The default options of a queue.
 pub fn default_options() -> QueueOptions {
     QueueOptions {
         timeout: ini::timeout(),

@@ -1,7 +1,7 @@
-//! Rust's code without what is no code: comments, literals and what is compiled for tests alone become blanks, so that
-//! lines keep their numbers.
+//! Removes everything but code from Rust source: comments, literals, and items compiled only for
+//! tests. They become blanks, so that line numbers stay the same.
 
-/// The code in a source.
+/// Returns the code in a source file.
 pub(crate) fn code(source: &str) -> String {
     without_tests(&without_literals(source))
 }
@@ -27,7 +27,7 @@ fn without_literals(source: &str) -> String {
     out
 }
 
-/// Where the comment or literal that starts here ends; here when none does.
+/// Where the comment or literal that starts here ends; `at` itself if none starts here.
 fn literal_end(all: &[char], at: usize) -> usize {
     let next = |from: usize, wanted: &[char]| {
         (from..all.len())

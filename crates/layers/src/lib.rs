@@ -1,7 +1,9 @@
-//! Which file of a crate may name which. A crate's `tests/layers.rs` has the table; this reads the sources.
+//! Checks which file of a crate names which. A crate's `tests/layers.rs` has the table of layers;
+//! this crate reads the sources.
 //!
-//! It reads text, not types: a file names another when a path in it (`crate::…`, `super::…`, `self::…`, or one that
-//! starts with an imported or declared module) ends there, through re-exports. Tests may name anything.
+//! It reads text, not types. A file names another one if a path in it ends there, through
+//! re-exports. Such a path begins with `crate::`, `super::`, `self::`, or an imported or declared
+//! module. Tests may name anything.
 
 mod lexer;
 mod names;
@@ -11,27 +13,32 @@ use std::path::Path;
 
 pub use self::names::Sources;
 
-/// What a crate demands of itself. Paths are below its `src/`, without `.rs`: `wire/frame`, `connection/mod`.
+/// A crate's rules. Paths are relative to its `src/`, without `.rs`: `wire/frame`,
+/// `connection/mod`.
 #[derive(Debug)]
 pub struct Rules<'a> {
-    /// Rooms by floor, the lowest first. A file is in the room with the longest prefix of its path. It may name its
-    /// own room and what is on a lower floor; rooms of one floor do not name each other.
+    /// Rooms by floor, the lowest floor first. A file belongs to the room with the longest prefix
+    /// of its path. It may name files of its own room and of lower floors; rooms on the same floor
+    /// may not name each other.
     pub floors: &'a [&'a [&'a str]],
-    /// Words that may not stand in a room's code, whatever their case; comments may have them.
+    /// Words that a room's code may not contain, regardless of case; comments may contain them.
     pub forbidden: &'a [(&'a str, &'a [&'a str])],
-    /// Names that point upward all the same, as `file -> file`. The list may only shrink: an entry that is not needed
-    /// is a fault.
+    /// Exceptions: names that point upward, as `file -> file`. The list may only shrink: an entry
+    /// that is no longer needed is a fault.
     pub allowed: &'a [&'a str],
-    /// Files that have forbidden words all the same, and how many such places. It may only shrink too.
+    /// Exceptions: files with forbidden words, and the number of such places. This list, too, may
+    /// only shrink.
     pub allowed_words: &'a [(&'a str, usize)],
-    /// How many files may be part of circles larger than a parent and its child. It may only shrink.
+    /// How many files may be in import cycles larger than a parent and its child. This number may
+    /// only shrink.
     pub in_circles: usize,
 }
 
-/// What of the crate whose `src/` this is breaks the rules, a line each; nothing when all is well.
+/// Checks the crate with this `src/` folder. Returns one line per violation, none if all rules are
+/// kept.
 ///
 /// # Errors
-/// When a source cannot be read.
+/// If a source file cannot be read.
 pub fn faults(src: &Path, rules: &Rules) -> std::io::Result<Vec<String>> {
     let sources = Sources::read(src)?;
     let named = sources.named();
@@ -83,7 +90,7 @@ pub fn faults(src: &Path, rules: &Rules) -> std::io::Result<Vec<String>> {
     Ok(faults)
 }
 
-/// The floor of a file, and its room there.
+/// The floor and the room of a file.
 fn floor<'a>(file: &str, floors: &[&'a [&'a str]]) -> Option<(usize, &'a str)> {
     let rooms = floors
         .iter()
@@ -134,7 +141,7 @@ fn words(sources: &Sources, rules: &Rules) -> Vec<String> {
     faults
 }
 
-/// Files that name each other, directly or around corners; a parent and its child may.
+/// Groups of files that name each other, directly or indirectly. A parent and its child may.
 fn circles(named: &BTreeMap<String, BTreeMap<String, BTreeSet<String>>>) -> Vec<Vec<String>> {
     let reach: BTreeMap<&str, BTreeSet<&str>> = named
         .keys()

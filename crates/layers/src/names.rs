@@ -1,11 +1,11 @@
-//! Who names whom: paths in the code, followed to the files where they end.
+//! Finds which file names which: follows the paths in the code to the files where they end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::lexer;
 
-/// A path of names from the crate's root.
+/// A path, as the names from the crate's root.
 type Names = Vec<String>;
 
 /// A crate's files, without tests.
@@ -14,16 +14,15 @@ pub struct Sources {
     files: BTreeMap<Names, Module>,
 }
 
-/// One file.
 #[derive(Debug, Default)]
 struct Module {
     file: String,
     code: String,
-    /// What its code calls by a path.
+    /// Every path in its code.
     paths: Vec<Names>,
-    /// What it calls by a name of its own: imports, by that name.
+    /// Its imports, by the name under which it uses them.
     aliases: BTreeMap<String, Names>,
-    /// What it re-exports, by name.
+    /// Its re-exports, by name.
     exports: BTreeMap<String, Names>,
 }
 
@@ -31,7 +30,7 @@ impl Sources {
     /// Reads all files below `src`.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// If a file cannot be read.
     pub fn read(src: &Path) -> std::io::Result<Self> {
         let mut sources = Self::default();
         sources.read_folder(src, &[])?;
@@ -88,7 +87,7 @@ impl Sources {
             .map(|module| (module.file.as_str(), module.code.as_str()))
     }
 
-    /// Each file, with the files that it names and by which names.
+    /// Each file, with the files that it names and the names it uses for them.
     pub fn named(&self) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
         let mut named = BTreeMap::new();
         for module in self.files.values() {
@@ -107,7 +106,7 @@ impl Sources {
         named
     }
 
-    /// The file in which a path ends, through re-exports.
+    /// The file where a path ends, through re-exports.
     fn end_of(&self, path: &[String], depth: usize) -> &str {
         let mut at = 0;
         while at < path.len() && self.files.contains_key(&path[..=at]) {
@@ -158,7 +157,7 @@ impl Module {
                     };
                     names.insert(alias, path.clone());
                 }
-                // What a folder's face shows of its own files is no import.
+                // A module's re-exports of its own files are not imports.
                 if !(public && own) {
                     self.paths.push(path);
                 }
@@ -166,7 +165,7 @@ impl Module {
         }
     }
 
-    /// A path as it is written, from the root.
+    /// A path in the code, made absolute.
     fn absolute(&self, module: &[String], mut path: Names) -> Names {
         let mut base = module.to_vec();
         match path.first().map(String::as_str) {
@@ -194,7 +193,8 @@ impl Module {
     }
 }
 
-/// Reads a path, or a tree of them in braces, from a token on; each with the name under which it is imported.
+/// Reads a path, or a tree of paths in braces, from a token on; returns each with the name under
+/// which it is imported.
 fn tree(
     tokens: &[String],
     mut at: usize,
@@ -220,7 +220,7 @@ fn tree(
                 found.push((path, String::new()));
                 return at + 1;
             }
-            // `{self, …}` is the path before it.
+            // `{self, …}` stands for the path before it.
             Some("self") if !path.is_empty() => at += 1,
             Some(name) if name.starts_with(|c: char| c.is_alphabetic() || c == '_') => {
                 path.push(name.to_owned());
@@ -246,7 +246,7 @@ fn tree(
     }
 }
 
-/// Words, `::`, and other characters one by one.
+/// Splits code into words, `::`, and single other characters.
 fn tokens(code: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut word = String::new();

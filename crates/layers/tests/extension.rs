@@ -1,12 +1,13 @@
-//! The PHP layer translates and the core decides: which file of the extension may name which, and which words neither
-//! may have. Here and not beside the extension, whose tests would need a PHP to be linked to.
+//! The PHP layer translates and the core decides: this test checks which file of the extension
+//! names which, and which words neither may contain. It is here because tests inside the extension
+//! would have to link PHP.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
 use layers::{Rules, Sources};
 
-/// The lowest floor first, as `src/lib.rs` tells them from the top.
+/// The lowest floor first; `src/lib.rs` lists them from the top.
 const FLOORS: &[&[&str]] = &[
     &["exceptions"],
     &["fail"],
@@ -20,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["lib"],
 ];
 
-/// What the core is for.
+/// The core's own business.
 const PROTOCOL: &[&str] = &[
     "amqp1_core::wire",
     "performative",
@@ -34,7 +35,7 @@ const PROTOCOL: &[&str] = &[
     "artemis",
 ];
 
-/// What speaks to the engine's C API. php.ini is the one exception, whose entries are settings.
+/// Rooms that use the engine's C API. So does php.ini, but its entries belong to the settings.
 const UNSAFE: &[&str] = &["exceptions", "engine", "module"];
 
 #[test]
@@ -49,7 +50,7 @@ fn the_php_layer_names_no_protocol_and_points_downward() {
         floors: FLOORS,
         forbidden: &forbidden,
         allowed: &[],
-        // The option `token` is Service Bus', and its type the core's.
+        // The option `token` belongs to Service Bus, and its type to the core.
         allowed_words: &[("callbacks/token", 2), ("settings/ini", 3)],
         in_circles: 0,
     };

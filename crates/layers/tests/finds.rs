@@ -1,4 +1,4 @@
-//! Each way to name another file is found, and what is no name is not.
+//! Every way to name another file is found, and nothing else.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -17,7 +17,7 @@ const ALL_WELL: &[(&str, &str)] = &[
     ("high/inner.rs", "pub struct Inner; fn f() -> super::Tall {}"),
 ];
 
-/// The faults of a crate that is all well but for these files.
+/// The faults in a crate that is valid except for these files.
 fn found(name: &str, changed: &[(&str, &str)], rules: Option<Rules>) -> String {
     let src = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&src);

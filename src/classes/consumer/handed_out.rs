@@ -1,4 +1,4 @@
-//! Jobs on their way to PHP.
+//! Hands jobs over to PHP.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::fail::Fail;
 /// Waits for one job.
 ///
 /// # Errors
-/// What the core or a signal handler ended the wait with.
+/// The error with which the core or a signal handler ended the wait.
 pub fn next(consumer: &Consumer, timeout: Duration) -> Result<Option<Task>, Fail> {
     let delivery = blocking(timeout, |wait| consumer.next(wait));
     let delivery = ended_by_time_limit(delivery, None)?;
@@ -23,14 +23,14 @@ pub fn next(consumer: &Consumer, timeout: Duration) -> Result<Option<Task>, Fail
     Ok(delivery.map(Task::new))
 }
 
-/// Jobs are about to be PHP's: the last thing that a method does.
+/// Hands jobs over to PHP. It must be the last action of a method.
 ///
-/// Before PHP 8.4 the engine loses what a method has returned when the handler of a signal
-/// that came meanwhile throws: nobody would have the job, and nobody else get it. So
-/// that handler runs here.
+/// Before PHP 8.4, the engine discards a method's return value if the handler of a signal that
+/// arrived in the meantime throws. Then no one would have the job, and no other consumer would get
+/// it. Therefore the handlers run here.
 ///
 /// # Errors
-/// What the handler ended with; the jobs are given back.
+/// The error from a handler; the jobs are returned then.
 pub fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Rc<Delivery>>) -> Result<(), Fail> {
     if !interrupts::requested() || interrupts::timed_out() {
         return Ok(());
@@ -47,10 +47,10 @@ pub fn default_timeout(consumer: &Consumer) -> Duration {
     consumer.options().timeout.unwrap_or(FOR_EVER)
 }
 
-/// The timeout of a wait, the method's parameter `number`.
+/// Reads the timeout of a wait; `number` is its position among the method's parameters.
 ///
 /// # Errors
-/// One that is no number of seconds.
+/// A value that is not a number of seconds.
 pub fn wait_timeout(
     method: &'static str,
     number: u32,

@@ -1,4 +1,4 @@
-//! What a consumer is given to consume from.
+//! The queues that a consumer is created with.
 
 use amqp1_core::Queue;
 use ext_php_rs::types::Zval;
@@ -10,10 +10,11 @@ use crate::engine::table::entries;
 use crate::fail::Fail;
 use crate::settings::configuration;
 
-/// A queue, a list of queues, a configuration's pipelines; for null the default configuration's.
+/// Reads a queue, a list of queues, or a configuration's pipelines; null stands for the default
+/// configuration.
 ///
 /// # Errors
-/// Anything else; a configuration that cannot be used.
+/// Any other value; an invalid configuration.
 pub fn read(method: &'static str, queues: Option<&Zval>) -> Result<Vec<Queue>, Fail> {
     let in_call = |error: amqp1_core::Error| error.context(method);
     let Some(queues) = queues else {

@@ -1,4 +1,4 @@
-//! What `foreach ($jobs as $name => $queue)` walks over.
+//! The iterator of `foreach ($jobs as $name => $queue)`.
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
@@ -9,7 +9,7 @@ use ext_php_rs::zend::ClassEntry;
 use crate::engine::guarded;
 use crate::fail::Fail;
 
-/// An `ArrayIterator`, as the interface of all iterators.
+/// An `ArrayIterator`, declared as the common interface of iterators.
 #[derive(Debug)]
 pub struct Pipelines(Zval);
 
@@ -24,10 +24,10 @@ impl IntoZval for Pipelines {
 }
 
 impl Pipelines {
-    /// Over an array of name => queue.
+    /// Iterates over an array of name => queue.
     ///
     /// # Errors
-    /// When PHP does not take it.
+    /// If PHP refuses it.
     pub fn of(array: ZBox<ZendHashTable>) -> Result<Self, Fail> {
         let Some(class) = ClassEntry::try_find("ArrayIterator") else {
             return Err(Fail::config("PHP has no ArrayIterator"));

@@ -1,4 +1,4 @@
-//! What `stats()` and `getBroker()` return.
+//! The return values of `stats()` and `getBroker()`.
 
 use amqp1_core::queue::{BrokerInfo, QueueStats};
 use ext_php_rs::boxed::ZBox;
@@ -6,15 +6,15 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 
 use crate::fail::Fail;
 
-/// A count as PHP has it.
+/// A count as a PHP integer.
 pub fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The figures as PHP's array.
+/// The figures as a PHP array.
 ///
 /// # Errors
-/// When PHP does not take them.
+/// If PHP refuses them.
 pub fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
     let mut array = ZendHashTable::new();
     let counts = [
@@ -35,10 +35,10 @@ pub fn figures(stats: &QueueStats) -> Result<ZBox<ZendHashTable>, Fail> {
     Ok(array)
 }
 
-/// Who is at the other end, as PHP's array.
+/// Information about the broker as a PHP array.
 ///
 /// # Errors
-/// When PHP does not take it.
+/// If PHP refuses it.
 pub fn broker(info: &BrokerInfo) -> Result<ZBox<ZendHashTable>, Fail> {
     let mut array = ZendHashTable::new();
     let fields = [
@@ -52,10 +52,10 @@ pub fn broker(info: &BrokerInfo) -> Result<ZBox<ZendHashTable>, Fail> {
     Ok(array)
 }
 
-/// In the shape of figures: what could not be had, and why.
+/// An array with the keys of figures: those that are unavailable, and why.
 ///
 /// # Errors
-/// When PHP does not take them.
+/// If PHP refuses them.
 pub fn no_figures(error: &str) -> Result<ZBox<ZendHashTable>, Fail> {
     let mut array = ZendHashTable::new();
     for name in [

@@ -1,4 +1,4 @@
-//! What the methods of a queue are given.
+//! Reads the parameters of a queue's methods.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::engine::table::entries;
 use crate::fail::Fail;
 use crate::settings::default_options;
 
-/// The queue of a constructor's parameters.
+/// Opens the queue that a constructor's parameters describe.
 ///
 /// # Errors
-/// A DSN, name or option that cannot be used.
+/// An invalid DSN, name or option.
 pub fn open(
     method: &'static str,
     dsn: Text<'_>,
@@ -48,7 +48,7 @@ pub fn open(
     Ok(Queue::new(&dsn, queue.as_deref(), options).map_err(in_call)?)
 }
 
-/// A job that is to be pushed.
+/// A job to be pushed.
 pub struct Given<'a> {
     pub name: Cow<'a, str>,
     pub body: Body<'a>,
@@ -56,10 +56,10 @@ pub struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// The job of a method whose first parameter is its name. May run `jsonSerialize()`.
+    /// Reads the job of a method whose first parameter is its name. May run `jsonSerialize()`.
     ///
     /// # Errors
-    /// What is wrong with the job; what `jsonSerialize()` threw.
+    /// An invalid job, or the exception of `jsonSerialize()`.
     pub fn read(
         method: &'static str,
         name: Text<'a>,
@@ -86,10 +86,10 @@ impl<'a> Given<'a> {
     }
 }
 
-/// Seconds, or a date.
+/// Reads a delay: seconds, or a date.
 ///
 /// # Errors
-/// Anything else.
+/// Any other value.
 pub fn delay(method: &'static str, number: u32, delay: When<'_>) -> Result<Duration, Fail> {
     let parameter = Parameter::of(method, number, "delay", "DateTimeInterface|int|float");
     match delay.get() {
@@ -98,10 +98,10 @@ pub fn delay(method: &'static str, number: u32, delay: When<'_>) -> Result<Durat
     }
 }
 
-/// The ids of jobs.
+/// Reads the ids of jobs.
 ///
 /// # Errors
-/// One that is empty or no string.
+/// An id that is empty or not a string.
 pub fn ids(method: &'static str, number: u32, ids: &Zval) -> Result<Vec<BString>, Fail> {
     let ids = Parameter::of(method, number, "ids", "?array").array(ids)?;
     let ids = entries(ids).enumerate().map(|(at, (_, id))| {

@@ -1,4 +1,4 @@
-//! `AmqpQueue::pushMany()`: an iterable of jobs, sent as it is walked.
+//! `AmqpQueue::pushMany()`: an iterable of jobs, sent while it is traversed.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::fail::Fail;
 const METHOD: &str = "AmqpQueue::pushMany()";
 const ITEM: [&str; 3] = ["name", "payload", "options"];
 
-/// Sends every job of `jobs`, waits for every outcome, and gives the ids.
+/// Sends all `jobs`, waits for all outcomes, and returns the ids.
 ///
 /// # Errors
-/// [`Fail::Batch`] when some jobs failed; what the iterable threw, once the
-/// outcome of what was sent is known.
+/// [`Fail::Batch`] if some jobs failed. An exception of the iterable is thrown once the outcome of
+/// all sent jobs is known.
 pub fn push_many(
     queue: &Queue,
     jobs: Option<&Zval>,
@@ -51,16 +51,16 @@ pub fn push_many(
     if matches!(ended, Err(Fail::Bailout)) {
         return Err(Fail::Bailout);
     }
-    // An exception of the walk, or of its end, waits until the outcome of what
-    // was sent is known; PHP code runs meanwhile as if there were none.
+    // An exception of the traversal or of its end waits until the outcome of all sent jobs is
+    // known. In the meantime, PHP code runs as if there were none.
     let thrown = engine::stash_exception();
     let closed = walk.close();
     if matches!(closed, Err(Fail::Bailout)) {
         return Err(Fail::Bailout);
     }
     let thrown_at_end = engine::stash_exception();
-    // A signal handler that throws or exits wants the call to end: the outcomes
-    // may be as long in coming as the broker is silent.
+    // A signal handler that throws or exits wants the call to end, but outcomes may not arrive for
+    // as long as the broker is silent.
     let report = if ended.is_err() && sender.interrupt.has_ended_a_wait() {
         Err(Fail::Pending)
     } else {
@@ -88,11 +88,11 @@ pub fn push_many(
 const JOBS: Parameter = Parameter::of(METHOD, 1, "jobs", "Traversable|array");
 const OPTIONS: Parameter = Parameter::of(METHOD, 2, "options", "array");
 
-/// A batch under way.
+/// A batch in progress.
 struct Sender<'a> {
     batch: Batch,
     interrupt: PhpInterrupt,
-    /// How long one step may wait: a generator may be longer than any deadline.
+    /// Applies to each step: a generator may run longer than any deadline.
     timeout: Duration,
     defaults: JobOptions<'a>,
     count: usize,
@@ -163,7 +163,7 @@ impl Sender<'_> {
         self.batch
             .add(&job, &wait)
             .map_err(|error| match self.interrupt.fail(error) {
-                // Not about this item, even if its kind could be.
+                // The error does not concern this item, even if its kind suggests so.
                 Fail::Core(error) if is_about_the_item(&error) => {
                     Fail::Core(Error::new(ErrorKind::Interrupted, error.message()))
                 }
@@ -183,7 +183,7 @@ impl Sender<'_> {
     }
 }
 
-/// A job that is wrong in itself fails alone; the others go on.
+/// Whether only this job is invalid; then it fails alone and the others continue.
 fn is_about_the_item(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Config | ErrorKind::Serialization)
 }

@@ -1,4 +1,4 @@
-//! Why a job failed: as a handler says it, and as `getFailure()` returns it.
+//! Why a job failed: as handlers specify it, and as `getFailure()` returns it.
 
 use amqp1_core::{Failure, FailureFacts};
 use ext_php_rs::boxed::ZBox;
@@ -8,10 +8,10 @@ use crate::convert::args::{Cause, Reason};
 use crate::convert::{self, Parameter};
 use crate::fail::Fail;
 
-/// Of a job in a failed queue, as PHP's array.
+/// The failure of a job in a failed queue, as a PHP array.
 ///
 /// # Errors
-/// When PHP does not take it.
+/// If PHP refuses it.
 pub fn array(failure: FailureFacts) -> Result<ZBox<ZendHashTable>, Fail> {
     let failed_at = failure.failed_at.map(|at| at as f64 / 1000.0);
     let mut array = ZendHashTable::new();
@@ -26,10 +26,10 @@ pub fn array(failure: FailureFacts) -> Result<ZBox<ZendHashTable>, Fail> {
     Ok(array)
 }
 
-/// The parameter of `nack()`.
+/// Reads the parameter of `nack()`.
 ///
 /// # Errors
-/// One of another type.
+/// A value of another type.
 pub fn cause(method: &'static str, error: Cause<'_>) -> Result<Option<Failure>, Fail> {
     match error.get() {
         None => Ok(None),
@@ -44,10 +44,10 @@ pub fn cause(method: &'static str, error: Cause<'_>) -> Result<Option<Failure>, 
     }
 }
 
-/// The parameter of `deadLetter()`: a reason, and the exception that is it.
+/// Reads the parameter of `deadLetter()`: a reason, or an exception that is the reason.
 ///
 /// # Errors
-/// One of another type.
+/// A value of another type.
 pub fn reason(method: &'static str, reason: Reason<'_>) -> Result<(String, Option<Failure>), Fail> {
     match reason.get() {
         Some(error) if convert::is_throwable(error) => {

@@ -1,4 +1,4 @@
-//! The headers of a job in hand.
+//! The headers of a job in progress.
 
 use amqp1_core::BString;
 use ext_php_rs::boxed::ZBox;
@@ -7,10 +7,10 @@ use ext_php_rs::types::ZendHashTable;
 use crate::convert::{plain, Bytes};
 use crate::fail::Fail;
 
-/// All of them as PHP's array, each with its values.
+/// All headers as a PHP array, each with its values.
 ///
 /// # Errors
-/// When PHP does not take them.
+/// If PHP refuses them.
 pub fn array(headers: &[(BString, Vec<BString>)]) -> Result<ZBox<ZendHashTable>, Fail> {
     let mut array = table(headers.len());
     for (name, values) in headers {
@@ -23,7 +23,7 @@ pub fn array(headers: &[(BString, Vec<BString>)]) -> Result<ZBox<ZendHashTable>,
     Ok(array)
 }
 
-/// The values of the header of that name, in any case.
+/// The values of the header with this name, regardless of case.
 pub fn find<'a>(headers: &'a [(BString, Vec<BString>)], name: &[u8]) -> Option<&'a [BString]> {
     let mut headers = headers.iter();
     headers

@@ -1,4 +1,4 @@
-//! The payload of a job in hand.
+//! The payload of a job in progress.
 
 use amqp1_core::{Delivery, Error};
 use ext_php_rs::convert::IntoZval;
@@ -8,16 +8,16 @@ use crate::convert::{plain, Bytes};
 use crate::engine::json;
 use crate::fail::Fail;
 
-/// What the producer gave: decoded when it travelled as JSON.
+/// The producer's payload, decoded if it was sent as JSON.
 ///
 /// # Errors
-/// A body that is not the JSON it is said to be.
+/// A body that claims to be JSON and is not.
 pub fn decoded(delivery: &Delivery) -> Result<Zval, Fail> {
     let body = delivery.body();
     if !delivery.is_json() {
         return Bytes::from(body).into_zval(false).map_err(Fail::internal);
     }
-    // JSON has no word for bytes that are not UTF-8; PHP's strings have.
+    // JSON cannot represent bytes that are not UTF-8; PHP strings can.
     if std::str::from_utf8(body).is_err() {
         if let Some(value) = delivery.value() {
             return plain::zval(&value);

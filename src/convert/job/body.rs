@@ -10,19 +10,20 @@ use ext_php_rs::types::{ZendStr, Zval};
 use crate::engine::json;
 use crate::fail::Fail;
 
-/// A payload's bytes and what keeps them.
+/// A payload's bytes, together with their owner.
 pub enum Body<'a> {
-    /// A PHP string, as it is.
+    /// A PHP string, unchanged.
     Text(Cow<'a, [u8]>),
-    /// The JSON of anything else.
+    /// The JSON of any other value.
     Json(Option<ZBox<ZendStr>>),
 }
 
 impl<'a> Body<'a> {
-    /// A string travels as it is, anything else as JSON. May run `jsonSerialize()`.
+    /// Reads a payload: a string stays unchanged, any other value becomes JSON. May run
+    /// `jsonSerialize()`.
     ///
     /// # Errors
-    /// What the encoder says, or what `jsonSerialize()` threw.
+    /// The encoder's error, or the exception of `jsonSerialize()`.
     pub fn read(payload: Option<&'a Zval>, method: &dyn Display) -> Result<Self, Fail> {
         const NULL: &Zval = &Zval::new();
         let payload = payload.unwrap_or(NULL);

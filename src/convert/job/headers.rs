@@ -13,7 +13,8 @@ use crate::fail::Fail;
 /// Headers in the caller's order.
 type Headers<'a> = Vec<(Cow<'a, str>, HeaderValue<'a>)>;
 
-/// The option `headers`: it adds to those that are there, and replaces those of the same name.
+/// Reads the option `headers`, which adds to existing headers and replaces those with the same
+/// name.
 ///
 /// # Errors
 /// A configuration failure that names the header.
@@ -26,7 +27,7 @@ pub fn read_headers_option<'a>(
     let Some(table) = value.array() else {
         return Err(convert::mismatch(path, "an array of name => value", value));
     };
-    // Behind a PHP reference the array itself may go away while a call blocks.
+    // An array behind a PHP reference may be freed while a call blocks.
     let owned = value.is_reference();
     if headers.is_empty() {
         headers.reserve(table.len());
@@ -51,7 +52,7 @@ pub fn read_headers_option<'a>(
     Ok(())
 }
 
-/// The headers of an array that is a parameter itself.
+/// Reads the headers in an array that is a parameter itself.
 ///
 /// # Errors
 /// A configuration failure that names the header.
@@ -68,7 +69,7 @@ pub fn read_headers<'a>(
         .collect()
 }
 
-/// The entries of an array of headers, names checked.
+/// The entries of an array of headers, with checked names.
 struct NamedHeaders<'a, 'm> {
     entries: Entries<'a>,
     method: &'m dyn Display,

@@ -1,5 +1,5 @@
-//! A job as PHP gives it: name, payload, options, headers. Read straight into
-//! the core's types, with nothing copied that can be borrowed.
+//! A job from PHP: name, payload, options, headers. It is read directly into the core's types,
+//! borrowed where possible.
 
 mod body;
 mod headers;

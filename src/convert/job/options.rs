@@ -11,11 +11,11 @@ use crate::convert;
 use crate::engine::table::{entries, Key};
 use crate::fail::Fail;
 
-/// Reads an options array over `options`: what it names replaces what was there
-/// (headers one by one), `null` leaves it.
+/// Reads an options array into `options`: a named option replaces the existing one (headers one by
+/// one), `null` leaves it.
 ///
 /// # Errors
-/// A configuration failure that names `method`, the option and what is expected.
+/// A configuration failure that names `method`, the option, and what is expected.
 pub fn read_options<'a>(
     table: &'a ZendHashTable,
     method: &dyn Display,
