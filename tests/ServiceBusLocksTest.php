@@ -8,9 +8,11 @@ use Amqp1\AmqpQueue;
 use Amqp1\Exception\TaskLostException;
 use Amqp1\Task;
 use Amqp1\Tests\Support\Broker;
+use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Proxy;
+use PHPUnit\Framework\Attributes\DataProvider;
 
 /** Azure Service Bus' locks: they are renewed while PHP works, and a job whose lock has expired is lost. */
 final class ServiceBusLocksTest extends ContractTestCase
@@ -111,6 +113,40 @@ final class ServiceBusLocksTest extends ContractTestCase
     }
 
     /** @return array<string, array{callable(Task): void}> */
+    /** @dataProvider sessions */
+    #[DataProvider('sessions')]
+    public function testAChildLeavesItsParentsLocksAlone(?string $session): void
+    {
+        $queue = $this->fresh();
+        $output = Child::run(<<<'PHP'
+            [, $dsn, $name, $session] = $argv;
+            $queue = new Amqp1\AmqpQueue($dsn, $name, ['timeout' => 20]);
+            for ($i = 0; $i < 3; ++$i) { $queue->push("job $i", null, $session === '' ? [] : ['group' => $session]); }
+            $consumer = new Amqp1\Consumer($queue, $session === '' ? ['prefetch' => 5] : ['session' => $session]);
+            $tasks = [$consumer->waitTask(10), $consumer->waitTask(10)];
+            for ($child = 0; $child < 20; ++$child) {
+                $pid = pcntl_fork();
+                if ($pid === 0) {
+                    if ($child % 2) { $consumer->close(); }
+                    unset($tasks, $consumer, $queue);
+                    exit(7);
+                }
+                for ($waited = 0; !($ended = pcntl_waitpid($pid, $status, WNOHANG)) && $waited < 1000; ++$waited) { usleep(10_000); }
+                if (!$ended) { posix_kill($pid, SIGKILL); exit("a child hangs\n"); }
+                if (pcntl_wexitstatus($status) !== 7) { exit("a child ended badly\n"); }
+            }
+            sleep(4); // the locks are for 2 s
+            foreach ($tasks as $task) { $task->ack(); }
+            echo $consumer->waitTask(10)->getName(), ' ', $consumer->getSession() ?? 'no session', "\n";
+            PHP, [self::$broker->connectionString(), $queue->getName(), $session ?? '']);
+        self::assertSame('job 2 ' . ($session ?? 'no session') . "\n", $output);
+    }
+
+    public static function sessions(): array
+    {
+        return ['no session' => [null], 'a session' => ['one']];
+    }
+
     public static function settlements(): array
     {
         return [
