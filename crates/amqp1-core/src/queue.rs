@@ -335,9 +335,9 @@ impl Queue {
     /// Connection, Authentication, Timeout.
     pub fn ping(&self, wait: &Wait<'_>) -> Result<Duration> {
         self.definition.surviving(&[Role::Publish], wait, || {
-            let live = self.definition.connect(Role::Publish, wait)?;
+            let connected = self.definition.connect(Role::Publish, wait)?;
             let start = Instant::now();
-            ping(&live.connection, wait)?;
+            ping(&connected.connection, wait)?;
             Ok(start.elapsed())
         })
     }

@@ -170,8 +170,8 @@ impl Publisher {
             partition_key: job.options.partition_key.as_deref(),
         };
         let mapping = || {
-            let live = definition.connect(Role::Publish, wait)?;
-            Ok(live.dialect.property_mapping())
+            let connected = definition.connect(Role::Publish, wait)?;
+            Ok(connected.dialect.property_mapping())
         };
         let payload = format::encode(options.format, job, &envelope, mapping)?;
         let payload = match &mut self.block {

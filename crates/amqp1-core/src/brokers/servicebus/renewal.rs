@@ -26,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(60);
 /// Before a lost connection is dialled again for the locks of jobs in hand.
 const REDIAL: Duration = Duration::from_secs(1);
 
-/// The client of an open connection, with the task that renews its tokens and locks.
+/// The companion of an open connection, with the task that renews its tokens and locks.
 ///
 /// # Errors
 /// When there is no I/O thread to be had.
@@ -34,20 +34,20 @@ pub(super) fn start(
     endpoint: &Arc<Endpoint>,
     connection: &Connection,
 ) -> Result<Arc<ServiceBusCompanion>> {
-    let client = Arc::new(ServiceBusCompanion::over(endpoint, connection));
-    drop(runtime::spawn(run(Arc::clone(&client)))?);
-    Ok(client)
+    let companion = Arc::new(ServiceBusCompanion::over(endpoint, connection));
+    drop(runtime::spawn(run(Arc::clone(&companion)))?);
+    Ok(companion)
 }
 
 /// Until the connection is over, and the jobs in hand are done.
 ///
 /// PHP dials a lost connection again when it needs it, and while it works on a job it does
 /// not. The service's locks outlive the connection, so another one is made for them.
-async fn run(client: Arc<ServiceBusCompanion>) {
-    keep(&client, false).await;
-    while client.locks.has_renewable(Instant::now()) {
+async fn run(companion: Arc<ServiceBusCompanion>) {
+    keep(&companion, false).await;
+    while companion.locks.has_renewable(Instant::now()) {
         // At once: half of a lock's time may be over when its renewal finds the connection lost.
-        match client.again(PATIENCE).await {
+        match companion.again(PATIENCE).await {
             Ok(other) => {
                 keep(&other, true).await;
                 other.connection.begin_close();
@@ -59,34 +59,34 @@ async fn run(client: Arc<ServiceBusCompanion>) {
     }
 }
 
-async fn keep(client: &ServiceBusCompanion, only_for_locks: bool) {
-    while client.connection.lost().is_none() {
-        if only_for_locks && !client.locks.has_renewable(Instant::now()) {
+async fn keep(companion: &ServiceBusCompanion, only_for_locks: bool) {
+    while companion.connection.lost().is_none() {
+        if only_for_locks && !companion.locks.has_renewable(Instant::now()) {
             return;
         }
-        client.renew_tokens(PATIENCE).await;
-        let (due, next) = client.locks.due(Instant::now());
+        companion.renew_tokens(PATIENCE).await;
+        let (due, next) = companion.locks.due(Instant::now());
         if !due.is_empty() {
             for one in due {
-                renew(client, one).await;
+                renew(companion, one).await;
             }
             continue;
         }
         let idle = Instant::now() + IDLE;
-        let dates = [next, client.next_renewal(), Some(idle)];
+        let dates = [next, companion.next_renewal(), Some(idle)];
         let wake_at = dates.into_iter().flatten().min().unwrap_or(idle);
         tokio::select! {
             () = tokio::time::sleep_until(wake_at.into()) => {}
-            () = client.locks.wake.notified() => {}
+            () = companion.locks.wake.notified() => {}
         }
     }
 }
 
-async fn renew(client: &ServiceBusCompanion, due: Due) {
+async fn renew(companion: &ServiceBusCompanion, due: Due) {
     match &due.what {
         DueKind::Messages(tokens) => {
             for window in tokens.chunks(WINDOW) {
-                renew_messages(client, &due, window).await;
+                renew_messages(companion, &due, window).await;
             }
         }
         DueKind::Session(id) => {
@@ -96,10 +96,10 @@ async fn renew(client: &ServiceBusCompanion, due: Due) {
                     write::string(out, id);
                     2
                 });
-            let replies = ask(client, &due.entity, &[request]).await;
+            let replies = ask(companion, &due.entity, &[request]).await;
             let reply = replies.into_iter().next().flatten();
             let until = |reply: &Reply| reply.get("expiration", |value| value.as_int());
-            client
+            companion
                 .locks
                 .renewed(&due.what, renewal(reply.as_ref(), until));
         }
@@ -108,10 +108,10 @@ async fn renew(client: &ServiceBusCompanion, due: Due) {
 
 /// One request for each, as the service's own libraries do: of many in one request, one that
 /// was settled a moment ago would fail all.
-async fn renew_messages(client: &ServiceBusCompanion, due: &Due, tokens: &[LockToken]) {
+async fn renew_messages(companion: &ServiceBusCompanion, due: &Due, tokens: &[LockToken]) {
     let held: Vec<LockToken> = tokens
         .iter()
-        .filter(|token| client.locks.holds(token))
+        .filter(|token| companion.locks.holds(token))
         .copied()
         .collect();
     let request = |token: &LockToken| {
@@ -122,7 +122,7 @@ async fn renew_messages(client: &ServiceBusCompanion, due: &Due, tokens: &[LockT
         })
     };
     let requests: Vec<Request> = held.iter().map(request).collect();
-    let mut replies = ask(client, &due.entity, &requests).await.into_iter();
+    let mut replies = ask(companion, &due.entity, &requests).await.into_iter();
     for token in held {
         let until = |reply: &Reply| {
             let times = reply.items("expirations", |value| value.as_int());
@@ -130,7 +130,7 @@ async fn renew_messages(client: &ServiceBusCompanion, due: &Due, tokens: &[LockT
         };
         let renewal = renewal(replies.next().flatten().as_ref(), until);
         let one = DueKind::Messages(vec![token]);
-        client.locks.renewed(&one, renewal);
+        companion.locks.renewed(&one, renewal);
     }
 }
 
@@ -144,19 +144,19 @@ fn renewal(reply: Option<&Reply>, until: impl FnOnce(&Reply) -> Option<i64>) -> 
 
 /// The answers in the requests' order; `None` where there is none.
 async fn ask(
-    client: &ServiceBusCompanion,
+    companion: &ServiceBusCompanion,
     entity: &str,
     requests: &[Request],
 ) -> Vec<Option<Reply>> {
     // Done already, unless this connection is another one than the deliveries came over.
-    if client.authorize_again(entity, PATIENCE).await.is_err() {
+    if companion.authorize_again(entity, PATIENCE).await.is_err() {
         return Vec::new();
     }
-    match client.request_link(&format!("{entity}/{MANAGEMENT}")) {
+    match companion.request_link(&format!("{entity}/{MANAGEMENT}")) {
         Ok(link) => {
             let replies = link.calls_async(requests, PATIENCE).await;
             if let Some(error) = link.failed() {
-                client.note_unauthorized(&error);
+                companion.note_unauthorized(&error);
             }
             replies
         }
