@@ -209,8 +209,21 @@ impl ReceiverLink {
 
     /// What the broker had when it was last asked has come; a link that is over has none.
     pub fn is_answered(&self) -> bool {
-        self.with(|receiver| Ok(receiver.is_answered(Instant::now())))
-            .unwrap_or(true)
+        let mut protocol = self.connection.lock();
+        let Ok((session, out)) = protocol.session(self.key) else {
+            return true;
+        };
+        let now = Instant::now();
+        let Some(receiver) = &mut session.receiver else {
+            return true;
+        };
+        let Some(credit) = receiver.ask_again(now) else {
+            return receiver.is_answered(now);
+        };
+        // A question that cannot be written has no answer: the caller's wait ends.
+        let _ = session.send_credit(credit, true, out);
+        self.connection.kick(protocol);
+        false
     }
 
     /// Asks for up to `count` deliveries; with `drain` the broker says when it has

@@ -310,6 +310,14 @@ impl Receiver {
         }
     }
 
+    /// The credit to tell a broker again that may not have heard a question.
+    pub fn ask_again(&mut self, now: Instant) -> Option<u32> {
+        match self.phase {
+            Phase::Attached => self.credit.ask_again(now),
+            _ => None,
+        }
+    }
+
     /// The broker's answer to a drain. Returns the credit of a drain that is to follow.
     pub fn on_drained(
         &mut self,

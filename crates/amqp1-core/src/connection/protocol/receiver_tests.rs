@@ -275,21 +275,30 @@ fn an_answer_that_may_be_an_earlier_questions_is_asked_for_again() {
     // The broker comes to end the first question, with the credit of the second.
     assert_eq!(receiver.on_drained(Some(2), 0, now), Some(1));
     assert!(!receiver.is_answered(now));
-    assert_eq!(receiver.on_drained(Some(3), 0, now), None);
+    assert_eq!(receiver.on_drained(Some(3), 0, now), Some(1));
+    assert_eq!(receiver.on_drained(Some(4), 0, now), None);
+    assert!(!receiver.is_answered(now), "what is late comes now");
+    let now = now + Duration::from_millis(100);
     assert!(receiver.is_answered(now));
     // A job that comes instead ends it as well.
     assert_eq!(receiver.ask(now), Some(1));
-    assert_eq!(receiver.on_drained(Some(4), 0, now), Some(1));
-    deliver(&mut receiver, 4);
+    assert_eq!(receiver.on_drained(Some(5), 0, now), Some(1));
+    deliver(&mut receiver, 5);
     assert!(receiver.is_answered(now));
-    // The broker may not have seen the second question: the next one is told to it.
-    let id = receiver.take().unwrap().delivery_id;
-    receiver.accept(id);
+}
+
+#[test]
+fn a_question_that_was_not_heard_is_put_again() {
+    let (mut receiver, now) = (receiver(1).answered_early(true), Instant::now());
     assert_eq!(receiver.ask(now), Some(1));
-    assert_eq!(receiver.on_drained(Some(6), 0, now), Some(1));
-    let now = now + Duration::from_millis(600);
+    assert_eq!(receiver.ask_again(now), None);
+    let now = now + Duration::from_millis(100);
+    assert!(!receiver.is_answered(now));
+    assert_eq!(receiver.ask_again(now), Some(1));
+    assert_eq!(receiver.ask_again(now), None);
+    deliver(&mut receiver, 0);
     assert!(receiver.is_answered(now));
-    assert_eq!(receiver.ask(now), Some(1));
+    assert_eq!(receiver.ask_again(now), None);
 }
 
 /// `count` deliveries have come, PHP has the first of them.

@@ -15,9 +15,9 @@ pub(super) enum Drain {
     Asked,
     /// Somebody asked while one was under way, which may have missed what came since.
     AskedAgain,
-    /// The broker has answered that there is nothing, and may have meant an earlier question:
-    /// it is asked once more.
-    Confirming,
+    /// The broker has answered so often that there is nothing, and may have meant an earlier
+    /// question: it is asked again.
+    Confirming(u8),
 }
 
 /// See the module.
@@ -37,8 +37,8 @@ pub(super) struct Credit {
     delivery_count: u32,
     /// Whether it was asked if there is more.
     pub(super) drain: Drain,
-    /// Until when a broker that does not drain may take to send what it has, and one that is
-    /// asked once more to answer.
+    /// Until when a broker that does not drain may take to send what it has, and one that
+    /// answers early to end a drain, or to send what is late.
     pub(super) expected: Option<Instant>,
     /// The broker has said that nothing is on its way over the credit that was taken back.
     quiet: bool,

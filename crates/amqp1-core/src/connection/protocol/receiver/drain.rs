@@ -9,12 +9,20 @@ use std::time::{Duration, Instant};
 
 use super::credit::{Credit, Drain};
 
-/// How long a broker that does not drain may take for the first of what it says it has, and
-/// one whose answer may have been an earlier one's to answer once more.
+/// How long a broker that does not drain may take for the first of what it says it has.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How long the link of such a broker, which has had credit for a while, must be silent.
 const QUIET: Duration = Duration::from_millis(20);
+
+/// Earlier questions that a broker which answers early may not have ended.
+const UNFINISHED: u8 = 2;
+
+/// After how long a question to such a broker is put again.
+const UNHEARD: Duration = Duration::from_millis(50);
+
+/// How long the link of such a broker must be silent in the end.
+const LATE: Duration = Duration::from_millis(40);
 
 /// What an answer to a drain means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +39,9 @@ impl Credit {
     /// The broker may answer a drain before it has sent what it has: it looks for deliveries on
     /// one thread and ends the drain on another. When the last of the credit is used up by
     /// a delivery, nobody waits for that end; it comes all the same, takes away the credit
-    /// of the next question, and looks like its answer. So a link on which nothing came
-    /// is asked again. A question that is put before such an end is done may not be
-    /// heard at all.
+    /// of the next question, and looks like its answer. So a link on which nothing
+    /// came is asked again, and has to be silent for a moment in the end. A question that is put
+    /// before such an end is done may not be heard at all: it is put again.
     pub fn answered_early(&mut self, early: bool) {
         self.early = early;
     }
@@ -48,8 +56,7 @@ impl Credit {
             self.expect_within(QUIET, now);
             return None;
         }
-        let is_unanswered = self.drain == Drain::Confirming && !self.is_expected(now);
-        if self.drain != Drain::None && !is_unanswered {
+        if self.drain != Drain::None {
             self.drain = Drain::AskedAgain;
             return None;
         }
@@ -62,13 +69,13 @@ impl Credit {
         }
         self.grant(credit);
         self.drain = Drain::Asked;
-        self.expected = None;
+        self.expect_an_end(now);
         Some(credit)
     }
 
     /// What the broker had when it was last asked has come.
     pub fn is_answered(&self, now: Instant) -> bool {
-        matches!(self.drain, Drain::None | Drain::Confirming) && !self.is_expected(now)
+        self.drain == Drain::None && !self.is_expected(now)
     }
 
     /// The broker's answer to a drain: it has advanced its delivery-count over the credit
@@ -93,15 +100,23 @@ impl Credit {
         self.mode.drained();
         let ended = std::mem::take(&mut self.drain);
         self.expected = None;
-        let confirms = self.early && ended == Drain::Asked;
-        if may_ask && (ended == Drain::AskedAgain || confirms) {
+        let again = match ended {
+            Drain::None => None,
+            Drain::AskedAgain => Some(Drain::Asked),
+            Drain::Asked => self.early.then_some(Drain::Confirming(1)),
+            Drain::Confirming(times) => {
+                (times < UNFINISHED).then_some(Drain::Confirming(times + 1))
+            }
+        };
+        if let Some(drain) = again.filter(|_| may_ask) {
             if let Some(credit) = self.ask(held, now) {
-                if confirms {
-                    self.drain = Drain::Confirming;
-                    self.expect_within(GRACE, now);
-                }
+                self.drain = drain;
                 return Answer::Again(credit);
             }
+        }
+        if self.early && ended != Drain::None {
+            // What is late comes with the credit that is granted now.
+            self.expect_within(LATE, now);
         }
         Answer::All
     }
@@ -141,6 +156,21 @@ impl Credit {
         if self.expected.is_some() {
             self.expected = Some(now + QUIET);
         }
+    }
+
+    /// The broker may not have heard a question: the credit to tell it again, if so.
+    pub fn ask_again(&mut self, now: Instant) -> Option<u32> {
+        let is_asked = self.early && self.drain != Drain::None && self.granted > 0;
+        if !is_asked || self.is_expected(now) {
+            return None;
+        }
+        self.expect_an_end(now);
+        Some(self.granted)
+    }
+
+    /// A question is put, and its end may be a long time coming.
+    fn expect_an_end(&mut self, now: Instant) {
+        self.expected = self.early.then(|| now + UNHEARD);
     }
 
     fn is_expected(&self, now: Instant) -> bool {
