@@ -1,24 +1,24 @@
-//! The one table of what can go wrong.
+//! The table of all errors.
 //!
-//! Every failure of the client is an [`Error`] of one [`ErrorKind`]. The PHP
-//! layer maps the kind to an exception class and adds nothing to the message:
-//! it names the queue, the endpoint (never a secret) and what to do next.
+//! Every failure of the client is an [`Error`] of one [`ErrorKind`]. The PHP layer maps the kind to
+//! an exception class and adds nothing to the message, which therefore names the queue and the
+//! endpoint (never a secret) and says what to do next.
 
 pub(crate) mod condition;
 
 use std::fmt;
 use std::sync::Arc;
 
-/// What went wrong, as a PHP developer would tell the cases apart.
+/// The kinds of failure, as a PHP developer distinguishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// A wrong option, DSN or configuration; found before anything is sent.
+    /// An invalid option, DSN or configuration, found before anything is sent.
     Config,
     /// The broker cannot be reached, or the connection was lost.
     Connection,
     /// The broker refused the credentials or the access.
     Authentication,
-    /// The deadline passed; the outcome is unknown.
+    /// The deadline has passed; the outcome is unknown.
     Timeout,
     /// The broker refused the job (`rejected`, queue full, too large).
     Rejected,
@@ -26,18 +26,18 @@ pub enum ErrorKind {
     Unroutable,
     /// The queue or exchange does not exist.
     QueueNotFound,
-    /// The delivery died with its connection or lock: it will be delivered again.
+    /// The delivery was lost with its connection or lock: it will be delivered again.
     TaskLost,
-    /// The broker cannot do what was asked for.
+    /// The broker does not support the request.
     Unsupported,
-    /// A payload that cannot be written or read.
+    /// A payload that cannot be encoded or decoded.
     Serialization,
     /// The interrupt check asked the call to return (a signal handler threw).
     Interrupted,
 }
 
 impl ErrorKind {
-    /// Every kind, in the order of the documentation.
+    /// All kinds, in the order of the documentation.
     pub const ALL: [ErrorKind; 11] = [
         ErrorKind::Config,
         ErrorKind::Connection,
@@ -71,7 +71,7 @@ impl ErrorKind {
     }
 }
 
-/// A failure: its kind and a message for the person who reads the log.
+/// A failure: its kind, and a message for the person who reads the log.
 ///
 /// Cheap to clone, because one lost connection fails many waiting jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of `kind` with a message that names its subject.
+    /// Creates an error of `kind`. The message should name its subject.
     pub fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
         Self {
             kind,
@@ -91,20 +91,20 @@ impl Error {
         }
     }
 
-    /// The same error with the AMQP condition (for instance `amqp:not-found`) it came from.
+    /// Adds the AMQP condition that caused the error, for example `amqp:not-found`.
     #[must_use]
     pub fn with_condition(mut self, condition: &str) -> Self {
         self.condition = Some(Arc::from(condition));
         self
     }
 
-    /// The same error in another row of the table.
+    /// Changes the kind.
     #[must_use]
     pub(crate) fn of_kind(self, kind: ErrorKind) -> Self {
         Self { kind, ..self }
     }
 
-    /// The same error with `prefix: ` before its message, unless it stands there already.
+    /// Puts `prefix: ` before the message, unless it is already there.
     #[must_use]
     pub fn context(self, prefix: impl fmt::Display) -> Self {
         let prefix = format!("{prefix}: ");
@@ -117,7 +117,7 @@ impl Error {
         }
     }
 
-    /// Which row of the table this is.
+    /// The error's kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -129,7 +129,7 @@ impl Error {
         &self.message
     }
 
-    /// The AMQP error condition the broker gave, when it gave one.
+    /// The AMQP error condition, if the broker sent one.
     #[must_use]
     pub fn condition(&self) -> Option<&str> {
         self.condition.as_deref()
@@ -180,7 +180,7 @@ constructors! {
     interrupted => Interrupted;
 }
 
-/// The result of everything in this crate.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The job-queue client behind the amqp1 PHP extension. It knows no PHP.
 //!
-//! It shares no protocol code with the broker in `amqp1-broker`, on purpose: the two are independent
-//! readings of AMQP and of Service Bus, and each is the other's test.
+//! It deliberately shares no protocol code with the broker in `amqp1-broker`. The two are
+//! independent readings of AMQP and of Service Bus, and each tests the other.
 #![deny(unsafe_code)]
 
 mod base;
@@ -28,13 +28,13 @@ pub use publish::batch;
 pub use receive::{consumer, delivery};
 pub use settings::{endpoint, input, options, place, retry, suggest};
 
-/// Service Bus: who the client is there.
+/// Service Bus: how the client authenticates.
 pub mod servicebus {
     pub use crate::reach::pool::forget_callback;
     pub use crate::settings::{access, token};
 }
 
-/// RabbitMQ's queues, exchanges and bindings: what of them is an option.
+/// RabbitMQ's queues, exchanges and bindings, as far as options describe them.
 pub mod topology {
     pub use crate::settings::topology_options as options;
 }
@@ -57,6 +57,6 @@ pub use receive::delivery::{Delivery, Outcome};
 pub use settings::input::Input;
 pub use settings::options::{ConsumerOptions, QueueOptions};
 
-/// Name and version of the libraries underneath, as they were locked at build time.
+/// Name and version of the underlying libraries, as locked at build time.
 pub const LIBRARY_VERSIONS: &[(&str, &str)] =
     &include!(concat!(env!("OUT_DIR"), "/library_versions.rs"));

@@ -1,4 +1,4 @@
-//! Pauses before something that failed is tried again.
+//! Pauses before retries.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use crate::base::id;
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// What lasted no longer than this has failed at once.
+/// A connection or link that lasted no longer than this counts as an immediate failure.
 const SHORT_LIFE: Duration = Duration::from_secs(2);
 
-/// The pause after so many failures: exponential, with full jitter.
+/// The pause after this many failures: exponential, with full jitter.
 pub(crate) fn pause(failures: u32) -> Duration {
     if failures == 0 {
         return Duration::ZERO;
@@ -19,9 +19,8 @@ pub(crate) fn pause(failures: u32) -> Duration {
     longest.min(LONGEST).mul_f64(id::jitter())
 }
 
-/// How long connections or links last, one after the other: each begins well, so
-/// none counts as a failure, but without pauses they would follow each other as
-/// fast as the broker breaks them.
+/// The lifetimes of successive connections or links. Each one starts successfully, so none counts
+/// as a failure. Without pauses, however, a new one would follow as fast as the broker breaks them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lives {
     since: Instant,
@@ -29,12 +28,12 @@ pub(crate) struct Lives {
 }
 
 impl Lives {
-    /// One begins now, after those of `before`.
+    /// Starts a lifetime that follows `before`.
     pub fn begin(before: Option<Lives>) -> Self {
         Self::after(before.map_or(0, |before| before.ended()))
     }
 
-    /// One begins now, after `short` short ones.
+    /// Starts a lifetime that follows `short` short ones.
     pub fn after(short: u32) -> Self {
         Self {
             since: Instant::now(),
@@ -42,7 +41,7 @@ impl Lives {
         }
     }
 
-    /// How many short ones there were in a row, the one that is ending included.
+    /// Ends this lifetime. Returns how many successive ones were short, including this one.
     pub fn ended(&self) -> u32 {
         match self.since.elapsed() < SHORT_LIFE {
             true => self.short.saturating_add(1),

@@ -1,6 +1,6 @@
-//! What a fuzzer's bytes choose. Compiled with the feature `fuzzing` only.
+//! Choices made by a fuzzer's bytes. Compiled only with the feature `fuzzing`.
 
-/// Reads choices off the fuzzer's bytes; zero when they are used up.
+/// Reads choices from the fuzzer's bytes; zero once they are used up.
 #[derive(Debug)]
 pub(crate) struct Choices<'a>(pub &'a [u8]);
 
@@ -13,7 +13,7 @@ impl<'a> Choices<'a> {
         self.0.is_empty()
     }
 
-    /// Small numbers mostly, those at the edges of 32 bits sometimes.
+    /// Mostly small numbers, sometimes those at the limits of 32 bits.
     pub fn number(&mut self) -> u32 {
         match self.byte() {
             small if small < 200 => u32::from(small) % 16,

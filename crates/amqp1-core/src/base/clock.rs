@@ -1,4 +1,4 @@
-//! The time of day, as messages and tokens have it.
+//! The time of day, in the units of messages and tokens.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

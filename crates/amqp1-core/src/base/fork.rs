@@ -1,4 +1,4 @@
-//! Telling a forked child from its parent, and the parent's sockets from the child's.
+//! Distinguishes a forked child from its parent, and closes the parent's sockets in the child.
 #![allow(unsafe_code)] // The one place in this crate.
 
 use std::os::fd::RawFd;
@@ -8,7 +8,7 @@ use std::sync::Once;
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 static REGISTER: Once = Once::new();
 
-/// Sockets that a child has to close; a slot without one has [`NONE`].
+/// Sockets that a child must close; an empty slot contains [`NONE`].
 static SOCKETS: [AtomicI32; 128] = [const { AtomicI32::new(NONE) }; 128];
 const NONE: i32 = -1;
 
@@ -18,34 +18,32 @@ extern "C" fn in_child() {
     for slot in &SOCKETS {
         let socket = slot.swap(NONE, Ordering::Relaxed);
         if socket != NONE {
-            // SAFETY: the number is this process's own copy of an open socket,
-            // and what owns it in memory belongs to the parent's runtime, which
-            // is never run or dropped here. `close` is allowed after a fork.
-            // Closing, unlike shutting down, leaves the parent's copy alone;
-            // not closing would keep the connection open after the parent's death.
+            // SAFETY: the number is this process's own copy of an open socket. Its owner in memory
+            // belongs to the parent's runtime, which is never run or dropped here. `close` is
+            // allowed after a fork. Closing, unlike shutting down, does not affect the parent's
+            // copy; without it, the connection would stay open after the parent's death.
             unsafe { libc::close(socket) };
         }
     }
 }
 
-/// Differs between a process and its forked children: what was made under
-/// another generation belongs to the parent and is neither used nor torn down.
+/// A number that differs between a process and its forked children. Objects made under another
+/// generation belong to the parent: they are neither used nor torn down.
 ///
-/// Counted by a fork handler, because asking for the process id is a system
-/// call, and this is asked several times a job.
+/// A fork handler counts it, because getting the process id is a system call, and this function is
+/// called several times per job.
 #[must_use]
 pub fn generation() -> u64 {
     REGISTER.call_once(|| {
-        // SAFETY: the handler works on atomics and calls `close`, which is
-        // allowed between fork and exec; glibc forgets it when the library it
-        // belongs to is unloaded.
+        // SAFETY: the handler works on atomics and calls `close`, which is allowed between fork and
+        // exec. glibc removes the handler when it unloads the library that contains it.
         let registered = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
         debug_assert_eq!(registered, 0);
     });
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// A socket that children close, for as long as this lives.
+/// Registers a socket, until it is dropped, for children to close.
 #[derive(Debug)]
 pub(crate) struct Socket {
     slot: Option<&'static AtomicI32>,
@@ -53,11 +51,11 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// To be dropped before the socket is closed.
+    /// Registers a socket. Drop the registration before you close the socket.
     pub fn register(socket: RawFd) -> Self {
         let mut slots = SOCKETS.iter();
-        // More sockets than slots: those stay open in children, which is what
-        // happens to all of them without this.
+        // If there are more sockets than slots, the others stay open in children, as all of them
+        // would without this registration.
         let slot = slots.find(|slot| {
             slot.compare_exchange(NONE, socket, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()

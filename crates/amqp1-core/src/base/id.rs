@@ -1,8 +1,8 @@
 //! Job ids: version 4 UUIDs from the operating system's random numbers.
 //!
-//! A thread-local generator would be faster still, but after a fork parent and
-//! child would make the same ids. So random bytes are fetched in blocks, and a
-//! block is used only by the process that fetched it.
+//! A thread-local generator would be faster still, but after a fork, parent and child would
+//! generate the same ids. Therefore random bytes are fetched in blocks, and only the process that
+//! fetched a block uses it.
 
 use std::cell::RefCell;
 
@@ -28,7 +28,8 @@ thread_local! {
 fn random<const N: usize>() -> Result<[u8; N]> {
     BLOCK.with_borrow_mut(|block| {
         if block.used + N > block.bytes.len() || block.generation != fork::generation() {
-            // Nothing else is as good: ids that another process makes too would lose jobs.
+            // There is no weaker fallback: an id that another process also generates would lose
+            // jobs.
             fill(&mut block.bytes).map_err(|why| {
                 Error::unsupported(format!(
                     "cannot generate an id: the operating system provides no random numbers ({why}); check that the system call getrandom is allowed, or that /dev/urandom exists"
@@ -52,10 +53,10 @@ fn fill(bytes: &mut [u8]) -> std::result::Result<(), getrandom::Error> {
     getrandom::fill(bytes)
 }
 
-/// A new job id, 36 characters.
+/// Generates a job id of 36 characters.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Unsupported`] when the operating system has no random numbers.
+/// [`crate::ErrorKind::Unsupported`] if the operating system has no random numbers.
 pub fn job_id() -> Result<String> {
     let uuid = uuid::Builder::from_random_bytes(random()?).into_uuid();
     Ok(uuid
@@ -64,7 +65,7 @@ pub fn job_id() -> Result<String> {
         .to_owned())
 }
 
-/// Eight hexadecimal characters that tell containers and links apart.
+/// Eight hexadecimal characters that distinguish containers and links.
 ///
 /// # Errors
 /// As [`job_id`].
@@ -72,13 +73,13 @@ pub(crate) fn short() -> Result<String> {
     Ok(format!("{:08x}", u32::from_ne_bytes(random()?)))
 }
 
-/// A number to begin with that differs from one process to the next; as good as random, no id.
+/// A start number that differs between processes. It is random enough for that, but not for an id.
 #[must_use]
 pub(crate) fn number() -> u64 {
     random().map_or_else(|_| std::process::id().into(), u64::from_ne_bytes)
 }
 
-/// A random number from 0 to 1, for backoff; no id either.
+/// A random number from 0 to 1 for backoff; not for ids either.
 #[must_use]
 pub(crate) fn jitter() -> f64 {
     let number = random().map_or(u32::MAX / 2, u32::from_ne_bytes);
@@ -119,7 +120,7 @@ pub(crate) mod tests {
         assert_eq!(queue.count(&wait).unwrap(), 1);
     }
 
-    /// Has this thread get no random numbers while `work` runs.
+    /// Runs `work` without random numbers on this thread.
     pub(crate) fn without_random_numbers<T>(work: impl FnOnce() -> T) -> T {
         IS_WITHOUT.set(true);
         BLOCK.with_borrow_mut(|block| block.used = block.bytes.len());
@@ -139,7 +140,7 @@ pub(crate) mod tests {
 
     #[test]
     fn without_random_numbers_there_is_an_error_and_no_weak_id() {
-        // What is left of another process's numbers is no way out.
+        // A block left over from another process must not be used either.
         for is_stale in [false, true] {
             without_random_numbers(|| {
                 BLOCK.with_borrow_mut(|block| {

@@ -1,17 +1,17 @@
-//! Who wants to hear at once that jobs in hand may be lost.
+//! The listener for jobs that may be lost while PHP processes them.
 
 use std::sync::OnceLock;
 
 static LISTENER: OnceLock<fn()> = OnceLock::new();
 
-/// Has `listener` called whenever jobs in PHP's hands may have been lost: on the client's own
-/// thread and under its locks, so that it can do no more than to raise a flag. The first one
-/// stays.
+/// Sets the listener for jobs that may be lost while PHP processes them. It is called on the
+/// client's own thread and under its locks, so it may do no more than set a flag. Later calls are
+/// ignored.
 pub fn on_lost(listener: fn()) {
     let _ = LISTENER.set(listener);
 }
 
-/// Something in hand may be lost.
+/// Tells the listener that jobs in progress may be lost.
 pub(crate) fn tell() {
     if let Some(listener) = LISTENER.get() {
         listener();

@@ -1,4 +1,4 @@
-//! What a PHP process needs of its machine: waiting, forking, threads, randomness. No AMQP.
+//! Tools that a PHP process needs: waiting, forking, threads, randomness. Knows no AMQP.
 
 pub(crate) mod backoff;
 #[cfg(feature = "fuzzing")]

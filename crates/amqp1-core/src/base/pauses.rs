@@ -1,41 +1,42 @@
-//! How long, and how often, before something is tried again: all such figures of ours in one place. Which attempt wraps
-//! which is told in [`crate::reach`].
+//! All durations and counts of our retries. [`crate::reach`] describes how the retries are nested.
 
 use std::time::Duration;
 
-/// A connection was lost under a call, which dials again. Before jitter. No limit but the call's deadline.
+/// A connection was lost during a call, which reconnects. Before jitter. Only the call's deadline
+/// limits it.
 pub(crate) const AFTER_LOSS: Duration = Duration::from_millis(50);
 
-/// One attempt to dial a lost connection again may take so long: a silent peer must not use up the time of all.
+/// The longest single attempt to reconnect: a silent peer must not use up the time for all
+/// attempts.
 pub(crate) const DIAL_ATTEMPT: Duration = Duration::from_secs(10);
 
-/// Links to a broker's own node ended under a request, while the connection stands. Before jitter.
+/// Links to a broker's own node ended during a request, but the connection is open. Before jitter.
 pub(crate) const NODE: Duration = Duration::from_millis(40);
-/// Attempts of that kind beside the first.
+/// Attempts of that kind after the first.
 pub(crate) const NODE_TRIES: u32 = 8;
 
-/// All sessions of a connection are in use, those included that are about to end.
+/// All sessions of a connection are in use, including those about to end.
 pub(crate) const NO_SESSION: Duration = Duration::from_millis(5);
 
-/// A job was lost on its way: so long for each time that it was sent again, from the second on.
+/// A job was lost on its way: the pause before each resend from the second on, per earlier resend.
 pub(crate) const RESEND_STEP: Duration = Duration::from_millis(20);
 /// The longest of these pauses, in steps.
 pub(crate) const RESEND_STEPS: u32 = 50;
 
-/// A job was refused without a reason by a queue that was declared no longer ago than this.
+/// A queue declared no longer ago than this may refuse jobs without a reason.
 pub(crate) const FRESH: Duration = Duration::from_secs(5);
-/// How often it is sent again for that.
+/// How often such a job is sent again.
 pub(crate) const FRESH_TRIES: u32 = 8;
 
-/// An attach was refused for a passing reason: a queue is not ready at once after a restart.
+/// An attach was refused for a temporary reason: after a restart, a queue is not ready at once.
 pub(crate) const ATTACH: Duration = Duration::from_millis(250);
-/// How often that is done even if the call's time is over.
+/// How often it is retried even after the call's deadline.
 pub(crate) const ATTACH_TRIES: u32 = 8;
 
-/// Links of a consumer broke soon after they were had, see [`super::backoff`]: no longer than this, as other queues wait
-/// meanwhile.
+/// A consumer's links broke soon after they were attached, see [`super::backoff`]. The pause is
+/// short, because other queues wait in the meantime.
 pub(crate) const LONGEST_REATTACH: Duration = Duration::from_secs(1);
 
-/// A queue of a consumer could not be had: for so long it is left alone while others are served, at first, and after
-/// many attempts.
+/// How long a consumer ignores a queue that it could not attach to, while it serves others: at
+/// first, and after many attempts.
 pub(crate) const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));

@@ -11,7 +11,7 @@ use crate::base::fork;
 use crate::base::sync::Mutex;
 use crate::error::{Error, Result};
 
-/// Made at the first call that needs it, never before a fork of php-fpm's master.
+/// Created by the first call that needs it, never before php-fpm's master process forks.
 static RUNTIME: Mutex<Option<Held>> = Mutex::new(None);
 
 struct Held {
@@ -22,7 +22,7 @@ struct Held {
 /// Runs a task on this process's runtime.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Connection`] when the system gives no thread.
+/// [`crate::ErrorKind::Connection`] if the system cannot start a thread.
 pub(crate) fn spawn<F>(task: F) -> Result<JoinHandle<F::Output>>
 where
     F: Future + Send + 'static,
@@ -48,7 +48,7 @@ where
 fn make() -> Result<Runtime> {
     let failed =
         |error: std::io::Error| Error::connection(format!("cannot start the I/O thread: {error}"));
-    // Threads inherit the mask: signals stay with PHP's thread.
+    // Threads inherit the signal mask: only PHP's thread receives signals.
     let mut before = SigSet::empty();
     pthread_sigmask(
         SigmaskHow::SIG_SETMASK,
@@ -67,14 +67,14 @@ fn make() -> Result<Runtime> {
     runtime.map_err(failed)
 }
 
-/// A runtime was started in this process.
+/// Whether this process has started a runtime.
 pub(crate) fn is_started() -> bool {
     let held = RUNTIME.lock();
     held.as_ref()
         .is_some_and(|held| held.generation == fork::generation())
 }
 
-/// Ends the runtime; another is made when one is needed again.
+/// Stops the runtime. A new one is created when needed.
 pub(crate) fn shutdown(timeout: Duration) {
     let held = RUNTIME.lock().take();
     match held {

@@ -1,14 +1,13 @@
 //! Locks that a forked child can trust.
 //!
-//! The standard library's are a word of memory each, and nothing is shared
-//! between them. `parking_lot` keeps its waiting threads in one table for the
-//! whole process: a fork while the I/O thread works on that table leaves it
-//! locked in the child for ever, whatever locks the child itself then uses.
+//! The standard library's locks are one word of memory each and share nothing. `parking_lot` keeps
+//! waiting threads in one table for the whole process. A fork while the I/O thread uses that table
+//! leaves it locked in the child for ever, whichever locks the child then uses.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A mutex that a panic does not poison: the state it guards is checked, not trusted.
+/// A mutex that a panic does not poison: the guarded state is checked, not trusted.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -22,7 +21,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Wakes threads that wait with a [`Mutex`]'s guard.
+/// Wakes threads that wait with the guard of a [`Mutex`].
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(std::sync::Condvar);
 
@@ -31,7 +30,7 @@ impl Condvar {
         self.0.notify_all();
     }
 
-    /// Waits until it is notified, or `timeout` has passed, or for no reason at all.
+    /// Waits until notified, until `timeout` has passed, or until a spurious wakeup.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, timeout: Duration) -> MutexGuard<'a, T> {
         let waited = self.0.wait_timeout(guard, timeout);
         waited.unwrap_or_else(PoisonError::into_inner).0

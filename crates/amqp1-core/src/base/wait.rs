@@ -1,8 +1,8 @@
-//! Waiting from PHP's thread: deadlines, interruptions and the signal that ends a wait.
+//! Waits of PHP's thread: deadlines, interruptions, and the signal that ends a wait.
 //!
-//! PHP runs signal handlers only between opcodes, or when an extension lets it.
-//! So no wait is longer than [`SLICE`]: when a slice ends, the interrupt check
-//! runs (PHP's handlers, in the extension), and the wait goes on or gives up.
+//! PHP runs signal handlers only between opcodes, or when an extension allows it. Therefore no wait
+//! is longer than [`SLICE`]. At the end of a slice the interrupt check runs (in the extension,
+//! PHP's handlers), and the wait continues or gives up.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,9 +16,9 @@ use crate::error::{Error, Result};
 /// The longest uninterruptible wait.
 pub const SLICE: Duration = Duration::from_millis(50);
 
-/// Lets the host run what it must run during a wait, and end the wait.
+/// Lets the host run its own code during a wait, and end the wait.
 pub trait Interrupt {
-    /// Runs pending signal handlers; true when the blocked call has to return now.
+    /// Runs pending signal handlers; true if the blocked call must return now.
     fn check(&self) -> bool;
 }
 
@@ -32,11 +32,11 @@ impl Interrupt for Uninterrupted {
     }
 }
 
-/// How long a call may block, and what may end it sooner.
+/// How long a call may block, and what may end it earlier.
 #[derive(Clone, Copy)]
 pub struct Wait<'a> {
     deadline: Instant,
-    /// Until when who waits puts up with pauses; later only work is waited for.
+    /// Until when the caller accepts pauses; after that, it waits only for work in progress.
     patience: Instant,
     interrupt: &'a dyn Interrupt,
 }
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Wait<'_> {
 }
 
 impl<'a> Wait<'a> {
-    /// A wait that ends at `timeout` from now at the latest.
+    /// A wait of at most `timeout` from now.
     pub fn new(timeout: Duration, interrupt: &'a dyn Interrupt) -> Self {
         // A century stands in for "for ever": Instant has no maximum to saturate to.
         let century = Duration::from_secs(100 * 365 * 86_400);
@@ -60,7 +60,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// A wait that nothing but its timeout ends.
+    /// A wait that only its timeout ends.
     #[must_use]
     pub fn uninterrupted(timeout: Duration) -> Wait<'static> {
         Wait::new(timeout, &Uninterrupted)
@@ -78,7 +78,7 @@ impl<'a> Wait<'a> {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// The same interruptions, a deadline that is no later than `timeout` from now.
+    /// The same interruptions, with a deadline no later than `timeout` from now.
     #[must_use]
     pub fn at_most(&self, timeout: Duration) -> Wait<'a> {
         Wait {
@@ -87,8 +87,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// For connecting and attaching, which may take `timeout` from now whatever is left
-    /// of this wait. Pauses before another try end with this wait all the same.
+    /// For connecting and attaching, which may take `timeout` from now, regardless of the time
+    /// left. Pauses before retries still end with the original wait.
     #[must_use]
     pub fn for_work(&self, timeout: Duration) -> Wait<'a> {
         Wait {
@@ -104,7 +104,8 @@ impl<'a> Wait<'a> {
         until.saturating_duration_since(Instant::now())
     }
 
-    /// The same interruptions, a deadline `timeout` from now, be it later than before.
+    /// The same interruptions, with a deadline of `timeout` from now, even if that is later than
+    /// before.
     #[must_use]
     pub fn restarted(&self, timeout: Duration) -> Wait<'a> {
         Wait::new(timeout, self.interrupt)
@@ -123,13 +124,13 @@ impl<'a> Wait<'a> {
     /// Runs the interrupt check once.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Interrupted`] when the host wants the call to return.
+    /// [`crate::ErrorKind::Interrupted`] if the host wants the call to return.
     pub fn check(&self) -> Result<()> {
         let before = fork::generation();
         let end = self.interrupt.check();
         if fork::generation() != before {
-            // What is waited for is the parent's: it never comes here, and its
-            // locks may be held by a thread that is not here.
+            // The awaited event happens in the parent and never reaches this child. A thread that
+            // does not exist here may hold the locks.
             return Err(Error::interrupted(
                 "a signal handler forked this process: only the parent process continues this call",
             ));
@@ -140,17 +141,17 @@ impl<'a> Wait<'a> {
         Ok(())
     }
 
-    /// Waits until `ready` gives a value: asked at once, and again whenever
-    /// `signal` is raised. `None` when the deadline passed first.
+    /// Waits until `ready` returns a value. Calls it at once and each time `signal` is raised.
+    /// `None` if the deadline passes first.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Interrupted`], and what `ready` fails with.
+    /// [`crate::ErrorKind::Interrupted`], and the errors of `ready`.
     pub fn until<T>(
         &self,
         signal: &Signal,
         mut ready: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        // What is there at once costs no look at the clock.
+        // If the value is ready at once, the clock is not read.
         let mut check_at = None;
         loop {
             let seen = signal.generation();
@@ -161,8 +162,7 @@ impl<'a> Wait<'a> {
             if now >= self.deadline {
                 return Ok(None);
             }
-            // By the clock: a signal that is raised all the time must not keep
-            // PHP's handlers waiting.
+            // By the clock: a signal that is raised constantly must not delay PHP's handlers.
             let mut slice_ends = *check_at.get_or_insert(now + SLICE);
             if now >= slice_ends {
                 self.check()?;
@@ -177,7 +177,7 @@ impl<'a> Wait<'a> {
 
 /// Wakes a thread that waits for the connection's work.
 ///
-/// A counter under a lock: a raise between looking and waiting is never missed.
+/// A counter behind a lock: a raise between checking and waiting is never missed.
 #[derive(Debug, Clone, Default)]
 pub struct Signal {
     inner: Arc<SignalInner>,
@@ -187,7 +187,7 @@ pub struct Signal {
 struct SignalInner {
     state: Mutex<SignalState>,
     raised: Condvar,
-    /// Wakes a task as well.
+    /// Also woken.
     task: Option<Arc<Notify>>,
 }
 
@@ -204,7 +204,7 @@ impl Signal {
         Self::default()
     }
 
-    /// A signal that a task waits for besides, by `task`.
+    /// A signal that also wakes a task through `task`.
     pub(crate) fn with_task(task: Arc<Notify>) -> Self {
         let inner = SignalInner {
             task: Some(task),
@@ -215,7 +215,7 @@ impl Signal {
         }
     }
 
-    /// Wakes every waiter. A system call only when somebody waits.
+    /// Wakes all waiters. Makes a system call only if there are any.
     pub fn raise(&self) {
         let mut state = self.inner.state.lock();
         state.generation = state.generation.wrapping_add(1);
@@ -229,7 +229,7 @@ impl Signal {
         }
     }
 
-    /// The counter to hand to [`Signal::wait`].
+    /// The counter for [`Signal::wait`].
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.inner.state.lock().generation

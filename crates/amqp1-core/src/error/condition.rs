@@ -3,7 +3,7 @@
 
 use super::{Error, ErrorKind};
 
-/// A condition by its symbol.
+/// A condition, by its symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Condition(&'static str);
 
@@ -14,9 +14,9 @@ impl Condition {
     pub const INTERNAL_ERROR: Self = Self("amqp:internal-error");
     pub const PRECONDITION_FAILED: Self = Self("amqp:precondition-failed");
     pub const RESOURCE_LOCKED: Self = Self("amqp:resource-locked");
-    /// Ours: a session was given up because its begin was not answered.
+    /// Our own: a session was given up because its begin was not answered.
     pub const BEGIN_UNANSWERED: Self = Self("amqp1:begin-unanswered");
-    /// Ours: the connection has no free session.
+    /// Our own: the connection has no free session.
     pub const ALL_IN_USE: Self = Self("amqp1:sessions-in-use");
 
     pub const fn as_str(self) -> &'static str {
@@ -24,15 +24,15 @@ impl Condition {
     }
 }
 
-/// Conditions that say no: whoever asks again is told the same. Every other one, as an internal
-/// error or a forced detach, passes, and is worth another try.
+/// Conditions that are permanent: another try would get the same answer. All others, such as an
+/// internal error or a forced detach, are temporary and worth another try.
 const REFUSALS: [(&str, ErrorKind); 23] = [
     ("amqp:not-found", ErrorKind::QueueNotFound),
     ("amqp:resource-deleted", ErrorKind::QueueNotFound),
     ("amqp:unauthorized-access", ErrorKind::Authentication),
     ("amqp:precondition-failed", ErrorKind::Rejected),
     ("amqp:resource-limit-exceeded", ErrorKind::Rejected),
-    // A queue that is exclusive to another connection.
+    // The queue is exclusive to another connection.
     ("amqp:resource-locked", ErrorKind::Rejected),
     ("amqp:invalid-field", ErrorKind::Rejected),
     ("amqp:decode-error", ErrorKind::Rejected),
@@ -41,7 +41,7 @@ const REFUSALS: [(&str, ErrorKind); 23] = [
     ("amqp:not-allowed", ErrorKind::Unsupported),
     ("amqp:not-implemented", ErrorKind::Unsupported),
     ("amqp:link:redirect", ErrorKind::Unsupported),
-    // Azure Service Bus: a lock that is gone; the message will be delivered again.
+    // Azure Service Bus: a lock was lost; the message will be delivered again.
     ("com.microsoft:message-lock-lost", ErrorKind::TaskLost),
     ("com.microsoft:session-lock-lost", ErrorKind::TaskLost),
     ("com.microsoft:message-not-found", ErrorKind::TaskLost),
@@ -54,7 +54,7 @@ const REFUSALS: [(&str, ErrorKind); 23] = [
     ("com.microsoft:publisher-revoked", ErrorKind::Rejected),
 ];
 
-/// The kind of failure that a condition means; [`ErrorKind::Connection`] if it passes.
+/// The kind of failure that a condition means; [`ErrorKind::Connection`] if it is temporary.
 pub(crate) fn kind(condition: &str) -> ErrorKind {
     let mut refusals = REFUSALS.iter();
     let found = refusals.find(|(name, _)| *name == condition);
@@ -62,12 +62,12 @@ pub(crate) fn kind(condition: &str) -> ErrorKind {
 }
 
 impl Error {
-    /// It came from this condition.
+    /// Whether this condition caused the error.
     pub(crate) fn is(&self, condition: Condition) -> bool {
         self.condition() == Some(condition.as_str())
     }
 
-    /// The broker gave a reason that will be the same the next time.
+    /// Whether the broker's reason is permanent.
     pub(crate) fn lasts(&self) -> bool {
         let condition = self.condition();
         condition.is_some_and(|condition| kind(condition) != ErrorKind::Connection)

@@ -1,9 +1,8 @@
-//! The `amqp1` format: the JSON wrapper of the Go driver of that name.
+//! The `amqp1` format: the JSON wrapper of the Go driver with that name.
 //!
-//! `{"header":{"rr_id":…,"rr_job":…,…},"body":"the payload as a string"}`. That
-//! driver replaces what is not UTF-8 in a body; here such a body is written as
-//! base64, and `rr_body_encoding` in the header says so. The driver passes over
-//! header fields it does not know.
+//! `{"header":{"rr_id":…,"rr_job":…,…},"body":"the payload as a string"}`. That driver replaces
+//! bytes of the body that are not UTF-8. Here, such a body is encoded as base64, and
+//! `rr_body_encoding` in the header says so. The driver ignores unknown header fields.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -27,7 +26,7 @@ use crate::wire::write;
 
 const BASE64: &str = "base64";
 
-/// The whole message.
+/// Encodes the whole message.
 pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
     let options = &job.options;
     let wrapper = wrapper(job, envelope);
@@ -91,8 +90,8 @@ fn wrapper(job: &Job<'_>, envelope: &Envelope<'_>) -> String {
     json
 }
 
-/// The wrapper's header: an object that names the job or its id. Versions of
-/// the Go driver differ in the `rr_`.
+/// The wrapper's header: an object that names the job or its id. Versions of the Go driver differ
+/// in the prefix `rr_`.
 fn header_of<'a>(wrapper: &'a Object<'_>) -> Option<Object<'a>> {
     let header = wrapper.object("header").filter(|_| wrapper.has("body"))?;
     let is_ours = header.has("rr_id") || header.has("rr_job");
@@ -114,7 +113,7 @@ fn text_field(header: &Object<'_>, name: &str) -> Option<String> {
         .map(Cow::into_owned)
 }
 
-/// Reads the wrapper into a job; anything else stays as it is.
+/// Reads the wrapper into a job; anything else stays unchanged.
 pub(super) fn read(decoded: &mut Decoded, wrapper: &Object<'_>, whole: &Bytes) {
     let (Some(header), Some(body)) = (header_of(wrapper), wrapper.get("body")) else {
         return;
@@ -123,7 +122,7 @@ pub(super) fn read(decoded: &mut Decoded, wrapper: &Object<'_>, whole: &Bytes) {
     if let Some(id) = text_field(&header, "id") {
         decoded.id = id.into();
     }
-    // The subject is the routing key here.
+    // In this format, the subject is the routing key.
     decoded.name = text_field(&header, "job").map_or_else(|| DEDUCED.into(), BString::from);
     decoded.pipeline = text_field(&header, "pipeline").map(BString::from);
     let integer = |name| field(&header, name).and_then(|raw| raw.parse::<i64>().ok());
@@ -148,7 +147,7 @@ pub(super) fn read(decoded: &mut Decoded, wrapper: &Object<'_>, whole: &Bytes) {
     };
 }
 
-/// The wrapper's headers, then what others added as application properties.
+/// The wrapper's headers, then those that others added as application properties.
 pub(super) fn headers(message: &Message) -> Headers {
     let mut all = Headers::new();
     if let Ok((whole, _)) = body::bytes(message) {
@@ -168,7 +167,7 @@ pub(super) fn headers(message: &Message) -> Headers {
     all
 }
 
-/// The wrapper with the changes; `None` when there are none in it.
+/// The wrapper with the changes; `None` if none concern it.
 pub(super) fn rewritten(
     mut wrapper: Object<'_>,
     decoded: &Decoded,

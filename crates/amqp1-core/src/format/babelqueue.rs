@@ -1,6 +1,6 @@
-//! The `babelqueue` format: an envelope in JSON that SDKs of other languages
-//! read and write, with the parts that route and trace as message properties.
-//! Which properties those are depends on the broker ([`PropertyMapping`]).
+//! The `babelqueue` format: a JSON envelope that SDKs in other languages read and write. Message
+//! properties repeat the parts for routing and tracing. Their names depend on the broker
+//! ([`PropertyMapping`]).
 
 use bstr::BStr;
 use bytes::Bytes;
@@ -25,18 +25,18 @@ use crate::job::{Job, Payload};
 use crate::wire::message::{section, Message};
 use crate::wire::write;
 
-/// app_id, which is group-id over AMQP 1.0.
+/// app_id, which is group-id in AMQP 1.0.
 const APP_ID: &str = "babelqueue";
 const LANG: &str = "php";
 
 const SCHEMA_VERSION: &str = "x-schema-version";
 const SOURCE_LANG: &str = "x-source-lang";
-/// The annotation of RabbitMQ that counts.
+/// RabbitMQ's annotation that counts attempts.
 pub(super) const ATTEMPTS: &str = "x-attempts";
-/// The application property of ActiveMQ that counts, as text.
+/// ActiveMQ's application property that counts attempts, as text.
 pub(super) const ATTEMPTS_TEXT: &str = "bq_attempts";
 
-/// The application properties of the format.
+/// The format's application properties.
 pub(super) const PROPERTIES: [&str; 7] = [
     "bq-schema-version",
     "bq-source-lang",
@@ -47,11 +47,11 @@ pub(super) const PROPERTIES: [&str; 7] = [
     "bq_app_id",
 ];
 
-/// What the envelope cannot carry is refused.
+/// Refuses a job that the envelope cannot carry.
 ///
 /// # Errors
-/// Serialization for a payload that is no object, Config for a blank name and for
-/// an id or trace id that is no UUID.
+/// Serialization if the payload is not an object; Config for a blank name, or if an id or trace id
+/// is not a UUID.
 pub(super) fn check_job(job: &Job<'_>, id: &str) -> Result<()> {
     // Consumers would not accept it.
     if job.name.trim().is_empty() {
@@ -67,10 +67,10 @@ pub(super) fn check_job(job: &Job<'_>, id: &str) -> Result<()> {
     }
 }
 
-/// The whole message.
+/// Encodes the whole message.
 ///
 /// # Errors
-/// Serialization for a payload that is no object; Unsupported when no trace id can be made.
+/// Serialization if the payload is not an object; Unsupported if no trace id can be generated.
 pub(crate) fn encode(
     job: &Job<'_>,
     envelope: &Envelope<'_>,
@@ -118,12 +118,12 @@ fn body(
     )
 }
 
-/// The payload as the object that `data` has to be. PHP's empty array is one,
-/// and so is no payload at all.
+/// The payload as the object that `data` must be. PHP's empty array counts as one, and so does a
+/// missing payload.
 fn data<'a>(job: &'a Job<'_>) -> Result<&'a str> {
     let Payload { bytes, json } = &job.payload;
     let text = std::str::from_utf8(bytes).unwrap_or_default().trim_ascii();
-    // PHP has just written it: the first character tells.
+    // PHP has just encoded it, so the first character is enough.
     let got = match text.as_bytes().first() {
         Some(b'{') if *json || Object::parse(text.as_bytes()).is_some() => return Ok(text),
         _ if *json && (text == "[]" || text == "null") => return Ok("{}"),
@@ -225,7 +225,7 @@ fn application_properties(
     });
 }
 
-/// The properties that a BabelQueue SDK writes on RabbitMQ.
+/// Whether the message has the properties that a BabelQueue SDK writes on RabbitMQ.
 pub(super) fn is_marked(message: &Message) -> bool {
     let Ok(Some(mut items)) = message.annotations() else {
         return false;
@@ -238,7 +238,7 @@ pub(super) fn is_marked(message: &Message) -> bool {
             _ => {}
         }
     }
-    // Either name alone may be anybody's.
+    // Other software may use either name alone.
     has_version
         && (is_theirs
             || message
@@ -246,7 +246,7 @@ pub(super) fn is_marked(message: &Message) -> bool {
                 .is_ok_and(|of| of.group_id == Some(APP_ID.as_bytes())))
 }
 
-/// The body has the shape of an envelope, at most one part missing.
+/// Whether the body looks like an envelope, with at most one part missing.
 pub(super) fn is_envelope(object: &Object<'_>) -> bool {
     let parts = [
         object.has("job") || object.has("urn"),
@@ -265,7 +265,7 @@ fn urn<'a>(envelope: &'a Object<'_>) -> Option<Cow<'a, str>> {
     urns.find(|urn| !urn.trim().is_empty())
 }
 
-/// The first reason not to accept an envelope, in the order the format gives.
+/// The first reason to refuse an envelope, in the order that the format defines.
 fn check(envelope: Option<&Object<'_>>, version_property: Option<&BStr>) -> Option<&'static str> {
     let Some((envelope, _)) = envelope.and_then(|it| Some((it, urn(it)?))) else {
         return Some("missing_urn");
@@ -293,7 +293,7 @@ fn check(envelope: Option<&Object<'_>>, version_property: Option<&BStr>) -> Opti
     None
 }
 
-/// It is a whole envelope, whose `attempts` count.
+/// Whether this is a complete envelope, so that its `attempts` count.
 pub(super) fn counts(envelope: &Object<'_>, message: &Message) -> bool {
     let mut version = None;
     if let Ok(Some(mut items)) = message.application_properties() {
@@ -306,12 +306,12 @@ pub(super) fn counts(envelope: &Object<'_>, message: &Message) -> bool {
     check(Some(envelope), version.as_ref().map(AsRef::as_ref)).is_none()
 }
 
-/// The application property that says the schema version.
+/// Whether this application property is the schema version.
 pub(super) fn is_version(name: &[u8]) -> bool {
     PROPERTIES[0].as_bytes() == name || PROPERTIES[3].as_bytes() == name
 }
 
-/// Reads the envelope into a job; one that is not accepted stays whole.
+/// Reads the envelope into a job; one that is not accepted stays unchanged.
 pub(super) fn read(
     decoded: &mut Decoded,
     envelope: Option<&Object<'_>>,
@@ -345,21 +345,21 @@ pub(super) fn read(
             }
             let counted = envelope.integer("attempts").unwrap_or(0);
             let counted = u32::try_from(counted).unwrap_or(u32::MAX);
-            // RabbitMQ starts again at 0 with each copy; the others' counters
-            // are said to have counted the same deliveries.
+            // RabbitMQ's count starts at 0 again with each copy. The other brokers' counters are
+            // assumed to have counted the same deliveries.
             decoded.earlier_attempts = match seen.mapping {
                 PropertyMapping::Annotations => counted.saturating_add(seen.delivery_count),
                 _ => counted.max(seen.delivery_count),
             };
         }
         (reason, _) => {
-            // In a failed queue it is looked at as it is.
+            // A job in a failed queue is shown as it is.
             decoded.poison = reason.filter(|_| failure::failure(decoded).is_none());
         }
     }
 }
 
-/// The envelope with the changes; `None` when there are none in it.
+/// The envelope with the changes; `None` if none concern it.
 pub(super) fn rewritten(
     mut envelope: Object<'_>,
     counts: bool,

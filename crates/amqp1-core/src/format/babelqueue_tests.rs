@@ -82,7 +82,7 @@ fn rabbitmq_reads_annotations() {
     );
     assert!(entries(message.application_properties().unwrap()).is_empty());
     assert!(decoded.headers().is_empty());
-    // A group that is asked for goes before the app-id.
+    // The job's own group takes precedence over the app-id.
     let decoded = read(PropertyMapping::Annotations, Some("session"));
     assert_eq!(decoded.group, Some("session".into()));
 }
@@ -133,7 +133,7 @@ fn jms_brokers_read_text() {
     assert!(decoded.headers().is_empty());
 }
 
-/// A message with that body, those application properties and that count of deliveries.
+/// A message with this body, these application properties and this delivery-count.
 fn foreign(body: &[u8], properties: &[(&str, &str)], delivery_count: u32) -> Bytes {
     let mut out = Vec::new();
     write::descriptor(&mut out, section::HEADER);

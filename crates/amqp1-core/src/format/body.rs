@@ -1,4 +1,4 @@
-//! A message's body as bytes, whatever section it came in.
+//! A message's body as bytes, from any kind of section.
 
 use bstr::BString;
 use bytes::{Bytes, BytesMut};
@@ -10,36 +10,36 @@ use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
 use crate::wire::DecodeError;
 
-/// Values nested deeper are not converted.
+/// Values nested deeper than this are not converted.
 const MAX_DEPTH: usize = 64;
 
 /// Nor are more values than this in one message.
 const MAX_VALUES: usize = 1 << 20;
 
-/// An AMQP value in the types that PHP has; what it has no type for is text.
+/// An AMQP value in PHP's types; types that PHP lacks become text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Plain {
-    /// Null, and a float that is no number.
+    /// Null, and a float that is not a number.
     Null,
     /// A boolean.
     Bool(bool),
-    /// An integer.
+    /// A 64-bit signed integer.
     Int(i64),
     /// An integer beyond that.
     Unsigned(u64),
     /// A finite float.
     Float(f64),
-    /// Text, or binary: any bytes.
+    /// Text, or binary of any bytes.
     Bytes(BString),
     /// A list or an array.
     List(Vec<Plain>),
-    /// A map in its sender's order.
+    /// A map, in its sender's order.
     Map(Vec<(BString, Plain)>),
 }
 
-/// The body and whether it had to be turned into JSON: `data` sections as they
-/// are, strings and binaries of an `amqp-value` as they are, other values as JSON.
-/// Bytes in it that are not UTF-8 stay what they are.
+/// The body, and whether it was converted to JSON: `data` sections stay unchanged, and so do
+/// strings and binaries in an `amqp-value`; other values become JSON. Bytes that are not UTF-8 are
+/// kept.
 pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
     match message.body() {
         Body::Data(range) => return Ok((message.slice(range), false)),
@@ -70,8 +70,8 @@ pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
     Ok((json.into(), true))
 }
 
-/// The body that [`bytes`] turns into JSON, as a value: that of an `amqp-value`, and the items
-/// of all `amqp-sequence` sections, which are one body (3.2.7). `None` for a body of data.
+/// The body that [`bytes`] converts to JSON, as a value: that of an `amqp-value`, or the items of
+/// all `amqp-sequence` sections, which form one body (3.2.7). `None` for a body of data.
 pub(crate) fn plain(message: &Message) -> Result<Option<Plain>, DecodeError> {
     let mut left = MAX_VALUES;
     match message.body() {
@@ -94,7 +94,7 @@ pub(crate) fn plain(message: &Message) -> Result<Option<Plain>, DecodeError> {
     }
 }
 
-/// `left` counts down over all values: one byte (a null) becomes thirty-two.
+/// `left` limits the total number of values, because one byte (a null) becomes thirty-two.
 fn convert(value: Value<'_>, depth: usize, left: &mut usize) -> Result<Plain, DecodeError> {
     if depth > MAX_DEPTH {
         return Err(DecodeError("values nested too deeply"));
@@ -125,7 +125,7 @@ fn convert(value: Value<'_>, depth: usize, left: &mut usize) -> Result<Plain, De
     })
 }
 
-/// A string or binary's bytes; a symbol is no content but a name, and becomes JSON.
+/// The bytes of a string or binary. A symbol is a name, not content, and becomes JSON.
 fn content(value: Value<'_>) -> Option<&[u8]> {
     match value {
         Value::Symbol(_) => None,
@@ -133,8 +133,8 @@ fn content(value: Value<'_>) -> Option<&[u8]> {
     }
 }
 
-/// A map's key. Not a list or map as JSON within JSON: each level would double
-/// the backslashes of the one inside.
+/// A map's key. A list or map as a key does not become JSON within JSON, because each level would
+/// double the backslashes of the inner one.
 fn name(key: Value<'_>) -> Result<BString, DecodeError> {
     match key {
         Value::List(_) | Value::Map(_) | Value::Array(_) | Value::Described(..) => {
@@ -144,7 +144,7 @@ fn name(key: Value<'_>) -> Result<BString, DecodeError> {
     }
 }
 
-/// The JSON of a value, at the end of a buffer.
+/// Appends the JSON of a value.
 fn write_json(json: &mut Vec<u8>, value: &Plain) {
     match value {
         Plain::Null => json.extend_from_slice(b"null"),
@@ -178,7 +178,7 @@ fn write_json(json: &mut Vec<u8>, value: &Plain) {
     }
 }
 
-/// A scalar as text, binary as it is: what a header or an id of any type reads as.
+/// A scalar as text, binary unchanged: for headers and ids of any type.
 pub(crate) fn text(value: Value<'_>) -> BString {
     match value {
         Value::Text(text) | Value::Symbol(text) => text.into(),
@@ -201,7 +201,7 @@ pub(crate) fn text(value: Value<'_>) -> BString {
     }
 }
 
-/// A double as PHP and JSON write it: `1.5`, `1.0`, `1e+100` as its shortest form.
+/// A double in the notation of PHP and JSON: `1.5`, `1.0`, `1e+100`, in its shortest form.
 pub(crate) fn float(value: f64) -> String {
     Number::from_f64(value).map_or_else(|| value.to_string(), |number| number.to_string())
 }
@@ -212,9 +212,9 @@ mod tests {
     use super::*;
     use crate::wire::write;
 
-    /// A map that has a map as its key, that has a map as its key, and so on.
+    /// A map with a map as its key, which has a map as its key, and so on.
     fn keys_in_keys(levels: usize) -> Vec<u8> {
-        // From the inside; constructor, size and count of each level come before it.
+        // From the inside out; constructor, size and count precede each level.
         let mut heads = Vec::new();
         let mut size = 1;
         for _ in 0..levels {

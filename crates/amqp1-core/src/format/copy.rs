@@ -1,11 +1,10 @@
-//! The same message again, with changes: for a retry, a failed queue, a replay.
+//! Copies a message with changes: for a retry, a failed queue, a replay.
 //!
-//! What nothing changes stays as it was, byte for byte: a foreign content-type,
-//! typed application properties, annotations of its producer, the body's
-//! sections. So do strings that are not UTF-8: RabbitMQ, which sends them, takes
-//! them, and its 0-9-1 clients find them where they were. As binaries, which AMQP
-//! would have for them, it moves ids into headers. What the broker has added goes, and so does `user-id`, which a
-//! broker takes from that very user only.
+//! Everything that does not change stays byte for byte: a foreign content-type, typed application
+//! properties, annotations of its producer, the body's sections. This includes strings that are not
+//! UTF-8. RabbitMQ sends and accepts them, and its 0-9-1 clients find them where they were. As
+//! binaries, which AMQP provides for such bytes, RabbitMQ would move ids into headers. The broker's
+//! own additions are removed. So is `user-id`, which a broker accepts only from that very user.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -24,37 +23,37 @@ use crate::wire::message::{section, Body};
 use crate::wire::read::{Items, Reader};
 use crate::wire::write;
 
-/// The id of a job whose copy has another message-id.
+/// The id of a job whose copy has a different message-id.
 pub(super) const MESSAGE_ID: &str = "rr_message_id";
 
-/// What becomes of the failure that a message may carry.
+/// The change to a message's failure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FailureChange<'a> {
-    /// As it is.
+    /// Unchanged.
     Keep,
-    /// Gone, as for a replay.
+    /// Removed, for a replay.
     Forget,
-    /// This one in its place.
+    /// Replaced with this one.
     Set(&'a FailureFacts),
 }
 
-/// How a copy differs from its original.
+/// The differences between a copy and its original.
 #[derive(Debug, Clone)]
 pub(crate) struct Changes<'a> {
-    /// Another message-id: a broker that drops duplicates would drop the copy. The job's id
-    /// stays what it is.
+    /// Another message-id, because a broker with duplicate detection would drop the copy. The job's
+    /// id does not change.
     pub message_id: Option<&'a str>,
-    /// Per-message address over an anonymous sender.
+    /// The address of this message on an anonymous sender.
     pub to: Option<&'a str>,
     pub delay: Duration,
     pub delay_mark: DelayMark,
-    /// In the header; without it the copy lives as long as its queue lets it.
+    /// Set in the header; without it, the copy lives as long as its queue allows.
     pub ttl: Option<Duration>,
     /// absolute-expiry-time, Unix milliseconds.
     pub expires_at: Option<i64>,
-    /// Deliveries before the copy is delivered first.
+    /// Deliveries before the copy's first one.
     pub attempts: u32,
-    /// Of these, those that ended without a word.
+    /// How many of these ended without an outcome.
     pub lost: u32,
     /// Added or replaced.
     pub headers: &'a [(Cow<'a, str>, HeaderValue<'a>)],
@@ -79,13 +78,13 @@ impl Default for Changes<'_> {
 }
 
 impl Changes<'_> {
-    /// The failure that the copy has now is not the one of its original.
+    /// Whether the copy's failure differs from the original's.
     pub(super) fn touches_failure(&self) -> bool {
         !matches!(self.failure, FailureChange::Keep)
     }
 }
 
-/// The whole message.
+/// Encodes the whole copy.
 pub(crate) fn copy(decoded: &Decoded, changes: &Changes<'_>) -> Bytes {
     let message = &decoded.message;
     let mut out = Vec::with_capacity(message.bytes().len() + 512);
@@ -118,7 +117,7 @@ pub(crate) fn copy(decoded: &Decoded, changes: &Changes<'_>) -> Bytes {
             write::descriptor(&mut out, section::DATA);
             write::binary(&mut out, json.as_bytes());
         }
-        // What could not be decoded: its bytes are the body.
+        // An undecodable message: its bytes are the body.
         (None, _) if message.bytes().is_empty() => {
             write::descriptor(&mut out, section::DATA);
             write::binary(&mut out, &decoded.body);
@@ -132,7 +131,7 @@ pub(crate) fn copy(decoded: &Decoded, changes: &Changes<'_>) -> Bytes {
     out.into()
 }
 
-/// The keys and values of a map as bytes, one pair at a time, up to where it is malformed.
+/// The keys and values of a map as bytes, pair by pair, up to the first malformed one.
 fn pairs<'a>(items: Option<Items<'a>>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
     let mut items = items;
     std::iter::from_fn(move || {
@@ -285,8 +284,8 @@ fn application_properties(
     }
 }
 
-/// One of the broker's own annotations, or a mark of a delay that is over: a
-/// copy does not carry them.
+/// Whether this is one of the broker's own annotations, or belongs to a delay that has passed. A
+/// copy has neither.
 fn is_brokers_annotation(name: &[u8]) -> bool {
     const NAMES: [&str; 20] = [
         history::FAILED,
@@ -295,7 +294,7 @@ fn is_brokers_annotation(name: &[u8]) -> bool {
         "x-death",
         "x-exchange",
         "x-routing-key",
-        // Copies to further routing keys, which have been made.
+        // Copies to further routing keys, which were already made.
         "x-cc",
         "x-delivery-count",
         "x-acquired-count",
@@ -316,12 +315,12 @@ fn is_brokers_annotation(name: &[u8]) -> bool {
         || NAMES.iter().any(|known| known.as_bytes() == name)
 }
 
-/// The name that a key is, when it is one.
+/// The bytes of a key that is a string or symbol.
 fn key_of(bytes: &[u8]) -> Option<&[u8]> {
     Reader::new(bytes).value().ok()?.as_name()
 }
 
-/// A string, or a binary where it is not UTF-8.
+/// Writes a string, or a binary if the text is not UTF-8.
 fn write_text(out: &mut Vec<u8>, text: &[u8]) {
     match std::str::from_utf8(text) {
         Ok(text) => write::string(out, text),

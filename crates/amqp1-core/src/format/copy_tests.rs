@@ -129,7 +129,7 @@ fn every_format_goes_to_the_failed_queue_and_back() {
         assert_eq!(replayed.earlier_attempts, 0);
         let body = |decoded: &Decoded| body::bytes(&decoded.message).unwrap().0;
         if format == Format::Amqp1 {
-            // The delay that was asked for last is in its wrapper.
+            // Its wrapper contains the delay that was last requested.
             assert_ne!(body(&replayed), body(&original));
         } else {
             assert_eq!(body(&replayed), body(&original), "{format:?}");
@@ -173,7 +173,7 @@ fn headers_are_added_and_replaced_in_every_format() {
     }
 }
 
-/// As a producer that is not ours may write it: all sections, odd types.
+/// A message as a foreign producer may write it: all sections, odd types.
 fn foreign() -> Bytes {
     let mut out = Vec::new();
     write::descriptor(&mut out, section::HEADER);

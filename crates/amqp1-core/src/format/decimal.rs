@@ -1,8 +1,8 @@
-//! Decimal floating point as text: what .NET's and Python's SDKs for Service Bus make of their decimals.
+//! Decimal floating point as text: for decimals from .NET's and Python's SDKs for Service Bus.
 //!
-//! AMQP has the encodings of IEEE 754-2008 with a binary integer as coefficient.
+//! AMQP uses the encodings of IEEE 754-2008 with a binary integer as coefficient.
 
-/// Where the parts of an encoding are.
+/// The positions of an encoding's parts.
 struct Layout {
     bits: u32,
     exponent_bits: u32,
@@ -31,8 +31,8 @@ const LAYOUTS: [Layout; 3] = [
     },
 ];
 
-/// As Java, Python and SQL write it: `12.50`, `-0.001`, `1E+30`, `NaN`. Nothing for bytes that
-/// are none.
+/// In the notation of Java, Python and SQL: `12.50`, `-0.001`, `1E+30`, `NaN`. Empty if the bytes
+/// are not a decimal.
 pub(super) fn text(bytes: &[u8]) -> String {
     let Some(layout) = LAYOUTS
         .iter()
@@ -53,7 +53,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
     let (exponent, coefficient) = match from(layout.bits - 6, 5) {
         0b11111 => return "NaN".to_owned(),
         0b11110 => return format!("{sign}Infinity"),
-        // The exponent is two bits further down, and the coefficient has a head that is not sent.
+        // The exponent is two bits further down, and the coefficient's leading bits are implicit.
         0b11000.. => (
             from(coefficient_bits - 2, layout.exponent_bits),
             0b100 << (coefficient_bits - 2) | from(0, coefficient_bits - 2),
@@ -63,18 +63,18 @@ pub(super) fn text(bytes: &[u8]) -> String {
             from(0, coefficient_bits),
         ),
     };
-    // A larger one is not canonical, and is zero.
+    // A larger coefficient is not canonical and means zero.
     let coefficient = if coefficient > layout.largest {
         0
     } else {
         coefficient
     };
-    // Of fourteen bits at the most.
+    // At most fourteen bits.
     let exponent = i32::try_from(exponent).unwrap_or(i32::MAX) - layout.bias;
     format!("{sign}{}", written(&coefficient.to_string(), exponent))
 }
 
-/// `digits` × 10^`exponent`: plain where that shows no digit that is not there, or few zeros.
+/// `digits` × 10^`exponent`: plain if that needs no extra digits and few zeros.
 fn written(digits: &str, exponent: i32) -> String {
     let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
     let adjusted = exponent + count - 1;
@@ -130,7 +130,7 @@ mod tests {
         let of = |value: u32| text(&value.to_be_bytes());
         assert_eq!(of(101 << 23 | 7), "7");
         assert_eq!(of(99 << 23 | 1250), "12.50");
-        // The coefficient's head is not sent: 0b100 before 21 bits.
+        // The coefficient's leading bits are implicit: 0b100 before 21 bits.
         assert_eq!(of(0b11 << 29 | 101 << 21), "8388608");
         assert_eq!(text(&(398u64 << 53 | 5).to_be_bytes()), "5");
         assert_eq!(of(0b11111 << 26), "NaN");

@@ -1,4 +1,4 @@
-//! The job in a message, whoever wrote it, in whichever format.
+//! Decodes the job in a message, from any producer and in any format.
 
 use std::cell::OnceCell;
 
@@ -16,17 +16,17 @@ use crate::wire::message::Message;
 use crate::wire::read::Value;
 use crate::wire::DecodeError;
 
-/// Recognises the format by what is cheapest to see: `rr_job` or `rr_id` among
-/// the application properties, the properties of a BabelQueue SDK, the shape of
-/// the body. What is none of them is a job all the same: its id is the
-/// message-id, or empty until it gets a new one, its name the subject.
+/// Recognises the format by the cheapest checks first: `rr_job` or `rr_id` among the application
+/// properties, the properties of a BabelQueue SDK, the shape of the body. A message in no known
+/// format is also a job: its id is the message-id, or empty until it gets a new one, and its name
+/// is the subject.
 pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded, DecodeError> {
     let message = Message::parse(payload)?;
     let header = message.header()?;
     let properties = message.properties()?;
     let (body, converted, poison) = match body::bytes(&message) {
         Ok((body, converted)) => (body, converted, None),
-        // Its sections as they came: the failed queue gets them so, and gives them back so.
+        // Keeps the original sections, which the failed queue stores and returns.
         Err(error) => (
             message.body_sections().concat().into(),
             false,
@@ -91,7 +91,7 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         message,
     };
     if poison.is_some() {
-        // In a failed queue it is looked at as it is.
+        // A job in a failed queue is shown as it is.
         decoded.poison = poison.filter(|_| failure(&decoded).is_none());
         decoded.json = false;
         if !is_roadrunner {
@@ -105,7 +105,7 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
     Ok(foreign(decoded, &seen))
 }
 
-/// What cannot be decoded, as a job whose body are the message's bytes.
+/// An undecodable message, as a job with the message's bytes as its body.
 pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
     Decoded {
         message: Message::empty(),
@@ -129,10 +129,10 @@ pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
     }
 }
 
-/// What the other formats look at besides the body.
+/// Data other than the body that the other formats need.
 pub(super) struct Seen {
     pub delivery_count: u32,
-    /// Of the header section.
+    /// From the header section.
     pub priority: Option<u8>,
     /// `bq-schema-version` or `bq_schema_version`.
     pub schema_version: Option<BString>,
@@ -143,7 +143,7 @@ pub(super) struct Seen {
 fn foreign(mut decoded: Decoded, seen: &Seen) -> Decoded {
     decoded.format = Format::Raw;
     decoded.priority = decoded.priority.or(seen.priority.map(i64::from));
-    // A handle on the same bytes, which what is read from them borrows.
+    // A second handle on the same bytes: the values read from them borrow it.
     let whole = decoded.body.clone();
     let object = Object::parse(&whole);
     let marked = seen.schema_version.is_some() || babelqueue::is_marked(&decoded.message);
@@ -156,12 +156,12 @@ fn foreign(mut decoded: Decoded, seen: &Seen) -> Decoded {
     decoded
 }
 
-/// The application properties that carry an envelope.
+/// The application properties of an envelope.
 #[derive(Default)]
 struct Found<'a> {
     is_roadrunner: bool,
     id: Option<&'a [u8]>,
-    /// The id of a job whose copy has another message-id.
+    /// The id of a job whose copy has a different message-id.
     copied_id: Option<&'a [u8]>,
     name: Option<&'a [u8]>,
     pipeline: Option<&'a [u8]>,

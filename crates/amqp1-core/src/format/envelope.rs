@@ -1,4 +1,4 @@
-//! What every format needs to know of one job, and the sections all write alike.
+//! The data that every format needs about a job, and the sections that all formats write alike.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::job::Job;
 use crate::wire::message::section;
 use crate::wire::write;
 
-/// A header of this name is the routing key of its job, and is not sent.
+/// A header with this name is the job's routing key, and is not sent.
 pub(crate) const ROUTING_KEY_HEADER: &str = "x-routing-key";
 
-/// Annotation: messages of one partition key stay together (string).
+/// Annotation: messages with the same partition key stay together (string).
 pub(crate) const PARTITION_KEY: &str = "x-opt-partition-key";
 
 /// content-type of JSON.
@@ -18,10 +18,10 @@ pub(super) const JSON: &str = "application/json";
 /// content-type of a payload that was a string.
 pub(super) const OCTETS: &str = "application/octet-stream";
 
-/// How the broker is told about a delay.
+/// How the message requests a delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DelayMark {
-    /// Not at all: the address sees to it.
+    /// Not at all: the address causes the delay.
     None,
     /// `x-delay`, milliseconds: RabbitMQ's delayed-message exchange.
     XDelay,
@@ -31,7 +31,7 @@ pub(crate) enum DelayMark {
     DeliveryDelay,
 }
 
-/// What the queue's configuration and the route add to a job.
+/// The data that the queue's configuration and the route add to a job.
 #[derive(Debug, Clone)]
 pub(crate) struct Envelope<'a> {
     pub id: &'a str,
@@ -39,28 +39,28 @@ pub(crate) struct Envelope<'a> {
     pub durable: bool,
     pub priority: Option<u8>,
     pub ttl: Option<Duration>,
-    /// Unix milliseconds; for a broker on whose way to the queue a TTL would be lost.
+    /// Unix milliseconds; for a broker that would lose a TTL on the way to the queue.
     pub expires_at: Option<i64>,
     pub delay: Duration,
     pub delay_mark: DelayMark,
     pub to: Option<&'a str>,
-    /// Of the exchange it goes to, if it goes to one.
+    /// The routing key, if the job goes to an exchange.
     pub routing_key: Option<&'a str>,
-    /// Jobs of one key stay together (Service Bus).
+    /// Jobs with the same key stay together (Service Bus).
     pub partition_key: Option<&'a str>,
 }
 
-/// A duration's milliseconds, begun ones counted whole: a delay is never shorter.
+/// A duration in milliseconds, rounded up, so that a delay is never too short.
 pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
 }
 
-/// So long after `now` (Unix milliseconds), of which a part may be over already.
+/// The time `delay` after `now` (Unix milliseconds), some of which may have passed already.
 pub(crate) fn due(now: i64, delay: Duration) -> i64 {
     now.saturating_add(millis(delay)).saturating_add(1)
 }
 
-/// The header section.
+/// Writes the header section.
 pub(super) fn header(
     out: &mut Vec<u8>,
     durable: bool,
@@ -82,7 +82,7 @@ pub(super) fn header(
     });
 }
 
-/// The annotation that asks for a delay; how many keys and values it is.
+/// Writes the annotation that requests a delay; returns the count of keys and values.
 pub(super) fn delay_annotation(
     out: &mut Vec<u8>,
     mark: DelayMark,
@@ -110,7 +110,7 @@ pub(super) fn delay_annotation(
     2
 }
 
-/// The message annotations: the delay's and the partition key's, none without them.
+/// Writes the message annotations for the delay and the partition key, if there are any.
 pub(super) fn annotations(out: &mut Vec<u8>, envelope: &Envelope<'_>, now: i64) {
     let is_delayed = !envelope.delay.is_zero() && envelope.delay_mark != DelayMark::None;
     if !is_delayed && envelope.partition_key.is_none() {
@@ -123,7 +123,7 @@ pub(super) fn annotations(out: &mut Vec<u8>, envelope: &Envelope<'_>, now: i64) 
     });
 }
 
-/// The annotation of the partition key; how many keys and values it is.
+/// Writes the annotation with the partition key; returns the count of keys and values.
 pub(super) fn partition_annotation(out: &mut Vec<u8>, key: Option<&str>) -> u32 {
     let Some(key) = key else {
         return 0;
@@ -133,7 +133,7 @@ pub(super) fn partition_annotation(out: &mut Vec<u8>, key: Option<&str>) -> u32 
     2
 }
 
-/// What goes into the properties section, besides what the envelope says.
+/// Data for the properties section that is not in the envelope.
 pub(super) struct Properties<'a> {
     pub subject: &'a str,
     pub correlation_id: Option<&'a str>,
@@ -142,7 +142,7 @@ pub(super) struct Properties<'a> {
     pub group: Option<&'a str>,
 }
 
-/// The properties section.
+/// Writes the properties section.
 pub(super) fn properties(
     out: &mut Vec<u8>,
     envelope: &Envelope<'_>,
@@ -184,9 +184,9 @@ fn optional(out: &mut Vec<u8>, text: Option<&str>) {
     }
 }
 
-/// The whole message of a format whose body is the payload and nothing else.
-/// `application_properties` writes these and says how many keys and values they
-/// are; `room` is what all sections but the body and the headers may take.
+/// Encodes a whole message of a format whose body is only the payload. `application_properties`
+/// writes these properties and returns the count of keys and values. `room` is the size reserved
+/// for everything except the body and the headers.
 pub(super) fn with_plain_body(
     job: &Job<'_>,
     envelope: &Envelope<'_>,
@@ -214,8 +214,7 @@ pub(super) fn with_plain_body(
     out
 }
 
-/// `x-delay`, which consumers of any kind may look for; how many keys and
-/// values that is.
+/// Writes `x-delay`, which any consumer may read; returns the count of keys and values.
 pub(super) fn delay_property(out: &mut Vec<u8>, delay: Duration) -> u32 {
     if delay.is_zero() {
         return 0;
@@ -225,12 +224,12 @@ pub(super) fn delay_property(out: &mut Vec<u8>, delay: Duration) -> u32 {
     2
 }
 
-/// A number of attempts as the wire has it.
+/// A number of attempts in its wire type.
 pub(super) fn attempts(attempts: u32) -> i32 {
     i32::try_from(attempts).unwrap_or(i32::MAX)
 }
 
-/// A delay in whole seconds, as `rr_delay` has it.
+/// A delay in whole seconds, for `rr_delay`.
 pub(super) fn seconds(delay: Duration) -> i32 {
     i32::try_from(delay.as_secs()).unwrap_or(i32::MAX)
 }

@@ -1,4 +1,4 @@
-//! What a failed job carries, and how it is read back.
+//! Writes a job's failure into its message, and reads it back.
 
 use super::object::{quoted, Object};
 use super::{body, Decoded, Format};
@@ -12,20 +12,20 @@ const QUEUE: &str = "rr_failed_queue";
 const AT: &str = "rr_failed_at";
 const ATTEMPTS: &str = "rr_failed_attempts";
 
-/// The key of the failure in the body of an envelope.
+/// The key of the failure in an envelope's body.
 pub(super) const DEAD_LETTER: &str = "dead_letter";
 
-/// Names of delay queues begin like this: what expired there did not fail.
+/// The prefix of delay queues' names: a message that expires in one did not fail.
 const DELAY_QUEUE: &str = "amqp1.delay.";
 
-/// An application property that is part of a failure, ours or Service Bus's.
+/// Whether an application property is part of a failure, ours or Service Bus's.
 pub(super) fn is_property(name: &[u8]) -> bool {
     name.starts_with(b"rr_failed_")
         || name == b"DeadLetterReason"
         || name == b"DeadLetterErrorDescription"
 }
 
-/// A failure as application properties; how many keys and values they are.
+/// Writes a failure as application properties; returns the count of keys and values.
 pub(super) fn properties(facts: &FailureFacts, out: &mut Vec<u8>) -> u32 {
     write::string(out, REASON);
     write::string(out, &facts.reason);
@@ -51,7 +51,7 @@ pub(super) fn properties(facts: &FailureFacts, out: &mut Vec<u8>) -> u32 {
     count
 }
 
-/// A failure as the object `dead_letter` of an envelope, in the words BabelQueue has.
+/// A failure as the object `dead_letter` of an envelope, in BabelQueue's terms.
 pub(super) fn json(facts: &FailureFacts) -> String {
     let reason = match facts.reason.as_str() {
         "poison" | "unknown_urn" => &facts.reason,
@@ -96,8 +96,8 @@ fn number(attempts: Option<i64>) -> u32 {
     })
 }
 
-/// Why the job failed: as this client wrote it, as the envelope has it, or as
-/// the broker that dead-lettered it says. `None` for a job that did not fail.
+/// Why the job failed: as this client, the envelope or the dead-lettering broker states it. `None`
+/// for a job that did not fail.
 pub(crate) fn failure(decoded: &Decoded) -> Option<FailureFacts> {
     of_properties(decoded)
         .or_else(|| of_envelope(decoded))
@@ -143,7 +143,7 @@ fn of_envelope(decoded: &Decoded) -> Option<FailureFacts> {
     from_json(&dead_letter)
 }
 
-/// RabbitMQ's annotations of what it dead-lettered itself.
+/// RabbitMQ's annotations of messages that it dead-lettered itself.
 fn of_broker(decoded: &Decoded) -> Option<FailureFacts> {
     let mut items = decoded.message.annotations().ok()??;
     let (mut queue, mut reason) = (None, None);

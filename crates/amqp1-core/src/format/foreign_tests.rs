@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-//! Messages of peers that care neither for UTF-8 nor for our types.
+//! Messages from peers that use neither UTF-8 nor our types.
 
 use std::borrow::Cow;
 
@@ -17,10 +17,10 @@ use crate::wire::message::section;
 use crate::wire::read::Value;
 use crate::wire::write;
 
-/// 16 bytes of a UUID, as 0-9-1 clients put them into text fields.
+/// The 16 bytes of a UUID, as 0-9-1 clients put them into text fields.
 const UUID: &[u8] = b"\xf4\x7a\xc1\x0b\x58\xcc\x43\x72\xa5\x67\x0e\x02\xb2\xc3\xd4\x79";
 
-/// A string or symbol of any bytes, which no writer of ours makes.
+/// A string or symbol of any bytes, which none of our encoders writes.
 fn ill_formed(out: &mut Vec<u8>, constructor: u8, bytes: &[u8]) {
     out.extend_from_slice(&[constructor, bytes.len() as u8]);
     out.extend_from_slice(bytes);
@@ -45,7 +45,7 @@ fn facts() -> FailureFacts {
     }
 }
 
-/// A retry's copy, one in the failed queue, and what comes back from there.
+/// The copy for a retry, the copy in the failed queue, and the copy replayed from there.
 fn copies(decoded: &Decoded) -> [Decoded; 3] {
     let facts = facts();
     let retried = Changes {
@@ -131,7 +131,7 @@ fn text_fields_of_any_bytes_are_kept_on_every_way() {
         assert_eq!(fields[4], Ok(Value::IllFormed(b"reply \xff")));
         assert_eq!(fields[7], Ok(Value::IllFormed(b"encoding/\xff")));
     }
-    // RabbitMQ takes back what it has sent, and its 0-9-1 clients find it where it was.
+    // RabbitMQ accepts what it has sent, and its 0-9-1 clients find the bytes where they were.
     for copied in &all {
         let properties = copied.message.properties().unwrap();
         assert_eq!(properties.message_id, Some(Value::IllFormed(UUID)));
@@ -202,7 +202,7 @@ fn headers_that_are_added_leave_binary_ones_alone() {
         write::string(out, "rr_job");
         write::string(out, "Job");
         write::string(out, "rr_headers");
-        // JSON but for its bytes, as a careless encoder writes it.
+        // JSON except for its bytes, as a careless encoder writes it.
         write::binary(
             out,
             b"{\"a\":[\"\xff\\n\\u00fc\",\"2\"],\"n\xfe\":\"\xfd\",\"b\":[\"text\"]}",

@@ -1,5 +1,5 @@
-//! Entries for the fuzz target `job_formats`: each format's decoder, and the
-//! copies of what was decoded. They panic where a promise is broken.
+//! Entry points for the fuzz target `job_formats`: each format's decoder, and copies of decoded
+//! messages. They panic if an invariant is violated.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::borrow::Cow;
@@ -29,9 +29,9 @@ const MARKS: [DelayMark; 4] = [
 ];
 const UUID: &str = "f1e2d3c4-b5a6-4789-90ab-cdef01234567";
 
-/// A message of any producer, as a worker reads it, and its copies.
+/// A message from any producer, as a worker decodes it, and its copies.
 pub fn message(data: &[u8]) {
-    // What is chosen comes from the end: the front has the sections.
+    // Choices come from the end, because the sections are at the front.
     let tail: Vec<u8> = data.iter().rev().take(64).copied().collect();
     let mut choices = Choices(&tail);
     let mapping = MAPPINGS[usize::from(choices.byte()) % 4];
@@ -42,7 +42,7 @@ pub fn message(data: &[u8]) {
     if decoded.id.is_empty() {
         decoded.id = UUID.into();
     }
-    // JSON is at most so much longer than what it was made of.
+    // JSON is at most this much longer than its source.
     assert!(
         decoded.body.len() <= data.len() * 128 + 64,
         "the body has grown from {} to {} bytes",
@@ -56,7 +56,7 @@ pub fn message(data: &[u8]) {
     copies(&decoded, mapping, &mut choices);
 }
 
-/// A body that is read as JSON, in a message with nothing else.
+/// A body that is decoded as JSON, in a message with no other sections.
 pub fn envelope(data: &[u8]) {
     use crate::wire::message::section;
     use crate::wire::write;
@@ -66,7 +66,7 @@ pub fn envelope(data: &[u8]) {
     message(&out);
 }
 
-/// The same job, whatever is changed about its delivery.
+/// The same job, whatever changes about its delivery.
 fn copies(decoded: &Decoded, mapping: PropertyMapping, choices: &mut Choices<'_>) {
     let attempts = choices.number();
     let facts = FailureFacts {
@@ -116,7 +116,7 @@ fn copies(decoded: &Decoded, mapping: PropertyMapping, choices: &mut Choices<'_>
     });
     same_job(decoded, &replayed);
     assert_eq!((failure(&replayed), replayed.earlier_attempts), (None, 0));
-    // Whole envelopes that are not accepted have the failure inside.
+    // Complete envelopes that are not accepted contain the failure.
     if decoded.format != Format::Babelqueue || kept.json && kept.poison.is_none() {
         let whole = |of: &Decoded| body::bytes(&of.message).unwrap().0 == of.body;
         if !(decoded.format == Format::Babelqueue && whole(decoded)) {
@@ -154,7 +154,7 @@ fn same_job(one: &Decoded, other: &Decoded) {
     assert_eq!(one.auto_ack, other.auto_ack);
 }
 
-/// A job that is written and read is the same job, in every format.
+/// In every format, a job that is encoded and decoded is the same job.
 pub fn round_trip(data: &[u8]) {
     let mut choices = Choices(data);
     let mut headers: Vec<(Cow<'_, str>, HeaderValue<'_>)> = Vec::new();
@@ -177,7 +177,7 @@ pub fn round_trip(data: &[u8]) {
     let mapping = MAPPINGS[usize::from(kind / 4) % 3];
     let mut payload = choices.0.to_vec();
     if format == Format::Babelqueue {
-        // What it cannot carry is refused.
+        // The format refuses what it cannot carry.
         if name.trim().is_empty() {
             name.push_str("job");
         }
@@ -224,7 +224,7 @@ pub fn round_trip(data: &[u8]) {
 fn same(job: &Job<'_>, envelope: &Envelope<'_>, format: Format, read: &Decoded) {
     let options = &job.options;
     if read.format != format {
-        // A payload that is an envelope itself.
+        // The payload is itself an envelope.
         assert_eq!(format, Format::Raw);
         return;
     }

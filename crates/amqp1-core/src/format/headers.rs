@@ -1,5 +1,5 @@
-//! A job's headers: as application properties of their own, and all of them,
-//! with all their values, as the JSON of `rr_headers`.
+//! A job's headers: each one as an application property, and all of them, with all values, as the
+//! JSON in `rr_headers`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,11 +19,11 @@ use crate::wire::message::Message;
 use crate::wire::read::{Reader, Value};
 use crate::wire::write;
 
-/// A caller's headers.
+/// The caller's headers.
 pub(super) type Given<'a> = [(Cow<'a, str>, HeaderValue<'a>)];
 
-/// Names of the envelope: a caller's header never overwrites one, and none of
-/// them is a header.
+/// Names that belong to the envelope: a caller's header never overwrites one, and none of them is
+/// read as a header.
 pub(super) fn is_ours(name: &[u8]) -> bool {
     name.starts_with(b"rr_")
         || name == b"x-delay"
@@ -34,8 +34,7 @@ pub(super) fn is_ours(name: &[u8]) -> bool {
             .any(|known| known.as_bytes() == name)
 }
 
-/// One property for each header, the first of several values; how many keys
-/// and values that are.
+/// Writes one property for each header, with its first value; returns the count of keys and values.
 pub(super) fn properties(out: &mut Vec<u8>, headers: &Given<'_>) -> u32 {
     let mut count = 0;
     for (name, value) in headers {
@@ -55,7 +54,7 @@ pub(super) fn properties(out: &mut Vec<u8>, headers: &Given<'_>) -> u32 {
     count
 }
 
-/// A property can carry each of them whole.
+/// Whether a property can carry each header completely.
 pub(super) fn are_single(headers: &Given<'_>) -> bool {
     headers.iter().all(|(name, value)| match value {
         HeaderValue::List(values) => values.len() == 1 && !is_ours(name.as_bytes()),
@@ -63,8 +62,8 @@ pub(super) fn are_single(headers: &Given<'_>) -> bool {
     })
 }
 
-/// The headers of a job in a format that has no place of its own for them, and
-/// what else of the job has none; how many keys and values that are.
+/// Writes the headers of a job in a format without a place for them, and other parts of the job
+/// without one; returns the count of keys and values.
 pub(super) fn of_job(out: &mut Vec<u8>, job: &Job<'_>) -> u32 {
     let options = &job.options;
     let mut count = properties(out, &options.headers);
@@ -98,7 +97,7 @@ pub(super) fn to_json(headers: &Given<'_>) -> Vec<u8> {
     json
 }
 
-/// [`to_json`], at the end of a buffer.
+/// Appends [`to_json`].
 pub(super) fn write_json(json: &mut Vec<u8>, headers: &Given<'_>) {
     let start = json.len();
     json.push(b'{');
@@ -143,8 +142,8 @@ fn quote_value(json: &mut Vec<u8>, value: &HeaderValue<'_>) {
     }
 }
 
-/// Bytes as a JSON string: what is not UTF-8 stays as it is, which makes it JSON for lenient
-/// readers only, but leaves different bytes different.
+/// Appends bytes as a JSON string. Bytes that are not UTF-8 are kept: then only lenient readers
+/// accept the JSON, but different bytes stay different.
 pub(super) fn quote_bytes(json: &mut Vec<u8>, bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return quote(json, text);
@@ -161,7 +160,7 @@ pub(super) fn quote_bytes(json: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn quote(json: &mut Vec<u8>, text: &str) {
-    // One look at the whole, without a branch for each byte, is what most texts need.
+    // One pass over the text, without a branch per byte, is enough for most texts.
     let escaped = text.bytes().fold(false, |any, byte| {
         any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
     });
@@ -176,8 +175,8 @@ fn quote(json: &mut Vec<u8>, text: &str) {
     json.push(b'"');
 }
 
-/// The headers of a message: those of `rr_headers`, then what others added as
-/// application properties.
+/// The headers of a message: those of `rr_headers`, then those that others added as application
+/// properties.
 pub(super) fn read(message: &Message) -> Headers {
     let mut headers = Headers::new();
     let Ok(Some(mut entries)) = message.application_properties() else {
@@ -197,7 +196,7 @@ pub(super) fn read(message: &Message) -> Headers {
     headers
 }
 
-/// The application properties that are headers of their own.
+/// Adds the application properties that are headers.
 pub(super) fn add_properties(message: &Message, headers: &mut Headers) {
     let Ok(Some(mut entries)) = message.application_properties() else {
         return;
@@ -219,7 +218,7 @@ pub(super) fn add_properties(message: &Message, headers: &mut Headers) {
     }
 }
 
-/// Reads `rr_headers`; what is not a list of strings is read as well as it can be.
+/// Reads `rr_headers`. If it is not a map of string lists, reads as much as possible.
 pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
     struct InOrder<'a> {
         headers: &'a mut Headers,
@@ -249,7 +248,7 @@ pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
     }
     // A foreign producer's broken rr_headers must not make the job undeliverable.
     let _ = match std::str::from_utf8(json) {
-        // One look at the whole, in place of one at each string.
+        // Checks the whole text at once, instead of each string.
         Ok(text) => serde_json::Deserializer::from_str(text).deserialize_map(InOrder {
             headers,
             lenient: false,
@@ -261,7 +260,7 @@ pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
     };
 }
 
-/// Reads a name; a lenient one may have any bytes.
+/// Reads a name; in lenient mode, it may have any bytes.
 struct Name {
     lenient: bool,
 }
@@ -297,8 +296,8 @@ impl Visitor<'_> for Name {
     }
 }
 
-/// Reads the values of one name as text: those of a list, or one alone; null alone is none.
-/// Lenient ones are strings of any bytes, and nothing but strings.
+/// Reads the values of one name as text: a list's values, or a single value; a single null is none.
+/// In lenient mode, only strings are read, of any bytes.
 struct Texts<'a> {
     values: &'a mut Vec<BString>,
     in_list: bool,
@@ -311,7 +310,7 @@ impl Texts<'_> {
     }
 
     fn push(self, bytes: &[u8]) {
-        // Most have one value, for which a growing list would be too large.
+        // Most headers have one value, for which a growing list would reserve too much.
         self.values.reserve_exact(1);
         self.values.push(bytes.into());
     }
@@ -396,13 +395,13 @@ impl<'de> Visitor<'de> for Texts<'_> {
     }
 }
 
-/// A job's own headers, and those that replace them and are added.
+/// A job's own headers, and those that replace or extend them.
 pub(super) struct Merged<'a> {
     kept: Vec<&'a (BString, Vec<BString>)>,
     changed: &'a Given<'a>,
 }
 
-/// `known`, with `changed` replacing and adding.
+/// `known`, with `changed` replacing and adding headers.
 pub(super) fn merged<'a>(known: &'a Headers, changed: &'a Given<'a>) -> Merged<'a> {
     let is_changed = |known: &BString| changed.iter().any(|(new, _)| known == new.as_bytes());
     let kept = known.iter().filter(|(name, _)| !is_changed(name)).collect();
@@ -410,7 +409,7 @@ pub(super) fn merged<'a>(known: &'a Headers, changed: &'a Given<'a>) -> Merged<'
 }
 
 impl Merged<'_> {
-    /// A property can carry each of them whole.
+    /// Whether a property can carry each header completely.
     pub fn are_single(&self) -> bool {
         let mut kept = self.kept.iter();
         kept.all(|(name, values)| {

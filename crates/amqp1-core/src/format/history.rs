@@ -1,10 +1,10 @@
-//! What a message says of its earlier deliveries.
+//! A message's earlier deliveries, as the message records them.
 //!
-//! Brokers count deliveries, not attempts. When a process is killed, each job in its buffer
-//! counts as delivered, like the one it was killed at; RabbitMQ 4.3 counts what the consumer
-//! timeout takes back the same way. So each end that we know of is written into the message's
-//! annotations, where the broker keeps those: that it failed, or that it went back unseen.
-//! What is left over nobody accounted for: it was being worked on, or it only waited nearby.
+//! Brokers count deliveries, not attempts. When a process is killed, every job in its buffer counts
+//! as delivered, not only the one being processed. RabbitMQ 4.3 also counts deliveries that the
+//! consumer timeout takes back. Therefore, every end that the client knows of, a failure or an
+//! unseen return, is recorded in the message's annotations, if the broker keeps them. The remaining
+//! deliveries are unaccounted for: the job was being processed, or only waited in the same buffer.
 
 use bytes::Bytes;
 
@@ -12,62 +12,61 @@ use crate::wire::message::{section, Header, Message};
 use crate::wire::read::Value;
 use crate::wire::DecodeError;
 
-/// Deliveries that ended as a failed attempt, by `modified`.
+/// Deliveries that ended as a failed attempt, with `modified`.
 pub(crate) const FAILED: &str = "x-opt-amqp1-failed";
 
-/// Deliveries that went back before anybody saw them.
+/// Deliveries that were returned before any worker saw them.
 pub(crate) const RETURNED: &str = "x-opt-amqp1-returned";
 
-/// Deliveries that ended as a failed attempt, as Service Bus keeps it: `modified` changes
-/// application properties there.
+/// Deliveries that ended as a failed attempt, for Service Bus: there, `modified` changes
+/// application properties.
 pub(crate) const ABANDONED: &str = "rr_abandoned";
 
-/// In a copy that takes the place of its original, for a count of its own: deliveries of the
-/// original that ended without a word.
+/// In a copy, which has a new count: deliveries of the original that ended without an outcome.
 pub(crate) const LOST: &str = "rr_lost";
 
-/// RabbitMQ 4.3, quorum queues: deliveries of every kind.
+/// RabbitMQ 4.3, quorum queues: deliveries of any kind.
 const ACQUIRED: &str = "x-acquired-count";
 
-/// RabbitMQ 4.0, quorum queues: what counts to `x-delivery-limit`.
+/// RabbitMQ 4.0, quorum queues: deliveries that count towards `x-delivery-limit`.
 const COUNTED: &str = "x-delivery-count";
 
-/// Which deliveries a broker counts, and what it keeps of our word on them.
+/// Which deliveries a broker counts, and whether it keeps our records of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Ledger {
-    /// It counts nothing that tells of a job's past.
+    /// It counts nothing that describes a job's past.
     #[default]
     None,
-    /// Those that were lost: an attempt that failed is a copy, whose count begins at none, or
-    /// is told beside the annotations ([`ABANDONED`]).
+    /// It counts lost deliveries. A failed attempt becomes a copy, whose count starts at zero, or
+    /// is recorded outside the annotations ([`ABANDONED`]).
     Lost,
-    /// Failed ones: a lost connection's and `modified`. It keeps our annotations.
+    /// It counts failed ones: by a lost connection or by `modified`. It keeps our annotations.
     Failed,
-    /// Returned ones as well.
+    /// It also counts returned ones.
     All,
 }
 
 /// The earlier deliveries of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct History {
-    /// The header's.
+    /// From the header.
     delivery_count: u32,
     acquired: Option<u32>,
     counted: u32,
     failed: u32,
     returned: u32,
-    /// Of the message that this one took the place of.
+    /// Those of the original, if this message is a copy.
     lost: u32,
 }
 
 impl History {
-    /// Of a message; what cannot be read of its annotations says nothing.
+    /// Reads a message's history. Unreadable annotations count as absent.
     pub fn of(message: &Message, header: &Header) -> Self {
         let mut history = Self {
             delivery_count: header.delivery_count,
             ..Self::default()
         };
-        // The usual case: nobody had it before.
+        // The usual case: nobody has had the message before.
         if header.first_acquirer && header.delivery_count == 0 {
             return history;
         }
@@ -85,8 +84,8 @@ impl History {
         history
     }
 
-    /// Of a message whose broker keeps no annotations of ours, by what its application
-    /// properties say.
+    /// The history of a message whose broker does not keep our annotations, from its application
+    /// properties.
     pub fn told(header: &Header, abandoned: u32, lost: u32) -> Self {
         Self {
             delivery_count: header.delivery_count,
@@ -96,9 +95,9 @@ impl History {
         }
     }
 
-    /// Of a message that nobody has looked into; empty for one that cannot be read.
+    /// Reads the history of a raw message; empty if it cannot be decoded.
     pub fn peek(payload: &Bytes, ledger: Ledger) -> Self {
-        // The usual case is told by one field. Not all brokers tell a first acquirer.
+        // One field identifies the usual case. Not all brokers set first-acquirer.
         let is_fresh = match ledger {
             Ledger::Lost => matches!(
                 header_field(payload, 4),
@@ -121,7 +120,7 @@ impl History {
         read().unwrap_or_default()
     }
 
-    /// What [`History::told`] is given by those who read all of the properties.
+    /// Reads the arguments of [`History::told`] from the application properties.
     fn counted(message: &Message, header: &Header) -> Result<Self, DecodeError> {
         let mut history = Self::told(header, 0, 0);
         if let Some(mut items) = message.application_properties()? {
@@ -136,7 +135,7 @@ impl History {
         Ok(history)
     }
 
-    /// Deliveries that the header's delivery-count leaves out, and that somebody may have seen.
+    /// Deliveries that the header's delivery-count omits and that a worker may have seen.
     pub fn uncounted(&self, ledger: Ledger) -> u32 {
         match (ledger, self.acquired) {
             (Ledger::All, Some(acquired)) => acquired
@@ -146,7 +145,7 @@ impl History {
         }
     }
 
-    /// Deliveries whose end nobody has told of.
+    /// Deliveries whose end is not recorded.
     pub fn unaccounted(&self, ledger: Ledger) -> u32 {
         match ledger {
             Ledger::None => 0,
@@ -159,35 +158,35 @@ impl History {
         }
     }
 
-    /// The property of one that is abandoned now.
+    /// The property for one more abandoned delivery.
     pub fn abandoned_again(&self) -> (&'static str, i64) {
         (ABANDONED, i64::from(self.failed) + 1)
     }
 
-    /// What the broker itself has counted.
+    /// The broker's own count.
     pub fn delivery_count(&self) -> u32 {
         self.delivery_count
     }
 
-    /// The annotation of one that failed now.
+    /// The annotation for one more failed delivery.
     pub fn failed_again(&self) -> (&'static str, i64) {
         (FAILED, i64::from(self.failed) + 1)
     }
 
-    /// The annotation of one that goes back unseen now.
+    /// The annotation for one more unseen return.
     pub fn returned_again(&self) -> (&'static str, i64) {
         (RETURNED, i64::from(self.returned) + 1)
     }
 
-    /// It has been given back so often that a limit of the broker's own may be near
-    /// (RabbitMQ 4.0: 20 where the queue says nothing else).
+    /// Whether it was returned so often that the broker's own limit may be near (RabbitMQ 4.0: 20
+    /// by default).
     pub fn is_near_limit(&self, ledger: Ledger) -> bool {
         ledger == Ledger::Failed && self.counted >= 10
     }
 }
 
-/// One field of a header as brokers write it, with its constructor, without a look at what it
-/// is; `None` for another header, or none at all.
+/// One field of a header in brokers' usual encoding, with its constructor, undecoded; `None` for
+/// any other header, or if there is none.
 fn header_field(message: &[u8], index: usize) -> Option<&[u8]> {
     fn width(field: &[u8]) -> Option<usize> {
         match field.first()? {

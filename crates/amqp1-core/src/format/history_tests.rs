@@ -43,14 +43,14 @@ fn a_first_delivery_has_no_history() {
 #[test]
 fn what_failed_or_went_back_unseen_is_accounted_for() {
     let known = [(FAILED, 2), (RETURNED, 3)];
-    // Two failed, three returned, and no more.
+    // Exactly two failed and three were returned.
     let all = |acquired| [(ACQUIRED, acquired), known[0], known[1]];
     assert_eq!(unaccounted(Ledger::All, 2, &all(5)), 0);
-    // One was lost with its connection, one the broker took back.
+    // One was lost with its connection, and the broker took one back.
     assert_eq!(unaccounted(Ledger::All, 3, &all(7)), 2);
     assert_eq!(unaccounted(Ledger::Failed, 3, &known), 1);
     assert_eq!(unaccounted(Ledger::None, 3, &known), 0);
-    // A classic queue does not say how often it was acquired.
+    // A classic queue does not say how often a message was acquired.
     assert_eq!(unaccounted(Ledger::All, 3, &[]), 3);
 }
 
@@ -91,7 +91,7 @@ fn where_annotations_are_not_kept_properties_and_copies_tell() {
     assert_eq!(told(3, &[(ABANDONED, 2)]), 1);
     assert_eq!(told(1, &[(ABANDONED, 2)]), 0, "never below nothing");
     assert_eq!(told(1, &[(LOST, 7)]), 8);
-    // Nobody has had it: the header is enough, and nothing else is looked at.
+    // Nobody has had it: only the header is read.
     assert_eq!(told(0, &[(LOST, 7)]), 0);
 }
 
@@ -121,7 +121,7 @@ fn a_header_is_read_the_same_however_it_is_written() {
     for (header, first_acquirer, delivery_count) in headers {
         let mut bytes = b"\x00\x53\x70".to_vec();
         bytes.extend_from_slice(header);
-        // The size that the examples leave to be set.
+        // Sets the size, which the examples leave open.
         if header[0] == 0xc0 {
             bytes[4] = (header.len() - 2) as u8;
         }

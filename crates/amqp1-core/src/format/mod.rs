@@ -1,7 +1,7 @@
-//! How a job looks on the wire.
+//! Encodes jobs as messages, and decodes them. Names no broker.
 //!
-//! A queue writes one format, its option `format`. A consumer recognises all of
-//! them, message by message, and a copy stays in the format its original has.
+//! A queue writes one format, its option `format`. A consumer recognises all formats, message by
+//! message, and a copy keeps the format of its original.
 
 pub(crate) mod amqp1;
 pub(crate) mod babelqueue;
@@ -33,25 +33,25 @@ use crate::format::history::History;
 use crate::job::Job;
 use crate::wire::message::Message;
 
-/// A job's name when its message has none.
+/// The name of a job whose message has none.
 pub const DEDUCED: &str = "deduced_by_rr";
 
-/// How a job is written.
+/// How a job is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// As RoadRunner's own 0-9-1 driver reads and writes it: the default.
+    /// The format of RoadRunner's own 0-9-1 driver: the default.
     #[default]
     Roadrunner,
     /// The JSON wrapper of the Go driver `amqp1`.
     Amqp1,
     /// BabelQueue's envelope, for consumers in other languages.
     Babelqueue,
-    /// The payload alone.
+    /// Only the payload.
     Raw,
 }
 
 impl Format {
-    /// Every format.
+    /// All formats.
     pub const ALL: [Format; 4] = [
         Format::Roadrunner,
         Format::Amqp1,
@@ -59,7 +59,7 @@ impl Format {
         Format::Raw,
     ];
 
-    /// Its name, as the option `format` has it.
+    /// Its name in the option `format`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,18 +71,18 @@ impl Format {
     }
 }
 
-/// A job read from a message; headers are read when they are asked for. Texts are the
-/// bytes that came: those of a foreign message need not be UTF-8.
+/// A job decoded from a message; headers are decoded on demand. Texts are the original bytes,
+/// because a foreign message may not be UTF-8.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub message: Message,
     pub format: Format,
-    /// Empty when the message has none: whoever hands the job out makes one.
+    /// Empty if the message has none; then the consumer generates one.
     pub id: BString,
     pub name: BString,
     /// As its producer named it.
     pub pipeline: Option<BString>,
-    /// The payload, out of its envelope.
+    /// The payload, without its envelope.
     pub body: Bytes,
     pub json: bool,
     pub trace_id: Option<BString>,
@@ -92,15 +92,15 @@ pub(crate) struct Decoded {
     pub delay: f64,
     pub auto_ack: bool,
     pub durable: bool,
-    /// Attempts before this one, as the message and its delivery-count have them.
+    /// Attempts before this one, from the message and its delivery-count.
     pub earlier_attempts: u32,
-    /// What the broker says of its earlier deliveries, and we did.
+    /// Earlier deliveries, as the broker and this client recorded them.
     pub history: History,
     /// Unix milliseconds.
     pub expires_at: Option<i64>,
     pub headers: OnceCell<Headers>,
-    /// Why it is no job: its envelope is not accepted, or its body cannot be read. Not when it
-    /// has failed for that before.
+    /// Why it is not a valid job: its envelope is not accepted, or its body cannot be decoded.
+    /// `None` if it has already failed for that reason.
     pub poison: Option<&'static str>,
 }
 
@@ -113,8 +113,8 @@ impl Decoded {
         })
     }
 
-    /// Takes what the broker counted out of the attempts: it says nothing of them. What a
-    /// `babelqueue` envelope counts is its own.
+    /// Removes the broker's count from the attempts, for brokers whose count does not mean
+    /// attempts. A `babelqueue` envelope has a count of its own.
     pub fn without_deliveries(mut self) -> Self {
         if self.format != Format::Babelqueue {
             let counted = self.message.header().unwrap_or_default().delivery_count;
@@ -127,11 +127,11 @@ impl Decoded {
 /// Names and values in order; each name has at least one value.
 pub(crate) type Headers = Vec<(BString, Vec<BString>)>;
 
-/// What is wrong with a job for this format is known before there is a connection.
+/// Checks a job for this format before there is a connection.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Serialization`] for a payload that the format cannot
-/// carry, [`crate::ErrorKind::Config`] for an id or trace id.
+/// [`crate::ErrorKind::Serialization`] for a payload that the format cannot carry,
+/// [`crate::ErrorKind::Config`] for an invalid id or trace id.
 pub(crate) fn check(format: Format, job: &Job<'_>, id: &str) -> Result<()> {
     match format {
         Format::Babelqueue => babelqueue::check_job(job, id),
@@ -139,10 +139,10 @@ pub(crate) fn check(format: Format, job: &Job<'_>, id: &str) -> Result<()> {
     }
 }
 
-/// The whole message of a new job. `mapping` is asked for where it matters.
+/// Encodes the whole message of a new job. Calls `mapping` only if the format needs it.
 ///
 /// # Errors
-/// [`check`]'s and `mapping`'s.
+/// Those of [`check`] and `mapping`.
 pub(crate) fn encode(
     format: Format,
     job: &Job<'_>,

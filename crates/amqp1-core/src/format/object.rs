@@ -1,5 +1,5 @@
-//! A JSON object taken apart at its first level: keys in order, values as they
-//! were written, so that what is not changed stays as it was.
+//! A JSON object split at its first level: keys in order, values as their original text, so that
+//! unchanged parts stay exactly as they were.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::Value as Json;
 
-/// Keys and values of a JSON object.
+/// The keys and values of a JSON object.
 #[derive(Debug, Clone)]
 pub(crate) struct Object<'a> {
     /// The values are JSON.
@@ -16,7 +16,7 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// The object that these bytes are; `None` if they are anything else.
+    /// The object in these bytes; `None` if they are anything else.
     pub fn parse(json: &'a [u8]) -> Option<Self> {
         if json.trim_ascii_start().first() != Some(&b'{') {
             return None;
@@ -24,7 +24,7 @@ impl<'a> Object<'a> {
         serde_json::from_slice(json).ok()
     }
 
-    /// The value of a key as it was written: the last one, as PHP and Go read it.
+    /// The original text of a key's value: the last one if it is repeated, as in PHP and Go.
     pub fn get(&self, key: &str) -> Option<&str> {
         let mut entries = self.entries.iter().rev();
         let found = entries.find(|(known, _)| known == key);
@@ -35,22 +35,22 @@ impl<'a> Object<'a> {
         self.get(key).is_some()
     }
 
-    /// The value of a key when it is a string.
+    /// A key's value, if it is a string.
     pub fn text(&self, key: &str) -> Option<Cow<'_, str>> {
         self.get(key).and_then(text)
     }
 
-    /// The value of a key when it is an integer that is written as one.
+    /// A key's value, if it is written as an integer.
     pub fn integer(&self, key: &str) -> Option<i64> {
         self.get(key).and_then(|raw| raw.parse().ok())
     }
 
-    /// The value of a key when it is an object.
+    /// A key's value, if it is an object.
     pub fn object(&self, key: &str) -> Option<Object<'_>> {
         self.get(key).and_then(|raw| Object::parse(raw.as_bytes()))
     }
 
-    /// Replaces the value of a key where it stands, or adds it at the end.
+    /// Replaces a key's value in place, or adds it at the end.
     pub fn set(&mut self, key: &'static str, json: String) {
         let at = self.entries.iter().rposition(|(known, _)| known == key);
         match at {
@@ -85,19 +85,19 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A string as JSON, nothing escaped that need not be.
+/// A string as JSON, with as little escaping as possible.
 pub(crate) fn quoted(text: &str) -> String {
     Json::from(text).to_string()
 }
 
-/// The string that a JSON text is; borrowed where nothing in it is escaped.
+/// The string in a JSON text; borrowed if nothing in it is escaped.
 pub(crate) fn text(json: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(json)
         .ok()
         .map(|Text(text)| text)
 }
 
-/// A string that is borrowed where it can be, which `Cow` alone is not.
+/// A string that is borrowed if possible, which `Cow` alone does not do.
 struct Text<'a>(Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {

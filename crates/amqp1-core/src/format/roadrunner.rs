@@ -1,16 +1,15 @@
-//! The `roadrunner` format: what RoadRunner's own 0-9-1 driver reads and writes.
+//! The `roadrunner` format, which RoadRunner's own 0-9-1 driver reads and writes.
 //!
-//! The payload is the body. `rr_*` application properties carry the envelope
-//! (RabbitMQ maps them to 0-9-1 headers with their types), and the caller's
-//! headers are application properties of their own, so that a consumer in any
-//! language sees them without decoding anything.
+//! The payload is the body. `rr_*` application properties carry the envelope (RabbitMQ maps them to
+//! 0-9-1 headers with their types). The caller's headers are application properties as well, so
+//! that a consumer in any language sees them without decoding anything.
 
 use super::envelope::{delay_property, seconds, with_plain_body, Envelope};
 use super::headers;
 use crate::job::Job;
 use crate::wire::write;
 
-/// The whole message.
+/// Encodes the whole message.
 pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
     with_plain_body(job, envelope, 384, |out| {
         application_properties(out, job, envelope)

@@ -95,7 +95,7 @@ fn headers_of(decoded: &Decoded) -> Headers {
     decoded.headers().clone()
 }
 
-/// fe2o3-amqp's own decoder is the judge of the types.
+/// fe2o3-amqp's own decoder judges the types.
 #[test]
 fn the_types_are_those_of_the_format() {
     use fe2o3_amqp_types::messaging::message::__private::Deserializable;
@@ -181,7 +181,7 @@ fn headers_that_are_no_lists_of_strings_are_text_all_the_same() {
     assert_eq!(texts("g").unwrap(), [r#"{"h":[1]}"#]);
     assert_eq!(texts("i").unwrap(), ["x"]);
     assert_eq!(texts("j").unwrap(), ["false"]);
-    // No number that there is: so far they were read.
+    // Not a valid number: the headers are read up to here.
     assert_eq!(texts("k"), None);
 }
 
@@ -241,7 +241,7 @@ fn a_map_that_is_malformed_anywhere_is_no_job() {
             write::string(out, "alone");
             3
         },
-        // A value that ends beyond the map.
+        // A value that exceeds the map.
         |out| {
             write::string(out, "rr_job");
             out.extend_from_slice(&[0xa1, 9, b'J']);

@@ -1,6 +1,6 @@
-//! Why a job failed, as its worker says it and as it travels with the job.
+//! Why a job failed: as its worker states it, and as the message carries it.
 
-/// Longest error text that travels with a failed job, in bytes.
+/// The longest error text in a failed job's message, in bytes.
 const MAX_ERROR: usize = 4096;
 
 /// Why a job failed.
@@ -8,22 +8,22 @@ const MAX_ERROR: usize = 4096;
 pub struct Failure {
     /// The error's message.
     pub message: String,
-    /// The exception's class, when there was one.
+    /// The exception's class, if there was one.
     pub exception: Option<String>,
 }
 
-/// What a job in a failed queue says of its failure.
+/// The failure that a job in a failed queue carries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FailureFacts {
-    /// `failed`, `poison`, `unknown`, or what its worker said.
+    /// `failed`, `poison`, `unknown`, or the worker's own reason.
     pub reason: String,
     /// The error's message.
     pub error: Option<String>,
     /// The exception's class.
     pub exception: Option<String>,
-    /// The broker's name of the queue that it came from.
+    /// The broker's name of the original queue.
     pub queue: Option<String>,
-    /// Attempts until then.
+    /// Attempts up to the failure.
     pub attempts: u32,
     /// Unix milliseconds.
     pub failed_at: Option<i64>,

@@ -1,4 +1,4 @@
-//! A job as its producer gives it, and why it failed.
+//! A job as its producer defines it, and why it failed.
 
 pub mod failure;
 
@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// The longest id that every broker keeps, in bytes: the least of their limits for a message-id.
+/// The longest id that every broker preserves, in bytes: the lowest of their limits for a
+/// message-id.
 const MAX_ID: usize = 128;
 
 /// A header's value: a scalar or a list of scalars.
 ///
-/// Written as an application property with its own AMQP type (`string`,
-/// `long`, `double`, `boolean`; the first value of a list), and as text in `rr_headers`.
+/// Encoded as an application property with its own AMQP type (`string`, `long`, `double`,
+/// `boolean`; of a list, the first value), and as text in `rr_headers`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HeaderValue<'a> {
     /// UTF-8 text.
@@ -22,25 +23,25 @@ pub enum HeaderValue<'a> {
     Int(i64),
     /// A double.
     Float(f64),
-    /// A boolean; `true` and `false` as text.
+    /// A boolean, which becomes the text `true` or `false`.
     Bool(bool),
-    /// Several values of one name; lists do not nest.
+    /// Several values of one header; lists do not nest.
     List(Vec<HeaderValue<'a>>),
 }
 
-/// The payload, already bytes.
+/// The payload, as bytes.
 #[derive(Debug, Clone)]
 pub struct Payload<'a> {
-    /// What travels as the body, any bytes.
+    /// The message's body: any bytes.
     pub bytes: Cow<'a, [u8]>,
-    /// True when the caller gave something other than a string and the bytes are its JSON.
+    /// True if the caller's payload was not a string and `bytes` is its JSON.
     pub json: bool,
 }
 
-/// One job to push. Borrows from the caller as far as it can.
+/// A job to push. Borrows from the caller where possible.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
-    /// The job's name, `rr_job` and the message's subject; not empty.
+    /// The job's name, in `rr_job` and the message's subject; not empty.
     pub name: Cow<'a, str>,
     /// Its payload.
     pub payload: Payload<'a>,
@@ -49,7 +50,7 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// What can be known to be wrong before anything is sent.
+    /// Checks everything that can be checked before anything is sent.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Config`].
@@ -80,37 +81,37 @@ impl Job<'_> {
     }
 }
 
-/// What `push()` takes as options. `None` means: as the queue is configured.
+/// The options of `push()`. `None` stands for the queue's setting.
 #[derive(Debug, Clone, Default)]
 pub struct JobOptions<'a> {
-    /// AMQP priority, 0–255, higher is delivered first; 4 by default (AMQP 3.2.1).
+    /// AMQP priority, 0–255, higher first; default 4 (AMQP 3.2.1).
     pub priority: Option<u8>,
-    /// Not to be delivered sooner than this from now.
+    /// The minimum time from now until the delivery.
     pub delay: Option<Duration>,
     /// Headers in the caller's order.
     pub headers: Vec<(Cow<'a, str>, HeaderValue<'a>)>,
-    /// Time to live once it can be delivered.
+    /// Time to live, counted from when the job can be delivered.
     pub ttl: Option<Duration>,
-    /// The job's id; a new UUID by default.
+    /// The job's id; default: a new UUID.
     pub id: Option<Cow<'a, str>>,
     /// Carried as correlation-id.
     pub trace_id: Option<Cow<'a, str>>,
     /// Group (session) id, carried as group-id.
     pub group: Option<Cow<'a, str>>,
-    /// Jobs of one key stay together and in order (Service Bus, partitioned entities).
+    /// Jobs with the same key stay together and in order (Service Bus, partitioned entities).
     pub partition_key: Option<Cow<'a, str>>,
-    /// Routing key for this one job, instead of the queue's.
+    /// Routing key of this job, instead of the queue's.
     pub routing_key: Option<Cow<'a, str>>,
-    /// Whether the message survives a broker restart; true by default.
+    /// Whether the message survives a broker restart; default true.
     pub durable: Option<bool>,
-    /// `rr_auto_ack`: settled when it is handed out.
+    /// `rr_auto_ack`: the job is settled when it is handed out.
     pub auto_ack: Option<bool>,
-    /// How long this push may take; the queue's timeout by default.
+    /// How long this push may take; default: the queue's timeout.
     pub timeout: Option<Duration>,
 }
 
 impl JobOptions<'_> {
-    /// The names of the options, as PHP writes them.
+    /// The names of the options in PHP.
     pub const NAMES: [&'static str; 12] = [
         "priority",
         "delay",

@@ -9,13 +9,13 @@ use super::guard::{check_performative, mend};
 use super::read::{Items, Reader, Value};
 use super::{write, DecodeError};
 
-/// Length, data offset, type and channel.
+/// Size, data offset, type and channel.
 const HEADER: usize = 8;
 
 /// A received frame.
 #[derive(Debug)]
 pub enum Frame {
-    /// `transfer` and its part of the message.
+    /// `transfer`, and its part of the message.
     Transfer(Transfer, Bytes),
     /// `disposition`
     Disposition(Disposition),
@@ -34,18 +34,18 @@ pub struct Transfer {
     pub delivery_id: Option<u32>,
     /// On the first frame of a delivery.
     pub delivery_tag: Bytes,
-    /// The sender has settled it already.
+    /// The sender has already settled it.
     pub settled: bool,
     /// More frames of the same delivery follow.
     pub more: bool,
-    /// The delivery is withdrawn.
+    /// The sender withdraws the delivery.
     pub aborted: bool,
 }
 
 /// The fields of `disposition` (2.7.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disposition {
-    /// True when a receiver tells about deliveries that we sent.
+    /// True if a receiver reports on deliveries that we sent.
     pub from_receiver: bool,
     /// First delivery-id.
     pub first: u32,
@@ -60,24 +60,24 @@ pub struct Disposition {
 /// A delivery state (3.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Taken.
+    /// Accepted by the receiver.
     Accepted,
-    /// Refused, with condition and description.
+    /// Rejected, with condition and description.
     Rejected(Option<(String, Option<String>)>),
-    /// Not taken by anybody.
+    /// Returned, not counted as failed.
     Released,
-    /// Not taken; failed deliveries count.
+    /// Returned, may count as failed.
     Modified,
-    /// Partly received, or a state of an extension.
+    /// Partly received, or an extension's state.
     Other,
 }
 
-/// Takes one whole frame from the front of `buffer`.
+/// Splits the next complete frame off the front of `buffer` and decodes it.
 ///
-/// `None` when it is not all there yet.
+/// `None` if it is incomplete.
 ///
 /// # Errors
-/// [`DecodeError`] on a frame that is longer than `limit` or malformed.
+/// [`DecodeError`] if the frame is longer than `limit` or malformed.
 pub fn decode(buffer: &mut BytesMut, limit: u32) -> Result<Option<(u16, Frame)>, DecodeError> {
     let Some(head) = buffer.first_chunk::<HEADER>() else {
         return Ok(None);
@@ -116,10 +116,10 @@ pub fn decode(buffer: &mut BytesMut, limit: u32) -> Result<Option<(u16, Frame)>,
     Ok(Some((channel, body)))
 }
 
-/// Everything that is not exchanged once a job, by fe2o3-amqp's codec.
+/// Decodes all frames that are not exchanged once per job, with fe2o3-amqp's codec.
 fn other(body: &[u8]) -> Result<Frame, DecodeError> {
     check_performative(body)?;
-    // Its decoder wants the frame's header less the length.
+    // Its decoder expects the frame header without the length.
     let mut whole = BytesMut::with_capacity(body.len() + 4);
     whole.extend_from_slice(&[2, 0, 0, 0]);
     whole.extend_from_slice(body);
@@ -191,8 +191,8 @@ fn disposition(body: &Bytes) -> Result<Disposition, DecodeError> {
     }
     let first = first.ok_or(DecodeError("a disposition without its first delivery"))?;
     let last = last.unwrap_or(first);
-    // Ids wrap, so the end is "before" the beginning when it is more than half
-    // the way round. Taken for a range, it would confirm what it does not name.
+    // Ids wrap, so the end precedes the beginning if it is more than half the number range away. As
+    // a range, it would settle deliveries that it does not name.
     if last.wrapping_sub(first) > i32::MAX as u32 {
         return Err(DecodeError(
             "a disposition whose end is before its beginning",
@@ -239,7 +239,7 @@ fn condition(error: &[u8]) -> Result<Option<(String, Option<String>)>, DecodeErr
     Ok(condition.map(|condition| (condition, description)))
 }
 
-/// Writes a frame around what `body` writes.
+/// Encodes a frame around the bytes that `body` writes.
 pub fn encode(out: &mut Vec<u8>, channel: u16, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0, 0, 0, 0, 2, 0]);
@@ -249,10 +249,10 @@ pub fn encode(out: &mut Vec<u8>, channel: u16, body: impl FnOnce(&mut Vec<u8>)) 
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// Writes a frame of any performative.
+/// Encodes a frame with any performative.
 ///
 /// # Errors
-/// [`DecodeError`] when it cannot be serialized.
+/// [`DecodeError`] if it cannot be serialized.
 pub fn encode_performative(
     out: &mut Vec<u8>,
     channel: u16,
@@ -264,26 +264,26 @@ pub fn encode_performative(
     Ok(())
 }
 
-/// A heartbeat.
+/// Encodes a heartbeat.
 pub fn encode_empty(out: &mut Vec<u8>) {
     encode(out, 0, |_| ());
 }
 
-/// The most that one transfer frame has besides its payload.
+/// The maximum size of a transfer frame without its payload, in bytes.
 pub const TRANSFER_OVERHEAD: usize = HEADER + 32;
 
-/// What the first frame of a delivery says of it.
+/// Fields that only the first frame of a delivery has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct First {
-    /// delivery-id, and the delivery-tag made of it
+    /// delivery-id, from which the delivery-tag is made.
     pub delivery_id: u32,
-    /// Sent settled: no outcome is awaited.
+    /// Sent settled: no outcome will follow.
     pub settled: bool,
     /// message-format; 0 is AMQP's own.
     pub format: u32,
 }
 
-/// Writes one transfer frame; `first` is given on the first frame of a delivery.
+/// Encodes one transfer frame. Pass `first` for the first frame of a delivery.
 pub fn encode_transfer(
     out: &mut Vec<u8>,
     channel: u16,
@@ -313,7 +313,7 @@ pub fn encode_transfer(
     });
 }
 
-/// Writes a receiver's disposition of a range; `state` writes the described state.
+/// Encodes a receiver's disposition of a range; `state` writes the described state.
 pub fn encode_disposition(
     out: &mut Vec<u8>,
     channel: u16,

@@ -1,20 +1,20 @@
-//! What a library that reads performatives must not be given.
+//! Checks before the library that decodes performatives sees them.
 //!
-//! It is right about every frame that a broker has reason to send. What a hostile
-//! one could send makes it run out of stack or count beyond its numbers.
+//! The library handles every frame that a broker has reason to send. A hostile frame could overflow
+//! its stack or its counters.
 
 use super::read::{Reader, Value};
 use super::DecodeError;
 
-/// Values may nest so deep where they are read by recursion.
+/// The deepest accepted nesting of values that are decoded recursively.
 const MAX_NESTING: usize = 24;
 
-/// The bytes begin with a described list, as every performative is (2.7), and
-/// nothing in it nests deeper than a broker has reason to, is a map with a key
-/// that has no value, or describes a description.
+/// Checks that the bytes begin with a described list, as every performative does (2.7). Inside it,
+/// nesting must stay within what brokers need, every key in a map must have a value, and no
+/// descriptor may be followed by another.
 ///
 /// # Errors
-/// [`DecodeError`] when that is not so, or a value is malformed.
+/// [`DecodeError`] otherwise, and if a value is malformed.
 pub fn check_performative(bytes: &[u8]) -> Result<(), DecodeError> {
     let Value::Described(_, list) = Reader::new(bytes).value()? else {
         return Err(DecodeError("a frame whose body is not a performative"));
@@ -25,9 +25,9 @@ pub fn check_performative(bytes: &[u8]) -> Result<(), DecodeError> {
     }
 }
 
-/// Puts a `?` in the place of each byte of a text that is not UTF-8: the library refuses the
-/// whole frame for it. RabbitMQ 4.3 closes a connection with a description that has bytes of
-/// the message in it, and the reason has to be told all the same.
+/// Replaces each byte of a text that is not UTF-8 with `?`, because the library would refuse the
+/// whole frame. RabbitMQ 4.3 closes a connection with a description that contains bytes of the
+/// message, and that reason must still be reported.
 pub fn mend(performative: &mut [u8]) {
     let mut wrong = Vec::new();
     {

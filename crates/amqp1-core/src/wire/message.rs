@@ -1,4 +1,4 @@
-//! The sections of a message (AMQP 1.0 part 3, section 3.2), found but not decoded.
+//! The sections of a message (AMQP 1.0 part 3, section 3.2), located but not decoded.
 
 use std::ops::Range;
 
@@ -23,12 +23,12 @@ pub mod section {
     pub const VALUE: u8 = 0x77;
 }
 
-/// What kind of body a message has.
+/// The kind of a message's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// One data section (by far the usual), or none at all.
+    /// One data section (by far the most common), or none at all.
     Data(Range<usize>),
-    /// Several data sections, which are one body (3.2.6).
+    /// Several data sections, which form one body (3.2.6).
     DataMany(Vec<Range<usize>>),
     /// `amqp-value`: the value's bytes.
     Value(Range<usize>),
@@ -56,7 +56,7 @@ pub struct Header {
     pub priority: Option<u8>,
     /// Time to live, milliseconds.
     pub ttl: Option<u32>,
-    /// Nobody was delivered it before; false when the broker does not say.
+    /// No other receiver was given it before; false if the broker does not say.
     pub first_acquirer: bool,
     /// Unsuccessful deliveries so far.
     pub delivery_count: u32,
@@ -67,15 +67,15 @@ pub struct Header {
 pub struct Properties<'a> {
     /// message-id: string, ulong, uuid or binary.
     pub message_id: Option<Value<'a>>,
-    /// subject, whatever its bytes are
+    /// subject, as any bytes
     pub subject: Option<&'a [u8]>,
     /// correlation-id
     pub correlation_id: Option<Value<'a>>,
-    /// content-type, whatever its bytes are
+    /// content-type, as any bytes
     pub content_type: Option<&'a [u8]>,
     /// absolute-expiry-time, Unix milliseconds
     pub absolute_expiry_time: Option<i64>,
-    /// group-id, whatever its bytes are
+    /// group-id, as any bytes
     pub group_id: Option<&'a [u8]>,
 }
 
@@ -93,10 +93,10 @@ impl Message {
         }
     }
 
-    /// Finds the sections. Nothing but their boundaries is looked at.
+    /// Locates the sections, without looking inside them.
     ///
     /// # Errors
-    /// [`DecodeError`] when the bytes are not a message.
+    /// [`DecodeError`] if the bytes are not a message.
     pub fn parse(bytes: Bytes) -> Result<Self, DecodeError> {
         let mut message = Self::empty();
         let mut data: Vec<Range<usize>> = Vec::new();
@@ -137,28 +137,28 @@ impl Message {
         Ok(message)
     }
 
-    /// The whole message as it came.
+    /// The original bytes of the whole message.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Where the body is and of which kind.
+    /// The kind and location of the body.
     #[must_use]
     pub fn body(&self) -> &Body {
         &self.body
     }
 
-    /// The bytes of a range that [`Message::body`] gave.
+    /// The bytes of a range in [`Message::body`].
     #[must_use]
     pub fn slice(&self, range: &Range<usize>) -> Bytes {
         self.bytes.slice(range.clone())
     }
 
-    /// The header's fields; defaults when there is none.
+    /// The header's fields; defaults if there is no header.
     ///
     /// # Errors
-    /// [`DecodeError`] when it is malformed.
+    /// [`DecodeError`] if it is malformed.
     pub fn header(&self) -> Result<Header, DecodeError> {
         let mut header = Header::default();
         let Some(items) = self.list(&self.header)? else {
@@ -179,10 +179,10 @@ impl Message {
         Ok(header)
     }
 
-    /// The properties' fields; defaults when there are none.
+    /// The properties' fields; defaults if there are no properties.
     ///
     /// # Errors
-    /// [`DecodeError`] when they are malformed.
+    /// [`DecodeError`] if they are malformed.
     pub fn properties(&self) -> Result<Properties<'_>, DecodeError> {
         let mut properties = Properties::default();
         let Some(items) = self.list(&self.properties)? else {
@@ -207,7 +207,7 @@ impl Message {
     /// The entries of the message annotations.
     ///
     /// # Errors
-    /// [`DecodeError`] when they are malformed.
+    /// [`DecodeError`] if they are malformed.
     pub fn annotations(&self) -> Result<Option<Items<'_>>, DecodeError> {
         self.map(&self.annotations)
     }
@@ -215,20 +215,20 @@ impl Message {
     /// The entries of the application properties.
     ///
     /// # Errors
-    /// [`DecodeError`] when they are malformed.
+    /// [`DecodeError`] if they are malformed.
     pub fn application_properties(&self) -> Result<Option<Items<'_>>, DecodeError> {
         self.map(&self.application_properties)
     }
 
-    /// The fields of the properties section in order; `None` without one.
+    /// The fields of the properties section in order; `None` if there is none.
     ///
     /// # Errors
-    /// [`DecodeError`] when it is malformed.
+    /// [`DecodeError`] if it is malformed.
     pub fn property_items(&self) -> Result<Option<Items<'_>>, DecodeError> {
         self.list(&self.properties)
     }
 
-    /// The body's sections as they came, descriptors included.
+    /// The original bytes of the body's sections, with descriptors.
     #[must_use]
     pub fn body_sections(&self) -> Vec<&[u8]> {
         let mut sections = Vec::new();

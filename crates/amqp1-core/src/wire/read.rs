@@ -1,11 +1,11 @@
-//! Reading AMQP values (AMQP 1.0 part 1, section 1.6) without copying them.
+//! Decodes AMQP values (AMQP 1.0 part 1, section 1.6) without copying them.
 
 mod named;
 
 pub use self::named::Named;
 use super::DecodeError;
 
-/// A value that borrows from the bytes it was read from.
+/// A value that borrows from the original bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
     /// `null`
@@ -30,16 +30,16 @@ pub enum Value<'a> {
     Text(&'a str),
     /// `symbol`
     Symbol(&'a str),
-    /// A `string` or `symbol` whose bytes are not UTF-8. RabbitMQ sends the text fields of a
-    /// 0-9-1 message as strings, whatever their bytes are.
+    /// A `string` or `symbol` whose bytes are not UTF-8. RabbitMQ sends the text fields of a 0-9-1
+    /// message as strings, whatever their bytes.
     IllFormed(&'a [u8]),
     /// `list`
     List(Items<'a>),
-    /// `map`: keys and values in turn
+    /// `map`: alternating keys and values
     Map(Items<'a>),
     /// `array`
     Array(Items<'a>),
-    /// A described value: its descriptor's code (or 0) and the value's bytes
+    /// A described value: its descriptor's code (or 0), and the value's bytes
     Described(u64, &'a [u8]),
     /// `decimal32`, `decimal64`, `decimal128`, as bytes
     Decimal(&'a [u8]),
@@ -84,7 +84,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Any integer that is not negative.
+    /// Any non-negative integer.
     #[must_use]
     pub fn as_uint(&self) -> Option<u64> {
         match self {
@@ -94,12 +94,12 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The items of a list, map or array, read one at a time.
+/// The items of a list, map or array, decoded one at a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Items<'a> {
     bytes: &'a [u8],
     count: u32,
-    /// The one constructor of an array's items.
+    /// The shared constructor of an array's items.
     constructor: Option<u8>,
 }
 
@@ -126,11 +126,11 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// The next item of a list or map as its bytes, constructor included.
+    /// The bytes of the next item of a list or map, with its constructor.
     ///
     /// # Errors
-    /// [`DecodeError`] for an array, whose items have no constructor of their
-    /// own, and for malformed content.
+    /// [`DecodeError`] for an array, whose items have no constructor of their own, and for
+    /// malformed content.
     pub fn next_bytes(&mut self) -> Option<Result<&'a [u8], DecodeError>> {
         if self.count == 0 {
             return None;
@@ -148,7 +148,7 @@ impl<'a> Items<'a> {
         Some(item)
     }
 
-    /// How many are left; a map counts keys and values.
+    /// The number of items left; a map counts keys and values.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.count
@@ -157,7 +157,7 @@ impl<'a> Items<'a> {
     /// The next key and value of a map; `None` at its end.
     ///
     /// # Errors
-    /// [`DecodeError`] on malformed or odd content.
+    /// [`DecodeError`] if the content is malformed or has an odd number of items.
     #[inline]
     pub fn entry(&mut self) -> Result<Option<(Value<'a>, Value<'a>)>, DecodeError> {
         let Some(key) = self.next() else {
@@ -170,8 +170,8 @@ impl<'a> Items<'a> {
     }
 }
 
-/// Items of an array that take no bytes of their own (null, true, false, zero,
-/// empty list): only there can a count be larger than the bytes that carry it.
+/// The most items of an array whose items occupy no bytes (null, true, false, zero, empty list).
+/// Only in such an array can the count exceed the bytes that carry it.
 const MAX_EMPTY_ITEMS: u32 = 64;
 
 /// Reads values from the front of a slice.
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         Self { bytes }
     }
 
-    /// What is left to read.
+    /// The bytes not yet read.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         self.bytes
@@ -225,13 +225,13 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The next value.
+    /// Reads the next value.
     ///
     /// # Errors
-    /// [`DecodeError`] when the bytes are not a value.
+    /// [`DecodeError`] if the bytes are not a value.
     #[inline]
     pub fn value(&mut self) -> Result<Value<'a>, DecodeError> {
-        // What most values of a job are, without a call.
+        // The most common values in a job, without a function call.
         match self.bytes {
             [0xa1, length, rest @ ..] => {
                 let (bytes, rest) = rest.split_at_checked(usize::from(*length)).ok_or(SHORT)?;
@@ -250,10 +250,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The code of the next value's descriptor, after which its value follows.
+    /// Reads the code of the next value's descriptor; the value itself follows.
     ///
     /// # Errors
-    /// [`DecodeError`] when there is no described value next.
+    /// [`DecodeError`] if the next value is not described.
     #[inline]
     pub fn descriptor(&mut self) -> Result<u64, DecodeError> {
         if self.byte()? != 0 {
@@ -276,13 +276,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over the next value and returns its bytes, constructor included.
+    /// Skips the next value and returns its bytes, with the constructor.
     ///
     /// # Errors
-    /// [`DecodeError`] when the bytes are not a value.
+    /// [`DecodeError`] if the bytes are not a value.
     pub fn skip(&mut self) -> Result<&'a [u8], DecodeError> {
         let before = self.bytes;
-        // A described value may describe a described value: a loop, not recursion.
+        // A loop instead of recursion, because a described value may contain a described value.
         let mut described = 0;
         loop {
             let code = self.byte()?;
@@ -354,7 +354,7 @@ impl<'a> Reader<'a> {
         let size = self.length(wide)?;
         let mut inner = Reader::new(self.take(size)?);
         let count = inner.length(wide)? as u32;
-        // Every item takes at least a byte: a count beyond that is a lie.
+        // Every item occupies at least one byte, so a higher count is invalid.
         if count as usize > inner.bytes.len() {
             return Err(DecodeError("a count beyond its size"));
         }
@@ -370,7 +370,8 @@ impl<'a> Reader<'a> {
         let mut inner = Reader::new(self.take(size)?);
         let count = inner.length(wide)? as u32;
         if count == 0 {
-            // A constructor may be there. A library takes what is there for the next value.
+            // The constructor may be present. Further bytes would make a library decode the next
+            // value from them.
             if inner.rest().len() > 1 {
                 return Err(DecodeError("a malformed array"));
             }
@@ -391,7 +392,7 @@ impl<'a> Reader<'a> {
         } else {
             inner.bytes.len()
         };
-        // A library that believed the count would run out of memory.
+        // A library that trusted the count would run out of memory.
         if constructor == 0 || count as usize > most {
             return Err(DecodeError("a malformed array"));
         }
@@ -411,7 +412,7 @@ fn text<'a>(bytes: &'a [u8], of: impl FnOnce(&'a str) -> Value<'a>) -> Value<'a>
     }
 }
 
-/// The codes of the sections and states that some peers name by symbol.
+/// The codes of sections and states that some peers describe with a symbol.
 fn symbolic_descriptor(name: &[u8]) -> u64 {
     match name {
         b"amqp:header:list" => 0x70,

@@ -1,8 +1,8 @@
-//! Writing delivery states (AMQP 1.0 part 3, section 3.4).
+//! Encodes delivery states (AMQP 1.0 part 3, section 3.4).
 
 use super::write;
 
-/// `rejected` with an error: the job can never be done.
+/// `rejected` with an error: the job can never succeed.
 #[must_use]
 pub fn rejected(condition: &str, description: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
@@ -19,7 +19,8 @@ pub fn rejected(condition: &str, description: &str) -> Vec<u8> {
     out
 }
 
-/// `rejected` with an error without description, and what `info` writes in its map and counts.
+/// `rejected` with an error without a description; `info` writes the error's map and returns its
+/// count.
 #[must_use]
 pub fn rejected_with(condition: &str, info: impl FnOnce(&mut Vec<u8>) -> u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
@@ -43,14 +44,14 @@ pub fn accepted() -> Vec<u8> {
     vec![0x00, 0x53, 0x24, 0x45]
 }
 
-/// `released`: given back, as if it had not been delivered.
+/// `released`: returned as if it had not been delivered.
 #[must_use]
 pub fn released() -> Vec<u8> {
     vec![0x00, 0x53, 0x26, 0x45]
 }
 
-/// `modified`: given back, and counted as failed if `delivery_failed`.
-/// Annotations are symbols beginning `x-opt-` with integer values.
+/// `modified`: returned, and counted as failed if `delivery_failed`. Annotations are symbols
+/// beginning with `x-opt-`, with integer values.
 #[must_use]
 pub fn modified(delivery_failed: bool, annotations: &[(&str, i64)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);

@@ -1,6 +1,6 @@
-//! Writing AMQP values (AMQP 1.0 part 1, section 1.6) at the end of a buffer.
+//! Encodes AMQP values (AMQP 1.0 part 1, section 1.6) at the end of a buffer.
 
-/// Constructor of a described type whose code fits in a byte.
+/// The constructor of a described type whose code fits in a byte.
 pub fn descriptor(out: &mut Vec<u8>, code: u8) {
     out.extend_from_slice(&[0x00, 0x53, code]);
 }
@@ -83,7 +83,7 @@ pub fn string(out: &mut Vec<u8>, value: &str) {
     variable(out, 0xa1, 0xb1, value.as_bytes());
 }
 
-/// `symbol`; the caller sees to it that it is ASCII.
+/// `symbol`; the caller ensures that it is ASCII.
 pub fn symbol(out: &mut Vec<u8>, value: &str) {
     variable(out, 0xa3, 0xb3, value.as_bytes());
 }
@@ -93,7 +93,7 @@ pub fn binary(out: &mut Vec<u8>, value: &[u8]) {
     variable(out, 0xa0, 0xb0, value);
 }
 
-/// `binary` of what `content` writes.
+/// `binary` with the bytes that `content` writes.
 pub fn binary_of(out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
     out.push(0xb0);
     let start = out.len();
@@ -157,12 +157,12 @@ fn variable(out: &mut Vec<u8>, short: u8, long: u8, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// `list` of what `items` writes and counts.
+/// `list` of the items that `items` writes; it returns their count.
 pub fn list(out: &mut Vec<u8>, items: impl FnOnce(&mut Vec<u8>) -> u32) {
     compound(out, 0xd0, items);
 }
 
-/// `map`; `entries` writes keys and values in turn and counts both.
+/// `map`; `entries` writes alternating keys and values and returns the count of both.
 pub fn map(out: &mut Vec<u8>, entries: impl FnOnce(&mut Vec<u8>) -> u32) {
     compound(out, 0xd1, entries);
 }

@@ -1,17 +1,17 @@
-//! Entries of a map whose keys are names, without a look at what is not wanted.
+//! Map entries with text keys, without decoding unwanted ones.
 
 use super::{Items, Reader, Value};
 use crate::wire::DecodeError;
 
-/// An entry of a map: the bytes of a key that is a string or a symbol, and its value.
+/// A map entry: the bytes of its key, if that is a string or a symbol, and its value.
 pub type Named<'a, T> = (Option<&'a [u8]>, T);
 
 impl<'a> Items<'a> {
-    /// The next name and its value, read. The name's bytes are what came, not
-    /// looked at. `None` for a key that is no name.
+    /// Reads the next key and value. The key's bytes are unchecked. `None` in place of a key that
+    /// is not a string or symbol.
     ///
     /// # Errors
-    /// [`DecodeError`] on malformed or odd content.
+    /// [`DecodeError`] if the content is malformed or has an odd number of items.
     #[inline]
     pub fn named(&mut self) -> Result<Option<Named<'a, Value<'a>>>, DecodeError> {
         let mut reader = Reader::new(self.bytes);
@@ -23,10 +23,10 @@ impl<'a> Items<'a> {
         Ok(Some((key, value)))
     }
 
-    /// [`Items::named`] with the value's bytes, for a map that was read before.
+    /// [`Items::named`] with the value's bytes, for a map that was decoded before.
     ///
     /// # Errors
-    /// [`DecodeError`] on content beyond the map's end or odd content.
+    /// [`DecodeError`] if the content exceeds the map's end or has an odd number of items.
     #[inline]
     pub fn named_bytes(&mut self) -> Result<Option<Named<'a, &'a [u8]>>, DecodeError> {
         let mut reader = Reader::new(self.bytes);
@@ -38,7 +38,8 @@ impl<'a> Items<'a> {
         Ok(Some((key, value)))
     }
 
-    /// The key of the next entry, which is counted as read; `other` passes over one that is no name.
+    /// The key of the next entry, which then counts as read; `other` skips one that is not a string
+    /// or symbol.
     #[inline]
     fn key<T>(
         &mut self,
@@ -48,7 +49,7 @@ impl<'a> Items<'a> {
         if self.count == 0 {
             return Ok(None);
         }
-        // What fails below leaves nothing to go on with.
+        // If a step below fails, nothing more can be read.
         let left = std::mem::take(&mut self.count).checked_sub(2);
         let left = left.ok_or(DecodeError("a map with a key without a value"))?;
         let key = reader.text_bytes()?;
@@ -61,8 +62,8 @@ impl<'a> Items<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The bytes of the next value when it is a string or a symbol, whatever they
-    /// are, passed over; `None` when it is anything else, which is still next.
+    /// The bytes of the next value, unchecked, if it is a string or a symbol. `None` for any other
+    /// value, which is not consumed.
     #[inline]
     fn text_bytes(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
         let Some((code @ (0xa1 | 0xa3 | 0xb1 | 0xb3), rest)) = self.bytes.split_first() else {
@@ -73,8 +74,8 @@ impl<'a> Reader<'a> {
         self.take(length).map(Some)
     }
 
-    /// Passes over the next value by its size alone (1.6: it follows from the
-    /// constructor), and returns its bytes. For values that were read before.
+    /// Skips the next value by its size alone (1.6: the constructor determines it), and returns its
+    /// bytes. For values that were decoded before.
     #[inline]
     fn pass(&mut self) -> Result<&'a [u8], DecodeError> {
         let before = self.bytes;
@@ -88,7 +89,7 @@ impl<'a> Reader<'a> {
             0x9 => 16,
             0xa | 0xc | 0xe => self.length(false)?,
             0xb | 0xd | 0xf => self.length(true)?,
-            // Described, and what no constructor is.
+            // Described values, and invalid constructors.
             _ => {
                 self.bytes = before;
                 return self.skip();
@@ -131,7 +132,7 @@ mod tests {
         out
     }
 
-    /// Names (where they are) and values; `None` when it is malformed.
+    /// Keys (or `None`) and values; `None` if malformed.
     fn by_entry(mut items: Items<'_>) -> Option<Vec<Named<'_, Value<'_>>>> {
         let mut all = Vec::new();
         while let Some((key, value)) = items.entry().ok()? {
@@ -178,7 +179,7 @@ mod tests {
                 continue;
             };
             let expected = by_entry(items);
-            // By its text: a double may be one that equals nothing.
+            // Compared as text, because a double may be NaN.
             assert_eq!(format!("{:?}", by_name(items)), format!("{expected:?}"));
             match expected {
                 Some(expected) => {
@@ -188,7 +189,8 @@ mod tests {
                     );
                     good += 1;
                 }
-                // Only what was read before is passed over: it need not notice, but ends.
+                // Skipping is only for values that were decoded before: it need not detect the
+                // error, but must end.
                 None => {
                     by_bytes(items);
                     bad += 1;
