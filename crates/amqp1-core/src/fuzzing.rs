@@ -1,7 +1,7 @@
-//! Entries for the fuzz targets (`fuzz/`): what is private, fed with any bytes.
+//! Entry points for the fuzz targets (`fuzz/`), which feed arbitrary bytes to private code.
 //!
-//! Compiled with the feature `fuzzing` only. Everything here returns, or panics
-//! where a promise is broken.
+//! Compiled only with the feature `fuzzing`. Every function returns, or panics if an invariant is
+//! violated.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::future::Future;
@@ -42,7 +42,7 @@ pub fn frames(data: &[u8]) {
     }
 }
 
-/// What was decoded, written by us, is decoded the same.
+/// A decoded frame that we encode is decoded as the same frame.
 fn again(channel: u16, frame: &Frame) {
     let mut out = Vec::new();
     match frame {
@@ -103,7 +103,7 @@ fn decoded(out: &[u8]) -> (u16, Frame) {
     decoded.expect("a whole frame")
 }
 
-/// A broker that reads everything and says what it has to say in pieces.
+/// A broker that reads everything and sends its bytes in pieces.
 #[derive(Debug)]
 struct Script<'a> {
     rest: &'a [u8],
@@ -153,7 +153,7 @@ pub fn handshake(data: &[u8]) {
         rest: choices.0,
     };
     let talk = pin!(shake_hands(&mut stream, &endpoint));
-    // The stream is always ready, so the talk is over when it was polled once.
+    // The stream is always ready, so one poll finishes the handshake.
     match talk.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(remote)) => assert!(remote.max_frame_size >= 512),
         Poll::Ready(Err(error)) => assert!(!error.message().contains("S3cret"), "{error}"),
@@ -161,7 +161,7 @@ pub fn handshake(data: &[u8]) {
     }
 }
 
-/// Any value, by the readers of values.
+/// Any value, through all value readers.
 pub fn values(data: &[u8]) {
     let mut reader = Reader::new(data);
     let Ok(value) = reader.value() else {

@@ -12,7 +12,7 @@ pub(super) struct Generic;
 
 impl Dialect for Generic {
     fn drains_early(&self) -> bool {
-        // Not known: better slow than wrong.
+        // Unknown, so the slow but safe assumption.
         true
     }
 
@@ -36,12 +36,12 @@ impl Dialect for Generic {
         Ask::Queue
     }
 
-    /// Nothing can be asked of a queue that a message alone names.
+    /// If only a message names a queue, the broker cannot be asked about it.
     fn relays(&self) -> bool {
         false
     }
 
-    /// Whether it keeps our word on what it counts is not known: a copy does.
+    /// Unknown whether the broker keeps our counts; a copy always does.
     fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {
         Some(Redelivery::Uncounted)
     }
@@ -51,7 +51,7 @@ impl Dialect for Generic {
     }
 
     fn counts_end(&self) -> bool {
-        // Qpid does; of others it is not known.
+        // Qpid does; unknown for others.
         true
     }
 
@@ -60,7 +60,7 @@ impl Dialect for Generic {
     }
 }
 
-/// What a broker has nothing for that knows queues by their names alone.
+/// The first option that a broker cannot support if it knows queues only by name.
 pub(super) fn lacks(options: &QueueOptions) -> Option<(&'static str, &'static str)> {
     if options.exchange.is_some() {
         return Some((
@@ -75,7 +75,7 @@ pub(super) fn lacks(options: &QueueOptions) -> Option<(&'static str, &'static st
     ))
 }
 
-/// What a broker says to an exchange that knows addresses alone.
+/// The error for an exchange on a broker that knows only addresses.
 pub(super) fn no_exchanges(exchange: &str) -> Error {
     Error::unsupported(format!(
         "exchange '{exchange}': this broker has no exchanges; remove the option"

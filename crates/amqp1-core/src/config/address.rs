@@ -1,4 +1,4 @@
-//! `addr`: one DSN, or a list of them: the hosts of one broker.
+//! `addr`: one DSN, or a list of DSNs for the hosts of one broker.
 
 use std::cell::RefCell;
 
@@ -10,11 +10,11 @@ use crate::settings::input::Input;
 use crate::settings::options::{DialectOption, QueueOptions};
 use crate::settings::token::TokenOption;
 
-/// An address as it was written, with its variables put in.
+/// The DSNs, with variables expanded.
 pub(super) struct Address {
     dsns: Vec<String>,
     path: String,
-    /// The endpoint of the last pipeline: the next one's is the same, as a rule.
+    /// The previous pipeline's endpoint, which is usually the next one's as well.
     last: RefCell<Option<(DialectOption, Option<TokenOption>, Endpoint)>>,
 }
 
@@ -27,7 +27,7 @@ impl Address {
             Input::List(items) if !items.is_empty() => {
                 let texts = items.into_iter().map(|item| match item {
                     Input::Text(dsn) => Ok(dsn),
-                    // Not repeated: it may be a part of the password.
+                    // The message does not repeat the value, which may be part of the password.
                     other => Err(Error::config(format!(
                         "{path}: expected a list of addresses, but it contains {}",
                         other.type_name()
@@ -49,21 +49,21 @@ impl Address {
         }))
     }
 
-    /// The options of the DSNs' queries over `defaults`.
+    /// Applies the options in the DSNs' queries to `defaults`.
     pub fn options(&self, defaults: QueueOptions) -> Result<QueueOptions> {
         let mut dsns = self.dsns.iter();
         dsns.try_fold(defaults, |options, dsn| Queue::options_of(dsn, options))
             .map_err(|error| error.context(&self.path))
     }
 
-    /// Whether one of them can have a use for TLS options.
+    /// Whether TLS options can have an effect on any of the hosts.
     pub fn is_encrypted(&self) -> bool {
         let scheme = |dsn: &String| dsn.trim().split(':').next().map(canonical);
         let plain = |dsn| matches!(scheme(dsn).as_deref(), Some("amqp" | "embedded"));
         !self.dsns.iter().all(plain)
     }
 
-    /// The endpoint of all the hosts.
+    /// The endpoint with all hosts.
     pub fn endpoint(&self, options: &QueueOptions) -> Result<Endpoint> {
         let mut options = options.clone();
         honour::tls(self.is_encrypted(), "", &mut options);

@@ -3,9 +3,9 @@
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
 
-/// Where variables are looked up: the host decides what its environment is.
+/// Looks up variables. The host defines what its environment is.
 pub trait Environment {
-    /// The value, in whatever encoding; `None` when it is not set.
+    /// The value, in any encoding; `None` if it is not set.
     fn get(&self, name: &str) -> Option<Vec<u8>>;
 }
 
@@ -15,16 +15,15 @@ impl<F: Fn(&str) -> Option<Vec<u8>>> Environment for F {
     }
 }
 
-/// Longer than any value, in bytes.
+/// Longer than any valid value, in bytes.
 const MAX_TEXT: usize = 1 << 20;
 
-/// Defaults within defaults, and no further.
+/// The deepest nesting of defaults within defaults.
 const MAX_DEPTH: usize = 8;
 
-/// The same value with the variables in all of its strings put in. Keys stay as they are.
+/// Expands the variables in all strings of a value. Keys stay unchanged.
 ///
-/// What comes from a variable is text: options read `"10"` and `"true"` as the number
-/// and bool that they are.
+/// An expanded variable is text; options then read `"10"` and `"true"` as a number and a bool.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Config`] that names the path and the variable, never a value.
@@ -47,8 +46,8 @@ pub(super) fn expand(input: &Input, path: &str, environment: &dyn Environment) -
     })
 }
 
-/// Texts that came from variables, as the numbers and bools they are: for values that
-/// nothing of ours gives a type to.
+/// Converts texts that came from variables to the numbers and bools they represent. For values
+/// without a type of our own, such as queue arguments.
 pub(super) fn retype(written: &Input, expanded: Input) -> Input {
     match (written, expanded) {
         (Input::Text(written), Input::Text(text)) if *written != text => typed(text),
@@ -97,7 +96,7 @@ fn write(
     let mut rest = text;
     while let Some(at) = rest.find("${") {
         let (before, after) = (&rest[..at], &rest[at + 2..]);
-        // "$${" is "${" itself.
+        // "$${" stands for a literal "${".
         if let Some(before) = before.strip_suffix('$') {
             out.push_str(before);
             out.push_str("${");
@@ -120,7 +119,7 @@ fn write(
     }
 }
 
-/// The brace that ends a variable whose default may have variables of its own.
+/// The closing brace of a variable, whose default may contain variables.
 fn closing_brace(text: &str) -> Option<usize> {
     let (mut open, mut last) = (0_usize, b' ');
     for (at, byte) in text.bytes().enumerate() {
@@ -153,12 +152,12 @@ fn variable(
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     if !is_name(name) {
-        // Not repeated: it may be a part of a password.
+        // The message does not repeat the text, which may be part of a password.
         return Err(Error::config(format!(
             "{path}: expected ${{VARIABLE}} or ${{VARIABLE:-default}}; write $${{ for a literal ${{"
         )));
     }
-    // As in a shell and in RoadRunner, an empty variable is as good as none where there is a default.
+    // As in a shell and in RoadRunner, a default also replaces an empty variable.
     let value = environment.get(name);
     match (value.filter(|v| default.is_none() || !v.is_empty()), default) {
         (Some(value), _) => match String::from_utf8(value) {

@@ -1,4 +1,4 @@
-//! Configuration files, parsed once for as long as they do not change.
+//! Configuration files, parsed only when they have changed.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -11,19 +11,19 @@ use crate::config::{json, yaml};
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
 
-/// Larger files are no configuration.
+/// Larger files are refused.
 const MAX_SIZE: u64 = 1 << 20;
 
-/// Files kept parsed.
+/// The number of parsed files that are kept.
 const KEPT: usize = 16;
 
-/// A file changed so lately may change again within the same tick of its clock.
+/// A file changed this recently may change again within the same tick of its clock.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// php-fpm makes the same object of the same file at every request.
+/// php-fpm loads the same file in every request.
 static PARSED: Mutex<Vec<(Identity, Arc<Input>)>> = Mutex::new(Vec::new());
 
-/// What changes when a file does.
+/// Properties that change when a file does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Identity {
     path: PathBuf,
@@ -33,16 +33,16 @@ struct Identity {
     device: u64,
 }
 
-/// The file's values, before variables are put in.
+/// The file's values, before variables are expanded.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Config`] that names the path, and what is wrong where.
+/// [`crate::ErrorKind::Config`] with the path, and with the problem and its position.
 pub(super) fn read(path: &str) -> Result<Arc<Input>> {
     let wrong = |what: &str| Error::config(format!("{}: {what}", shown(path)));
     if path.is_empty() {
         return Err(Error::config("the path of the configuration is empty"));
     }
-    // Not repeated: they have passwords.
+    // The message does not repeat an address, which may contain a password.
     if path.contains("://") {
         return Err(Error::config(
             "expected the path of a YAML or JSON file, got an address; pass it to AmqpQueue, or as amqp1.addr in an array",
@@ -55,7 +55,7 @@ pub(super) fn read(path: &str) -> Result<Arc<Input>> {
     }
     let failed = |error: &std::io::Error| wrong(&format!("cannot be read: {error}"));
     let absolute = std::path::absolute(path).map_err(|error| failed(&error))?;
-    // Looked at before it is opened: opening a pipe would wait for its writer.
+    // Checked before it is opened, because opening a pipe would wait for its writer.
     let found = identity(
         absolute,
         &fs::metadata(path).map_err(|error| failed(&error))?,
@@ -109,12 +109,12 @@ fn keep(found: Identity, input: &Arc<Input>) {
     }
 }
 
-/// Not the whole of what may be no path at all.
+/// Shortened, because the value may not be a path at all.
 fn shown(path: &str) -> String {
     path.chars().take(200).collect()
 }
 
-/// By the name's extension; by the first character where that says nothing.
+/// The format depends on the name's extension, or else on the first character.
 pub(super) fn parse(path: &str, text: &str) -> Result<Input> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let extension = Path::new(path).extension().and_then(|e| e.to_str());

@@ -1,9 +1,9 @@
-//! Entry for the fuzz target `config`: a configuration's text.
+//! Entry point for the fuzz target `config`: a configuration's text.
 
 use crate::config::{file, Jobs};
 use crate::settings::options::QueueOptions;
 
-/// Any text, as the file of that name: no panic, no endless growth, and what is taken
+/// Any text, as a file with that name: no panic, no unlimited growth, and an accepted configuration
 /// can be used.
 pub fn configuration(name: &str, text: &str) {
     let environment = |name: &str| match name {
@@ -19,7 +19,7 @@ pub fn configuration(name: &str, text: &str) {
         return;
     };
     for name in jobs.names() {
-        // The files of TLS options are not there.
+        // Fails if TLS options name files, because there are none.
         if let Ok(queue) = jobs.queue(name) {
             assert_eq!(queue.name(), name);
         }

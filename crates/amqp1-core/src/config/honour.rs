@@ -1,10 +1,10 @@
-//! Keys that a broker cannot honour: said once, not ignored in silence.
+//! Keys that have no effect on a broker: reported once, not silently ignored.
 
 use crate::brokers::Dialect;
 use crate::settings::input::Input;
 use crate::settings::options::{QueueOptions, TlsOptions};
 
-/// Takes `tls` from options for an address that does not encrypt; what is to be said of it.
+/// Removes `tls` from the options for an address without encryption; returns a warning, if any.
 pub(super) fn tls(is_encrypted: bool, path: &str, options: &mut QueueOptions) -> Option<String> {
     if is_encrypted || options.tls == TlsOptions::default() {
         return None;
@@ -15,10 +15,10 @@ pub(super) fn tls(is_encrypted: bool, path: &str, options: &mut QueueOptions) ->
     ))
 }
 
-/// Takes from a pipeline's options what its broker has nothing for, where that is known without asking it, and says so
-/// of those that ask for anything.
+/// Removes from a pipeline's options those that its broker does not support, if that is known
+/// without asking it. Returns a warning for each one that requests anything.
 ///
-/// Nothing is said of `durable: false`, which asks for less than such a broker does.
+/// There is no warning for `durable: false`, because such a broker does more than it requests.
 pub(super) fn known(
     dialect: &dyn Dialect,
     path: &str,

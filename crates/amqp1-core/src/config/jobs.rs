@@ -17,7 +17,7 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Checks a configuration. Other sections than `amqp1` and `jobs` are left alone.
+    /// Checks a configuration. Sections other than `amqp1` and `jobs` are ignored.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] with the path of the key.
@@ -30,7 +30,7 @@ impl Jobs {
         Ok(Self { sections })
     }
 
-    /// [`Jobs::new`] of a YAML or JSON file, which is parsed again only when it changed.
+    /// [`Jobs::new`] for a YAML or JSON file, which is parsed again only if it has changed.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] with the path of the file, and of the key.
@@ -48,22 +48,22 @@ impl Jobs {
         Ok(jobs)
     }
 
-    /// What is said of keys that have no effect, once.
+    /// Warnings about keys that have no effect, each once.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.sections.warnings
     }
 
-    /// The pipelines' names, in the configuration's order.
+    /// The names of the pipelines, in the configuration's order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.sections.pipelines.iter().map(|one| one.name.as_str())
     }
 
-    /// The queue of a pipeline; the same one every time.
+    /// The queue of a pipeline, the same one each time.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`]: no such pipeline (with the nearest one), one of another
-    /// driver, no address, TLS files that cannot be used.
+    /// [`ErrorKind::Config`] if there is no such pipeline (the message suggests the nearest name),
+    /// if it belongs to another driver, if it has no address, or if its TLS files cannot be used.
     pub fn queue(&self, name: &str) -> Result<Queue> {
         let mut pipelines = self.sections.pipelines.iter();
         if let Some(pipeline) = pipelines.find(|pipeline| pipeline.name == name) {
@@ -87,11 +87,11 @@ impl Jobs {
         self.names().map(|name| self.queue(name)).collect()
     }
 
-    /// The queues to consume from: those of `jobs.consume` that are ours; all of them
-    /// where that key is missing.
+    /// The queues to consume from: those in `jobs.consume` that belong to this driver, or all
+    /// queues if that key is missing.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when there are none, and as [`Jobs::queue`].
+    /// [`ErrorKind::Config`] if there are none, and as [`Jobs::queue`].
     pub fn consumed(&self) -> Result<Vec<Queue>> {
         let Some(consume) = &self.sections.consume else {
             let queues = self.queues()?;
@@ -117,11 +117,11 @@ impl Jobs {
         names.into_iter().map(|name| self.queue(name)).collect()
     }
 
-    /// Consumers of a paused pipeline's queue ask for no more of its jobs and give back
-    /// those that they hold unseen, until it is resumed.
+    /// Pauses or resumes pipelines. Consumers of a paused pipeline's queue request no more of its
+    /// jobs, and return those that no worker has seen.
     ///
     /// # Errors
-    /// As [`Jobs::queue`]; then nothing is changed.
+    /// As [`Jobs::queue`]; then nothing changes.
     pub fn set_paused(&self, names: &[&str], paused: bool) -> Result<()> {
         let queues = names.iter().map(|name| self.queue(name));
         for queue in queues.collect::<Result<Vec<_>>>()? {
@@ -130,8 +130,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// The figures of each pipeline, or why there are none. Brokers that cannot be
-    /// reached are asked once.
+    /// The figures of each pipeline, or why they are unavailable. An unreachable broker is
+    /// contacted only once.
     ///
     /// # Errors
     /// [`ErrorKind::Interrupted`].
@@ -160,7 +160,7 @@ impl Jobs {
         Ok(all)
     }
 
-    /// Whether there are pipelines, and all of their brokers answer.
+    /// Whether there are pipelines and all their brokers respond.
     ///
     /// # Errors
     /// [`ErrorKind::Interrupted`].
@@ -182,7 +182,7 @@ impl Jobs {
         Ok(!reached.is_empty())
     }
 
-    /// The longest deadline of the pipelines.
+    /// The longest timeout among the pipelines.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         let timeouts = self

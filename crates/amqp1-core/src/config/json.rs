@@ -1,4 +1,4 @@
-//! JSON text to [`Input`]: in the file's order, and with keys once only.
+//! JSON text to [`Input`]: keeps the file's order, and refuses duplicate keys.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
 
-/// Reads one JSON value. `serde_json` bounds the depth.
+/// Parses one JSON value. `serde_json` limits the depth.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Config`] with line and column; never with the text itself.

@@ -1,4 +1,4 @@
-//! Pipelines by configuration: YAML, JSON or a PHP array in RoadRunner's shape.
+//! Pipelines from a configuration: YAML, JSON or a PHP array in RoadRunner's structure.
 //!
 //! ```yaml
 //! amqp1:

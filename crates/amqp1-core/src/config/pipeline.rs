@@ -1,4 +1,4 @@
-//! One pipeline of a configuration: a queue, once it is asked for.
+//! One pipeline of a configuration; its queue is created on demand.
 
 use once_cell::sync::OnceCell;
 
@@ -7,12 +7,12 @@ use crate::queue::Queue;
 use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 
-/// A checked pipeline. Its TLS files are read when the queue is made.
+/// A checked pipeline. Its TLS files are read when the queue is created.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     pub name: String,
     pub queue: String,
-    /// `None` when the configuration has no address for it.
+    /// `None` if the configuration has no address for it.
     pub endpoint: Option<Endpoint>,
     pub options: QueueOptions,
     made: OnceCell<Queue>,
@@ -38,7 +38,7 @@ impl Pipeline {
         }
     }
 
-    /// The queue, the same one every time.
+    /// The queue, the same one each time.
     pub fn queue(&self) -> Result<Queue> {
         let queue = self.made.get_or_try_init(|| {
             let Some(endpoint) = &self.endpoint else {

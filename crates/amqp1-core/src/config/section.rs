@@ -14,7 +14,7 @@ use crate::settings::suggest;
 /// The driver's name in `jobs.pipelines.NAME.driver`.
 const DRIVER: &str = "amqp1";
 
-/// RoadRunner's own drivers: names of theirs are no mistakes of ours.
+/// RoadRunner's own drivers, whose names are not typing mistakes.
 const OTHER_DRIVERS: [&str; 9] = [
     "amqp",
     "beanstalk",
@@ -27,7 +27,7 @@ const OTHER_DRIVERS: [&str; 9] = [
     "redis",
 ];
 
-/// Keys of RoadRunner's `jobs`: those of its server and its workers have no effect here.
+/// Keys of RoadRunner's `jobs`. Those of its server and its workers have no effect here.
 const JOBS_KEYS: [&str; 7] = [
     "consume",
     "pipelines",
@@ -38,11 +38,11 @@ const JOBS_KEYS: [&str; 7] = [
     "timeout",
 ];
 
-/// Keys of a pipeline itself.
+/// The keys of a pipeline itself.
 const PIPELINE_KEYS: [&str; 2] = ["driver", "config"];
 
-/// Keys of RoadRunner's 0-9-1 driver that ask, with this value, for what is done anyway;
-/// with any other they have no effect.
+/// Keys of RoadRunner's 0-9-1 driver. With the given value, they request what happens anyway; with
+/// any other value, they have no effect.
 const AMQP_KEYS: [(&str, Option<bool>); 7] = [
     ("consume_all", None),
     ("consumer_id", None),
@@ -53,15 +53,15 @@ const AMQP_KEYS: [(&str, Option<bool>); 7] = [
     ("queue_auto_delete", Some(false)),
 ];
 
-/// What a configuration says, checked.
+/// A checked configuration.
 #[derive(Debug, Default)]
 pub(super) struct Sections {
     pub pipelines: Vec<Pipeline>,
-    /// Pipelines of other drivers, with their driver.
+    /// Pipelines of other drivers, each with its driver.
     pub others: Vec<(String, String)>,
-    /// `None` when the key is not there.
+    /// `None` if the key is missing.
     pub consume: Option<Vec<String>>,
-    /// Keys that have no effect.
+    /// Warnings about keys that have no effect.
     pub warnings: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ struct Reader<'a> {
     sections: Sections,
 }
 
-/// Reads the sections of a whole configuration; the others are RoadRunner's.
+/// Reads the sections of a whole configuration; all others belong to RoadRunner.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Config`] with the path of the key.
@@ -97,7 +97,7 @@ pub(super) fn read(
     Ok(reader.sections)
 }
 
-/// A section of ours; an error where it is missing and another one's name is nearly its.
+/// One of our sections. An error if it is missing and another section has nearly the same name.
 fn section<'a>(entries: &'a [(String, Input)], name: &'static str) -> Result<Option<&'a Input>> {
     if let Some((_, value)) = entries.iter().find(|(key, _)| key == name) {
         return Ok(Some(value));
@@ -115,7 +115,7 @@ fn section<'a>(entries: &'a [(String, Input)], name: &'static str) -> Result<Opt
 fn entries<'a>(input: &'a Input, path: &str) -> Result<&'a [(String, Input)]> {
     let entries = match input {
         Input::Null => &[],
-        // Not repeated: it may be an address.
+        // The message does not repeat the value, which may be an address.
         Input::Text(_) => {
             return Err(Error::config(format!(
                 "{path}: expected an array of name => value, got a string"
@@ -151,7 +151,7 @@ impl Reader<'_> {
             }
         }
         let options = Input::Map(options);
-        // Checked also where no pipeline uses it.
+        // Checked even if no pipeline uses it.
         let checked = QueueOptions::default().apply(Place::Key("amqp1"), &options)?;
         if let Some(address) = &address {
             let query = address.options(QueueOptions::default())?;
@@ -285,7 +285,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A pipeline of another driver is RoadRunner's to serve.
+    /// RoadRunner serves the pipelines of other drivers.
     fn other(&mut self, name: &str, driver: String, path: &str) -> Result<()> {
         let is_known = OTHER_DRIVERS.contains(&driver.as_str());
         if !is_known && suggest::nearest(&driver, &[DRIVER]).is_some() {
@@ -352,7 +352,7 @@ impl Reader<'_> {
         }
         let place = if is_own_tls { path } else { "amqp1" };
         let warning = honour::tls(address.is_encrypted(), place, &mut merged);
-        // The global files are for the global address.
+        // The global TLS files apply only to the global address.
         if is_own_tls || own.is_none() {
             self.warn(warning);
         }
@@ -360,7 +360,7 @@ impl Reader<'_> {
         Ok(Pipeline::new(name, queue, Some(endpoint), merged))
     }
 
-    /// A key that is none of ours: RoadRunner's 0-9-1 driver may have it.
+    /// Handles an unknown key, which may belong to RoadRunner's 0-9-1 driver.
     fn foreign_key(&mut self, key: &str, value: &Input, path: &str, known: &[&str]) -> Result<()> {
         let Some((_, as_done)) = AMQP_KEYS.iter().find(|(name, _)| *name == key) else {
             if key == "queue_headers" {
@@ -387,7 +387,7 @@ impl Reader<'_> {
 }
 
 impl Sections {
-    /// That there is such a pipeline, of whatever driver.
+    /// Checks that there is such a pipeline, of any driver.
     pub fn check(&self, name: &str) -> Result<()> {
         let ours = self.pipelines.iter().map(|pipeline| pipeline.name.as_str());
         let all: Vec<&str> = ours
@@ -400,7 +400,7 @@ impl Sections {
     }
 }
 
-/// For messages: the nearest pipeline, or all there are.
+/// For messages: the nearest pipeline's name, or all names.
 pub(super) fn unknown_pipeline(name: &str, all: &[&str]) -> String {
     match suggest::nearest(name, all) {
         _ if all.is_empty() => {

@@ -1,4 +1,5 @@
-//! YAML text to [`Input`], within limits: an alias is a copy, and copies of copies grow without end.
+//! YAML text to [`Input`], within limits: an alias is a copy, and copies of copies grow
+//! exponentially.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,16 +8,16 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
 
-/// Deeper than any configuration.
+/// Deeper than any valid configuration.
 const MAX_DEPTH: usize = 64;
 
-/// What the values of a file may take with all aliases copied, in bytes and nodes together.
+/// The maximum size of a file's values with all aliases copied, in bytes and nodes together.
 const MAX_COST: usize = 8 << 20;
 
-/// The key whose value's entries become entries of its own map.
+/// The key whose entries are merged into the surrounding map.
 const MERGE: &str = "<<";
 
-/// Reads one YAML 1.2 document (core schema), with anchors and merge keys.
+/// Parses one YAML 1.2 document (core schema), with anchors and merge keys.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Config`] with line and column; never with the text itself.
@@ -44,12 +45,12 @@ fn wrong(at: &Marker, what: &str) -> Error {
     ))
 }
 
-/// A list or map that is not complete.
+/// An incomplete list or map.
 enum Open {
     List(Vec<Input>),
     Map {
         entries: Vec<(String, Input)>,
-        /// Of the entries written here; merged ones give way to them.
+        /// Names of the entries written here, which take precedence over merged ones.
         names: HashSet<String>,
         key: Option<String>,
         merged: Vec<(String, Input)>,
@@ -59,13 +60,13 @@ enum Open {
 struct Frame {
     open: Open,
     anchor: usize,
-    /// What was spent before it.
+    /// The cost before this value.
     start: usize,
-    /// Levels below it so far.
+    /// The number of levels below it so far.
     height: usize,
 }
 
-/// A complete value: what it costs to copy it, and how many levels it has.
+/// A complete value, with the cost of copying it and its number of levels.
 #[derive(Clone)]
 struct Whole {
     value: Input,
@@ -116,11 +117,11 @@ impl Composer {
                 self.complete(whole, frame.anchor, at)
             }
             Event::Alias(anchor) => {
-                // An anchor inside of what it names is not complete yet.
+                // An alias inside its own anchor refers to an incomplete value.
                 let Some(whole) = self.anchors.get(&anchor) else {
                     return Err(wrong(at, "this alias refers to itself"));
                 };
-                // Looked at before the copy, not after it.
+                // Checked before the copy, not after it.
                 if self.cost + whole.cost > MAX_COST {
                     return Err(too_large(at));
                 }
@@ -153,7 +154,7 @@ impl Composer {
         self.spend(1, at)
     }
 
-    /// Puts a value where it belongs; keeps a copy of what has an anchor.
+    /// Adds a value to its parent; keeps a copy if it has an anchor.
     fn complete(&mut self, whole: Whole, anchor: usize, at: &Marker) -> Result<()> {
         if self.open.len() + whole.height > MAX_DEPTH {
             return Err(wrong(at, "nested too deeply"));
@@ -216,7 +217,7 @@ fn finished(open: Open) -> Input {
     }
 }
 
-/// A key as text: `8080:` is one, too.
+/// A key as text. For example, `8080:` is a valid key.
 fn name(value: Input, at: &Marker) -> Result<String> {
     match value {
         Input::Text(text) => Ok(text),
@@ -272,13 +273,13 @@ fn plain(text: String) -> Input {
     }
     for (prefix, radix) in [("0x", 16), ("0o", 8)] {
         let digits = text.strip_prefix(prefix);
-        // Without this a sign would be a digit.
+        // Otherwise, a sign would be accepted after the prefix.
         let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_alphanumeric()));
         if let Some(number) = digits.and_then(|digits| i64::from_str_radix(digits, radix).ok()) {
             return Input::Int(number);
         }
     }
-    // Rust's own floats have words, as "infinity", that are text here.
+    // Rust's float parser also accepts words such as "infinity", which are text here.
     let is_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && unsigned
             .bytes()

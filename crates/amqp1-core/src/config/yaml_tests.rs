@@ -125,7 +125,7 @@ fn bombs_do_not_go_off() {
         assert!(parse(&yaml).is_err(), "{what}");
         assert!(start.elapsed() < Duration::from_secs(20), "{what}");
     }
-    // What is only wide is read.
+    // A file that is wide but not deep is accepted.
     let wide: String = (0..50_000).map(|n| format!("key{n}: value\n")).collect();
     assert_eq!(parse(&wide).unwrap().map("").unwrap().len(), 50_000);
 }

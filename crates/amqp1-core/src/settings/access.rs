@@ -1,33 +1,34 @@
-//! How an endpoint is told who its client is.
+//! How the client authenticates to an endpoint.
 
 use std::fmt;
 
-/// How an endpoint is told who its client is.
+/// How the client authenticates to an endpoint.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub enum Access {
-    /// By SASL: PLAIN with the endpoint's credentials, EXTERNAL with a certificate, ANONYMOUS without.
+    /// SASL: PLAIN with the endpoint's credentials, EXTERNAL with a certificate, otherwise
+    /// ANONYMOUS.
     #[default]
     Sasl,
-    /// By tokens that the client signs with the key of a rule, renewed before they expire.
+    /// Tokens that the client signs with a rule's key and renews before they expire.
     Key {
         /// The rule's name.
         rule: String,
         /// Its key.
         key: String,
     },
-    /// By this token, as long as it is good.
+    /// This token, until it expires.
     Token(String),
-    /// By tokens that the application is asked for: the callback of this number.
+    /// Tokens from the application's callback with this number.
     Callback(u64),
 }
 
 impl Access {
-    /// When a token has expired, another one can be had.
+    /// Whether the client can get another token when one has expired.
     pub(crate) fn has_more_tokens(&self) -> bool {
         matches!(self, Access::Key { .. } | Access::Callback(_))
     }
 
-    /// Tokens are put on the connection (claims-based security).
+    /// Whether tokens are put on the connection (claims-based security).
     #[must_use]
     pub fn is_by_token(&self) -> bool {
         !matches!(self, Access::Sasl)
@@ -35,7 +36,7 @@ impl Access {
 }
 
 impl fmt::Debug for Access {
-    /// Without the secrets.
+    /// Omits the secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Access::Sasl => f.write_str("Sasl"),

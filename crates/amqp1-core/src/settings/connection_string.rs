@@ -1,10 +1,10 @@
-//! Connection strings as the Azure portal gives them.
+//! Connection strings as the Azure portal shows them.
 
 use super::access::Access;
 use super::token::Token;
 use crate::error::{Error, Result};
 
-/// What a connection string says.
+/// A parsed connection string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConnectionString {
     /// `host` or `host:port`.
@@ -12,15 +12,15 @@ pub(crate) struct ConnectionString {
     pub access: Access,
     /// The queue or topic that it is for.
     pub entity: Option<String>,
-    /// Microsoft's emulator: without TLS.
+    /// Whether it is for Microsoft's emulator, which has no TLS.
     pub emulator: bool,
 }
 
-/// What it looks like, for messages.
+/// The expected form, for messages.
 const SHAPE: &str =
     "Endpoint=sb://namespace.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…";
 
-/// `Endpoint=sb://…;…` rather than `scheme://…`.
+/// Whether this is `Endpoint=sb://…;…` and not `scheme://…`.
 pub(crate) fn is_one(dsn: &str) -> bool {
     let before_slashes = dsn.split("://").next().unwrap_or(dsn);
     before_slashes.contains('=')
@@ -35,10 +35,10 @@ fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
         .map(|(name, value)| (name.trim(), value.trim()))
 }
 
-/// Reads a connection string. No message repeats a value: one of them is the key.
+/// Parses a connection string. Messages never repeat a value, because one of them is the key.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Config`] that says which part is wrong.
+/// [`crate::ErrorKind::Config`] that says which part is invalid.
 pub(crate) fn parse(text: &str) -> Result<ConnectionString> {
     let (mut endpoint, mut rule, mut key, mut signature) = (None, None, None, None);
     let (mut entity, mut emulator) = (None, false);
@@ -57,8 +57,8 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionString> {
                 };
                 continue;
             }
-            // Of other services' or of later versions: what is unknown changes nothing,
-            // as in Microsoft's libraries.
+            // Unknown parts belong to other services or later versions. They are ignored, as in
+            // Microsoft's libraries.
             _ => continue,
         };
         if value.is_empty() {
@@ -91,7 +91,7 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionString> {
             }
             Access::Token(signature.to_owned())
         }
-        // The token comes by the option `token`.
+        // The option `token` provides the token.
         (None, None, None) => Access::Sasl,
         (Some(_), Some(_), Some(_)) => {
             return Err(wrong(

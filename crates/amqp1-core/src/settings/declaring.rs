@@ -1,4 +1,4 @@
-//! What the options of a queue say together of how it is declared.
+//! How the options of a queue together determine its declaration.
 
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
@@ -15,13 +15,13 @@ impl QueueOptions {
             (Some(Input::Text(text)), _) if text == "classic" => QueueType::Classic,
             (Some(_), _) => QueueType::Quorum,
             (None, Some(chosen)) => chosen,
-            // RabbitMQ does not let quorum queues be exclusive or transient.
+            // In RabbitMQ, quorum queues cannot be exclusive or transient.
             (None, None) if self.exclusive || !self.durable => QueueType::Classic,
             (None, None) => QueueType::Quorum,
         }
     }
 
-    /// The first option that says how a queue is to be declared, where it is declared.
+    /// The first option about the declaration; `None` if the queue is not declared.
     pub(crate) fn declared(&self) -> Option<&'static str> {
         if !self.declare {
             return None;
@@ -38,7 +38,7 @@ impl QueueOptions {
         self.topology.named().first().map(|(option, _, _)| *option)
     }
 
-    /// The first option that asks for more than a durable classic queue.
+    /// The first option that requires more than a durable classic queue.
     pub(crate) fn beyond_classic(&self) -> Option<&'static str> {
         if self.exclusive {
             return Some("exclusive");
@@ -51,7 +51,7 @@ impl QueueOptions {
         named.find_map(|(option, _, value)| (value != classic).then_some(option))
     }
 
-    /// What can be known to be wrong once all options are there.
+    /// Checks the options as a whole.
     pub(crate) fn check(&self) -> Result<()> {
         for (option, argument, _) in self.topology.named() {
             if self.topology.argument(argument).is_some() {

@@ -1,4 +1,4 @@
-//! The DSN: which broker, as whom, how.
+//! The DSN: which broker, which user, which kind of connection.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,48 +13,49 @@ use crate::settings::options::{DialectOption, HostOrder, QueueOptions, TlsOption
 use crate::settings::suggest;
 use crate::settings::token::TokenOption;
 
-/// What is dialled.
+/// The broker to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// The broker inside this process, by name.
     Embedded(String),
-    /// Hosts of one broker, of which one is enough.
+    /// The hosts of one broker; the client connects to one of them.
     Network {
         /// Host and port of each.
         hosts: Vec<(String, u16)>,
-        /// `amqps`: TLS before anything else.
+        /// Whether TLS comes first (`amqps`).
         tls: bool,
     },
 }
 
-/// Everything that makes one pooled connection different from another.
+/// All settings by which pooled connections differ.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// What is dialled.
+    /// The broker to connect to.
     pub target: Target,
     /// User and password for SASL PLAIN.
     pub credentials: Option<(String, String)>,
-    /// RabbitMQ's virtual host; the default one when `None`.
+    /// RabbitMQ's virtual host; `None`: the default one.
     pub vhost: Option<String>,
     /// TLS files.
     pub tls: TlsOptions,
     /// Prefix of the container-id.
     pub container_id: Option<String>,
-    /// In which order the hosts are dialled.
+    /// The order in which the hosts are tried.
     pub host_order: HostOrder,
-    /// The idle time-out we announce.
+    /// The idle timeout that the client announces.
     pub heartbeat: Duration,
-    /// A broker that is known before it is dialled, as its `open` says nothing of itself.
+    /// The broker's kind, if it must be known before connecting because its `open` does not state
+    /// it.
     pub dialect: DialectOption,
-    /// How it is told who we are.
+    /// How the client authenticates.
     pub access: Access,
-    /// The one queue that the DSN is for, where it names one.
+    /// The only queue that the DSN allows, if it names one.
     pub entity: Option<String>,
     label: String,
 }
 
 impl fmt::Debug for Endpoint {
-    /// The label only: it has no secret.
+    /// Prints only the label, which contains no secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({})", self.label)
     }
@@ -70,7 +71,7 @@ const HOST_SUFFIXES: [&str; 4] = [
 
 const SCHEMES: [&str; 6] = ["amqp", "amqps", "amqp1", "amqp1s", "embedded", "sb"];
 
-/// A DSN's scheme in lower case, an alias as what it stands for: so both spellings are one endpoint.
+/// A DSN's scheme in lower case, with aliases replaced, so that all spellings mean one endpoint.
 pub(crate) fn canonical(scheme: &str) -> String {
     let scheme = scheme.to_ascii_lowercase();
     match scheme.as_str() {
@@ -80,10 +81,10 @@ pub(crate) fn canonical(scheme: &str) -> String {
     }
 }
 
-/// Splits a DSN into what precedes its query, and the query as options.
+/// Splits a DSN into the part before its query, and the query as options.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Config`] on a query that is not `name=value&…`.
+/// [`crate::ErrorKind::Config`] if the query is not `name=value&…`.
 pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
     if connection_string::is_one(dsn) {
         return Ok((dsn, Input::Map(Vec::new())));
@@ -97,7 +98,8 @@ pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-%".contains(&byte);
         if !name.bytes().all(is_name) {
-            // Not repeated: the rest of a password with a raw `?` in it.
+            // The message does not repeat the text: it may be the rest of a password with a raw
+            // `?`.
             return Err(Error::config(
                 "DSN: expected name=value after '?'; percent-encode user, password and vhost (rawurlencode)",
             ));
@@ -117,8 +119,8 @@ pub fn split_query(dsn: &str) -> Result<(&str, Input)> {
     Ok((address, Input::Map(entries)))
 }
 
-/// After the hosts an `@` is the end of a password with a raw `/` or `?` in it: what is
-/// taken for hosts, vhost and query then is a part of that secret.
+/// An `@` after the hosts means that the password contains a raw `/` or `?`. The apparent hosts,
+/// vhost and query are then part of that secret.
 fn no_at_sign(rest: &str) -> Result<()> {
     if rest.contains('@') {
         return Err(Error::config(
@@ -136,14 +138,14 @@ fn decode(what: &str, text: &str) -> Result<String> {
 }
 
 impl Endpoint {
-    /// Reads `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`,
-    /// `sb://[rule:key@]host[/queue]`, a Service Bus connection string, or `embedded://[name]`. The scheme may
-    /// be written `amqp1[s]` as well.
+    /// Parses `amqp[s]://[user[:password]@]host[:port][,host[:port]…][/vhost]`,
+    /// `sb://[rule:key@]host[/queue]`, a Service Bus connection string, or `embedded://[name]`. The
+    /// scheme may also be written as `amqp1[s]`.
     ///
-    /// No message repeats the DSN: it has the password.
+    /// Messages never repeat the DSN, because it contains the password.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] that says which part is wrong.
+    /// [`crate::ErrorKind::Config`] that says which part is invalid.
     pub fn parse(address: &str, options: &QueueOptions) -> Result<Self> {
         if connection_string::is_one(address) {
             return Self::connection_string(address, options);
@@ -159,7 +161,7 @@ impl Endpoint {
         match scheme.as_str() {
             "embedded" => Self::embedded(authority, path, options),
             "amqp" | "amqps" | "sb" => Self::network(&scheme, authority, path, options),
-            // Whatever this is, it may have the password.
+            // The message does not repeat the text, which may contain the password.
             other if !other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Err(Error::config(
                 "DSN: expected a scheme such as amqp:// at the beginning",
             )),
@@ -187,12 +189,12 @@ impl Endpoint {
         let label = format!("embedded://{name}");
         let target = Target::Embedded(name);
         let endpoint = Self::with(target, None, None, label, options).by_dialect(options)?;
-        // Told now, not at the first job.
+        // Reported now instead of at the first job.
         endpoint.dialect.embedded()?;
         Ok(endpoint)
     }
 
-    /// `Endpoint=sb://…;…`
+    /// Parses `Endpoint=sb://…;…`.
     fn connection_string(text: &str, options: &QueueOptions) -> Result<Self> {
         let parsed = connection_string::parse(text)?;
         let scheme = if parsed.emulator { "amqp" } else { "sb" };
@@ -244,7 +246,7 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Service Bus by the option `dialect`; there the path is no virtual host but a queue.
+    /// Service Bus through the option `dialect`: then the path is a queue, not a virtual host.
     fn by_dialect(mut self, options: &QueueOptions) -> Result<Self> {
         if options.dialect != DialectOption::Auto {
             self.dialect = options.dialect;
@@ -255,7 +257,7 @@ impl Endpoint {
         self.by_token(options)
     }
 
-    /// The option `token` in place of a key.
+    /// The option `token` instead of a key.
     fn by_token(mut self, options: &QueueOptions) -> Result<Self> {
         let Some(token) = &options.token else {
             return Ok(self);
@@ -300,7 +302,7 @@ impl Endpoint {
         }
     }
 
-    /// The host of tokens' audiences.
+    /// The host in the audience of tokens.
     pub(crate) fn host(&self) -> &str {
         match &self.target {
             Target::Network { hosts, .. } => hosts.first().map_or("localhost", |(host, _)| host),
@@ -308,17 +310,17 @@ impl Endpoint {
         }
     }
 
-    /// Whether there is another host to go to when one fails, at once and not only when that
-    /// one cannot be reached.
+    /// Whether the client should switch to another host as soon as one fails, not only when it
+    /// cannot be reached.
     pub(crate) fn has_choice(&self) -> bool {
         let several = matches!(&self.target, Target::Network { hosts, .. } if hosts.len() > 1);
         several && self.host_order == HostOrder::Random
     }
 
-    /// This endpoint with the hosts of another one after its own.
+    /// Adds the hosts of another endpoint after this one's.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] when they differ in more than the hosts.
+    /// [`crate::ErrorKind::Config`] if the two differ in more than the hosts.
     pub fn or(mut self, other: Self) -> Result<Self> {
         let differs = self.credentials != other.credentials || self.vhost != other.vhost;
         match (&mut self.target, other.target) {
@@ -340,7 +342,7 @@ impl Endpoint {
         }
     }
 
-    /// For people: the DSN without its password.
+    /// The DSN without its password, for people.
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
@@ -374,7 +376,7 @@ pub(crate) fn join(host: &str, port: u16) -> String {
 }
 
 fn host_and_port(scheme: &str, text: &str) -> Result<(String, u16)> {
-    // What follows the name may be a password whose host was forgotten: user:password.
+    // The text after the name may be a password, if the host was forgotten: user:password.
     let name = match text.split_once(':') {
         Some((name, _)) if !text.starts_with('[') => name,
         _ => text,
@@ -383,7 +385,7 @@ fn host_and_port(scheme: &str, text: &str) -> Result<(String, u16)> {
     if text.is_empty() {
         return Err(Error::config("DSN: a host is missing"));
     }
-    // An `http` URL, because the url crate checks hosts of special schemes only.
+    // An `http` URL, because the url crate checks hosts only for special schemes.
     let url = url::Url::parse(&format!("http://{text}")).map_err(|e| wrong(&e.to_string()))?;
     if url.path() != "/" || !url.username().is_empty() {
         return Err(wrong("expected host or host:port"));

@@ -31,7 +31,7 @@ fn both_spellings_of_a_scheme_are_one_endpoint() {
         ("amqp1s://u:p@h", "amqps://u:p@h"),
         ("amqp1s://one,two:5", "amqps://one,two:5"),
     ] {
-        // What the pool keeps connections by.
+        // The pool identifies connections by these.
         assert_eq!(parse(alias).unwrap(), parse(usual).unwrap());
         assert_eq!(parse(alias).unwrap().label(), parse(usual).unwrap().label());
     }

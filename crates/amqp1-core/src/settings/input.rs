@@ -1,17 +1,17 @@
-//! Configuration values before they are checked, whatever they came from
-//! (a PHP array, YAML or JSON), and the coercions PHP users expect of them.
+//! Unchecked configuration values from any source (a PHP array, YAML or JSON), and the type
+//! conversions that PHP users expect.
 
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// In place of "for ever", in seconds.
+/// Stands for "for ever", in seconds.
 const CENTURY: f64 = 100.0 * 365.0 * 86_400.0;
 
 /// An unchecked configuration value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// PHP's null; means "as if not given".
+    /// PHP's null; means "not given".
     Null,
     /// A boolean.
     Bool(bool),
@@ -23,12 +23,12 @@ pub enum Input {
     Text(String),
     /// A list.
     List(Vec<Input>),
-    /// A map in its source's order.
+    /// A map, in its source's order.
     Map(Vec<(String, Input)>),
 }
 
 impl Input {
-    /// What it is called in a message.
+    /// The type's name in messages.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -52,10 +52,10 @@ impl Input {
         Error::config(format!("{path}: expected {expected}, got {given}"))
     }
 
-    /// Text; numbers become their decimal form, as in PHP.
+    /// Reads text; numbers become their decimal form, as in PHP.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] naming `path` for anything else.
+    /// [`crate::ErrorKind::Config`] with `path` for any other type.
     pub fn text(&self, path: &str) -> Result<String> {
         match self {
             Input::Text(text) => Ok(text.clone()),
@@ -65,10 +65,10 @@ impl Input {
         }
     }
 
-    /// An integer within `range`; numeric strings and whole floats count.
+    /// Reads an integer within `range`; numeric strings and whole floats are accepted.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] naming `path` and the range.
+    /// [`crate::ErrorKind::Config`] with `path` and the range.
     pub fn int(&self, path: &str, range: std::ops::RangeInclusive<i64>) -> Result<i64> {
         let expected = || format!("an int from {} to {}", range.start(), range.end());
         let number = match self {
@@ -85,10 +85,11 @@ impl Input {
         }
     }
 
-    /// A boolean; `1`, `0`, `"true"`, `"false"`, `"on"`, `"off"`, `"yes"`, `"no"`, `""` count.
+    /// Reads a boolean; `1`, `0`, `"true"`, `"false"`, `"on"`, `"off"`, `"yes"`, `"no"`, `""` are
+    /// accepted.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] naming `path`.
+    /// [`crate::ErrorKind::Config`] with `path`.
     pub fn bool(&self, path: &str) -> Result<bool> {
         match self {
             Input::Bool(value) => Ok(*value),
@@ -103,11 +104,11 @@ impl Input {
         }
     }
 
-    /// Seconds, whole or fractional, not negative. More than a century is a
-    /// century: clocks that times are added to do not reach further.
+    /// Reads seconds, whole or fractional, not negative. More than a century becomes a century, so
+    /// that adding the duration to a time cannot overflow.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] naming `path`.
+    /// [`crate::ErrorKind::Config`] with `path`.
     pub fn seconds(&self, path: &str) -> Result<Duration> {
         let seconds = match self {
             Input::Int(number) => Some(*number as f64),
@@ -121,10 +122,10 @@ impl Input {
             .ok_or_else(|| self.mismatch(path, "a number of seconds, zero or more"))
     }
 
-    /// The entries of a map; an empty list is an empty map, as in PHP.
+    /// The entries of a map; an empty list counts as an empty map, as in PHP.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] naming `path`.
+    /// [`crate::ErrorKind::Config`] with `path`.
     pub fn map(&self, path: &str) -> Result<&[(String, Input)]> {
         match self {
             Input::Map(entries) => Ok(entries),
@@ -143,7 +144,7 @@ mod tests {
     fn times_that_no_clock_reaches_are_cut() {
         for forever in [Input::Int(i64::MAX), Input::Float(1.5e19)] {
             let seconds = forever.seconds("timeout").unwrap();
-            // What a connection makes of its heartbeat: neither may overflow.
+            // As a connection uses its heartbeat: neither sum may overflow.
             let _ = std::time::Instant::now() + seconds + seconds / 2;
         }
         assert!(Input::Float(f64::NAN).seconds("timeout").is_err());

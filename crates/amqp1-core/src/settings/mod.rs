@@ -1,4 +1,5 @@
-//! What a user may write: options, DSN, retry policy, and the checks that refuse the rest.
+//! The settings that a user may write (options, DSN, retry policy), and their checks. Names neither
+//! connections nor the brokers' wings.
 
 pub mod access;
 mod connection_string;

@@ -12,24 +12,24 @@ use crate::settings::suggest::unknown_option;
 use crate::settings::token::{Token, TokenOption};
 use crate::settings::topology_options::{consumer_timeout, exchange_type, TopologyOptions};
 
-/// The timeout of a call where nothing else is said (`amqp1.timeout` in php.ini overrides it).
+/// The default timeout of a call (`amqp1.timeout` in php.ini overrides it).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Which broker's ways are used.
+/// The kind of broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum DialectOption {
-    /// Found from the DSN, and from what the broker says of itself.
+    /// Detected from the DSN and from the broker's own description.
     #[default]
     Auto,
-    /// Service Bus, or what behaves as it does.
+    /// Service Bus, or a broker that behaves like it.
     ServiceBus,
 }
 
 impl DialectOption {
-    /// What the embedded broker is set to in this dialect.
+    /// The embedded broker's options for this dialect.
     ///
     /// # Errors
-    /// Where it is not built in.
+    /// If the dialect is not built in.
     pub(crate) fn embedded(self) -> Result<amqp1_broker::Options> {
         let dialect = match self {
             Self::Auto => "rabbitmq",
@@ -43,78 +43,78 @@ impl DialectOption {
     }
 }
 
-/// In which order an endpoint's hosts are dialled.
+/// The order in which an endpoint's hosts are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum HostOrder {
-    /// Each process has an order of its own, so that many processes spread over the hosts.
+    /// Each process has its own order, so that many processes spread over the hosts.
     #[default]
     Random,
-    /// The order that they are written in: the first one that opens.
+    /// The written order: the first host that opens is used.
     Given,
 }
 
-/// TLS files and switches. Paths are read when a connection is dialled.
+/// TLS files and switches. The files are read when a connection is made.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct TlsOptions {
-    /// PEM file with the client certificate chain.
+    /// PEM file with the client's certificate chain.
     pub cert: Option<PathBuf>,
     /// PEM file with the client's private key.
     pub key: Option<PathBuf>,
     /// PEM file with the CA certificates to trust instead of the system's.
     pub root_ca: Option<PathBuf>,
-    /// Trust any certificate: for experiments only.
+    /// Whether to trust any certificate; only for experiments.
     pub insecure_skip_verify: bool,
 }
 
-/// What an `AmqpQueue` can be told.
+/// The options of an `AmqpQueue`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueueOptions {
-    /// The pipeline's name; the queue's name by default.
+    /// The pipeline's name; default: the queue's name.
     pub name: Option<String>,
     /// Deadline of each blocking call. Default 30 s, or `amqp1.timeout`.
     pub timeout: Duration,
-    /// How long a lost connection is dialled again before the call fails. Default 60 s.
+    /// How long the client tries to reconnect before a call fails. Default 60 s.
     pub redial_timeout: Duration,
-    /// In which order several hosts are dialled. Default: each process has its own.
+    /// The order in which hosts are tried. Default: each process has its own.
     pub host_order: HostOrder,
-    /// The idle time-out we announce to the broker. Default 60 s.
+    /// The idle timeout that the client announces to the broker. Default 60 s.
     pub heartbeat: Duration,
     /// Prefix of the AMQP container-id. Default `amqp1-php`.
     pub container_id: Option<String>,
-    /// Publish to this exchange instead of directly to the queue (RabbitMQ).
+    /// The exchange to publish to, instead of directly to the queue (RabbitMQ).
     pub exchange: Option<String>,
-    /// The exchange's type for `setup()`, and `x-delayed-message`. Default `direct`.
+    /// The exchange's type, for `setup()` and `x-delayed-message`. Default `direct`.
     pub exchange_type: String,
-    /// Routing key for the exchange; the queue's name by default.
+    /// The routing key for the exchange; default: the queue's name.
     pub routing_key: Option<String>,
-    /// Declare what is missing before the first use, where the broker can. Default true.
+    /// Whether to declare missing entities before the first use, if the broker can. Default true.
     pub declare: bool,
-    /// How queue and bindings are declared.
+    /// How the queue and its bindings are declared.
     pub topology: TopologyOptions,
-    /// Jobs survive a broker restart unless they say otherwise. Default true.
+    /// Whether jobs survive a broker restart, unless a job sets its own value. Default true.
     pub durable: bool,
-    /// Declare the queue for this connection alone. Default false.
+    /// Whether the queue is declared for this connection only. Default false.
     pub exclusive: bool,
-    /// Jobs in flight to one consumer. Default 10.
+    /// The number of jobs in flight to one consumer. Default 10.
     pub prefetch: u32,
-    /// Priority of jobs that name none. Default: AMQP's 4.
+    /// Priority of jobs that set none. Default: AMQP's 4.
     pub priority: Option<u8>,
-    /// Delay of jobs that name none.
+    /// Delay of jobs that set none.
     pub delay: Option<Duration>,
-    /// Time to live of jobs that name none.
+    /// Time to live of jobs that set none.
     pub ttl: Option<Duration>,
-    /// How jobs are written; all formats are read. Default `roadrunner`.
+    /// The format of new jobs; all formats are read. Default `roadrunner`.
     pub format: Format,
-    /// What becomes of a job that failed.
+    /// How failed jobs are handled.
     pub retry: RetryOptions,
     /// TLS files.
     pub tls: TlsOptions,
-    /// Which broker's ways are used. Default: found out.
+    /// The kind of broker. Default: detected.
     pub dialect: DialectOption,
-    /// Tokens in place of a key (Service Bus).
+    /// Tokens instead of a key (Service Bus).
     pub token: Option<TokenOption>,
-    /// How long the locks of a job in hand, or in the buffer, are renewed in the background
-    /// (Service Bus). Default 300 s; zero: never.
+    /// How long the locks of processed and buffered jobs are renewed in the background (Service
+    /// Bus). Default 300 s; zero: never.
     pub max_lock_renewal: Duration,
 }
 
@@ -149,7 +149,7 @@ impl Default for QueueOptions {
 }
 
 impl QueueOptions {
-    /// The names, as PHP writes them.
+    /// The names of the options in PHP.
     pub const NAMES: &'static [&'static str] = &[
         "name",
         "timeout",
@@ -188,10 +188,12 @@ impl QueueOptions {
         "max_lock_renewal",
     ];
 
-    /// Reads the options written at `place` over `self` (the defaults). `null` leaves a default.
+    /// Applies the options written at `place` to `self`, which contains the defaults. `null` keeps
+    /// a default.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`]: an unknown name (with the nearest known one) or a wrong value.
+    /// [`crate::ErrorKind::Config`] for an unknown name (the message suggests the nearest one) or
+    /// an invalid value.
     pub fn apply<'a>(mut self, place: impl Into<Place<'a>>, input: &Input) -> Result<Self> {
         let place = place.into();
         for (key, value) in input.map(place.name())? {
@@ -239,7 +241,7 @@ impl QueueOptions {
         Ok(self)
     }
 
-    /// Of a queue beside this one, such as its failed queue: it is of the same type.
+    /// The options of a related queue, such as the failed queue. It has the same queue type.
     pub(crate) fn beside(&self) -> Self {
         Self {
             topology: TopologyOptions {
@@ -250,7 +252,8 @@ impl QueueOptions {
         }
     }
 
-    /// Of a job that names none. A queue with `max_priority` would take it for 0.
+    /// The priority of jobs that set none. A queue with `max_priority` would treat such a job as
+    /// priority 0.
     pub(crate) fn usual_priority(&self) -> Option<u8> {
         let default = self.topology.max_priority.map(|_| 4);
         self.priority.or(default)
@@ -285,7 +288,7 @@ fn dialect(text: &str, path: &str) -> Result<DialectOption> {
 }
 
 fn token(value: &Input, path: &str) -> Result<TokenOption> {
-    // Not repeated: it is a secret.
+    // The message does not repeat the value, which is a secret.
     let wrong = |why: &str| Error::config(format!("{path}: {why}"));
     let Input::Text(text) = value else {
         return Err(wrong("expected a token or a callable that returns one"));
@@ -309,7 +312,7 @@ fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
     const NAMES: [&str; 4] = ["cert", "key", "root_ca", "insecure_skip_verify"];
     let mut tls = TlsOptions::default();
     if let Input::Text(_) = value {
-        // Not repeated: it may be a key.
+        // The message does not repeat the value, which may be a key.
         return Err(Error::config(format!(
             "{path}: expected an array of name => value, got a string"
         )));
@@ -333,8 +336,8 @@ fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
     Ok(tls)
 }
 
-/// A file's path. The file's content in its place is refused before any message could
-/// repeat it as a path: it may be a key.
+/// A file's path. The contents of a file are refused before any message could repeat them as a
+/// path, because they may be a key.
 fn file(value: &Input, path: &str) -> Result<PathBuf> {
     let text = match value {
         Input::Text(text) => text,
@@ -345,7 +348,7 @@ fn file(value: &Input, path: &str) -> Result<PathBuf> {
         }
     };
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
-    // DER begins with a sequence's tag, 0x30: an M in base64.
+    // DER begins with the tag of a sequence, 0x30, which is an M in base64.
     let is_der = text.len() > 40 && text.starts_with('M') && text.bytes().all(is_base64);
     if is_der || text.contains(['\n', '\r', '\0']) || text.contains("-----BEGIN") {
         return Err(Error::config(format!(
@@ -355,12 +358,12 @@ fn file(value: &Input, path: &str) -> Result<PathBuf> {
     not_empty(text.clone(), path).map(PathBuf::from)
 }
 
-/// Which session a consumer takes (Service Bus).
+/// The session that a consumer receives from (Service Bus).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionOption {
-    /// The next free one that has jobs, and when that has no more, the next.
+    /// The next free session with jobs. When it has no more, the next one.
     Next,
-    /// The one of this id.
+    /// The session with this id.
     Id(String),
 }
 
@@ -374,28 +377,28 @@ fn session_id(value: &Input, path: &str) -> Result<String> {
     Ok(id)
 }
 
-/// What a `Consumer` can be told; `None` leaves it to each queue.
+/// The options of a `Consumer`; `None` leaves the choice to each queue.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConsumerOptions {
-    /// Jobs in flight, for each queue.
+    /// The number of jobs in flight, per queue.
     pub prefetch: Option<u32>,
-    /// How long `waitTask()` without an argument waits; for ever by default.
+    /// How long `waitTask()` waits without an argument; default: for ever.
     pub timeout: Option<Duration>,
-    /// Consumer priority, higher is served first (RabbitMQ, embedded).
+    /// Consumer priority; higher values are served first (RabbitMQ, embedded).
     pub priority: Option<i32>,
-    /// Settle each job when it is handed out. Default false.
+    /// Whether each job is settled when it is handed out. Default false.
     pub auto_ack: bool,
-    /// The session to take (Service Bus).
+    /// The session to receive from (Service Bus).
     pub session: Option<SessionOption>,
-    /// How long it may hold a job before the broker takes it back (RabbitMQ from 4.3 on,
-    /// quorum queues; embedded). Default: the queue's.
+    /// How long the consumer may hold a job before the broker takes it back (RabbitMQ 4.3 and
+    /// later, quorum queues; embedded). Default: the queue's.
     pub consumer_timeout: Option<Duration>,
-    /// What becomes of a job that failed; where it is silent, the queue's own say.
+    /// How failed jobs are handled. Each queue's own policy fills the gaps.
     pub retry: RetryOptions,
 }
 
 impl ConsumerOptions {
-    /// The names, as PHP writes them.
+    /// The names of the options in PHP.
     pub const NAMES: &'static [&'static str] = &[
         "prefetch",
         "timeout",
@@ -409,10 +412,11 @@ impl ConsumerOptions {
         "requeue_on_fail",
     ];
 
-    /// Reads PHP's options array over `self` (the defaults). `null` leaves a default.
+    /// Applies PHP's options array to `self`, which contains the defaults. `null` keeps a default.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`]: an unknown name (with the nearest known one) or a wrong value.
+    /// [`crate::ErrorKind::Config`] for an unknown name (the message suggests the nearest one) or
+    /// an invalid value.
     pub fn apply(mut self, what: &str, input: &Input) -> Result<Self> {
         for (key, value) in input.map(what)? {
             let path = &format!("{what}: option '{key}'");

@@ -1,13 +1,13 @@
-//! Where a value stands, for messages: in the options of a call, or under a key of a configuration.
+//! Where a value was written, for messages: in the options of a call, or under a configuration key.
 
 use crate::settings::suggest;
 
 /// Where options were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place<'a> {
-    /// In an array of options, or a DSN's query: `AmqpQueue::__construct()`.
+    /// In an array of options or a DSN's query: `AmqpQueue::__construct()`.
     Options(&'a str),
-    /// Under a key of a configuration: `jobs.pipelines.orders.config`.
+    /// Under a configuration key: `jobs.pipelines.orders.config`.
     Key(&'a str),
 }
 
@@ -26,7 +26,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// One of the values that stand there.
+    /// One of the values at this place.
     #[must_use]
     pub fn entry(self, key: &str) -> String {
         match self {
@@ -35,7 +35,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// What is said of a name that nobody knows: with the nearest one, or all there are.
+    /// The message about an unknown name: with the nearest name, or all names.
     #[must_use]
     pub fn unknown(self, key: &str, known: &[&str]) -> String {
         match self {

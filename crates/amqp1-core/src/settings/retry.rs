@@ -1,4 +1,4 @@
-//! What becomes of a job that failed: the retry policy of a queue, and of a consumer.
+//! The retry policy of a queue or a consumer: how failed jobs are handled.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use crate::base::id;
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
 
-/// Attempts where nothing else is said.
+/// The default number of attempts.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Seconds before the second, third and every later attempt where nothing else is said.
+/// The default pauses before the second, third and every later attempt, in seconds.
 const BACKOFF: [u64; 3] = [1, 10, 60];
 
 /// The longest pause of an exponential backoff.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The value of `failed_queue` that means the broker's own dead-letter queue.
+/// The value of `failed_queue` for the broker's own dead-letter queue.
 pub const BROKERS_OWN: &str = "@dead-letter";
 
-/// The pause before a job is tried again.
+/// The pause before a job is retried.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Backoff {
-    /// After the first failed attempt, the second, …; the last one repeats.
+    /// The pauses after the first failed attempt, the second, and so on; the last one repeats.
     Steps(Vec<Duration>),
-    /// 1, 2, 4, … seconds up to an hour, each between its half and the whole of it.
+    /// 1, 2, 4, … seconds up to an hour; each pause is between half of it and the whole.
     Exponential,
 }
 
@@ -46,7 +46,7 @@ impl Backoff {
     fn read(value: &Input, path: &str) -> Result<Self> {
         let steps = match value {
             Input::Text(text) if text == "exponential" => return Ok(Backoff::Exponential),
-            // As a DSN's query has it: `backoff=1,10,60`.
+            // The form in a DSN's query: `backoff=1,10,60`.
             Input::Text(text) if text.contains(',') => text
                 .split(',')
                 .map(|step| Input::Text(step.to_owned()).seconds(path))
@@ -70,42 +70,42 @@ impl Backoff {
     }
 }
 
-/// Where a job goes that is not tried again.
+/// Where a job goes that is not retried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FailedQueue {
-    /// `<queue>.failed`; the dead-letter queue on Service Bus.
+    /// `<queue>.failed`; on Service Bus, the dead-letter queue.
     Usual,
-    /// The queue of that name.
+    /// The queue with that name.
     Named(String),
-    /// Where the broker itself puts what is refused.
+    /// Wherever the broker itself puts rejected messages.
     BrokersOwn,
 }
 
 /// The policy, as far as it is configured.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RetryOptions {
-    /// Attempts in all; 0 for no end of them. Default 3.
+    /// The maximum number of attempts; 0 for no limit. Default 3.
     pub max_attempts: Option<u32>,
     /// Default 1, 10, 60 seconds.
     pub backoff: Option<Backoff>,
     /// Default [`FailedQueue::Usual`].
     pub failed_queue: Option<FailedQueue>,
-    /// A failed job goes back to its queue whatever its attempts. Default false.
+    /// Whether a failed job returns to its queue regardless of its attempts. Default false.
     pub requeue_on_fail: Option<bool>,
-    /// A job stays, however often its deliveries ended without a word: so in the failed queue,
-    /// where jobs are looked at and moved, and none is run. No option sets it.
+    /// Whether a job stays even if its deliveries repeatedly end without an outcome. Only for the
+    /// failed queue, whose jobs are inspected and moved, but not run. No option sets it.
     pub keeps_lost: bool,
 }
 
 impl RetryOptions {
-    /// The names, as PHP writes them.
+    /// The names of the options in PHP.
     pub const NAMES: [&'static str; 4] =
         ["max_attempts", "backoff", "failed_queue", "requeue_on_fail"];
 
-    /// Reads one option; false when `name` is none of these.
+    /// Reads one option; false if `name` is none of these.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] naming `path`.
+    /// [`crate::ErrorKind::Config`] with `path`.
     pub fn read(&mut self, name: &str, value: &Input, path: &str) -> Result<bool> {
         match name {
             "max_attempts" => {
@@ -134,7 +134,7 @@ impl RetryOptions {
         Ok(true)
     }
 
-    /// These, and where they are silent, `defaults`.
+    /// These options, with the gaps filled from `defaults`.
     #[must_use]
     pub fn over(&self, defaults: &RetryOptions) -> RetryOptions {
         RetryOptions {
@@ -149,27 +149,27 @@ impl RetryOptions {
         }
     }
 
-    /// Where a job goes that is not tried again.
+    /// Where a job goes that is not retried.
     #[must_use]
     pub fn failed_queue(&self) -> &FailedQueue {
         self.failed_queue.as_ref().unwrap_or(&FailedQueue::Usual)
     }
 
-    /// The pauses are those that nobody asked for: a broker that cannot delay need
-    /// not refuse them.
+    /// Whether the pauses are the defaults. A broker that cannot delay may then skip them instead
+    /// of reporting an error.
     #[must_use]
     pub fn is_backoff_usual(&self) -> bool {
         self.backoff.is_none()
     }
 
-    /// There are no more attempts after so many.
+    /// Whether no attempts are left after this many.
     pub(crate) fn is_used_up(&self, attempts: u32) -> bool {
         let max = self.max_attempts.unwrap_or(MAX_ATTEMPTS);
         !self.requeue_on_fail.unwrap_or(false) && max > 0 && attempts >= max
     }
 
-    /// What becomes of a job that failed at its `attempts`th attempt;
-    /// `requeue` decides in place of the policy, and without a pause.
+    /// How to handle a job whose `attempts`th attempt failed. `requeue` overrides the policy, and
+    /// then there is no pause.
     #[must_use]
     pub fn verdict(&self, attempts: u32, requeue: Option<bool>) -> Verdict {
         let again = !self.is_used_up(attempts);
@@ -185,23 +185,23 @@ impl RetryOptions {
     }
 }
 
-/// What becomes of a job that failed.
+/// How to handle a failed job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is tried again after this pause.
+    /// Retry it after this pause.
     Retry(Duration),
-    /// It goes to the failed queue.
+    /// Move it to the failed queue.
     Fail,
 }
 
-/// What a broker does about the redelivery of a job that was given back.
+/// How a broker handles the redelivery of a returned job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Redelivery {
-    /// It does not count it: a copy carries the attempts.
+    /// It does not count it, so a copy must carry the attempts.
     Uncounted,
-    /// It counts it, and delivers it again at once.
+    /// It counts it, and redelivers at once.
     Counted,
-    /// It counts it, and waits for the time that it is told.
+    /// It counts it, and redelivers at the requested time.
     Delayed,
 }
 

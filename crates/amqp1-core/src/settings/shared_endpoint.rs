@@ -1,4 +1,4 @@
-//! An endpoint as queues and the pool share it.
+//! An endpoint that queues and the pool share.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::settings::endpoint::Endpoint;
 
-/// The pool looks for an endpoint by all that it is, which is hashed once.
+/// The pool looks up endpoints by all their settings, whose hash is computed only once.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedEndpoint {
     endpoint: Arc<Endpoint>,

@@ -1,11 +1,11 @@
-//! What a queue is, checked: the data that everything done to it begins with.
+//! The checked description of a queue, with which every operation on it begins.
 
 use crate::error::{Error, Result};
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::BROKERS_OWN;
 use crate::settings::shared_endpoint::SharedEndpoint;
 
-/// One queue, as it is configured.
+/// One queue, as configured.
 #[derive(Debug)]
 pub(crate) struct Spec {
     pub endpoint: SharedEndpoint,
@@ -13,7 +13,7 @@ pub(crate) struct Spec {
     pub broker_queue: String,
     /// The pipeline's name.
     pub pipeline: String,
-    /// Binding key, and routing key of jobs that name none.
+    /// The binding key, and the routing key of jobs that set none.
     pub routing_key: String,
     pub options: QueueOptions,
 }
@@ -39,11 +39,11 @@ impl Spec {
         format!("queue '{}' at {}", self.broker_queue, self.endpoint.label())
     }
 
-    /// The queue that the configured dead-letter exchange leads to. A job is sent there
-    /// by us, confirmed and with its failure, not by the broker, which would do neither.
+    /// The queue that the configured dead-letter exchange leads to. The client, not the broker,
+    /// sends a job there: then the transfer is confirmed and the job carries its failure.
     ///
     /// # Errors
-    /// Unsupported where that cannot be told from the options.
+    /// Unsupported if the options do not determine the queue.
     pub fn dead_letter_queue(&self) -> Result<String> {
         let topology = &self.options.topology;
         let exchange = topology.dead_letter_exchange.as_deref();

@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest known name for a mistyped one.
 
-/// The name of `known` nearest to `given`, if one is near enough to be a typing mistake.
+/// The name in `known` nearest to `given`, if it is near enough to be a typing mistake.
 #[must_use]
 pub fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     let given = given.to_ascii_lowercase().replace('-', "_");
@@ -15,7 +15,7 @@ pub fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
-/// `unknown option 'x' for WHAT: did you mean 'y'?`, or the list of what there is.
+/// `unknown option 'x' for WHAT: did you mean 'y'?`, or a list of the known options.
 #[must_use]
 pub fn unknown_option(what: &str, given: &str, known: &[&str]) -> String {
     match nearest(given, known) {

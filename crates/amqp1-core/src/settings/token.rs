@@ -1,4 +1,4 @@
-//! Tokens: their type, when they end, and who makes them.
+//! Tokens: their type, their expiry, and their source.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use serde_json::Value as Json;
 use crate::base::clock::now_seconds;
 use crate::error::Result;
 
-/// How every shared access signature begins.
+/// The prefix of every shared access signature.
 const SAS_PREFIX: &str = "SharedAccessSignature ";
 
-/// A token as it is put on a connection.
+/// A token to put on a connection.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     /// The token itself.
     pub text: String,
-    /// When it ends, Unix seconds; `None` when it does not say.
+    /// When it expires, in Unix seconds; `None` if it does not say.
     pub expires: Option<u64>,
 }
 
 impl fmt::Debug for Token {
-    /// Without the secret.
+    /// Omits the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token")
             .field("expires", &self.expires)
@@ -32,10 +32,10 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// A token that says itself when it ends: a shared access signature or a JSON web token.
+    /// Reads a token that contains its expiry: a shared access signature or a JSON web token.
     ///
     /// # Errors
-    /// What it should have been, without the text.
+    /// The expected form, without the text.
     pub fn read(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         let expires = if let Some(fields) = text.strip_prefix(SAS_PREFIX) {
@@ -61,12 +61,12 @@ impl Token {
         })
     }
 
-    /// A shared access signature, rather than a JSON web token.
+    /// Whether it is a shared access signature and not a JSON web token.
     pub(crate) fn is_signature(&self) -> bool {
         self.text.starts_with(SAS_PREFIX)
     }
 
-    /// How long it is still good; a century when it does not say.
+    /// How long it is still valid; a century if it does not say.
     pub(crate) fn left(&self) -> Duration {
         let now = now_seconds();
         match self.expires {
@@ -76,7 +76,7 @@ impl Token {
     }
 }
 
-/// The claim `exp`. A token of another kind has none.
+/// The claim `exp`. Other kinds of tokens have none.
 fn expiry_of_jwt(text: &str) -> Option<u64> {
     let claims = text.split('.').nth(1)?;
     let claims = BASE64_URL_SAFE_NO_PAD
@@ -86,16 +86,16 @@ fn expiry_of_jwt(text: &str) -> Option<u64> {
     claims.get("exp")?.as_u64()
 }
 
-/// An application's own way to tokens. Asked on the thread of its own calls only.
+/// An application's own source of tokens. Called only on the thread of its own calls.
 pub trait TokenSource: fmt::Debug + Send + Sync {
     /// A token for `audience` (`sb://host/entity`).
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Interrupted`] when the application threw, Authentication or Config
-    /// when what it gave is no token.
+    /// [`crate::ErrorKind::Interrupted`] if the application threw, Authentication or Config if its
+    /// result is not a token.
     fn token(&self, audience: &str) -> Result<Token>;
 
-    /// Tells sources apart: connections of one number are shared.
+    /// Distinguishes sources: connections with the same number are shared.
     fn number(&self) -> u64;
 }
 
@@ -104,7 +104,7 @@ pub trait TokenSource: fmt::Debug + Send + Sync {
 pub enum TokenOption {
     /// One token.
     Fixed(Token),
-    /// Tokens as they are needed.
+    /// Tokens on demand.
     Source(Arc<dyn TokenSource>),
 }
 

@@ -1,5 +1,5 @@
-//! How a queue, its exchange and its bindings are declared: names close to
-//! RabbitMQ's, checked before anything is sent.
+//! Options for declaring a queue, its exchange and its bindings. Their names follow RabbitMQ's, and
+//! they are checked before anything is sent.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::settings::input::Input;
 use crate::settings::suggest::unknown_option;
 
-/// The type a queue is declared with (RabbitMQ).
+/// The type that a queue is declared with (RabbitMQ).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum QueueType {
     /// Replicated, and counts deliveries: the default.
@@ -31,7 +31,7 @@ impl QueueType {
 /// What happens to a job for a full queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
-    /// The oldest job makes room: RabbitMQ's default. It is lost, or dead-lettered.
+    /// The oldest job is dropped or dead-lettered to make room: RabbitMQ's default.
     DropHead,
     /// The new job is refused: `push()` throws.
     RejectPublish,
@@ -51,44 +51,43 @@ impl Overflow {
 /// One binding of the queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Binding {
-    /// The exchange; the option `exchange` by default.
+    /// The exchange; default: the option `exchange`.
     pub exchange: Option<String>,
     /// The binding key. Default: empty.
     pub routing_key: String,
-    /// Binding arguments, as a headers exchange reads them.
+    /// Binding arguments, for a headers exchange.
     pub arguments: Vec<(String, Input)>,
 }
 
-/// How queue and bindings are declared.
+/// How the queue and its bindings are declared.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopologyOptions {
-    /// Type of the queue. Default: quorum; classic when it is exclusive or not durable.
+    /// The queue's type. Default: quorum; classic if it is exclusive or not durable.
     pub queue_type: Option<QueueType>,
-    /// Queue arguments besides those that have an option of their own.
+    /// Queue arguments without an option of their own.
     pub arguments: Vec<(String, Input)>,
-    /// Bindings instead of the usual one, of `exchange` with `routing_key`.
+    /// Bindings instead of the default one, of `exchange` with `routing_key`.
     pub bindings: Option<Vec<Binding>>,
-    /// Most jobs that may wait. Default: no limit.
+    /// The most jobs that may wait. Default: no limit.
     pub max_length: Option<u64>,
     /// What happens beyond `max_length`. Default: the broker's, which is `drop-head`.
     pub overflow: Option<Overflow>,
-    /// Where the broker sends what was rejected, expired or had no room. Empty: the
-    /// default exchange, which routes by queue name. Default: nowhere.
+    /// The exchange to which the broker sends jobs that were rejected, have expired or had no room.
+    /// Empty: the default exchange, which routes by queue name. Default: none.
     pub dead_letter_exchange: Option<String>,
-    /// The routing key there; the job's own by default.
+    /// The routing key for that exchange; default: the job's own.
     pub dead_letter_routing_key: Option<String>,
-    /// One consumer at a time is served, the next one when it is gone. Default false.
+    /// Whether only one consumer at a time is served, the next one when it leaves. Default false.
     pub single_active_consumer: bool,
-    /// Priorities of a classic queue: jobs of a higher one than this are of this one.
-    /// Default: none.
+    /// The highest priority in a classic queue; higher ones are reduced to it. Default: none.
     pub max_priority: Option<u8>,
-    /// How long a consumer may hold a job before the broker takes it back. Default: the
-    /// broker's, which is 30 minutes.
+    /// How long a consumer may hold a job before the broker takes it back. Default: the broker's,
+    /// which is 30 minutes.
     pub consumer_timeout: Option<Duration>,
 }
 
 impl TopologyOptions {
-    /// Takes one of these options.
+    /// Sets one of these options.
     pub(crate) fn set(&mut self, name: &str, value: &Input, path: &str) -> Result<()> {
         match name {
             "queue_type" => self.queue_type = Some(queue_type(&value.text(path)?, path)?),
@@ -116,7 +115,7 @@ impl TopologyOptions {
         arguments.find_map(|(known, value)| (known == name).then_some(value))
     }
 
-    /// How long a consumer may hold a job, where that is said.
+    /// How long a consumer may hold a job, if set.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         let argument = match self.argument("x-consumer-timeout") {
             Some(Input::Int(time)) => u64::try_from(*time).ok().map(Duration::from_millis),
@@ -125,7 +124,7 @@ impl TopologyOptions {
         self.consumer_timeout.or(argument)
     }
 
-    /// The arguments that these options stand for, with the options' names.
+    /// The queue arguments for these options, with the options' names.
     pub(super) fn named(&self) -> Vec<(&'static str, &'static str, Input)> {
         let text = |text: &str| Input::Text(text.to_owned());
         let number = |number: u64| Input::Int(i64::try_from(number).unwrap_or(i64::MAX));
@@ -172,7 +171,7 @@ impl TopologyOptions {
         .collect()
     }
 
-    /// Every argument that was asked for.
+    /// All requested arguments.
     pub(crate) fn asked(&self) -> Vec<(String, Input)> {
         let named = self.named().into_iter();
         let named = named.map(|(_, argument, value)| (argument.to_owned(), value));
@@ -191,7 +190,7 @@ pub(crate) fn consumer_timeout(value: &Input, path: &str) -> Result<Duration> {
     Ok(time)
 }
 
-/// As the broker takes it.
+/// In the broker's unit.
 pub(crate) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -219,7 +218,7 @@ fn overflow(text: &str, path: &str) -> Result<Overflow> {
     }
 }
 
-/// The exchange types that RabbitMQ has, and plugins' (`x-…`).
+/// RabbitMQ's exchange types, and those of plugins (`x-…`).
 pub(crate) fn exchange_type(text: String, path: &str) -> Result<String> {
     const KNOWN: [&str; 4] = ["direct", "fanout", "topic", "headers"];
     if KNOWN.contains(&text.as_str()) || text.starts_with("x-") {

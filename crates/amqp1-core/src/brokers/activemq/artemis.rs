@@ -1,8 +1,7 @@
-//! ActiveMQ Artemis: addresses are queues or topics by what a link asks of them.
+//! ActiveMQ Artemis: a link's request decides whether an address is a queue or a topic.
 //!
-//! It moves a message to its dead-letter address after ten deliveries
-//! (`max-delivery-attempts`), whoever counts: so an attempt is a copy of ours, whose
-//! deliveries begin at none.
+//! It moves a message to its dead-letter address after ten deliveries (`max-delivery-attempts`),
+//! regardless of who counts. Therefore each attempt is a copy, whose count starts at zero.
 
 use super::control::Control;
 use std::sync::Arc;
@@ -61,7 +60,7 @@ impl Dialect for Artemis {
         ))
     }
 
-    /// An address that it has to make for a message that only names it is a topic.
+    /// If only a message names an address, Artemis creates it as a topic.
     fn relays(&self) -> bool {
         false
     }

@@ -1,8 +1,6 @@
-//! ActiveMQ Classic: queues by name, delays by its scheduler, figures by its statistics
-//! plugin.
+//! ActiveMQ Classic: queues by name, delays by its scheduler, figures by its statistics plugin.
 //!
-//! It counts every redelivery, of jobs that nobody has seen as well: attempts are
-//! copies of ours.
+//! It counts every redelivery, even of jobs that no worker has seen. Therefore attempts are copies.
 
 use super::statistics::Statistics;
 use std::sync::Arc;
@@ -67,7 +65,7 @@ impl Dialect for Classic {
         Ok(Some(Statistics::over(connection, self)))
     }
 
-    /// It counts what was given back unseen as well.
+    /// It also counts unseen returns.
     fn counts_attempts(&self) -> bool {
         false
     }

@@ -1,5 +1,5 @@
-//! Artemis' management: operations on a queue, by messages to
-//! `activemq.management` whose parameters and results are JSON.
+//! Artemis' management: operations on a queue, as messages to `activemq.management` with parameters
+//! and results in JSON.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +21,16 @@ use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
 use crate::wire::write;
 
-/// The management address, unless the broker's configuration names another.
+/// The management address, unless the broker's configuration sets another one.
 const NODE: &str = "activemq.management";
 
-/// The companion of a connection to self.dialect.
+/// The companion of a connection to Artemis.
 #[derive(Debug)]
 pub(super) struct Control {
     connection: Connection,
     dialect: &'static dyn Dialect,
     asking: Asking,
-    /// Addresses that are queues.
+    /// Addresses that are known to be queues.
     queues: Memo<String>,
 }
 
@@ -44,19 +44,19 @@ impl Control {
         })
     }
 
-    /// Attaches to the queue as producers and consumers do, which makes it where the broker's
-    /// address settings allow that, and sees that it is a queue.
+    /// Attaches to the queue as producers and consumers do. This creates the queue if the broker's
+    /// address settings allow it, and checks that it is a queue.
     fn attach(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
         self.dialect.check_name(queue.queue())?;
         let address = self.dialect.queue_address(queue.queue());
-        // In this order: a sender makes a queue beside a topic of that name.
+        // The source comes first: a sender would create a queue beside a topic with that name.
         self.asking
             .ask(Question::Source(&address), wait)
             .map_err(|error| self.dialect.explain(error))?;
         self.asking.ask(Question::Target(&address, true), wait)
     }
 
-    /// Asks about the queue; once more when it is missing and may be made.
+    /// Asks about the queue. If it is missing and may be created, creates it and asks once more.
     fn ask<T>(
         &self,
         queue: &Subject<'_>,
@@ -64,7 +64,7 @@ impl Control {
         work: impl Fn(&Talk, &str) -> Result<T>,
     ) -> Result<T> {
         self.dialect.check_name(queue.queue())?;
-        // A queue apart from its address is named `address::queue`.
+        // A queue whose name differs from its address is written as `address::queue`.
         let name = queue.queue().rsplit("::").next().unwrap_or_default();
         let resource = format!("queue.{name}");
         again(&self.connection, wait, || {
@@ -81,11 +81,11 @@ impl Control {
 }
 
 impl Companion for Control {
-    /// It confirms what goes to subscribers of the address alone.
+    /// Artemis also confirms jobs that only the address's subscribers get.
     fn confirm(&self, address: &str, wait: &Wait<'_>) -> Result<()> {
         self.queues.once(address.to_owned(), Duration::MAX, || {
             match self.asking.ask(Question::Source(address), wait) {
-                // Who may send and not receive cannot look.
+                // A client that may send but not receive cannot check.
                 Err(error) if error.kind() == ErrorKind::Authentication => Ok(()),
                 Err(error) => Err(self.dialect.explain(error)),
                 Ok(()) => Ok(()),
@@ -114,8 +114,8 @@ impl Companion for Control {
 
     fn figures(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<Figures> {
         self.ask(queue, wait, |control, resource| {
-            // One after another: what settles or comes in between is counted twice or not
-            // at all, never below zero.
+            // Read one after another: a job that moves in between is counted twice or not at all,
+            // but no figure is negative.
             let number = |name| {
                 let value = control.call(resource, name, wait)?;
                 Ok(value.as_u64().unwrap_or(0))
@@ -166,7 +166,7 @@ impl Talk {
     }
 }
 
-/// Whether it was done, and the first of the results, which are a list.
+/// Whether the operation succeeded, and the first item of its result list.
 fn read(answer: &Message) -> (bool, Json) {
     let mut succeeded = false;
     if let Ok(Some(mut items)) = answer.application_properties() {

@@ -1,7 +1,7 @@
-//! Requests to one of the broker's own nodes, and their answers over a temporary queue.
+//! Requests to one of the broker's own nodes, with answers through a temporary queue.
 //!
-//! Each has its links for itself, and closes them: a few round trips, for what is asked
-//! now and then.
+//! Each conversation opens and closes its own links. The extra round trips are acceptable, because
+//! such requests are rare.
 
 use bytes::Bytes;
 
@@ -27,10 +27,10 @@ impl Drop for Conversation {
 }
 
 impl Conversation {
-    /// With `node`, or with whatever each message names.
+    /// Opens links to `node`, or to the address in each message.
     ///
     /// # Errors
-    /// What the broker refused it with; Timeout.
+    /// The broker's refusal; Timeout.
     pub fn open(connection: &Connection, node: Option<&str>, wait: &Wait<'_>) -> Result<Self> {
         let signal = Signal::new();
         let ends = Node::WithDynamicReplies(node);
@@ -50,20 +50,20 @@ impl Conversation {
         Ok(conversation)
     }
 
-    /// Where answers go.
+    /// The address for answers.
     pub fn reply_to(&self) -> &str {
         &self.reply_to
     }
 
-    /// Sends a request: application properties, which `properties` writes and counts as
-    /// keys and values, and one AMQP value.
+    /// Sends a request with one AMQP value. `properties` writes application properties and returns
+    /// the count of keys and values.
     pub fn send(
         &self,
         properties: impl FnOnce(&mut Vec<u8>) -> u32,
         body: impl FnOnce(&mut Vec<u8>),
     ) -> Result<()> {
         let mut out = Vec::with_capacity(256);
-        // Not to be kept where nobody reads it.
+        // Not durable: no one else reads it.
         write::descriptor(&mut out, section::HEADER);
         write::list(&mut out, |out| {
             write::bool(out, false);
@@ -91,10 +91,10 @@ impl Conversation {
         self.pair.send(message)
     }
 
-    /// The next answer; `None` when none comes in time.
+    /// The next answer; `None` if none arrives in time.
     ///
     /// # Errors
-    /// What ended the links.
+    /// The error that ended the links.
     pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Message>> {
         let payload = wait.until(&self.signal, || {
             self.pair.failed().map_or(Ok(()), Err)?;

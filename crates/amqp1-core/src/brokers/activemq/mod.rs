@@ -1,5 +1,5 @@
-//! Apache ActiveMQ: Artemis and Classic, two brokers that share a name, the queue
-//! capability and the annotations of a delay.
+//! Apache ActiveMQ: Artemis and Classic, two brokers that share a name, the queue capability and
+//! the delay annotations. Names no other broker.
 
 mod artemis;
 mod classic;
@@ -13,7 +13,7 @@ pub(super) use classic::Classic;
 
 use crate::error::{Error, Result};
 
-/// A name with a wildcard between its dots stands for many queues.
+/// A name with a wildcard between its dots matches many queues.
 fn no_wildcards(name: &str, wildcards: &[&str]) -> Result<()> {
     match name.split('.').find(|word| wildcards.contains(word)) {
         None => Ok(()),

@@ -1,9 +1,9 @@
-//! Whether ActiveMQ Classic keeps a delay.
+//! Checks whether ActiveMQ Classic keeps delays.
 //!
-//! Its `open` offers delayed delivery whether or not the broker has its scheduler on
-//! (`schedulerSupport`, off as installed); without it the annotation is ignored and the
-//! job delivered at once. So it is asked: of two messages to a temporary queue, the
-//! first with a delay, the second comes first where delays are kept.
+//! Its `open` offers delayed delivery even if the broker's scheduler is off (`schedulerSupport`,
+//! off by default). Then it ignores the annotation and delivers the job at once. The check sends
+//! two messages to a temporary queue, the first with a delay. If delays are kept, the second one
+//! arrives first.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::wire::message::{section, Body};
 use crate::wire::read::Reader;
 use crate::wire::write;
 
-/// Longer than the second message takes; afterwards the first finds no queue any more.
+/// Longer than the second message needs. When the delay ends, the queue no longer exists.
 const DELAY: Duration = Duration::from_secs(10);
 
 /// # Errors
-/// Unsupported where the delay is ignored; Timeout.
+/// Unsupported if the delay is ignored; Timeout.
 pub(super) fn keeps_delays(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
     let talk = Conversation::open(connection, None, wait)?;
     talk.send_message(message(talk.reply_to(), "late", DELAY))?;

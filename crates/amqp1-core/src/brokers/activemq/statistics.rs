@@ -1,5 +1,5 @@
-//! ActiveMQ Classic's figures of a queue, by its statistics plugin: a message to a queue
-//! of a certain name is answered with a map.
+//! ActiveMQ Classic's figures of a queue, from its statistics plugin: it answers a message to a
+//! queue with a special name with a map.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +21,16 @@ use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
 use crate::wire::write;
 
-/// How long the plugin is given to answer: where it is not enabled, nobody does.
+/// How long to wait for the plugin's answer: if it is not enabled, there is none.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The companion of a connection to ActiveMQ self.dialect.
+/// The companion of a connection to ActiveMQ Classic.
 #[derive(Debug)]
 pub(super) struct Statistics {
     connection: Connection,
     dialect: &'static dyn Dialect,
     asking: Asking,
-    /// It keeps delays.
+    /// Set once the broker is known to keep delays.
     delays: Memo<()>,
 }
 
@@ -60,7 +60,7 @@ impl Statistics {
 }
 
 impl Companion for Statistics {
-    /// A mark is enough, where the scheduler is on.
+    /// The message's annotation is enough, if the scheduler is on.
     fn detour(
         &self,
         queue: &Subject<'_>,
@@ -118,7 +118,7 @@ fn read(answer: &Message) -> Result<Figures> {
             "the answer of the broker's statistics plugin lacks the size of the queue",
         ));
     };
-    // Both are the broker's, taken one after another.
+    // The broker reads both figures one after another, so they may not match.
     let reserved = reserved.map(|reserved| reserved.min(size));
     Ok(Figures {
         ready: size - reserved.unwrap_or(0),

@@ -1,8 +1,8 @@
-//! RabbitMQ 4's address format v2 (its documentation: "AMQP 1.0 addresses").
+//! RabbitMQ 4's address format v2 (see "AMQP 1.0 addresses" in its documentation).
 
 use percent_encoding::{utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
 
-/// Everything but RFC 3986's unreserved characters.
+/// Everything except RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -21,7 +21,7 @@ pub fn queue(name: &str) -> String {
     format!("/queues/{}", segment(name))
 }
 
-/// `/exchanges/{name}/{routing key}`; without the key when it is empty.
+/// `/exchanges/{name}/{routing key}`, without the key if it is empty.
 #[must_use]
 pub fn exchange(name: &str, routing_key: &str) -> String {
     if routing_key.is_empty() {

@@ -1,11 +1,11 @@
-//! RabbitMQ 3's address format (its documentation of the AMQP 1.0 plugin).
+//! RabbitMQ 3's address format (see the documentation of its AMQP 1.0 plugin).
 
-/// `/amq/queue/{name}`: a queue that exists.
+/// `/amq/queue/{name}`: an existing queue.
 pub(super) fn queue(name: &str) -> String {
     format!("/amq/queue/{}", segment(name))
 }
 
-/// `/queue/{name}`: a queue that attaching a sender makes.
+/// `/queue/{name}`: a queue that an attaching sender creates.
 pub(super) fn declared_queue(name: &str) -> String {
     format!("/queue/{}", segment(name))
 }
@@ -15,9 +15,8 @@ pub(super) fn exchange(name: &str, routing_key: &str) -> String {
     format!("/exchange/{}/{}", segment(name), segment(routing_key))
 }
 
-/// A name as the plugin takes it: it undoes `%2F` and nothing else, and makes
-/// one byte of each character. So each byte of the UTF-8 is written as the
-/// character of that number.
+/// A name in the plugin's encoding: it decodes only `%2F`, and turns each character into one byte.
+/// Therefore each byte of the UTF-8 is written as the character with that number.
 fn segment(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for byte in name.bytes() {

@@ -1,5 +1,5 @@
-//! The companion of a connection to RabbitMQ 3, which has no management and confirms what it loses: queues are made, and
-//! looked for, by attaching.
+//! The companion of a connection to RabbitMQ 3, which has no management node and confirms jobs that
+//! it loses. It creates and checks queues by attaching.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,11 @@ use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::options::QueueOptions;
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct DeclareByAttaching {
     dialect: &'static dyn Dialect,
     asking: Asking,
-    /// Queues that are there.
+    /// Queues that are known to exist.
     declared: Memo<String>,
 }
 
@@ -34,14 +33,14 @@ impl DeclareByAttaching {
         })
     }
 
-    /// What exists is used as it is.
+    /// An existing queue is used as it is.
     fn make(&self, queue: &Subject<'_>, durable: bool, wait: &Wait<'_>) -> Result<()> {
         let address = address_v1::declared_queue(queue.queue());
         let answered = self.asking.ask(Question::Target(&address, durable), wait);
         match answered {
             Ok(()) => Ok(()),
             Err(error) if error.is(Condition::RESOURCE_LOCKED) => Ok(()),
-            // It exists, and is another one than would have been made.
+            // It exists, with other properties than a new one would have.
             Err(error) if error.is(Condition::PRECONDITION_FAILED) => {
                 if error.message().contains("arg 'auto_delete'") {
                     return Err(Error::unsupported(format!(
@@ -55,7 +54,7 @@ impl DeclareByAttaching {
         }
     }
 
-    /// It must be there: it cannot be made as `option` wants it.
+    /// Requires the queue to exist, because it cannot be created with `option`.
     fn demand(&self, queue: &Subject<'_>, option: &str, wait: &Wait<'_>) -> Result<()> {
         self.find(queue.queue(), wait).map_err(|error| match error.kind() {
             ErrorKind::QueueNotFound => Error::unsupported(format!(
@@ -70,7 +69,7 @@ impl DeclareByAttaching {
 impl Companion for DeclareByAttaching {
     fn declare(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
         let name = queue.queue();
-        // One beside the configured queue is made as this broker makes queues.
+        // A related queue is declared with this broker's defaults.
         let usual = QueueOptions::default();
         let options = match queue.beside {
             None => &queue.spec.options,
@@ -99,13 +98,13 @@ impl Companion for DeclareByAttaching {
         self.declared.has_any_within(age)
     }
 
-    /// A receiver that never gets credit: attaching it fails when there is no such queue.
+    /// A receiver that never gets credit: attaching it fails if there is no such queue.
     fn find(&self, queue: &str, wait: &Wait<'_>) -> Result<()> {
         self.dialect.check_name(queue)?;
         let address = self.dialect.queue_address(queue);
         match self.asking.ask(Question::Source(&address), wait) {
             Ok(()) => Ok(()),
-            // Somebody consumes from it and lets nobody else: so it is there.
+            // Another connection consumes from it exclusively, so it exists.
             Err(error) if error.message().contains("exclusive") => Ok(()),
             Err(error) => Err(error),
         }

@@ -1,38 +1,36 @@
-//! Delays on RabbitMQ 4 without a plugin: queues whose messages expire into
-//! the target.
+//! Delays on RabbitMQ 4 without a plugin: queues whose messages expire into the target queue.
 //!
-//! Expiry is at the head of the line, so all messages of one delay queue have
-//! the same delay; and there must not be a queue for each delay that somebody
-//! asks for. So delays are rounded up to one of some 340 steps, each at most
-//! 4.5 % (below five seconds: 250 ms) above the one before.
+//! A queue's messages expire only at its head, so all messages of a delay queue need the same
+//! delay. There cannot be a queue for every possible delay, though. Therefore delays are rounded up
+//! to one of about 340 steps, each at most 4.5 % above the previous one (below five seconds: 250
+//! ms).
 //!
-//! A delay queue has to go when it is not used any more, and never with a
-//! message inside. RabbitMQ's `x-expires` counts from the declaration: neither
-//! a publish nor, for a quorum queue, another declaration over the management
-//! node renews it. So a delay queue is used
-//! for one day only, which is in its name, and lives for that day, its delay
-//! and another day: the last message left it a day before, clocks that
-//! disagree by hours and targets that were full for hours included.
+//! An unused delay queue must be deleted, but never with a message inside. RabbitMQ's `x-expires`
+//! counts from the declaration. Neither a publish nor, for a quorum queue, another declaration over
+//! the management node renews it. Therefore a delay queue is used for one day only, which is part
+//! of its name. It exists for that day, its delay and another day: the last message leaves it a day
+//! before it expires. That day allows for clocks that differ by hours and for targets that are full
+//! for hours.
 //!
-//! Which of them there are is in an index, see [`super::delay_queues`].
+//! An index lists the existing ones, see [`super::delay_queues`].
 
 use std::time::Duration;
 
 use crate::brokers::seams::recipient::Recipient;
 
-/// Up to here steps are even.
+/// The upper end of the even steps.
 const EVEN_UP_TO: u64 = 5_000;
 /// The even steps, in milliseconds.
 const EVEN_STEP: u64 = 250;
 
-/// One day in milliseconds: how long a delay queue is published to, and how
-/// long it outlives its last message.
+/// One day in milliseconds: how long a delay queue is published to, and how long it outlives its
+/// last message.
 const DAY: u64 = 86_400_000;
 
-/// The exchange that the index of all delay queues begins at.
+/// The exchange at the root of the index of all delay queues.
 pub const INDEX: &str = "amqp1.delay.index";
 
-/// RabbitMQ keeps `x-expires` in 32 bits of milliseconds.
+/// RabbitMQ stores `x-expires` as 32 bits of milliseconds.
 pub const LONGEST: Duration = Duration::from_secs(47 * 86_400);
 
 /// The delay queue of one step, one day and one target.
@@ -40,16 +38,16 @@ pub const LONGEST: Duration = Duration::from_secs(47 * 86_400);
 pub struct DelayQueue {
     /// Its name.
     pub name: String,
-    /// Which one of its target it is.
+    /// Its position among the queues of its target.
     pub slot: Slot,
 }
 
-/// One delay queue of some target.
+/// The step and the day of a delay queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     /// `x-message-ttl`: the step, in milliseconds.
     pub ttl: u64,
-    /// The day on which it is published to, from 1970 on.
+    /// The day on which it is published to, counted from 1970.
     pub day: u64,
 }
 
@@ -60,30 +58,29 @@ impl Slot {
         self.ttl.saturating_add(2 * DAY)
     }
 
-    /// Its queue can have a message inside now (Unix milliseconds).
+    /// Whether its queue can contain a message now (Unix milliseconds).
     #[must_use]
     pub fn can_hold(self, now: u64) -> bool {
         let (today, days) = (now / DAY, self.ttl.div_ceil(DAY));
-        // Tomorrow's: of a process whose clock is ahead.
+        // Including tomorrow's, for a process whose clock is ahead.
         self.day <= today + 1 && self.day.saturating_add(days) >= today
     }
 
-    /// Its queue is gone now, whenever on its day it was made.
+    /// Whether its queue has expired by now, whenever on its day it was created.
     #[must_use]
     pub fn is_gone(self, now: u64) -> bool {
         let day_is_over = self.day.saturating_add(1).saturating_mul(DAY);
         now > day_is_over.saturating_add(self.expires())
     }
 
-    /// The name of its queue before `target`.
+    /// The name of its queue for `target`.
     #[must_use]
     pub fn name(self, target: &str) -> String {
         shortened(format!("amqp1.delay.{}.{}.{target}", self.ttl, self.day))
     }
 }
 
-/// The queue that a delay of a job for `target` takes now (Unix milliseconds).
-/// `None` beyond [`LONGEST`].
+/// The queue for delaying a job to `target` now (Unix milliseconds). `None` beyond [`LONGEST`].
 #[must_use]
 pub fn queue(delay: Duration, target: &str, now: u64) -> Option<DelayQueue> {
     let ttl = step(delay)?;
@@ -97,7 +94,7 @@ pub fn queue(delay: Duration, target: &str, now: u64) -> Option<DelayQueue> {
     })
 }
 
-/// What the delay queues of a recipient are named after.
+/// The target in the names of a recipient's delay queues.
 #[must_use]
 pub(super) fn target(to: &Recipient<'_>) -> String {
     match to.exchange {
@@ -106,13 +103,13 @@ pub(super) fn target(to: &Recipient<'_>) -> String {
     }
 }
 
-/// The exchange that stands for `target` in the index of delay queues.
+/// The exchange that represents `target` in the index of delay queues.
 #[must_use]
 pub fn index(target: &str) -> String {
     shortened(format!("{INDEX}.{target}"))
 }
 
-/// The step for a delay: never shorter, at most 4.5 % or 250 ms longer.
+/// The step for a delay: never shorter, and at most 4.5 % or 250 ms longer.
 fn step(delay: Duration) -> Option<u64> {
     if delay > LONGEST {
         return None;
@@ -121,7 +118,7 @@ fn step(delay: Duration) -> Option<u64> {
     steps().find(|step| *step >= wanted)
 }
 
-/// Every step in milliseconds, in order.
+/// All steps in milliseconds, in order.
 fn steps() -> impl Iterator<Item = u64> {
     let longest = LONGEST.as_millis() as u64;
     let even = (1..=EVEN_UP_TO / EVEN_STEP).map(|n| n * EVEN_STEP);
@@ -135,7 +132,8 @@ fn next(step: u64) -> u64 {
 }
 
 fn shortened(name: String) -> String {
-    // RabbitMQ's limit is 255 bytes; a long name keeps its beginning and a hash of the rest.
+    // RabbitMQ's limit is 255 bytes. A longer name keeps its beginning and ends in a hash of the
+    // rest.
     if name.len() <= 255 {
         return name;
     }

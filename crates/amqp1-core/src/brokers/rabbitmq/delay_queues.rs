@@ -1,18 +1,18 @@
-//! Declaring delay queues, and the index by which those that exist are found.
+//! Declares delay queues, and keeps the index that lists the existing ones.
 //!
-//! RabbitMQ's management over AMQP tells of a queue by its name and has no list of queues;
-//! there may be some 1,700 delay queues of one target, made by any process, and each question
-//! for one that is not there is a line in the broker's log. What it lists is the bindings
-//! between two exchanges. So the index is made of bindings that route nothing:
+//! RabbitMQ's management over AMQP describes a queue by name, but cannot list queues. One target
+//! may have about 1,700 delay queues, created by any process, and each request for a missing one
+//! adds a line to the broker's log. The bindings between two exchanges, however, can be listed.
+//! Therefore the index consists of bindings that route nothing:
 //!
 //! ```text
 //! amqp1.delay.index  ──{ttl, day}──▶  amqp1.delay.index.TARGET  ────▶  the delay queue
 //! ```
 //!
-//! The first bindings, one for each delay queue, are the index: one question lists them. The
-//! second ones keep the target's exchange, which is deleted with the last of its delay queues
-//! (`auto_delete`), and takes its part of the index with it. Both exchanges are internal:
-//! nobody can publish to them.
+//! The first bindings, one for each delay queue, are the index: a single request lists them. The
+//! second ones keep the target's exchange alive. It is deleted with the last of its delay queues
+//! (`auto_delete`), and its part of the index with it. Both exchanges are internal: no one can
+//! publish to them.
 
 use super::topology::{queue_path, refused, write_map, write_queue};
 use crate::base::wait::Wait;
@@ -24,18 +24,19 @@ use crate::settings::input::Input;
 use crate::settings::options::QueueOptions;
 use crate::wire::write;
 
-/// The index's exchange goes with the last delay queue of its target, which may be just now.
+/// The index's exchange disappears with the last delay queue of its target, possibly at this
+/// moment.
 const TRIES: u32 = 3;
 
 /// The arguments of a binding in the index.
 const TTL: &str = "ttl";
 const DAY: &str = "day";
 
-/// Declares a delay queue before a target, in the index. What the index tells of queues that
-/// are long gone is taken out of it.
+/// Declares a delay queue for a target and adds it to the index. Removes index entries of queues
+/// that expired long ago.
 ///
-/// At-least-once dead-lettering: a message leaves the delay queue only when the
-/// target has confirmed it.
+/// Dead-lettering is at-least-once: a message leaves the delay queue only when the target has
+/// confirmed it.
 pub(crate) fn declare(
     management: &Management,
     queue: &DelayQueue,
@@ -72,7 +73,7 @@ pub(crate) fn declare(
                 return Err(refused(what, name, answer.status, answer));
             }
             None => {
-                // Made just now, as once a day and step.
+                // Just created, which happens once per day and step.
                 let is_new = answers.get(2).is_some_and(|answer| answer.status == 201);
                 return match is_new {
                     true => forget_gone(management, target, now, wait),
@@ -83,7 +84,7 @@ pub(crate) fn declare(
     }
 }
 
-/// How many messages are in the delay queues before these targets.
+/// The number of messages in the delay queues of these targets.
 pub(crate) fn count(
     management: &Management,
     targets: &[String],
@@ -113,14 +114,14 @@ fn forget_gone(management: &Management, target: &str, now: u64, wait: &Wait<'_>)
     management.request_all(&deletes, wait).map(|_| ())
 }
 
-/// A binding of the index.
+/// A binding in the index.
 struct Entry {
     slot: Slot,
     /// Its path at the management node.
     location: String,
 }
 
-/// What the index tells of one target.
+/// Lists the index entries of one target.
 fn list(target: &str) -> Request {
     Request::get(format!(
         "/bindings?src={}&dste={}&key=",

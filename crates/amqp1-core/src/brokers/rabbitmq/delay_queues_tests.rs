@@ -13,7 +13,7 @@ mod environment;
 
 const DAY_MS: u64 = 86_400_000;
 
-/// Each RabbitMQ 4 of the environment, by a pair of its own.
+/// Runs the test on each RabbitMQ 4 in the environment, each with its own link pair.
 fn brokers(test: impl Fn(&str, &Management, &Wait<'_>)) {
     for (name, dsn) in environment::rabbitmq() {
         let wait = Wait::uninterrupted(Duration::from_secs(60));
@@ -49,8 +49,8 @@ fn listed(management: &Management, target: &str, wait: &Wait<'_>) -> Vec<Slot> {
     entries.map(|entry| entry.slot).collect()
 }
 
-/// Why a delay queue has its day in its name: `x-expires` counts from the
-/// first declaration, and takes the queue with whatever is inside.
+/// Why a delay queue's name contains its day: `x-expires` counts from the first declaration, and
+/// deletes the queue with any message inside.
 #[test]
 fn a_delay_queue_goes_when_its_time_is_over_and_no_declaration_renews_it() {
     brokers(|broker, management, wait| {
@@ -93,7 +93,7 @@ fn a_look_costs_a_question_for_each_delay_queue_there_is_and_one_more() {
             queues.push(made(management, &name, Slot { ttl, day }, now, wait));
         }
         looked(4);
-        // Of the day before yesterday: it can have nothing inside.
+        // From the day before yesterday, so it cannot contain anything.
         let slot = Slot {
             ttl: 1000,
             day: 19_998,
@@ -125,7 +125,7 @@ fn the_index_goes_with_the_last_delay_queue_of_its_target() {
         assert_eq!(listed(management, &name, wait).len(), 2, "{broker}");
         delete(&queues[1]);
         assert_eq!(listed(management, &name, wait), [], "{broker}");
-        // The exchange is gone: otherwise it would have another type than this one.
+        // If the exchange still existed, it would have another type than this one.
         let index = format!("/exchanges/{}", segment(&delay::index(&name)));
         let other = |out: &mut Vec<u8>| {
             write::map(out, |out| {

@@ -1,24 +1,24 @@
-//! What exists against what the configuration says, in words.
+//! Describes how an existing queue differs from its configuration.
 
 use crate::brokers::rabbitmq::management::Response;
 use crate::settings::input::Input;
 
-/// What a queue is to be.
+/// A queue as it is configured.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
     pub durable: bool,
     pub exclusive: bool,
     pub queue_type: &'static str,
-    /// The arguments that were asked for.
+    /// The requested arguments.
     pub asked: &'a [(String, Input)],
 }
 
-/// Set without having been asked for: RabbitMQ drops a message at its 20th failed
-/// delivery unless told otherwise, and how often a job is tried is ours to decide.
+/// Set by default: RabbitMQ otherwise drops a message at its 20th failed delivery, but the retry
+/// policy alone must limit the attempts.
 pub(super) const UNLIMITED: (&str, Input) = ("x-delivery-limit", Input::Int(-1));
 
-/// Each difference between the queue that the broker describes and the one that is
-/// wanted, as `x-max-length is 7 (configured: 8)`.
+/// Each difference between the queue that the broker describes and the configured one, such as
+/// `x-max-length is 7 (configured: 8)`.
 pub(super) fn differences(existing: &Response, wanted: &Wanted<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let mut compare = |name: &str, is: Option<Input>, configured: Option<&Input>| {
@@ -36,7 +36,7 @@ pub(super) fn differences(existing: &Response, wanted: &Wanted<'_>) -> Vec<Strin
             compare(name, Some(is), Some(&Input::Bool(configured)));
         }
     }
-    // What goes with its last consumer is none of ours.
+    // A queue that is deleted with its last consumer is not one of ours.
     if let Some(is) = existing.value("auto_delete") {
         compare("auto_delete", Some(is), Some(&Input::Bool(false)));
     }
@@ -67,7 +67,7 @@ pub(super) fn differences(existing: &Response, wanted: &Wanted<'_>) -> Vec<Strin
     found
 }
 
-/// Numbers are the same whatever their width and form, as RabbitMQ has it.
+/// Like RabbitMQ, treats numbers of any width and form as equal.
 fn comparable(value: &Input) -> Input {
     match value {
         Input::Float(number) if number.fract() == 0.0 && number.abs() < 9.0e15 => {

@@ -1,5 +1,5 @@
-//! The broker of `crates/amqp1-broker`: RabbitMQ's addresses and management,
-//! Service Bus's scheduling.
+//! The broker in `crates/amqp1-broker`: RabbitMQ's addresses and management, Service Bus's
+//! scheduling.
 
 use std::sync::Arc;
 

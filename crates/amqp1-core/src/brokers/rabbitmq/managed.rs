@@ -23,28 +23,28 @@ use crate::format::envelope::DelayMark;
 use crate::settings::spec::Spec;
 use crate::wire::write;
 
-/// How long a binding that was seen is taken to be there.
+/// How long a binding counts as present after a check.
 const RECHECK: Duration = Duration::from_secs(60);
 
-/// What holds jobs back that are to be delayed.
+/// Where delayed jobs wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delays {
-    /// The broker.
+    /// In the broker's own schedule.
     Itself,
-    /// Queues that expire into the target, or the plugin's exchange.
+    /// In queues that expire into the target, or in the plugin's exchange.
     Queues,
 }
 
-/// What is known of the broker.
+/// A fact about the broker that need not be checked again.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Known {
-    /// The queue is there, with its exchange and its binding.
+    /// The queue exists, with its exchange and its binding.
     Queue {
         queue: String,
         exchange: Option<String>,
         routing_key: String,
     },
-    /// A queue beside it is there.
+    /// A related queue exists.
     Beside(String),
     /// The exchange leads to the queue with this key.
     Binding {
@@ -52,11 +52,10 @@ enum Known {
         queue: String,
         key: String,
     },
-    /// A delay queue is there.
+    /// A delay queue exists.
     DelayQueue(String),
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Managed {
     connection: Connection,
@@ -76,7 +75,7 @@ impl Managed {
         })
     }
 
-    /// Idempotent work on the management node.
+    /// Does idempotent work on the management node.
     fn manage<T>(&self, wait: &Wait<'_>, work: impl Fn(&Management) -> Result<T>) -> Result<T> {
         again(&self.connection, wait, || work(&self.management()?))
     }
@@ -111,7 +110,7 @@ impl Managed {
         .map_err(|error| error.context(queue.describe()))
     }
 
-    /// The queue's figures, declared before where the configuration wants that.
+    /// The queue's figures. Declares the queue first, if the configuration says so.
     fn look(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<Response> {
         if queue.spec.options.declare {
             self.declare(queue, wait)?;
@@ -127,8 +126,8 @@ impl Managed {
         }
     }
 
-    /// The plugin answers `released` to what it has taken and to what nobody
-    /// will get alike: so somebody's binding must be there.
+    /// The plugin answers `released` both to accepted jobs and to jobs that no one will get.
+    /// Therefore there must be a binding.
     fn check_bound(&self, spec: &Spec, exchange: &str, key: &str, wait: &Wait<'_>) -> Result<()> {
         let queue = &spec.broker_queue;
         let known = Known::Binding {
@@ -179,7 +178,7 @@ impl Managed {
 
     fn in_delay_queues(&self, spec: &Spec, wait: &Wait<'_>) -> Result<u64> {
         let now = now_millis().unsigned_abs();
-        // Jobs that are tried again go to the queue, past its exchange.
+        // Retried jobs go directly to the queue, not through its exchange.
         let mut targets = vec![spec.broker_queue.clone()];
         let usual = delay::target(&Recipient::usual(spec));
         if usual != spec.broker_queue {

@@ -1,5 +1,5 @@
-//! Requests to the broker's management node over a link pair
-//! (RabbitMQ: "AMQP 1.0 management", HTTP semantics over AMQP).
+//! Requests to the broker's management node over a link pair (RabbitMQ: "AMQP 1.0 management", HTTP
+//! semantics over AMQP).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use crate::wire::write;
 /// The management node.
 const NODE: &str = "/management";
 
-/// Requests on their way at once: fewer than the credit for their answers.
+/// The most requests in flight: fewer than the credit for their answers.
 const WINDOW: usize = 16;
 
 /// A link pair to the management node.
@@ -32,7 +32,7 @@ pub(crate) struct Management {
     label: String,
 }
 
-/// One of many requests.
+/// One of several requests.
 #[derive(Debug)]
 pub(crate) struct Request {
     verb: &'static str,
@@ -42,8 +42,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// `body` writes one AMQP value; GET and DELETE carry null, without which RabbitMQ
-    /// ends the session.
+    /// `body` writes one AMQP value. GET and DELETE have null; RabbitMQ ends the session if it is
+    /// missing.
     pub fn new(
         verb: &'static str,
         path: impl Into<String>,
@@ -75,17 +75,17 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// A number of the body's map.
+    /// A number in the body's map.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.find(name, |value| value.as_uint())
     }
 
-    /// A text of the body's map.
+    /// A text in the body's map.
     pub fn text(&self, name: &str) -> Option<String> {
         self.find(name, |value| value.as_text().map(str::to_owned))
     }
 
-    /// Any value of the body's map.
+    /// Any value in the body's map.
     pub fn value(&self, name: &str) -> Option<Input> {
         self.find(name, |value| Some(input(value, 0)))
     }
@@ -101,7 +101,7 @@ impl Response {
         }
     }
 
-    /// What the broker says went wrong: the body's text.
+    /// The broker's explanation of an error: the body's text.
     pub fn reason(&self) -> String {
         match Reader::new(&self.body).value() {
             Ok(value) => value.as_text().unwrap_or("no reason given").to_owned(),
@@ -126,7 +126,7 @@ fn find<T>(items: &mut Items<'_>, name: &str, read: impl Fn(&Value<'_>) -> Optio
     None
 }
 
-/// An AMQP value as a configuration value, to compare it with one.
+/// An AMQP value as a configuration value, for comparison.
 fn input(value: &Value<'_>, depth: u8) -> Input {
     if let Some(text) = value.as_text() {
         return Input::Text(text.to_owned());
@@ -167,16 +167,16 @@ impl Management {
         })
     }
 
-    /// Why the pair is over, if it is.
+    /// The error that ended the pair, if it has ended.
     pub fn failed(&self) -> Option<Error> {
         self.pair.failed()
     }
 
-    /// One request and its answer, whatever its status. `body` writes one AMQP
-    /// value; GET and DELETE carry null, without which RabbitMQ ends the session.
+    /// Sends one request and returns its answer, whatever its status. `body` writes one AMQP value.
+    /// GET and DELETE have null; RabbitMQ ends the session if it is missing.
     ///
     /// # Errors
-    /// Timeout, and what ended the link.
+    /// Timeout, and the error that ended the link.
     pub fn request(
         &self,
         verb: &str,
@@ -189,8 +189,8 @@ impl Management {
         answers.pop().ok_or_else(|| Error::timeout("no answer"))
     }
 
-    /// Many requests, a window at a time, which the broker does in their order; the
-    /// answers in that order too.
+    /// Sends many requests, a window at a time. The broker executes them in order, and the answers
+    /// have the same order.
     pub fn request_all(&self, requests: &[Request], wait: &Wait<'_>) -> Result<Vec<Response>> {
         let mut answers = Vec::with_capacity(requests.len());
         for window in requests.chunks(WINDOW) {
@@ -207,7 +207,7 @@ impl Management {
         Ok(answers)
     }
 
-    /// How many requests were made over the pair.
+    /// The number of requests made over the pair.
     #[cfg(test)]
     pub fn requests(&self) -> u64 {
         self.last_id.load(Ordering::Relaxed)
@@ -220,14 +220,14 @@ impl Management {
         Ok(id)
     }
 
-    /// The answers to `ids`. Threads share the pair: whoever takes another's
-    /// answer leaves it where that one looks.
+    /// The answers to `ids`. Threads share the pair: one that receives another thread's answer
+    /// stores it for that thread.
     fn answers(&self, ids: &[u64], what: &str, wait: &Wait<'_>) -> Result<Vec<Response>> {
         let answered = self.pair.answer(&self.signal, wait, || {
             let mut awaited = self.awaited.lock();
             let mut others = false;
             while let Some(payload) = self.pair.take()? {
-                // An answer to a request that timed out earlier is nobody's any more.
+                // An answer to a request that timed out earlier is discarded.
                 if let Some((id, response)) = response(payload) {
                     if let Some(slot) = awaited.get_mut(&id) {
                         *slot = Some(response);

@@ -1,4 +1,5 @@
-//! RabbitMQ 3 with its AMQP 1.0 plugin, RabbitMQ 4, and the embedded broker, which speaks as RabbitMQ 4 does.
+//! RabbitMQ 3 with its AMQP 1.0 plugin, RabbitMQ 4, and the embedded broker, which behaves like
+//! RabbitMQ 4. Names no other broker.
 
 pub mod address;
 mod address_v1;

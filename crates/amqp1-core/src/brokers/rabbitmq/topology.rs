@@ -1,4 +1,4 @@
-//! Declaring queues, exchanges and bindings through the management node.
+//! Declares queues, exchanges and bindings through the management node.
 
 use super::difference::{differences, Wanted, UNLIMITED};
 use crate::base::wait::Wait;
@@ -13,18 +13,18 @@ use crate::wire::write;
 /// How strict a declaration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strictness {
-    /// Before the first use: what exists is used as it is.
+    /// Before the first use: existing entities are used as they are.
     UseWhatExists,
-    /// `setup()`: a difference is an error.
+    /// `setup()`: any difference is an error.
     ReportDifferences,
 }
 
-/// What one queue's configuration names.
+/// The entities in one queue's configuration.
 #[derive(Debug)]
 pub(crate) struct Topology<'a> {
     pub queue: &'a str,
     pub options: &'a QueueOptions,
-    /// Binding key of the exchange.
+    /// The exchange's binding key.
     pub routing_key: &'a str,
 }
 
@@ -35,7 +35,7 @@ type Arguments = Vec<(String, Input)>;
 pub(crate) const DELAYED_EXCHANGE: &str = "x-delayed-message";
 
 impl Topology<'_> {
-    /// Declares what is missing.
+    /// Declares missing entities.
     ///
     /// # Errors
     /// Config for a difference or a refused argument, Unsupported for a missing plugin.
@@ -57,7 +57,7 @@ impl Topology<'_> {
         Ok(())
     }
 
-    /// The configured bindings, or the usual one.
+    /// The configured bindings, or the default one.
     fn bindings(&self) -> Vec<Binding> {
         let usual = || {
             self.options.exchange.as_ref().map(|_| Binding {
@@ -90,8 +90,9 @@ impl Topology<'_> {
         let answer = put_queue(management, self.queue, self.options, &arguments, wait)?;
         match answer.status {
             200 | 201 => Ok(()),
-            // One status for three cases: made by somebody else just now, different in what
-            // GET does not tell, or an argument that this type of queue does not take.
+            // One status for three cases: another client has just created the queue, it differs in
+            // a property that GET does not return, or this type of queue does not support an
+            // argument.
             409 => {
                 let existing = management.request("GET", &path, write::null, wait)?;
                 if existing.status != 200 {
@@ -136,7 +137,7 @@ impl Topology<'_> {
         ))
     }
 
-    /// The queue's arguments: those that were asked for, and those that come with them.
+    /// The queue's arguments: the requested ones, and the defaults.
     fn arguments(&self) -> (Arguments, Arguments) {
         let asked = self.options.topology.asked();
         let mut implied = Vec::new();
@@ -220,7 +221,7 @@ impl Topology<'_> {
     }
 }
 
-/// True when `queue` is bound to the exchange with this very key.
+/// Whether `queue` is bound to the exchange with exactly this key.
 pub(crate) fn is_bound(
     management: &Management,
     exchange: &str,
@@ -238,7 +239,7 @@ pub(crate) fn is_bound(
     Ok(answer.status == 200 && !answer.list().is_empty())
 }
 
-/// `/queues/{name}` of the management node.
+/// The path `/queues/{name}` of the management node.
 pub(crate) fn queue_path(queue: &str) -> String {
     format!("/queues/{}", segment(queue))
 }
@@ -272,7 +273,7 @@ pub(super) fn write_queue(
     });
 }
 
-/// A configuration value as AMQP.
+/// Writes a configuration value as an AMQP value.
 fn write_input(out: &mut Vec<u8>, value: &Input) {
     match value {
         Input::Null => write::null(out),

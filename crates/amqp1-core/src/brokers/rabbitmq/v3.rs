@@ -1,8 +1,8 @@
 //! RabbitMQ 3.8 to 3.13 with its plugin `rabbitmq_amqp1_0`: addresses v1, no management.
 //!
-//! The plugin publishes without 0-9-1's "mandatory": a job for a queue that does
-//! not exist is confirmed and lost. It knows three outcomes, accepted, rejected
-//! and released; `modified` ends the session.
+//! The plugin publishes without 0-9-1's "mandatory" flag, so a job for a missing queue is confirmed
+//! and lost. It supports three outcomes, accepted, rejected and released; `modified` ends the
+//! session.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ impl Dialect for RabbitMq3 {
     }
 
     fn drains(&self) -> bool {
-        // Of an empty classic queue it ends the session (function_clause, send_drained).
+        // Draining an empty classic queue ends the session (function_clause, send_drained).
         false
     }
 

@@ -14,7 +14,7 @@ use crate::format::PropertyMapping;
 use crate::settings::endpoint::Endpoint;
 use crate::settings::retry::Redelivery;
 
-/// `consumer_timeout`, as RabbitMQ is installed.
+/// RabbitMQ's default `consumer_timeout`.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(1800);
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Dialect for RabbitMq4 {
     }
 
     fn redelivery(&self, remote: &Remote, queue_type: Option<&str>) -> Option<Redelivery> {
-        // Classic queues count from 4.3 on, but do not keep what says why.
+        // From 4.3 on, classic queues count deliveries, but do not keep our records of why.
         let delays = at_least(&remote.version, (4, 3));
         Some(match (queue_type?, delays) {
             ("quorum", true) => Redelivery::Delayed,
@@ -81,7 +81,7 @@ impl Dialect for RabbitMq4 {
     }
 }
 
-/// Whether the version, as `4.3.6` or `4.3.0-rc.1`, is that one or a later one.
+/// Whether the version, such as `4.3.6` or `4.3.0-rc.1`, is at least this one.
 fn at_least(version: &str, wanted: (u32, u32)) -> bool {
     let mut numbers = version.split(['.', '-', '+']).map(|part| part.parse().ok());
     let mut next = || numbers.next().flatten().unwrap_or(0_u32);
