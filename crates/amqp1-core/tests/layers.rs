@@ -62,7 +62,7 @@ fn names_point_downward() {
         forbidden: FORBIDDEN,
         allowed: ALLOWED,
         allowed_words: WORDS,
-        in_circles: 10,
+        in_circles: 0,
     };
     let faults = layers::faults(&src, &rules).unwrap();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));

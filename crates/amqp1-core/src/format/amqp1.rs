@@ -12,7 +12,7 @@ use base64::Engine;
 use bstr::BString;
 use bytes::Bytes;
 
-use super::copy::{Changes, FailureChange};
+use super::changes::{Changes, FailureChange};
 use super::envelope::{
     annotations, delay_property, header, properties, seconds, Envelope, Properties, JSON,
 };

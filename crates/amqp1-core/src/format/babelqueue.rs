@@ -8,13 +8,14 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use super::body::text;
-use super::copy::{Changes, FailureChange};
-use super::decode::Seen;
+use super::changes::{Changes, FailureChange};
+use super::decoded::Seen;
 use super::envelope::{
     delay_annotation, delay_property, header, partition_annotation, properties, Envelope,
     Properties, JSON,
 };
 use super::failure::{self, DEAD_LETTER};
+use super::names::{ATTEMPTS_TEXT, BABELQUEUE};
 use super::object::{quoted, Object};
 use super::{headers, Decoded, Format};
 use crate::base::clock::now_millis;
@@ -33,20 +34,6 @@ const SCHEMA_VERSION: &str = "x-schema-version";
 const SOURCE_LANG: &str = "x-source-lang";
 /// RabbitMQ's annotation that counts attempts.
 pub(super) const ATTEMPTS: &str = "x-attempts";
-/// ActiveMQ's application property that counts attempts, as text.
-pub(super) const ATTEMPTS_TEXT: &str = "bq_attempts";
-
-/// The format's application properties.
-pub(super) const PROPERTIES: [&str; 7] = [
-    "bq-schema-version",
-    "bq-source-lang",
-    "bq-created-at",
-    "bq_schema_version",
-    "bq_source_lang",
-    ATTEMPTS_TEXT,
-    "bq_app_id",
-];
-
 /// Refuses a job that the envelope cannot carry.
 ///
 /// # Errors
@@ -308,7 +295,7 @@ pub(super) fn counts(envelope: &Object<'_>, message: &Message) -> bool {
 
 /// Whether this application property is the schema version.
 pub(super) fn is_version(name: &[u8]) -> bool {
-    PROPERTIES[0].as_bytes() == name || PROPERTIES[3].as_bytes() == name
+    BABELQUEUE[0].as_bytes() == name || BABELQUEUE[3].as_bytes() == name
 }
 
 /// Reads the envelope into a job; one that is not accepted stays unchanged.

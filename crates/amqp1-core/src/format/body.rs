@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::Number;
 
 use super::decimal;
-use super::headers::quote_bytes;
+use super::object::quote_bytes;
 use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
 use crate::wire::DecodeError;

@@ -6,83 +6,18 @@
 //! binaries, which AMQP provides for such bytes, RabbitMQ would move ids into headers. The broker's
 //! own additions are removed. So is `user-id`, which a broker accepts only from that very user.
 
-use std::borrow::Cow;
-use std::time::Duration;
-
 use bytes::Bytes;
 
-use super::envelope::{attempts, delay_annotation, delay_property, header, seconds, DelayMark};
+use super::changes::{Changes, FailureChange, MESSAGE_ID};
+use super::envelope::{attempts, delay_annotation, delay_property, header, seconds};
 use super::failure;
 use super::object::Object;
-use super::{amqp1, babelqueue, body, headers, Decoded, Format};
+use super::{amqp1, babelqueue, body, headers, names, Decoded, Format};
 use crate::base::clock::now_millis;
 use crate::format::history;
-use crate::job::failure::FailureFacts;
-use crate::job::HeaderValue;
 use crate::wire::message::{section, Body};
 use crate::wire::read::{Items, Reader};
 use crate::wire::write;
-
-/// The id of a job whose copy has a different message-id.
-pub(super) const MESSAGE_ID: &str = "rr_message_id";
-
-/// The change to a message's failure.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum FailureChange<'a> {
-    /// Unchanged.
-    Keep,
-    /// Removed, for a replay.
-    Forget,
-    /// Replaced with this one.
-    Set(&'a FailureFacts),
-}
-
-/// The differences between a copy and its original.
-#[derive(Debug, Clone)]
-pub(crate) struct Changes<'a> {
-    /// Another message-id, because a broker with duplicate detection would drop the copy. The job's
-    /// id does not change.
-    pub message_id: Option<&'a str>,
-    /// The address of this message on an anonymous sender.
-    pub to: Option<&'a str>,
-    pub delay: Duration,
-    pub delay_mark: DelayMark,
-    /// Set in the header; without it, the copy lives as long as its queue allows.
-    pub ttl: Option<Duration>,
-    /// absolute-expiry-time, Unix milliseconds.
-    pub expires_at: Option<i64>,
-    /// Deliveries before the copy's first one.
-    pub attempts: u32,
-    /// How many of these ended without an outcome.
-    pub lost: u32,
-    /// Added or replaced.
-    pub headers: &'a [(Cow<'a, str>, HeaderValue<'a>)],
-    pub failure: FailureChange<'a>,
-}
-
-impl Default for Changes<'_> {
-    fn default() -> Self {
-        Self {
-            message_id: None,
-            to: None,
-            delay: Duration::ZERO,
-            delay_mark: DelayMark::None,
-            ttl: None,
-            expires_at: None,
-            attempts: 0,
-            lost: 0,
-            headers: &[],
-            failure: FailureChange::Keep,
-        }
-    }
-}
-
-impl Changes<'_> {
-    /// Whether the copy's failure differs from the original's.
-    pub(super) fn touches_failure(&self) -> bool {
-        !matches!(self.failure, FailureChange::Keep)
-    }
-}
 
 /// Encodes the whole copy.
 pub(crate) fn copy(decoded: &Decoded, changes: &Changes<'_>) -> Bytes {
@@ -226,8 +161,8 @@ fn application_properties(
             b"x-delay" => delayed,
             b"rr_headers" => rewrites_headers,
             _ if name == MESSAGE_ID.as_bytes() => changes.message_id.is_some(),
-            _ if failure::is_property(name) => changes.touches_failure(),
-            _ => !headers::is_ours(name) && header(),
+            _ if names::is_failure(name) => changes.touches_failure(),
+            _ => !names::is_ours(name) && header(),
         }
     };
     let (mut kept, mut count, mut had_all_headers) = (Vec::new(), 0, false);
@@ -240,7 +175,7 @@ fn application_properties(
         kept.extend_from_slice(key);
         match name {
             b"rr_delay" if delayed => write::int(&mut kept, seconds(changes.delay)),
-            _ if is_babelqueue && name == babelqueue::ATTEMPTS_TEXT.as_bytes() => {
+            _ if is_babelqueue && name == names::ATTEMPTS_TEXT.as_bytes() => {
                 write::string(&mut kept, &changes.attempts.to_string());
             }
             _ => kept.extend_from_slice(value),

@@ -2,10 +2,16 @@
 
 use bstr::BString;
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use super::*;
+use crate::format::envelope::DelayMark;
 use crate::format::envelope::Envelope;
 use crate::format::PropertyMapping;
 use crate::format::{decode, encode, failure, undecoded, Headers};
+use crate::job::failure::FailureFacts;
+use crate::job::HeaderValue;
 use crate::job::{Job, JobOptions, Payload};
 use crate::wire::read::Value;
 

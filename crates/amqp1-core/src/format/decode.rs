@@ -6,7 +6,8 @@ use bstr::BString;
 use bytes::Bytes;
 
 use super::body::{self, text};
-use super::copy::MESSAGE_ID;
+use super::changes::MESSAGE_ID;
+use super::decoded::Seen;
 use super::envelope::JSON;
 use super::object::Object;
 use super::{amqp1, babelqueue, failure, Decoded, Format, DEDUCED};
@@ -127,16 +128,6 @@ pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
         headers: OnceCell::new(),
         poison: None,
     }
-}
-
-/// Data other than the body that the other formats need.
-pub(super) struct Seen {
-    pub delivery_count: u32,
-    /// From the header section.
-    pub priority: Option<u8>,
-    /// `bq-schema-version` or `bq_schema_version`.
-    pub schema_version: Option<BString>,
-    pub mapping: PropertyMapping,
 }
 
 /// A message without the `roadrunner` format's properties.

@@ -18,13 +18,6 @@ pub(super) const DEAD_LETTER: &str = "dead_letter";
 /// The prefix of delay queues' names: a message that expires in one did not fail.
 const DELAY_QUEUE: &str = "amqp1.delay.";
 
-/// Whether an application property is part of a failure, ours or Service Bus's.
-pub(super) fn is_property(name: &[u8]) -> bool {
-    name.starts_with(b"rr_failed_")
-        || name == b"DeadLetterReason"
-        || name == b"DeadLetterErrorDescription"
-}
-
 /// Writes a failure as application properties; returns the count of keys and values.
 pub(super) fn properties(facts: &FailureFacts, out: &mut Vec<u8>) -> u32 {
     write::string(out, REASON);

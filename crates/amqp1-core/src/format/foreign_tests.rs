@@ -7,7 +7,8 @@ use bstr::BString;
 use bytes::Bytes;
 
 use super::super::body::{self, Plain};
-use super::super::copy::{copy, Changes, FailureChange};
+use super::super::changes::{Changes, FailureChange};
+use super::super::copy::copy;
 use super::super::{Decoded, Headers};
 use super::decode;
 use crate::format::PropertyMapping;

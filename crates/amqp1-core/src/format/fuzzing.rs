@@ -8,7 +8,8 @@ use std::time::Duration;
 use bstr::BString;
 use bytes::Bytes;
 
-use super::copy::{copy, Changes, FailureChange};
+use super::changes::{Changes, FailureChange};
+use super::copy::copy;
 use super::envelope::{DelayMark, Envelope, ROUTING_KEY_HEADER};
 use super::{body, check, decode, encode, failure, Decoded, Format, Headers};
 use crate::base::choices::Choices;

@@ -9,10 +9,10 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
-use super::babelqueue;
 use super::body::{float, text};
 use super::envelope::ROUTING_KEY_HEADER;
-use super::failure;
+use super::names::is_ours;
+use super::object::{quote, quote_bytes};
 use super::Headers;
 use crate::job::{HeaderValue, Job};
 use crate::wire::message::Message;
@@ -21,18 +21,6 @@ use crate::wire::write;
 
 /// The caller's headers.
 pub(super) type Given<'a> = [(Cow<'a, str>, HeaderValue<'a>)];
-
-/// Names that belong to the envelope: a caller's header never overwrites one, and none of them is
-/// read as a header.
-pub(super) fn is_ours(name: &[u8]) -> bool {
-    name.starts_with(b"rr_")
-        || name == b"x-delay"
-        || name == ROUTING_KEY_HEADER.as_bytes()
-        || failure::is_property(name)
-        || babelqueue::PROPERTIES
-            .iter()
-            .any(|known| known.as_bytes() == name)
-}
 
 /// Writes one property for each header, with its first value; returns the count of keys and values.
 pub(super) fn properties(out: &mut Vec<u8>, headers: &Given<'_>) -> u32 {
@@ -140,39 +128,6 @@ fn quote_value(json: &mut Vec<u8>, value: &HeaderValue<'_>) {
         HeaderValue::Bool(value) => quote(json, if *value { "true" } else { "false" }),
         HeaderValue::List(_) => quote(json, ""),
     }
-}
-
-/// Appends bytes as a JSON string. Bytes that are not UTF-8 are kept: then only lenient readers
-/// accept the JSON, but different bytes stay different.
-pub(super) fn quote_bytes(json: &mut Vec<u8>, bytes: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return quote(json, text);
-    }
-    json.push(b'"');
-    for byte in bytes {
-        match byte {
-            b'"' | b'\\' => json.extend_from_slice(&[b'\\', *byte]),
-            0..0x20 => json.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => json.push(*byte),
-        }
-    }
-    json.push(b'"');
-}
-
-fn quote(json: &mut Vec<u8>, text: &str) {
-    // One pass over the text, without a branch per byte, is enough for most texts.
-    let escaped = text.bytes().fold(false, |any, byte| {
-        any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-    });
-    if escaped {
-        // Writing to memory cannot fail.
-        let _ = serde_json::to_writer(json, text);
-        return;
-    }
-    json.reserve(text.len() + 2);
-    json.push(b'"');
-    json.extend_from_slice(text.as_bytes());
-    json.push(b'"');
 }
 
 /// The headers of a message: those of `rr_headers`, then those that others added as application

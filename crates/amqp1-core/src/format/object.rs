@@ -139,6 +139,40 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
+/// Appends bytes as a JSON string. Bytes that are not UTF-8 are kept: then only lenient readers
+/// accept the JSON, but different bytes stay different.
+pub(super) fn quote_bytes(json: &mut Vec<u8>, bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return quote(json, text);
+    }
+    json.push(b'"');
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' => json.extend_from_slice(&[b'\\', *byte]),
+            0..0x20 => json.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => json.push(*byte),
+        }
+    }
+    json.push(b'"');
+}
+
+/// A text as a JSON string.
+pub(super) fn quote(json: &mut Vec<u8>, text: &str) {
+    // One look at the whole, without a branch for each byte, is what most texts need.
+    let escaped = text.bytes().fold(false, |any, byte| {
+        any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+    });
+    if escaped {
+        // Writing to memory cannot fail.
+        let _ = serde_json::to_writer(json, text);
+        return;
+    }
+    json.reserve(text.len() + 2);
+    json.push(b'"');
+    json.extend_from_slice(text.as_bytes());
+    json.push(b'"');
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -15,7 +15,7 @@ use crate::base::fork;
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::holding::{Lock, Settlement};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::copy::{Changes, FailureChange};
+use crate::format::changes::{Changes, FailureChange};
 use crate::format::envelope::due;
 use crate::format::history::Ledger;
 use crate::format::{self, Decoded};

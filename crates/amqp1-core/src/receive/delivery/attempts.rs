@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::{Delivery, Outcome};
 use crate::base::wait::Wait;
 use crate::error::{ErrorKind, Result};
-use crate::format::copy::Changes;
+use crate::format::changes::Changes;
 use crate::reach::destination::Destination;
 
 /// So many deliveries before the broker's limit a job gets a count of its own: one that is lost
