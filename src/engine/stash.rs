@@ -50,10 +50,11 @@ impl Stash {
         // exception.
         unsafe {
             let newer = (*globals()).exception;
-            // Code that ran in the meantime may have thrown and caught.
-            (*globals()).opline_before_exception = self.opline;
             if newer.is_null() {
                 (*globals()).exception = self.exception;
+                // Code that ran in the meantime may have thrown and caught. If one is pending, it
+                // has the place already: only the first in a frame of PHP code knows it.
+                (*globals()).opline_before_exception = self.opline;
             } else if zend_is_unwind_exit(self.exception) {
                 (*globals()).exception = self.exception;
                 ext_php_rs::ffi::ext_php_rs_zend_object_release(newer);
