@@ -127,7 +127,7 @@ final class DocsTest extends TestCase
             (new AmqpQueue('embedded://docs', 'orders', ['max_length' => 8]))->setup();
             self::fail('no exception');
         } catch (ConfigException $e) {
-            preg_match("/```\n(queue 'orders' exists .*?)\n```/s", self::text('docs/brokers.md'), $printed);
+            preg_match("/```\n(queue 'orders' already exists .*?)\n```/s", self::text('docs/brokers.md'), $printed);
             self::assertStringContainsString(str_replace("\n", ' ', $printed[1] ?? '?'), $e->getMessage());
         }
     }
