@@ -1,4 +1,5 @@
-//! What brokers do differently: a wing for each, found from its `open`.
+//! The differences between brokers: each has a wing, which the broker's `open` selects. No wing
+//! names another.
 
 mod activemq;
 mod generic;
@@ -15,7 +16,7 @@ use crate::connection::Remote;
 use crate::settings::endpoint::Endpoint;
 use crate::settings::options::DialectOption;
 
-/// The dialect of the broker at the other end.
+/// The dialect of the connected broker.
 pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> &'static dyn Dialect {
     if endpoint.dialect != DialectOption::Auto {
         return presumed(endpoint);
@@ -30,8 +31,8 @@ pub(crate) fn detect(remote: &Remote, endpoint: &Endpoint) -> &'static dyn Diale
     }
 }
 
-/// The dialect of a broker that is not dialled yet: its own where the endpoint tells, and otherwise nothing beyond
-/// AMQP 1.0.
+/// The dialect of a broker before the client has connected: its own if the endpoint determines it,
+/// otherwise plain AMQP 1.0.
 pub(crate) fn presumed(endpoint: &Endpoint) -> &'static dyn Dialect {
     match endpoint.dialect {
         DialectOption::Auto => &generic::Generic,

@@ -1,6 +1,8 @@
-//! What goes with one open connection: tokens, links to the broker's own nodes, and what was declared over them.
+//! The client's state beside one open connection: tokens, links to the broker's own nodes, and what
+//! was declared over them.
 //!
-//! It lives as long as its connection does, in the pool. A broker that has nothing of the kind has none.
+//! It lives in the pool, as long as its connection. Brokers that need no such state have no
+//! companion.
 
 pub(crate) mod holding;
 
@@ -19,27 +21,27 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::settings::spec::Spec;
 
-/// The companion of a connection. Where nothing else is said, nothing is done.
+/// A connection's companion. By default, each method does nothing.
 pub(crate) trait Companion: Any + Debug + Send + Sync {
-    /// The application has to be asked for something now and then, at calls of its own.
+    /// Whether the application must be asked for something from time to time, during its own calls.
     fn has_errands(&self) -> bool {
         false
     }
 
-    /// When it has to be asked.
+    /// When the application must be asked next.
     fn next_errand(&self) -> Option<Instant> {
         None
     }
 
-    /// Asks, if it is time.
+    /// Asks the application, if it is time.
     ///
     /// # Errors
-    /// What the application's answer fails with.
+    /// The error of the application's answer.
     fn run_errands(&self, _spec: &Spec, _wait: &Wait<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// The broker knows who we are, as far as it wants to for this address.
+    /// Authenticates the client for this address, if the broker requires it.
     ///
     /// # Errors
     /// Authentication.
@@ -47,14 +49,15 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
         Ok(())
     }
 
-    /// The broker found a token expired before we did: another one is put before the next link.
+    /// Makes the client send a new token before the next link, because the broker found one
+    /// expired.
     fn forget_tokens(&self) {}
 
-    /// What goes with a receiver link that is about to be attached, and what the link is to be besides; `None` where
-    /// AMQP's dispositions are all.
+    /// Creates the holding for a receiver link that is about to be attached, and adds to the link's
+    /// options. `None` if AMQP's dispositions are enough.
     ///
     /// # Errors
-    /// Unsupported where the wish cannot be.
+    /// Unsupported if the wish cannot be fulfilled.
     fn receiver(
         self: Arc<Self>,
         _spec: &Spec,
@@ -65,40 +68,41 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Makes what is missing of the queue, once a connection. What exists is used as it is.
+    /// Declares what the queue lacks, once per connection. Existing entities are used as they are.
     ///
     /// # Errors
-    /// Config, Unsupported: it cannot be made as the options want it.
+    /// Config, Unsupported: it cannot be created as the options require.
     fn declare(&self, _queue: &Subject<'_>, _wait: &Wait<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Something that was declared is gone: everything is looked at again.
+    /// Forgets all checks, because something that was declared no longer exists.
     fn forget_declared(&self) {}
 
-    /// Something was declared, or looked at for the first time, so lately.
+    /// Whether anything was declared or checked for the first time within `age`.
     fn declared_within(&self, _age: Duration) -> bool {
         false
     }
 
-    /// Sees that jobs for this address wait for a consumer, once a connection, where attaching a sender does not tell.
+    /// Checks once per connection that jobs for this address wait for a consumer, if attaching a
+    /// sender does not show it.
     ///
     /// # Errors
-    /// Unsupported when they would not.
+    /// Unsupported if they would not.
     fn confirm(&self, _address: &str, _wait: &Wait<'_>) -> Result<()> {
         Ok(())
     }
 
     /// # Errors
-    /// QueueNotFound when the queue is not there.
+    /// QueueNotFound if the queue does not exist.
     fn find(&self, _queue: &str, _wait: &Wait<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// How a job gets there after `delay`; `None` for the dialect's usual way.
+    /// How to send a job that must arrive after `delay`; `None` for the dialect's usual way.
     ///
     /// # Errors
-    /// Unsupported when it would be delivered at once; Unroutable.
+    /// Unsupported if it would be delivered at once; Unroutable.
     fn detour(
         &self,
         _queue: &Subject<'_>,
@@ -109,7 +113,7 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
         Ok(None)
     }
 
-    /// The queue's type, where the broker has several; `None` also when there is no such queue.
+    /// The queue's type, if the broker has several; also `None` if there is no such queue.
     ///
     /// # Errors
     /// Connection, Timeout.
@@ -117,23 +121,23 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Makes what is missing; a difference is an error.
+    /// Declares missing entities; a difference is an error.
     ///
     /// # Errors
-    /// Config when what exists differs; Unsupported where the broker cannot.
+    /// Config if an existing entity differs; Unsupported if the broker cannot declare.
     fn setup(&self, _queue: &Subject<'_>, _wait: &Wait<'_>) -> Result<()> {
         Err(has_no_way_to("setup()"))
     }
 
-    /// Removes the jobs of the queue; returns how many.
+    /// Removes the jobs from the queue; returns how many.
     ///
     /// # Errors
-    /// QueueNotFound; Unsupported where the broker cannot.
+    /// QueueNotFound; Unsupported if the broker cannot do it.
     fn purge(&self, _queue: &Subject<'_>, _wait: &Wait<'_>) -> Result<u64> {
         Err(has_no_way_to("purge()"))
     }
 
-    /// Jobs that could be delivered now.
+    /// The number of jobs that could be delivered now.
     ///
     /// # Errors
     /// As [`Companion::figures`].
@@ -142,15 +146,16 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
     }
 
     /// # Errors
-    /// QueueNotFound; Unsupported where the broker does not tell.
+    /// QueueNotFound; Unsupported if the broker does not report figures.
     fn figures(&self, _queue: &Subject<'_>, _wait: &Wait<'_>) -> Result<Figures> {
         Err(has_no_way_to("counting"))
     }
 
-    /// Pushes a job of that id that can be taken back until `delay` is over; returns its number.
+    /// Pushes a job with this id that can be cancelled until `delay` has passed; returns its
+    /// number.
     ///
     /// # Errors
-    /// As a push; Unsupported where the broker cannot.
+    /// As a push; Unsupported if the broker cannot schedule.
     fn schedule(
         &self,
         _spec: &Spec,
@@ -161,38 +166,41 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
         Err(cannot_schedule("schedule()"))
     }
 
-    /// Takes a scheduled job back; false when it is not there (any more).
+    /// Cancels a scheduled job; false if it is not there (any more).
     ///
     /// # Errors
-    /// Unsupported where the broker cannot.
+    /// Unsupported if the broker cannot do it.
     fn cancel(&self, _spec: &Spec, _number: i64, _wait: &Wait<'_>) -> Result<bool> {
         Err(cannot_schedule("cancel()"))
     }
 }
 
-/// A queue's way to its broker. What outlives its connection, as a lock on a job does, goes over today's.
+/// A queue's access to its broker. Whatever outlives its connection, such as a lock on a job, uses
+/// the current one.
 pub(crate) trait Reach {
     /// The queue.
     fn spec(&self) -> &Spec;
 
-    /// The companion of today's connection to consume over, which is dialled again where it was lost.
+    /// The companion of the current connection for consuming. Reconnects if the connection was
+    /// lost.
     ///
     /// # Errors
     /// Connection, Authentication, Timeout; Unsupported for a broker without a companion.
     fn companion(&self, wait: &Wait<'_>) -> Result<Arc<dyn Companion>>;
 
-    /// The broker found a token expired, before we did: true when another one can be had, and is the next time.
+    /// Handles a broker's report that a token has expired: true if the client can get another one,
+    /// which it then uses next.
     fn renews_token(&self, error: &Error) -> bool;
 }
 
-/// What cannot be done over AMQP 1.0 alone.
+/// The error for operations that AMQP 1.0 alone does not offer.
 pub(crate) fn has_no_way_to(what: &str) -> Error {
     Error::unsupported(format!(
         "{what} is not supported: this broker has no management over AMQP 1.0; use the broker's own tools, or RabbitMQ 4"
     ))
 }
 
-/// What brokers do by a delay, and cannot take back.
+/// The error for brokers that can delay a job, but not cancel it.
 pub(crate) fn cannot_schedule(what: &str) -> Error {
     Error::unsupported(format!(
         "{what} is not supported: only Service Bus can do this"

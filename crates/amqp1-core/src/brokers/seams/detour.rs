@@ -1,12 +1,11 @@
-//! How a job that is delayed gets to where it goes.
+//! How a delayed job reaches its destination.
 
 use crate::format::envelope::DelayMark;
 
-/// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Detour {
-    /// To where it goes, with a mark by which the broker holds it back.
+    /// Directly, with an annotation that makes the broker delay it.
     Marked(DelayMark),
-    /// To a queue of this address, which holds it until then.
+    /// Through a queue with this address, which holds it until then.
     Through(String),
 }

@@ -1,4 +1,4 @@
-//! What brokers do differently, as facts.
+//! The differences between brokers, as facts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::Redelivery;
 
-/// What brokers do differently.
+/// The differences between brokers.
 pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// Its name in `getBroker()`.
     fn name(&self) -> &'static str;
 
-    /// The address of a queue, to send to and to receive from.
+    /// The address of a queue, for sending and receiving.
     fn queue_address(&self, queue: &str) -> String;
 
     /// The address of an exchange with a routing key.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Unsupported`] where there are no exchanges.
+    /// [`crate::ErrorKind::Unsupported`] if there are no exchanges.
     fn exchange_address(&self, exchange: &str, routing_key: &str) -> Result<String>;
 
-    /// The address of what a job is for.
+    /// The address of a job's recipient.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Unsupported`] where there is none.
+    /// [`crate::ErrorKind::Unsupported`] if there is none.
     fn address(&self, recipient: &Recipient<'_>) -> Result<String> {
         match recipient.exchange {
             Some(exchange) => self.exchange_address(exchange, recipient.key),
@@ -44,52 +44,51 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         }
     }
 
-    /// Whether an address can name this queue, exchange or routing key.
+    /// Checks that an address can name this queue, exchange or routing key.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Unsupported`] when it would name another one.
+    /// [`crate::ErrorKind::Unsupported`] if it would name another one.
     fn check_name(&self, _name: &str) -> Result<()> {
         Ok(())
     }
 
-    /// What a link asks of its node: where an address alone does not say that it is a queue.
+    /// A link's requirement on its node, if the address alone does not make it a queue.
     fn asks(&self) -> Ask {
         Ask::Nothing
     }
 
-    /// What the refusal of a link means on this broker.
+    /// Explains the refusal of a link in this broker's terms.
     fn explain(&self, error: Error) -> Error {
         error
     }
 
-    /// A link to the anonymous terminus, where the broker has one, is as good as one to the
-    /// queue itself.
+    /// Whether the broker has an anonymous terminus that is as good as a link to the queue itself.
     fn relays(&self) -> bool {
         true
     }
 
-    /// The first option of a queue that this broker has nothing for, and what to do.
+    /// The first option that this broker does not support, with advice.
     fn lacks(&self, _options: &QueueOptions) -> Option<(&'static str, &'static str)> {
         None
     }
 
-    /// Attaching makes a queue that is missing, without asking what it is to be.
+    /// Whether attaching creates a missing queue, whatever properties it should have.
     fn makes_what_is_missing(&self) -> bool {
         false
     }
 
-    /// It confirms jobs for queues that do not exist, and loses them: a queue is
-    /// looked for before a job counts as confirmed.
+    /// Whether it confirms jobs for missing queues and loses them. Then the client checks that the
+    /// queue exists before it reports a job as confirmed.
     fn confirms_what_it_loses(&self) -> bool {
         false
     }
 
-    /// It sends more than its credit allows when more is granted before the last is used up.
+    /// Whether it exceeds its credit if more is granted before the last is used up.
     fn overruns_credit(&self) -> bool {
         false
     }
 
-    /// What goes with one of its connections, which has just been made; `None` where that is nothing.
+    /// Creates the companion of a new connection; `None` if the broker needs none.
     ///
     /// # Errors
     /// Connection.
@@ -101,102 +100,102 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// The mark in a message by which it delays a first delivery, where it can.
+    /// The annotation by which a message delays its first delivery, if there is one.
     fn delay_mark(&self) -> Option<DelayMark> {
         None
     }
 
-    /// A delivery that it counts was one to somebody who may have worked on the job.
+    /// Whether its count includes only deliveries to workers that may have processed the job.
     fn counts_attempts(&self) -> bool {
         true
     }
 
-    /// It answers a drain (2.6.7), by which an empty queue is known.
+    /// Whether it answers a drain (2.6.7), which shows that a queue is empty.
     fn drains(&self) -> bool {
         true
     }
 
-    /// It may answer a drain before it has sent what it has.
+    /// Whether it may answer a drain before it has sent all messages.
     fn drains_early(&self) -> bool {
         false
     }
 
-    /// What it does about a job that is given back as failed, `queue_type` being
-    /// what management says of its queue. `None`: that has to be known.
+    /// How it handles a job that is returned as failed; `queue_type` is the type that management
+    /// reports. `None`: the type must be known.
     fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {
-        // As AMQP has it (3.4.5).
+        // As AMQP defines it (3.4.5).
         Some(Redelivery::Counted)
     }
 
-    /// After so many deliveries it moves a job away by itself, as it is installed or, where that
-    /// is not known, as it may be.
+    /// The number of deliveries after which the broker itself moves a job away: its default or, if
+    /// unknown, a safe assumption.
     fn delivery_limit(&self) -> Option<u32> {
         None
     }
 
-    /// It counts what is unsettled when a link ends, although the link was not lost.
+    /// Whether it counts unsettled deliveries when a link ends normally.
     fn counts_end(&self) -> bool {
         false
     }
 
-    /// Which deliveries it counts, and what it keeps of our word on them.
+    /// Which deliveries it counts, and whether it keeps our records of them.
     fn ledger(&self, _remote: &Remote) -> Ledger {
         Ledger::None
     }
 
-    /// Jobs of one key stay together there.
+    /// Whether jobs with the same partition key stay together.
     fn has_partitions(&self) -> bool {
         false
     }
 
-    /// A consumer may take one session of a queue after the other.
+    /// Whether a consumer may receive from one session of a queue after another.
     fn has_sessions(&self) -> bool {
         false
     }
 
-    /// What to do about a queue that does not fit a consumer with, or without, sessions.
+    /// Advice about a queue that does not fit a consumer with, or without, sessions.
     fn advise(&self, _error: &Error, _has_session: bool) -> Option<&'static str> {
         None
     }
 
-    /// A job that is delayed can be taken back.
+    /// Whether a delayed job can be cancelled.
     fn schedules(&self) -> bool {
         false
     }
 
-    /// Nothing can be declared over AMQP.
+    /// Whether nothing can be declared over AMQP.
     fn declares_nothing(&self) -> bool {
         false
     }
 
-    /// Within some time it takes a message of the same id for one that it has, confirms it, and drops it: a copy needs
-    /// an id of its own.
+    /// Whether it confirms but drops a message whose id it has seen recently, so that a copy needs
+    /// a new id.
     fn drops_duplicates(&self) -> bool {
         false
     }
 
-    /// Jobs can be sent to that queue.
+    /// Whether jobs can be sent to that queue.
     fn takes_jobs(&self, _queue: &str) -> bool {
         true
     }
 
-    /// Where jobs of a queue go that are not tried again, where the broker has a queue for that.
+    /// The queue for jobs that are not retried, if the broker has its own.
     fn dead_letter_queue(&self, _queue: &str) -> Option<String> {
         None
     }
 
-    /// Links of many addresses may go over several connections.
+    /// Whether links to many addresses may be spread over several connections.
     fn spreads_links(&self) -> bool {
         true
     }
 
-    /// A job that was refused with this condition is worth another try.
+    /// Whether a job that was refused with this condition is worth another try.
     fn passes(&self, _condition: &str) -> bool {
         false
     }
 
-    /// The pause before another try, after `tries` that failed with `condition`; `None` when there were enough of them,
-    /// or it is of no use. `usual` is ours.
+    /// The pause before another try, after `tries` that failed with `condition`; `None` if no
+    /// further try makes sense. `usual` is the client's own pause.
     fn pause_after(
         &self,
         _condition: Option<&str>,
@@ -206,23 +205,23 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Some(usual)
     }
 
-    /// Puts many jobs into one message, where the broker takes that.
+    /// Packs many jobs into one message, if the broker supports it.
     fn packing(&self) -> Option<Box<dyn Packing>> {
         None
     }
 
-    /// What it is called, and the options that have no effect there, each with the reason.
+    /// The broker's name, and the options that have no effect on it, each with the reason.
     fn ignores(&self) -> Option<(&'static str, &'static [(&'static str, &'static str)])> {
         None
     }
 
-    /// Where the properties of a `babelqueue` message are.
+    /// Where a `babelqueue` message carries its properties.
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::default()
     }
 
-    /// The link property of the consumer timeout, where there is one for a queue of that type;
-    /// `None` asks for any type.
+    /// The link property of the consumer timeout, if queues of this type have one; `None` stands
+    /// for any type.
     fn consumer_timeout_property(
         &self,
         _remote: &Remote,
@@ -231,7 +230,7 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         None
     }
 
-    /// How long it lets a consumer hold a job of a quorum queue, where nobody says.
+    /// How long a consumer may hold a job of a quorum queue by default.
     fn usual_consumer_timeout(&self, _remote: &Remote) -> Option<Duration> {
         None
     }

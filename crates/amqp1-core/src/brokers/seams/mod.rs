@@ -1,5 +1,5 @@
-//! The seams between a broker's wing and the rest: what every broker is asked, and what some of them do in a way of
-//! their own.
+//! The seams between a broker's wing and the rest of the client: the questions that every broker
+//! answers, and the hooks for behaviour that only some have. Names no wing.
 
 pub(crate) mod companion;
 pub(crate) mod detour;

@@ -1,30 +1,30 @@
-//! Many jobs in one message, for brokers that take such messages apart.
+//! Many jobs in one message, for brokers that unpack such messages.
 
 use bytes::Bytes;
 
 use crate::connection::SenderLink;
 use crate::job::JobOptions;
 
-/// The message that is being filled, and those whose outcome is awaited.
+/// The message being filled, and those that wait for their outcome.
 pub(crate) trait Packing: std::fmt::Debug + Send {
-    /// The job `index` of `size` bytes may go with those that are there; `limit` is the link's. What is between the
-    /// indices of a message is part of it, so there is no gap.
+    /// Whether the job `index` of `size` bytes fits into the current message; `limit` is the
+    /// link's. The jobs of a message have consecutive indices.
     fn has_room(&self, index: u64, options: &JobOptions<'_>, size: usize, limit: u64) -> bool;
 
-    /// Adds a job; there is room, see [`Packing::has_room`].
+    /// Adds a job; [`Packing::has_room`] must have returned true.
     fn add(&mut self, index: u64, options: &JobOptions<'_>, job: &[u8], sender: &SenderLink);
 
-    /// The message that was being filled.
+    /// Takes the current message.
     fn take(&mut self) -> Option<Packed>;
 
-    /// The number of jobs of the message that begins at `first`; its outcome is there.
+    /// The number of jobs in the message that begins with job `first`, whose outcome has arrived.
     fn sent(&mut self, first: u64) -> Option<u64>;
 }
 
-/// Jobs in one message, to be sent.
+/// Jobs packed into one message.
 #[derive(Debug)]
 pub(crate) struct Packed<S = SenderLink> {
-    /// The index of the first.
+    /// The index of its first job.
     pub first: u64,
     pub count: u64,
     pub body: Bytes,

@@ -1,8 +1,8 @@
-//! What a job is addressed to.
+//! The recipient of a job.
 
 use crate::settings::spec::Spec;
 
-/// An exchange and a routing key; without the exchange, a queue's name.
+/// An exchange and a routing key; without an exchange, a queue's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Recipient<'a> {
     pub exchange: Option<&'a str>,
@@ -10,7 +10,7 @@ pub(crate) struct Recipient<'a> {
 }
 
 impl<'a> Recipient<'a> {
-    /// A queue, past any exchange.
+    /// A queue, not through an exchange.
     pub fn queue(name: &'a str) -> Self {
         Self {
             exchange: None,
@@ -18,7 +18,7 @@ impl<'a> Recipient<'a> {
         }
     }
 
-    /// As the queue is configured.
+    /// The recipient in the queue's configuration.
     pub fn usual(spec: &'a Spec) -> Self {
         let exchange = spec.options.exchange.as_deref();
         Self {

@@ -1,18 +1,18 @@
-//! A queue that is looked after, and what can be told of it.
+//! The queue that an administrative operation concerns, and its figures.
 
 use crate::settings::options::QueueOptions;
 use crate::settings::spec::Spec;
 
-/// The configured queue, or one beside it, such as its failed queue.
+/// The configured queue, or a related one such as its failed queue.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub spec: &'a Spec,
-    /// The name of one beside the configured queue.
+    /// The name of the related queue.
     pub beside: Option<&'a str>,
 }
 
 impl<'a> Subject<'a> {
-    /// The broker's name of it.
+    /// The broker's name of the queue.
     pub fn queue(&self) -> &'a str {
         self.beside.unwrap_or(&self.spec.broker_queue)
     }
@@ -22,7 +22,7 @@ impl<'a> Subject<'a> {
         format!("queue '{}' at {}", self.queue(), self.spec.endpoint.label())
     }
 
-    /// The options of the configured queue, or what they say of one beside it.
+    /// The options of the configured queue, or those derived for a related one.
     pub fn options(&self) -> std::borrow::Cow<'a, QueueOptions> {
         match self.beside {
             None => std::borrow::Cow::Borrowed(&self.spec.options),
@@ -30,21 +30,21 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Binding key of the exchange.
+    /// The exchange's binding key.
     pub fn routing_key(&self) -> &'a str {
         self.beside.unwrap_or(&self.spec.routing_key)
     }
 }
 
-/// Figures of one queue; `None` where the broker does not tell.
+/// Figures of one queue; `None` if the broker does not report them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
-    /// Can be delivered now.
+    /// Jobs that can be delivered now.
     pub ready: u64,
-    /// Wait for their time.
+    /// Jobs that wait for their time.
     pub delayed: Option<u64>,
-    /// Delivered and not settled.
+    /// Jobs that are delivered and not settled.
     pub reserved: Option<u64>,
-    /// Consumers attached.
+    /// Attached consumers.
     pub consumers: Option<u64>,
 }

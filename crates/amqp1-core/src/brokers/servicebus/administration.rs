@@ -1,4 +1,4 @@
-//! The companion of a connection to Service Bus: what can be done to its queues.
+//! The companion's administrative operations on queues.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,11 +22,11 @@ use crate::wire::message::Message;
 use crate::wire::read::Value;
 use crate::wire::write;
 
-/// Messages that a purge asks for at a time.
+/// The number of messages that a purge requests at a time.
 const PURGE_ROUND: u32 = 500;
 
 impl ServiceBusCompanion {
-    /// One operation of the queue's management node.
+    /// Executes one operation of the queue's management node.
     fn manage(&self, spec: &Spec, what: &str, request: &Request, wait: &Wait<'_>) -> Result<Reply> {
         let tokens = spec.options.token.as_ref();
         let done = self.operate(&spec.broker_queue, request, tokens, wait);
@@ -66,13 +66,13 @@ impl Companion for ServiceBusCompanion {
         Ok(Some(Box::new(holding)))
     }
 
-    /// The entity is there: it cannot be declared over AMQP.
+    /// Only checks that the entity exists, because it cannot be declared over AMQP.
     fn setup(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
         self.manage(queue.spec, "setup()", &peek(0, 1, wait), wait)
             .map(|_| ())
     }
 
-    /// Receives and deletes what could be delivered.
+    /// Receives and deletes the messages that could be delivered.
     fn purge(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<u64> {
         let spec = queue.spec;
         let address = &spec.broker_queue;
@@ -93,8 +93,8 @@ impl Companion for ServiceBusCompanion {
         }
     }
 
-    /// Looks at the messages, from the first to [`MAX_COUNT`] of them. What can be delivered, or is in somebody's hands:
-    /// a peek does not tell.
+    /// Peeks at the messages, up to the first [`MAX_COUNT`]. A peek does not show whether a message
+    /// can be delivered or is locked.
     fn figures(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<Figures> {
         let (mut active, mut scheduled) = (0, 0);
         let (mut from, mut looked_at) = (0_i64, 0_u64);
@@ -144,7 +144,7 @@ impl Companion for ServiceBusCompanion {
             priority: job.options.priority.or(options.priority),
             ttl: job.options.ttl.or(options.ttl),
             expires_at: None,
-            // Also one that is due now gets a number.
+            // Even a job that is due now needs a number.
             delay: delay.max(Duration::from_millis(1)),
             delay_mark: DelayMark::EnqueueTime,
             to: None,
@@ -196,7 +196,7 @@ impl Companion for ServiceBusCompanion {
         });
         match self.manage(spec, "cancel()", &request, wait) {
             Ok(_) => Ok(true),
-            // The one condition of "no such message" is a lock's, too.
+            // The service has one condition for a missing message and for a lost lock.
             Err(error) if error.kind() == ErrorKind::TaskLost => Ok(false),
             Err(error) => Err(error),
         }
@@ -213,7 +213,7 @@ fn peek(from: i64, count: i32, wait: &Wait<'_>) -> Request {
     })
 }
 
-/// The annotations that say what a message waits for, and its number.
+/// The annotations with a message's state and its number.
 fn state_and_number(message: &[u8]) -> (i64, Option<i64>) {
     let (mut state, mut number) = (0, None);
     let bytes = bytes::Bytes::copy_from_slice(message);
@@ -231,7 +231,7 @@ fn state_and_number(message: &[u8]) -> (i64, Option<i64>) {
     (state, number)
 }
 
-/// How many were removed, and whether that were all.
+/// Removes messages; returns how many, and whether those were all.
 fn remove_all(link: &ReceiverLink, signal: &Signal, wait: &Wait<'_>) -> Result<(u64, bool)> {
     let attached = wait.until(signal, || Ok(link.attached()?.then_some(())))?;
     if attached.is_none() {
@@ -242,7 +242,8 @@ fn remove_all(link: &ReceiverLink, signal: &Signal, wait: &Wait<'_>) -> Result<(
         link.demand(PURGE_ROUND, true)?;
         let mut round = 0;
         let ended = wait.until(signal, || {
-            // Before the buffer: what came before the answer is in it by then.
+            // Checked before the buffer, which by then contains everything that came before the
+            // answer.
             let drained = link.is_drained()?;
             while link.take()?.is_some() {
                 round += 1;

@@ -1,4 +1,4 @@
-//! Many messages as one: message-format 0x80013700, data sections with a whole message each.
+//! Many messages as one: message-format 0x80013700, with a complete message in each data section.
 
 use std::collections::HashMap;
 
@@ -10,13 +10,13 @@ use crate::job::JobOptions;
 use crate::wire::message::section;
 use crate::wire::write;
 
-/// What a batch has besides its messages, in bytes, at the most.
+/// The maximum size of a batch without its messages, in bytes.
 const OVERHEAD: usize = 1024;
 
-/// What a message has around it in a batch.
+/// The extra bytes around each message in a batch.
 const AROUND: usize = 8;
 
-/// What all messages of a batch have in common: the service puts it in one place.
+/// The key that all messages of a batch share, because the service stores the batch in one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct BatchKey {
     group: Option<String>,
@@ -32,11 +32,11 @@ impl BatchKey {
     }
 }
 
-/// The batch that is being filled, and those whose outcome is awaited.
+/// The batch being filled, and those that wait for their outcome.
 #[derive(Debug)]
 pub(crate) struct Batches<S = SenderLink> {
     open: Option<Open<S>>,
-    /// First index and number of jobs.
+    /// First index → number of jobs.
     sent: HashMap<u64, u64>,
 }
 
@@ -59,8 +59,8 @@ impl<S> Default for Batches<S> {
 }
 
 impl<S: Clone> Batches<S> {
-    /// True when the message `index` of `size` bytes may go with those that are there; `limit`
-    /// is the link's. What is between the indices of a batch is part of it, so there is no gap.
+    /// Whether the message `index` of `size` bytes fits into the current batch; `limit` is the
+    /// link's. The messages of a batch have consecutive indices.
     pub fn has_room(&self, index: u64, key: &BatchKey, size: usize, limit: u64) -> bool {
         let limit = match usize::try_from(limit) {
             Ok(limit) if limit > 0 => limit.min(MAX_BATCH),
@@ -74,7 +74,7 @@ impl<S: Clone> Batches<S> {
         })
     }
 
-    /// Adds a message; there is room, see [`Batches::has_room`].
+    /// Adds a message; [`Batches::has_room`] must have returned true.
     pub fn add(&mut self, index: u64, key: BatchKey, message: &[u8], sender: &S) {
         let open = self.open.get_or_insert_with(|| Open {
             first: index,
@@ -88,7 +88,7 @@ impl<S: Clone> Batches<S> {
         open.count += 1;
     }
 
-    /// The batch that was being filled.
+    /// Takes the current batch.
     pub fn take(&mut self) -> Option<Packed<S>> {
         let open = self.open.take()?;
         self.sent.insert(open.first, open.count);
@@ -101,7 +101,7 @@ impl<S: Clone> Batches<S> {
         })
     }
 
-    /// The number of jobs of the batch that begins at `first`; its outcome is there.
+    /// The number of jobs in the batch that begins with job `first`, whose outcome has arrived.
     pub fn sent(&mut self, first: u64) -> Option<u64> {
         self.sent.remove(&first)
     }

@@ -1,4 +1,4 @@
-//! What one connection to Service Bus has beside its links: tokens, management links, locks.
+//! The companion of one connection to Service Bus: tokens, management links, locks.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -22,10 +22,10 @@ use crate::settings::endpoint::Endpoint;
 use crate::settings::token::{Token, TokenOption};
 use crate::wire::write;
 
-/// Before another attempt at a token.
+/// The pause before another attempt to renew a token.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// One connection to Service Bus.
+/// The companion of one connection to Service Bus.
 #[derive(Debug)]
 pub(crate) struct ServiceBusCompanion {
     endpoint: Arc<Endpoint>,
@@ -37,7 +37,7 @@ pub(crate) struct ServiceBusCompanion {
     pub locks: Arc<Locks>,
 }
 
-/// A token that the service has taken.
+/// A token that the service has accepted.
 #[derive(Debug, Clone, Copy)]
 struct Granted {
     expires: Instant,
@@ -45,7 +45,7 @@ struct Granted {
 }
 
 impl ServiceBusCompanion {
-    /// Over an open connection.
+    /// Creates the companion of an open connection.
     pub fn over(endpoint: &Arc<Endpoint>, connection: &Connection) -> Self {
         Self {
             endpoint: Arc::clone(endpoint),
@@ -56,7 +56,7 @@ impl ServiceBusCompanion {
         }
     }
 
-    /// What a companion is, where its broker is Service Bus.
+    /// The companion as Service Bus's own type, if its broker is Service Bus.
     pub fn of(companion: &dyn Companion) -> Option<&Self> {
         (companion as &dyn Any).downcast_ref()
     }
@@ -70,12 +70,12 @@ impl ServiceBusCompanion {
         format!("sb://{}/{entity}", self.endpoint.host())
     }
 
-    /// The service knows who we are, before anything is attached to the entity. What is refused
-    /// for a passing reason is tried again with the service's backoff.
+    /// Authenticates the client before anything is attached to the entity. After a temporary
+    /// refusal, retries with the service's backoff.
     ///
     /// # Errors
-    /// Authentication when the token is refused or over; what the application's callback
-    /// fails with; timeout.
+    /// Authentication if the token is refused or has expired; the error of the application's
+    /// callback; timeout.
     pub fn authorize(
         &self,
         entity: &str,
@@ -112,7 +112,7 @@ impl ServiceBusCompanion {
         self.took(&audience, &token, &reply)
     }
 
-    /// A token that can be had without asking anybody.
+    /// A token that is available without asking the application.
     fn token(&self, audience: &str) -> Result<Token> {
         match self.access() {
             Access::Key { rule, key } => {
@@ -163,12 +163,13 @@ impl ServiceBusCompanion {
             renew_at: now + left * (100 - part) / 100,
         };
         self.granted.lock().insert(audience.to_owned(), granted);
-        // The renewal task has one more date to remember.
+        // The renewal task has another date to watch.
         self.locks.wake.notify_one();
         Ok(())
     }
 
-    /// True when the service found a token over, before we did: another one is put the next time.
+    /// Handles the service's report that a token has expired before we noticed. True if another one
+    /// will be sent next time.
     pub fn note_unauthorized(&self, error: &Error) -> bool {
         let is_over = self.access().has_more_tokens() && error.condition() == Some(UNAUTHORIZED);
         if is_over {
@@ -177,12 +178,12 @@ impl ServiceBusCompanion {
         is_over
     }
 
-    /// Every token is put again before the next attach.
+    /// Sends every token again before the next attach.
     pub fn forget_tokens(&self) {
         self.granted.lock().clear();
     }
 
-    /// When the renewal task has to renew a token; `None` when it renews none.
+    /// When the renewal task must renew a token; `None` if it renews none.
     pub fn next_renewal(&self) -> Option<Instant> {
         match self.access() {
             Access::Key { .. } => self.granted.lock().values().map(|one| one.renew_at).min(),
@@ -190,12 +191,12 @@ impl ServiceBusCompanion {
         }
     }
 
-    /// Tokens are the application's to give.
+    /// Whether the application provides the tokens.
     pub fn asks_application(&self) -> bool {
         matches!(self.access(), Access::Callback(_))
     }
 
-    /// When the application has to be asked for a token again: at a blocking call.
+    /// When the application must be asked for a token again, during a blocking call.
     pub fn next_question(&self) -> Option<Instant> {
         match self.access() {
             Access::Callback(_) => self.granted.lock().values().map(|one| one.renew_at).min(),
@@ -203,7 +204,7 @@ impl ServiceBusCompanion {
         }
     }
 
-    /// Asks the application for the tokens that are due, at one of its own calls.
+    /// Asks the application for due tokens, during one of its own calls.
     pub fn ask_if_due(&self, tokens: Option<&TokenOption>, wait: &Wait<'_>) -> Result<()> {
         if self.next_question().is_none_or(|at| at > Instant::now()) {
             return Ok(());
@@ -219,22 +220,22 @@ impl ServiceBusCompanion {
         Ok(())
     }
 
-    /// Audiences whose tokens are to be renewed.
+    /// Audiences whose tokens must be renewed.
     fn due_tokens(&self, now: Instant) -> Vec<String> {
         let granted = self.granted.lock();
         let due = granted.iter().filter(|(_, one)| one.renew_at <= now);
         due.map(|(audience, _)| audience.clone()).collect()
     }
 
-    /// Renews what is due with keys of ours. From the renewal task.
+    /// Renews due tokens with our own keys. Called by the renewal task.
     pub async fn renew_tokens(&self, timeout: Duration) {
         if !matches!(self.access(), Access::Key { .. }) {
             return;
         }
         for audience in self.due_tokens(Instant::now()) {
             if self.renew_token(&audience, timeout).await.is_err() {
-                // Until it is over there is time for more attempts; then its links end, and
-                // whoever needs them says why.
+                // Until it expires, there is time for more attempts. Then its links end, and the
+                // next call that needs one reports the reason.
                 if let Some(granted) = self.granted.lock().get_mut(&audience) {
                     granted.renew_at = Instant::now() + AGAIN;
                 }
@@ -242,7 +243,7 @@ impl ServiceBusCompanion {
         }
     }
 
-    /// Another connection for the same locks. From the renewal task.
+    /// Opens another connection for the same locks. Called by the renewal task.
     pub async fn again(&self, timeout: Duration) -> Result<Self> {
         let order = Order::given(&self.endpoint);
         let dialled = dial(&self.endpoint, "renew", &order, timeout);
@@ -257,7 +258,8 @@ impl ServiceBusCompanion {
         })
     }
 
-    /// The token for an entity, where none is put and it can be had without asking anybody.
+    /// Sends the token for an entity, if none was sent and one is available without asking the
+    /// application.
     pub async fn authorize_again(&self, entity: &str, timeout: Duration) -> Result<()> {
         let audience = self.audience(entity);
         let is_put = self.granted.lock().contains_key(&audience);
@@ -276,7 +278,7 @@ impl ServiceBusCompanion {
         self.took(audience, &token, &reply)
     }
 
-    /// The links to a node, attached when there are none.
+    /// The links to a node, attached if there are none.
     pub fn request_link(&self, node: &str) -> Result<Arc<RequestLink>> {
         let mut links = self.links.lock();
         if let Some(link) = links.get(node) {
@@ -289,8 +291,8 @@ impl ServiceBusCompanion {
         Ok(link)
     }
 
-    /// One management operation on an entity; what is refused for a passing reason is tried
-    /// again with the service's backoff.
+    /// Executes one management operation on an entity. After a temporary refusal, retries with the
+    /// service's backoff.
     ///
     /// # Errors
     /// The refusal, whatever it is; timeout.
@@ -303,7 +305,7 @@ impl ServiceBusCompanion {
     ) -> Result<Reply> {
         let operate = || self.operate_once(entity, request, tokens, wait);
         match self.trying(wait, operate) {
-            // The service found the token over, before we did.
+            // The service found the token expired before we noticed.
             Err(error) if self.note_unauthorized(&error) => self.trying(wait, operate),
             done => done,
         }
@@ -343,7 +345,7 @@ impl ServiceBusCompanion {
     }
 }
 
-/// A token's type, as the service calls it.
+/// A token's type, in the service's terms.
 fn token_type(token: &Token) -> &'static str {
     match token.is_signature() {
         true => SAS_TOKEN,

@@ -2,7 +2,7 @@
 
 use super::constants::DEAD_LETTER_QUEUE;
 
-/// The dead-letter queue of an entity; of a dead-letter queue it is itself.
+/// The dead-letter queue of an entity; a dead-letter queue is its own.
 pub(crate) fn dead_letter_queue(entity: &str) -> String {
     match is_dead_letter_queue(entity) {
         true => entity.to_owned(),
@@ -10,13 +10,13 @@ pub(crate) fn dead_letter_queue(entity: &str) -> String {
     }
 }
 
-/// `…/$DeadLetterQueue`, in whatever case.
+/// `…/$DeadLetterQueue`, regardless of case.
 pub(crate) fn is_dead_letter_queue(entity: &str) -> bool {
     let last = entity.rsplit('/').next().unwrap_or_default();
     last.eq_ignore_ascii_case(DEAD_LETTER_QUEUE)
 }
 
-/// `topic/Subscriptions/name`, in whatever case.
+/// `topic/Subscriptions/name`, regardless of case.
 fn is_subscription(entity: &str) -> bool {
     let mut parts = entity.rsplit('/');
     parts
@@ -24,8 +24,8 @@ fn is_subscription(entity: &str) -> bool {
         .is_some_and(|part| part.eq_ignore_ascii_case("Subscriptions"))
 }
 
-/// Nothing can be sent there: subscriptions get from their topics, dead-letter queues from
-/// their queues.
+/// Whether nothing can be sent there: subscriptions receive from their topics, dead-letter queues
+/// from their queues.
 pub(crate) fn takes_no_copy(entity: &str) -> bool {
     is_dead_letter_queue(entity) || is_subscription(entity)
 }

@@ -17,7 +17,7 @@ use crate::format::PropertyMapping;
 use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 
-/// Options that it has nothing for, and why.
+/// Options that it does not support, each with the reason.
 const IGNORED: [(&str, &str); 14] = [
     ("exchange", "it has no exchanges; jobs go to the queue"),
     ("exchange_type", "it has no exchanges"),
@@ -127,7 +127,7 @@ impl Dialect for ServiceBus {
         Some(entity::dead_letter_queue(queue))
     }
 
-    /// It allows thousands of sessions, and wants a token on each connection.
+    /// It allows thousands of sessions, and requires a token on each connection.
     fn spreads_links(&self) -> bool {
         false
     }
@@ -157,7 +157,7 @@ impl Dialect for ServiceBus {
         Ledger::Lost
     }
 
-    /// The queue's maximum delivery count where nobody changed it.
+    /// The queue's default maximum delivery count.
     fn delivery_limit(&self) -> Option<u32> {
         Some(10)
     }

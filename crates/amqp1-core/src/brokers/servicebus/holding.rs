@@ -1,4 +1,4 @@
-//! What goes with a receiver link on Service Bus: peek-locks, or a session and its lock.
+//! The holding of a receiver link on Service Bus: peek-locks, or a session and its lock.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -24,20 +24,19 @@ use crate::connection::{ReceiverOptions, Settling};
 use crate::error::{Error, Result};
 use crate::settings::spec::Spec;
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct ServiceBusHolding {
     companion: Arc<ServiceBusCompanion>,
-    /// Of its messages; for a session's link, of the session.
+    /// The locks of its messages, or the session's.
     link: LinkLocks,
-    /// The session that it takes from; known when the service has answered.
+    /// The session that it receives from, once the service has answered.
     session: OnceLock<Arc<str>>,
-    /// A session's messages have no locks of their own.
+    /// Whether it has a session, whose messages have no locks of their own.
     has_session: bool,
 }
 
 impl ServiceBusHolding {
-    /// For a receiver that is about to be attached with these options.
+    /// Creates the holding for a receiver that is about to be attached with these options.
     pub fn of(
         companion: Arc<ServiceBusCompanion>,
         spec: &Spec,
@@ -107,7 +106,7 @@ impl Holding for ServiceBusHolding {
         }
     }
 
-    /// That of a message outlives its link, that of a session does not.
+    /// A message's lock outlives its link, a session's lock does not.
     fn is_lost(&self, delivery: &Locked<'_>) -> bool {
         match self.has_session {
             false => self.link.is_lost(&delivery.lock),

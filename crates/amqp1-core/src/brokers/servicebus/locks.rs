@@ -1,7 +1,7 @@
-//! The locks that the service holds on deliveries for us, and when they are to be renewed.
+//! The locks that the service holds on deliveries for us, and when they must be renewed.
 //!
-//! A message keeps its lock for a minute or so, a job may take longer, and what is
-//! prefetched waits. So the locks of both are renewed by the I/O thread, whatever PHP does.
+//! A message is locked for about a minute. A job may take longer, and prefetched messages wait.
+//! Therefore the I/O thread renews the locks of both, whatever PHP does.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,20 +18,20 @@ use crate::connection::Watch;
 use crate::wire::message::Message;
 use crate::wire::read::Value;
 
-/// A lock token: the delivery-tag, a GUID as .NET writes it.
+/// A lock token: the delivery-tag, a GUID in .NET's byte order.
 pub(crate) type LockToken = [u8; 16];
 
-/// Renewals that are due so soon go with those that are due now.
+/// Renewals due this soon are done together with those due now.
 const TOGETHER: Duration = Duration::from_millis(500);
 
-/// A lock is not renewed more often.
+/// The shortest time between renewals of a lock.
 const LEAST: Duration = Duration::from_millis(300);
 
 /// The locks of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Locks {
     held: Mutex<Held>,
-    /// Tells the renewal task that something is due sooner than it thinks.
+    /// Tells the renewal task that something is due earlier than planned.
     pub wake: Arc<Notify>,
 }
 
@@ -39,24 +39,24 @@ pub(crate) struct Locks {
 struct Held {
     messages: HashMap<LockToken, Lock>,
     sessions: HashMap<Arc<str>, Lock>,
-    /// When the renewal task wakes.
+    /// When the renewal task will wake.
     planned: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Lock {
     link: Arc<Link>,
-    /// When it is over, as far as the clocks tell.
+    /// When it ends, according to the clocks.
     ends: Option<Instant>,
     renew_at: Instant,
-    /// Not renewed beyond.
+    /// No renewal after this time.
     renew_until: Instant,
-    /// The service says that it is gone.
+    /// The service reported it as lost.
     lost: bool,
 }
 
 impl Lock {
-    /// Held still, as far as the clocks and the service's answers tell.
+    /// Whether it is still held, according to the clocks and the service's answers.
     fn is_good(&self, now: Instant) -> bool {
         !self.lost && self.ends.is_none_or(|ends| ends > now)
     }
@@ -77,7 +77,7 @@ pub(crate) struct LinkLocks {
     link: Arc<Link>,
 }
 
-/// Locks of one entity that are to be renewed.
+/// Locks of one entity that must be renewed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Due {
     pub entity: Arc<str>,
@@ -92,7 +92,7 @@ pub(crate) enum DueKind {
 }
 
 impl LinkLocks {
-    /// For the link `name` from `entity`; locks are renewed for `longest` at the most.
+    /// For the link `name` from `entity`; locks are renewed for at most `longest`.
     pub fn new(locks: &Arc<Locks>, entity: &str, name: &str, longest: Duration) -> Self {
         Self {
             locks: Arc::clone(locks),
@@ -104,7 +104,6 @@ impl LinkLocks {
         }
     }
 
-    /// The link's name.
     pub fn name(&self) -> &str {
         &self.link.name
     }
@@ -120,7 +119,7 @@ impl LinkLocks {
         }
     }
 
-    /// PHP takes the delivery: its time begins. False when its lock is gone already.
+    /// Records that PHP takes the delivery, and starts its time. False if its lock is already lost.
     pub fn take(&self, tag: &[u8]) -> bool {
         let Ok(token) = LockToken::try_from(tag) else {
             return true;
@@ -138,21 +137,21 @@ impl LinkLocks {
         good
     }
 
-    /// The lock is known to be gone.
+    /// Whether the lock is known to be lost.
     pub fn is_lost(&self, token: &LockToken) -> bool {
         let held = self.locks.held.lock();
         let lock = held.messages.get(token);
         lock.is_some_and(|lock| !lock.is_good(Instant::now()))
     }
 
-    /// The delivery is settled, or gone.
+    /// Forgets a delivery that is settled or lost.
     pub fn forget(&self, tag: &[u8]) {
         if let Ok(token) = LockToken::try_from(tag) {
             self.locks.held.lock().messages.remove(&token);
         }
     }
 
-    /// The session `id` is ours until `ends` (.NET ticks).
+    /// Records that the session `id` is ours until `ends` (.NET ticks).
     pub fn session(&self, id: &Arc<str>, ends: Option<i64>) {
         // 0001-01-01 to 1970-01-01, in ticks of 100 ns.
         const EPOCH: i64 = 621_355_968_000_000_000;
@@ -163,14 +162,14 @@ impl LinkLocks {
         });
     }
 
-    /// The session is worked on: its lock is renewed from now on again.
+    /// Resumes renewing the session's lock, because it is in use.
     pub fn touch_session(&self, id: &str) {
         if let Some(lock) = self.locks.held.lock().sessions.get_mut(id) {
             lock.renew_until = Instant::now() + self.link.longest;
         }
     }
 
-    /// The session is let go.
+    /// Forgets a session that is released.
     pub fn forget_session(&self, id: &str) {
         self.locks.held.lock().sessions.remove(id);
     }
@@ -197,7 +196,7 @@ impl Locks {
         });
     }
 
-    /// Changes something that is due at `at`, and wakes the renewal task if it sleeps longer.
+    /// Changes something that is due at `at`, and wakes the renewal task if it would sleep longer.
     fn plan(&self, at: Instant, change: impl FnOnce(&mut Held)) {
         let mut held = self.held.lock();
         change(&mut held);
@@ -211,19 +210,20 @@ impl Locks {
         }
     }
 
-    /// A message's lock is still good, and to be kept so. A session's lock goes with its link.
+    /// Whether any message's lock is still valid and must be renewed. A session's lock ends with
+    /// its link.
     pub fn has_renewable(&self, now: Instant) -> bool {
         let held = self.held.lock();
         let mut locks = held.messages.values();
         locks.any(|lock| lock.renew_until > now && lock.is_good(now))
     }
 
-    /// It is not settled yet.
+    /// Whether it is not settled yet.
     pub fn holds(&self, token: &LockToken) -> bool {
         self.held.lock().messages.contains_key(token)
     }
 
-    /// What is to be renewed now, and when to look again.
+    /// The locks to renew now, and when to check again.
     pub fn due(&self, now: Instant) -> (Vec<Due>, Option<Instant>) {
         let mut held = self.held.lock();
         let soon = now + TOGETHER;
@@ -267,8 +267,8 @@ impl Locks {
         (due, next)
     }
 
-    /// They were renewed until `until` (Unix milliseconds, where the service told), or are
-    /// lost, or could not be renewed this time.
+    /// Records the result of a renewal: renewed until a time (Unix milliseconds, if the service
+    /// reported it), lost, or failed this time.
     pub fn renewed(&self, what: &DueKind, result: Renewal) {
         let mut held = self.held.lock();
         let now = Instant::now();
@@ -282,7 +282,7 @@ impl Locks {
                 lock.lost = true;
                 lost::tell();
             }
-            // Again, while there is time.
+            // Retried as long as there is time.
             Renewal::Failed => lock.renew_at = now + LEAST,
         };
         match what {
@@ -298,7 +298,7 @@ impl Locks {
     }
 }
 
-/// What became of a renewal.
+/// The result of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Renewal {
     Until(Option<i64>),
@@ -310,13 +310,13 @@ fn half(left: Duration) -> Duration {
     (left / 2).max(LEAST)
 }
 
-/// From now to a time of the service's clock, within what the service gives.
+/// The time until a moment of the service's clock, at most the longest lock that it grants.
 fn left_until(millis: i64) -> Duration {
     let left = millis.saturating_sub(now_millis()).max(0).unsigned_abs();
     Duration::from_millis(left).min(LONGEST_LOCK)
 }
 
-/// The annotation that says when the lock ends, Unix milliseconds.
+/// The annotation with the end of the lock, in Unix milliseconds.
 fn locked_until(payload: &Bytes) -> Option<i64> {
     let message = Message::parse(payload.clone()).ok()?;
     let mut items = message.annotations().ok()??;
@@ -331,8 +331,8 @@ fn locked_until(payload: &Bytes) -> Option<i64> {
     None
 }
 
-/// The token as `$management` wants it: a UUID in the order of RFC 9562. .NET writes the
-/// first three fields with their least byte first.
+/// The token for `$management`: a UUID in the byte order of RFC 9562. .NET writes the first three
+/// fields with the least significant byte first.
 pub(crate) fn to_uuid(token: &LockToken) -> [u8; 16] {
     let mut uuid = *token;
     uuid[0..4].reverse();

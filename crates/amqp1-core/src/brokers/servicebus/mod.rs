@@ -1,4 +1,5 @@
-//! Azure Service Bus: what it has beyond AMQP 1.0, and its own ways to do things.
+//! Azure Service Bus: its extensions to AMQP 1.0, and its own ways of doing things. Names no other
+//! broker.
 
 mod administration;
 mod batch_message;

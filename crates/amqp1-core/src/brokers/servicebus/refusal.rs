@@ -1,4 +1,4 @@
-//! What the service's refusals mean, and which of them pass.
+//! The meaning of the service's refusals, and which are temporary.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use super::constants::{
 use crate::error::condition;
 use crate::error::{Error, ErrorKind};
 
-/// It was refused for a reason that passes: worth another try.
+/// Whether a refusal with this condition is temporary and worth another try.
 pub(crate) fn passes(condition: &str) -> bool {
     PASSING.contains(&condition) || condition == SESSION_TAKEN
 }
 
-/// The pause before another try, after `tries` that failed with `condition`; `None` when
-/// there have been enough, or it is of no use.
+/// The pause before another try, after `tries` that failed with `condition`; `None` if no further
+/// try makes sense.
 pub(crate) fn pause(condition: Option<&str>, tries: u32) -> Option<Duration> {
     let condition = condition?;
     if tries >= TRIES || !PASSING.contains(&condition) {
@@ -26,7 +26,7 @@ pub(crate) fn pause(condition: Option<&str>, tries: u32) -> Option<Duration> {
     Some(if busy { BUSY_PAUSE } else { pause })
 }
 
-/// The error that an answer's status is.
+/// The error for an answer's status.
 pub(crate) fn of_status(
     what: &str,
     status: u16,
@@ -35,7 +35,7 @@ pub(crate) fn of_status(
 ) -> Error {
     let by_condition = condition.map(condition::kind);
     let kind = match (by_condition, status) {
-        // Unknown conditions are connection errors: the status says more.
+        // An unknown condition counts as a connection error; then the status says more.
         (Some(kind), _) if kind != ErrorKind::Connection => kind,
         (_, 401 | 403) => ErrorKind::Authentication,
         (_, 404) => ErrorKind::QueueNotFound,

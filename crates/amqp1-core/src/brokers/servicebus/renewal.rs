@@ -14,22 +14,24 @@ use crate::error::{ErrorKind, Result};
 use crate::settings::endpoint::Endpoint;
 use crate::wire::write;
 
-/// How long one renewal may take: less than half of a short lock, so that there is time for another.
+/// How long one renewal may take: less than half of a short lock, so that there is time for
+/// another.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Renewals on their way at once: fewer than the credit for their answers.
+/// The most renewals in flight: fewer than the credit for their answers.
 const WINDOW: usize = 32;
 
-/// It looks whether the connection still stands so often, when nothing is due.
+/// How often it checks that the connection is open, if nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Before a lost connection is dialled again for the locks of jobs in hand.
+/// The pause before reconnecting for the locks of jobs in progress.
 const REDIAL: Duration = Duration::from_secs(1);
 
-/// The companion of an open connection, with the task that renews its tokens and locks.
+/// Creates the companion of an open connection, and starts the task that renews its tokens and
+/// locks.
 ///
 /// # Errors
-/// When there is no I/O thread to be had.
+/// If there is no I/O thread.
 pub(super) fn start(
     endpoint: &Arc<Endpoint>,
     connection: &Connection,
@@ -39,19 +41,20 @@ pub(super) fn start(
     Ok(companion)
 }
 
-/// Until the connection is over, and the jobs in hand are done.
+/// Runs until the connection has ended and the jobs in progress are done.
 ///
-/// PHP dials a lost connection again when it needs it, and while it works on a job it does
-/// not. The service's locks outlive the connection, so another one is made for them.
+/// PHP reconnects only when it needs the connection, not while it processes a job. The service's
+/// locks outlive the connection, so this task opens another one for them.
 async fn run(companion: Arc<ServiceBusCompanion>) {
     keep(&companion, false).await;
     while companion.locks.has_renewable(Instant::now()) {
-        // At once: half of a lock's time may be over when its renewal finds the connection lost.
+        // At once: half of a lock's time may have passed before its renewal finds the connection
+        // lost.
         match companion.again(PATIENCE).await {
             Ok(other) => {
                 keep(&other, true).await;
                 other.connection.begin_close();
-                // A service that breaks off at once is not dialled as fast as it does.
+                // If the service breaks connections at once, reconnecting must not be as fast.
                 tokio::time::sleep(REDIAL / 5).await;
             }
             Err(_) => tokio::time::sleep(REDIAL.mul_f64(0.5 + id::jitter())).await,
@@ -106,8 +109,8 @@ async fn renew(companion: &ServiceBusCompanion, due: Due) {
     }
 }
 
-/// One request for each, as the service's own libraries do: of many in one request, one that
-/// was settled a moment ago would fail all.
+/// One request per lock, as in the service's own libraries: in a request for many, one recently
+/// settled message would make all renewals fail.
 async fn renew_messages(companion: &ServiceBusCompanion, due: &Due, tokens: &[LockToken]) {
     let held: Vec<LockToken> = tokens
         .iter()
@@ -142,13 +145,13 @@ fn renewal(reply: Option<&Reply>, until: impl FnOnce(&Reply) -> Option<i64>) -> 
     }
 }
 
-/// The answers in the requests' order; `None` where there is none.
+/// The answers in the order of the requests; `None` if there is none.
 async fn ask(
     companion: &ServiceBusCompanion,
     entity: &str,
     requests: &[Request],
 ) -> Vec<Option<Reply>> {
-    // Done already, unless this connection is another one than the deliveries came over.
+    // Already done, unless the deliveries came over an earlier connection.
     if companion.authorize_again(entity, PATIENCE).await.is_err() {
         return Vec::new();
     }

@@ -1,7 +1,7 @@
 //! Requests to a node and their answers: `$cbs`, and each entity's `$management`.
 //!
-//! Asked from PHP's thread, which waits, and from the task of `renewal`, which awaits. Both
-//! share a link: whoever takes the other's answer leaves it where that one looks.
+//! PHP's thread asks and waits, and the task of `renewal` asks and awaits. Both share a link: one
+//! that receives the other's answer stores it for the other.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,17 +21,17 @@ use crate::wire::message::{section, Body, Message};
 use crate::wire::read::{Items, Reader, Value};
 use crate::wire::write;
 
-/// What is asked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
-    /// Application properties with text.
+    /// Text application properties.
     pub properties: Vec<(&'static str, String)>,
     /// One AMQP value.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// A management operation; `entries` writes the body's keys and values and counts both.
+    /// A management operation. `entries` writes the body's keys and values and returns the count of
+    /// both.
     pub fn operation(
         name: &str,
         link: Option<&str>,
@@ -42,7 +42,8 @@ impl Request {
         write::map(&mut body, entries);
         let mut properties = vec![("operation", format!("com.microsoft:{name}"))];
         if let Some(link) = link {
-            // So that the service counts the work for the link: it is not idle.
+            // Makes the service count the operation as activity on the link, so that the link is
+            // not idle.
             properties.push(("associated-link-name", link.to_owned()));
         }
         let wait = wait.as_millis().clamp(1, 60_000);
@@ -78,7 +79,7 @@ impl Request {
     }
 }
 
-/// How long the service may work on a request (uint, milliseconds).
+/// How long the service may process a request (uint, milliseconds).
 const SERVER_TIMEOUT: &str = "com.microsoft:server-timeout";
 
 /// An answer.
@@ -91,12 +92,12 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// True for 200 and its like.
+    /// Whether the status is 200 or another success.
     pub fn is_good(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// The error that a bad answer is.
+    /// The error that a failed answer means.
     pub fn error(&self, what: &str) -> Error {
         refusal::of_status(
             what,
@@ -114,7 +115,7 @@ impl Reply {
         find(&mut items, key).and_then(read)
     }
 
-    /// The items of a list or an array of the body's map.
+    /// The items of a list or an array in the body's map.
     pub fn items<T>(&self, key: &str, mut read: impl FnMut(Value<'_>) -> Option<T>) -> Vec<T> {
         self.get(key, |value| match value {
             Value::List(items) | Value::Array(items) => {
@@ -170,12 +171,12 @@ impl RequestLink {
         })
     }
 
-    /// Why the links are over, if they are.
+    /// The error that ended the links, if they have ended.
     pub fn failed(&self) -> Option<Error> {
         self.pair.failed()
     }
 
-    /// Its number, and its size in bytes.
+    /// Sends a request; returns its number and its size in bytes.
     fn send(&self, request: &Request) -> Result<(u64, usize)> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         self.awaited.lock().insert(id, None);
@@ -188,12 +189,12 @@ impl RequestLink {
         Ok((id, size))
     }
 
-    /// The answer to `id`, if it has come.
+    /// The answer to `id`, if it has arrived.
     fn take(&self, id: u64) -> Result<Option<Reply>> {
         let mut awaited = self.awaited.lock();
         let mut others = false;
         while let Some(payload) = self.pair.take()? {
-            // An answer that nobody waits for came too late, or is somebody else's.
+            // Discards an answer that arrived too late; stores one for another thread.
             if let Some((known, reply)) = reply(payload) {
                 if let Some(slot) = awaited.get_mut(&known) {
                     *slot = Some(reply);
@@ -220,14 +221,15 @@ impl RequestLink {
         ))
     }
 
-    /// One request and its answer, whatever its status.
+    /// Sends one request and returns its answer, whatever its status.
     ///
     /// # Errors
-    /// Timeout, and what ended the links.
+    /// Timeout, and the error that ended the links.
     pub fn call(&self, request: &Request, wait: &Wait<'_>) -> Result<Reply> {
         let (id, size) = self.send(request)?;
         let answer = wait.until(&self.signal, || {
-            // Known when the attach is answered; what is too large is not answered.
+            // The limit is known once the attach is answered. A request that is too large gets no
+            // answer.
             let limit = self.pair.max_message_size();
             if limit > 0 && size as u64 > limit {
                 return Err(Error::rejected(format!(
@@ -237,7 +239,7 @@ impl RequestLink {
             }
             let answer = self.take(id)?;
             match self.failed() {
-                // Of the two links one is over: no answer comes any more.
+                // One of the two links has ended, so no answer can arrive.
                 Some(error) if answer.is_none() => Err(error),
                 _ => Ok(answer),
             }
@@ -246,7 +248,7 @@ impl RequestLink {
         answer?.ok_or_else(|| self.in_vain())
     }
 
-    /// The same, from a task. One task at a time.
+    /// The same from a task. Only one task at a time.
     pub async fn call_async(&self, request: &Request, timeout: Duration) -> Result<Reply> {
         let replies = self
             .calls_async(std::slice::from_ref(request), timeout)
@@ -255,8 +257,8 @@ impl RequestLink {
         reply.ok_or_else(|| self.failed().unwrap_or_else(|| self.in_vain()))
     }
 
-    /// Many at once, no more than there is credit for; the answers in the requests' order,
-    /// `None` where there is none in time.
+    /// Sends many requests, limited by the credit for answers. Returns the answers in the order of
+    /// the requests; `None` if one does not arrive in time.
     pub async fn calls_async(&self, requests: &[Request], timeout: Duration) -> Vec<Option<Reply>> {
         let send = |one| self.send(one).ok().map(|(id, _)| id);
         let ids: Vec<Option<u64>> = requests.iter().map(send).collect();
@@ -280,7 +282,7 @@ impl RequestLink {
                 self.task.notified().await;
             }
         });
-        // What has no answer by then has none.
+        // Requests without an answer by then stay unanswered.
         let _ = answered.await;
         ids.into_iter().flatten().for_each(|id| self.forget(id));
         replies
@@ -295,7 +297,7 @@ fn reply(payload: Bytes) -> Option<(u64, Reply)> {
     let (mut status, mut description, mut condition) = (0, String::new(), None);
     let mut items = message.application_properties().ok()??;
     while let Ok(Some((key, value))) = items.entry() {
-        // `$cbs` has hyphens where `$management` has capitals.
+        // `$cbs` uses hyphens, `$management` capitals.
         match key.as_text() {
             Some("statusCode" | "status-code") => {
                 status = value.as_uint().and_then(|code| code.try_into().ok())?;

@@ -4,15 +4,15 @@ use base64::prelude::{Engine, BASE64_STANDARD};
 use percent_encoding::{utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
 use ring::hmac;
 
-/// What the service's own libraries leave as it is in a URI that they sign.
+/// The characters that the service's own libraries do not encode in a URI that they sign.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
 
-/// A token for `audience` (`sb://host/entity`) until `expiry` (Unix seconds). The key is
-/// text: it is not decoded, although it looks like base64.
+/// A token for `audience` (`sb://host/entity`) until `expiry` (Unix seconds). The key is used as
+/// text, not decoded, although it looks like base64.
 pub(crate) fn token(audience: &str, rule: &str, key: &str, expiry: u64) -> String {
     let uri = encoded(audience);
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());

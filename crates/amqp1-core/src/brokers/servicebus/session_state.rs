@@ -1,4 +1,4 @@
-//! The session that a consumer has: its id and its state.
+//! A consumer's session: its id and its state.
 
 use fe2o3_amqp_types::performatives::Attach;
 use serde_amqp::primitives::Symbol;
@@ -9,7 +9,7 @@ use super::request::{Reply, Request};
 use crate::base::wait::Wait;
 use crate::wire::write;
 
-/// What the answer to an attach says of the session that was taken.
+/// The session in the answer to an attach.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SessionAnswer {
     pub id: Option<String>,
@@ -17,8 +17,7 @@ pub(super) struct SessionAnswer {
     pub locked_until: Option<i64>,
 }
 
-/// The session that the service gave, by its answer to the attach: the filter with its id, and
-/// the lock's end.
+/// The granted session, from the answer to the attach: the filter with its id, and the lock's end.
 pub(super) fn taken(attach: &Attach) -> Option<SessionAnswer> {
     let filter = attach.source.as_ref()?.filter.as_ref()?;
     let key = Symbol::from(SESSION_FILTER);
@@ -39,19 +38,19 @@ pub(super) fn taken(attach: &Attach) -> Option<SessionAnswer> {
     Some(SessionAnswer { id, locked_until })
 }
 
-/// The bytes that are kept with the session of an operation.
+/// The session's state in an answer.
 pub(super) fn state(reply: &Reply) -> Option<Vec<u8>> {
     reply.get("session-state", |value| {
         value.as_octets().map(<[u8]>::to_vec)
     })
 }
 
-/// Asks for the bytes that are kept with a session.
+/// Requests the state of a session.
 pub(super) fn get(session: &str, link: &str, wait: &Wait<'_>) -> Request {
     operation("get-session-state", session, link, wait, |_| 0)
 }
 
-/// Keeps bytes with a session; `None` for none.
+/// Sets the state of a session; `None` removes it.
 pub(super) fn set(state: Option<&[u8]>, session: &str, link: &str, wait: &Wait<'_>) -> Request {
     operation("set-session-state", session, link, wait, |out| {
         write::string(out, "session-state");

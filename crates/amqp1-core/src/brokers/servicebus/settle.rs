@@ -1,4 +1,4 @@
-//! Settling by the service's lock: confirmed by the service, over the link or beside it.
+//! Settles by the service's lock, with confirmation: over the link, or over the management node.
 
 use super::companion::ServiceBusCompanion;
 use super::constants::{DEAD_LETTER, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, LOCK_LOST};
@@ -25,7 +25,7 @@ impl Settlement<'_> {
         }
     }
 
-    /// Reason and description, and what becomes application properties besides them.
+    /// Writes reason and description, and the other application properties.
     fn facts(&self, out: &mut Vec<u8>, symbols: bool) -> u32 {
         let Settlement::DeadLetter {
             reason,
@@ -62,7 +62,7 @@ impl Settlement<'_> {
         count
     }
 
-    /// The same by `update-disposition`.
+    /// The same as an `update-disposition`.
     fn request(&self, of: &PeekLock<'_>, wait: &Wait<'_>) -> Request {
         Request::operation(
             "update-disposition",
@@ -115,25 +115,26 @@ impl Settlement<'_> {
     }
 }
 
-/// One delivery, and what holds its lock.
+/// A delivery and its lock.
 pub(super) struct PeekLock<'a> {
     pub delivery: &'a Locked<'a>,
     pub companion: &'a ServiceBusCompanion,
     pub link: &'a LinkLocks,
-    /// The session that it is of, which has the lock.
+    /// Its session, which then holds the lock.
     pub session: Option<&'a str>,
 }
 
 impl PeekLock<'_> {
-    /// Settles, and returns when the service has confirmed it.
+    /// Settles, and returns once the service has confirmed it.
     ///
     /// # Errors
-    /// TaskLost when the lock is gone; Timeout when the service does not answer.
+    /// TaskLost if the lock is lost; Timeout if the service does not answer.
     pub fn settle(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
         let (mut tries, mut unanswered) = (0, false);
         let settled = loop {
             tries += 1;
-            // Refused for a passing reason, the delivery is settled on its link all the same.
+            // If it is refused for a temporary reason, the delivery is nevertheless settled on its
+            // link.
             let attempt = match tries {
                 1 => self.try_to(settlement, &mut unanswered, wait),
                 _ => self.beside_link(settlement, wait),
@@ -144,7 +145,7 @@ impl PeekLock<'_> {
             };
             match refusal::pause(error.condition(), tries) {
                 Some(pause) if pause < wait.left() => wait.sleep(pause)?,
-                // The lock may be gone because the service did as it was told the first time.
+                // The lock may be gone because the service did execute the first attempt.
                 _ if unanswered && error.kind() == ErrorKind::TaskLost => {
                     break Err(Error::connection(format!(
                         "the link ended before the service confirmed the settlement; then: {error}"
@@ -167,8 +168,8 @@ impl PeekLock<'_> {
         wait: &Wait<'_>,
     ) -> Result<()> {
         match self.over_link(settlement, unanswered, wait) {
-            // The lock outlives the link: ten minutes without a message, and the service ends it,
-            // as it does when its token is over.
+            // The lock outlives the link: the service ends a link after ten minutes without a
+            // message, or when its token expires.
             Err(error) if self.session.is_none() => match error.kind() {
                 ErrorKind::Connection => self.beside_link(settlement, wait),
                 _ if self.delivery.reach.renews_token(&error) => self.beside_link(settlement, wait),
@@ -178,7 +179,7 @@ impl PeekLock<'_> {
         }
     }
 
-    /// `unanswered` becomes true when it was sent, and the link ended before the answer.
+    /// Sets `unanswered` if the settlement was sent but the link ended before the answer.
     fn over_link(
         &self,
         settlement: &Settlement<'_>,
@@ -215,7 +216,7 @@ impl PeekLock<'_> {
                 let kind = match LOCK_LOST.contains(&condition.as_str()) {
                     true => ErrorKind::TaskLost,
                     false => match condition::kind(&condition) {
-                        // Of the settlement, not of the connection.
+                        // It concerns the settlement, not the connection.
                         ErrorKind::Connection => ErrorKind::Rejected,
                         kind => kind,
                     },
@@ -227,7 +228,7 @@ impl PeekLock<'_> {
         }
     }
 
-    /// By the lock's token, over whatever connection there is now.
+    /// By the lock's token, over the current connection.
     fn beside_link(&self, settlement: &Settlement<'_>, wait: &Wait<'_>) -> Result<()> {
         let companion = self.delivery.reach.companion(wait)?;
         let today = ServiceBusCompanion::of(&*companion).unwrap_or(self.companion);

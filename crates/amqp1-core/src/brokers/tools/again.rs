@@ -1,4 +1,4 @@
-//! Work over links to a broker's own nodes, which end for reasons that pass.
+//! Retries work over links to a broker's own nodes, which may end for temporary reasons.
 
 use crate::base::id;
 use crate::base::pauses::{NODE, NODE_TRIES};
@@ -6,11 +6,12 @@ use crate::base::wait::Wait;
 use crate::connection::Connection;
 use crate::error::{ErrorKind, Result};
 
-/// Idempotent work, done again when its link ended while the connection stands: RabbitMQ ends it with an internal error
-/// when two processes declare the same queue at the same moment. A lost connection is its user's to dial again.
+/// Retries idempotent work whose link ended while its connection stays open. RabbitMQ ends it with
+/// an internal error if two processes declare the same queue at the same moment. After a lost
+/// connection, reconnecting is up to the caller.
 ///
 /// # Errors
-/// The last attempt's.
+/// The error of the last attempt.
 pub(crate) fn again<T>(
     connection: &Connection,
     wait: &Wait<'_>,

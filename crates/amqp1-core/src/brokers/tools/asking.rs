@@ -6,17 +6,17 @@ use crate::base::wait::Wait;
 use crate::connection::{Ask, Connection, Existence, Question};
 use crate::error::Result;
 
-/// Asks a connection's broker by attaching.
+/// Asks the broker of a connection by attaching.
 #[derive(Debug)]
 pub(crate) struct Asking {
     connection: Connection,
     asks: Ask,
-    /// Only PHP's thread locks it, so a fork never happens while it is locked.
+    /// Only PHP's thread locks it, so that no fork can happen while it is locked.
     kept: Mutex<Option<Existence>>,
 }
 
 impl Asking {
-    /// Links are to ask for `asks`.
+    /// Links will require `asks` of their node.
     pub fn new(connection: &Connection, asks: Ask) -> Self {
         Self {
             connection: connection.clone(),
@@ -26,12 +26,13 @@ impl Asking {
     }
 
     /// # Errors
-    /// What the broker refused it with.
+    /// The broker's refusal.
     pub fn ask(&self, question: Question<'_>, wait: &Wait<'_>) -> Result<()> {
         again(&self.connection, wait, || self.ask_once(question, wait))
     }
 
-    /// Who asks meanwhile, as a signal handler does, gets a session of its own.
+    /// If another call asks at the same time, as a signal handler may, it gets a session of its
+    /// own.
     fn ask_once(&self, question: Question<'_>, wait: &Wait<'_>) -> Result<()> {
         let kept = self.kept.lock().take();
         let existence = match kept {

@@ -1,4 +1,4 @@
-//! What was declared, or found, over a connection.
+//! Facts about a connection's broker that need not be checked again.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::base::sync::Mutex;
 
-/// Entries at the most; forgotten ones are only looked at again.
+/// The most entries; forgotten ones are only checked again.
 const MAX: usize = 4096;
 
-/// What is known of a connection's broker, and since when. Only PHP's thread locks it, so a fork never happens while it
+/// Known facts, each with its time. Only PHP's thread locks it, so that no fork can happen while it
 /// is locked.
 #[derive(Debug)]
 pub(crate) struct Memo<K>(Mutex<HashMap<K, Instant>>);
@@ -21,16 +21,16 @@ impl<K> Default for Memo<K> {
 }
 
 impl<K: Hash + Eq> Memo<K> {
-    /// Known for no longer than `age`.
+    /// Whether the fact was noted within `age`.
     pub fn has(&self, known: &K, age: Duration) -> bool {
         let entries = self.0.lock();
         entries.get(known).is_some_and(|at| at.elapsed() <= age)
     }
 
-    /// Does `work` unless it was done no longer ago than `age`.
+    /// Does `work`, unless it was done within `age`.
     ///
     /// # Errors
-    /// `work`'s, which is done again the next time.
+    /// Those of `work`, which is then done again next time.
     pub fn once<E>(
         &self,
         known: K,
@@ -42,7 +42,7 @@ impl<K: Hash + Eq> Memo<K> {
         }
         work()?;
         let mut entries = self.0.lock();
-        // Delay queues of many targets must not make this grow for ever.
+        // Delay queues of many targets must not let this grow without limit.
         if entries.len() >= MAX {
             entries.clear();
         }
@@ -50,12 +50,12 @@ impl<K: Hash + Eq> Memo<K> {
         Ok(())
     }
 
-    /// Everything is looked at again.
+    /// Forgets everything.
     pub fn forget(&self) {
         self.0.lock().clear();
     }
 
-    /// Something became known so lately.
+    /// Whether any fact was noted within `age`.
     pub fn has_any_within(&self, age: Duration) -> bool {
         self.0.lock().values().any(|at| at.elapsed() <= age)
     }

@@ -1,4 +1,4 @@
-//! What several wings make their companions of.
+//! Tools from which several wings build their companions. Names no wing.
 
 pub(crate) mod again;
 pub(crate) mod asking;

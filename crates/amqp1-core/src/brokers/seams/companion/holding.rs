@@ -1,10 +1,11 @@
-//! What goes with one receiver link: the broker's locks on its deliveries, or on the session that it takes from, and how
-//! deliveries are settled by them.
+//! The broker's locks behind one receiver link: on its deliveries, or on the session that it
+//! receives from. It also settles deliveries by these locks.
 //!
-//! A link of a broker that has no such locks has none: its deliveries are settled by AMQP's dispositions alone. A lock may
-//! outlive its link, and the link its connection; so settling has a [`Reach`] to today's connection.
+//! A link has no holding if its broker has no such locks; then AMQP's dispositions alone settle its
+//! deliveries. A lock may outlive its link, and the link its connection. Therefore settling gets a
+//! [`Reach`] to the current connection.
 //!
-//! It belongs to the process that made its link, and is neither used nor dropped in a child.
+//! A holding belongs to the process that created its link. A child neither uses nor drops it.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,26 +19,26 @@ use crate::connection::ReceiverLink;
 use crate::error::{Error, Result};
 use crate::settings::spec::Spec;
 
-/// The broker's lock on one delivery, by the delivery's tag.
+/// The broker's lock on one delivery, by delivery-tag.
 pub(crate) type Lock = [u8; 16];
 
-/// A delivery that the broker has locked, for whoever settles it.
+/// A locked delivery, with the data for settling it.
 pub(crate) struct Locked<'a> {
     pub link: &'a ReceiverLink,
-    /// The address that the link leads to.
+    /// The link's address.
     pub address: &'a str,
     pub delivery_id: u32,
     pub lock: Lock,
     pub reach: &'a dyn Reach,
 }
 
-/// What is said of a delivery.
+/// How to settle a delivery.
 #[derive(Debug)]
 pub(crate) enum Settlement<'a> {
     Complete,
-    /// Back to the queue, counted; with a property that says what it was counted for.
+    /// Return it to the queue and count it, with this property as the record of the count.
     Abandon(&'a str, i64),
-    /// To the broker's own dead-letter queue.
+    /// Move it to the broker's own dead-letter queue.
     DeadLetter {
         reason: &'a str,
         description: &'a str,
@@ -47,50 +48,49 @@ pub(crate) enum Settlement<'a> {
     },
 }
 
-/// A delivery is handed out.
+/// The result of handing out a delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum HandedOut {
-    /// Its lock is gone: it comes again, or another has it by now.
+    /// Its lock is lost: it will be delivered again, possibly to another consumer.
     Gone,
-    /// By this lock; `None` where it has none.
+    /// Under this lock; `None` if it has none.
     By(Option<Lock>),
 }
 
-/// Which session a link is to take.
+/// The session that a link requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionWish<'a> {
-    /// `None`: the next free one that has jobs.
+    /// `None`: the next free one with jobs.
     pub id: Option<&'a str>,
-    /// Whoever asks does not wait.
+    /// The caller does not wait.
     pub polls: bool,
 }
 
-/// Why a session was not given.
+/// Why the broker granted no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoSession {
-    /// None has a job.
+    /// No session has a job.
     NoneHasJobs,
-    /// Another consumer has it.
+    /// Another consumer holds it.
     IsTaken,
-    /// Something else is wrong.
+    /// Any other reason.
     Refused,
 }
 
-/// See the module.
 pub(crate) trait Holding: Debug + Send + Sync {
-    /// PHP takes a delivery of this tag: its time begins.
+    /// Records that PHP takes the delivery with this tag, and starts its time.
     fn hand_out(&self, tag: &[u8]) -> HandedOut;
 
-    /// The lock is renewed no more.
+    /// Stops renewing the lock.
     fn forget(&self, lock: &Lock);
 
-    /// The lock is gone, as far as can be told without asking.
+    /// Whether the lock is lost, as far as known without asking the broker.
     fn is_lost(&self, delivery: &Locked<'_>) -> bool;
 
-    /// Settles, and returns when the broker has confirmed it.
+    /// Settles a delivery, and returns once the broker has confirmed it.
     ///
     /// # Errors
-    /// TaskLost when the lock is gone; Timeout when the broker does not answer.
+    /// TaskLost if the lock is lost; Timeout if the broker does not answer.
     fn settle(
         &self,
         delivery: &Locked<'_>,
@@ -98,34 +98,35 @@ pub(crate) trait Holding: Debug + Send + Sync {
         wait: &Wait<'_>,
     ) -> Result<()>;
 
-    /// When the application has to be asked for something, as by the connection's companion.
+    /// When the application must be asked for something, as for the connection's companion.
     fn next_errand(&self) -> Option<Instant>;
 
-    /// Asks, if it is time.
+    /// Asks the application, if it is time.
     ///
     /// # Errors
-    /// What the application's answer fails with.
+    /// The error of the application's answer.
     fn run_errands(&self, spec: &Spec, wait: &Wait<'_>) -> Result<()>;
 
-    /// The link is over, or let go: the session's lock is renewed no more.
+    /// Stops renewing the session's lock, because the link has ended or is released.
     fn leave(&self);
 
-    /// The session is waited for, or worked on.
+    /// Records that the session is requested or in use.
     fn touch(&self);
 
-    /// What a refusal of the session that was wished for means.
+    /// The meaning of a refusal of the requested session.
     fn explain_no_session(&self, error: &Error) -> NoSession;
 
-    /// The broker's answer to the attach has come: it gave a session, the one wished for where it does not say which.
+    /// Records the session in the broker's answer to the attach; if the answer names none, the
+    /// requested one.
     fn took_session(&self, answer: Option<&Attach>, wished: Option<&str>);
 
-    /// The session that the link takes from, once it is known.
+    /// The session that the link receives from, once known.
     fn session(&self) -> Option<Arc<str>>;
 
-    /// The bytes that are kept with the session; `None` when there are none.
+    /// The session's state; `None` if there is none.
     ///
     /// # Errors
-    /// TaskLost when the session is another's by now.
+    /// TaskLost if another consumer holds the session by now.
     fn session_state(
         &self,
         address: &str,
@@ -133,7 +134,7 @@ pub(crate) trait Holding: Debug + Send + Sync {
         wait: &Wait<'_>,
     ) -> Result<Option<Vec<u8>>>;
 
-    /// Keeps these bytes with the session; `None` for none.
+    /// Sets the session's state; `None` removes it.
     ///
     /// # Errors
     /// As [`Holding::session_state`].
