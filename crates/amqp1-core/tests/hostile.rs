@@ -274,19 +274,40 @@ fn oddities_are_borne() {
 
 #[test]
 fn deliveries_without_credit_end_the_connection() {
-    let peer = Peer::start(|talk| {
+    let mut peer = Peer::start(|talk| {
         talk.attached(0)?;
         for id in 0..6 {
             talk.transfer(3, Some(id), false, &message(b"job"))?;
         }
         talk.wait()
     });
-    // One connection does not give six.
-    let got = consume_some("six deliveries for five", &peer, 5, 6);
+    // On a busy machine the second connection may not be open within a second.
+    peer.dsn.push_str("&timeout=30&redial_timeout=30");
+    let options = ConsumerOptions {
+        prefetch: Some(5),
+        ..ConsumerOptions::default()
+    };
+    let consumer = Consumer::new(vec![queue(&peer.dsn)], options).unwrap();
+    watch();
+    let (mut got, begun) = (Vec::new(), Instant::now());
+    while peer.connections() < 2 && begun.elapsed() < Duration::from_secs(30) {
+        let wait = Wait::uninterrupted(Duration::from_millis(100));
+        got.extend(consumer.next(&wait).ok().flatten());
+    }
+    let connections = peer.connections();
+    assert!(
+        connections > 1,
+        "it stayed on the connection, with {} jobs",
+        got.len()
+    );
     // Of each connection five at the most; fewer when it ended before they were taken.
-    let most = 5 * peer.connections();
-    assert!(got.map_or(true, |got| got.len() <= most));
-    assert!(peer.connections() > 1, "it stayed on the connection");
+    let got = got.len();
+    assert!(
+        got <= 5 * connections,
+        "{got} jobs from {connections} connections"
+    );
+    drop(consumer);
+    good_broker_still_works("after deliveries without credit");
 }
 
 #[test]
@@ -306,13 +327,14 @@ fn a_broker_that_takes_the_attach_and_breaks_off_is_dialled_with_growing_pauses(
 
 #[test]
 fn gaps_in_delivery_ids_and_a_delivery_without_one() {
-    let peer = Peer::start(|talk| {
+    let mut peer = Peer::start(|talk| {
         talk.attached(0)?;
         for id in [7, 1_000_000, u32::MAX, 0] {
             talk.transfer(3, Some(id), false, &message(b"job"))?;
         }
         talk.wait()
     });
+    peer.dsn.push_str("&timeout=30");
     let got = consume_some("gaps", &peer, 5, 4).unwrap();
     assert_eq!(got.len(), 4);
     for delivery in &got {
