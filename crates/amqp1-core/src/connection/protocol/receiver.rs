@@ -376,6 +376,12 @@ impl Receiver {
         self.buffer.iter().filter(|one| one.settled).count() as u32
     }
 
+    /// Deliveries that end no connection.
+    #[cfg(test)]
+    pub fn covered(&self) -> u32 {
+        self.credit.granted + self.credit.revoked
+    }
+
     /// The delivery-count as we count it.
     #[cfg(test)]
     pub fn delivery_count(&self) -> u32 {

@@ -20,7 +20,7 @@ impl Broker {
     }
 
     /// A flow with the state of the session's source.
-    pub fn tell(&mut self, channel: u16) {
+    pub fn tell(&mut self, channel: u16, echo: bool) {
         let session = live(&mut self.sessions, channel);
         if session.is_ended {
             return;
@@ -32,6 +32,7 @@ impl Broker {
             flow.link_credit = Some(source.credit());
             flow.available = Some(0);
         }
+        flow.echo = echo;
         let mine = session.mine;
         self.say(mine, &flow);
     }
@@ -58,7 +59,7 @@ impl Broker {
     }
 
     /// Gives the client's sender so much credit, and its session a window.
-    pub fn grant(&mut self, channel: u16, credit: u32) {
+    pub fn grant(&mut self, channel: u16, credit: u32, drain: bool) {
         let session = live(&mut self.sessions, channel);
         if session.is_ended {
             return;
@@ -70,6 +71,7 @@ impl Broker {
             flow.handle = Some(Handle(target.handle));
             flow.delivery_count = Some(target.delivery_count);
             flow.link_credit = Some(credit);
+            flow.drain = drain;
         }
         let mine = session.mine;
         self.say(mine, &flow);

@@ -166,6 +166,7 @@ impl Broker {
                     handle,
                     delivery_count: u32::MAX - 2,
                     limit: u32::MAX - 2,
+                    furthest: u32::MAX - 2,
                     next_delivery: u32::MAX - 3,
                     sends_settled: attach.snd_settle_mode
                         == fe2o3_amqp_types::definitions::SenderSettleMode::Settled,
@@ -290,10 +291,18 @@ impl Broker {
             let ahead = count.wrapping_sub(source.delivery_count) as i32;
             assert!(ahead <= 0, "a delivery-count ahead of ours");
             source.limit = count.wrapping_add(flow.link_credit.unwrap_or(0));
+            if (source.limit.wrapping_sub(source.furthest) as i32) > 0 {
+                source.furthest = source.limit;
+            }
             source.drain = flow.drain;
         }
+        if let (Some(0), Some(target)) = (handle, &mut session.target) {
+            // It has used up its credit, as it was asked to.
+            target.delivery_count = flow.delivery_count.expect("the sender says its own");
+            assert!(target.delivery_count <= target.limit, "used up too much");
+        }
         if flow.echo {
-            self.tell(channel);
+            self.tell(channel, false);
         }
     }
 

@@ -32,8 +32,9 @@ pub struct Session {
 pub struct Source {
     pub handle: u32,
     pub delivery_count: u32,
-    /// Up to where the client lets delivery-count go.
+    /// Up to where the client lets delivery-count go, and ever let it go.
     pub limit: u32,
+    pub furthest: u32,
     pub drain: bool,
     pub sends_settled: bool,
     pub next_delivery: u32,

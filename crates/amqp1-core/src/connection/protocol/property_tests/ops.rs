@@ -43,8 +43,10 @@ pub enum Op {
     RefuseAttach,
     Deliver(usize, usize, usize),
     Drained(usize),
-    Tell(usize),
-    Grant(usize, u32),
+    /// What its state is, and perhaps that it wants to hear of the client's.
+    Tell(usize, bool),
+    /// Credit for the client's sender, perhaps to be used up.
+    Grant(usize, u32, bool),
     Confirm(usize, usize, bool, u8),
     Recall(usize, usize, usize),
     EndLink(usize, bool),
@@ -57,8 +59,8 @@ impl Op {
         match self {
             Op::Deliver(at, ..)
             | Op::Drained(at)
-            | Op::Tell(at)
-            | Op::Grant(at, _)
+            | Op::Tell(at, _)
+            | Op::Grant(at, ..)
             | Op::Confirm(at, ..)
             | Op::Recall(at, ..)
             | Op::EndLink(at, _)
@@ -142,8 +144,9 @@ pub fn op() -> impl Strategy<Value = Op> {
         14 => (link.clone(), some.clone(), frame)
             .prop_map(|(at, count, size)| Op::Deliver(at, count, size)),
         3 => link.clone().prop_map(Op::Drained),
-        2 => link.clone().prop_map(Op::Tell),
-        5 => (link.clone(), 0u32..6).prop_map(|(at, credit)| Op::Grant(at, credit)),
+        2 => (link.clone(), any::<bool>()).prop_map(|(at, echo)| Op::Tell(at, echo)),
+        5 => (link.clone(), 0u32..6, prop::bool::weighted(0.2))
+            .prop_map(|(at, credit, drain)| Op::Grant(at, credit, drain)),
         4 => (link.clone(), some.clone(), any::<bool>(), 0u8..12)
             .prop_map(|(at, count, first, how)| Op::Confirm(at, count, first, how)),
         3 => (link.clone(), 0usize..5, some).prop_map(|(at, from, count)| Op::Recall(at, from, count)),

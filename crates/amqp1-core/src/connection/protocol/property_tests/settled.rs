@@ -26,7 +26,7 @@ fn settle(world: &mut World) {
         for channel in channels {
             finish_partial(&mut world.broker, channel);
             world.broker.answer_drain(channel);
-            world.broker.tell(channel);
+            world.broker.tell(channel, false);
         }
         world.exchange();
         world.check();
@@ -62,6 +62,8 @@ fn same_on_both_sides(world: &mut World) {
             "(3) delivery-count"
         );
         assert_eq!(receiver.credit(), source.credit(), "(3) credit");
+        let covered = receiver.delivery_count().wrapping_add(receiver.covered());
+        assert_eq!(covered, source.furthest, "(1), (3) granted and revoked");
         let settled = receiver.buffered_settled() as usize;
         assert_eq!(
             receiver.held() as usize - settled,
@@ -140,7 +142,7 @@ fn every_message_once(world: &mut World) {
         let channels: Vec<u16> = world.broker.sessions.keys().copied().collect();
         for channel in channels {
             world.broker.confirm(channel, 100, true, &ACCEPTED);
-            world.broker.grant(channel, 5);
+            world.broker.grant(channel, 5, false);
         }
         world.exchange();
     }

@@ -429,8 +429,8 @@ impl World {
                 broker.deliver(channel, *size);
             }),
             Op::Drained(_) => broker.answer_drain(channel),
-            Op::Tell(_) => broker.tell(channel),
-            Op::Grant(_, credit) => broker.grant(channel, *credit),
+            Op::Tell(_, echo) => broker.tell(channel, *echo),
+            Op::Grant(_, credit, drain) => broker.grant(channel, *credit, *drain),
             Op::Confirm(_, count, first, how) => {
                 let state = [[0x00, 0x53, 0x26, 0x45], ACCEPTED][usize::from(how % 3 > 0)];
                 broker.confirm(channel, *count, *first, &state);
