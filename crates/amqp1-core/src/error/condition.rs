@@ -8,6 +8,8 @@ use super::{Error, ErrorKind};
 pub(crate) struct Condition(&'static str);
 
 impl Condition {
+    pub const ILLEGAL_STATE: Self = Self("amqp:illegal-state");
+    pub const UNAUTHORIZED_ACCESS: Self = Self("amqp:unauthorized-access");
     pub const NOT_FOUND: Self = Self("amqp:not-found");
     pub const NOT_IMPLEMENTED: Self = Self("amqp:not-implemented");
     pub const DECODE_ERROR: Self = Self("amqp:decode-error");

@@ -15,15 +15,13 @@ use crate::brokers::seams::companion::{has_no_way_to, Companion, Reach};
 use crate::brokers::seams::subject::Subject;
 use crate::brokers::{self, Dialect, Recipient};
 use crate::connection::{Connection, SenderLink};
+use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::connected::Connected;
 use crate::reach::destination::Destination;
 use crate::reach::pool::{self, Role};
 use crate::settings::retry::FailedQueue;
 use crate::settings::spec::Spec;
-
-/// The broker's condition of a token that has expired.
-const UNAUTHORIZED: &str = "amqp:unauthorized-access";
 
 /// A queue and the way to it; shared by its clones, consumers and tasks.
 #[derive(Debug)]
@@ -341,7 +339,7 @@ impl Definition {
     /// The broker found the token expired, before we did: true when another one can be had,
     /// and is the next time.
     pub fn renews_token(&self, role: Role, error: &Error) -> bool {
-        if !self.endpoint.access.has_more_tokens() || error.condition() != Some(UNAUTHORIZED) {
+        if !self.endpoint.access.has_more_tokens() || !error.is(Condition::UNAUTHORIZED_ACCESS) {
             return false;
         }
         pool::forget_tokens(&self.endpoint, role);

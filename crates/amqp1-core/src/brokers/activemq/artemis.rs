@@ -10,6 +10,7 @@ use crate::brokers::generic::{self, no_exchanges};
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::dialect::Dialect;
 use crate::connection::{Ask, Connection, Remote};
+use crate::error::condition::Condition;
 use crate::error::{Error, Result};
 use crate::format::envelope::DelayMark;
 use crate::format::history::Ledger;
@@ -50,8 +51,8 @@ impl Dialect for Artemis {
     }
 
     fn explain(&self, error: Error) -> Error {
-        let is_topic = ["Incorrect Routing Type", "not configured for queue support"];
-        if !is_topic.iter().any(|said| error.message().contains(said)) {
+        // A link that asks for a queue is refused with this if the address is a topic.
+        if !error.is(Condition::ILLEGAL_STATE) {
             return error;
         }
         Error::unsupported(format!(

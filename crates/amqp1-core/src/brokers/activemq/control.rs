@@ -155,8 +155,8 @@ impl Talk {
             return Ok(result);
         }
         let reason = result.as_str().unwrap_or("no reason given").to_owned();
-        // AMQ229069: Cannot find resource with name queue.x
-        if reason.contains("AMQ229069") || reason.contains("Cannot find resource") {
+        // The code of "Cannot find resource with name queue.x": an answer has no condition.
+        if reason.contains("AMQ229069") {
             return Err(Error::queue_not_found("it does not exist")
                 .with_condition(Condition::NOT_FOUND.as_str()));
         }

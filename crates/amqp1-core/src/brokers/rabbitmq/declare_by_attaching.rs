@@ -42,6 +42,7 @@ impl DeclareByAttaching {
             Err(error) if error.is(Condition::RESOURCE_LOCKED) => Ok(()),
             // It exists, with other properties than a new one would have.
             Err(error) if error.is(Condition::PRECONDITION_FAILED) => {
+                // One condition for every difference: only the text says which.
                 if error.message().contains("arg 'auto_delete'") {
                     return Err(Error::unsupported(format!(
                         "{} is deleted with its last consumer (auto_delete), jobs included: this broker cannot keep jobs there; delete the queue, or use another one",
@@ -104,7 +105,8 @@ impl Companion for DeclareByAttaching {
         let address = self.dialect.queue_address(queue);
         match self.asking.ask(Question::Source(&address), wait) {
             Ok(()) => Ok(()),
-            // Another connection consumes from it exclusively, so it exists.
+            // Another connection consumes from it exclusively, so it exists. A missing permission has
+            // the same condition, and then the queue need not exist: only the text tells.
             Err(error) if error.message().contains("exclusive") => Ok(()),
             Err(error) => Err(error),
         }
