@@ -41,7 +41,7 @@ impl Lives {
         }
     }
 
-    /// Ends this lifetime. Returns how many successive ones were short, including this one.
+    /// If this lifetime ended now: how many successive ones were short, including this one.
     pub fn ended(&self) -> u32 {
         match self.since.elapsed() < SHORT_LIFE {
             true => self.short.saturating_add(1),

@@ -1,8 +1,7 @@
-//! Whether nodes exist: a session for questions that attaching answers, one after another.
+//! Checks whether nodes exist, by attaching: one session for such questions, one after another.
 //!
-//! RabbitMQ 3 tells whether a queue exists by that alone. It has one session for
-//! all of them because ending a session there holds the whole connection up for
-//! five seconds now and then.
+//! RabbitMQ 3 offers no other way to check that a queue exists. One session serves all questions,
+//! because ending a session there sometimes blocks the whole connection for five seconds.
 
 use std::time::Instant;
 
@@ -20,16 +19,15 @@ use crate::base::id;
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
 
-/// What is asked.
+/// A question.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Question<'a> {
-    /// Can this be received from? Nothing is.
+    /// Can a link receive from this address? Receives nothing.
     Source(&'a str),
-    /// Can this be sent to, by a terminus that is to be durable or not? Nothing is.
+    /// Can a link send to this address, through a durable terminus or not? Sends nothing.
     Target(&'a str, bool),
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Existence {
     connection: Connection,
@@ -54,8 +52,7 @@ impl Existence {
     /// Attaches, waits for the answer, and detaches.
     ///
     /// # Errors
-    /// What the broker refused it with: the session is then over. Timeout: it is not
-    /// to be used again.
+    /// The broker's refusal; it also ends the session. Timeout: the session must not be used again.
     pub fn ask(&self, question: Question<'_>, node: Ask, wait: &Wait<'_>) -> Result<()> {
         self.attach(question, node)?;
         let answered = wait.until(&self.signal, || {
@@ -108,7 +105,7 @@ impl Existence {
         Ok(())
     }
 
-    /// Does not wait: the broker answers in order, and its detach finds no link any more.
+    /// Does not wait: the broker answers in order, and its detach then finds no link.
     fn detach(&self) -> Result<()> {
         let mut protocol = self.connection.lock();
         let Ok((session, out)) = protocol.session(self.key) else {

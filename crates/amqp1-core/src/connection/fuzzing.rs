@@ -1,5 +1,5 @@
-//! A connection without a socket, between a client's calls and a hostile broker's
-//! frames, both as the fuzzer chooses.
+//! A connection without a socket, between a client's calls and a hostile broker's frames. The
+//! fuzzer chooses both.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::settings::endpoint::Endpoint;
 use crate::wire::frame;
 use crate::wire::write;
 
-/// Links at the most: a client does not open more for ever.
+/// The most links: real clients do not open more without limit either.
 const MAX_LINKS: usize = 12;
 
 pub(crate) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
@@ -96,7 +96,7 @@ pub fn connection(data: &[u8]) {
 }
 
 impl World {
-    /// Something that a client does. What it fails with is the caller's.
+    /// One action of the client. Its errors belong to the caller.
     fn client(&mut self, choices: &mut Choices<'_>) {
         let links = self.senders.len() + self.receivers.len() + self.pairs.len();
         let which = usize::from(choices.byte());
@@ -144,7 +144,7 @@ impl World {
                 let _ = pair.take();
             }
             7 => {
-                // The socket takes everything, or a part.
+                // The socket accepts all of it, or a part.
                 let mut protocol = self.connection.lock();
                 let count = choices.number() as usize % (protocol.poll_output().len() + 1);
                 protocol.handle_written(count, Instant::now());
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    /// Something that a broker says; true when that ends the connection.
+    /// One action of the broker; true if it ends the connection.
     fn broker(&mut self, choices: &mut Choices<'_>) -> bool {
         let mut out = Vec::new();
         let channel = (choices.number() % 16) as u16;
@@ -301,8 +301,8 @@ impl World {
         written.expect("a performative");
     }
 
-    /// An attach with the name of one of the client's links: names are random,
-    /// the fuzzer would not find one.
+    /// An attach with the name of one of the client's links. Names are random, so the fuzzer would
+    /// not find one.
     fn attach(&self, handle: Handle, choices: &mut Choices<'_>) -> Attach {
         let role = match choices.byte() % 2 {
             0 => Role::Receiver,
@@ -333,7 +333,7 @@ impl World {
         }
     }
 
-    /// What holds between any two events.
+    /// Invariants between any two events.
     fn check(&mut self) {
         let mut outcomes = Vec::new();
         let pending = self.tracker.take(&mut outcomes, 0);

@@ -1,4 +1,4 @@
-//! A connection as the rest of the client holds it: its start, its life, its end.
+//! The handle of a connection for the rest of the client: its start, its life, its end.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -14,8 +14,8 @@ use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
 use crate::settings::endpoint::Endpoint;
 
-/// Sessions of a connection that are no link's: of management, of questions, and ended ones
-/// that the broker has not answered.
+/// Sessions that are not available for links: for management, for questions, and ended ones that
+/// the broker has not answered.
 const RESERVED: usize = 8;
 
 /// A connection to a broker, open or lost. Cheap to clone.
@@ -27,7 +27,7 @@ pub(crate) struct Connection {
 struct Inner {
     shared: Arc<Shared>,
     remote: Remote,
-    /// Where it leads, of an endpoint's several hosts.
+    /// Which of the endpoint's hosts it is connected to.
     host: Host,
     /// The process that it belongs to.
     generation: u64,
@@ -41,10 +41,10 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// Dials the endpoint's hosts, in this order, until one opens.
+/// Tries the endpoint's hosts, in this order, until one opens.
 ///
 /// # Errors
-/// The last host's error, with the others' before it.
+/// The last host's error, preceded by the others'.
 pub(crate) async fn dial(
     endpoint: &Arc<Endpoint>,
     role: &str,
@@ -56,7 +56,7 @@ pub(crate) async fn dial(
 }
 
 impl Connection {
-    /// Starts the driver of a connection whose `open` is done.
+    /// Starts the driver of a connection after the exchange of `open`.
     pub(super) fn start(
         opened: handshake::Opened,
         label: String,
@@ -71,7 +71,7 @@ impl Connection {
         Self::over(shared, remote, host)
     }
 
-    /// One that something else drives.
+    /// A connection without a driver, for callers that drive it themselves.
     pub(super) fn over(shared: Arc<Shared>, remote: Remote, host: Host) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -87,17 +87,17 @@ impl Connection {
         self.inner.shared.lock()
     }
 
-    /// What the broker said of itself.
+    /// The broker's description of itself.
     pub fn remote(&self) -> &Remote {
         &self.inner.remote
     }
 
-    /// The endpoint it leads to, without secrets.
+    /// The label of the endpoint, without secrets.
     pub fn label(&self) -> &str {
         &self.inner.shared.label
     }
 
-    /// Why the connection is over, if it is.
+    /// The error that ended the connection, if it has ended.
     pub fn lost(&self) -> Option<Error> {
         let protocol = self.lock();
         match protocol.lost() {
@@ -106,17 +106,18 @@ impl Connection {
         }
     }
 
-    /// Which of the endpoint's hosts it leads to.
+    /// Which of the endpoint's hosts it is connected to.
     pub fn host(&self) -> Host {
         self.inner.host
     }
 
-    /// Sessions in use.
+    /// The number of sessions in use.
     pub fn session_count(&self) -> usize {
         self.lock().session_count()
     }
 
-    /// There is room for one more link besides what a connection needs sessions for itself.
+    /// Whether there is room for another link, beside the sessions that the connection itself
+    /// needs.
     pub fn has_room(&self) -> bool {
         let sessions = self.remote().sessions();
         let protocol = self.lock();
@@ -124,31 +125,31 @@ impl Connection {
         is_open && protocol.session_count() + RESERVED.min(sessions / 4) < sessions
     }
 
-    /// Closed when it has had no session for so long.
+    /// Closes it once it has had no session for this long.
     pub fn close_when_idle(&self, after: Duration) {
         let mut protocol = self.lock();
         protocol.close_when_idle(after, Instant::now());
         self.kick(protocol);
     }
 
-    /// Closed because it had no sessions.
+    /// Whether it was closed because it had no sessions.
     pub fn was_idle(&self) -> bool {
         self.lock().was_idle()
     }
 
-    /// Made by this process. A parent's connection may be locked for ever in its
-    /// child, and its socket's number may be another file's here.
+    /// Whether this process opened it. In a child, a parent's connection may be locked for ever,
+    /// and its socket's number may belong to another file.
     pub fn is_ours(&self) -> bool {
         self.inner.generation == fork::generation()
     }
 
-    /// The same connection, and not another to the same broker.
+    /// Whether both are the same connection, and not just connections to the same broker.
     pub fn is(&self, other: &Connection) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// Writes what is to be written: at once from this thread where the socket
-    /// allows it, otherwise by the driver.
+    /// Sends the output: at once from this thread if the socket accepts it, otherwise by the
+    /// driver.
     pub(super) fn kick(&self, mut protocol: MutexGuard<'_, Wired>) {
         protocol.write_now();
         let more = protocol.poll_new_timer() || !protocol.poll_output().is_empty();
@@ -158,10 +159,10 @@ impl Connection {
         }
     }
 
-    /// Lets written frames and gathered settlements go out within milliseconds,
-    /// together with what comes until then.
+    /// Sends written frames and gathered settlements within milliseconds, together with any that
+    /// follow until then.
     pub(super) fn kick_soon(&self, mut protocol: MutexGuard<'_, Wired>) {
-        // The time is asked for once in a while, not once a job.
+        // Reads the clock only occasionally, not for every job.
         if protocol.is_gathering() {
             return;
         }
@@ -173,7 +174,7 @@ impl Connection {
         }
     }
 
-    /// Ends a session with its links; nothing in a process that only has a copy of the connection.
+    /// Ends a session with its links. Does nothing in a forked child.
     pub(super) fn end_session(&self, key: LinkKey) {
         if !self.is_ours() {
             return;
@@ -192,13 +193,13 @@ impl Connection {
         self.kick(protocol);
     }
 
-    /// Raised when it is over, and when its last session is.
+    /// Raised when the connection ends, and when its last session ends.
     pub(super) fn signal(&self) -> Signal {
         self.lock().signal().clone()
     }
 
-    /// Waits until the broker has answered the end of each session: what was settled
-    /// is settled by then. RabbitMQ 3 may forget it when the close comes too soon.
+    /// Waits until the broker has answered the end of each session, so that all settlements have
+    /// been processed. RabbitMQ 3 may lose them if the close follows too soon.
     pub fn await_ends(&self, wait: &Wait<'_>) {
         let _ = wait.until(&self.signal(), || {
             let protocol = self.lock();
@@ -207,16 +208,16 @@ impl Connection {
         });
     }
 
-    /// Starts closing without waiting for the broker's answer.
+    /// Starts closing, without waiting for the broker's answer.
     pub fn begin_close(&self) {
         let mut protocol = self.lock();
-        // What cannot be written cannot be said; the socket is closed all the same.
+        // An encoding error is ignored, because the socket is closed anyway.
         let _ = protocol.close();
         self.kick(protocol);
     }
 
-    /// Closes links, sessions and connection in good order, waiting for the
-    /// broker's answer as long as `wait` allows.
+    /// Closes links, sessions and connection in an orderly way. Waits for the broker's answer as
+    /// long as `wait` allows.
     pub fn close(&self, wait: &Wait<'_>) {
         self.begin_close();
         let gone = wait.until(&self.signal(), || Ok(self.lock().lost().map(|_| ())));
@@ -228,7 +229,7 @@ impl Connection {
         }
     }
 
-    /// Ends it at once, as if it had broken.
+    /// Ends it at once, as if the connection had broken.
     pub(super) fn break_off(&self, error: &Error) {
         self.lock().handle_lost(error);
         self.inner.shared.wake.notify_one();

@@ -1,15 +1,15 @@
-//! A connection: protocol state that PHP's thread works on directly, and a
-//! task on the runtime that moves its bytes.
+//! A connection: protocol state that PHP's thread uses directly, and a task on the runtime that
+//! moves its bytes. Names no broker.
 //!
-//! [`protocol`] knows AMQP, and neither sockets nor the time; [`io`] dials, moves bytes and keeps
-//! time; [`handle`] is what both meet in, and the links are what the rest of the client holds.
+//! [`protocol`] implements AMQP without sockets or clocks; [`io`] connects, moves bytes and
+//! provides the time. [`handle`] combines both, and the rest of the client uses it through the
+//! links.
 //!
-//! Why not fe2o3-amqp's own connection: it moves every frame through channels
-//! between three tasks and flushes each one (measured at 4–6 µs a message before
-//! any work of ours), hides the end-of-stream cause, resets credit on a flow
-//! that crosses messages, and discards the settlement outcome that a
-//! second-mode receiver waits for. Its codec and types are used for all that is
-//! not exchanged once a job.
+//! fe2o3-amqp's own connection does not fit. It moves every frame through channels between three
+//! tasks and flushes each one (4–6 µs per message before any work of ours). It hides the cause of
+//! an end of stream, resets credit on a flow that crosses messages, and discards the settlement
+//! outcome that a receiver in second mode waits for. Its codec and types are used for everything
+//! that is not exchanged once per job.
 
 mod existence;
 #[cfg(feature = "fuzzing")]

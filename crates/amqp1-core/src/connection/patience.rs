@@ -1,8 +1,8 @@
-//! Leaving a host that lives and does not answer, for another one.
+//! Switches away from a host that is alive but does not answer.
 //!
-//! A node that is cut off from its cluster answers heartbeats. It neither confirms a job nor
-//! attaches a link to a queue whose leader is elsewhere, nor declares anything, until the
-//! cluster is whole again: RabbitMQ 4.3 does not pause in a minority.
+//! A node that is cut off from its cluster answers heartbeats. Until the cluster is whole again,
+//! however, it confirms no job, attaches no link to a queue whose leader is elsewhere, and declares
+//! nothing: RabbitMQ 4.3 does not pause in a minority.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use super::receiver_link::ReceiverLink;
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
 
-/// Without any answer for so long the host is left, where there is another one. A queue's next
-/// leader is there within some five seconds.
+/// After this long without any answer, the client leaves the host, if there is another one. A queue
+/// elects its next leader within about five seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Connection {
-    /// Waits for an answer as [`Wait::until`] does. A host that gives none for [`PATIENCE`] is
-    /// left, unless jobs from it are in hand, which would be lost.
+    /// Waits for an answer, as [`Wait::until`] does. If the host gives none within [`PATIENCE`],
+    /// the client leaves it, unless jobs from it are in progress, which would be lost.
     ///
     /// # Errors
-    /// Those of [`Wait::until`]; connection: the host was left.
+    /// Those of [`Wait::until`]; connection: the client left the host.
     pub fn answer<T>(
         &self,
         signal: &Signal,
@@ -43,15 +43,15 @@ impl Connection {
         Err(self.leave("has not answered"))
     }
 
-    /// Leaves it when the broker owes answers to what was sent. A broker that takes nothing for
-    /// now, as without memory, has not let us send.
+    /// Leaves the host if the broker owes answers to something that was sent. A broker that accepts
+    /// nothing for now, for example without memory, has not let us send.
     pub fn leave_unless_nothing_is_owed(&self) {
         if self.lock().is_owed() {
             self.leave("has confirmed nothing");
         }
     }
 
-    /// Leaves it unless jobs from it are in hand.
+    /// Leaves the host unless jobs from it are in progress.
     fn leave_unless_in_use(&self) {
         let state = self.lock();
         let in_use = state.holds_deliveries();
@@ -61,7 +61,7 @@ impl Connection {
         }
     }
 
-    /// Ends it at once, as if it had broken.
+    /// Ends the connection at once, as if it had broken.
     fn leave(&self, why: &str) -> Error {
         let error = Error::connection(format!(
             "{} is alive but {why} for {} s; it may be cut off from its cluster",
@@ -74,12 +74,12 @@ impl Connection {
 }
 
 impl ReceiverLink {
-    /// There is another host to go to.
+    /// Whether there is another host.
     pub fn has_choice(&self) -> bool {
         self.connection.host().has_choice
     }
 
-    /// The host does not answer: the link's connection is ended, unless jobs are in hand.
+    /// Ends the connection of a host that does not answer, unless jobs from it are in progress.
     pub fn leave_host(&self) {
         self.connection.leave_unless_in_use();
     }

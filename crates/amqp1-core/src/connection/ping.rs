@@ -1,4 +1,4 @@
-//! One round trip of a connection: a session is opened and ended.
+//! One round trip on a connection: opens and ends a session.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Waits until the broker answers.
 ///
 /// # Errors
-/// Why the connection is over; Timeout.
+/// The error that ended the connection; Timeout.
 pub(crate) fn ping(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
     loop {
         match ping_once(connection, wait) {
@@ -27,7 +27,7 @@ fn ping_once(connection: &Connection, wait: &Wait<'_>) -> Result<()> {
     connection.kick(protocol);
     let answered = wait.until(&signal, || {
         let mut protocol = connection.lock();
-        // Sessions outlive their connection, so that their links can say why.
+        // Sessions outlive their connection, so that their links can report its error.
         if let Some(error) = protocol.lost() {
             return Err(error.clone());
         }

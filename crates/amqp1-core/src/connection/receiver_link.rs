@@ -1,4 +1,4 @@
-//! Our end of a link from a source, as the rest of the client holds it: a connection and a key.
+//! A receiver link for the rest of the client: a connection and a key.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,10 +19,9 @@ use crate::base::id;
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
 
-/// How long the broker may take to say what it has sent.
+/// How long the broker may take to report what it has sent.
 const HUSH: Duration = Duration::from_millis(500);
 
-/// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiverLink {
     pub(super) connection: Connection,
@@ -30,8 +29,7 @@ pub(crate) struct ReceiverLink {
 }
 
 impl ReceiverLink {
-    /// Attaches to `address`; `signal` is raised when deliveries come or the
-    /// link is over.
+    /// Attaches to `address`; `signal` is raised when deliveries arrive or the link ends.
     ///
     /// # Errors
     /// Those of [`super::protocol::Protocol::open_session`].
@@ -54,12 +52,12 @@ impl ReceiverLink {
         })
     }
 
-    /// What `look` sees of the receiver.
+    /// Calls `look` with the receiver.
     fn with<T>(&self, look: impl FnOnce(&mut Receiver) -> Result<T>) -> Result<T> {
         look(self.connection.lock().session(self.key)?.0.receiver()?)
     }
 
-    /// The source's address in the attach answer; `None` until it is there.
+    /// The source's address in the answer to the attach; `None` until it arrives.
     pub fn address(&self) -> Result<Option<String>> {
         self.with(|receiver| match &receiver.phase {
             Phase::Attaching => Ok(None),
@@ -72,22 +70,22 @@ impl ReceiverLink {
         })
     }
 
-    /// The broker's answer to the attach, word for word.
+    /// The broker's unmodified answer to the attach.
     pub fn answer(&self) -> Option<Arc<Attach>> {
         self.with(|receiver| Ok(receiver.answer.clone())).ok()?
     }
 
-    /// Deliveries that are not settled: in the buffer or in hand.
+    /// The number of unsettled deliveries: buffered or handed out.
     pub fn held(&self) -> u32 {
         self.with(|receiver| Ok(receiver.held())).unwrap_or(0)
     }
 
-    /// The endpoint at the other end, without secrets.
+    /// The label of the endpoint, without secrets.
     pub fn remote_label(&self) -> &str {
         self.connection.label()
     }
 
-    /// One round trip of its connection.
+    /// One round trip on its connection.
     ///
     /// # Errors
     /// Those of [`ping()`].
@@ -95,17 +93,17 @@ impl ReceiverLink {
         ping(&self.connection, wait)
     }
 
-    /// Who is at the other end.
+    /// The broker's description of itself.
     pub fn remote(&self) -> &Remote {
         self.connection.remote()
     }
 
-    /// Why the link is over, if it is.
+    /// The error that ended the link, if it has ended.
     pub fn failed(&self) -> Option<Error> {
         self.attached().err()
     }
 
-    /// True once the broker has answered the attach; what refused it otherwise.
+    /// True once the broker has answered the attach; its error if it refused.
     pub fn attached(&self) -> Result<bool> {
         self.with(|receiver| match &receiver.phase {
             Phase::Attaching => Ok(false),
@@ -114,7 +112,7 @@ impl ReceiverLink {
         })
     }
 
-    /// The next delivery; `None` when there is none yet.
+    /// The next delivery; `None` if there is none yet.
     pub fn take(&self) -> Result<Option<Incoming>> {
         let mut protocol = self.connection.lock();
         let (session, out) = protocol.session(self.key)?;
@@ -126,7 +124,7 @@ impl ReceiverLink {
         Ok(taken)
     }
 
-    /// Accepts a delivery; told to the broker with others, within milliseconds.
+    /// Accepts a delivery; reported to the broker together with others, within milliseconds.
     pub fn accept(&self, delivery_id: u32) -> Result<()> {
         let mut protocol = self.connection.lock();
         let (session, out) = protocol.session(self.key)?;
@@ -156,7 +154,7 @@ impl ReceiverLink {
         }
     }
 
-    /// Settles a delivery and awaits the confirmation of a sender that settles second.
+    /// Settles a delivery and waits for the confirmation of a sender that settles second.
     pub fn settle_second(&self, delivery_id: u32, state: &[u8], tracked: Tracked) -> Result<()> {
         let mut protocol = self.connection.lock();
         let (session, out) = protocol.session(self.key)?;
@@ -165,7 +163,7 @@ impl ReceiverLink {
         Ok(())
     }
 
-    /// Why a delivery that was taken back cannot be settled.
+    /// The error for settling a delivery that was taken back.
     fn recalled(&self) -> Error {
         Error::task_lost(format!(
             "{} took it back, because it was held for longer than the consumer timeout",
@@ -173,13 +171,13 @@ impl ReceiverLink {
         ))
     }
 
-    /// The broker has taken back a delivery that is not settled.
+    /// Whether the broker has taken back an unsettled delivery.
     pub fn is_recalled(&self, delivery_id: u32) -> bool {
         self.with(|receiver| Ok(receiver.is_recalled(delivery_id)))
             .unwrap_or(false)
     }
 
-    /// A delivery that is not settled is let go of; see [`Receiver::abandon`].
+    /// Abandons an unsettled delivery; see [`Receiver::abandon`].
     pub fn abandon(&self, delivery_id: u32) {
         let mut protocol = self.connection.lock();
         if let Ok((session, out)) = protocol.session(self.key) {
@@ -188,8 +186,8 @@ impl ReceiverLink {
         }
     }
 
-    /// How many deliveries may be unsettled at once; with zero, what is
-    /// buffered goes back to the broker and nothing more is asked for.
+    /// Sets the most unsettled deliveries at once. With zero, buffered deliveries are returned to
+    /// the broker and no more are requested.
     pub fn set_prefetch(&self, prefetch: u32) -> Result<()> {
         let mut protocol = self.connection.lock();
         let (session, out) = protocol.session(self.key)?;
@@ -198,7 +196,7 @@ impl ReceiverLink {
         Ok(())
     }
 
-    /// Asks the broker whether it has more than what has come.
+    /// Asks the broker whether it has more deliveries than have arrived.
     pub fn ask(&self) -> Result<()> {
         let mut protocol = self.connection.lock();
         let (session, out) = protocol.session(self.key)?;
@@ -207,7 +205,8 @@ impl ReceiverLink {
         Ok(())
     }
 
-    /// What the broker had when it was last asked has come; a link that is over has none.
+    /// Whether everything that the broker had at the last question has arrived; also true for an
+    /// ended link.
     pub fn is_answered(&self) -> bool {
         let mut protocol = self.connection.lock();
         let Ok((session, out)) = protocol.session(self.key) else {
@@ -220,14 +219,14 @@ impl ReceiverLink {
         let Some(credit) = receiver.ask_again(now) else {
             return receiver.is_answered(now);
         };
-        // A question that cannot be written has no answer: the caller's wait ends.
+        // A question that cannot be encoded has no answer: the caller's deadline ends its wait.
         let _ = session.send_credit(credit, true, out);
         self.connection.kick(protocol);
         false
     }
 
-    /// Asks for up to `count` deliveries; with `drain` the broker says when it has
-    /// no more for that. Only for a link attached with a prefetch of zero.
+    /// Requests up to `count` deliveries; with `drain`, the broker reports when it has no more.
+    /// Only for a link attached with a prefetch of zero.
     pub fn demand(&self, count: u32, drain: bool) -> Result<()> {
         let mut protocol = self.connection.lock();
         let (session, out) = protocol.session(self.key)?;
@@ -236,7 +235,7 @@ impl ReceiverLink {
         Ok(())
     }
 
-    /// Asks for up to `count` deliveries, unless what was asked for has not all come.
+    /// Requests up to `count` deliveries, unless an earlier request is not completely fulfilled.
     pub fn demand_when_spent(&self, count: u32) -> Result<()> {
         if self.with(|receiver| Ok(receiver.credit() > 0))? {
             return Ok(());
@@ -244,14 +243,13 @@ impl ReceiverLink {
         self.demand(count, false)
     }
 
-    /// The broker has said that there is no more for what was asked for.
+    /// Whether the broker has reported that it has no more for the request.
     pub fn is_drained(&self) -> Result<bool> {
         self.with(|receiver| Ok(receiver.is_drained()))
     }
 
-    /// Before the link is ended: gives back what is buffered and what is still on its way, so
-    /// that the broker does not count it as something that was lost. Waits for the broker's
-    /// answer, not for long.
+    /// Prepares the end of the link: returns the buffer and deliveries in flight, so that the
+    /// broker does not count them as lost. Waits briefly for the broker's answer.
     pub fn hush(&self) {
         let signal = {
             let mut protocol = self.connection.lock();
@@ -266,11 +264,11 @@ impl ReceiverLink {
             signal.unwrap_or_default()
         };
         let is_quiet = || self.with(|receiver| Ok(receiver.is_quiet().then_some(())));
-        // What goes wrong now is the broker's count, or the link is over.
+        // If this fails, only the broker's count is wrong, or the link has ended.
         let _ = Wait::uninterrupted(HUSH).until(&signal, is_quiet);
     }
 
-    /// Gives back what is buffered, flushes, detaches and ends the session.
+    /// Returns the buffer, flushes, detaches and ends the session.
     pub fn close(&self) {
         self.connection.end_session(self.key);
     }

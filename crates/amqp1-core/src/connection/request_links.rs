@@ -18,34 +18,34 @@ use crate::base::id;
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
 
-/// Credit for answers: renewed at half, so never less than half of it is there.
+/// Credit for answers: renewed at half, so that at least half of it is always available.
 const ANSWERS: u32 = 64;
 
-/// A sender and a receiver of one name: requests and their answers.
+/// A sender and a receiver with the same name, for requests and their answers.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestLinks {
     sender: SenderLink,
     receiver: ReceiverLink,
 }
 
-/// The node that a link pair leads to.
+/// The node that a pair leads to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Node<'a> {
-    /// Paired links, as RabbitMQ's management wants them.
+    /// Paired links, as some management nodes require.
     Paired(&'a str),
-    /// Two links, answers to the address of the second, as Service Bus wants them.
+    /// Two links, with answers to the address of the second.
     WithReplies {
         node: &'a str,
-        /// Address of the answers, and the name of the link that they come over.
+        /// The address of answers, and the name of the link that they arrive over.
         reply_to: &'a str,
     },
-    /// Two links, to the node or the anonymous terminus, answers to a node of the broker's
-    /// choice: [`RequestLinks::reply_address`].
+    /// Two links, to the node or the anonymous terminus, with answers to a node that the broker
+    /// chooses: [`RequestLinks::reply_address`].
     WithDynamicReplies(Option<&'a str>),
 }
 
 impl RequestLinks {
-    /// [`Connection::answer`] of its connection.
+    /// [`Connection::answer`] on its connection.
     pub fn answer<T>(
         &self,
         signal: &Signal,
@@ -120,7 +120,7 @@ impl RequestLinks {
         Ok(())
     }
 
-    /// Where answers go, once the broker has said so.
+    /// The address for answers, once the broker has chosen it.
     pub fn reply_address(&self) -> Result<Option<String>> {
         self.receiver.address()
     }
@@ -130,8 +130,7 @@ impl RequestLinks {
         self.sender.close();
     }
 
-    /// The largest request that the broker takes, in bytes; zero while it is not known, or
-    /// without a limit.
+    /// The largest request that the broker accepts, in bytes; zero if unknown or unlimited.
     pub fn max_message_size(&self) -> u64 {
         self.sender.max_message_size()
     }
@@ -156,7 +155,7 @@ impl RequestLinks {
         Ok(Some(incoming.payload))
     }
 
-    /// Why the pair is over, if it is.
+    /// The error that ended the pair, if it has ended.
     pub fn failed(&self) -> Option<Error> {
         self.sender.failed()
     }

@@ -1,4 +1,4 @@
-//! Our end of a link to a target, as the rest of the client holds it: a connection and a key.
+//! A sender link for the rest of the client: a connection and a key.
 
 use std::time::Instant;
 
@@ -14,7 +14,6 @@ use crate::base::id;
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
 
-/// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct SenderLink {
     pub(super) connection: Connection,
@@ -23,8 +22,8 @@ pub(crate) struct SenderLink {
 }
 
 impl SenderLink {
-    /// Attaches to `address`, or to the anonymous terminus. Does not wait:
-    /// messages sent meanwhile are queued.
+    /// Attaches to `address`, or to the anonymous terminus. Does not wait: messages sent in the
+    /// meantime are queued.
     ///
     /// # Errors
     /// Those of [`super::protocol::Protocol::open_session`].
@@ -41,7 +40,7 @@ impl SenderLink {
         })
     }
 
-    /// What `look` sees of the sender.
+    /// Calls `look` with the sender.
     fn with<T>(&self, look: impl FnOnce(&Sender) -> Result<T>) -> Result<T> {
         let mut protocol = self.connection.lock();
         match &protocol.session(self.key)?.0.sender {
@@ -50,14 +49,14 @@ impl SenderLink {
         }
     }
 
-    /// Why the link is over, if it is.
+    /// The error that ended the link, if it has ended.
     pub fn failed(&self) -> Option<Error> {
         self.with(|sender| Ok(sender.phase.over().cloned()))
             .unwrap_or_else(Some)
     }
 
-    /// Waits until the broker has answered the attach; returns the largest
-    /// message it takes, in bytes (zero: no limit).
+    /// Waits until the broker has answered the attach; returns the largest message that it accepts,
+    /// in bytes (zero: no limit).
     pub fn ready(&self, wait: &Wait<'_>) -> Result<u64> {
         let ready = wait.until(&self.signal, || {
             self.with(|sender| match &sender.phase {
@@ -74,18 +73,18 @@ impl SenderLink {
         })
     }
 
-    /// The largest message that the broker takes, in bytes; zero while the attach is not
-    /// answered, or without a limit.
+    /// The largest message that the broker accepts, in bytes; zero before the attach is answered,
+    /// or if unlimited.
     pub fn max_message_size(&self) -> u64 {
         self.with(|sender| Ok(sender.max_message_size)).unwrap_or(0)
     }
 
-    /// Nothing is on its way over this link.
+    /// Whether nothing is in flight over this link.
     pub fn is_idle(&self) -> bool {
         self.with(|sender| Ok(sender.is_idle())).unwrap_or(true)
     }
 
-    /// Sends one message; `at_once`, or within milliseconds with others.
+    /// Sends one message: `at_once`, or within milliseconds together with others.
     pub fn send(&self, payload: Bytes, tracked: Tracked, at_once: bool) -> Result<()> {
         let mut protocol = self.connection.lock();
         protocol.send(self.key, payload, 0, Some(tracked))?;
@@ -97,7 +96,7 @@ impl SenderLink {
         Ok(())
     }
 
-    /// Sends one message of another message-format, at once.
+    /// Sends one message with another message-format, at once.
     pub fn send_format(&self, payload: Bytes, format: u32, tracked: Tracked) -> Result<()> {
         let mut protocol = self.connection.lock();
         protocol.send(self.key, payload, format, Some(tracked))?;
@@ -105,7 +104,7 @@ impl SenderLink {
         Ok(())
     }
 
-    /// Detaches, and ends the session that it had for itself.
+    /// Detaches, and ends the link's session.
     pub fn close(&self) {
         self.connection.end_session(self.key);
     }

@@ -1,4 +1,4 @@
-//! From one address of a host to an open connection.
+//! Opens a connection to one address of a host.
 
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -19,12 +19,12 @@ use crate::connection::protocol::remote::Remote;
 use crate::error::{Error, Result};
 use crate::settings::endpoint::{join, Endpoint, Target};
 
-/// What is seen of an attempt from outside.
+/// The progress of an attempt, as others can see it.
 #[derive(Debug, Default)]
 pub(super) struct Progress(AtomicBool);
 
 impl Progress {
-    /// The connection was taken: somebody is there.
+    /// Records that the TCP connection was accepted, so a host exists there.
     pub fn connected(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -34,7 +34,7 @@ impl Progress {
     }
 }
 
-/// The endpoint's; of several hosts, which one.
+/// The endpoint's label; with several hosts, it names this one.
 pub(super) fn label(endpoint: &Endpoint, hosts: &[(String, u16)], host: usize) -> String {
     match hosts.get(host) {
         Some((name, port)) if hosts.len() > 1 => {
@@ -44,7 +44,7 @@ pub(super) fn label(endpoint: &Endpoint, hosts: &[(String, u16)], host: usize) -
     }
 }
 
-/// Connects to one address of a host, and opens.
+/// Connects to one address of a host, and opens the AMQP connection.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     label: &str,
@@ -80,7 +80,7 @@ pub(super) async fn connect(
     opened(stream, endpoint, label, host, container_id, socket).await
 }
 
-/// The network says no.
+/// The network reported an error.
 pub(super) fn unreachable(label: &str, error: &std::io::Error) -> Error {
     Error::connection(format!(
         "cannot connect to {label}: {error}; is the broker running and reachable from here?"

@@ -1,4 +1,4 @@
-//! From an endpoint to an open connection.
+//! Opens a connection to an endpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::base::id;
 use crate::error::Result;
 use crate::settings::endpoint::{Endpoint, Target};
 
-/// The pipe to the embedded broker holds this much in each direction.
+/// The capacity of the pipe to the embedded broker in each direction, in bytes.
 const PIPE: usize = 256 * 1024;
 
-/// Dials the endpoint's hosts, in this order, until one opens: the connection, its label, and
-/// where it leads.
+/// Tries the endpoint's hosts, in this order, until one opens. Returns the connection, its label,
+/// and the host.
 ///
 /// # Errors
-/// The last host's error, with the others' before it.
+/// The last host's error, preceded by the others'.
 pub(crate) async fn dial(
     endpoint: &Arc<Endpoint>,
     role: &str,

@@ -1,7 +1,7 @@
-//! Moves bytes between the socket and the protocol, and tells it the time.
+//! Moves bytes between the socket and the protocol, and provides the time.
 //!
-//! One task a connection. Reading never waits for writing, or two peers that
-//! both wait for the other to read would wait for ever.
+//! Each connection has one task. Reading never waits for writing; otherwise, two peers that both
+//! wait for the other to read would wait for ever.
 
 use std::future::poll_fn;
 use std::io;
@@ -23,7 +23,7 @@ pub(crate) async fn drive(
     mut input: BytesMut,
     socket: Option<fork::Socket>,
 ) {
-    // Also when this task panics or is aborted, nobody waits for it.
+    // If this task panics or is aborted, this wakes everyone who waits for it.
     let guard = LostOnDrop(Arc::clone(&shared));
     let ended = run(&shared, &mut io, &mut input).await;
     let error = match ended {
@@ -33,7 +33,7 @@ pub(crate) async fn drive(
     shared.lock().handle_lost(&error);
     drop(guard);
     let _ = tokio::time::timeout(Duration::from_millis(200), io.shutdown()).await;
-    // Forgotten before its number can be another file's.
+    // Unregistered before its number can belong to another file.
     drop(socket);
 }
 
@@ -50,7 +50,7 @@ impl Drop for LostOnDrop {
 }
 
 async fn run(shared: &Shared, io: &mut Io, input: &mut BytesMut) -> Result<(), Error> {
-    // What came together with the broker's open.
+    // Bytes that arrived together with the broker's open.
     if shared.lock().handle_input(input, Instant::now())? {
         return Ok(());
     }
@@ -75,7 +75,7 @@ async fn run(shared: &Shared, io: &mut Io, input: &mut BytesMut) -> Result<(), E
     }
 }
 
-/// Writes and reads until neither goes on. Ready with true at the connection's end.
+/// Writes and reads until neither is possible. Ready with true when the connection ends.
 fn exchange(
     shared: &Shared,
     io: &mut Io,
@@ -103,7 +103,7 @@ fn exchange(
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error))),
             Poll::Pending => {
-                // Processing may have written answers after the last write.
+                // Handling the input may have produced answers after the last write.
                 let mut wired = shared.lock();
                 if wired.poll_output().is_empty() {
                     return match wired.poll_new_timer() {
@@ -120,7 +120,7 @@ fn exchange(
     }
 }
 
-/// Writes what is to be written; true when the socket takes no more for now.
+/// Writes the output; true if the socket accepts no more for now.
 fn write_out(shared: &Shared, io: &mut Io, cx: &mut Context<'_>) -> io::Result<bool> {
     let mut wired = shared.lock();
     while !wired.poll_output().is_empty() {
@@ -132,15 +132,15 @@ fn write_out(shared: &Shared, io: &mut Io, cx: &mut Context<'_>) -> io::Result<b
         }
     }
     drop(wired);
-    // Also when nothing was written now: TLS keeps what the socket did not take, and
-    // writes it only when it is asked again.
+    // Needed even if nothing was written now: TLS keeps the bytes that the socket did not accept,
+    // and writes them only when flushed again.
     if let Poll::Ready(result) = io.poll_flush(cx) {
         result?;
     }
     Ok(false)
 }
 
-/// After the broker's close: our own close still has to go out.
+/// After the broker's close, our own close must still be sent.
 async fn flush_rest(shared: &Shared, io: &mut Io) {
     let rest = poll_fn(|cx| match write_out(shared, io, cx) {
         Ok(true) => Poll::Pending,
@@ -167,8 +167,8 @@ mod tests {
     use crate::connection::handle::Connection;
     use crate::connection::protocol::remote::Remote;
 
-    /// Takes what is written, and sends it when it is flushed for the second time: a TLS
-    /// stream whose socket was full.
+    /// Accepts writes, and sends them only at the second flush, like a TLS stream whose socket was
+    /// full.
     #[derive(Default)]
     struct Full {
         taken: Vec<u8>,
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// A peer that says nothing; what is written to it goes to `peer`.
+    /// A silent peer; everything written to it goes to `peer`.
     fn connection(
         peer: impl AsyncWrite + Send + Unpin + 'static,
         idle_time_out: Option<Duration>,
@@ -246,7 +246,7 @@ mod tests {
         panic!("the close frame stayed in the stream's buffer");
     }
 
-    /// A peer that reads nothing, and how often it was tried.
+    /// A peer that reads nothing; counts the attempts to write.
     #[derive(Default)]
     struct Stuck(Arc<AtomicUsize>);
 
@@ -276,7 +276,7 @@ mod tests {
         connection(stream, Some(Duration::from_millis(300))).begin_close();
         tokio::time::sleep(Duration::from_millis(600)).await;
         let tries = tries.load(Ordering::Relaxed);
-        // Two for each heartbeat that is due, and some to begin with.
+        // Two for each heartbeat that is due, and some at the start.
         assert!((1..50).contains(&tries), "{tries}");
     }
 }

@@ -11,25 +11,25 @@ use crate::base::sync::Mutex;
 use crate::error::Result;
 use crate::settings::options::DialectOption;
 
-/// Brokers of this process. A forked child starts with none: its parent's jobs
-/// are its parent's.
+/// The brokers of this process. A forked child starts with none, because its parent's jobs belong
+/// to its parent.
 static BROKERS: Lazy<Mutex<Brokers>> = Lazy::new(Mutex::default);
 
 #[derive(Default)]
 struct Brokers {
     generation: u64,
-    /// By name and dialect: brokers of two dialects are strangers.
+    /// By name and dialect: brokers of two dialects share nothing.
     by_name: HashMap<(String, DialectOption), Broker>,
 }
 
-/// Serves one connection of the broker `name` in this dialect, made at its first use.
+/// Serves one connection of the broker `name` in this dialect, which is created on first use.
 pub(crate) fn serve(name: &str, dialect: DialectOption, stream: DuplexStream) -> Result<()> {
     let options = dialect.embedded()?;
     let broker = {
         let mut brokers = BROKERS.lock();
         if brokers.generation != fork::generation() {
             brokers.generation = fork::generation();
-            // Not dropped: their tasks belong to the parent's runtime.
+            // Not dropped, because their tasks belong to the parent's runtime.
             std::mem::forget(std::mem::take(&mut brokers.by_name));
         }
         brokers
@@ -39,7 +39,7 @@ pub(crate) fn serve(name: &str, dialect: DialectOption, stream: DuplexStream) ->
             .clone()
     };
     tokio::spawn(async move {
-        // A connection that ends badly is told to the client by its own end.
+        // The client learns of an error at its own end of the pipe.
         let _ = broker.serve(stream).await;
     });
     Ok(())

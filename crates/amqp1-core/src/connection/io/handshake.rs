@@ -29,21 +29,21 @@ use crate::wire::guard::check_performative;
 const SASL_HEADER: [u8; 8] = *b"AMQP\x03\x01\x00\x00";
 const AMQP_HEADER: [u8; 8] = *b"AMQP\x00\x01\x00\x00";
 
-/// A broker may not make us hold more than this before it has named itself.
+/// The largest frame that a broker may send before its `open`, to limit memory.
 const MAX_HANDSHAKE_FRAME: usize = 64 * 1024;
 
-/// A connection after `open`, and the bytes that came with it.
+/// A connection after the exchange of `open`, with any bytes that followed.
 pub(crate) struct Opened {
     pub io: Io,
     pub remote: Remote,
     pub input: BytesMut,
-    /// The socket underneath, for forks; none for the embedded broker.
+    /// The underlying socket, for forks; `None` for the embedded broker.
     pub socket: Option<fork::Socket>,
 }
 
 const SPEAKS_TLS: &str = "the broker expects TLS on this port: use amqps://";
 
-/// A TLS record: an alert or a handshake.
+/// Whether the bytes are a TLS record: an alert or a handshake.
 fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15 | 0x16, 3, ..])
 }
@@ -54,7 +54,7 @@ struct Talk<'a, S> {
     input: BytesMut,
     label: &'a str,
     tls: &'a TlsOptions,
-    /// What is awaited, for the message when the broker ends the talk.
+    /// The current step, for the message if the broker ends the handshake.
     step: &'static str,
 }
 
@@ -70,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         };
         match written.await {
             Ok(()) => Ok(()),
-            // The reason may have come before the connection broke: a TLS alert, for instance.
+            // The reason, such as a TLS alert, may have arrived before the connection broke.
             Err(error) => match self.stream.read_buf(&mut self.input).await {
                 Err(reason) if reason.kind() == io::ErrorKind::InvalidData => {
                     Err(self.failed(&reason))
@@ -87,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
     async fn fill(&mut self, least: usize) -> Result<()> {
         while self.input.len() < least {
             match self.stream.read_buf(&mut self.input).await {
-                // An alert of TLS is shorter than what is waited for.
+                // A TLS alert is shorter than the expected bytes.
                 Ok(0) if is_tls(&self.input) => return Err(self.broken(SPEAKS_TLS)),
                 Ok(0) => return Err(self.broken("the connection was closed")),
                 Ok(_) => {}
@@ -253,11 +253,11 @@ fn remote(open: Open) -> Remote {
     }
 }
 
-/// Authenticates and opens. Cancelled by its caller's deadline.
+/// Authenticates and opens. The caller's deadline may cancel it.
 ///
 /// # Errors
-/// Connection errors name the endpoint and the step; refused credentials are
-/// [`crate::ErrorKind::Authentication`].
+/// Connection errors with the endpoint and the step; [`crate::ErrorKind::Authentication`] if the
+/// credentials are refused.
 pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     endpoint: &Endpoint,
@@ -275,7 +275,7 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     let mechanism = Mechanism::of(endpoint);
     talk.sasl(&mechanism, host).await?;
     let hostname = match &endpoint.vhost {
-        // RabbitMQ chooses the virtual host so.
+        // In this form, the hostname selects RabbitMQ's virtual host.
         Some(vhost) => format!("vhost:{vhost}"),
         None => host.to_owned(),
     };

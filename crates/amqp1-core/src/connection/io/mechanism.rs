@@ -1,10 +1,9 @@
-//! How the client names itself to SASL.
+//! The client's SASL mechanism.
 
 use std::fmt;
 
 use crate::settings::endpoint::Endpoint;
 
-/// See the module.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Mechanism {
     Anonymous,
@@ -13,17 +12,17 @@ pub(crate) enum Mechanism {
 }
 
 impl fmt::Debug for Mechanism {
-    /// The name only: it has no secret.
+    /// Prints only the name, which contains no secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
 impl Mechanism {
-    /// What an endpoint's credentials ask for.
+    /// The mechanism that fits an endpoint's credentials.
     pub fn of(endpoint: &Endpoint) -> Self {
         match &endpoint.credentials {
-            // The token says who we are, after the open.
+            // A token authenticates the client after the open.
             _ if endpoint.access.is_by_token() => Mechanism::Anonymous,
             Some((user, password)) => Mechanism::Plain(user.clone(), password.clone()),
             None if endpoint.tls.cert.is_some() => Mechanism::External,

@@ -1,4 +1,4 @@
-//! Sockets and time: from an endpoint to an open connection, and the bytes of one.
+//! Sockets and time: opens connections to endpoints, and moves their bytes. Names no broker.
 
 mod address;
 pub(super) mod dial;

@@ -1,20 +1,20 @@
-//! The order in which an endpoint's hosts are dialled, and which one a connection leads to.
+//! The order in which an endpoint's hosts are tried, and the host of a connection.
 
 use std::net::SocketAddr;
 
 use crate::settings::endpoint::{Endpoint, Target};
 
-/// The order in which hosts are dialled.
+/// The order in which hosts are tried.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Order {
-    /// Indices of the endpoint's hosts.
+    /// Indexes of the endpoint's hosts.
     pub hosts: Vec<usize>,
-    /// Sorts the addresses of one name; `None`: as the resolver gives them.
+    /// Sorts the addresses of one name; `None`: in the resolver's order.
     pub rank: Option<Rank>,
 }
 
 impl Order {
-    /// As they are written.
+    /// The hosts in the order of the DSN.
     pub fn given(endpoint: &Endpoint) -> Self {
         let hosts = match &endpoint.target {
             Target::Network { hosts, .. } => hosts.len(),
@@ -27,23 +27,23 @@ impl Order {
     }
 }
 
-/// How an order is found: lower is sooner.
+/// Determines an order: lower ranks come first.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rank {
-    /// This process's own.
+    /// Differs between processes.
     pub seed: u64,
-    /// Where it failed lately, and when: later is later.
+    /// Hosts that failed recently, with the time; later failures come later.
     pub failed: Vec<(String, std::time::Instant)>,
 }
 
 impl Rank {
-    /// Of a host or an address, as [`join`] writes it.
+    /// The rank of a host or an address, in the form of [`join`].
     pub fn of(&self, name: &str) -> (Option<std::time::Instant>, u64) {
         let failed = self.failed.iter().find(|(failed, _)| failed == name);
         (failed.map(|(_, at)| *at), mixed(self.seed, name))
     }
 
-    /// Which family is better the resolver knows; within it any address is as good as any other.
+    /// The resolver knows which address family is better; within a family, all addresses are equal.
     pub(super) fn sort(&self, addresses: &mut [SocketAddr]) {
         let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
         addresses.sort_by_cached_key(|address| {
@@ -53,8 +53,8 @@ impl Rank {
     }
 }
 
-/// FNV-1a, begun with the seed and its bits spread at the end: the order must be another
-/// one for each process, and nobody gains by guessing it.
+/// FNV-1a, started with the seed, with its bits mixed at the end. The order must differ between
+/// processes, and guessing it gains nothing.
 fn mixed(seed: u64, text: &str) -> u64 {
     let bytes = seed.to_le_bytes().into_iter().chain(text.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
@@ -65,14 +65,14 @@ fn mixed(seed: u64, text: &str) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// Which of an endpoint's hosts a connection leads to.
+/// The host and address of a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Host {
     /// Its index in the endpoint.
     pub index: usize,
-    /// Which address of it.
+    /// Its address.
     pub address: Option<SocketAddr>,
-    /// There is another host to go to.
+    /// Whether the endpoint has another host.
     pub has_choice: bool,
 }
 

@@ -1,10 +1,9 @@
-//! Several hosts, dialled so that a silent one costs no more than a moment.
+//! Tries several hosts, so that a silent one costs only a moment.
 //!
-//! They are dialled in an order, the next one as soon as one has failed, or after a short
-//! while without a sign from it; the slow one goes on beside the next, and whichever
-//! opens first is taken (as RFC 8305 does with a host's addresses, which are dialled
-//! in the same manner here). A bound for each host instead would fail where the network
-//! is slow to all of them.
+//! The next host is tried as soon as one has failed, or after a short time without a sign of life.
+//! The slow attempt continues in parallel, and the first host that opens is used. RFC 8305 does
+//! this with a host's addresses, which are also tried in this way here. A fixed limit per host
+//! would fail instead on a network that is slow to all hosts.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -20,20 +19,20 @@ use super::order::{Host, Order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::endpoint::{join, Endpoint};
 
-/// A host that has not even taken the connection by then is swallowed by the network, as a rule.
+/// A host that has not accepted the TCP connection by then is usually unreachable.
 const TO_CONNECT: Duration = Duration::from_millis(500);
 
-/// One that has taken it may be busy: not each client of a broker that just started is to
-/// open a second connection.
+/// A host that has accepted it may be busy. Clients of a broker that has just started should not
+/// all open a second connection.
 const TO_OPEN: Duration = Duration::from_secs(3);
 
-/// Whom to dial next.
+/// The next one to try.
 enum Candidate {
     Host(usize),
     Address(usize, SocketAddr),
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 enum Step {
     Resolved(usize, Vec<SocketAddr>),
     Opened(Box<Opened>, Host),
@@ -44,20 +43,20 @@ struct Race<'a> {
     hosts: &'a [(String, u16)],
     container_id: &'a str,
     next: VecDeque<Candidate>,
-    /// Dropped with the race, and all that still runs in it.
+    /// Dropped with the race, which aborts the remaining attempts.
     running: JoinSet<(usize, Result<Step>)>,
-    /// Hosts with attempts under way.
+    /// Hosts with attempts in progress.
     waiting: Vec<usize>,
-    /// Of the latest attempt.
+    /// The progress of the latest attempt.
     progress: Arc<Progress>,
     started: Instant,
     errors: Vec<Error>,
 }
 
-/// The first that opens.
+/// Returns the first host that opens.
 ///
 /// # Errors
-/// The last one's error, with the others' before it.
+/// The last one's error, preceded by the others'.
 pub(super) async fn first(
     endpoint: &Arc<Endpoint>,
     hosts: &[(String, u16)],
@@ -65,10 +64,10 @@ pub(super) async fn first(
     container_id: &str,
     timeout: Duration,
 ) -> Result<(Opened, Host)> {
-    // Who waits for all this has the same deadline and less to say.
+    // The caller has the same deadline and knows less about the reason, so this one ends first.
     let timeout = timeout.mul_f64(0.98);
     let deadline = Instant::now() + timeout;
-    // With little time there must be some for each.
+    // If there is little time, each host still gets a share.
     let share = timeout / (hosts.len().max(1) as u32);
     let mut race = Race {
         endpoint,
@@ -108,7 +107,7 @@ pub(super) async fn first(
                 race.give_up(timeout);
                 break;
             }
-            // It may have connected meanwhile, and then has more time.
+            // It may have connected in the meantime, and then gets more time.
             None if race.progress.is_connected() && race.started.elapsed() < TO_OPEN.min(share) => {
             }
             None if race.next.is_empty() => race.started = deadline,
@@ -181,7 +180,7 @@ impl Race<'_> {
         }
     }
 
-    /// Says what it waited for.
+    /// Reports what it waited for.
     fn give_up(&mut self, timeout: Duration) {
         self.waiting.sort_unstable();
         self.waiting.dedup();
@@ -199,7 +198,7 @@ impl Race<'_> {
     }
 }
 
-/// One error of several. Refused credentials tell more than a host that is down, whichever
+/// Selects one of several errors. Refused credentials say more than an unreachable host, whichever
 /// came last.
 fn told(mut errors: Vec<Error>) -> Error {
     errors.sort_by_key(|error| error.kind() != ErrorKind::Connection);

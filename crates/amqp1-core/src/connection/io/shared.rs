@@ -1,4 +1,4 @@
-//! What PHP's threads and the driver of a connection share.
+//! The state that PHP's threads and a connection's driver share.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, MutexGuard};
@@ -10,17 +10,16 @@ use tokio::sync::Notify;
 use crate::base::sync::Mutex;
 use crate::connection::protocol::Protocol;
 
-/// See the module.
 pub(crate) struct Shared {
     wired: Mutex<Wired>,
-    /// Tells the driver that there is something to write or a new timer.
+    /// Tells the driver that there is output or a new timer.
     pub wake: Notify,
     /// The endpoint, without secrets.
     pub label: String,
 }
 
 impl Shared {
-    /// `tcp` is plain TCP's writing half.
+    /// `tcp` is the write half of a plain TCP connection.
     pub fn new(protocol: Protocol, tcp: Option<Arc<OwnedWriteHalf>>, label: String) -> Self {
         Self {
             wired: Mutex::new(Wired { protocol, tcp }),
@@ -34,22 +33,22 @@ impl Shared {
     }
 }
 
-/// The protocol, and the socket that a thread may write to at once; both under one lock.
+/// The protocol, and the socket that any thread may write to, under one lock.
 #[derive(Debug)]
 pub(crate) struct Wired {
     protocol: Protocol,
-    /// Plain TCP, while the driver lives.
+    /// The plain TCP connection, while the driver lives.
     tcp: Option<Arc<OwnedWriteHalf>>,
 }
 
 impl Wired {
-    /// Writes what is to be written as far as the socket takes it at once.
+    /// Writes as much output as the socket accepts at once.
     pub fn write_now(&mut self) {
         while !self.protocol.poll_output().is_empty() {
             let (Some(tcp), None) = (&self.tcp, self.protocol.lost()) else {
                 return;
             };
-            // Full, or broken: the driver waits for room or reports it.
+            // Full or broken: the driver waits for room or reports the error.
             let Ok(count) = tcp.try_write(self.protocol.poll_output()) else {
                 return;
             };
@@ -57,7 +56,7 @@ impl Wired {
         }
     }
 
-    /// The socket is about to be closed.
+    /// Forgets the socket, which is about to be closed.
     pub fn let_go_of_socket(&mut self) {
         self.tcp = None;
     }

@@ -1,4 +1,4 @@
-//! The socket of a connection: plain TCP, or a stream of any other kind.
+//! The socket of a connection: plain TCP, or any other kind of stream.
 
 use std::io;
 use std::pin::Pin;
@@ -11,15 +11,15 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
-/// Read at a time.
+/// The number of bytes to read at a time.
 const READ_SIZE: usize = 64 * 1024;
 
-/// Any stream that is not plain TCP: TLS, or the embedded broker's pipe.
+/// Any stream that is not plain TCP: TLS, or the pipe to the embedded broker.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// The socket. The writing half of plain TCP is shared, so that PHP's thread
-/// writes to it without a hop.
+/// The socket. The write half of plain TCP is shared, so that PHP's thread can write to it
+/// directly.
 pub(crate) enum Io {
     Tcp(OwnedReadHalf, Arc<OwnedWriteHalf>),
     Other(Box<dyn Stream>),
@@ -32,7 +32,7 @@ impl Io {
         Io::Tcp(read, Arc::new(write))
     }
 
-    /// Plain TCP's writing half.
+    /// The write half of plain TCP.
     pub fn writer(&self) -> Option<Arc<OwnedWriteHalf>> {
         match self {
             Io::Tcp(_, tcp) => Some(Arc::clone(tcp)),
@@ -64,7 +64,7 @@ impl Io {
         }
     }
 
-    /// Reads what is there into the buffer's spare room; `Ok(0)` at the end.
+    /// Reads the available bytes into the buffer's spare room; `Ok(0)` at the end.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -78,7 +78,7 @@ impl Io {
     }
 
     pub async fn shutdown(&mut self) {
-        // The other end may be gone already; there is nobody left to tell.
+        // The peer may already be gone, and no one is left to tell.
         match self {
             Io::Tcp(_, tcp) => {
                 let _ = shutdown_both(tcp.as_ref().as_ref());
@@ -90,7 +90,7 @@ impl Io {
     }
 }
 
-/// Ends both directions, also for a forked child that still holds the socket.
+/// Ends both directions, even if a forked child still holds the socket.
 fn shutdown_both(tcp: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(tcp).shutdown(std::net::Shutdown::Both)
 }

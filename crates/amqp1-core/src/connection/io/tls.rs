@@ -1,4 +1,4 @@
-//! TLS by rustls: system roots or a private CA, client certificates.
+//! TLS with rustls: system roots or a private CA, client certificates.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use crate::error::{Error, Result};
 use crate::settings::options::TlsOptions;
 
-/// Reads the files, so that a wrong one is known before the first connection.
+/// Reads the files, so that an invalid one is reported before the first connection.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Config`] naming the file that cannot be used.
+/// [`crate::ErrorKind::Config`] with the name of the invalid file.
 pub(crate) fn check(options: &TlsOptions) -> Result<()> {
     if let Some(path) = &options.root_ca {
         private_roots(path)?;
@@ -25,10 +25,10 @@ pub(crate) fn check(options: &TlsOptions) -> Result<()> {
     identity(options, &ring::default_provider()).map(drop)
 }
 
-/// The client's TLS configuration; TLS 1.2 at the least.
+/// The client's TLS configuration, with at least TLS 1.2.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Config`] naming the file that cannot be used.
+/// [`crate::ErrorKind::Config`] with the name of the invalid file.
 pub(crate) fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(ring::default_provider());
     let identity = identity(options, &provider)?;
@@ -74,7 +74,7 @@ fn system_roots() -> Result<RootCertStore> {
     }
 }
 
-/// The client certificate with its key.
+/// The client's certificate with its key.
 fn identity(
     options: &TlsOptions,
     provider: &CryptoProvider,
@@ -126,7 +126,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
     })
 }
 
-/// A parser's error repeats what it read, which may be a key: it is left out.
+/// The parser's error repeats its input, which may be a key, so the message omits it.
 fn of_pem(option: &str, path: &Path, error: pem::Error, none: &str) -> Error {
     match error {
         pem::Error::Io(error) => Error::config(format!("{option}: {}: {error}", path.display())),
@@ -135,7 +135,7 @@ fn of_pem(option: &str, path: &Path, error: pem::Error, none: &str) -> Error {
     }
 }
 
-/// `insecure_skip_verify`: any certificate will do.
+/// `insecure_skip_verify`: accepts any certificate.
 #[derive(Debug)]
 struct NoVerifier(Arc<CryptoProvider>);
 

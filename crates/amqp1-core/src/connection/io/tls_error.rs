@@ -1,4 +1,4 @@
-//! What went wrong with TLS, in plain words and with what to do next.
+//! Explains TLS errors in plain words, with advice.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError, Error};
 
 use crate::settings::options::TlsOptions;
 
-/// An error of a TLS stream; anything that is not TLS's own stays as it is.
+/// Explains an error of a TLS stream; other errors stay as they are.
 pub(crate) fn explain(error: &io::Error, options: &TlsOptions) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     match inner {
@@ -69,7 +69,7 @@ fn of_certificate(error: &CertificateError, options: &TlsOptions) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the broker's certificate is not meant for servers (extendedKeyUsage lacks serverAuth)".to_owned()
         }
-        // rustls has no variant of its own for it.
+        // rustls has no variant for it.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             "the broker's certificate is a CA certificate (such as a self-signed one of `openssl req -x509`); create one with basicConstraints=CA:FALSE, signed by a CA, and put that CA into tls.root_ca"
                 .to_owned()
@@ -90,7 +90,7 @@ fn wrong_name(expected: &str, but: &str) -> String {
     )
 }
 
-/// `DnsName("localhost")` and `IpAddress(127.0.0.1)`, as rustls writes them, without the wrapping.
+/// `DnsName("localhost")` and `IpAddress(127.0.0.1)`, in rustls's form, without the wrapper.
 fn readable(name: &str) -> &str {
     let inside = name
         .split_once('(')

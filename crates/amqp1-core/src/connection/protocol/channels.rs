@@ -1,23 +1,23 @@
-//! Which channel the next session gets.
+//! Chooses the channel of the next session.
 //!
-//! By the specification (2.5.5) a channel is free when both ends of its session are
-//! sent. RabbitMQ (3.10 to 4.3) sends its end a moment before it forgets the session,
-//! and gives a begin that comes in between to the dying session: nobody answers it. So a
-//! channel rests before it is used again, and the one that rested longest goes first.
+//! By the specification (2.5.5), a channel is free once both ends of its session are sent. RabbitMQ
+//! (3.10 to 4.3) sends its end shortly before it forgets the session. It gives a begin that arrives
+//! in between to the dying session, and nobody answers it. Therefore a channel rests before it is
+//! used again, and the one that has rested longest goes first.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How long a channel rests while others are to be had. RabbitMQ forgets a session within
-/// a millisecond, on a machine that is short of time within some hundred.
+/// How long a channel rests while others are available. RabbitMQ forgets a session within a
+/// millisecond, on a slow machine within a few hundred.
 const REST: Duration = Duration::from_secs(1);
 
-/// Channels that are tried before one that rests is used. RabbitMQ allows 64 a connection.
+/// The number of other channels to use before one that rests. RabbitMQ allows 64 per connection.
 const ENOUGH: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct Channels {
-    /// Not used yet, from this one on.
+    /// The lowest unused channel.
     next: u32,
     max: u16,
     resting: VecDeque<(u16, Instant)>,
@@ -33,7 +33,7 @@ impl Channels {
         }
     }
 
-    /// A channel; `None` when all are in use.
+    /// A channel; `None` if all are in use.
     pub fn take(&mut self, now: Instant) -> Option<u16> {
         let rested = |since: Instant| now.saturating_duration_since(since) >= REST;
         let rested = self.resting.front().is_some_and(|(_, at)| rested(*at));
@@ -49,7 +49,7 @@ impl Channels {
         }
     }
 
-    /// The session on this channel is over at both ends.
+    /// Returns the channel of a session that both sides have ended.
     pub fn put_back(&mut self, channel: u16, now: Instant) {
         self.resting.push_back((channel, now));
     }

@@ -1,4 +1,4 @@
-//! What the broker says with an error condition, as one of our errors.
+//! Converts the broker's error conditions to our errors.
 
 use fe2o3_amqp_types::definitions as amqp;
 
@@ -6,14 +6,14 @@ use crate::error::condition::{kind, Condition};
 use crate::error::{Error, ErrorKind};
 use crate::wire::read::{Reader, Value};
 
-/// For what finds no free session.
+/// The error if no session is free.
 pub(crate) fn all_in_use(label: &str) -> Error {
     let what = format!("{label}: all of the connection's sessions are in use");
     Error::connection(what).with_condition(Condition::ALL_IN_USE.as_str())
 }
 
-/// Why a connection is over that the broker closed. It is lost, whatever the reason, which may
-/// be another job's or another link's; but who may not use it, may not.
+/// The error when the broker has closed the connection. It counts as lost, whatever the reason,
+/// which may concern another job or link. Only an authentication error stays one.
 pub(crate) fn explain_close(label: &str, error: Option<&amqp::Error>) -> Error {
     let error = explain(&format!("{label} closed the connection"), error);
     match error.kind() {
@@ -22,7 +22,7 @@ pub(crate) fn explain_close(label: &str, error: Option<&amqp::Error>) -> Error {
     }
 }
 
-/// `condition: description` of an AMQP error, as one typed error.
+/// `condition: description` of an AMQP error, as a typed error.
 pub(crate) fn explain(what: &str, error: Option<&amqp::Error>) -> Error {
     let Some(error) = error else {
         return Error::connection(format!("{what} without giving a reason"));
@@ -32,7 +32,7 @@ pub(crate) fn explain(what: &str, error: Option<&amqp::Error>) -> Error {
     Error::new(kind(&name), format!("{what}: {name}: {description}")).with_condition(&name)
 }
 
-/// The symbol of a condition: the types crate has no accessor for it.
+/// The symbol of a condition, for which the types crate has no accessor.
 fn name(condition: &amqp::ErrorCondition) -> String {
     let bytes = serde_amqp::to_vec(condition).unwrap_or_default();
     match Reader::new(&bytes).value() {

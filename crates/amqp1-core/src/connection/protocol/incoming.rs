@@ -1,4 +1,4 @@
-//! What the broker says.
+//! Handles the broker's frames.
 
 use std::time::Instant;
 
@@ -12,15 +12,15 @@ use crate::error::{Error, Result};
 use crate::wire::frame::{self, Frame};
 use crate::wire::DecodeError;
 
-/// Answers that a broker may leave unread while it goes on asking, in bytes.
+/// The most output, in bytes, that a broker may leave unread while it causes more.
 pub(super) const MAX_UNREAD: usize = 4 * 1024 * 1024;
 
 impl Protocol {
-    /// Octets were read at `now`: whole frames are taken out of the input, the rest stays. True
-    /// when the connection is over in good order.
+    /// Handles bytes that were read at `now`: removes complete frames from the input, leaves the
+    /// rest. True if the connection has ended in an orderly way.
     ///
     /// # Errors
-    /// The broker breaks the protocol: the connection is to be ended.
+    /// The broker violates the protocol; the caller must end the connection.
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<bool> {
         self.timers.last_received = now;
         loop {
@@ -35,7 +35,7 @@ impl Protocol {
         }
     }
 
-    /// One frame from the broker. `Ok(true)` when the connection is over in good order.
+    /// Handles one frame. `Ok(true)` if the connection has ended in an orderly way.
     fn on_frame(&mut self, channel: u16, frame: Frame, now: Instant) -> Result<bool, DecodeError> {
         match frame {
             Frame::Empty => {}
@@ -55,8 +55,8 @@ impl Protocol {
                 }
             }
         }
-        // Reading goes on while the broker does not read, or both would wait for
-        // ever; what it asks for meanwhile (echoes, drains) has to end somewhere.
+        // Reading continues while the broker does not read, or both could wait for ever. The
+        // answers that it meanwhile causes (echoes, drains) need a limit.
         if self.output.pending().len() > MAX_UNREAD {
             return Err(DecodeError("requests without reading the answers"));
         }
@@ -121,7 +121,7 @@ impl Protocol {
         Ok(())
     }
 
-    /// A session is gone or given up: it may have been the last.
+    /// Notes that a session has ended or was given up, possibly the last.
     pub(super) fn note_sessions(&mut self, now: Instant) {
         if !self.has_sessions() {
             self.timers.without_sessions(now);

@@ -1,4 +1,4 @@
-//! How far a session is, from our begin to the broker's end (2.5.2 to 2.5.5).
+//! The states of a session, from our begin to the broker's end (2.5.2 to 2.5.5).
 //!
 //! ```text
 //!              begun                 end
@@ -15,16 +15,15 @@
 //! ```
 //!
 //! Our begin is sent before the first state, and our end on the way to `Ending` and to `GivenUp`.
-//! The channel of a session whose begin was lost stays its own: an answer may come yet.
+//! If a begin was lost, its session keeps the channel, because an answer may still arrive.
 
 use crate::wire::DecodeError;
 
-/// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Our begin is sent.
     Beginning,
-    /// The broker's begin has come, from this channel of its own.
+    /// The broker's begin has arrived, from this channel of its own.
     Open(u16),
     /// Our end is sent.
     Ending(Option<u16>),
@@ -32,17 +31,17 @@ enum Stage {
     GivenUp(Option<u16>),
 }
 
-/// See the module.
+/// The state of a session.
 #[derive(Debug)]
 pub(crate) struct Life(Stage);
 
 impl Life {
-    /// Our begin is sent.
+    /// Starts when our begin is sent.
     pub fn new() -> Self {
         Self(Stage::Beginning)
     }
 
-    /// The broker has answered the begin, now or before.
+    /// Whether the broker has answered the begin.
     pub fn is_begun(&self) -> bool {
         self.remote_channel().is_some()
     }
@@ -56,22 +55,22 @@ impl Life {
         }
     }
 
-    /// Our end is not sent: whatever else may still be said on the channel (2.5.5).
+    /// Whether frames may be sent on the channel, because our end is not sent yet (2.5.5).
     pub fn may_speak(&self) -> bool {
         matches!(self.0, Stage::Beginning | Stage::Open(_))
     }
 
-    /// The broker still owes us its begin, and is waited for.
+    /// Whether the broker's begin is still awaited.
     pub fn is_unanswered(&self) -> bool {
         matches!(self.0, Stage::Beginning | Stage::Ending(None))
     }
 
-    /// The broker is not waited for any more.
+    /// Whether the session was given up, so that nobody waits for the broker.
     pub fn is_given_up(&self) -> bool {
         matches!(self.0, Stage::GivenUp(_))
     }
 
-    /// The broker's begin has come.
+    /// Records the broker's begin.
     ///
     /// # Errors
     /// It is the second one.
@@ -87,7 +86,7 @@ impl Life {
         Ok(())
     }
 
-    /// We end it. True when our end is to be sent: it is not yet.
+    /// Ends the session. True if our end must be sent, because it was not sent before.
     #[must_use]
     pub fn end(&mut self) -> bool {
         let is_first = self.may_speak();
@@ -97,8 +96,8 @@ impl Life {
         is_first
     }
 
-    /// The broker has not answered the begin in time; one that has is not given up. True when our
-    /// end is to be sent.
+    /// Gives up a session whose begin the broker has not answered in time; does nothing if it has.
+    /// True if our end must be sent.
     #[must_use]
     pub fn give_up(&mut self) -> bool {
         let is_first = self.0 == Stage::Beginning;
@@ -108,7 +107,7 @@ impl Life {
         is_first
     }
 
-    /// The broker has ended it: there is nothing left of it but our end, if that is to be sent.
+    /// Records the broker's end. Only our end may remain: true if it must be sent.
     #[must_use]
     pub fn ended(self) -> bool {
         self.may_speak()

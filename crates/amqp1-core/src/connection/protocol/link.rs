@@ -1,4 +1,4 @@
-//! What both ends of a link have in common: how far it is, its handle, its attach.
+//! The common parts of both kinds of link: the state, the handle, the attach.
 
 use fe2o3_amqp_types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
 use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
@@ -12,10 +12,10 @@ pub(crate) const SENDER: u32 = 0;
 /// The handle of a session's receiver.
 pub(crate) const RECEIVER: u32 = 1;
 
-/// The largest message that is taken, in bytes.
+/// The largest accepted message, in bytes.
 pub(crate) const MAX_MESSAGE_SIZE: u64 = 512 * 1024 * 1024;
 
-/// Where a link is between its two attaches and its two detaches.
+/// The state of a link, between its two attaches and its two detaches.
 ///
 /// ```text
 /// Attaching ──(the broker's attach, unless it refuses)──▶ Attached ──▶ Detached
@@ -25,14 +25,14 @@ pub(crate) const MAX_MESSAGE_SIZE: u64 = 512 * 1024 * 1024;
 pub(crate) enum Phase {
     /// Our attach is sent.
     Attaching,
-    /// Both attaches are there.
+    /// Both attaches have been exchanged.
     Attached,
-    /// The link is over, and why.
+    /// The link has ended, for this reason.
     Detached(Error),
 }
 
 impl Phase {
-    /// Why the link is over, if it is.
+    /// The error that ended the link, if it has ended.
     pub fn over(&self) -> Option<&Error> {
         match self {
             Phase::Detached(error) => Some(error),
@@ -41,7 +41,7 @@ impl Phase {
     }
 }
 
-/// Our attach of a session's link with this role.
+/// Our attach of a link with this role.
 pub(crate) fn attach(name: &str, role: Role, source: Source, target: Target) -> Attach {
     let sender = role == Role::Sender;
     Attach {

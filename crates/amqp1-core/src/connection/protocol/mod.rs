@@ -1,29 +1,28 @@
-//! AMQP 1.0 without a socket and without a clock: octets and the time go in, octets and wishes
-//! come out.
+//! AMQP 1.0 without a socket or a clock: bytes and times go in, bytes and requests come out.
 //!
-//! A [`Protocol`] is one connection behind its `open`: its sessions and links. Its methods, by
-//! their role:
+//! A [`Protocol`] is one connection after the exchange of `open`: its sessions and links. Its
+//! methods, by role:
 //!
-//! - **getters**: how it stands; they change nothing;
+//! - **getters** return its state and change nothing.
 //! - **commands** of the client (`open_session`, `send`, `close` …, and those of a [`Session`] that
-//!   [`Protocol::session`] gives): they write to the output, and never wait;
-//! - **`handle_*`**: what happened outside: octets were read ([`Protocol::handle_input`]), octets
-//!   have left ([`Protocol::handle_written`]), time has passed ([`Protocol::handle_timeout`]), the
-//!   connection broke ([`Protocol::handle_lost`]);
-//! - **`poll_*`**: what it wants done.
+//!   [`Protocol::session`] returns) write to the output and never wait.
+//! - **`handle_*`** report events from outside: bytes were read ([`Protocol::handle_input`]), bytes
+//!   were written ([`Protocol::handle_written`]), time has passed ([`Protocol::handle_timeout`]),
+//!   the connection broke ([`Protocol::handle_lost`]).
+//! - **`poll_*`** return the actions that it requests.
 //!
-//! After one or more commands or `handle_*`, in this order:
+//! After one or more commands or `handle_*`, call in this order:
 //!
-//! 1. [`Protocol::poll_output`], written as far as the socket takes it, each part of it told to
-//!    [`Protocol::handle_written`], which may produce more;
-//! 2. [`Protocol::poll_new_timer`]: when it says so, the timer that runs is too late;
-//! 3. [`Protocol::poll_timeout`], before whoever drives it sleeps: then `handle_timeout` is due.
+//! 1. [`Protocol::poll_output`]: write as much as the socket accepts. Report each part with
+//!    [`Protocol::handle_written`], which may produce more output.
+//! 2. [`Protocol::poll_new_timer`]: if it returns true, the current timer may be too late.
+//! 3. [`Protocol::poll_timeout`] before the driver sleeps: `handle_timeout` is due at that time.
 //!
-//! When [`Protocol::handle_input`] says that the connection is over, what is still in the output is
-//! written, and nothing else follows. `handle_timeout` may come at any time: early, it does nothing.
-//! Each `now` may not be earlier than the one before.
+//! If [`Protocol::handle_input`] reports that the connection has ended, write the remaining output
+//! and stop. `handle_timeout` may be called at any time; if it is early, it does nothing. No `now`
+//! may precede an earlier one.
 //!
-//! Those who wait are woken by the [`Signal`]s that they gave.
+//! Waiting callers provide a [`Signal`], which is raised to wake them.
 
 mod channels;
 pub(crate) mod condition;
@@ -62,34 +61,33 @@ use crate::error::{Error, Result};
 use crate::wire::frame;
 use crate::wire::DecodeError;
 
-/// The largest frame that is taken, in bytes; announced in `open`.
+/// The largest accepted frame, in bytes; announced in `open`.
 pub(crate) const MAX_FRAME_SIZE: u32 = 128 * 1024;
 
-/// Ended sessions whose reason is remembered for those who still hold their key.
+/// The number of ended sessions whose error is kept for holders of their keys.
 const REMEMBERED: usize = 64;
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Protocol {
-    /// The endpoint, as errors name it.
+    /// The endpoint's name in errors.
     label: String,
     max_frame_size: usize,
     output: Output,
     sessions: Sessions,
     timers: Timers,
     ends: Ends,
-    /// Our `close` is sent.
+    /// Whether our `close` is sent.
     closing: bool,
-    /// Raised when the connection is over, and when its last session is.
+    /// Raised when the connection ends, and when its last session ends.
     signal: Signal,
 }
 
-/// Why something is over.
+/// The errors that ended the connection and its sessions.
 #[derive(Debug, Default)]
 struct Ends {
-    /// The connection.
+    /// The connection's error.
     lost: Option<Error>,
-    /// Sessions whose slot may be another's by now, by their epochs.
+    /// Errors of ended sessions, by epoch; their channels may be reused by now.
     sessions: VecDeque<(u64, Error)>,
 }
 
@@ -115,7 +113,8 @@ impl Ends {
 }
 
 impl Protocol {
-    /// A connection whose `open`s are exchanged; the broker has to speak within `heartbeat`.
+    /// A connection after the exchange of `open`; the broker must send something within
+    /// `heartbeat`.
     pub fn new(label: &str, remote: &Remote, heartbeat: Duration, now: Instant) -> Self {
         Self {
             label: label.to_owned(),
@@ -132,54 +131,54 @@ impl Protocol {
 
 /// Getters.
 impl Protocol {
-    /// Why the connection is over, if it is.
+    /// The error that ended the connection, if it has ended.
     pub fn lost(&self) -> Option<&Error> {
         self.ends.lost.as_ref()
     }
 
-    /// Our `close` is sent.
+    /// Whether our `close` is sent.
     pub fn is_closing(&self) -> bool {
         self.closing
     }
 
-    /// It is closed, or about to be, because it had no sessions.
+    /// Whether it is closed or closing because it had no sessions.
     pub fn was_idle(&self) -> bool {
         self.timers.was_idle
     }
 
-    /// Raised when the connection is over, and when its last session is.
+    /// Raised when the connection ends, and when its last session ends.
     pub fn signal(&self) -> &Signal {
         &self.signal
     }
 
-    /// Sessions in use.
+    /// The number of sessions in use.
     pub fn session_count(&self) -> usize {
         self.sessions.iter().count()
     }
 
-    /// There are sessions that the broker has not ended, or not answered the end of.
+    /// Whether there are sessions that the broker has not ended, or whose end it has not answered.
     pub fn has_sessions(&self) -> bool {
         self.sessions.are_there()
     }
 
-    /// Why the session of a key is not there any more.
+    /// The error that ended the session of a key.
     pub fn gone(&self, key: LinkKey) -> Error {
         self.ends.of(key)
     }
 
-    /// Something was sent that the broker has to answer.
+    /// Whether the broker owes an answer to something that was sent.
     pub fn is_owed(&self) -> bool {
         let mut senders = self.sessions.iter().flat_map(|session| &session.sender);
         senders.any(Sender::is_owed)
     }
 
-    /// Jobs from the broker are here and not settled.
+    /// Whether any received job is unsettled.
     pub fn holds_deliveries(&self) -> bool {
         let mut receivers = self.sessions.iter().flat_map(|session| &session.receiver);
         receivers.any(|receiver| receiver.held() > 0)
     }
 
-    /// The links' names, for brokers of tests and of the fuzzer.
+    /// The links' names, for test brokers and the fuzzer.
     #[cfg(feature = "fuzzing")]
     pub fn link_names(&self) -> Vec<String> {
         let names = self.sessions.iter().flat_map(|session| {
@@ -196,7 +195,8 @@ impl Protocol {
     /// Opens a session.
     ///
     /// # Errors
-    /// [`crate::error::condition::Condition::ALL_IN_USE`] when the broker's channels are used up; why the connection is over.
+    /// [`crate::error::condition::Condition::ALL_IN_USE`] if all channels are in use; the error
+    /// that ended the connection.
     pub fn open_session(&mut self, signal: Signal, now: Instant) -> Result<LinkKey> {
         if let Some(error) = self.lost() {
             return Err(error.clone());
@@ -212,7 +212,7 @@ impl Protocol {
         Ok(key)
     }
 
-    /// The session of a key, if it is still the same one, and the buffer that it writes to.
+    /// The session of a key, if it still exists, and the output buffer.
     ///
     /// # Errors
     /// [`Protocol::gone`].
@@ -226,7 +226,7 @@ impl Protocol {
     /// Sends a message over a session's sender.
     ///
     /// # Errors
-    /// Why the link is over.
+    /// The error that ended the link.
     pub fn send(
         &mut self,
         key: LinkKey,
@@ -238,15 +238,15 @@ impl Protocol {
         session.send(payload, format, tracked, out)
     }
 
-    /// Ends a session with its links; its channel is free when the broker has answered.
+    /// Ends a session with its links; its channel is free once the broker has answered.
     pub fn end_session(&mut self, key: LinkKey) {
         if let Ok((session, out)) = self.session(key) {
-            // A performative of ours that cannot be written: nothing to tell the broker then.
+            // If our own frame cannot be encoded, there is nothing to send.
             let _ = session.end(out);
         }
     }
 
-    /// Ends links and sessions.
+    /// Ends all links and sessions.
     pub fn end_sessions(&mut self) -> Result<(), DecodeError> {
         for session in self.sessions.iter_mut() {
             session.end(&mut self.output.bytes)?;
@@ -254,13 +254,13 @@ impl Protocol {
         Ok(())
     }
 
-    /// Closes the connection when it has had no session for so long.
+    /// Closes the connection once it has had no session for this long.
     pub fn close_when_idle(&mut self, after: Duration, now: Instant) {
         let has_sessions = self.has_sessions();
         self.timers.close_when_idle(after, has_sessions, now);
     }
 
-    /// Ends everything in good order: links, sessions, connection.
+    /// Ends links, sessions and the connection in an orderly way.
     pub fn close(&mut self) -> Result<(), DecodeError> {
         if self.closing || self.lost().is_some() {
             return Ok(());
@@ -270,17 +270,17 @@ impl Protocol {
         frame::encode_performative(&mut self.output.bytes, 0, &Close { error: None })
     }
 
-    /// Something waits for company already, and goes out soon.
+    /// Whether output is already being gathered and will be sent soon.
     pub fn is_gathering(&self) -> bool {
         self.timers.flush_at.is_some()
     }
 
-    /// What was written, and what was gathered, goes out soon, with what comes until then.
+    /// Sends written and gathered output soon, together with any that follows until then.
     pub fn gather(&mut self, now: Instant) {
         self.timers.gather(now);
     }
 
-    /// Tells the broker everything that was gathered.
+    /// Sends everything that was gathered.
     pub fn flush_all(&mut self, now: Instant) -> Result<(), DecodeError> {
         self.timers.flush_at = None;
         for session in self.sessions.speaking() {
@@ -290,9 +290,10 @@ impl Protocol {
     }
 }
 
-/// What happened outside; input is in [`incoming`], the time in [`timers`].
+/// Events from outside; see [`incoming`] for input and [`timers`] for time.
 impl Protocol {
-    /// So many octets of the output have left; transfers that waited for room may follow.
+    /// Records that `count` bytes of the output were written. Transfers that waited for room may
+    /// follow.
     pub fn handle_written(&mut self, count: usize, now: Instant) {
         self.output.advance(count);
         self.timers.last_sent = now;
@@ -303,7 +304,7 @@ impl Protocol {
         }
     }
 
-    /// The connection is over: every link is told. The first reason stays.
+    /// Records that the connection has ended, and tells all links. The first error stays.
     pub fn handle_lost(&mut self, error: &Error) {
         if self.lost().is_some() {
             return;
@@ -316,20 +317,21 @@ impl Protocol {
     }
 }
 
-/// What it wants done; when to wake it is in [`timers`].
+/// Requested actions; see [`timers`] for the time of the next wake-up.
 impl Protocol {
-    /// Octets to be written.
+    /// The bytes to write.
     pub fn poll_output(&self) -> &[u8] {
         self.output.pending()
     }
 
-    /// True once when it may want to be woken sooner than [`Protocol::poll_timeout`] said last.
+    /// True once if it must possibly be woken earlier than [`Protocol::poll_timeout`] last
+    /// returned.
     pub fn poll_new_timer(&mut self) -> bool {
         std::mem::take(&mut self.timers.is_new)
     }
 }
 
-/// A performative of ours that cannot be written.
+/// The error if our own frame cannot be encoded.
 pub(crate) fn internal(error: DecodeError) -> Error {
     Error::connection(error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Links, each with a session of its own.
+//! Opens links, each with a session of its own.
 
 use std::time::Instant;
 
@@ -16,8 +16,8 @@ use crate::base::wait::Signal;
 use crate::error::Result;
 
 impl Protocol {
-    /// Attaches a sender to `address`, or to the anonymous terminus. What is sent before the
-    /// broker's answer is queued.
+    /// Attaches a sender to `address`, or to the anonymous terminus. Messages sent before the
+    /// broker's answer are queued.
     ///
     /// # Errors
     /// Those of [`Protocol::open_session`].
@@ -41,8 +41,8 @@ impl Protocol {
         Ok(key)
     }
 
-    /// Attaches a receiver to `address`; `signal` is raised when deliveries come or the link is
-    /// over.
+    /// Attaches a receiver to `address`; `signal` is raised when deliveries arrive or the link
+    /// ends.
     ///
     /// # Errors
     /// Those of [`Protocol::open_session`].

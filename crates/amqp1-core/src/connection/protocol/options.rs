@@ -1,4 +1,4 @@
-//! How a receiver attaches, whatever broker it is for.
+//! The options of a receiver, for any broker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,46 +10,47 @@ use super::terminus::Ask;
 use super::watch::Watch;
 use crate::format::history::Ledger;
 
-/// How a receiver attaches.
+/// The options of a receiver.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReceiverOptions {
-    /// Deliveries that may be unsettled at once.
+    /// The most unsettled deliveries at once.
     pub prefetch: u32,
-    /// What the source is asked to be.
+    /// The requirement on the source.
     pub ask: Ask,
-    /// The link's name; one of its own by default.
+    /// The link's name; by default, it gets a generated one.
     pub name: Option<String>,
-    /// Credit is granted when all of the last one is used up, not before.
+    /// Grant credit only when all of the previous credit is used up.
     pub in_windows: bool,
-    /// The broker may answer a drain before it has sent what it has.
+    /// The broker may answer a drain before it has sent all messages.
     pub answered_early: bool,
     /// Which deliveries the broker counts.
     pub ledger: Ledger,
-    /// It counts what is unsettled when the link ends.
+    /// The broker counts unsettled deliveries when the link ends.
     pub counts_end: bool,
-    /// How long the broker lets a delivery be unsettled.
+    /// How long a delivery may stay unsettled, by the broker's limit.
     pub timeout: Option<Duration>,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
-    /// A filter of the source, as its name and value.
+    /// A filter of the source: its name and value.
     pub filter: Option<(&'static str, Value)>,
-    /// Who settles, and who forgets first.
+    /// Who settles deliveries, and who forgets them first.
     pub settling: Settling,
-    /// The broker does not take back what is in hand when the link ends: it is told.
+    /// The broker does not take back handed-out deliveries when the link ends, so they must be
+    /// released.
     pub releases_in_hand: bool,
-    /// Hears of what comes and goes.
+    /// Observes arriving and leaving deliveries.
     pub watch: Option<Arc<dyn Watch>>,
 }
 
-/// Who settles what a receiver gets, and who forgets it first.
+/// Who settles a receiver's deliveries, and who forgets them first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Settling {
-    /// We do, and that is all.
+    /// The client settles, without confirmation.
     #[default]
     First,
-    /// We do, and the broker's own settlement confirms it.
+    /// The client settles, and the broker's own settlement confirms it.
     Second,
-    /// The broker does as it sends, and will not send it again.
+    /// The broker settles when it sends, and will not send the message again.
     Sent,
 }
 

@@ -1,6 +1,6 @@
 //! Bytes on their way to the socket.
 
-/// Written bytes that are kept at the most before those behind them move up.
+/// The most written bytes that are kept before the remaining ones move to the front.
 pub(super) const COMPACT: usize = 64 * 1024;
 
 /// Bytes on their way to the socket.
@@ -24,12 +24,12 @@ impl Output {
         if self.is_empty() {
             self.bytes.clear();
             self.written = 0;
-            // A large message must not keep its memory for the connection's life.
+            // A large message must not occupy memory for the connection's whole life.
             if self.bytes.capacity() > 4 * 1024 * 1024 {
                 self.bytes.shrink_to(256 * 1024);
             }
         } else if self.written > COMPACT && self.written > self.bytes.len() / 2 {
-            // A peer that reads slowly, but never everything, must not make it grow.
+            // A peer that reads slowly, but never everything, must not let it grow.
             self.bytes.drain(..self.written);
             self.written = 0;
         }

@@ -1,26 +1,28 @@
-//! The receiving end of a link: what comes, what PHP has of it, and what the broker is told.
+//! The receiving end of a link: what arrives, what PHP holds, and what the broker is told.
 //!
-//! Invariants of credit and dispositions, whatever crosses on the wire. The code names them by
-//! their numbers where it upholds them, and the property tests check them after each step.
+//! Invariants of credit and dispositions, whatever crosses on the wire. The code refers to them by
+//! number where it upholds them, and the property tests check them after each step.
 //!
-//! 1. What the broker may still send is *granted*; credit that was taken back, and may be used by
-//!    what is on its way, is *revoked*. Neither is ever negative, and a new grant contains what is
-//!    left of the revoked. A delivery that neither covers ends the connection.
-//! 2. Whenever credit is granted, what is held and what is granted are no more than the prefetch
-//!    together; one at the most while careful, none while paused. Nothing else raises it but
-//!    [`Receiver::demand`].
-//! 3. The delivery-count is the sender's to say: each delivery moves it by one, and the answer to
-//!    a drain over the credit that was left. Delivery-count, granted and revoked together are as
-//!    far as we ever let it go.
-//! 4. A delivery that came unsettled is *held* until we settle it, once: it is in the buffer, or in
-//!    PHP's hands, or let go of by PHP, or waits to be given back. It is told to the broker at
-//!    once, or gathered with others until the next [`Receiver::flush`].
-//! 5. PHP gets a delivery at most once, whole, and never one that the broker has taken back before.
-//! 6. When the link is over nothing more is handed out, settled or asked for: the broker delivers
-//!    again what was not settled.
+//! 1. Credit that the broker may still use is *granted*. Credit that was taken back, but that
+//!    deliveries in flight may still use, is *revoked*. Neither is ever negative, and a new grant
+//!    includes the rest of the revoked credit. A delivery that neither covers ends the connection.
+//! 2. Whenever credit is granted, held and granted deliveries together do not exceed the prefetch;
+//!    they are at most one while careful, none while paused. Only [`Receiver::demand`] may exceed
+//!    this.
+//! 3. The sender defines the delivery-count: each delivery advances it by one, and the answer to a
+//!    drain by the credit that was left. Delivery-count, granted and revoked together equal the
+//!    highest count that we ever allowed.
+//! 4. A delivery that arrives unsettled is *held* until we settle it, exactly once. It is in the
+//!    buffer, handed out to PHP, abandoned by PHP, or waiting to be returned. A settlement is sent
+//!    at once, or gathered with others until the next [`Receiver::flush`].
+//! 5. PHP gets a delivery at most once, complete, and never one that the broker has already taken
+//!    back.
+//! 6. Once the link has ended, nothing more is handed out, settled or requested. The broker
+//!    redelivers everything that was not settled.
 //!
-//! How credit is granted is [`mode`]; how much, [`credit`]; whether there is more, [`drain`];
-//! what goes back, [`returning`]; what the broker takes back, [`recalling`].
+//! [`mode`] decides how credit is granted and [`credit`] how much; [`drain`] finds out whether
+//! there is more; [`returning`] returns deliveries, and [`recalling`] handles those that the broker
+//! takes back.
 
 mod credit;
 mod drain;
@@ -56,16 +58,16 @@ use crate::error::Error;
 use crate::wire::frame::Transfer;
 use crate::wire::DecodeError;
 
-/// A delivery as it came.
+/// A delivery as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Incoming {
     pub delivery_id: u32,
     pub payload: Bytes,
-    /// The broker has settled it: it will not come again.
+    /// The broker has settled it and will not redeliver it.
     pub settled: bool,
     /// delivery-tag
     pub tag: Bytes,
-    /// When the bytes were read that made it whole.
+    /// When the bytes that completed it were read.
     pub arrived: Instant,
 }
 
@@ -81,32 +83,32 @@ struct Partial {
 pub(crate) struct Receiver {
     pub name: String,
     pub phase: Phase,
-    /// What was asked of the source.
+    /// The requirement on the source.
     pub ask: Ask,
     /// The broker's answer to the attach.
     pub answer: Option<Arc<Attach>>,
     pub remote_handle: Option<u32>,
-    /// Raised when there is something in an empty buffer, or the link is over.
+    /// Raised when the empty buffer gets a delivery, or the link ends.
     pub signal: Signal,
     credit: Credit,
-    /// Delivered, not settled: in the buffer or in PHP's hands.
+    /// Delivered and not settled: in the buffer or handed out to PHP.
     held: u32,
     buffer: VecDeque<Incoming>,
     partial: Option<Partial>,
-    /// Accepted, not yet told to the broker.
+    /// Accepted, but not reported to the broker yet.
     accepted: Vec<(u32, u32)>,
     accepted_count: u32,
-    /// In PHP's hands, where the broker is told when the link ends.
+    /// Handed out to PHP, for brokers that must be told when the link ends.
     in_hand: InHand,
-    /// Settled by us, not yet confirmed by a sender that settles second.
+    /// Settled by us, and not yet confirmed by a sender that settles second.
     confirming: Vec<(u32, Tracked)>,
     /// Taken back by the broker.
     recalled: Recalled,
-    /// Going back before PHP has seen it.
+    /// Returned before PHP has seen them.
     returns: Returns,
-    /// How long a delivery may wait for PHP, where the broker takes back what is held.
+    /// How long a delivery may wait for PHP, if the broker takes back deliveries held too long.
     patience: Option<Duration>,
-    /// Hears of what comes and goes.
+    /// Observes arriving and leaving deliveries.
     watch: Option<Arc<dyn Watch>>,
 }
 
@@ -151,7 +153,7 @@ impl Receiver {
         self
     }
 
-    /// The broker's answer to the attach.
+    /// Records the broker's answer to the attach.
     pub fn on_attach(&mut self, answer: Arc<Attach>) {
         self.remote_handle = Some(answer.handle.0);
         self.credit
@@ -159,17 +161,18 @@ impl Receiver {
         self.answer = Some(answer);
     }
 
-    /// One transfer frame, which was read at `now`.
+    /// Handles one transfer frame, which was read at `now`.
     ///
     /// # Errors
-    /// [`DecodeError`] when the peer breaks the rules of 2.6.14 or sends without credit.
+    /// [`DecodeError`] if the peer violates 2.6.14 or sends without credit.
     pub fn on_transfer(
         &mut self,
         transfer: Transfer,
         payload: Bytes,
         now: Instant,
     ) -> Result<(), DecodeError> {
-        // (6) What crosses our detach is nobody's: it is not settled, and comes again.
+        // (6) Deliveries that cross our detach are ignored: they are not settled, so they are
+        // redelivered.
         if matches!(self.phase, Phase::Detached(_)) {
             return Ok(());
         }
@@ -239,7 +242,7 @@ impl Receiver {
         if !settled && self.is_unwelcome(delivery_id, &payload) {
             return;
         }
-        // What comes after the link's end is nobody's.
+        // Deliveries after the link's end are ignored.
         let is_wanted = !settled && !matches!(self.phase, Phase::Detached(_));
         if let Some(watch) = self.watch.as_ref().filter(|_| is_wanted) {
             watch.arrived(&tag, &payload);
@@ -268,7 +271,7 @@ impl Receiver {
         Some(incoming)
     }
 
-    /// How much credit to grant now, when it is worth a flow frame.
+    /// The credit to grant now, if it is worth a flow frame.
     pub fn wanted_credit(&mut self, now: Instant) -> Option<u32> {
         if !self.may_ask() {
             return None;
@@ -277,23 +280,23 @@ impl Receiver {
         self.credit.renew(self.held, is_awaited, now)
     }
 
-    /// Credit would be heard.
+    /// Whether the broker would act on new credit.
     fn may_ask(&self) -> bool {
         self.phase == Phase::Attached && !self.is_blocked()
     }
 
-    /// Credit for `count` deliveries, besides what was granted; never renewed.
+    /// Adds credit for `count` deliveries, which is never renewed.
     pub fn demand(&mut self, count: u32) {
         self.credit.demand(count);
     }
 
-    /// The broker has answered a drain: what it had has come.
+    /// Whether the broker has answered a drain, so that everything it had has arrived.
     pub fn is_drained(&self) -> bool {
         self.credit.mode == Mode::OnDemand { drained: true }
     }
 
-    /// Asks whether there is more: the credit to tell the broker with a drain, if the
-    /// question is to be sent now.
+    /// Asks whether there is more. Returns the credit to send with a drain, if the question must be
+    /// sent now.
     pub fn ask(&mut self, now: Instant) -> Option<u32> {
         match self.may_ask() {
             true => self.credit.ask(self.held, now),
@@ -301,7 +304,8 @@ impl Receiver {
         }
     }
 
-    /// What the broker had when it was last asked has come, or none may come.
+    /// Whether everything that the broker had at the last question has arrived, or nothing can
+    /// arrive.
     pub fn is_answered(&self, now: Instant) -> bool {
         match &self.phase {
             Phase::Attaching => false,
@@ -310,7 +314,7 @@ impl Receiver {
         }
     }
 
-    /// The credit to tell a broker again that may not have heard a question.
+    /// The credit to send again to a broker that may have missed a question.
     pub fn ask_again(&mut self, now: Instant) -> Option<u32> {
         match self.phase {
             Phase::Attached => self.credit.ask_again(now),
@@ -318,7 +322,7 @@ impl Receiver {
         }
     }
 
-    /// The broker's answer to a drain. Returns the credit of a drain that is to follow.
+    /// Handles the broker's answer to a drain. Returns the credit of a drain that must follow.
     pub fn on_drained(
         &mut self,
         delivery_count: Option<u32>,
@@ -336,7 +340,7 @@ impl Receiver {
         }
     }
 
-    /// The broker's state, told without a drain.
+    /// Handles the broker's state, reported without a drain.
     pub fn on_state(
         &mut self,
         delivery_count: Option<u32>,
@@ -350,27 +354,28 @@ impl Receiver {
         }
     }
 
-    /// The prefetch, zero while paused: takes effect with the next flow. True if it is another.
+    /// Sets the prefetch, zero while paused; it takes effect with the next flow. True if it
+    /// changed.
     pub fn set_prefetch(&mut self, prefetch: u32) -> bool {
         self.credit.set_prefetch(prefetch)
     }
 
-    /// Nothing is wanted: what still arrives goes back.
+    /// Whether nothing is wanted, so that deliveries still in flight are returned.
     pub fn is_paused(&self) -> bool {
         matches!(self.credit.mode, Mode::Paused { .. })
     }
 
-    /// Deliveries that the broker may still send.
+    /// The number of deliveries that the broker may still send.
     pub fn credit(&self) -> u32 {
         self.credit.granted()
     }
 
-    /// Delivered, not settled.
+    /// The number of delivered and unsettled deliveries.
     pub fn held(&self) -> u32 {
         self.held
     }
 
-    /// Settled by the broker, not taken yet.
+    /// The number of deliveries settled by the broker and not taken yet.
     #[cfg(test)]
     pub fn buffered_settled(&self) -> u32 {
         self.buffer.iter().filter(|one| one.settled).count() as u32
@@ -382,18 +387,18 @@ impl Receiver {
         self.credit.granted + self.credit.revoked
     }
 
-    /// The delivery-count as we count it.
+    /// The delivery-count, by our own counting.
     #[cfg(test)]
     pub fn delivery_count(&self) -> u32 {
         self.credit.delivery_count()
     }
 
-    /// The delivery-count for a flow: not said before the broker has said where it begins (2.7.4).
+    /// The delivery-count for a flow; `None` until the broker has defined its start (2.7.4).
     pub fn known_count(&self) -> Option<u32> {
         self.answer.is_some().then(|| self.credit.delivery_count())
     }
 
-    /// The link is over (6): what is buffered will be delivered again by the broker.
+    /// Records that the link has ended (6): the broker redelivers everything in the buffer.
     pub fn fail(&mut self, error: &Error) {
         if matches!(self.phase, Phase::Detached(_)) {
             return;
@@ -416,9 +421,9 @@ impl Receiver {
     }
 }
 
-/// `accepted` as it is written in a disposition.
+/// `accepted` as encoded in a disposition.
 const ACCEPTED: [u8; 4] = [0x00, 0x53, 0x24, 0x45];
-/// `released` as it is written in a disposition.
+/// `released` as encoded in a disposition.
 const RELEASED: [u8; 4] = [0x00, 0x53, 0x26, 0x45];
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ fn a_sender_that_settles_second_confirms() {
     tracker.take(&mut outcomes, 0);
     let rejected = Confirmation::Rejected(Some(("lost".to_owned(), None)));
     assert_eq!(outcomes, [(1, rejected), (0, Confirmation::Accepted)]);
-    // The third is in hand: it goes back when the link ends.
+    // PHP holds the third: it is returned when the link ends.
     out.clear();
     receiver.return_in_hand(&mut out, 0);
     assert!(!out.is_empty());
@@ -183,7 +183,7 @@ fn a_drained_receiver_is_answered_and_gets_its_credit_again() {
     assert_eq!(receiver.ask(Instant::now()), Some(4));
     deliver(&mut receiver, 0);
     assert!(!receiver.is_answered(Instant::now()));
-    // Settled meanwhile: credit for it waits for the answer, which tells how much was used.
+    // Settled in the meantime: credit for it waits for the answer, which shows how much was used.
     let id = receiver.take().unwrap().delivery_id;
     receiver.accept(id);
     assert_eq!(receiver.wanted_credit(Instant::now()), None);
@@ -212,7 +212,7 @@ fn a_question_ends_with_the_credit_and_its_late_answer_harms_nothing() {
         deliver(&mut receiver, id);
     }
     assert!(receiver.is_answered(Instant::now()));
-    // All of the prefetch is in hand.
+    // PHP holds all of the prefetch.
     assert_eq!(receiver.ask(Instant::now()), None);
     assert!(receiver.is_answered(Instant::now()));
     for _ in 0..2 {
@@ -231,7 +231,7 @@ fn a_pause_that_crosses_the_answer_loses_no_credit() {
     receiver.set_prefetch(0);
     receiver.set_prefetch(4);
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(4));
-    // The broker had drained first: of the new credit nothing is left for it.
+    // The broker had drained first, so none of the new credit is left for it.
     receiver.on_drained(Some(4), 0, Instant::now());
     assert_eq!((receiver.delivery_count(), receiver.credit()), (4, 0));
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(4));
@@ -272,7 +272,7 @@ fn an_answer_that_may_be_an_earlier_questions_is_asked_for_again() {
     let id = receiver.take().unwrap().delivery_id;
     receiver.accept(id);
     assert_eq!(receiver.ask(now), Some(1));
-    // The broker comes to end the first question, with the credit of the second.
+    // The broker ends the first question only now, with the credit of the second.
     assert_eq!(receiver.on_drained(Some(2), 0, now), Some(1));
     assert!(!receiver.is_answered(now));
     assert_eq!(receiver.on_drained(Some(3), 0, now), Some(1));
@@ -280,7 +280,7 @@ fn an_answer_that_may_be_an_earlier_questions_is_asked_for_again() {
     assert!(!receiver.is_answered(now), "what is late comes now");
     let now = now + Duration::from_millis(100);
     assert!(receiver.is_answered(now));
-    // A job that comes instead ends it as well.
+    // A job that arrives instead also ends it.
     assert_eq!(receiver.ask(now), Some(1));
     assert_eq!(receiver.on_drained(Some(5), 0, now), Some(1));
     deliver(&mut receiver, 5);
@@ -301,7 +301,7 @@ fn a_question_that_was_not_heard_is_put_again() {
     assert_eq!(receiver.ask_again(now), None);
 }
 
-/// `count` deliveries have come, PHP has the first of them.
+/// `count` deliveries have arrived, and PHP holds the first.
 fn with_one_in_hand(count: u32) -> Receiver {
     let mut receiver = receiver(count);
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(count));
@@ -325,7 +325,7 @@ fn what_is_taken_back_from_the_buffer_is_never_handed_out_and_its_credit_is_righ
     assert!(receiver.has_dropped());
     assert_eq!(receiver.take().unwrap().delivery_id, 3);
     assert!(receiver.take().is_none());
-    // Not before it is told that they are settled may the broker send as many.
+    // Only when the broker knows that they are settled may it send as many again.
     assert_eq!(
         (receiver.held(), receiver.wanted_credit(Instant::now())),
         (4, None)
@@ -350,7 +350,7 @@ fn what_is_taken_back_in_hand_is_settled_as_the_broker_said() {
     assert!(receiver.settle_recalled(&mut out, 0, 0));
     assert!(out.ends_with(&RELEASED));
     assert_eq!(receiver.held(), 1);
-    // With nothing in hand there is nothing to be remembered.
+    // If PHP holds nothing, nothing needs to be remembered.
     receiver.accept(1);
     assert!(!receiver.is_recalled(0));
 }

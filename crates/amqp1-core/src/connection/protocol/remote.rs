@@ -1,8 +1,7 @@
-//! What the broker said of itself in `open`.
+//! The broker's description of itself in `open`.
 
 use std::time::Duration;
 
-/// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Remote {
     pub container_id: String,
@@ -15,7 +14,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// Sessions that a connection may have at once.
+    /// The most sessions on one connection.
     pub fn sessions(&self) -> usize {
         usize::from(self.channel_max) + 1
     }

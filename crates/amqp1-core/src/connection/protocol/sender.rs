@@ -10,7 +10,7 @@ use super::tracker::{Confirmation, Tracked};
 use crate::error::Error;
 use crate::wire::frame::{self, First, State as DeliveryState, TRANSFER_OVERHEAD};
 
-/// Bytes that may wait in the output buffer before transfers wait in their link.
+/// The size of the output buffer, in bytes, from which transfers wait in their link.
 const OUT_HIGH: usize = 256 * 1024;
 
 #[derive(Debug)]
@@ -27,10 +27,10 @@ struct Outgoing {
 pub(crate) struct Sender {
     pub name: String,
     pub phase: Phase,
-    /// What was asked of the target.
+    /// The requirement on the target.
     pub ask: Ask,
     pub remote_handle: Option<u32>,
-    /// The broker's limit for a message; zero when it names none.
+    /// The broker's limit for a message; zero if it sets none.
     pub max_message_size: u64,
     credit: u32,
     delivery_count: u32,
@@ -63,12 +63,12 @@ impl Sender {
         self
     }
 
-    /// Queues a message; [`Sender::pump`] sends it when the broker lets it.
+    /// Queues a message; [`Sender::pump`] sends it when the broker allows it.
     pub fn push(&mut self, payload: Bytes, format: u32, tracked: Option<Tracked>) {
         if let Some(tracked) = &tracked {
             tracked.tracker.expect();
         }
-        // Without credit, calls that time out must not pile up their messages here.
+        // Without credit, calls that time out must not accumulate messages here.
         self.drop_abandoned();
         self.queue.push_back(Outgoing {
             payload,
@@ -78,7 +78,7 @@ impl Sender {
         });
     }
 
-    /// Messages whose sender has given up waiting, and of which nothing was sent.
+    /// Drops messages whose caller no longer waits and of which nothing was sent.
     fn drop_abandoned(&mut self) {
         let abandoned = |message: &Outgoing| {
             let tracked = message.tracked.as_ref();
@@ -89,26 +89,26 @@ impl Sender {
         }
     }
 
-    /// Nothing is queued and nothing waits for its outcome.
+    /// Whether nothing is queued and nothing waits for an outcome.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.unsettled.is_empty()
     }
 
-    /// The broker owes an answer: an outcome, or the attach that a message waits for.
+    /// Whether the broker owes an answer: an outcome, or the attach that a message waits for.
     pub fn is_owed(&self) -> bool {
         let attaching = self.phase == Phase::Attaching && !self.queue.is_empty();
         attaching || self.unsettled.iter().any(Option::is_some)
     }
 
-    /// The broker's flow: how much we may send.
+    /// Applies the credit of the broker's flow.
     pub fn on_flow(&mut self, delivery_count: Option<u32>, link_credit: u32) {
         let base = delivery_count.unwrap_or(0).wrapping_add(link_credit);
         let credit = base.wrapping_sub(self.delivery_count);
-        // A broker that took credit back can leave the difference "negative".
+        // A broker that took back credit can make the difference "negative".
         self.credit = if credit > i32::MAX as u32 { 0 } else { credit };
     }
 
-    /// Drain: what we cannot use is given up. Returns the delivery-count to tell.
+    /// Handles a drain: gives up unusable credit. Returns the delivery-count to report.
     pub fn drain(&mut self) -> u32 {
         if self.queue.is_empty() {
             self.delivery_count = self.delivery_count.wrapping_add(self.credit);
@@ -117,8 +117,8 @@ impl Sender {
         self.delivery_count
     }
 
-    /// Writes as many queued transfers as credit, window and buffer allow.
-    /// Returns how many frames were written.
+    /// Writes as many queued transfers as credit, window and buffer allow. Returns the number of
+    /// frames.
     pub fn pump(
         &mut self,
         out: &mut Vec<u8>,
@@ -163,10 +163,10 @@ impl Sender {
         frames
     }
 
-    /// A disposition of the receiver for the deliveries `first..=last`.
+    /// Handles the receiver's disposition for the deliveries `first..=last`.
     pub fn on_disposition(&mut self, first: u32, last: u32, state: Option<&DeliveryState>) {
         let count = last.wrapping_sub(first).saturating_add(1);
-        // Ids are compared by distance, because they wrap.
+        // Ids wrap, so they are compared by distance.
         let skip = first.wrapping_sub(self.unsettled_from);
         let (start, count) = if skip <= i32::MAX as u32 {
             (skip as usize, count as usize)
@@ -189,7 +189,7 @@ impl Sender {
         }
     }
 
-    /// The link is over: every message without an outcome is told so.
+    /// Ends the link: reports the error for every message without an outcome.
     pub fn fail(&mut self, error: &Error) {
         if matches!(self.phase, Phase::Detached(_)) {
             return;
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 0);
     }
 
-    /// A broker without memory lets nothing be sent: that is no reason to leave it.
+    /// A broker without memory blocks sending, which is no reason to leave it.
     #[test]
     fn the_broker_owes_an_answer_to_what_was_sent_alone() {
         let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Vec::new());

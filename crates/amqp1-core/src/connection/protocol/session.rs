@@ -1,7 +1,7 @@
 //! A session with at most one sender and one receiver.
 //!
-//! One link (or one link pair) a session, because RabbitMQ 4.0 answers a
-//! refused attach by ending the whole session: so it ends nobody else's.
+//! Each link (or link pair) has its own session. RabbitMQ 4.0 refuses an attach by ending the whole
+//! session, which thus affects no other link.
 
 mod flow;
 pub(crate) mod receiving;
@@ -23,21 +23,21 @@ use crate::error::{Error, Result};
 use crate::wire::frame::{self, Transfer};
 use crate::wire::DecodeError;
 
-/// What writes performatives fails when one cannot be written.
+/// Writing a frame fails if it cannot be encoded.
 type Written = std::result::Result<(), DecodeError>;
 
-/// Transfer frames that the broker may send before it needs our flow.
+/// The number of transfer frames that the broker may send before it needs our flow.
 const INCOMING_WINDOW: u32 = 4096;
 
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Tells this session from later ones on the same channel.
+    /// Distinguishes this session from later ones on the same channel.
     pub epoch: u64,
     pub channel: u16,
     pub life: Life,
     pub sender: Option<Sender>,
     pub receiver: Option<Receiver>,
-    /// Raised when an attach is answered or the session is over.
+    /// Raised when an attach is answered or the session ends.
     pub signal: Signal,
     next_outgoing_id: u32,
     remote_incoming_window: u32,
@@ -98,7 +98,7 @@ impl Session {
     /// Sends a message over its sender.
     ///
     /// # Errors
-    /// Why the link is over.
+    /// The error that ended the link.
     pub fn send(
         &mut self,
         payload: Bytes,
@@ -117,7 +117,7 @@ impl Session {
         Ok(())
     }
 
-    /// The broker's `begin`.
+    /// Handles the broker's `begin`.
     pub fn on_begin(&mut self, remote: u16, begin: &Begin) -> Written {
         self.life.begun(remote)?;
         self.next_incoming_id = begin.next_outgoing_id;
@@ -126,9 +126,9 @@ impl Session {
         Ok(())
     }
 
-    /// The broker's `attach`: of our sender's other end or our receiver's.
+    /// Handles the broker's `attach`, the other end of our sender or receiver.
     pub fn on_attach(&mut self, attach: Attach, now: Instant, out: &mut Vec<u8>) -> Written {
-        // A refusal has no terminus: its reason follows in a detach.
+        // A refusal has no terminus; its reason follows in a detach.
         match attach.role {
             Role::Receiver => {
                 let refused = attach.target.is_none();
@@ -164,14 +164,15 @@ impl Session {
         Ok(())
     }
 
-    /// The node is not what was asked for: nothing is sent to it, nothing taken from it.
+    /// Detaches because the node does not meet the requirement: nothing may be sent to it or
+    /// received from it.
     fn refuse(&mut self, handle: u32, error: &Error, out: &mut Vec<u8>) -> Written {
         self.detach(handle, out)?;
         self.fail(error);
         self.end(out)
     }
 
-    /// The broker's `detach`: the link is over, and why.
+    /// Handles the broker's `detach`, which ends the link with this error.
     pub fn on_detach(&mut self, detach: &Detach, error: &Error, out: &mut Vec<u8>) -> Written {
         let remote = Some(detach.handle.0);
         let mut ours = None;
@@ -186,14 +187,14 @@ impl Session {
         }
         self.signal.raise();
         match ours {
-            // Answered in kind unless we asked for it. The session is there for this link,
-            // or for its pair, alone: its channel is another's now.
+            // Answered with a detach, unless ours came first. The session exists only for this link
+            // or its pair, so its channel is no longer needed.
             Some(handle) if self.life.may_speak() => self.refuse(handle, error, out),
             _ => Ok(()),
         }
     }
 
-    /// Why its links are over, where they were before it.
+    /// The error that ended its links, if they ended before the session.
     pub fn why_detached(&self) -> Option<&Error> {
         let phases = [
             self.sender.as_ref().map(|sender| &sender.phase),
@@ -212,8 +213,8 @@ impl Session {
         frame::encode_performative(out, self.channel, &detach)
     }
 
-    /// One transfer frame from the broker, which was read at `now`. Returns when what is buffered
-    /// will have waited for too long.
+    /// Handles one transfer frame, which was read at `now`. Returns when the first buffered
+    /// delivery will have waited for too long.
     pub fn on_transfer(
         &mut self,
         transfer: Transfer,
@@ -248,7 +249,7 @@ impl Session {
         Ok(waited_at)
     }
 
-    /// A disposition from the broker.
+    /// Handles a disposition from the broker.
     pub fn on_disposition(
         &mut self,
         disposition: &frame::Disposition,
@@ -260,7 +261,7 @@ impl Session {
                 (Some(receiver), state) if disposition.settled => {
                     receiver.on_settled(first, last, state.as_ref());
                 }
-                // After our `end` it need not be answered: the end gives everything back.
+                // After our `end`, no answer is needed: the end returns everything.
                 (Some(receiver), Some(frame::State::Released)) if self.life.may_speak() => {
                     receiver.on_released((first, last));
                     if receiver.return_doubtful(out, self.channel) {
@@ -301,10 +302,10 @@ impl Session {
         Ok(())
     }
 
-    /// Sends what can be sent.
+    /// Sends as much as possible.
     pub fn pump(&mut self, out: &mut Vec<u8>) {
-        // A request must not overtake the credit for its answer: RabbitMQ ends
-        // the session of a management link that has none.
+        // A request must not overtake the credit for its answer: RabbitMQ ends the session of a
+        // management link without credit.
         let attaching = |receiver: &Receiver| receiver.phase == Phase::Attaching;
         if self.receiver.as_ref().is_some_and(attaching) {
             return;
@@ -320,7 +321,7 @@ impl Session {
         }
     }
 
-    /// Tells the broker what was accepted, and grants credit for it.
+    /// Reports accepted deliveries to the broker, and grants credit for them.
     pub fn flush(&mut self, now: Instant, out: &mut Vec<u8>) -> Written {
         if let Some(receiver) = &mut self.receiver {
             receiver.flush(out, self.channel);
@@ -328,7 +329,7 @@ impl Session {
         self.grant_credit(now, out)
     }
 
-    /// Detaches the links and ends the session; what is buffered goes back.
+    /// Detaches the links and ends the session; buffered deliveries are returned.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Written {
         if !self.life.end() {
             return Ok(());
@@ -336,12 +337,13 @@ impl Session {
         self.take_leave(out)
     }
 
-    /// The broker has not answered the begin in time: the links are told, and open others.
+    /// Gives up a session whose begin the broker has not answered in time: its links fail, and
+    /// callers open others.
     pub fn give_up(&mut self, error: &Error, out: &mut Vec<u8>) -> Written {
         let is_first = self.life.give_up();
         self.fail(error);
         match is_first {
-            // Should the broker only have been slow.
+            // In case the broker was only slow.
             true => self.take_leave(out),
             false => Ok(()),
         }
@@ -349,7 +351,8 @@ impl Session {
 
     fn take_leave(&mut self, out: &mut Vec<u8>) -> Written {
         let closed = Error::connection("the link was closed");
-        // Or what goes back would come again before the broker has read that this is the end.
+        // Otherwise, returned deliveries would arrive again before the broker has read that this is
+        // the end.
         if self.receiver.as_mut().is_some_and(Receiver::stop_asking) {
             self.send_credit(0, false, out)?;
         }
@@ -374,7 +377,7 @@ impl Session {
         frame::encode_performative(out, self.channel, &End { error: None })
     }
 
-    /// The session is over: its links are told.
+    /// Ends the session: its links fail.
     pub fn fail(&mut self, error: &Error) {
         if let Some(sender) = &mut self.sender {
             sender.fail(error);
@@ -440,7 +443,7 @@ mod tests {
         assert!(out.is_empty());
     }
 
-    /// RabbitMQ may take back what crosses our end.
+    /// RabbitMQ may take back deliveries that cross our end.
     #[test]
     fn what_is_taken_back_behind_our_end_is_not_answered() {
         let mut session = Session::new(0, 0, 4096, Signal::new());

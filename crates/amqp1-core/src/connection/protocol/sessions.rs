@@ -10,35 +10,33 @@ use super::session::Session;
 use crate::base::wait::Signal;
 use crate::wire::DecodeError;
 
-/// How long the broker may take to answer a begin. RabbitMQ loses one that reaches a
-/// session of the same channel that is about to go (see [`Channels`]); on another channel
-/// it is answered.
+/// How long the broker may take to answer a begin. RabbitMQ loses one that reaches an ending
+/// session on the same channel (see [`Channels`]); on another channel, it answers.
 pub(super) const UNANSWERED: Duration = Duration::from_secs(3);
 
 const UNKNOWN: DecodeError = DecodeError("a frame for a session that does not exist");
 
-/// Names a session, and so its links, for as long as it lives.
+/// The key of a session, and so of its links, for as long as it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct LinkKey {
     pub channel: u16,
-    /// Tells sessions apart that had the same channel, one after the other.
+    /// Distinguishes successive sessions on the same channel.
     pub epoch: u64,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Sessions {
     slots: Vec<Option<Session>>,
     by_remote: HashMap<u16, u16>,
     channels: Channels,
-    /// When the begins of sessions are given up, the oldest first; those that the broker has
-    /// answered are taken out when they come to be the oldest.
+    /// When to give up on unanswered begins, the oldest first. Answered ones are removed when they
+    /// are the oldest.
     opened: VecDeque<(LinkKey, Instant)>,
     next_epoch: u64,
 }
 
 impl Sessions {
-    /// On channels 0 to `channel_max`.
+    /// With channels 0 to `channel_max`.
     pub fn new(channel_max: u16) -> Self {
         Self {
             slots: Vec::new(),
@@ -49,7 +47,7 @@ impl Sessions {
         }
     }
 
-    /// A new session, whose begin is to be sent; `None` when all channels are in use.
+    /// Creates a session; its begin must be sent. `None` if all channels are in use.
     pub fn open(
         &mut self,
         max_frame_size: usize,
@@ -69,13 +67,13 @@ impl Sessions {
         Some((key, self.slots[at].insert(session)))
     }
 
-    /// The session of a key, if it is still the same one.
+    /// The session of a key, if it still exists.
     pub fn get(&mut self, key: LinkKey) -> Option<&mut Session> {
         let session = self.slots.get_mut(usize::from(key.channel))?.as_mut()?;
         (session.epoch == key.epoch).then_some(session)
     }
 
-    /// The session that the broker means by its channel.
+    /// The session on the broker's channel.
     ///
     /// # Errors
     /// There is none.
@@ -85,10 +83,10 @@ impl Sessions {
         slot.and_then(Option::as_mut).ok_or(UNKNOWN)
     }
 
-    /// The broker's begin.
+    /// Handles the broker's begin.
     ///
     /// # Errors
-    /// It answers none of ours, or it is the second one: otherwise frames of one session could
+    /// It answers none of ours, or it is the second one. Otherwise, frames of one session could
     /// reach a later one.
     pub fn begun(&mut self, remote: u16, begin: &Begin) -> Result<(), DecodeError> {
         let ours = begin.remote_channel.ok_or(UNKNOWN)?;
@@ -102,7 +100,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// The broker's end: the session is taken out, and its channel may be another's.
+    /// Handles the broker's end: removes the session, and its channel can be reused.
     ///
     /// # Errors
     /// There is no such session.
@@ -114,7 +112,7 @@ impl Sessions {
         Ok(session)
     }
 
-    /// When the oldest unanswered begin is given up.
+    /// When to give up on the oldest unanswered begin.
     pub fn give_up_at(&mut self) -> Option<Instant> {
         while let Some((key, at)) = self.opened.front().copied() {
             if self
@@ -128,28 +126,26 @@ impl Sessions {
         None
     }
 
-    /// A session whose begin is to be given up.
+    /// A session whose begin must be given up.
     pub fn overdue(&mut self, now: Instant) -> Option<LinkKey> {
         self.give_up_at().filter(|at| *at <= now)?;
         self.opened.pop_front().map(|(key, _)| key)
     }
 
-    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
         self.slots.iter().flatten()
     }
 
-    /// All of them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
         self.slots.iter_mut().flatten()
     }
 
-    /// Those on whose channels something may be said.
+    /// Sessions on whose channels frames may be sent.
     pub fn speaking(&mut self) -> impl Iterator<Item = &mut Session> {
         self.iter_mut().filter(|session| session.life.may_speak())
     }
 
-    /// The broker is waited for, be it for the answer to an end.
+    /// Whether the broker is awaited, even if only for the answer to an end.
     pub fn are_there(&self) -> bool {
         self.iter().any(|session| !session.life.is_given_up())
     }

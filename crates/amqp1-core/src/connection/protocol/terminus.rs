@@ -1,8 +1,8 @@
-//! What a link asks of the node at its other end, and whether the node is that.
+//! A link's requirement on its node, and the check of the broker's answer.
 //!
-//! An address alone does not say what a broker makes of it. Artemis takes one for a
-//! topic unless the terminus has the capability `queue`: a job that is confirmed there
-//! is gone when nobody subscribes, and each consumer gets a copy.
+//! The address alone does not determine the kind of node. Artemis treats an address as a topic,
+//! unless the terminus has the capability `queue`. A job confirmed by a topic is lost if nobody
+//! subscribes, and otherwise each consumer gets a copy.
 
 use fe2o3_amqp_types::messaging::{DistributionMode, Source, Target, TargetArchetype};
 use fe2o3_amqp_types::performatives::Attach;
@@ -14,15 +14,15 @@ use crate::error::{Error, Result};
 const QUEUE: &str = "queue";
 const NO_QUEUES: [&str; 3] = ["topic", "temporary-topic", "shared"];
 
-/// What is asked of the node at the other end.
+/// The requirement on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Ask {
-    /// Nothing: its address says what it is.
+    /// None: the address determines the kind of node.
     #[default]
     Nothing,
-    /// To be a queue. It is taken for one unless it says otherwise.
+    /// It must be a queue. It counts as one unless it says otherwise.
     Queue,
-    /// To be a queue, and to say so.
+    /// It must be a queue, and say so.
     ConfirmedQueue,
 }
 
@@ -41,10 +41,10 @@ impl Ask {
         target
     }
 
-    /// What the broker made of the terminus, by its answer to the attach.
+    /// Checks the terminus in the broker's answer to the attach.
     ///
     /// # Errors
-    /// Unsupported for a node that does not hold jobs, each for one consumer.
+    /// Unsupported if the node does not store jobs, each for one consumer.
     pub fn judge(self, answer: &Attach) -> Result<()> {
         if self == Ask::Nothing {
             return Ok(());
@@ -54,7 +54,7 @@ impl Ask {
             Some(TargetArchetype::Target(target)) => Some(target),
             _ => None,
         };
-        // It answers our sender with a receiver, whose target the node is.
+        // The broker answers our sender with a receiver, whose target is the node.
         let is_target = answer.role == fe2o3_amqp_types::definitions::Role::Receiver;
         let (address, capabilities) = match is_target {
             true => (

@@ -32,7 +32,7 @@ fn say(
     protocol.handle_input(&mut BytesMut::from(&bytes[..]), Instant::now())
 }
 
-/// A connection with so many sessions.
+/// A connection with this many sessions.
 fn protocol(channel_max: u16, sessions: usize) -> (Protocol, Vec<LinkKey>) {
     let remote = Remote {
         max_frame_size: 512,
@@ -115,13 +115,13 @@ fn a_begin_that_is_not_answered_is_given_up_and_its_channel_left_alone() {
     assert!(protocol.poll_timeout(due) > due + UNANSWERED);
     let next = protocol.open_session(Signal::new(), due).unwrap();
     assert_eq!(next.channel, 2);
-    // It was only slow: both ends are sent, and nobody is waited for at the end.
+    // The broker was only slow: both ends are sent, and nobody waits at the end.
     say(&mut protocol, 6, &begin(1)).unwrap();
     say(&mut protocol, 6, &End { error: None }).unwrap();
     assert!(protocol.session(lost).is_err());
 }
 
-/// Otherwise a connection that closes waits for it in vain, and one without links never does.
+/// Otherwise, a closing connection waits for it in vain, and one without links never closes.
 #[test]
 fn a_session_that_was_ended_before_its_begin_was_lost_keeps_nobody_waiting() {
     let (mut protocol, keys) = protocol(10, 1);

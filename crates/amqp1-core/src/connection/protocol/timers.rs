@@ -1,6 +1,6 @@
-//! What has to happen at some time although nobody says anything.
+//! Timed actions that no frame triggers.
 //!
-//! A table of moments and what is done about them; the earliest is [`Protocol::poll_timeout`].
+//! A table of times and their actions; the earliest time is [`Protocol::poll_timeout`].
 
 use std::time::{Duration, Instant};
 
@@ -10,39 +10,38 @@ use crate::error::condition::Condition;
 use crate::error::{Error, Result};
 use crate::wire::frame;
 
-/// How long an acknowledgement or a queued transfer may wait for company.
+/// How long an acknowledgement or a queued transfer may wait to be sent together with others.
 const GATHER: Duration = Duration::from_millis(3);
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Timers {
-    /// Something is sent when nothing else was for so long.
+    /// A heartbeat is sent after this long without other output.
     heartbeat_every: Duration,
-    /// A broker that is silent for longer is gone.
+    /// A broker that is silent for longer counts as lost.
     silence: Duration,
     pub last_sent: Instant,
     pub last_received: Instant,
-    /// When gathered work has to go out.
+    /// When gathered output must be sent.
     pub flush_at: Option<Instant>,
-    /// When deliveries in some buffer may have waited for too long.
+    /// When buffered deliveries may have waited for too long.
     waited_at: Option<Instant>,
-    /// Closed when it has had no session for so long; and since when that is.
+    /// The connection is closed after this long without a session; and the start of that time.
     idle_limit: Option<Duration>,
     idle_since: Option<Instant>,
-    /// That is why it is closed.
+    /// Whether it was closed for that reason.
     pub was_idle: bool,
-    /// The earliest moment may be another one than was told last.
+    /// Whether the earliest time may have changed since the last poll.
     pub is_new: bool,
 }
 
 impl Timers {
-    /// For a broker that wants to hear of us within `theirs`, and was told to speak within `ours`.
+    /// For a broker that must hear from us within `theirs`, and was told to send within `ours`.
     pub fn new(theirs: Option<Duration>, ours: Duration, now: Instant) -> Self {
-        // Well within the broker's limit, which some brokers take by the letter.
+        // Well within the broker's limit, which some brokers enforce exactly.
         let limit = theirs.unwrap_or(Duration::from_secs(3600));
         Self {
             heartbeat_every: (limit / 3).max(Duration::from_millis(100)),
-            // Brokers send at half of it, and the margin is for pauses.
+            // Brokers send at half of it; the margin is for delays.
             silence: ours + ours / 2,
             last_sent: now,
             last_received: now,
@@ -55,7 +54,7 @@ impl Timers {
         }
     }
 
-    /// Gathered work goes out soon.
+    /// Schedules gathered output to be sent soon.
     pub fn gather(&mut self, now: Instant) {
         if self.flush_at.is_none() {
             self.flush_at = Some(now + GATHER);
@@ -63,9 +62,10 @@ impl Timers {
         }
     }
 
-    /// What is in a buffer will have waited for too long at that time.
+    /// Schedules a check for deliveries that will have waited for too long at that time.
     pub fn look_at(&mut self, at: Option<Instant>) {
-        // What is taken before then is not looked for: the timer finds when the next one is due.
+        // Deliveries taken before then are not tracked: the timer finds out when the next check is
+        // due.
         if at.is_some_and(|at| self.waited_at.is_none_or(|sooner| at < sooner)) {
             self.waited_at = at;
             self.is_new = true;
@@ -78,12 +78,12 @@ impl Timers {
         self.is_new = true;
     }
 
-    /// There is a session.
+    /// Records that there is a session.
     pub fn in_use(&mut self) {
         self.idle_since = None;
     }
 
-    /// There is no session any more.
+    /// Records that there is no session any more.
     pub fn without_sessions(&mut self, now: Instant) {
         self.idle_since = self.idle_limit.map(|_| now);
         self.is_new |= self.idle_limit.is_some();
@@ -98,8 +98,8 @@ impl Protocol {
     /// When [`Protocol::handle_timeout`] is due.
     pub fn poll_timeout(&mut self, now: Instant) -> Instant {
         let timers = &self.timers;
-        // While the peer does not read, a heartbeat has to wait like everything else: by the
-        // time of the last one the timer would go off again and again.
+        // While the peer does not read, a heartbeat must wait like all output. Counted from the
+        // last heartbeat, the timer would fire continuously.
         let since = match self.output.is_empty() {
             true => timers.last_sent,
             false => now,
@@ -116,10 +116,10 @@ impl Protocol {
         others.into_iter().flatten().fold(soonest, Instant::min)
     }
 
-    /// Does what is due at `now`.
+    /// Does the work that is due at `now`.
     ///
     /// # Errors
-    /// The broker has been silent for too long: the connection is to be ended.
+    /// The broker was silent for too long; the caller must end the connection.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<()> {
         let silence = self.timers.silence;
         if now >= self.timers.last_received + silence {
@@ -143,7 +143,8 @@ impl Protocol {
         Ok(())
     }
 
-    /// Gives back what has waited in a buffer for too long: see [`Receiver::return_waited`].
+    /// Returns deliveries that have waited in a buffer for too long: see
+    /// [`Receiver::return_waited`].
     fn return_waited(&mut self, now: Instant) -> Result<()> {
         if self.timers.waited_at.is_none_or(|at| at > now) {
             return Ok(());
@@ -159,15 +160,14 @@ impl Protocol {
         Ok(())
     }
 
-    /// Gives up the sessions whose begin has not been answered: their links are told, and
-    /// open others.
+    /// Gives up sessions whose begin was not answered: their links fail, and callers open others.
     fn give_up_unanswered(&mut self, now: Instant) {
         while let Some(key) = self.sessions.overdue(now) {
             let label = &self.label;
             let error = Error::connection(format!("{label} did not answer the begin of a session"))
                 .with_condition(Condition::BEGIN_UNANSWERED.as_str());
             if let Ok((session, out)) = self.session(key) {
-                // A performative of ours that cannot be written: nothing to tell the broker then.
+                // If our own frame cannot be encoded, there is nothing to send.
                 let _ = session.give_up(&error, out);
             }
             self.ends.remember(key.epoch, error);
@@ -179,7 +179,7 @@ impl Protocol {
         if !self.closing && self.timers.idle_at().is_some_and(|at| at <= now) {
             self.timers.was_idle = true;
             self.timers.in_use();
-            // What cannot be written cannot be said.
+            // An encoding error is ignored; there is nothing to send then.
             let _ = self.close();
         }
     }

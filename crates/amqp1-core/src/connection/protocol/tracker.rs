@@ -1,4 +1,4 @@
-//! Where the outcomes of sent messages arrive.
+//! Collects the outcomes of sent messages.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -9,23 +9,23 @@ use crate::error::condition::Condition;
 use crate::error::Error;
 use crate::wire::frame::State as DeliveryState;
 
-/// What became of one message.
+/// The outcome of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Confirmation {
-    /// The broker has taken it.
+    /// The broker has accepted it.
     Accepted,
-    /// The broker refused it: condition and description.
+    /// The broker rejected it: condition and description.
     Rejected(Option<(String, Option<String>)>),
-    /// Nobody took it: no queue for it.
+    /// No queue for it.
     Released,
-    /// Not taken, and the broker says that it tried.
+    /// Not accepted, although the broker tried.
     Modified,
-    /// The link ended before an outcome came; it may or may not have been taken.
+    /// The link ended before an outcome arrived; the message may or may not have been accepted.
     Lost(Error),
 }
 
 impl Confirmation {
-    /// What became of a delivery, in the words of the one who settled it.
+    /// The outcome in a disposition's state.
     pub(super) fn of(state: Option<&DeliveryState>) -> Self {
         match state {
             Some(DeliveryState::Accepted) => Confirmation::Accepted,
@@ -57,23 +57,23 @@ struct Inner {
 struct Collected {
     outcomes: Vec<(u64, Confirmation)>,
     pending: usize,
-    /// Wakes the caller only when so few are pending: a wake-up for each of
-    /// a thousand outcomes costs more than the outcomes.
+    /// Wakes the caller only when this few are pending: waking it for each of a thousand outcomes
+    /// would cost more than the outcomes themselves.
     wake_at: usize,
 }
 
 impl Tracker {
-    /// One more message is on its way.
+    /// Counts another message that was sent.
     pub fn expect(&self) {
         self.inner.state.lock().pending += 1;
     }
 
-    /// Messages whose outcome has not come.
+    /// The number of messages without an outcome.
     pub fn pending(&self) -> usize {
         self.inner.state.lock().pending
     }
 
-    /// The outcome of message `index`.
+    /// Records the outcome of message `index`.
     pub fn resolve(&self, index: u64, outcome: Confirmation) {
         let mut state = self.inner.state.lock();
         let urgent = outcome != Confirmation::Accepted;
@@ -85,8 +85,8 @@ impl Tracker {
         }
     }
 
-    /// Moves the outcomes that have come into `into`, and asks to be woken when
-    /// no more than `wake_at` are pending (or at once for a failure).
+    /// Moves the available outcomes to `into`. Requests a wake-up when at most `wake_at` are
+    /// pending, or at once for a failure.
     pub fn take(&self, into: &mut Vec<(u64, Confirmation)>, wake_at: usize) -> usize {
         let mut state = self.inner.state.lock();
         state.wake_at = wake_at;
@@ -94,17 +94,17 @@ impl Tracker {
         state.pending
     }
 
-    /// Nobody waits for the outcomes any more: what was not yet sent need not be.
+    /// Records that nobody waits for the outcomes any more: unsent messages need not be sent.
     pub fn abandon(&self) {
         self.inner.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// After [`Tracker::abandon`].
+    /// Whether [`Tracker::abandon`] was called.
     pub fn is_abandoned(&self) -> bool {
         self.inner.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Raised as [`Tracker::take`] asked for.
+    /// Raised as requested by [`Tracker::take`].
     pub fn signal(&self) -> &Signal {
         &self.inner.signal
     }

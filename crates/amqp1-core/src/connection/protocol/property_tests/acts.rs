@@ -1,4 +1,4 @@
-//! What the model broker does when it is told.
+//! The model broker's actions on request.
 
 use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::messaging::{DeliveryState, Released};
@@ -10,7 +10,7 @@ use super::message::{Fate, Message};
 use crate::wire::frame;
 
 impl Broker {
-    /// Puts so many messages into the queue, which came back so often without a word.
+    /// Puts `count` messages into the queue, which came back `deaths` times without an outcome.
     pub fn publish(&mut self, count: u32, deaths: u32, size: usize) {
         for _ in 0..count {
             self.ready
@@ -19,7 +19,7 @@ impl Broker {
         }
     }
 
-    /// A flow with the state of the session's source.
+    /// Sends a flow with the state of the session's source.
     pub fn tell(&mut self, channel: u16, echo: bool) {
         let session = live(&mut self.sessions, channel);
         if session.is_ended {
@@ -37,7 +37,7 @@ impl Broker {
         self.say(mine, &flow);
     }
 
-    /// Answers a drain, when all that there is has been sent.
+    /// Answers a drain once all available messages are sent.
     pub fn answer_drain(&mut self, channel: u16) {
         let is_empty = self.ready.is_empty();
         let session = live(&mut self.sessions, channel);
@@ -58,7 +58,7 @@ impl Broker {
         self.say(mine, &flow);
     }
 
-    /// Gives the client's sender so much credit, and its session a window.
+    /// Grants credit to the client's sender, and a window to its session.
     pub fn grant(&mut self, channel: u16, credit: u32, drain: bool) {
         let session = live(&mut self.sessions, channel);
         if session.is_ended {
@@ -77,7 +77,7 @@ impl Broker {
         self.say(mine, &flow);
     }
 
-    /// Confirms up to so many of the client's messages, the first or the last.
+    /// Confirms up to `count` of the client's messages, from the first or from the last.
     pub fn confirm(&mut self, channel: u16, count: usize, first: bool, state: &[u8]) {
         let session = live(&mut self.sessions, channel);
         let mine = session.mine;
@@ -91,7 +91,7 @@ impl Broker {
         }
     }
 
-    /// Takes back a range of what the client has not settled.
+    /// Takes back a range of deliveries that the client has not settled.
     pub fn recall(&mut self, channel: u16, from: usize, count: usize) {
         let session = live(&mut self.sessions, channel);
         let mine = session.mine;
@@ -121,8 +121,8 @@ impl Broker {
         }
     }
 
-    /// Sends one frame of a delivery, if the client lets it: as RabbitMQ, nothing to a consumer
-    /// that has to settle what was taken back.
+    /// Sends one frame of a delivery, if the client allows it. Like RabbitMQ, sends nothing to a
+    /// consumer that still has to settle deliveries that were taken back.
     pub fn deliver(&mut self, channel: u16, sizes: usize) -> bool {
         let Some(session) = self.sessions.get_mut(&channel).filter(|s| !s.is_ended) else {
             return false;
@@ -172,21 +172,21 @@ impl Broker {
         true
     }
 
-    /// Says that it lives.
+    /// Sends a heartbeat.
     pub fn heartbeat(&mut self) {
         if self.out.is_empty() {
             frame::encode_empty(&mut self.out);
         }
     }
 
-    /// A delivery is begun and not whole.
+    /// Whether a delivery is begun and incomplete.
     pub fn is_sending(&self, channel: u16) -> bool {
         let session = self.sessions.get(&channel);
         let source = session.and_then(|session| session.source.as_ref());
         source.is_some_and(|source| source.partial.is_some())
     }
 
-    /// Messages that are not done.
+    /// The number of messages without a final outcome.
     pub fn left(&self) -> usize {
         let sources = self
             .sessions

@@ -1,7 +1,7 @@
-//! A broker without I/O: it keeps to AMQP 1.0 and holds the client to it.
+//! A broker without I/O, which follows AMQP 1.0 and checks that the client does.
 //!
-//! It answers when it reads, unless told to lose or refuse something; all else it does when told.
-//! It has one queue, which every receiver takes from.
+//! It answers whatever it reads, unless told to lose or refuse something; it does everything else
+//! only on request. It has one queue, which every receiver receives from.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,10 +15,10 @@ use super::ends::{live, Session, Source, Target, WINDOW};
 use super::message::{Fate, Message};
 use crate::wire::frame::{self, Frame, State};
 
-/// The most that the client may put into one frame.
+/// The largest frame that the client may send.
 pub const MAX_FRAME: usize = 512;
 
-/// Sessions that the broker allows: channels 0 to 5.
+/// The highest channel that the broker allows: channels 0 to 5.
 pub const CHANNEL_MAX: u16 = 5;
 
 #[derive(Debug, Default)]
@@ -27,12 +27,12 @@ pub struct Broker {
     pub out: Vec<u8>,
     /// By the client's channel.
     pub sessions: BTreeMap<u16, Session>,
-    /// Channels whose begin was lost; the client may end them, and nobody answers.
+    /// Channels whose begin was lost; the client may end them, and gets no answer.
     lost: Vec<u16>,
     pub ready: VecDeque<Message>,
-    /// What became of messages that are gone, by number.
+    /// The outcomes of finished messages, by number.
     pub done: BTreeMap<u32, Fate>,
-    /// Whole messages of the client.
+    /// Complete messages from the client.
     pub received: Vec<Bytes>,
     pub published: u32,
     pub lose_begin: bool,
@@ -46,7 +46,7 @@ impl Broker {
         frame::encode_performative(&mut self.out, channel, performative).unwrap();
     }
 
-    /// Octets of the client.
+    /// Handles bytes from the client.
     pub fn read(&mut self, octets: &[u8]) {
         self.input.extend_from_slice(octets);
         while let Some((channel, frame)) = frame::decode(&mut self.input, MAX_FRAME as u32)
@@ -187,7 +187,7 @@ impl Broker {
         }
     }
 
-    /// Detaches a link of ours with an error.
+    /// Detaches one of our links with an error.
     pub fn end_link(&mut self, channel: u16, source: bool) {
         let session = live(&mut self.sessions, channel);
         if session.is_ended {
@@ -228,7 +228,7 @@ impl Broker {
         }
     }
 
-    /// The client's detach: ours is sent, unless it was.
+    /// Answers the client's detach, unless our own was already sent.
     fn detach(&mut self, channel: u16, handle: u32) {
         let session = live(&mut self.sessions, channel);
         let mine = session.mine;
@@ -251,7 +251,7 @@ impl Broker {
         self.drop_link(channel, handle == 1);
     }
 
-    /// Ends a session by itself.
+    /// Ends a session on the broker's own initiative.
     pub fn end_session(&mut self, channel: u16) {
         let session = live(&mut self.sessions, channel);
         if !session.is_ended {
@@ -306,7 +306,7 @@ impl Broker {
         }
     }
 
-    /// The client settles deliveries.
+    /// Handles the client's settlement of deliveries.
     fn disposition(&mut self, channel: u16, disposition: &frame::Disposition) {
         assert!(disposition.from_receiver || disposition.settled);
         let session = live(&mut self.sessions, channel);
@@ -322,7 +322,7 @@ impl Broker {
         assert!(count < 1000, "a range of {count}");
         for id in (0..=count).map(|at| first.wrapping_add(at)) {
             let Some(message) = source.unsettled.remove(&id) else {
-                // What was taken back is settled in as few ranges as can be.
+                // Deliveries that were taken back are settled in as few ranges as possible.
                 let is_bridge = count > 0 && disposition.state == Some(State::Released);
                 assert!(
                     is_bridge && source.sent.contains_key(&id),
@@ -333,7 +333,7 @@ impl Broker {
             let was_recalled = source.recalled.contains(&id);
             source.recalled.retain(|recalled| *recalled != id);
             match &disposition.state {
-                // It is somebody else's.
+                // It already belongs to another consumer.
                 _ if was_recalled => self.ready.push_back(message.lost()),
                 Some(State::Accepted) => {
                     let twice = self.done.insert(message.number, Fate::Accepted);

@@ -8,14 +8,14 @@ use fe2o3_amqp_types::performatives::Flow;
 use super::message::Message;
 use crate::wire::frame;
 
-/// Transfer frames that the client may send.
+/// The number of transfer frames that the client may send.
 pub const WINDOW: u32 = 5;
 
 #[derive(Debug, Default)]
 pub struct Session {
     /// Our own channel.
     pub mine: u16,
-    /// Our end is sent.
+    /// Whether our end is sent.
     pub is_ended: bool,
     pub next_incoming: u32,
     pub incoming_window: u32,
@@ -27,7 +27,7 @@ pub struct Session {
     pub target: Option<Target>,
 }
 
-/// Where the client receives from.
+/// The node that the client receives from.
 #[derive(Debug, Default)]
 pub struct Source {
     pub handle: u32,
@@ -38,12 +38,12 @@ pub struct Source {
     pub drain: bool,
     pub sends_settled: bool,
     pub next_delivery: u32,
-    /// Being sent: what is left of it.
+    /// The delivery being sent: the rest of it.
     pub partial: Option<(u32, Bytes)>,
     pub unsettled: BTreeMap<u32, Message>,
     /// Taken back by us, and not settled by the client.
     pub recalled: Vec<u32>,
-    /// Each that came, by delivery-id: its payload.
+    /// Payloads of all arrived deliveries, by delivery-id.
     pub sent: BTreeMap<u32, Bytes>,
 }
 
@@ -54,18 +54,19 @@ pub fn live(sessions: &mut BTreeMap<u16, Session>, channel: u16) -> &mut Session
 }
 
 impl Source {
-    /// What the client still lets us send.
+    /// The credit that the client's receiver still grants.
     pub fn credit(&self) -> u32 {
         (self.limit.wrapping_sub(self.delivery_count) as i32).max(0) as u32
     }
 }
 
-/// Where the client sends to.
+/// The node that the client sends to.
 #[derive(Debug, Default)]
 pub struct Target {
     pub handle: u32,
     pub delivery_count: u32,
-    /// As far as we ever let it go: what was granted may be used until less of it is seen.
+    /// The highest limit that we ever granted; it may be used until the client learns of a lower
+    /// one.
     pub limit: u32,
     pub partial: Option<(u32, bool, Vec<u8>)>,
     pub unsettled: Vec<u32>,
@@ -88,7 +89,7 @@ impl Session {
         }
     }
 
-    /// One transfer of the client; a message that is whole.
+    /// Handles one transfer frame; returns a complete message.
     pub fn transfer(&mut self, transfer: &frame::Transfer, payload: &Bytes) -> Option<Bytes> {
         if self.is_ended {
             return None;
@@ -96,7 +97,7 @@ impl Session {
         assert!(self.incoming_window > 0, "sent beyond the window");
         self.incoming_window -= 1;
         self.next_incoming = self.next_incoming.wrapping_add(1);
-        // Detached by us, which the client has not seen.
+        // We have detached it, but the client does not know yet.
         let target = self.target.as_mut()?;
         let (id, settled, mut bytes) = match target.partial.take() {
             Some(partial) => partial,

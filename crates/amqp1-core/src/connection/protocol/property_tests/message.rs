@@ -1,4 +1,4 @@
-//! The messages of the model's queue.
+//! The messages in the model's queue.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use crate::format::history::RETURNED;
 use crate::wire::message::section;
 use crate::wire::write;
 
-/// What became of a message that is not in the queue any more.
+/// The outcome of a message that has left the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Accepted,
@@ -20,13 +20,13 @@ pub struct Message {
     pub number: u32,
     /// Deliveries so far.
     acquired: u32,
-    /// Those that were told to be returns.
+    /// How many of these were reported as returns.
     returned: u32,
     size: usize,
 }
 
 impl Message {
-    /// One that was delivered so often before, and came back without a word.
+    /// A message that came back `deaths` times without an outcome.
     pub fn new(number: u32, deaths: u32, size: usize) -> Self {
         Self {
             number,
@@ -36,14 +36,14 @@ impl Message {
         }
     }
 
-    /// It comes back with the word that nobody has seen it, or failed with it.
+    /// It comes back, reported as unseen or as failed.
     pub fn returned(mut self) -> Self {
         self.acquired += 1;
         self.returned += 1;
         self
     }
 
-    /// It comes back without a word.
+    /// It comes back without an outcome.
     pub fn lost(mut self) -> Self {
         self.acquired += 1;
         self

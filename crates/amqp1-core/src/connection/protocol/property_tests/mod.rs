@@ -1,11 +1,12 @@
-//! The client's protocol against a model of a broker, step by step, in an order that proptest
-//! chooses: octets come in pieces, time passes in between, begins are lost, attaches refused,
-//! links and sessions ended, deliveries taken back, at any moment.
+//! Tests the client's protocol against a model of a broker, step by step, in an order that proptest
+//! chooses. Bytes arrive in pieces, time passes in between, begins are lost, attaches are refused,
+//! links and sessions end, and deliveries are taken back, at any moment.
 //!
-//! After each step the invariants of the receiver's module are checked, on both sides. At the end
-//! all that was under way is let finish, and both sides have to agree on what is left.
+//! After each step, the invariants in the receiver's module are checked on both sides. At the end,
+//! everything in progress finishes, and both sides must agree on what is left.
 //!
-//! A failure names its seed, which is kept in `proptest-regressions/` and tried first from then on.
+//! A failure prints its seed, which is kept in `proptest-regressions/` and tried first from then
+//! on.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod acts;
@@ -21,7 +22,7 @@ use proptest::prelude::*;
 use self::ops::op;
 use self::world::World;
 
-/// Some seconds in a debug build; `PROPTEST_CASES=100000` for a night.
+/// A few seconds in a debug build; `PROPTEST_CASES=100000` for a night.
 fn config() -> ProptestConfig {
     let cases = match std::env::var_os("PROPTEST_CASES") {
         Some(_) => ProptestConfig::default().cases,

@@ -1,4 +1,4 @@
-//! What may happen next.
+//! The possible steps.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::format::history::Ledger;
 
-/// What a receiver is told of its broker.
+/// A receiver's options for its broker.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
     pub in_windows: bool,
@@ -16,7 +16,7 @@ pub struct Manner {
     pub sent_settled: bool,
     pub releases_in_hand: bool,
     pub counts_end: bool,
-    /// Credit is asked for, never renewed.
+    /// Credit is requested, and never renewed automatically.
     pub on_demand: bool,
 }
 
@@ -33,10 +33,10 @@ pub enum Op {
     Hush(usize),
     CloseReceiver(usize),
     CloseSender(usize),
-    /// Octets go to the broker, or come from it.
+    /// Bytes go to the broker, or come from it.
     Write(usize),
     Read(usize),
-    /// Time passes; the timer goes off when it is due, or all the same.
+    /// Time passes; the timer fires when it is due, or regardless.
     Pass(Duration, bool),
     Publish(u32, u32, usize),
     LoseBegin,
@@ -54,7 +54,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Which of the broker's sessions it is about.
+    /// The broker's session that the step concerns.
     pub fn session(&self) -> usize {
         match self {
             Op::Deliver(at, ..)
@@ -108,7 +108,7 @@ fn pass() -> impl Strategy<Value = Op> {
         .prop_map(|(millis, any_time)| Op::Pass(Duration::from_millis(millis), any_time))
 }
 
-/// A step of either side, or of the wire between them.
+/// A step of either side, or of the connection between them.
 pub fn op() -> impl Strategy<Value = Op> {
     let link = 0usize..4;
     let some = 1usize..6;

@@ -1,4 +1,4 @@
-//! The end of a run: what was under way finishes, and both sides agree on what is left.
+//! The end of a run: everything in progress finishes, and both sides agree on what is left.
 
 use super::broker::Broker;
 use super::message::Fate;
@@ -6,7 +6,7 @@ use super::world::{World, ACCEPTED};
 use crate::connection::protocol::link::Phase;
 use crate::connection::protocol::tracker::Confirmation;
 
-/// Lets everything finish, in three steps, each checked.
+/// Lets everything finish, in three checked steps.
 pub fn finish(world: &mut World) {
     world.broker.lose_begin = false;
     world.broker.refuse_attach = false;
@@ -18,7 +18,7 @@ pub fn finish(world: &mut World) {
     close(world);
 }
 
-/// Nothing is on its way, and nothing is gathered.
+/// No bytes are in flight, and nothing is gathered.
 fn settle(world: &mut World) {
     for _ in 0..3 {
         world.wait_out();
@@ -37,7 +37,7 @@ fn finish_partial(broker: &mut Broker, channel: u16) {
     while broker.is_sending(channel) && broker.deliver(channel, usize::MAX) {}
 }
 
-/// (3), (4): counts, credit and what is unsettled are the same at both ends.
+/// (3), (4): both ends agree on counts, credit and unsettled deliveries.
 fn same_on_both_sides(world: &mut World) {
     for receiving in &world.receivers {
         let Ok((session, _)) = world.client.session(receiving.key) else {
@@ -80,7 +80,7 @@ fn same_on_both_sides(world: &mut World) {
     }
 }
 
-/// PHP works off all that there is; new links come where old ones are gone.
+/// PHP processes all remaining jobs; new links replace ended ones.
 fn work_off(world: &mut World) {
     let abandoned = world
         .receivers
@@ -91,7 +91,7 @@ fn work_off(world: &mut World) {
         if left == 0 {
             return;
         }
-        // Those that let jobs go keep them, and such as may have no more than they hold.
+        // Receivers that abandoned jobs keep holding them, and may get no more.
         if (abandoned && round % 50 == 49) || round % 200 == 199 {
             world.renew_links();
         }
@@ -121,7 +121,7 @@ fn work_off(world: &mut World) {
     );
 }
 
-/// No job is lost, none is accepted twice (which the broker sees to).
+/// No job is lost, and none is accepted twice (which the broker checks).
 fn every_job_once(world: &World) {
     let done = &world.broker.done;
     assert_eq!(
@@ -136,7 +136,7 @@ fn every_job_once(world: &World) {
     assert!(accepted <= done.len());
 }
 
-/// Each message that was sent has one outcome, and came once, whole.
+/// Each sent message has one outcome, and arrived once and complete.
 fn every_message_once(world: &mut World) {
     for _ in 0..200 {
         let channels: Vec<u16> = world.broker.sessions.keys().copied().collect();
@@ -165,7 +165,7 @@ fn every_message_once(world: &mut World) {
     assert!(confirmed.count() <= count, "confirmed, and never received");
 }
 
-/// The connection ends in good order.
+/// The connection ends in an orderly way.
 fn close(world: &mut World) {
     world.client.end_sessions().unwrap();
     world.wait_out();

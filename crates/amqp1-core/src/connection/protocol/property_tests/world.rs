@@ -1,4 +1,4 @@
-//! A client's protocol and the model broker, the octets between them, and a clock of their own.
+//! A client's protocol and the model broker, the bytes between them, and their own clock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ pub const ACCEPTED: [u8; 4] = [0x00, 0x53, 0x24, 0x45];
 
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// How long a delivery may be unsettled, where the receiver knows it.
+/// How long a delivery may stay unsettled, if the receiver knows the limit.
 pub const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Hears of deliveries: those that came and were neither taken nor forgotten.
+/// An observer of deliveries: those that arrived and were neither taken nor forgotten.
 #[derive(Debug, Default)]
 pub struct Heard(crate::base::sync::Mutex<Vec<Bytes>>);
 
@@ -52,11 +52,11 @@ impl Watch for Heard {
 pub struct Receiving {
     pub key: LinkKey,
     pub manner: Manner,
-    /// The most that was asked for at any time.
+    /// The highest prefetch at any time.
     pub prefetch: u32,
-    /// Taken, and neither settled nor let go.
+    /// Taken, and neither settled nor abandoned.
     pub hand: Vec<Incoming>,
-    /// Let go without a word.
+    /// Abandoned without an outcome.
     pub abandoned: u32,
     pub settled: Vec<u32>,
     heard: Arc<Heard>,
@@ -72,9 +72,9 @@ pub struct World {
     pub senders: Vec<LinkKey>,
     pub tracker: Tracker,
     pub outcomes: BTreeMap<u64, Confirmation>,
-    /// Tracked messages.
+    /// The number of tracked messages.
     pub tracked: u64,
-    /// All that were given to senders.
+    /// All messages given to senders.
     pub given: Vec<Bytes>,
     names: u32,
 }
@@ -109,7 +109,7 @@ impl World {
         format!("link-{}", self.names)
     }
 
-    /// Octets from the client to the broker.
+    /// Moves bytes from the client to the broker.
     pub fn write(&mut self, most: usize) {
         let octets = self.client.poll_output();
         let octets = octets[..octets.len().min(most)].to_vec();
@@ -117,7 +117,7 @@ impl World {
         self.broker.read(&octets);
     }
 
-    /// Octets from the broker to the client.
+    /// Moves bytes from the broker to the client.
     pub fn read(&mut self, most: usize) {
         let octets: Vec<u8> = self
             .broker
@@ -137,7 +137,7 @@ impl World {
         }
     }
 
-    /// Lets time pass, and the timer go off when it is due, or at any time.
+    /// Lets time pass, and fires the timer when it is due, or at any time.
     pub fn pass(&mut self, time: Duration, any_time: bool) {
         self.now += time;
         let due = self.client.poll_timeout(self.now) <= self.now;
@@ -145,13 +145,13 @@ impl World {
             self.client
                 .handle_timeout(self.now)
                 .expect("the broker is not silent");
-            // Otherwise the driver would spin.
+            // Otherwise, the driver would spin.
             let next = self.client.poll_timeout(self.now);
             assert!(next > self.now, "a timer that is always due");
         }
     }
 
-    /// Octets go both ways until nobody has more to say.
+    /// Moves bytes both ways until neither side has more to send.
     pub fn exchange(&mut self) {
         for _ in 0..10_000 {
             if self.client.poll_output().is_empty() && self.broker.out.is_empty() {
@@ -163,7 +163,7 @@ impl World {
         panic!("they never come to an end");
     }
 
-    /// What holds of the client alone, between any two events; the numbers are those of the
+    /// Invariants of the client alone, between any two events; the numbers are those in the
     /// receiver's module.
     pub fn check(&mut self) {
         self.take_outcomes();
@@ -259,7 +259,7 @@ impl World {
         }
     }
 
-    /// A delivery for PHP; true if there was one.
+    /// Hands a delivery to PHP; true if there was one.
     pub fn take(&mut self, at: usize) -> bool {
         let count = self.receivers.len().max(1);
         let Some(receiving) = self.receivers.get_mut(at % count) else {
@@ -284,7 +284,7 @@ impl World {
         );
         let session = &self.broker.sessions.get(&receiving.key.channel);
         if let Some(source) = session.and_then(|session| session.source.as_ref()) {
-            // What it has said has been read.
+            // Everything that the broker sent has been read.
             let is_known = self.broker.out.is_empty() && self.input.is_empty();
             let is_recalled = is_known && source.recalled.contains(&id);
             assert!(!is_recalled, "(5) {id} is handed out, and was taken back");
@@ -301,7 +301,7 @@ impl World {
         true
     }
 
-    /// Settles one of the deliveries in hand.
+    /// Settles one of the handed-out deliveries.
     pub fn settle(&mut self, at: usize, which: usize, how: u8) {
         let count = self.receivers.len().max(1);
         let Some(receiving) = self.receivers.get_mut(at % count) else {
@@ -359,7 +359,7 @@ impl World {
         }
     }
 
-    /// One step. What a command fails with is its caller's.
+    /// Executes one step. Errors of a command belong to its caller.
     pub fn step(&mut self, op: &Op) {
         match op {
             Op::OpenReceiver(prefetch, manner) => self.open_receiver(*prefetch, *manner),
@@ -403,7 +403,7 @@ impl World {
             Op::Write(most) => self.write(*most),
             Op::Read(most) => self.read(*most),
             Op::Pass(time, any_time) => {
-                // A broker that lives says something now and then.
+                // A broker that is alive sends something from time to time.
                 self.broker.heartbeat();
                 self.pass(*time, *any_time);
             }
@@ -442,7 +442,7 @@ impl World {
         }
     }
 
-    /// A begin that was lost is given up by then, and so is all that waits for company.
+    /// Waits until lost begins are given up and gathered output is sent.
     pub fn wait_out(&mut self) {
         let until = self.now + 2 * UNANSWERED;
         while self.now < until {
@@ -453,16 +453,15 @@ impl World {
         self.exchange();
     }
 
-    /// For failures: the time that has passed.
+    /// The elapsed time, for failure reports.
     pub fn elapsed(&self) -> Duration {
         self.now - self.start
     }
 }
 
-/// For the end of a run.
+/// Helpers for the end of a run.
 impl World {
-    /// Receivers and senders that are there no more are replaced, and so are those that have let
-    /// go of jobs without a word.
+    /// Replaces receivers and senders that have ended, and receivers that abandoned jobs.
     pub fn renew_links(&mut self) {
         for receiving in std::mem::take(&mut self.receivers) {
             self.client.end_session(receiving.key);
@@ -481,7 +480,7 @@ impl World {
         self.open_receiver(4, plain);
     }
 
-    /// The receiver wants jobs, if it may want any.
+    /// Makes the receiver request jobs, if it may.
     pub fn want(&mut self, at: usize) {
         self.with_receiver(at, |session, now, out, receiving| {
             if receiving.manner.on_demand {

@@ -1,46 +1,45 @@
-//! The credit of a receiver: what the broker may send, and how far it has come.
+//! A receiver's credit: how many deliveries the broker may send, and its delivery-count.
 //!
-//! The numbers in parentheses are those of the receiver's invariants.
+//! The numbers in parentheses refer to the receiver's invariants.
 
 use std::time::Instant;
 
 use super::mode::Mode;
 
-/// A drain of a standing receiver: see [`super::drain`].
+/// The state of a standing receiver's drain: see [`super::drain`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Drain {
-    /// None that is not answered.
+    /// No unanswered drain.
     #[default]
     None,
     Asked,
-    /// Somebody asked while one was under way, which may have missed what came since.
+    /// A caller asked during a drain, which may have missed deliveries that arrived since.
     AskedAgain,
-    /// The broker has answered so often that there is nothing, and may have meant an earlier
-    /// question: it is asked again.
+    /// The broker has answered this many times that there is nothing. It may have meant an earlier
+    /// question, so it is asked again.
     Confirming(u8),
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Credit {
     pub mode: Mode,
-    /// Deliveries that may be unsettled at once.
+    /// The most unsettled deliveries at once.
     prefetch: u32,
     /// See [`Credit::in_windows`].
     pub(super) whole_windows: bool,
     /// See [`Credit::answered_early`].
     pub(super) early: bool,
-    /// What the broker may still send.
+    /// Credit that the broker may still use.
     pub(super) granted: u32,
-    /// Taken back: deliveries that were already on their way use it.
+    /// Credit that was taken back, but that deliveries in flight may use.
     pub(super) revoked: u32,
     delivery_count: u32,
-    /// Whether it was asked if there is more.
+    /// Whether the broker was asked if there is more.
     pub(super) drain: Drain,
-    /// Until when a broker that does not drain may take to send what it has, and one that
-    /// answers early to end a drain, or to send what is late.
+    /// Deadline for a broker that does not drain to send its messages, or for one that answers
+    /// early to end a drain or to send late deliveries.
     pub(super) expected: Option<Instant>,
-    /// The broker has said that nothing is on its way over the credit that was taken back.
+    /// Whether the broker has reported that nothing is in flight over revoked credit.
     quiet: bool,
 }
 
@@ -63,13 +62,13 @@ impl Credit {
         }
     }
 
-    /// Granted when all of the last one is used up, not before: RabbitMQ 3
-    /// counts credit from deliveries that it has not sent yet, and sends too many.
+    /// Grants credit only when the previous credit is used up. RabbitMQ 3 counts new credit from
+    /// deliveries that it has not sent yet, and so sends too many.
     pub fn in_windows(&mut self, whole_windows: bool) {
         self.whole_windows = whole_windows;
     }
 
-    /// The broker's count to begin with.
+    /// Sets the broker's initial delivery-count.
     pub fn begin(&mut self, delivery_count: u32) {
         self.delivery_count = delivery_count;
     }
@@ -82,17 +81,17 @@ impl Credit {
         self.prefetch
     }
 
-    /// What the broker may still send.
+    /// Credit that the broker may still use.
     pub fn granted(&self) -> u32 {
         self.granted
     }
 
-    /// The broker may send something, be it over credit that was taken back (1).
+    /// Whether the broker may send a delivery, even over revoked credit (1).
     pub fn covers_one(&self) -> bool {
         self.granted > 0 || self.revoked > 0
     }
 
-    /// A delivery used some. True when nobody needs to wait for the answer to a drain any more.
+    /// Counts a delivery. True if no caller needs to wait for the answer to a drain any more.
     pub fn spend(&mut self) -> bool {
         if self.granted == 0 {
             self.revoked = self.revoked.saturating_sub(1);
@@ -103,15 +102,15 @@ impl Credit {
         self.ends_drain_without_any()
     }
 
-    /// The broker counts from the same delivery: what it may still send of the credit that was
-    /// taken back is part of the new one (1).
+    /// Grants credit. The broker counts from the same delivery, so the new credit includes the
+    /// revoked credit that it may still use (1).
     pub(super) fn grant(&mut self, credit: u32) {
         self.revoked = self.revoked.saturating_sub(credit - self.granted);
         self.granted = credit;
     }
 
-    /// How much to grant now, when it is worth a flow frame. `held` deliveries are unsettled;
-    /// `is_awaited`: PHP waits for the next one.
+    /// The credit to grant now, if it is worth a flow frame. `held` deliveries are unsettled;
+    /// `is_awaited` is true if PHP waits for the next one.
     pub fn renew(&mut self, held: u32, is_awaited: bool, now: Instant) -> Option<u32> {
         // (2)
         let free = self.prefetch.saturating_sub(held);
@@ -127,7 +126,7 @@ impl Credit {
             }
             Mode::Standing => {}
         }
-        // A drain's answer says how much of this credit was used.
+        // The answer to a drain will show how much of this credit was used.
         if self.drain != Drain::None || (self.whole_windows && self.granted > 0) {
             return None;
         }
@@ -140,13 +139,14 @@ impl Credit {
         })
     }
 
-    /// For `count` deliveries, besides what was granted; never renewed.
+    /// Adds credit for `count` deliveries, which is never renewed.
     pub fn demand(&mut self, count: u32) {
         self.mode.demand();
         self.granted = self.granted.saturating_add(count);
     }
 
-    /// The prefetch, zero while paused: takes effect with the next flow. True if it is another.
+    /// Sets the prefetch, zero while paused; it takes effect with the next flow. True if it
+    /// changed.
     pub fn set_prefetch(&mut self, prefetch: u32) -> bool {
         let changed = self.prefetch != prefetch;
         self.prefetch = prefetch;
@@ -159,7 +159,8 @@ impl Credit {
         changed
     }
 
-    /// No more deliveries are wanted, but for those on the way. False when there was no credit.
+    /// Takes back all credit; only deliveries in flight may still arrive. False if there was no
+    /// credit.
     pub fn revoke(&mut self) -> bool {
         let granted = std::mem::take(&mut self.granted);
         // (1)
@@ -170,9 +171,9 @@ impl Credit {
         granted > 0
     }
 
-    /// The broker has told its state, without a drain. What comes over credit that was taken back
-    /// is no breach all the same: RabbitMQ 3 says that it has sent all, and sends. True when that
-    /// is news.
+    /// Handles the broker's state, reported without a drain. A delivery over revoked credit is
+    /// still no violation afterwards: RabbitMQ 3 reports that it has sent everything, and then
+    /// sends more. True if the report is new.
     pub fn on_state(&mut self, delivery_count: Option<u32>, credit: u32) -> bool {
         let is_all = credit == 0 && delivery_count == Some(self.delivery_count);
         let is_news = is_all && self.granted == 0 && self.revoked > 0;
@@ -180,19 +181,19 @@ impl Credit {
         is_news
     }
 
-    /// Nothing is on its way.
+    /// Whether nothing is in flight.
     pub fn is_quiet(&self) -> bool {
         self.granted == 0 && (self.revoked == 0 || self.quiet)
     }
 
-    /// The broker has skipped so much of its credit: it counts as used (3). What skips more than
-    /// was ever granted is ignored.
+    /// Counts the credit that the broker has skipped as used (3). Ignores a skip that exceeds all
+    /// credit ever granted.
     pub(super) fn skip_to(&mut self, delivery_count: u32) {
         let skipped = delivery_count.wrapping_sub(self.delivery_count);
         if skipped <= self.granted.saturating_add(self.revoked) {
             let unused = skipped.min(self.granted);
             self.granted -= unused;
-            // It came over credit that was taken back meanwhile.
+            // It arrived over credit that was revoked in the meantime.
             self.revoked -= skipped - unused;
             self.delivery_count = delivery_count;
         }

@@ -1,53 +1,54 @@
-//! Asking the broker whether it has more: the receiver's part of a drain (2.6.7).
+//! Asks the broker whether it has more: the receiver's part of a drain (2.6.7).
 //!
-//! A standing receiver has credit, and silence may mean that the queue is empty or that
-//! a delivery is on its way. A drain tells the two apart: the broker sends what it has
-//! and then says that it has used up the credit. It costs one round trip, and the credit
-//! is granted again as soon as the answer is here.
+//! A standing receiver has credit. Silence may mean that the queue is empty, or that a delivery is
+//! in flight. A drain distinguishes the two: the broker sends its messages and then reports that it
+//! has used up the credit. This costs one round trip, and the credit is granted again as soon as
+//! the answer arrives.
 
 use std::time::{Duration, Instant};
 
 use super::credit::{Credit, Drain};
 
-/// How long a broker that does not drain may take for the first of what it says it has.
+/// How long a broker that does not drain may take to send the first of its announced messages.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long the link of such a broker, which has had credit for a while, must be silent.
+/// How long the link to such a broker must be silent, if it has had credit for a while.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// Earlier questions that a broker which answers early may not have ended.
+/// The number of earlier drains that a broker which answers early may not have ended yet.
 const UNFINISHED: u8 = 2;
 
-/// After how long a question to such a broker is put again.
+/// How long to wait before a question to such a broker is repeated.
 const UNHEARD: Duration = Duration::from_millis(50);
 
-/// How long the link of such a broker must be silent in the end.
+/// How long the link to such a broker must be silent at the end.
 const LATE: Duration = Duration::from_millis(40);
 
-/// What an answer to a drain means.
+/// The meaning of an answer to a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Credit was granted meanwhile, or there is some left: another answer follows.
+    /// Credit was granted in the meantime, or some is left: another answer follows.
     Early,
-    /// The broker has sent what it had.
+    /// The broker has sent all its messages.
     All,
-    /// The next question, with so much credit, is to be sent.
+    /// The next question, with this credit, must be sent.
     Again(u32),
 }
 
 impl Credit {
-    /// The broker may answer a drain before it has sent what it has: it looks for deliveries on
-    /// one thread and ends the drain on another. When the last of the credit is used up by
-    /// a delivery, nobody waits for that end; it comes all the same, takes away the credit
-    /// of the next question, and looks like its answer. So a link on which nothing
-    /// came is asked again, and has to be silent for a moment in the end. A question that is put
-    /// before such an end is done may not be heard at all: it is put again.
+    /// For a broker that may answer a drain before it has sent all messages, because one of its
+    /// threads looks for deliveries and another one ends the drain. If a delivery uses up the last
+    /// credit, the client stops waiting for the end of the drain. That end still arrives later,
+    /// takes away the credit of the next question, and looks like its answer. Therefore, if nothing
+    /// arrived, the client asks again, and the link must be silent for a moment at the end. The
+    /// broker may also miss a question that arrives before such an end is finished, so it is
+    /// repeated.
     pub fn answered_early(&mut self, early: bool) {
         self.early = early;
     }
 
-    /// Asks whether there is more than the `held` that are not settled: the credit to tell
-    /// the broker with a drain, if the question is to be sent now.
+    /// Asks whether there is more than the `held` unsettled deliveries. Returns the credit to send
+    /// with a drain, if the question must be sent now.
     pub fn ask(&mut self, held: u32, now: Instant) -> Option<u32> {
         if !self.mode.renews() {
             return None;
@@ -73,13 +74,13 @@ impl Credit {
         Some(credit)
     }
 
-    /// What the broker had when it was last asked has come.
+    /// Whether everything that the broker had at the last question has arrived.
     pub fn is_answered(&self, now: Instant) -> bool {
         self.drain == Drain::None && !self.is_expected(now)
     }
 
-    /// The broker's answer to a drain: it has advanced its delivery-count over the credit
-    /// that was left. `may_ask`: another question could be sent now.
+    /// Handles the answer to a drain: the broker has advanced its delivery-count by the credit that
+    /// was left. `may_ask`: another question could be sent now.
     pub fn on_drained(
         &mut self,
         (delivery_count, credit): (Option<u32>, u32),
@@ -93,7 +94,7 @@ impl Credit {
         if let Some(delivery_count) = delivery_count {
             self.skip_to(delivery_count);
         }
-        // The answer to an earlier drain may come after credit was granted again.
+        // The answer to an earlier drain may arrive after credit was granted again.
         if self.granted > 0 {
             return Answer::Early;
         }
@@ -115,14 +116,14 @@ impl Credit {
             }
         }
         if self.early && ended != Drain::None {
-            // What is late comes with the credit that is granted now.
+            // Late deliveries use the credit that is granted now.
             self.expect_within(LATE, now);
         }
         Answer::All
     }
 
-    /// The last of the credit was used up by a delivery: the answer tells nothing more. True when
-    /// one was waited for.
+    /// Ends a drain without its answer if a delivery used up the last credit, because the answer
+    /// would say nothing more. True if a drain was in progress.
     pub(super) fn ends_drain_without_any(&mut self) -> bool {
         let ends = self.granted == 0 && self.drain != Drain::None;
         if ends {
@@ -132,15 +133,15 @@ impl Credit {
         ends
     }
 
-    /// Credit was granted to a broker that does not drain: what it has comes soon.
+    /// For a broker that does not drain: after a grant, its messages should arrive soon.
     pub(super) fn expect_after_grant(&mut self, now: Instant) {
         if self.whole_windows {
             self.expect_within(GRACE, now);
         }
     }
 
-    /// Such a broker answers a grant with how much it has, and sends that afterwards. True when
-    /// that is nothing.
+    /// Such a broker answers a grant with the number of available messages, and sends them
+    /// afterwards. True if there are none.
     pub fn on_available(&mut self, available: Option<u32>, now: Instant) -> bool {
         let has_none = self.whole_windows && available == Some(0);
         if has_none {
@@ -151,14 +152,14 @@ impl Credit {
         has_none
     }
 
-    /// A delivery has come: others may be behind it.
+    /// After a delivery, others may follow.
     pub fn expect_after_delivery(&mut self, now: Instant) {
         if self.expected.is_some() {
             self.expected = Some(now + QUIET);
         }
     }
 
-    /// The broker may not have heard a question: the credit to tell it again, if so.
+    /// The credit to send again if the broker may have missed a question.
     pub fn ask_again(&mut self, now: Instant) -> Option<u32> {
         let is_asked = self.early && self.drain != Drain::None && self.granted > 0;
         if !is_asked || self.is_expected(now) {
@@ -168,7 +169,7 @@ impl Credit {
         Some(self.granted)
     }
 
-    /// A question is put, and its end may be a long time coming.
+    /// Starts waiting for the end of a drain, which may take long.
     fn expect_an_end(&mut self, now: Instant) {
         self.expected = self.early.then(|| now + UNHEARD);
     }

@@ -1,21 +1,21 @@
-//! Deliveries in PHP's hands, where something has to be known of them.
+//! Deliveries handed out to PHP, if data about them is needed.
 
 use std::collections::VecDeque;
 
 use super::recalled::{has, Range};
 use crate::format::history::History;
 
-/// See the module. PHP settles what it got first before the rest, as a rule.
+/// Usually, PHP settles the earliest one first.
 #[derive(Debug, Default)]
 pub(super) struct InHand(VecDeque<(u32, History)>);
 
 impl InHand {
-    /// PHP has it now.
+    /// Adds a delivery that was handed out to PHP.
     pub fn add(&mut self, delivery_id: u32, history: History) {
         self.0.push_back((delivery_id, history));
     }
 
-    /// PHP has it no more.
+    /// Removes a delivery that PHP no longer holds.
     pub fn remove(&mut self, delivery_id: u32) {
         let mut all = self.0.iter();
         if let Some(at) = all.position(|(id, _)| *id == delivery_id) {
@@ -23,12 +23,12 @@ impl InHand {
         }
     }
 
-    /// All of them, which are nobody's from now on.
+    /// Removes and returns all of them.
     pub fn take(&mut self) -> VecDeque<(u32, History)> {
         std::mem::take(&mut self.0)
     }
 
-    /// One of the deliveries is among them.
+    /// Whether any delivery in the range is among them.
     pub fn has_any_of(&self, range: Range) -> bool {
         self.0.iter().any(|(id, _)| has(range, *id))
     }

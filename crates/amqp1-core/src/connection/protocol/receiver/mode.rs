@@ -14,42 +14,41 @@
 //!              OnDemand                  for good
 //! ```
 
-/// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Renewed as deliveries are settled.
+    /// Credit is renewed as deliveries are settled.
     Standing,
-    /// For one delivery, when PHP waits for it.
+    /// Credit for one delivery, when PHP waits for it.
     Careful,
-    /// None: what still arrives goes back.
+    /// No credit; deliveries still in flight are returned.
     Paused {
-        /// It is [`Mode::Careful`] when it goes on.
+        /// Whether it resumes as [`Mode::Careful`].
         careful: bool,
     },
-    /// As much as is asked for, once.
+    /// Credit as requested, never renewed.
     OnDemand {
-        /// The broker has nothing more for what was asked for.
+        /// Whether the broker has no more messages for the request.
         drained: bool,
     },
 }
 
 impl Mode {
-    /// Credit is granted again and again.
+    /// Whether credit is renewed.
     pub fn renews(self) -> bool {
         matches!(self, Mode::Standing | Mode::Careful)
     }
 
-    /// Credit is granted as it is asked for.
+    /// Whether credit is granted only on request.
     pub fn is_on_demand(self) -> bool {
         matches!(self, Mode::OnDemand { .. })
     }
 
-    /// Also while paused.
+    /// Also true while paused.
     pub fn is_careful(self) -> bool {
         matches!(self, Mode::Careful | Mode::Paused { careful: true })
     }
 
-    /// Nothing is wanted.
+    /// Stops granting credit.
     pub fn pause(&mut self) {
         *self = match *self {
             Mode::Standing => Mode::Paused { careful: false },
@@ -59,7 +58,7 @@ impl Mode {
         };
     }
 
-    /// It goes on.
+    /// Resumes granting credit.
     pub fn resume(&mut self) {
         match *self {
             Mode::Paused { careful: true } => *self = Mode::Careful,
@@ -68,19 +67,19 @@ impl Mode {
         }
     }
 
-    /// What is asked for now comes once.
+    /// Switches to credit on request.
     pub fn demand(&mut self) {
         *self = Mode::OnDemand { drained: false };
     }
 
-    /// The broker has nothing more for what was asked for.
+    /// Records that the broker has no more messages for the request.
     pub fn drained(&mut self) {
         if let Mode::OnDemand { drained } = self {
             *drained = true;
         }
     }
 
-    /// What came, or comes next, may be what killed a process.
+    /// Becomes careful: a delivery that has arrived or is next may have killed a process.
     pub fn suspect(&mut self) {
         match self {
             Mode::Standing => *self = Mode::Careful,
@@ -89,7 +88,8 @@ impl Mode {
         }
     }
 
-    /// One came that is no suspect, to PHP that waits. True when it was careful until now.
+    /// Stops being careful after an unsuspicious delivery for which PHP waited. True if it was
+    /// careful.
     #[must_use]
     pub fn clear(&mut self) -> bool {
         let was_careful = *self == Mode::Careful;

@@ -1,34 +1,34 @@
-//! What the broker has taken back of one link's deliveries.
+//! The deliveries of one link that the broker has taken back.
 
-/// Ranges that are remembered, where PHP always has some delivery in its hands.
+/// The most ranges that are kept, if PHP always holds some delivery.
 const MAX_RANGES: usize = 65_536;
 
 /// The delivery-ids `first..=last` of a disposition.
 pub(crate) type Range = (u32, u32);
 
-/// Whether a range has the delivery-id, which wraps (RFC 1982).
+/// Whether a range contains the delivery-id. Ids wrap (RFC 1982).
 pub(super) fn has((first, last): Range, id: u32) -> bool {
     id.wrapping_sub(first) <= last.wrapping_sub(first)
 }
 
-/// What was taken back of one link's deliveries.
+/// The deliveries of one link that the broker has taken back.
 #[derive(Debug, Default)]
 pub(super) struct Recalled {
-    /// What the broker said while PHP had deliveries in its hands.
+    /// Ranges that the broker took back while PHP held deliveries.
     ranges: Vec<Range>,
-    /// In nobody's hands: to be settled when PHP asks for the next one.
+    /// Held by no one: settled when PHP asks for the next delivery.
     dropped: Vec<u32>,
-    /// PHP has let go of them without settling them; they may be taken back yet.
+    /// Abandoned by PHP without a settlement; the broker may still take them back.
     abandoned: Vec<u32>,
 }
 
 impl Recalled {
-    /// Nothing was taken back: the usual case.
+    /// Whether nothing was taken back, which is the usual case.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty() && self.dropped.is_empty()
     }
 
-    /// The broker has taken back these.
+    /// Adds a range that the broker has taken back.
     pub fn add(&mut self, range: Range) {
         let is_taken = |id: &u32| has(range, *id);
         self.dropped
@@ -40,37 +40,37 @@ impl Recalled {
         self.ranges.push(range);
     }
 
-    /// One of them is not in PHP's hands.
+    /// Adds one that PHP does not hold.
     pub fn drop_unseen(&mut self, id: u32) {
         self.dropped.push(id);
     }
 
-    /// What is to be settled.
+    /// Deliveries that must be settled.
     pub fn dropped(&self) -> &[u32] {
         &self.dropped
     }
 
-    /// There is something to be settled.
+    /// Whether any must be settled.
     pub fn has_dropped(&self) -> bool {
         !self.dropped.is_empty()
     }
 
-    /// PHP's delivery was taken back.
+    /// Whether a delivery that PHP holds was taken back.
     pub fn contains(&self, id: u32) -> bool {
         self.ranges.iter().any(|range| has(*range, id))
     }
 
-    /// PHP has let go of a delivery that it had not settled.
+    /// Records that PHP has abandoned an unsettled delivery.
     pub fn abandon(&mut self, id: u32) {
         self.abandoned.push(id);
     }
 
-    /// What is to be settled now.
+    /// Removes and returns the deliveries that must be settled now.
     pub fn take_dropped(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.dropped)
     }
 
-    /// No delivery is unsettled: what was said of earlier ones is of no more use.
+    /// Forgets everything once no delivery is unsettled, because earlier reports are then obsolete.
     pub fn forget(&mut self) {
         self.ranges.clear();
         self.abandoned.clear();

@@ -1,15 +1,15 @@
-//! Deliveries that the broker has taken back: it says `released` of what we have not settled.
+//! Deliveries that the broker takes back: it sends `released` for those we have not settled.
 //!
-//! RabbitMQ does so from 4.3 on with what a consumer holds for longer than the consumer
-//! timeout. The job is somebody else's by then. The broker sends such a consumer nothing more
-//! until it has settled what was taken back. That is done as soon as nobody has it in hand; with
-//! the credit taken back, as a process that is busy would only be sent what it does not come to
-//! do either.
+//! From 4.3 on, RabbitMQ does so if a consumer holds a delivery for longer than the consumer
+//! timeout. The job then goes to another consumer. The broker sends the first consumer nothing more
+//! until it has settled what was taken back. This is done as soon as PHP no longer holds it, and
+//! with the credit taken back: otherwise the broker would send more jobs to a process that is too
+//! busy for them.
 //!
-//! RabbitMQ 4.3.6 may say it of the first delivery alone, and of those that came just behind it
-//! only when the consumer has answered: by then they would be in PHP's hands. So all that
-//! is buffered goes back when the first is taken. Credit that it is granted before it has
-//! the last answer it forgets: none is granted until then.
+//! RabbitMQ 4.3.6 may report only the first delivery, and those that arrived just after it only
+//! when the consumer has answered. By then, PHP would hold them. Therefore the whole buffer is
+//! returned when the first is taken back. RabbitMQ also forgets credit granted before it has the
+//! last answer, so none is granted until then.
 
 use super::recalled::{has, Range};
 use super::{Receiver, RELEASED};
@@ -17,8 +17,8 @@ use crate::base::lost;
 use crate::wire::frame;
 
 impl Receiver {
-    /// The broker has taken back the deliveries of the range, and waits for us to settle
-    /// them. What PHP has not seen it never sees (5).
+    /// Handles a range that the broker has taken back and that we must settle. PHP never sees those
+    /// it has not seen yet (5).
     pub fn on_released(&mut self, range: Range) {
         let Self {
             buffer,
@@ -43,22 +43,22 @@ impl Receiver {
         for id in self.recalled.dropped() {
             self.in_hand.remove(*id);
         }
-        // A wait that is under way has to ask again.
+        // A wait in progress must ask again.
         self.signal.raise();
     }
 
-    /// The broker has taken back a delivery in PHP's hands.
+    /// Whether the broker has taken back a delivery that PHP holds.
     pub fn is_recalled(&self, delivery_id: u32) -> bool {
         !self.recalled.is_empty() && self.recalled.contains(delivery_id)
     }
 
-    /// PHP has deliveries that were taken back: the broker sends nothing more.
+    /// Whether PHP holds deliveries that were taken back, so that the broker sends nothing more.
     pub fn is_blocked(&self) -> bool {
         !self.recalled.is_empty() && self.has_recalled_in_hand()
     }
 
-    /// PHP is done with a delivery that the broker has taken back. With the last of them the
-    /// broker is told. False when it was not taken back: it can be settled as is wanted.
+    /// Ends PHP's hold on a delivery that the broker has taken back. After the last of them, the
+    /// broker is told. False if it was not taken back and can be settled normally.
     pub fn settle_recalled(&mut self, out: &mut Vec<u8>, channel: u16, delivery_id: u32) -> bool {
         if !self.is_recalled(delivery_id) {
             return false;
@@ -67,31 +67,32 @@ impl Receiver {
         self.recalled.drop_unseen(delivery_id);
         if !self.is_blocked() {
             self.settle_dropped(out, channel);
-            // A handler of a signal may settle it while PHP waits for the next one.
+            // A signal handler may settle it while PHP waits for the next one.
             self.signal.raise();
         }
         true
     }
 
-    /// Something was taken back and is in nobody's hands: see [`Receiver::settle_dropped`].
+    /// Whether PHP no longer holds something that was taken back: see [`Receiver::settle_dropped`].
     pub fn has_dropped(&self) -> bool {
         !self.recalled.is_empty() && self.recalled.has_dropped()
     }
 
-    /// Settles what was taken back and is in nobody's hands, as the broker said itself.
+    /// Settles deliveries that were taken back and that PHP no longer holds, with the broker's own
+    /// outcome.
     ///
-    /// With as few dispositions as can be: a RabbitMQ that is behind with its own (32 of them)
-    /// looks at the credit before it looks at the last of them, and forgets it.
+    /// It sends as few dispositions as possible: a RabbitMQ that has not processed all of them (32)
+    /// looks at the credit before the last one, and forgets it.
     pub fn settle_dropped(&mut self, out: &mut Vec<u8>, channel: u16) {
         self.flush(out, channel);
         let mut dropped = self.recalled.take_dropped();
         dropped.iter().for_each(|id| self.in_hand.remove(*id));
-        // They wrap.
+        // Ids wrap.
         let middle = dropped.first().map_or(0, |id| id.wrapping_sub(1 << 31));
         dropped.sort_unstable_by_key(|id| id.wrapping_sub(middle));
         let mut ranges: Vec<Range> = Vec::new();
         for id in dropped {
-            // What lies between is settled, if it is in nobody's hands.
+            // Ids in between are settled already, unless PHP holds one.
             match ranges.last_mut() {
                 Some((first, last)) if !self.has_in_hand((*first, id)) => *last = id,
                 _ => ranges.push((id, id)),

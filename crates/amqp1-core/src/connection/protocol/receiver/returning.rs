@@ -1,15 +1,14 @@
-//! Deliveries that go back to the broker before PHP has seen them.
+//! Returns deliveries to the broker that PHP has not seen.
 //!
-//! Where the broker counts such returns, each is told with an annotation that says so: see
-//! [`History`].
+//! If the broker counts such returns, an annotation reports each one: see [`History`].
 //!
-//! A job that came back from a process that died, or that the broker took back, may be what
-//! that process died of. It is never kept in the buffer behind another job: it is handed out
-//! when it comes while PHP waits, and goes back otherwise. So the next death counts against it
-//! alone, and a job that did not run is not taken for one that kills. A link that has met such a
-//! job is careful: it asks for one job at a time, when PHP does, until one comes that has no
-//! such past. So is each link at its beginning, since what it gets first may have just killed
-//! the process before it.
+//! A job that came back from a process that died, or that the broker took back, may be the cause of
+//! that process's death. It never waits in the buffer behind another job. If PHP waits when it
+//! arrives, it is handed out; otherwise it is returned. Thus only this job is blamed for the next
+//! death, and a job that did not run is not mistaken for one that kills. A link that has seen such
+//! a job is careful: it requests one job at a time, when PHP asks for one, until a job without such
+//! a past arrives. Every new link starts careful, because its first job may have just killed the
+//! previous process.
 
 use bytes::Bytes;
 
@@ -20,7 +19,7 @@ use crate::format::history::{History, Ledger};
 use crate::wire::{frame, state};
 
 impl Receiver {
-    /// A receiver of a broker that counts deliveries in this way.
+    /// For a broker that counts deliveries in this way.
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         self.returns.ledger = ledger;
         if ledger != Ledger::None && self.credit.mode.renews() {
@@ -29,26 +28,26 @@ impl Receiver {
         self
     }
 
-    /// A receiver of a broker that counts what is unsettled when the link ends (Qpid).
+    /// For a broker that counts unsettled deliveries when the link ends (Qpid).
     pub fn counted_at_the_end(mut self, counts: bool) -> Self {
         self.returns.counts_end = counts;
         self
     }
 
-    /// A receiver of a broker that does not take back what is in hand when the link ends: it
-    /// is told.
+    /// For a broker that does not take back handed-out deliveries when the link ends, so that they
+    /// must be released.
     pub fn releasing_in_hand(mut self, releases: bool) -> Self {
         self.returns.releases_in_hand = releases;
         self
     }
 
-    /// One job at a time, and only when PHP waits for it.
+    /// Whether it requests one job at a time, and only when PHP waits.
     pub fn is_careful(&self) -> bool {
         self.credit.mode.is_careful()
     }
 
-    /// Gives back what PHP leaves unsettled when it ends the link: the link's end would say
-    /// the same, and not that it is not to count.
+    /// Returns the deliveries that PHP leaves unsettled when it ends the link. The link's end would
+    /// also return them, but could not report that they must not count.
     pub fn return_in_hand(&mut self, out: &mut Vec<u8>, channel: u16) {
         for (id, history) in self.in_hand.take() {
             if !self.is_recalled(id) {
@@ -57,7 +56,7 @@ impl Receiver {
         }
     }
 
-    /// Whether a delivery that came goes back, as it may not wait behind another.
+    /// Whether an arriving delivery must be returned, because it may not wait behind another.
     pub(super) fn is_unwelcome(&mut self, delivery_id: u32, payload: &Bytes) -> bool {
         let ledger = self.returns.ledger;
         if ledger == Ledger::None || !self.credit.mode.renews() {
@@ -77,14 +76,14 @@ impl Receiver {
         true
     }
 
-    /// What is buffered goes back when it may not be this process's for long: where the broker
-    /// is told that such a return is not to count.
+    /// Whether the buffer is returned if its deliveries may soon be taken back: only if the broker
+    /// can be told that such a return does not count.
     pub(super) fn gives_back_doubtful(&self) -> bool {
         self.returns.ledger == Ledger::All && !self.credit.mode.is_on_demand()
     }
 
-    /// The broker has taken back what this process held too long: what is buffered goes back
-    /// too. True when the broker is to be told that there is no more credit.
+    /// Returns the buffer too, after the broker has taken back what this process held too long.
+    /// True if the broker must be told that there is no more credit.
     pub fn return_doubtful(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
         if !self.gives_back_doubtful() {
             return false;
@@ -98,13 +97,13 @@ impl Receiver {
         self.in_hand.ids().any(|id| self.is_recalled(id))
     }
 
-    /// One of the deliveries `first..=last` is in PHP's hands.
+    /// Whether PHP holds one of the deliveries `first..=last`.
     pub(super) fn has_in_hand(&self, range: Range) -> bool {
         self.returns.ledger != Ledger::All || self.in_hand.has_any_of(range)
     }
 
-    /// Gives back what may not wait. True when the broker is to be told that there is no
-    /// more credit.
+    /// Returns deliveries that may not wait. True if the broker must be told that there is no more
+    /// credit.
     pub fn return_unwelcome(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
         if !self.is_careful() {
             return false;
@@ -116,13 +115,13 @@ impl Receiver {
         self.credit.revoke()
     }
 
-    /// True once when the link may have all of its credit at last.
+    /// True once, when the link may use its full credit again.
     pub fn takes_up_speed(&mut self) -> bool {
         std::mem::take(&mut self.returns.speeds_up)
     }
 
-    /// Nothing may be on its way that would count, once the link has ended, as a delivery of
-    /// which nobody has told.
+    /// Whether nothing is in flight that would count, after the link's end, as a delivery without a
+    /// recorded end.
     pub fn is_quiet(&self) -> bool {
         let is_told = match self.returns.ledger {
             Ledger::All => true,
@@ -133,13 +132,13 @@ impl Receiver {
         !is_open || self.credit.is_quiet()
     }
 
-    /// The link is about to end. True when the broker is to be told that there is no more
-    /// credit, as something goes back to it.
+    /// Prepares the end of the link. True if the broker must be told that there is no more credit,
+    /// because deliveries will be returned.
     pub fn stop_asking(&mut self) -> bool {
         self.phase == Phase::Attached && self.held > 0 && self.credit.revoke()
     }
 
-    /// Gives back everything that PHP has not seen.
+    /// Returns everything that PHP has not seen.
     pub fn release_buffered(&mut self, out: &mut Vec<u8>, channel: u16) {
         self.flush(out, channel);
         let mut range: Option<((u32, u32), History)> = None;

@@ -15,7 +15,8 @@ fn receiver(prefetch: u32, ledger: Ledger) -> Receiver {
     receiver
 }
 
-/// A message that was delivered so often before, of which so many returns are told.
+/// A message that was delivered `deliveries` times before, `returned` of which are recorded as
+/// returns.
 fn message(deliveries: u32, returned: i64) -> Bytes {
     let mut out = Vec::new();
     write::descriptor(&mut out, section::HEADER);
@@ -44,7 +45,7 @@ fn fresh() -> Bytes {
     message(0, 0)
 }
 
-/// One that came back without a word.
+/// A message that came back without an outcome.
 fn suspect() -> Bytes {
     message(2, 1)
 }
@@ -63,7 +64,7 @@ fn ids(receiver: &mut Receiver) -> Vec<u32> {
     std::iter::from_fn(|| Some(receiver.take()?.delivery_id)).collect()
 }
 
-/// At its full speed, PHP is busy with the first job.
+/// At full speed, while PHP processes the first job.
 fn busy(prefetch: u32) -> Receiver {
     let mut receiver = receiver(prefetch, Ledger::All);
     assert_eq!(
@@ -106,11 +107,11 @@ fn such_a_job_does_not_wait_behind_another_one() {
     deliver(&mut receiver, 2, suspect());
     let mut out = Vec::new();
     assert!(receiver.return_unwelcome(&mut out, 0), "no more credit");
-    // `modified` with the second return told.
+    // `modified` with the second return recorded.
     let told = state::modified(false, &[(RETURNED, 2)]);
     assert!(out.ends_with(&told));
     assert_eq!((receiver.held(), receiver.credit()), (2, 0));
-    // What was on its way is taken all the same.
+    // A delivery in flight is still accepted.
     deliver(&mut receiver, 3, fresh());
     assert_eq!(ids(&mut receiver), [1, 3]);
     (0..=3).filter(|id| *id != 2).for_each(|id| {
@@ -169,7 +170,7 @@ fn a_question_of_a_careful_link_is_for_one_job() {
 
 #[test]
 fn what_comes_over_credit_that_was_taken_back_is_no_breach() {
-    // RabbitMQ 3 answers that it sends nothing more, and does.
+    // RabbitMQ 3 reports that it sends nothing more, and then does.
     let mut receiver = receiver(10, Ledger::None);
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(10));
     receiver.set_prefetch(0);
@@ -199,14 +200,14 @@ fn what_waits_for_half_of_the_timeout_goes_back() {
     assert!(out.ends_with(&returned));
     assert_eq!(receiver.waited_at(), None);
     assert_eq!(receiver.held(), 1);
-    // Others may have them. When PHP asks, it gets one.
+    // Other consumers may have them. When PHP asks, it gets one.
     assert_eq!(receiver.wanted_credit(Instant::now()), None);
     receiver.accept(0);
     assert!(receiver.take().is_none());
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(1));
 }
 
-/// The broker takes back the first of three while PHP has it; the others are buffered.
+/// The broker takes back the first of three deliveries while PHP holds it; the others are buffered.
 fn recalled() -> Receiver {
     let mut receiver = receiver(3, Ledger::All);
     assert!(receiver.take().is_none());
@@ -235,7 +236,7 @@ fn what_is_buffered_behind_a_job_that_was_taken_back_goes_back_too() {
 fn no_credit_is_granted_before_the_last_that_was_taken_back_is_answered() {
     let mut receiver = recalled();
     receiver.return_doubtful(&mut Vec::new(), 0);
-    // PHP asks for another one while it has the lost one in hand.
+    // PHP asks for another delivery while it holds the lost one.
     assert!(receiver.take().is_none());
     assert_eq!(receiver.wanted_credit(Instant::now()), None);
     assert_eq!(receiver.ask(Instant::now()), None);
@@ -255,7 +256,7 @@ fn a_lost_job_that_php_lets_go_of_blocks_nothing() {
     assert!(out.ends_with(&RELEASED));
     assert!(receiver.take().is_none());
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(1));
-    // Let go of first, taken back then.
+    // Abandoned first, then taken back.
     let mut receiver = recalled();
     receiver.abandon(&mut Vec::new(), 0, 0);
     receiver.on_released((0, 2));
@@ -269,7 +270,7 @@ fn what_was_taken_back_is_answered_in_as_few_words_as_can_be() {
     let mut receiver = receiver(100, Ledger::All);
     assert!(receiver.credit.mode.clear());
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(100));
-    // They wrap, and every third is done, some in PHP's hands.
+    // Ids wrap. Every third is settled, and PHP holds some.
     let first = u32::MAX - 30;
     for at in 0..100 {
         deliver(&mut receiver, first.wrapping_add(at), fresh());
@@ -297,7 +298,7 @@ fn what_was_taken_back_is_answered_in_as_few_words_as_can_be() {
     assert_eq!(receiver.held(), 0);
 }
 
-/// A message of a broker that tells a job's past in the header's delivery-count alone.
+/// A message whose past is recorded only in the header's delivery-count.
 fn counted(delivery_count: u32) -> Bytes {
     let mut out = Vec::new();
     write::descriptor(&mut out, section::HEADER);
@@ -323,14 +324,14 @@ fn where_only_deliveries_are_counted_what_was_lost_is_alone_and_what_goes_back_i
     let mut out = Vec::new();
     assert!(receiver.return_unwelcome(&mut out, 0), "no more credit");
     assert!(out.ends_with(&RELEASED));
-    // In PHP's hands when the link ends, which the broker might count.
+    // PHP holds it when the link ends, which the broker might count.
     assert_eq!(ids(&mut receiver), [0]);
     out.clear();
     receiver.return_in_hand(&mut out, 0);
     assert!(out.ends_with(&RELEASED));
 }
 
-/// Otherwise the connection's thread would look again and again.
+/// Otherwise, the connection's thread would check again and again.
 #[test]
 fn where_a_return_would_count_nobody_looks_for_what_has_waited() {
     for (ledger, is_looked_for) in [(Ledger::All, true), (Ledger::Failed, false)] {

@@ -1,28 +1,28 @@
-//! What a link knows of the jobs that come back, and of how its broker counts them.
+//! A link's data about returned jobs, and how its broker counts them.
 
 use bytes::Bytes;
 
 use crate::format::history::{History, Ledger};
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Returns {
     pub ledger: Ledger,
-    /// What the link's end gives back is counted as lost, where nothing else is said before.
+    /// Deliveries returned by the link's end count as lost, unless a disposition precedes it.
     pub counts_end: bool,
-    /// The broker does not take back what is in hand when the link ends: it is told.
+    /// The broker does not take back handed-out deliveries when the link ends, so they must be
+    /// released.
     pub releases_in_hand: bool,
-    /// It is careful no more, and may have all of its credit.
+    /// The link is no longer careful, and may use its full credit.
     pub speeds_up: bool,
     /// PHP has asked for a job and got none.
     pub asking: bool,
-    /// To go back at once.
+    /// Deliveries to return at once.
     pub unwelcome: Vec<(u32, History)>,
 }
 
 impl Returns {
-    /// What is to be known of a delivery while PHP has it, if anything: when the link ends, it
-    /// has to be told that it goes back.
+    /// The history of a delivery while PHP holds it, if it is needed to report the return when the
+    /// link ends.
     pub fn history_in_hand(&self, payload: &Bytes) -> Option<History> {
         match self.ledger {
             Ledger::All => Some(History::peek(payload, Ledger::All)),
@@ -31,7 +31,7 @@ impl Returns {
         }
     }
 
-    /// What the broker is to be told of a delivery that goes back.
+    /// The history to report when a delivery is returned.
     pub fn history(&self, payload: &Bytes) -> History {
         match self.ledger {
             Ledger::All => History::peek(payload, Ledger::All),

@@ -1,14 +1,14 @@
-//! Settling what PHP has in its hands.
+//! Settles the deliveries that PHP holds.
 
 use super::{Receiver, ACCEPTED};
 use crate::connection::protocol::tracker::{Confirmation, Tracked};
 use crate::wire::frame::{self, State as DeliveryState};
 
-/// Acknowledgements gathered at the most.
+/// The most acknowledgements that are gathered.
 const MAX_GATHERED: u32 = 64;
 
 impl Receiver {
-    /// Not held any more (4).
+    /// The delivery is not held any more (4).
     pub(super) fn let_go(&mut self, delivery_id: u32) {
         self.in_hand.remove(delivery_id);
         self.held = self.held.saturating_sub(1);
@@ -17,9 +17,8 @@ impl Receiver {
         }
     }
 
-    /// A delivery in PHP's hands is done; told to the broker with others of its
-    /// kind by [`Receiver::flush`]. True when that must not wait: there are many,
-    /// or the broker is about to run out of credit.
+    /// Accepts a delivery that PHP holds; [`Receiver::flush`] reports it together with others. True
+    /// if that must not wait: there are many, or the broker is about to run out of credit.
     pub fn accept(&mut self, delivery_id: u32) -> bool {
         match self.accepted.last_mut() {
             Some((_, last)) if last.wrapping_add(1) == delivery_id => *last = delivery_id,
@@ -32,7 +31,7 @@ impl Receiver {
         starving || self.accepted_count >= (self.credit.prefetch() / 2).clamp(1, MAX_GATHERED)
     }
 
-    /// Tells the broker what was accepted. True if anything was written.
+    /// Reports accepted deliveries to the broker. True if anything was written.
     pub fn flush(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
         if self.accepted.is_empty() {
             return false;
@@ -51,7 +50,7 @@ impl Receiver {
         frame::encode_disposition(out, channel, delivery_id, delivery_id, true, state);
     }
 
-    /// Settles one delivery and awaits that the sender does so too (rcv-settle-mode second).
+    /// Settles one delivery and waits for the sender's own settlement (rcv-settle-mode second).
     pub fn settle_second(
         &mut self,
         out: &mut Vec<u8>,
@@ -66,12 +65,12 @@ impl Receiver {
         frame::encode_disposition(out, channel, delivery_id, delivery_id, false, state);
     }
 
-    /// The sender has settled the deliveries `first..=last`.
+    /// Handles the sender's settlement of the deliveries `first..=last`.
     pub fn on_settled(&mut self, first: u32, last: u32, state: Option<&DeliveryState>) {
         let count = last.wrapping_sub(first);
         let settled = |id: u32| id.wrapping_sub(first) <= count;
         while let Some(at) = self.confirming.iter().position(|(id, _)| settled(*id)) {
-            // No state: it has settled what we said.
+            // Without a state, the sender has settled with our own.
             let outcome = state.map_or(Confirmation::Accepted, |state| {
                 Confirmation::of(Some(state))
             });

@@ -1,4 +1,4 @@
-//! What a session and its broker tell each other by flows: windows and credit.
+//! Flows between a session and its broker: windows and credit.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::wire::frame;
 use crate::wire::DecodeError;
 
 impl Session {
-    /// The broker's `flow`.
+    /// Handles the broker's `flow`.
     pub fn on_flow(
         &mut self,
         flow: &Flow,
@@ -43,13 +43,13 @@ impl Session {
                 }
             }
         }
-        // After our `end` nothing may be sent on the channel (2.5.5), asked for or not.
+        // After our `end`, nothing may be sent on the channel (2.5.5), even on request.
         if !self.life.may_speak() {
             return Ok(());
         }
         match drain_again {
             Some(credit) => self.send_credit(credit, true, out)?,
-            // That which a drain has used up.
+            // To replace the credit that the drain has used up.
             None if flow.drain => self.grant_credit(now, out)?,
             None => {}
         }
@@ -84,7 +84,7 @@ impl Session {
         }
     }
 
-    /// Grants the receiver the credit it has earned.
+    /// Grants credit that the receiver needs.
     pub fn grant_credit(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let Some(receiver) = &mut self.receiver else {
             return Ok(());
@@ -95,7 +95,7 @@ impl Session {
         }
     }
 
-    /// Tells the broker the receiver's credit; with `drain`, that it is to use it up.
+    /// Sends the receiver's credit; with `drain`, asks the broker to use it up.
     pub fn send_credit(
         &self,
         credit: u32,
@@ -113,7 +113,7 @@ impl Session {
         frame::encode_performative(out, self.channel, &flow)
     }
 
-    /// Gives back what the receiver has kept waiting for too long.
+    /// Returns deliveries that the receiver has kept waiting for too long.
     pub fn return_waited(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let channel = self.channel;
         let receiver = self.receiver.as_mut();
@@ -123,7 +123,7 @@ impl Session {
         }
     }
 
-    /// Asks whether there is more for the receiver.
+    /// Asks whether there are more deliveries for the receiver.
     pub fn ask(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let Some(receiver) = &mut self.receiver else {
             return Ok(());
@@ -135,7 +135,7 @@ impl Session {
         }
     }
 
-    /// Tells the broker that no more is wanted, and asks it to say what it has sent.
+    /// Tells the broker that no more is wanted, and asks it to report what it has sent.
     pub fn ask_for_quiet(&self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let Some(receiver) = &self.receiver else {
             return Ok(());

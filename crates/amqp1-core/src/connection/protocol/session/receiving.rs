@@ -1,4 +1,4 @@
-//! What a client does with a session's receiver.
+//! The client's operations on a session's receiver.
 
 use std::time::Instant;
 
@@ -9,14 +9,14 @@ use crate::connection::protocol::receiver::{Incoming, Receiver};
 use crate::connection::protocol::tracker::Tracked;
 use crate::error::{Error, Result};
 
-/// What became of a settlement.
+/// How a settlement is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
-    /// It is told with others: see [`super::super::Protocol::gather`].
+    /// Together with others: see [`super::super::Protocol::gather`].
     Gathered,
-    /// It is told, or to be told by [`Session::flush`], at once.
+    /// At once, or by [`Session::flush`] at once.
     AtOnce,
-    /// The broker has taken the delivery back, and is told as it wants.
+    /// The broker has taken the delivery back, and gets the settlement that it requires.
     Recalled,
 }
 
@@ -38,7 +38,7 @@ impl Session {
         }
     }
 
-    /// The next delivery; `None` when there is none yet.
+    /// The next delivery; `None` if there is none yet.
     pub fn take(&mut self) -> Result<Option<Incoming>> {
         let receiver = self.receiver()?;
         match receiver.take() {
@@ -47,13 +47,13 @@ impl Session {
         }
     }
 
-    /// After [`Session::take`]: the broker is to be told something by [`Session::catch_up`].
+    /// After [`Session::take`]: whether the broker must be told something by [`Session::catch_up`].
     pub fn is_behind(&self, took_one: bool) -> bool {
         let receiver = self.receiver.as_ref();
         receiver.is_some_and(|r| r.has_dropped() || (r.is_careful() && !took_one))
     }
 
-    /// Settles what was taken back, and asks for the delivery that PHP waits for.
+    /// Settles deliveries that were taken back, and requests the delivery that PHP waits for.
     pub fn catch_up(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<()> {
         if let Some(receiver) = &mut self.receiver {
             receiver.settle_dropped(out, self.channel);
@@ -92,7 +92,7 @@ impl Session {
         Ok(Settled::AtOnce)
     }
 
-    /// Settles a delivery and awaits the confirmation of a sender that settles second.
+    /// Settles a delivery and waits for the confirmation of a sender that settles second.
     pub fn settle_second(
         &mut self,
         delivery_id: u32,
@@ -107,22 +107,22 @@ impl Session {
         self.grant_credit(now, out).map_err(internal)
     }
 
-    /// A delivery that is not settled is let go of; see [`Receiver::abandon`].
+    /// Abandons an unsettled delivery; see [`Receiver::abandon`].
     pub fn abandon(&mut self, delivery_id: u32, out: &mut Vec<u8>) {
         if let Some(receiver) = &mut self.receiver {
             receiver.abandon(out, self.channel, delivery_id);
         }
     }
 
-    /// How many deliveries may be unsettled at once; with zero, what is
-    /// buffered goes back to the broker and nothing more is asked for.
+    /// Sets the most unsettled deliveries at once. With zero, buffered deliveries are returned to
+    /// the broker and no more are requested.
     pub fn set_prefetch(&mut self, prefetch: u32, now: Instant, out: &mut Vec<u8>) -> Result<()> {
         let receiver = self.receiver()?;
         if !receiver.set_prefetch(prefetch) {
             return Ok(());
         }
         if receiver.phase == Phase::Attached && prefetch == 0 {
-            // Before what is buffered goes back, or it would come again.
+            // Before the buffer is returned, or it would be delivered again.
             self.send_credit(0, false, out).map_err(internal)?;
         }
         if let Some(receiver) = self.receiver.as_mut().filter(|_| prefetch == 0) {
@@ -131,8 +131,8 @@ impl Session {
         self.grant_credit(now, out).map_err(internal)
     }
 
-    /// Asks for up to `count` deliveries; with `drain` the broker says when it has
-    /// no more for that. Only for a link attached with a prefetch of zero.
+    /// Requests up to `count` deliveries; with `drain`, the broker reports when it has no more.
+    /// Only for a link attached with a prefetch of zero.
     pub fn demand(&mut self, count: u32, drain: bool, out: &mut Vec<u8>) -> Result<()> {
         let receiver = self.open_receiver()?;
         receiver.demand(count);
@@ -140,8 +140,8 @@ impl Session {
         self.send_credit(credit, drain, out).map_err(internal)
     }
 
-    /// Takes all credit back, gives back what is buffered, and asks the broker to say what it has
-    /// sent. False when nothing can be on its way.
+    /// Takes back all credit, returns the buffer, and asks the broker to report what it has sent.
+    /// False if nothing can be in flight.
     pub fn hush(&mut self, out: &mut Vec<u8>) -> Result<bool> {
         let receiver = self.receiver()?;
         if receiver.is_quiet() {
