@@ -155,8 +155,8 @@ impl Talk {
             return Ok(result);
         }
         let reason = result.as_str().unwrap_or("no reason given").to_owned();
-        // The code of "Cannot find resource with name queue.x": an answer has no condition.
-        if reason.contains("AMQ229069") {
+        // An answer has no condition, and the code before this text is another one in each version.
+        if reason.contains("Cannot find resource") {
             return Err(Error::queue_not_found("it does not exist")
                 .with_condition(Condition::NOT_FOUND.as_str()));
         }
