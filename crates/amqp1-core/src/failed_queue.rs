@@ -1,4 +1,4 @@
-//! The failed queue: where jobs go that are not tried again, and back.
+//! The failed queue, for jobs that are not retried, and the way back.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -19,14 +19,14 @@ use crate::settings::options::QueueOptions;
 use crate::settings::retry::{FailedQueue, RetryOptions};
 use crate::settings::spec::Spec;
 
-/// Jobs that are moved together.
+/// The number of jobs that are moved together.
 const ROUND: u32 = 256;
 
-/// Jobs that are held back at the most while others are looked for.
+/// The most jobs that are held back while others are looked for.
 const MAX_HELD: usize = 10_000;
 
-/// The retry policy of the failed queue itself. It is where '@dead-letter' leads, and has no
-/// dead-letter queue behind it.
+/// The retry policy of the failed queue itself. '@dead-letter' leads to it, and it has no
+/// dead-letter queue of its own.
 fn own_retry(definition: &Definition) -> RetryOptions {
     let mut retry = definition.options.retry.clone();
     retry.keeps_lost = true;
@@ -42,12 +42,12 @@ fn own_retry(definition: &Definition) -> RetryOptions {
     retry
 }
 
-/// Tells jobs that fail again while failed jobs are moved back.
+/// Detects jobs that fail again while failed jobs are moved back.
 #[derive(Debug)]
 struct Again {
     started: i64,
-    /// Those that have moved although their failure is still to come: the clock of
-    /// the host where they failed is ahead of ours, and says nothing.
+    /// Jobs that were moved although their failure is in the future: the clock of the host where
+    /// they failed is ahead of ours, so their time says nothing.
     moved: HashSet<BString>,
 }
 
@@ -61,7 +61,7 @@ impl Default for Again {
 }
 
 impl Again {
-    /// Whether the job, which is moved otherwise, failed since this began.
+    /// Whether the job failed after this began. If not, it may be moved.
     fn has_failed(&mut self, id: &BStr, failed_at: Option<i64>) -> bool {
         match failed_at {
             Some(at) if at > now_millis() => !self.moved.insert(id.to_owned()),
@@ -72,10 +72,10 @@ impl Again {
 }
 
 impl Queue {
-    /// The failed queue, as a queue: to count, look at, consume or purge.
+    /// The failed queue as a queue: to count, inspect, consume or purge.
     ///
     /// # Errors
-    /// Unsupported where the broker has no dead-letter queue of its own.
+    /// Unsupported if the broker has no dead-letter queue of its own.
     pub fn failed(&self) -> Result<Queue> {
         let definition = self.definition();
         let name = definition.failed_queue(definition.options.retry.failed_queue())?;
@@ -102,17 +102,16 @@ impl Queue {
         ))))
     }
 
-    /// Moves jobs from the failed queue back to the queues they came from, their
-    /// attempts reset; returns how many. At most `max`; with `ids`, those alone,
-    /// and with no id among them none. Each is confirmed in its queue before it
-    /// leaves the failed queue: a crash in between makes two of it. Jobs that fail
-    /// again meanwhile stay.
+    /// Moves jobs from the failed queue back to their original queues, with their attempts reset;
+    /// returns how many. It moves at most `max`; with `ids` only those, and none if the list is
+    /// empty. Each job is confirmed in its queue before it leaves the failed queue, so a crash in
+    /// between duplicates it. Jobs that fail again in the meantime stay.
     ///
-    /// The deadline of `wait` is for every 256 jobs.
+    /// The deadline of `wait` applies to every 256 jobs.
     ///
     /// # Errors
-    /// What sending a job back failed with, and how many were moved before; the
-    /// job is then still in the failed queue.
+    /// The error of sending a job back, and how many were moved before; the job is then still in
+    /// the failed queue.
     pub fn retry_failed(
         &self,
         max: Option<u64>,
@@ -147,7 +146,7 @@ impl Queue {
                 0 => error,
                 _ => error.context(format!("after {moved} jobs were moved back")),
             })?;
-            // Those that failed since this began are at the end of the queue.
+            // Jobs that failed after this began are at the end of the queue.
             if ends {
                 break;
             }
@@ -156,7 +155,7 @@ impl Queue {
         Ok(moved)
     }
 
-    /// Confirmed copies, then the originals.
+    /// Sends confirmed copies, then settles the originals.
     fn send_back(&self, jobs: &[Rc<Delivery>], wait: &Wait<'_>) -> Result<u64> {
         let mut publisher = Publisher::new(Arc::clone(self.definition()));
         for job in jobs {

@@ -1,4 +1,4 @@
-//! A queue as its users see it.
+//! A queue, as users see it.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -26,23 +26,23 @@ use crate::settings::options::{ConsumerOptions, QueueOptions};
 use crate::settings::shared_endpoint::SharedEndpoint;
 use crate::settings::spec::Spec;
 
-/// The queue's name when the DSN alone is given.
+/// The queue's name if only the DSN is given.
 const DEFAULT_QUEUE: &str = "default";
 
-/// Figures of one queue; `None` where the broker does not tell.
+/// Figures of one queue; `None` if the broker does not report them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueStats {
-    /// ready + delayed + reserved, as far as they are known.
+    /// ready + delayed + reserved, as far as known.
     pub active: u64,
-    /// Waiting for their time.
+    /// Jobs that wait for their time.
     pub delayed: Option<u64>,
-    /// Can be delivered now.
+    /// Jobs that can be delivered now.
     pub ready: u64,
-    /// Delivered and not settled.
+    /// Jobs that are delivered and not settled.
     pub reserved: Option<u64>,
-    /// Consumers attached.
+    /// Attached consumers.
     pub consumers: Option<u64>,
-    /// Who says so.
+    /// The broker that reports them.
     pub broker: BrokerInfo,
 }
 
@@ -59,12 +59,12 @@ impl QueueStats {
     }
 }
 
-/// Who is at the other end.
+/// Information about the broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrokerInfo {
     /// `rabbitmq4`, `rabbitmq3`, `servicebus`, `artemis`, `activemq`, `embedded` or `generic`.
     pub dialect: String,
-    /// The product of the broker's `open`.
+    /// The product in the broker's `open`.
     pub product: String,
     /// Its version.
     pub version: String,
@@ -85,20 +85,18 @@ impl BrokerInfo {
     }
 }
 
-/// A named queue at an endpoint. Connects on first use; cheap to clone; usable
-/// after a fork.
+/// A named queue at an endpoint. Connects on first use; cheap to clone; usable after a fork.
 #[derive(Debug, Clone)]
 pub struct Queue {
     definition: Arc<Definition>,
 }
 
 impl Queue {
-    /// Checks everything that can be checked without the network. Options in the
-    /// DSN's query yield to `options` only where those are given as non-defaults
-    /// by the caller, who applies the query first: see [`Queue::options_of`].
+    /// Checks everything that can be checked without the network. It does not read options in the
+    /// DSN's query: the caller applies them first, with [`Queue::options_of`].
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] that never repeats the DSN.
+    /// [`crate::ErrorKind::Config`], whose message never repeats the DSN.
     pub fn new(dsn: &str, queue: Option<&str>, options: QueueOptions) -> Result<Self> {
         let (address, _) = split_query(dsn)?;
         let endpoint = Endpoint::parse(address, &options)?;
@@ -107,7 +105,7 @@ impl Queue {
         Self::at(endpoint, queue, options)
     }
 
-    /// A queue at an endpoint that was made with these options.
+    /// A queue at an endpoint that was created with these options.
     ///
     /// # Errors
     /// As [`Queue::new`].
@@ -151,10 +149,10 @@ impl Queue {
         })
     }
 
-    /// `defaults` with the options of the DSN's query over them.
+    /// Applies the options in the DSN's query to `defaults`.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] on an unknown or wrong option.
+    /// [`crate::ErrorKind::Config`] for an unknown or invalid option.
     pub fn options_of(dsn: &str, defaults: QueueOptions) -> Result<QueueOptions> {
         let (_, query) = split_query(dsn)?;
         defaults.apply("DSN", &query)
@@ -166,12 +164,11 @@ impl Queue {
         }
     }
 
-    /// The next job, for whoever pulls: `None` when there is none, and none comes
-    /// within `patience`. Nothing is attached when it returns without one;
-    /// otherwise until the job is dropped.
+    /// Pulls the next job: `None` if there is none and none arrives within `patience`. Without a
+    /// job, nothing stays attached; otherwise the link stays until the job is dropped.
     ///
     /// # Errors
-    /// As [`crate::Consumer::next`]; Timeout when the broker does not answer.
+    /// As [`crate::Consumer::next`]; Timeout if the broker does not answer.
     pub fn reserve(&self, patience: Duration, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let pull = Pull::new(&self.definition);
         let job = pull.take(1, patience, wait)?.pop();
@@ -197,8 +194,8 @@ impl Queue {
         self.definition.endpoint.label()
     }
 
-    /// Whether consumers leave this queue alone: they ask for nothing more and give
-    /// back what nobody has seen, within [`crate::base::wait::SLICE`] of a wait under way.
+    /// Pauses or resumes the queue. While it is paused, consumers request no jobs, and return those
+    /// that no worker has seen, within [`crate::base::wait::SLICE`] of a wait in progress.
     pub fn set_paused(&self, paused: bool) {
         self.definition.paused.store(paused, Ordering::Relaxed);
     }
@@ -209,11 +206,11 @@ impl Queue {
         self.definition.options.timeout
     }
 
-    /// Pushes one job; returns its id when the broker has taken it.
+    /// Pushes one job; returns its id once the broker has accepted it.
     ///
     /// # Errors
-    /// Every outcome but `accepted` is one: Unroutable, Rejected, QueueNotFound,
-    /// Unsupported; Connection and Authentication; Timeout when the outcome is unknown.
+    /// For every outcome except `accepted`: Unroutable, Rejected, QueueNotFound, Unsupported;
+    /// Connection and Authentication; Timeout if the outcome is unknown.
     pub fn push(&self, job: &Job<'_>, wait: &Wait<'_>) -> Result<String> {
         job.check()?;
         let id = match &job.options.id {
@@ -238,10 +235,10 @@ impl Queue {
         Batch::new(Arc::clone(&self.definition))
     }
 
-    /// Declares queue, exchange and binding now.
+    /// Declares the queue, its exchange and its binding now.
     ///
     /// # Errors
-    /// Config when what exists differs; Unsupported where the broker has no management.
+    /// Config if an existing entity differs; Unsupported if the broker has no management.
     pub fn setup(&self, wait: &Wait<'_>) -> Result<()> {
         self.definition
             .look_after("setup()", wait, |companion, queue| {
@@ -249,10 +246,10 @@ impl Queue {
             })
     }
 
-    /// Removes every job that could be delivered now; returns how many.
+    /// Removes all jobs that could be delivered now; returns how many.
     ///
     /// # Errors
-    /// QueueNotFound; Unsupported where the broker has no management.
+    /// QueueNotFound; Unsupported if the broker has no management.
     pub fn purge(&self, wait: &Wait<'_>) -> Result<u64> {
         self.definition
             .look_after("purge()", wait, |companion, queue| {
@@ -260,10 +257,10 @@ impl Queue {
             })
     }
 
-    /// Jobs that could be delivered now.
+    /// The number of jobs that could be delivered now.
     ///
     /// # Errors
-    /// QueueNotFound; Unsupported where the broker has no management.
+    /// QueueNotFound; Unsupported if the broker has no management.
     pub fn count(&self, wait: &Wait<'_>) -> Result<u64> {
         self.definition
             .look_after("counting", wait, |companion, queue| {
@@ -274,7 +271,7 @@ impl Queue {
     /// Figures of the queue.
     ///
     /// # Errors
-    /// QueueNotFound; Unsupported where the broker has no management.
+    /// QueueNotFound; Unsupported if the broker has no management.
     pub fn stats(&self, wait: &Wait<'_>) -> Result<QueueStats> {
         let definition = &self.definition;
         let found = definition.look_after("counting", wait, |companion, queue| {
@@ -284,11 +281,11 @@ impl Queue {
         Ok(QueueStats::of(&found, BrokerInfo::of(&connected)))
     }
 
-    /// Pushes a job that is to be delivered after `delay`; returns its number, by which
-    /// [`Queue::cancel`] takes it back.
+    /// Pushes a job that must be delivered after `delay`; returns the number with which
+    /// [`Queue::cancel`] cancels it.
     ///
     /// # Errors
-    /// As [`Queue::push`]; Unsupported everywhere but on Service Bus.
+    /// As [`Queue::push`]; Unsupported except on Service Bus.
     pub fn schedule(&self, job: &Job<'_>, delay: Duration, wait: &Wait<'_>) -> Result<String> {
         job.check()?;
         self.can_schedule("schedule()")?;
@@ -302,12 +299,11 @@ impl Queue {
         })
     }
 
-    /// Takes a scheduled job back; false when it is not there (any more): it was delivered,
-    /// or cancelled before.
+    /// Cancels a scheduled job; false if it is not there (any more), because it was delivered or
+    /// cancelled before.
     ///
     /// # Errors
-    /// Config for what is no number of [`Queue::schedule`]; Unsupported everywhere but on
-    /// Service Bus.
+    /// Config if this is not a number from [`Queue::schedule`]; Unsupported except on Service Bus.
     pub fn cancel(&self, scheduled: &str, wait: &Wait<'_>) -> Result<bool> {
         let number: i64 = scheduled.parse().map_err(|_| {
             Error::config(
@@ -321,7 +317,7 @@ impl Queue {
         })
     }
 
-    /// Known before it is dialled.
+    /// Checked before connecting.
     fn can_schedule(&self, what: &str) -> Result<()> {
         match self.definition.presumed().schedules() {
             true => Ok(()),
@@ -329,7 +325,7 @@ impl Queue {
         }
     }
 
-    /// The time of one round trip to the broker.
+    /// Measures one round trip to the broker.
     ///
     /// # Errors
     /// Connection, Authentication, Timeout.
@@ -342,7 +338,7 @@ impl Queue {
         })
     }
 
-    /// Who is at the other end; connects.
+    /// Information about the broker. Connects if necessary.
     ///
     /// # Errors
     /// Connection, Authentication, Timeout.
@@ -354,11 +350,11 @@ impl Queue {
 }
 
 impl Consumer {
-    /// A consumer of `queues`; attaches on first use.
+    /// Creates a consumer of `queues`; it attaches on first use.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Config`] for an empty list, [`crate::ErrorKind::Unsupported`] for a session on a broker
-    /// without sessions.
+    /// [`crate::ErrorKind::Config`] for an empty list, [`crate::ErrorKind::Unsupported`] for a
+    /// session on a broker without sessions.
     pub fn new(queues: Vec<Queue>, options: ConsumerOptions) -> Result<Self> {
         let definitions = queues.into_iter().map(|queue| queue.definition);
         Self::of(definitions.collect(), options)

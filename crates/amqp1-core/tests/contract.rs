@@ -1,5 +1,5 @@
-//! What every broker must do, against the embedded one and each RabbitMQ 4 of
-//! the environment.
+//! The behaviour that every broker must show, tested on the embedded one and each RabbitMQ 4 in the
+//! environment.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "support/brokers.rs"]
@@ -23,7 +23,7 @@ fn soon() -> Wait<'static> {
     Wait::uninterrupted(Duration::from_millis(300))
 }
 
-/// Runs a test on every broker there is.
+/// Runs a test on every available broker.
 fn each(test: impl Fn(&str, &str)) {
     let mut dsns = vec!["embedded://contract".to_owned()];
     dsns.extend(environment::rabbitmq().into_iter().map(|(_, dsn)| dsn));
@@ -301,9 +301,9 @@ fn wrong_credentials_and_dead_hosts_are_told_apart() {
     assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
 }
 
-/// RabbitMQ ends the management session of one of two that declare at once.
-/// Each counts, which declares; nobody pushes before all are done, because
-/// RabbitMQ 4.0 may never confirm what comes while a queue is being made.
+/// If two clients declare at once, RabbitMQ ends the management session of one. Each thread calls
+/// `count()`, which declares the queue. Nobody pushes before all are done, because RabbitMQ 4.0 may
+/// never confirm a job that arrives while a queue is being created.
 #[test]
 fn many_that_declare_the_same_queue_at_once_all_succeed() {
     each(|dsn, name| {
@@ -314,7 +314,7 @@ fn many_that_declare_the_same_queue_at_once_all_succeed() {
                 for index in 0..6 {
                     let start = &start;
                     scope.spawn(move || {
-                        // A container-id of its own: a connection of its own.
+                        // Its own container-id gives it its own connection.
                         let container = Input::Text(format!("declare-{index}"));
                         let queue = with(dsn, name, &[("container_id", container)]);
                         queue.ping(&wait()).unwrap();

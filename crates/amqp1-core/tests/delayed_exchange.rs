@@ -1,5 +1,5 @@
-//! RabbitMQ's delayed-message exchange, whose plugin Debian does not package:
-//! against the test broker, which answers as the plugin does.
+//! RabbitMQ's delayed-message exchange, whose plugin Debian does not package. Tested on the test
+//! broker, which answers like the plugin.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::borrow::Cow;
@@ -71,7 +71,7 @@ fn released_means_taken_when_a_binding_is_there() {
         async move { broker.listen(listener).await }
     });
 
-    // Nobody is bound: `released` would say the same.
+    // No queue is bound: `released` alone would not show it.
     let unbound = queue(&dsn, false);
     let error = unbound
         .push(&job(Duration::from_millis(800)), &wait())
@@ -94,6 +94,6 @@ fn released_means_taken_when_a_binding_is_there() {
         assert!(start.elapsed() >= after);
         delivery.ack(&wait()).unwrap();
     }
-    // No delay queue was made: the plugin is asked for.
+    // No delay queue was created, because the plugin is used.
     assert_eq!(broker.queue_names(), ["jobs"]);
 }

@@ -1,5 +1,5 @@
-//! A hostile broker: whatever it says, each call ends in time, in a typed error or
-//! well; nothing panics; memory stays bounded; the next call, on a good broker, works.
+//! A hostile broker: whatever it sends, each call ends in time, with a typed error or successfully.
+//! Nothing panics, memory stays bounded, and the next call, on a good broker, works.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(dead_code)]
@@ -37,7 +37,7 @@ fn frame(body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What is no frame, or no performative, or a wrong one.
+/// Bytes that are not a frame, not a performative, or a wrong one.
 fn malformed() -> Vec<(&'static str, Vec<u8>)> {
     let deep = [&[0x00, 0x53, 0x10][..], &nested(2000)].concat();
     let array = [
@@ -73,7 +73,7 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
 
 type Step = fn(&mut Talk) -> Option<()>;
 
-/// The steps of a connection up to a confirmed push; `bytes` come in place of step `at`.
+/// The steps of a connection up to a confirmed push; `bytes` replace step `at`.
 fn sabotaged(talk: &mut Talk, at: usize, bytes: &[u8]) -> Option<()> {
     use fe2o3_amqp::frames::amqp::FrameBody;
     let steps: [Step; 8] = [
@@ -114,7 +114,7 @@ fn malformed_bytes_at_each_stage() {
                 for (what, bytes) in malformed() {
                     let what = format!("{what} at stage {at}");
                     let peer = Peer::start(move |talk| sabotaged(talk, at, &bytes));
-                    // A publisher dials again for all of its time.
+                    // A publisher reconnects until its time is used up.
                     let time = Duration::from_millis(250);
                     let error = push_within(&what, &peer, time).expect_err(&what);
                     assert!(is_typed(&error), "{what}: {error:?}");
@@ -129,7 +129,7 @@ fn malformed_bytes_at_each_stage() {
 
 type Action = (&'static str, Step);
 
-/// What breaks the protocol, said on an attached link.
+/// Protocol violations on an attached link.
 const VIOLATIONS: &[Action] = &[
     ("a second open", |talk| talk.say(0, &open())),
     ("a begin for an unknown channel", |talk| {
@@ -176,7 +176,7 @@ const VIOLATIONS: &[Action] = &[
     }),
 ];
 
-/// What is wrong, but has to be borne.
+/// Errors that must be tolerated.
 const ODDITIES: &[Action] = &[
     ("a detach for an unknown handle", |talk| {
         talk.say(
@@ -228,7 +228,7 @@ const ODDITIES: &[Action] = &[
     }),
 ];
 
-/// Runs each on a link of a publisher and of a consumer.
+/// Runs each action on a link of a publisher and of a consumer.
 fn on_links(actions: &'static [Action], judge: fn(&str, Option<Error>)) {
     let threads: Vec<_> = actions
         .iter()
@@ -256,7 +256,7 @@ fn on_links(actions: &'static [Action], judge: fn(&str, Option<Error>)) {
 fn violations_end_in_typed_errors() {
     on_links(VIOLATIONS, |what, error| match error {
         Some(error) => assert!(is_typed(&error), "{what}: {error:?}"),
-        // A consumer dials again for as long as its call lasts.
+        // A consumer reconnects for as long as its call lasts.
         None => assert!(what.ends_with("consuming"), "{what}: no error"),
     });
 }
@@ -264,7 +264,7 @@ fn violations_end_in_typed_errors() {
 #[test]
 fn oddities_are_borne() {
     on_links(ODDITIES, |what, error| match error {
-        // There is no credit to push with; the connection is not to blame.
+        // There is no credit to push with; the connection is not at fault.
         Some(error) => {
             assert!(what.ends_with("pushing"), "{what}: {error}");
             assert_eq!(error.kind(), ErrorKind::Timeout, "{what}: {error}");
@@ -316,7 +316,7 @@ fn a_broker_that_takes_the_attach_and_breaks_off_is_dialled_with_growing_pauses(
     let got = bounded("breaks off", || consumer.next(&wait));
     assert!(!matches!(got, Ok(Some(_))));
     let connections = peer.connections();
-    // Without pauses there are more than a thousand; a busy machine makes it few.
+    // Without pauses, there are more than a thousand; a busy machine reduces the number.
     assert!((1..30).contains(&connections), "{connections}");
 }
 
@@ -352,7 +352,7 @@ fn everything_one_byte_at_a_time() {
         talk.transfer(3, None, false, &message(b"tri")[6..])?;
         talk.wait()
     });
-    // A thousand little writes take their time on a busy machine.
+    // A thousand small writes take long on a busy machine.
     peer.dsn.push_str("&timeout=30");
     let got = consume_some("trickle", &peer, 5, 1).unwrap();
     assert_eq!(got.len(), 1);
@@ -380,7 +380,7 @@ fn a_delivery_without_end_is_cut_off() {
         talk.attached(0)?;
         let payload = vec![0; 120 * 1024];
         talk.transfer(3, Some(0), true, &payload)?;
-        // Four times the largest message that is taken.
+        // Four times the largest accepted message.
         for _ in 0..4 * 512 * 1024 / 120 {
             talk.transfer(3, None, true, &payload)?;
         }

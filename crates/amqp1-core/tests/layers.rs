@@ -1,11 +1,11 @@
-//! The house: who may name whom. Imports go downward only; CONTRIBUTING.md draws it.
+//! Checks which file may name which: imports point only downward. See CONTRIBUTING.md.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
 use layers::Rules;
 
-/// The lowest floor first. A file's room is the longest prefix of its path.
+/// The lowest floor first. A file belongs to the room with the longest prefix of its path.
 const FLOORS: &[&[&str]] = &[
     &["error"],
     &["base"],
@@ -68,8 +68,9 @@ fn names_point_downward() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// Names that still point upward. This list may only shrink, and goes.
+/// Names that still point upward. This list may only shrink, and must finally be empty.
 const ALLOWED: &[&str] = &[];
 
-/// Files that still name brokers, and how often. This list may only shrink, and goes.
+/// Files that still name brokers, and how often. This list may only shrink, and must finally be
+/// empty.
 const WORDS: &[(&str, usize)] = &[];

@@ -1,5 +1,5 @@
-//! RabbitMQ loses a begin that reaches its channel's last session while that is about to
-//! go: nobody answers. Each call then goes on over another channel.
+//! RabbitMQ loses a begin that reaches the channel of a session about to end: nobody answers it.
+//! Each call then continues on another channel.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(dead_code)]
@@ -24,7 +24,7 @@ fn time() -> Wait<'static> {
     Wait::uninterrupted(Duration::from_secs(30))
 }
 
-/// Up to the session that the client opens when the first one is not answered.
+/// Up to the session that the client opens after the first was not answered.
 fn second_session(talk: &mut Talk) -> Option<()> {
     talk.handshake()?;
     for _ in 0..2 {

@@ -1,5 +1,5 @@
-//! What a broker refuses for a reason that will not pass is an error at once, with the
-//! reason; a connection that breaks again and again does not outlast a call.
+//! A permanent refusal by the broker is an error at once, with the reason. A connection that breaks
+//! repeatedly does not outlast a call.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(dead_code)]
@@ -25,7 +25,7 @@ fn because(condition: impl Into<ErrorCondition>) -> Option<Error> {
     Some(Error::new(condition, Some("the reason".to_owned()), None))
 }
 
-/// Long enough that nobody mistakes a retry that ends by it for an answer.
+/// Long enough to distinguish a retry that ends at this deadline from an answer.
 fn long() -> Wait<'static> {
     Wait::uninterrupted(Duration::from_secs(30))
 }
@@ -48,8 +48,8 @@ fn refusals() -> Vec<(ErrorCondition, ErrorKind)> {
     ]
 }
 
-/// Attaches what the client asks for, and detaches it with `condition`: at once, or when a
-/// message has come. Counts the attaches.
+/// Attaches each requested link, and detaches it with `condition`: at once, or after a message.
+/// Counts the attaches.
 fn detaching(condition: ErrorCondition, after_message: bool) -> (Peer, Arc<AtomicUsize>) {
     let attaches = Arc::new(AtomicUsize::new(0));
     let count = attaches.clone();
@@ -135,7 +135,7 @@ fn closing(condition: ErrorCondition) -> Peer {
     })
 }
 
-/// With a timeout and a time for redialling far beyond each call's own.
+/// With a timeout and a reconnection time far beyond each call's own.
 fn patient(peer: &Peer) -> Queue {
     named(peer, "hostile")
 }
@@ -211,7 +211,7 @@ fn a_reason_that_is_no_utf8_is_told() {
     assert!(error.message().contains("the?reason"), "{error}");
 }
 
-/// The first connection is closed with all of its links, the later ones are good.
+/// The first connection is closed with all its links; the later ones are good.
 #[test]
 fn one_lost_connection_of_many_queues_is_one_loss() {
     let connections = AtomicUsize::new(0);

@@ -1,4 +1,5 @@
-//! Messages that are no jobs: dead-lettered with the reason, and consuming goes on.
+//! Messages that are not valid jobs: they are dead-lettered with the reason, and consuming
+//! continues.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(dead_code)]
@@ -22,7 +23,7 @@ use peer::{begin, flow, message, open, Peer, Talk, AMQP};
 fn a_flood_of_undecodable_messages_does_not_outlast_the_deadline() {
     let peer = Peer::start(|talk| {
         talk.attached(0)?;
-        // More credit than is ever used: the client renews it as it rejects.
+        // More credit than is ever used, because the client renews it when it rejects.
         let mut id = 0;
         let mut reader = talk.stream.try_clone().ok()?;
         std::thread::spawn(move || {
@@ -38,7 +39,7 @@ fn a_flood_of_undecodable_messages_does_not_outlast_the_deadline() {
     assert!(got.map_or(true, |got| got.is_empty()));
 }
 
-/// An amqp-value that is well-formed for any broker, and nested beyond what is converted.
+/// An amqp-value that every broker accepts, but nested too deeply to be converted.
 fn undecodable() -> Vec<u8> {
     [&[0x00, 0x53, 0x77][..], &nested(200)].concat()
 }
@@ -96,7 +97,7 @@ fn an_undecodable_message_is_in_the_failed_queue_with_the_reason() {
     let queue = queue(&format!("amqp://127.0.0.1:{port}?timeout=10"));
     queue.setup(&second()).unwrap();
 
-    // Only bare frames can say it: the client writes nothing of the kind.
+    // Only raw frames can contain it: the client never writes such a message.
     let mut talk = Talk::connect(port);
     talk.raw(AMQP).unwrap();
     talk.say(0, &open()).unwrap();
@@ -120,7 +121,7 @@ fn an_undecodable_message_is_in_the_failed_queue_with_the_reason() {
 
     assert_eq!(broker.queue_counts("hostile").unwrap().ready, 0);
 
-    // Bare frames again: a job shows its headers, not the envelope's facts.
+    // Raw frames again: a job exposes its headers, not the envelope's fields.
     talk.link = (Role::Sender, "failed".to_owned());
     let mut attach = talk.attach();
     attach.handle = Handle(2);

@@ -11,25 +11,26 @@ use crate::publish::publisher::Publisher;
 use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
 
-/// Jobs between two looks at the clock.
+/// How many jobs pass between two reads of the clock.
 const CHECK_EVERY: usize = 64;
 
-/// Jobs on their way. Made by [`crate::Queue::batch`].
+/// A batch in progress, created by [`crate::Queue::batch`].
 #[derive(Debug)]
 pub struct Batch {
     publisher: Publisher,
     ids: Vec<String>,
     checked: Instant,
-    /// The broker is out of reach or confirms nothing: the rest is not sent.
+    /// The broker is unreachable or confirms nothing: no more jobs are sent.
     over: Option<Error>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 pub struct BatchReport {
-    /// The ids in the order given, of failed jobs too (empty for those that never had one).
+    /// The ids in the given order, including those of failed jobs (empty for jobs that never had
+    /// one).
     pub ids: Vec<String>,
-    /// Index and reason of each job that was not confirmed, by index.
+    /// Index and error of each job that was not confirmed, by index.
     pub failures: Vec<(usize, Error)>,
 }
 
@@ -45,21 +46,21 @@ impl Batch {
 
     /// Sends one more job; blocks while too many are unconfirmed.
     ///
-    /// A job that fails is in the report under its index.
+    /// If the job fails, the report contains the error under its index.
     ///
     /// # Errors
-    /// Only what ends the whole batch: [`ErrorKind::Interrupted`], and
-    /// [`ErrorKind::Connection`], [`ErrorKind::Authentication`] or
-    /// [`ErrorKind::Timeout`] when not even the first job could be sent.
+    /// Only errors that end the whole batch: [`ErrorKind::Interrupted`]; [`ErrorKind::Connection`],
+    /// [`ErrorKind::Authentication`] or [`ErrorKind::Timeout`] if not even the first job could be
+    /// sent.
     pub fn add(&mut self, job: &Job<'_>, wait: &Wait<'_>) -> Result<()> {
-        // A broker that keeps pace never makes this wait, so no wait would run
-        // the handlers of signals that come during a long list of jobs.
+        // With a fast broker this method never waits, so no wait would run the signal handlers
+        // during a long list of jobs.
         if self.ids.len() % CHECK_EVERY == CHECK_EVERY - 1 && self.checked.elapsed() >= SLICE {
             wait.check()?;
             self.checked = Instant::now();
         }
         if self.over.is_none() && !self.publisher.make_room(wait)? {
-            // One time-out is enough: the jobs that follow do not wait for one each.
+            // One timeout is enough; the following jobs must not wait for another one each.
             self.over = Some(Error::timeout(
                 "this job was not sent: the broker confirmed nothing in time",
             ));
@@ -88,7 +89,7 @@ impl Batch {
                 if self.ids.len() == 1 {
                     return Err(error);
                 }
-                // While the connection stands, it is this job that cannot be sent.
+                // If the connection is open, only this job cannot be sent.
                 if error.kind() == ErrorKind::Timeout || !self.publisher.is_connected() {
                     self.over = Some(error.context("this job was not sent"));
                 }
@@ -98,19 +99,19 @@ impl Batch {
         Ok(())
     }
 
-    /// The job at this index could not be read from the caller's input.
+    /// Adds an index whose job could not be read from the caller's input.
     pub fn add_failed(&mut self, error: Error) {
         self.ids.push(String::new());
         self.publisher.skip(error);
     }
 
-    /// Waits for every outcome. What has none at the deadline is reported as
+    /// Waits for all outcomes. Jobs without one at the deadline are reported as
     /// [`ErrorKind::Timeout`].
     ///
     /// # Errors
-    /// [`ErrorKind::Interrupted`] only.
+    /// Only [`ErrorKind::Interrupted`].
     pub fn finish(self, wait: &Wait<'_>) -> Result<BatchReport> {
-        // The time was spent already when the batch was given up.
+        // The time was already used up when the batch gave up.
         let wait = match self.over {
             Some(_) => wait.at_most(Duration::ZERO),
             None => *wait,

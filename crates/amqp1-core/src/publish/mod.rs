@@ -1,4 +1,5 @@
-//! A job's way out: where it goes, how it is sent, and what became of it.
+//! Sends jobs: chooses the route, sends, and collects the outcomes. Names no broker and does not
+//! know `receive`.
 
 pub mod batch;
 pub(crate) mod publisher;

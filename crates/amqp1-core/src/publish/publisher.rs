@@ -1,8 +1,7 @@
-//! Sending jobs and learning what became of them.
+//! Sends jobs and collects their outcomes.
 //!
-//! A job that was sent but not settled when its connection died is sent again
-//! under the same message-id, within the deadline. What was confirmed is never
-//! sent again.
+//! A job that was sent but not settled when its connection was lost is sent again with the same
+//! message-id, within the deadline. A confirmed job is never sent again.
 
 mod block;
 mod resend;
@@ -34,16 +33,16 @@ use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
 use crate::reach::pool::{self, Role};
 
-/// Unconfirmed jobs at the most.
+/// The most unconfirmed jobs.
 const WINDOW: usize = 2048;
-/// Bytes of unconfirmed jobs at the most.
+/// The most bytes of unconfirmed jobs.
 const WINDOW_BYTES: usize = 32 * 1024 * 1024;
-/// Jobs written together.
+/// The number of jobs written together.
 const GATHER: u64 = 32;
-/// Larger messages wait for the attach, to learn the broker's limit before sending.
+/// Larger messages wait for the answer to the attach, because it contains the broker's limit.
 const LARGE: usize = 64 * 1024;
 
-/// A message whose outcome is awaited.
+/// A message that waits for its outcome.
 #[derive(Debug)]
 struct Sent {
     payload: Bytes,
@@ -53,23 +52,23 @@ struct Sent {
     resent: u32,
 }
 
-/// Sends jobs of one queue, pipelined, and collects the outcomes.
+/// Sends jobs of one queue, pipelined, and collects their outcomes.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     definition: Arc<Definition>,
     tracker: Tracker,
-    /// By index from `base`; `None` once the outcome is there.
+    /// By index from `base`; `None` once the outcome is known.
     window: VecDeque<Option<Sent>>,
     base: u64,
     bytes: usize,
     outcomes: Vec<(u64, Confirmation)>,
     lost: Vec<(u64, Error)>,
-    /// Accepted; whether their queue exists is to be seen.
+    /// Accepted jobs whose queue may not exist.
     unsure: Vec<u64>,
     failures: Vec<(u64, Error)>,
-    /// For many jobs.
+    /// Only for many jobs.
     block: Option<Block>,
-    /// Many jobs in one message.
+    /// Packs many jobs into one message.
     packing: Option<Box<dyn Packing>>,
     generation: u64,
 }
@@ -92,7 +91,7 @@ impl Publisher {
         }
     }
 
-    /// For many jobs, which go together where the broker takes that.
+    /// For many jobs, which are packed together if the broker supports it.
     pub fn for_many(definition: Arc<Definition>) -> Self {
         let packing = definition.presumed().packing();
         let mut publisher = Self::new(definition);
@@ -101,8 +100,8 @@ impl Publisher {
         publisher
     }
 
-    /// The caller's iterable may fork between two jobs. The outcomes come to the
-    /// parent, and the tracker may be locked for ever in the child.
+    /// The caller's iterable may fork between two jobs. The parent gets the outcomes, and in the
+    /// child the tracker may be locked for ever.
     fn check_process(&self) -> Result<()> {
         if self.generation == fork::generation() {
             return Ok(());
@@ -117,24 +116,24 @@ impl Publisher {
         &self.definition.broker_queue
     }
 
-    /// The index that the next job gets.
+    /// The index of the next job.
     pub fn next_index(&self) -> u64 {
         self.base + self.window.len() as u64
     }
 
-    /// There is a connection to publish over.
+    /// Whether there is an open connection for publishing.
     pub fn is_connected(&self) -> bool {
         pool::is_connected(&self.definition.endpoint, Role::Publish)
     }
 
-    /// An index without a job, so that later ones keep theirs.
+    /// Uses up an index without a job, so that later jobs keep theirs.
     pub fn skip(&mut self, error: Error) {
         self.failures.push((self.next_index(), error));
         self.window.push_back(None);
         self.trim();
     }
 
-    /// Sends one job. On an error nothing was sent.
+    /// Sends one job. If it fails, nothing was sent.
     pub fn send(
         &mut self,
         job: &Job<'_>,
@@ -185,9 +184,8 @@ impl Publisher {
         self.dispatch(payload, route, destination, delay, wait)
     }
 
-    /// Sends a job that came once more, in the format it has. Its delay and TTL
-    /// are the changes'; how the broker is told of them is the route's.
-    /// On an error nothing was sent.
+    /// Sends a job that was received, in its own format. `changes` has its delay and TTL; the route
+    /// determines how the broker is told about them. If it fails, nothing was sent.
     pub fn send_copy(
         &mut self,
         decoded: &Decoded,
@@ -231,13 +229,13 @@ impl Publisher {
         if payload.len() > LARGE {
             match route.sender.ready(wait) {
                 Ok(limit) => self.check_size(&limit, payload.len())?,
-                // The link has ended: sent again like one that was lost on its way.
+                // The link has ended: the job is sent again, as if lost on its way.
                 Err(error) if error.kind() == ErrorKind::Connection => {}
                 Err(error) => return Err(error),
             }
         }
         let index = self.next_index();
-        // A job that is alone goes at once; others go together, within milliseconds.
+        // A single job is sent at once; several are sent together, within milliseconds.
         let at_once = self.tracker.pending() == 0 || index % GATHER == GATHER - 1;
         let tracked = Tracked {
             tracker: self.tracker.clone(),
@@ -253,13 +251,13 @@ impl Publisher {
             resent: 0,
         }));
         if let Err(error) = sent {
-            // The link had ended before: sent again like one that was lost on its way.
+            // The link had already ended: the job is sent again, as if lost on its way.
             self.lost.push((index, error));
         }
         Ok(())
     }
 
-    /// One more job for the batch that is being filled; it goes when it is full.
+    /// Adds a job to the current packed message, which is sent when it is full.
     fn gather(
         &mut self,
         payload: Bytes,
@@ -270,7 +268,7 @@ impl Publisher {
     ) -> Result<()> {
         let ready = route.sender.ready(wait);
         let lost = match &ready {
-            // The link has ended: sent again like one that was lost on its way.
+            // The link has ended: the job is sent again, as if lost on its way.
             Err(error) if error.kind() == ErrorKind::Connection => Some(error.clone()),
             _ => None,
         };
@@ -301,7 +299,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Sends the message that is being filled.
+    /// Sends the current packed message.
     fn send_packed(&mut self) {
         let Some(packed) = self.packing.as_mut().and_then(|packing| packing.take()) else {
             return;
@@ -331,7 +329,7 @@ impl Publisher {
         )))
     }
 
-    /// Blocks while too much is unconfirmed. False when not one outcome came in time.
+    /// Blocks while too much is unconfirmed. False if no outcome arrived in time.
     pub fn make_room(&mut self, wait: &Wait<'_>) -> Result<bool> {
         if self.window.len() < WINDOW && self.bytes < WINDOW_BYTES && self.lost.is_empty() {
             return Ok(true);
@@ -349,8 +347,8 @@ impl Publisher {
         self.window.iter().flatten().count()
     }
 
-    /// One message of many jobs is taken or refused as a whole: when it is refused, each of its jobs is sent
-    /// alone, so that none fails for another.
+    /// A message with many jobs is accepted or refused as a whole. If it is refused, each of its
+    /// jobs is sent separately, so that none fails because of another.
     fn note_packed(&mut self, first: u64, count: u64, outcome: &Confirmation) {
         let passes = |condition: &str| self.definition.presumed().passes(condition);
         let outcome = match outcome {
@@ -383,8 +381,8 @@ impl Publisher {
                 let error = Error::queue_not_found(format!("{name} does not exist (released)"));
                 return self.lost.push((index, error));
             }
-            // A quorum queue that somebody declared a moment ago has no leader yet:
-            // RabbitMQ 4.0 refuses what comes until then, without a reason.
+            // A quorum queue that was just declared has no leader yet: until then, RabbitMQ 4.0
+            // refuses jobs without a reason.
             (Confirmation::Rejected(None), Some(sent))
                 if sent.taker.is_queue()
                     && sent.resent < FRESH_TRIES
@@ -417,10 +415,10 @@ impl Publisher {
         }
     }
 
-    /// Waits for every outcome; what has none at the deadline is a timeout.
+    /// Waits for all outcomes. A job without one at the deadline has timed out.
     ///
     /// # Errors
-    /// [`ErrorKind::Interrupted`] only.
+    /// Only [`ErrorKind::Interrupted`].
     pub fn finish(mut self, wait: &Wait<'_>) -> Result<Vec<(u64, Error)>> {
         let in_time = match self.settle(0, wait) {
             Ok(in_time) => in_time,
@@ -447,7 +445,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // A job whose call has ended must not be sent by a broker's late credit.
+        // Credit that arrives late must not send a job whose call has ended.
         self.tracker.abandon();
     }
 }

@@ -1,4 +1,4 @@
-//! Where and how one job is sent: the link, the address, the mark of a delay.
+//! The route of one job: the link, the address, how a delay is requested.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
 use crate::reach::pool::Role;
 
-/// Where and how one job is sent.
+/// The route of one job.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub sender: SenderLink,
-    /// Per-message address over an anonymous sender.
+    /// The address in the message, for an anonymous sender.
     pub to: Option<String>,
     pub delay_mark: DelayMark,
-    /// A TTL in the header would be over before the job is in its queue: the
-    /// consumer looks at absolute-expiry-time instead.
+    /// A TTL in the header would expire before the job is in its queue. The consumer checks
+    /// absolute-expiry-time instead.
     pub ttl_is_lost: bool,
     pub taker: Taker,
 }
 
-/// What the job is sent to, and so what the broker's outcomes say of it.
+/// The kind of node that the job is sent to, which determines the meaning of the broker's outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taker {
-    /// A queue by its name: `released` says that it is gone.
+    /// A queue by its name: `released` means that it does not exist.
     Queue,
-    /// The same, and `accepted` does not say that it exists.
+    /// The same, but `accepted` does not mean that it exists.
     UnsureQueue,
-    /// An exchange: `released` says that it leads nowhere.
+    /// An exchange: `released` means that no queue is bound.
     Exchange,
-    /// An exchange that delays, and says by `released` that it has taken the job.
+    /// An exchange that delays jobs, and answers `released` to accepted ones.
     DelayingExchange,
 }
 
@@ -48,16 +48,17 @@ impl Taker {
         }
     }
 
-    /// A queue by its name, ours to declare.
+    /// Whether this is a queue by its name, which the client may declare.
     pub fn is_queue(self) -> bool {
         matches!(self, Taker::Queue | Taker::UnsureQueue)
     }
 }
 
-/// Where and how a job for `destination` is sent.
+/// Finds the route of a job for `destination`.
 ///
 /// # Errors
-/// Those of dialling, declaring and attaching; Unsupported for a delay that the broker does not keep.
+/// Those of connecting, declaring and attaching; Unsupported for a delay that the broker does not
+/// keep.
 pub(crate) fn find(
     definition: &Definition,
     destination: &Destination,
@@ -94,17 +95,17 @@ fn try_find(
     way.direct(DelayMark::None, wait)
 }
 
-/// What a route is made of.
+/// The ingredients of a route.
 struct Way<'a> {
     definition: &'a Definition,
     connected: &'a Connected,
     recipient: Recipient<'a>,
-    /// The sender to it, where it is the usual destination.
+    /// Its sender, if this is the usual destination.
     usual: Option<SenderLink>,
 }
 
 impl Way<'_> {
-    /// To where the job goes.
+    /// The route directly to the destination.
     fn direct(self, delay_mark: DelayMark, wait: &Wait<'_>) -> Result<Route> {
         let taker = Taker::of(&self.recipient, self.connected);
         let (sender, to) = match self.usual {
@@ -124,8 +125,8 @@ impl Way<'_> {
         })
     }
 
-    /// Over the anonymous terminus where the broker has one: routing keys may
-    /// be as many as jobs, links may not.
+    /// Uses the anonymous terminus if the broker has one: the number of routing keys is unlimited,
+    /// the number of links is not.
     fn addressed(&self, address: String, wait: &Wait<'_>) -> Result<(SenderLink, Option<String>)> {
         let connected = self.connected;
         connected.confirm(self.definition, &address, wait)?;
@@ -155,7 +156,8 @@ impl Way<'_> {
                 ..self.direct(DelayMark::XDelay, wait)?
             }),
             Some(Detour::Marked(mark)) => Ok(Route {
-                // There it counts from the sending, and would be over before the delay.
+                // The broker counts the TTL from the sending, so it would expire before the delay
+                // ends.
                 ttl_is_lost: mark == DelayMark::DeliveryDelay,
                 ..self.direct(mark, wait)?
             }),

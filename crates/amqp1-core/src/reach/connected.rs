@@ -1,4 +1,4 @@
-//! A connection to a broker, and what the broker is.
+//! A connection to a broker, with the broker's dialect and companion.
 
 use std::sync::Arc;
 
@@ -9,14 +9,13 @@ use crate::connection::Connection;
 use crate::error::Result;
 use crate::settings::spec::Spec;
 
-/// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Connected {
     pub connection: Connection,
     pub dialect: &'static dyn Dialect,
-    /// What goes with the connection, where something does.
+    /// The connection's companion, if the broker needs one.
     pub companion: Option<Arc<dyn Companion>>,
-    /// The companion has something to ask of the application now and then.
+    /// Whether the companion must ask the application for something from time to time.
     pub has_errands: bool,
 }
 
@@ -35,10 +34,10 @@ impl Connected {
         }
     }
 
-    /// Work of the companion; nothing where there is none.
+    /// Does work with the companion; nothing if there is none.
     ///
     /// # Errors
-    /// What the work fails with.
+    /// Those of the work.
     pub fn accompanied(&self, work: impl FnOnce(&dyn Companion) -> Result<()>) -> Result<()> {
         match &self.companion {
             Some(companion) => work(&**companion),
@@ -46,7 +45,7 @@ impl Connected {
         }
     }
 
-    /// The broker knows who we are, as far as it wants to for this address.
+    /// Authenticates the client for this address, if the broker requires it.
     ///
     /// # Errors
     /// Authentication.
@@ -54,10 +53,11 @@ impl Connected {
         self.accompanied(|companion| companion.authorize(spec, address, wait))
     }
 
-    /// Sees that jobs for this address wait for a consumer, where attaching a sender does not tell.
+    /// Checks that jobs for this address wait for a consumer, if attaching a sender does not show
+    /// it.
     ///
     /// # Errors
-    /// Unsupported when they would not.
+    /// Unsupported if they would not.
     pub fn confirm(&self, spec: &Spec, address: &str, wait: &Wait<'_>) -> Result<()> {
         self.accompanied(|companion| companion.confirm(address, wait))
             .map_err(|error| error.context(spec.describe()))

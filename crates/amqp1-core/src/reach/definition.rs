@@ -1,6 +1,6 @@
-//! A queue and its way to the broker: which connection, what is declared over it, which sender.
+//! A queue and its access to the broker: which connection, which declarations, which sender.
 //!
-//! All of [`Definition`] is here. What one of its calls may do again is told in [`crate::reach`].
+//! This file contains all of [`Definition`]. [`crate::reach`] describes what its calls may retry.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use crate::reach::pool::{self, Role};
 use crate::settings::retry::FailedQueue;
 use crate::settings::spec::Spec;
 
-/// A queue and the way to it; shared by its clones, consumers and tasks.
+/// A queue and its access to the broker; shared by its clones, consumers and tasks.
 #[derive(Debug)]
 pub(crate) struct Definition {
     spec: Spec,
-    /// Consumers leave it alone. In this process: a child's is its own.
+    /// Whether consumers ignore it. Applies to this process; a child has its own flag.
     pub paused: AtomicBool,
     last: Mutex<Option<Last>>,
 }
 
-/// What the last push used, so that the next one need not look for it.
+/// What the last push used, so that the next one finds it at once.
 #[derive(Debug, Clone)]
 struct Last {
     generation: u64,
@@ -57,15 +57,15 @@ impl Definition {
         }
     }
 
-    /// What is known of the broker before it is dialled.
+    /// The dialect as far as it is known before connecting.
     pub fn presumed(&self) -> &'static dyn Dialect {
         brokers::presumed(&self.endpoint)
     }
 
-    /// The broker's name of its failed queue.
+    /// The broker's name of the failed queue.
     ///
     /// # Errors
-    /// Unsupported where the broker has no dead-letter queue of its own.
+    /// Unsupported if the broker has no dead-letter queue of its own.
     pub fn failed_queue(&self, configured: &FailedQueue) -> Result<String> {
         let brokers = || self.presumed().dead_letter_queue(&self.broker_queue);
         match configured {
@@ -77,7 +77,7 @@ impl Definition {
         }
     }
 
-    /// What a job for `destination` is addressed to.
+    /// The recipient of a job for `destination`.
     pub fn recipient<'a>(&'a self, destination: &'a Destination) -> Recipient<'a> {
         match destination {
             Destination::Queue(queue) => Recipient::queue(queue),
@@ -89,7 +89,7 @@ impl Definition {
         }
     }
 
-    /// The routing key of a job that goes to an exchange.
+    /// The routing key of a job, if it goes to an exchange.
     pub fn routing_key_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
         let recipient = self.recipient(destination);
         recipient.exchange.map(|_| recipient.key)
@@ -104,13 +104,13 @@ impl Definition {
         }
     }
 
-    /// The queue that a job for `destination` goes to, if not to an exchange.
+    /// The queue of a job for `destination`, unless it goes to an exchange.
     pub fn queue_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
         let recipient = self.recipient(destination);
         recipient.exchange.is_none().then_some(recipient.key)
     }
 
-    /// The queue, for whoever looks after it.
+    /// The queue, for administrative operations.
     pub fn subject(&self) -> Subject<'_> {
         Subject {
             spec: &self.spec,
@@ -118,7 +118,7 @@ impl Definition {
         }
     }
 
-    /// What to do about a queue that is not there.
+    /// Advice about a missing queue.
     pub fn when_missing(&self) -> &'static str {
         match self.presumed().declares_nothing() {
             true => "create it",
@@ -126,7 +126,7 @@ impl Definition {
         }
     }
 
-    /// The option `consumer_timeout` on a broker, or a queue, without one.
+    /// The error for option `consumer_timeout` on a broker, or a queue, without one.
     pub fn has_no_consumer_timeout(&self) -> Error {
         Error::unsupported(format!(
             "{}: option 'consumer_timeout': only quorum queues of RabbitMQ 4.3 and later support it; remove the option",
@@ -134,8 +134,8 @@ impl Definition {
         ))
     }
 
-    /// An exclusive queue belongs to the connection that declares it, and only
-    /// that one may consume from it.
+    /// An exclusive queue belongs to the connection that declares it, and only that connection may
+    /// consume from it.
     pub fn management_role(&self) -> Role {
         if self.options.exclusive {
             Role::Consume
@@ -151,7 +151,7 @@ impl Definition {
         self.over(connection, role)
     }
 
-    /// The pooled connection for `role`, with what is missing declared.
+    /// The pooled connection for `role`, after declaring missing entities.
     pub fn declared(&self, role: Role, wait: &Wait<'_>) -> Result<Connected> {
         if !self.options.declare {
             return self.connect(role, wait);
@@ -163,8 +163,8 @@ impl Definition {
         }
     }
 
-    /// The connection, or another one that has room for one more link. An exclusive queue
-    /// can be had over the one that has declared it only.
+    /// The connection, or another one with room for one more link. An exclusive queue is available
+    /// only on the connection that declared it.
     pub fn with_room(&self, usual: Connected, role: Role, wait: &Wait<'_>) -> Result<Connected> {
         if self.options.exclusive {
             return Ok(usual);
@@ -188,7 +188,7 @@ impl Definition {
         Ok(Connected::new(connection, dialect, companion))
     }
 
-    /// What the broker has nothing for is refused before it is used.
+    /// Refuses options that the broker does not support.
     fn check_options(&self, dialect: &dyn Dialect) -> Result<()> {
         let Some((option, why)) = dialect.lacks(&self.options) else {
             return Ok(());
@@ -199,7 +199,7 @@ impl Definition {
         )))
     }
 
-    /// For a link that found no free session all the same.
+    /// The error if a link finds no free session despite that.
     pub fn full(&self, connected: &Connected) -> Error {
         let advice = match self.options.exclusive {
             true => ", and exclusive queues are tied to their connection; use several processes, or fewer exclusive queues",
@@ -212,7 +212,7 @@ impl Definition {
         ))
     }
 
-    /// The sender that is kept for an address.
+    /// The cached sender for an address.
     pub fn sender(
         &self,
         connected: &Connected,
@@ -224,7 +224,7 @@ impl Definition {
         pool::sender(&self.endpoint, &connected.connection, to, redial, wait)
     }
 
-    /// The usual way of a job: to the queue or its exchange, without delay.
+    /// The usual route of a job: to the queue or its exchange, without delay.
     pub fn usual(&self, wait: &Wait<'_>) -> Result<(Arc<Connected>, SenderLink)> {
         let mut usual = None;
         if let Some(last) = self.last.lock().as_ref() {
@@ -248,7 +248,7 @@ impl Definition {
             connected: Arc::clone(&connected),
             sender: sender.clone(),
         };
-        // What a parent process used last is neither used nor torn down by its child.
+        // A child neither uses nor tears down what its parent used last.
         std::mem::forget(
             self.last
                 .lock()
@@ -258,7 +258,7 @@ impl Definition {
         Ok((connected, sender))
     }
 
-    /// Declares what is missing, once a connection.
+    /// Declares missing entities, once per connection.
     fn declare(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<Connected> {
         self.surviving(&[self.management_role()], wait, || {
             let connected = self.connect(self.management_role(), wait)?;
@@ -267,7 +267,7 @@ impl Definition {
         })
     }
 
-    /// A queue beside the configured one: a failed queue, for instance.
+    /// Declares a related queue, such as the failed queue.
     pub fn declare_beside(&self, queue: &str, wait: &Wait<'_>) -> Result<()> {
         if queue == self.broker_queue || !self.options.declare {
             return Ok(());
@@ -279,22 +279,22 @@ impl Definition {
         self.declare(&subject, wait).map(|_| ())
     }
 
-    /// A link was refused or ended because its queue is gone: the next use
-    /// declares it again.
+    /// Makes the next use declare the queue again, because a link was refused or ended when its
+    /// queue was missing.
     pub fn forget_declared(&self) {
         *self.last.lock() = None;
         pool::forget_declared(&self.endpoint, self.management_role());
         pool::forget_declared(&self.endpoint, Role::Publish);
     }
 
-    /// Something was declared, or looked at for the first time, so lately.
+    /// Whether anything was declared or checked for the first time within `age`.
     pub fn declared_within(&self, age: Duration) -> bool {
         pool::declared_within(&self.endpoint, self.management_role(), age)
             || pool::declared_within(&self.endpoint, Role::Publish, age)
     }
 
     /// # Errors
-    /// QueueNotFound when the queue is not there.
+    /// QueueNotFound if the queue does not exist.
     pub fn look_for(&self, queue: &str, wait: &Wait<'_>) -> Result<()> {
         self.surviving(&[self.management_role()], wait, || {
             let connected = self.connect(self.management_role(), wait)?;
@@ -302,7 +302,7 @@ impl Definition {
         })
     }
 
-    /// The queue's type, where the broker tells; `None` also when there is no such queue.
+    /// The queue's type, if the broker reports it; also `None` if there is no such queue.
     pub fn queue_type(&self, wait: &Wait<'_>) -> Result<Option<String>> {
         self.surviving(&[self.management_role()], wait, || {
             match self.connect(self.management_role(), wait)?.companion {
@@ -312,10 +312,10 @@ impl Definition {
         })
     }
 
-    /// Work of the companion on the queue.
+    /// Does administrative work on the queue with the companion.
     ///
     /// # Errors
-    /// Unsupported where the broker has no way to do `what`; the work's.
+    /// Unsupported if the broker offers no way to do `what`; those of the work.
     pub fn look_after<T>(
         &self,
         what: &str,
@@ -336,8 +336,8 @@ impl Definition {
         })
     }
 
-    /// The broker found the token expired, before we did: true when another one can be had,
-    /// and is the next time.
+    /// Handles the broker's report that a token has expired before we noticed: true if the client
+    /// can get another one, which it then uses next.
     pub fn renews_token(&self, role: Role, error: &Error) -> bool {
         if !self.endpoint.access.has_more_tokens() || !error.is(Condition::UNAUTHORIZED_ACCESS) {
             return false;
@@ -346,10 +346,9 @@ impl Definition {
         true
     }
 
-    /// Runs `work`, and again when a connection (of the roles `used`) was lost
-    /// while it used it: a broker that starts may take a connection and drop it at
-    /// once. What cannot be dialled is final, and so is what the broker closed it for
-    /// twice, if that will not pass.
+    /// Runs `work`, and repeats it if a connection (of the roles `used`) was lost during it: a
+    /// starting broker may accept a connection and drop it at once. A failure to connect is final.
+    /// So is a permanent reason for which the broker closes the connection twice.
     pub fn surviving<T>(
         &self,
         used: &[Role],

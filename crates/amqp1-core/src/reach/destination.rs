@@ -1,21 +1,21 @@
-//! Where a job goes.
+//! The destination of a job.
 
 use crate::format::envelope::ROUTING_KEY_HEADER;
 use crate::job::{HeaderValue, Job};
 
-/// Where a job goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// As the queue is configured.
+    /// The queue or exchange in the configuration.
     Usual,
-    /// With another routing key.
+    /// The same with another routing key.
     Key(String),
     /// Directly to a queue by its name.
     Queue(String),
 }
 
 impl Destination {
-    /// Where a job asks to go: its option `routing_key`, or its header `x-routing-key`.
+    /// The destination that a job requests: by its option `routing_key` or its header
+    /// `x-routing-key`.
     pub fn of(job: &Job<'_>) -> Self {
         if let Some(key) = &job.options.routing_key {
             return Destination::Key(key.to_string());

@@ -1,4 +1,4 @@
-//! One queue of a consumer: its receiver link, attached again when it was lost.
+//! One queue of a consumer: its receiver link, attached again if it was lost.
 
 mod attaching;
 pub(crate) mod link;
@@ -28,22 +28,22 @@ pub(crate) struct Attachment {
     pub definition: Arc<Definition>,
     prefetch: u32,
     priority: Option<i32>,
-    /// How long the broker is to let it hold a job.
+    /// The requested consumer timeout.
     timeout: Option<Duration>,
     retry: RetryOptions,
-    /// The sessions that it takes.
+    /// The sessions that it receives from.
     claim: Option<Claim>,
-    /// The link, of whatever process.
+    /// The link, possibly of a parent process.
     link: Mutex<Option<Arc<SharedLink>>>,
-    /// The consumer wants nothing of it.
+    /// Whether the consumer is paused.
     held: AtomicBool,
-    /// What the link was told of being paused.
+    /// Whether the link was told that it is paused.
     told: AtomicBool,
-    /// The link was asked whether there is more, in the question under way.
+    /// Whether the link was asked, in the current question, if there is more.
     asked: AtomicBool,
-    /// How long its links last.
+    /// The lifetimes of its links.
     lives: Mutex<Option<Lives>>,
-    /// After failed attaches: how long it is left alone, and until when.
+    /// After failed attaches: how long it rests, and until when.
     rest: Mutex<Option<(Duration, Instant)>>,
     silence: Silence,
 }
@@ -67,7 +67,7 @@ impl Attachment {
         }
     }
 
-    /// The link, if there is one of this process.
+    /// The link, if this process has one.
     pub fn link(&self) -> Option<Arc<SharedLink>> {
         self.own().clone()
     }
@@ -75,31 +75,31 @@ impl Attachment {
     fn own(&self) -> MutexGuard<'_, Option<Arc<SharedLink>>> {
         let mut link = self.link.lock();
         if link.as_ref().is_some_and(|link| !link.is_ours()) {
-            // Neither used nor torn down here.
+            // A parent's link is neither used nor torn down here.
             std::mem::forget(link.take());
         }
         link
     }
 
-    /// There is a link of this process, or one is asked for.
+    /// Whether this process has a link or has requested one.
     pub fn is_attached(&self) -> bool {
         self.own().is_some() || self.claim.as_ref().is_some_and(Claim::is_asking)
     }
 
-    /// Until when it is left alone, because it could not be attached.
+    /// Until when it rests, because it could not be attached.
     pub fn rests_until(&self) -> Option<Instant> {
         self.session_rests_until()
             .or(self.rest.lock().map(|(_, until)| until))
     }
 
-    /// It broke soon after it was had: what is next to be done is to pause.
+    /// Whether its link broke soon after it was attached, so that a pause must follow.
     pub fn is_broken(&self) -> bool {
         self.lives.lock().is_some_and(|lives| lives.ended() > 0)
             || pool::is_resting(&self.definition.endpoint, Role::Consume)
     }
 
-    /// The next delivery that has come. `Err` when the link is over; the next
-    /// [`Attachment::attach`] makes a new one.
+    /// The next delivery. `Err` if the link has ended; the next [`Attachment::attach`] opens a new
+    /// one.
     pub fn take(&self) -> Result<Option<(Incoming, Arc<SharedLink>)>> {
         let Some(link) = self.link() else {
             if self.claim.is_some() {
@@ -121,12 +121,12 @@ impl Attachment {
                     return Err(error);
                 }
                 Err(match error.kind() {
-                    // A token that has expired is no error before a new one is refused.
+                    // An expired token is no error until a new one is refused.
                     ErrorKind::Authentication => {
                         self.definition.renews_token(Role::Consume, &error);
                         Error::connection(error.message())
                     }
-                    // A session that is lost is asked for again: that is no error of the caller's.
+                    // A lost session is requested again, which is no error for the caller.
                     ErrorKind::TaskLost => Error::connection(error.message()),
                     _ => error,
                 })
@@ -134,7 +134,8 @@ impl Attachment {
         }
     }
 
-    /// Nothing has come for the moment: a host that may be cut off is asked, and left.
+    /// Called when nothing arrives: asks a host that may be cut off, and leaves it if it does not
+    /// answer.
     pub fn is_silent(&self) {
         if self.claim.is_none() && !self.is_paused() {
             if let Some(link) = self.link() {
@@ -143,13 +144,13 @@ impl Attachment {
         }
     }
 
-    /// The question whether there is more has not been asked yet.
+    /// Starts a new question whether there is more.
     pub fn begin_question(&self) {
         self.asked.store(false, Ordering::Relaxed);
     }
 
-    /// What there was when it was asked has come, or nothing can come. Asks, the first time;
-    /// a session may have come since the others were asked.
+    /// Whether everything that was there at the question has arrived, or nothing can arrive. Asks
+    /// the first time, because a session may have been granted after the other queues were asked.
     pub fn is_answered(&self) -> bool {
         if self.is_paused() {
             return true;
@@ -157,15 +158,15 @@ impl Attachment {
         let Some(link) = self.link() else {
             return !self.is_attached();
         };
-        // A link that is over answers nothing: the next look tells.
+        // An ended link answers nothing; the next look reports it.
         if !self.asked.swap(true, Ordering::Relaxed) && link.ask().is_err() {
             return true;
         }
         link.is_answered()
     }
 
-    /// Asks for nothing more and gives back what is buffered; or asks again, unless
-    /// the pipeline is paused.
+    /// Requests nothing more and returns the buffer; or requests jobs again, unless the pipeline is
+    /// paused.
     pub fn set_paused(&self, paused: bool) {
         if paused {
             self.stop_asking();
@@ -176,12 +177,12 @@ impl Attachment {
         }
     }
 
-    /// The consumer is paused, or the pipeline is.
+    /// Whether the consumer or the pipeline is paused.
     pub fn is_paused(&self) -> bool {
         self.held.load(Ordering::Relaxed) || self.definition.paused.load(Ordering::Relaxed)
     }
 
-    /// Tells the link when that has changed. True when there is none, and one is wanted.
+    /// Tells the link if that has changed. True if there is no link, and one is wanted.
     pub fn follow(&self) -> bool {
         let paused = self.is_paused();
         if self.told.load(Ordering::Relaxed) == paused {
@@ -201,12 +202,11 @@ impl Attachment {
 
     fn tell(&self, link: &SharedLink, paused: bool) {
         self.told.store(paused, Ordering::Relaxed);
-        // A link that is gone has given back everything already.
+        // A lost link has already returned everything.
         let _ = link.set_prefetch(if paused { 0 } else { self.prefetch });
     }
 
-    /// Gives back what is buffered and lets go of the link, which is closed when
-    /// the last job in hand is gone.
+    /// Returns the buffer and releases the link, which is closed with the last job taken from it.
     pub fn release(&self) {
         self.set_paused(true);
         if let Some(link) = self.link() {
@@ -215,10 +215,10 @@ impl Attachment {
         }
     }
 
-    /// Gives back everything that is not settled, and detaches.
+    /// Returns everything that is not settled, and detaches.
     pub fn close(&self) {
         self.stop_asking();
-        // Ended by us: the next one need not wait.
+        // We ended it, so the next link need not wait.
         *self.lives.lock() = None;
         if let Some(link) = self.link() {
             link.leave();

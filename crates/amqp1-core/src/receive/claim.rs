@@ -1,7 +1,7 @@
-//! The session that a consumer asks for, has, and lets go.
+//! The session that a consumer requests, holds, and releases.
 //!
-//! The broker holds an attach until there is a session to give. So nobody waits for the
-//! answer to an attach: it is looked at together with the other queues.
+//! The broker delays its answer to an attach until there is a session. Therefore no call waits for
+//! that answer alone; it is checked together with the other queues.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::error::{Error, ErrorKind};
 use crate::receive::attachment::link::SharedLink;
 use crate::settings::options::SessionOption;
 
-/// Before a session is asked for again that another consumer has, or that was refused for a
-/// passing reason.
+/// The pause before a session is requested again that another consumer holds, or that was refused
+/// for a temporary reason.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A session without a job for so long is let go for the next free one.
+/// After this long without a job, a session is released for the next free one.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The sessions of one queue of a consumer.
@@ -28,20 +28,20 @@ pub(super) struct Claim {
 
 #[derive(Debug)]
 struct State {
-    /// Asked for, not answered.
+    /// Requested, but not answered yet.
     asked: Option<Arc<SharedLink>>,
     last_job: Instant,
-    /// The session is another's: not asked for until then.
+    /// Until when the session is not requested, because another consumer holds it.
     rests_until: Option<Instant>,
-    /// Whoever asks does not wait.
+    /// Whether the current call does not wait.
     polls: bool,
-    /// Asked by somebody who does not wait, the broker had no session with jobs.
+    /// Whether the broker told a call that does not wait that no session has jobs.
     has_none: bool,
-    /// Another token was put since the last session, as the broker had found it expired.
+    /// Whether another token was sent since the last session, because the broker found one expired.
     renewed: bool,
 }
 
-/// What became of an attach.
+/// The result of an attach.
 pub(super) enum Answer {
     None,
     Taken(Arc<SharedLink>),
@@ -63,7 +63,7 @@ impl Claim {
         }
     }
 
-    /// The session that is asked for by its id; `None` for the next free one.
+    /// The id of the requested session; `None` for the next free one.
     pub fn id(&self) -> Option<&str> {
         match &self.option {
             SessionOption::Next => None,
@@ -71,7 +71,7 @@ impl Claim {
         }
     }
 
-    /// What is asked of the broker.
+    /// The session to request from the broker.
     pub fn wish(&self) -> SessionWish<'_> {
         SessionWish {
             id: self.id(),
@@ -79,42 +79,43 @@ impl Claim {
         }
     }
 
-    /// A call begins that takes what is there, or one that waits.
+    /// Begins a call, which either polls or waits.
     pub fn begin(&self, polls: bool) {
         let mut state = self.state.lock();
         state.polls = polls;
         state.has_none = false;
     }
 
-    /// The broker was asked in this call that does not wait, and had no session with jobs.
+    /// Whether the broker was asked in this call, which does not wait, and had no session with
+    /// jobs.
     pub fn has_none(&self) -> bool {
         self.state.lock().has_none
     }
 
-    /// The session that it has turned out to be empty: worth asking for the next.
+    /// Whether the current session turned out to be empty, and another one may be requested.
     pub fn may_change(&self, held: u32) -> bool {
         self.option == SessionOption::Next && held == 0
     }
 
-    /// A session is asked for.
+    /// Records that a session is requested.
     pub fn ask(&self, link: Arc<SharedLink>) {
         let mut state = self.state.lock();
         state.rests_until = None;
         state.asked = Some(link);
     }
 
-    /// A session is asked for, and no answer has come.
+    /// Whether a requested session is still unanswered.
     pub fn is_asking(&self) -> bool {
         self.state.lock().asked.is_some()
     }
 
-    /// Until when it is not to be asked for.
+    /// Until when it may not be requested.
     pub fn rests_until(&self) -> Option<Instant> {
         let until = self.state.lock().rests_until;
         until.filter(|until| *until > Instant::now())
     }
 
-    /// The answer, if it has come.
+    /// The answer, if it has arrived.
     pub fn answer(&self) -> Answer {
         let mut state = self.state.lock();
         let Some(link) = &state.asked else {
@@ -141,24 +142,24 @@ impl Claim {
         }
     }
 
-    /// True once for each session: worth another token.
+    /// True once per session: whether another token is worth a try.
     pub fn may_renew(&self) -> bool {
         !std::mem::replace(&mut self.state.lock().renewed, true)
     }
 
-    /// Nobody waits any more: a session that is given now would be kept from others.
+    /// Withdraws the request: a session granted later would only be kept from others.
     pub fn give_up(&self) {
         if let Some(link) = self.state.lock().asked.take() {
             link.close();
         }
     }
 
-    /// A job of the session was handed out.
+    /// Records that a job of the session was handed out.
     pub fn note_job(&self) {
         self.state.lock().last_job = Instant::now();
     }
 
-    /// When a session without jobs is let go for the next one.
+    /// When a session without jobs is released for the next one.
     pub fn idle_at(&self, held: u32) -> Option<Instant> {
         self.may_change(held)
             .then(|| self.state.lock().last_job + IDLE)
@@ -166,13 +167,14 @@ impl Claim {
 }
 
 impl State {
-    /// A refusal that passes is an error of the connection: asked again.
+    /// A temporary refusal becomes a connection error, so that the session is requested again.
     fn refused(&mut self, error: Error, why: NoSession) -> Error {
         match why {
             NoSession::NoneHasJobs => self.has_none = self.polls,
             NoSession::IsTaken => self.rests_until = Some(Instant::now() + PAUSE),
             NoSession::Refused => {
-                // Busy, for instance: not asked again as fast as it refuses.
+                // For example, the broker is busy: requests must not follow as fast as it refuses
+                // them.
                 if error.kind() == ErrorKind::Connection {
                     self.rests_until = Some(Instant::now() + PAUSE);
                 }

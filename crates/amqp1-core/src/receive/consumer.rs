@@ -1,4 +1,4 @@
-//! Taking jobs from one or more queues.
+//! Receives jobs from one or more queues.
 
 mod poll;
 mod session;
@@ -21,55 +21,55 @@ use crate::receive::sorting::{self, Poison, Taken};
 use crate::settings::options::ConsumerOptions;
 use crate::settings::shared_endpoint::SharedEndpoint;
 
-/// Expired deliveries that one look at the queues may pass over.
+/// The most expired deliveries that one look at the queues may skip.
 const MAX_PASSED_OVER: usize = 1000;
 
-/// Takes jobs from its queues, each served in turn.
+/// Receives jobs from its queues in turn.
 #[derive(Debug)]
 pub struct Consumer {
     attachments: Vec<Attachment>,
     options: ConsumerOptions,
-    /// Of this process: a child makes its own.
+    /// The signal of this process; a child creates its own.
     signal: Mutex<(u64, Signal)>,
     stopped: AtomicBool,
     paused: AtomicBool,
-    /// How often it was closed: a signal handler may do that to a wait under way.
+    /// Incremented by each close, which a signal handler may call during a wait.
     closes: AtomicU64,
-    /// The queue that is looked at first next time.
+    /// The queue that the next look checks first.
     turn: AtomicUsize,
-    /// Queues want something besides deliveries: see [`Attachment::next_errand`].
+    /// Whether any queue needs action without a delivery: see [`Attachment::next_errand`].
     has_errands: bool,
-    /// Some queue's broker has several hosts to choose from.
+    /// Whether any queue's broker has several hosts.
     has_choice: bool,
 }
 
-/// It was not attached again in time, and the next call may do it.
+/// Whether the queue was not attached again in time, so that the next call may do it.
 fn goes_on(error: &Error, wait: &Wait<'_>) -> bool {
     let passing = matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout);
     passing && error.condition() != Some(RESTING) && wait.left().is_zero()
 }
 
-/// What a look at the queues found.
+/// The result of a look at the queues.
 enum Found {
     Delivery(Rc<Delivery>),
-    /// Dead-lettered, and consuming goes on.
+    /// Dead-lettered; consuming continues.
     Poison(Box<Poison>),
     Stopped,
-    /// Each queue has said that it has no job.
+    /// Every queue has answered that it has no job.
     Nothing,
     /// A pipeline was resumed that was not attached while it was paused.
     Resumed,
-    /// The link of this queue was lost: it is attached again.
+    /// The link of this queue was lost, and must be attached again.
     Lost(Error, usize),
 }
 
 /// Links that were lost in one call.
 #[derive(Default)]
 struct Losses {
-    /// Of these queues: one connection takes the links of many with it.
+    /// Their queues: one connection may take the links of many with it.
     queues: Vec<usize>,
     last: Option<Error>,
-    /// One queue's more than once.
+    /// Whether the same queue lost its link more than once.
     repeated: bool,
 }
 
@@ -82,7 +82,7 @@ impl Losses {
 }
 
 impl Consumer {
-    /// A consumer of one or more queues; attaches on first use.
+    /// Creates a consumer of one or more queues; it attaches on first use.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] for an empty list, [`ErrorKind::Unsupported`] for a session.
@@ -116,8 +116,8 @@ impl Consumer {
         })
     }
 
-    /// What wakes [`Consumer::next`]. The parent's may be locked for ever in a
-    /// child, by a thread that is not there.
+    /// The signal that wakes [`Consumer::next`]. In a child, a thread that no longer exists may
+    /// have locked the parent's for ever.
     fn signal(&self) -> Signal {
         let mut signal = self.signal.lock();
         if signal.0 != fork::generation() {
@@ -127,22 +127,21 @@ impl Consumer {
         signal.1.clone()
     }
 
-    /// The options it was made with.
+    /// The options that it was created with.
     pub fn options(&self) -> &ConsumerOptions {
         &self.options
     }
 
-    /// The next job; `None` when `wait` ended, and after [`Consumer::stop`].
+    /// The next job; `None` if `wait` ends, and after [`Consumer::stop`].
     ///
-    /// A wait of zero takes what is there: `None` when the broker has said that it has
-    /// nothing. That is one round trip, unless something has arrived already.
+    /// A wait of zero returns an available job: `None` if the broker has answered that there is
+    /// none. That costs one round trip, unless a job has already arrived.
     ///
-    /// Connecting and attaching are bounded by the queue's own timeout, and do
-    /// not use up `wait`.
+    /// Connecting and attaching are limited by the queue's own timeout, and do not use up `wait`.
     ///
     /// # Errors
-    /// Connection, Authentication, QueueNotFound, Timeout (of an attach, or of the answer
-    /// that a wait of zero is for), Interrupted.
+    /// Connection, Authentication, QueueNotFound, Timeout (of an attach, or of the answer to a wait
+    /// of zero), Interrupted.
     pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let polls = wait.left().is_zero();
         if self.has_errands {
@@ -168,7 +167,7 @@ impl Consumer {
         let is_closed = || self.closes.load(Ordering::Relaxed) != closes;
         loop {
             if self.stopped.load(Ordering::Relaxed) {
-                // It may have been while the queues were attached.
+                // They may have been paused while the queues were attached.
                 self.attachments.iter().for_each(|attachment| {
                     attachment.follow();
                 });
@@ -185,16 +184,16 @@ impl Consumer {
                     .try_for_each(|attachment| attachment.run_errands(&wait))?;
             }
             if !self.paused.load(Ordering::Relaxed) {
-                // The usual case, before each job, is that there is nothing to do.
+                // Before most jobs, there is nothing to attach.
                 if self.has_errands || !self.attachments.iter().all(Attachment::is_attached) {
                     let patience = wait.left();
-                    // Once only, and not for pauses: a broker that takes the attach and
-                    // breaks off, again and again, must not make the call endless.
+                    // Only once, and not for pauses: a broker that repeatedly accepts the attach
+                    // and then breaks the connection must not make the call endless.
                     let broken = self.attachments.iter().any(Attachment::is_broken);
                     match self.attach(&wait, is_first) {
                         Ok(true) if is_first && !broken => wait = wait.restarted(patience),
                         Ok(_) => {}
-                        // As when it is lost at the end of a call: the next one goes on.
+                        // As for a link that is lost at the end of a call: the next call continues.
                         Err(error) if goes_on(&error, &wait) => match losses.last {
                             Some(_) if !losses.repeated && !polls => return Ok(None),
                             why => return Err(why.unwrap_or(error)),
@@ -221,7 +220,7 @@ impl Consumer {
             match found {
                 None if !wait.left().is_zero() => {}
                 Some(Found::Resumed) if !wait.left().is_zero() => {}
-                // Looked at above, which ends the wait.
+                // The start of the loop handles this and ends the wait.
                 Some(Found::Stopped) => {}
                 Some(Found::Nothing) if self.changes_session() => {}
                 None if polls => return Err(self.silent(&wait)),
@@ -229,19 +228,19 @@ impl Consumer {
                 Some(Found::Delivery(delivery)) => return Ok(Some(delivery)),
                 Some(Found::Poison(poison)) => {
                     poison.bury(&wait)?;
-                    // A flood of it must not outlast the deadline.
+                    // A flood of such messages must not outlast the deadline.
                     if wait.left().is_zero() {
                         return Ok(None);
                     }
                 }
-                // Dialled again above, where a failure to do so is an error; by the
-                // next call when this one's time is over. Whom the broker leaves again
-                // and again is told why.
+                // Reconnected at the start of the loop, where a failure is an error, or by the next
+                // call if this one's time is used up. If the broker repeatedly drops the link, the
+                // caller is told why.
                 Some(Found::Lost(error, queue)) if error.kind() == ErrorKind::Connection => {
                     losses.note(&error, queue);
                     match wait.left().is_zero() {
                         _ if losses.repeated && error.lasts() => return Err(error),
-                        // Not known to be empty.
+                        // The queue is not known to be empty.
                         true if losses.repeated || polls => return Err(error),
                         true => return Ok(None),
                         false => {}
@@ -252,11 +251,11 @@ impl Consumer {
         }
     }
 
-    /// Up to `max` jobs: waits for the first, and takes what has arrived of the others;
-    /// with a wait of zero what is there, as the broker says.
+    /// Up to `max` jobs: waits for the first, and adds those that have already arrived. With a wait
+    /// of zero, returns the jobs that the broker reports as available.
     ///
     /// # Errors
-    /// As [`Consumer::next`], when there is not even one.
+    /// As [`Consumer::next`], if there is not even one job.
     pub fn next_many(&self, max: usize, wait: &Wait<'_>) -> Result<Vec<Rc<Delivery>>> {
         let mut deliveries = Vec::new();
         if max == 0 {
@@ -275,7 +274,8 @@ impl Consumer {
             match self.look() {
                 Ok(Some(Found::Delivery(delivery))) => deliveries.push(delivery),
                 Ok(Some(Found::Poison(poison))) => {
-                    // Interrupted, it is unsettled and comes again; so much is in hand already.
+                    // If interrupted, the message stays unsettled and is delivered again; the jobs
+                    // found so far are returned.
                     if poison.bury(wait).is_err() {
                         break;
                     }
@@ -286,11 +286,11 @@ impl Consumer {
         Ok(deliveries)
     }
 
-    /// Attaches what is not attached. True if there was anything to do. The first time
-    /// in a call that may outlast it: connecting takes the time that it takes.
+    /// Attaches all queues that are not attached. True if there was anything to do. The first time
+    /// in a call, it may exceed the deadline, because connecting takes as long as it takes.
     ///
-    /// A queue that cannot be had fails one call; the next ones serve the others,
-    /// and try it again after a rest.
+    /// A queue that cannot be attached fails one call. The next calls serve the others, and try it
+    /// again after a rest.
     fn attach(&self, wait: &Wait<'_>, is_first: bool) -> Result<bool> {
         let (mut worked, mut failed) = (false, None);
         let mut unreachable: Vec<&SharedEndpoint> = Vec::new();
@@ -326,7 +326,7 @@ impl Consumer {
         failed.map_or(Ok(worked), Err)
     }
 
-    /// The wait, no longer than until a queue that rests is to be tried again.
+    /// The wait, limited to the time when a resting queue must be tried again.
     fn until_next_try<'a>(&self, wait: &Wait<'a>) -> Wait<'a> {
         let wanted =
             |attachment: &&Attachment| !attachment.is_attached() && !attachment.is_paused();
@@ -357,7 +357,7 @@ impl Consumer {
                 return Ok(Some(Found::Resumed));
             }
             loop {
-                // A flood of what is not handed out must not outlast the deadline.
+                // A flood of skipped deliveries must not outlast the deadline.
                 passed_over += 1;
                 if passed_over > MAX_PASSED_OVER {
                     self.signal().raise();
@@ -383,10 +383,10 @@ impl Consumer {
         Ok(None)
     }
 
-    /// No more jobs are asked for; what is buffered goes back to the broker at once.
+    /// Requests no more jobs; buffered ones return to the broker at once.
     ///
     /// # Errors
-    /// None today.
+    /// None at present.
     pub fn pause(&self) -> Result<()> {
         self.paused.store(true, Ordering::Relaxed);
         self.attachments
@@ -395,10 +395,10 @@ impl Consumer {
         Ok(())
     }
 
-    /// Asks for jobs again.
+    /// Requests jobs again.
     ///
     /// # Errors
-    /// None today.
+    /// None at present.
     pub fn resume(&self) -> Result<()> {
         self.paused.store(false, Ordering::Relaxed);
         self.attachments
@@ -408,13 +408,13 @@ impl Consumer {
         Ok(())
     }
 
-    /// Between [`Consumer::pause`] and [`Consumer::resume`].
+    /// Whether it is between [`Consumer::pause`] and [`Consumer::resume`].
     pub fn is_paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
     }
 
-    /// [`Consumer::next`] returns `None` from now on, also one that is waiting;
-    /// what is buffered goes back to the broker. Jobs in hand can still be settled.
+    /// Makes [`Consumer::next`] return `None` from now on, including a call in progress. Buffered
+    /// jobs return to the broker; handed-out jobs can still be settled.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         self.attachments
@@ -423,15 +423,14 @@ impl Consumer {
         self.signal().raise();
     }
 
-    /// Flushes settlements, gives back what is buffered or in hand unsettled, and
-    /// detaches. A [`Consumer::next`] that is waiting returns `None`; a later one attaches
-    /// again, unless it was stopped.
+    /// Flushes settlements, returns buffered and unsettled jobs, and detaches. A [`Consumer::next`]
+    /// in progress returns `None`; a later one attaches again, unless the consumer was stopped.
     ///
-    /// A consumer that is only dropped leaves the jobs in hand theirs to settle:
-    /// its links end with the last of them.
+    /// If a consumer is only dropped, handed-out jobs can still be settled: its links end with the
+    /// last of them.
     ///
     /// # Errors
-    /// None today.
+    /// None at present.
     pub fn close(&self, wait: &Wait<'_>) -> Result<()> {
         if self.has_errands {
             self.attachments
@@ -447,8 +446,7 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        // Each closes the link that this process has made; a parent's is not
-        // torn down by its child.
+        // Closes the links that this process opened; a child does not tear down its parent's.
         self.attachments.iter().for_each(Attachment::release);
     }
 }

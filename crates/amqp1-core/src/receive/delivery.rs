@@ -1,4 +1,4 @@
-//! One job in a worker's hands.
+//! A job that a worker holds.
 
 mod attempts;
 mod locked;
@@ -31,18 +31,18 @@ use crate::wire::state;
 /// The reason of jobs whose attempts are used up.
 const FAILED: &str = "failed";
 
-/// The delivery was lost before it was settled.
+/// Stands for a delivery that was lost before it was settled.
 const LOST: u8 = u8::MAX;
 
-/// What was made of a job.
+/// How a job was settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Outcome {
     /// Done.
     Acked = 1,
-    /// It failed and is tried again.
+    /// Failed, and will be retried.
     Retried = 2,
-    /// Put back by its worker.
+    /// Returned by its worker.
     Released = 3,
     /// Moved to the failed queue.
     DeadLettered = 4,
@@ -56,7 +56,7 @@ impl Outcome {
         Outcome::DeadLettered,
     ];
 
-    /// As PHP is told.
+    /// The outcome's name in PHP.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Outcome {
     }
 }
 
-/// One job. Dropped unsettled, it is delivered again when its consumer closes.
+/// A job. If it is dropped unsettled, it is delivered again when its consumer closes.
 #[derive(Debug)]
 pub struct Delivery {
     decoded: Decoded,
@@ -77,7 +77,7 @@ pub struct Delivery {
     delivery_id: u32,
     /// The broker's lock on it.
     lock: Option<Lock>,
-    /// [`Outcome`], [`LOST`], or zero.
+    /// An [`Outcome`], [`LOST`], or zero.
     settled: AtomicU8,
     generation: u64,
 }
@@ -101,12 +101,12 @@ impl Delivery {
         }
     }
 
-    /// Settled, by any of the four ways, or on receipt.
+    /// Whether it was settled, in any of the four ways or on receipt.
     pub fn is_completed(&self) -> bool {
         self.settled.load(Ordering::Relaxed) != 0
     }
 
-    /// What was made of it; `None` while it is unsettled, and when it was lost.
+    /// Its outcome; `None` while it is unsettled, or if it was lost.
     pub fn outcome(&self) -> Option<Outcome> {
         Outcome::ALL
             .into_iter()
@@ -118,7 +118,7 @@ impl Delivery {
         self.definition.options.timeout
     }
 
-    /// True for the first settlement only.
+    /// True only for the first settlement.
     fn complete(&self, outcome: Outcome) -> bool {
         let first =
             self.settled
@@ -133,7 +133,7 @@ impl Delivery {
         Ok(&self.link)
     }
 
-    /// Done, for the broker.
+    /// Tells the broker that it is done.
     fn accept(&self, wait: &Wait<'_>) -> Result<()> {
         let link = self.own_link()?;
         match self.locked() {
@@ -142,11 +142,11 @@ impl Delivery {
         }
     }
 
-    /// The job is done. Told to the broker within milliseconds, together with others;
-    /// a locked one at once, and confirmed when this returns.
+    /// Acknowledges the job as done. The broker is told within milliseconds, together with others.
+    /// A locked job is settled at once, and confirmed when this method returns.
     ///
     /// # Errors
-    /// [`ErrorKind::TaskLost`] when the delivery died with its connection or its lock.
+    /// [`ErrorKind::TaskLost`] if the delivery was lost with its connection or its lock.
     pub fn ack(&self, wait: &Wait<'_>) -> Result<()> {
         if !self.complete(Outcome::Acked) {
             return Ok(());
@@ -160,12 +160,12 @@ impl Delivery {
         })
     }
 
-    /// The job failed. By the retry policy it is tried again after a pause, the
-    /// attempt counted, or goes to the failed queue; `requeue` decides instead.
-    /// Nothing when the delivery is lost.
+    /// Marks the job as failed. By the retry policy it is retried after a pause, with the attempt
+    /// counted, or goes to the failed queue; `requeue` overrides the policy. Does nothing if the
+    /// delivery is lost.
     ///
     /// # Errors
-    /// What a copy failed with, where one is needed; the job is then unsettled.
+    /// The error of a copy, if one is needed; the job then stays unsettled.
     pub fn nack(
         &self,
         failure: Option<&Failure>,
@@ -176,7 +176,7 @@ impl Delivery {
         match retry.verdict(self.known_attempts(), requeue) {
             Verdict::Fail => self.dead_letter(FAILED, failure, None, wait),
             Verdict::Retry(pause) => match self.again(pause, &[], Outcome::Retried, wait) {
-                // The broker cannot delay, and nobody has asked for these pauses.
+                // The broker cannot delay, and these pauses are only the defaults.
                 Err(error)
                     if error.kind() == ErrorKind::Unsupported && retry.is_backoff_usual() =>
                 {
@@ -187,12 +187,12 @@ impl Delivery {
         }
     }
 
-    /// Back to the queue, after `delay`, with headers added or replaced; counted
-    /// as an attempt. Nothing when the delivery is lost.
+    /// Returns the job to the queue, after `delay`, with headers added or replaced; counts as an
+    /// attempt. Does nothing if the delivery is lost.
     ///
     /// # Errors
-    /// What the copy failed with, where one is needed (a delay the broker does
-    /// not have for redeliveries, or headers); the job is then unsettled.
+    /// The error of the copy, if one is needed (for headers, or a delay that the broker lacks for
+    /// redeliveries); the job then stays unsettled.
     pub fn release(
         &self,
         delay: Duration,
@@ -249,11 +249,11 @@ impl Delivery {
         Ok(())
     }
 
-    /// To the failed queue of the retry policy, with reason, error, exception
-    /// class, original queue, attempts and time. Nothing when the delivery is lost.
+    /// Moves the job to the failed queue of the retry policy, with reason, error, exception class,
+    /// original queue, attempts and time. Does nothing if the delivery is lost.
     ///
     /// # Errors
-    /// What the copy to the failed queue failed with; the job is then unsettled.
+    /// The error of the copy to the failed queue; the job then stays unsettled.
     pub fn dead_letter(
         &self,
         reason: &str,
@@ -268,7 +268,7 @@ impl Delivery {
         if let Some(locked) = self.locked() {
             let brokers = self.link.dialect.dead_letter_queue(self.source());
             if brokers.as_deref() == Some(self.source()) {
-                // It is where it would go.
+                // It is already in that queue.
                 return self.give_back(&[], Outcome::DeadLettered, wait);
             }
             if !matches!(configured, FailedQueue::Named(_)) {
@@ -295,7 +295,7 @@ impl Delivery {
         self.replace(queue, &changes, Outcome::DeadLettered, wait)
     }
 
-    /// Why it is in a failed queue; `None` for a job that is in none.
+    /// Why it is in a failed queue; `None` if it is not in one.
     pub fn failure(&self) -> Option<FailureFacts> {
         format::failure(&self.decoded)
     }
@@ -305,8 +305,8 @@ impl Delivery {
         self.failure()?.failed_at
     }
 
-    /// A copy, as if it had never been delivered, to the queue it came from;
-    /// to that of `publisher` when it does not say.
+    /// Sends a copy, as if it had never been delivered, to its original queue; if the job does not
+    /// name one, to that of `publisher`.
     pub(crate) fn send_back(&self, publisher: &mut Publisher, wait: &Wait<'_>) -> Result<()> {
         let queue = self.failure().and_then(|failure| failure.queue);
         let queue = queue.unwrap_or_else(|| publisher.queue().to_owned());
@@ -323,14 +323,15 @@ impl Delivery {
         publisher.send_copy(&self.decoded, &changes, Destination::Queue(queue), wait)
     }
 
-    /// Its copy is elsewhere. Nothing when the delivery is lost: it comes again.
+    /// Settles a job whose copy is in another queue. Does nothing if the delivery is lost: it will
+    /// be delivered again.
     pub(crate) fn leave(&self, wait: &Wait<'_>) {
         if self.complete(Outcome::Acked) {
             let _ = self.accept(wait);
         }
     }
 
-    /// Refused for good. Nothing when the delivery is lost: it comes again.
+    /// Rejects the job for good. Does nothing if the delivery is lost: it will be delivered again.
     pub(crate) fn reject(&self, condition: &str, description: &str) {
         if self.complete(Outcome::DeadLettered) {
             self.forget_lock();
@@ -340,8 +341,8 @@ impl Delivery {
         }
     }
 
-    /// Nobody has seen it: back to the queue at once. On Service Bus it comes again when
-    /// its consumer closes, or its lock is over.
+    /// Returns a job that no worker has seen to the queue, at once. A locked job is delivered again
+    /// when its consumer closes, or its lock expires.
     pub fn return_unseen(&self) {
         if self.locked().is_none() && self.complete(Outcome::Released) {
             let given_back = match self.link.ledger {
@@ -352,13 +353,13 @@ impl Delivery {
                 Ledger::None | Ledger::Lost | Ledger::Failed => state::released(),
             };
             if let Ok(link) = self.own_link() {
-                // A delivery that is lost is given back already.
+                // A lost delivery is already returned.
                 let _ = link.settle(self.delivery_id, &given_back);
             }
         }
     }
 
-    /// Given back to the broker, counted as a failed delivery.
+    /// Returns the job to the broker, counted as a failed delivery.
     fn give_back(
         &self,
         annotations: &[(&str, i64)],
@@ -368,7 +369,7 @@ impl Delivery {
         if !self.complete(outcome) {
             return Ok(());
         }
-        // A delivery that is lost is given back already.
+        // A lost delivery is already returned.
         let Ok(link) = self.own_link() else {
             return Ok(());
         };
@@ -386,8 +387,8 @@ impl Delivery {
         self.given_back(settled)
     }
 
-    /// A confirmed copy first, then the original: a crash in between makes
-    /// two of it, never none.
+    /// Sends a confirmed copy first, then settles the original: a crash in between duplicates the
+    /// job, but never loses it.
     fn replace(
         &self,
         destination: Destination,
@@ -403,7 +404,7 @@ impl Delivery {
         if self.complete(outcome) {
             match self.accept(wait) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
-                // Lost meanwhile: it comes again, beside its copy.
+                // Lost in the meantime: it will be delivered again, beside its copy.
                 _ => {}
             }
         }

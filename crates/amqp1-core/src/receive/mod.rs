@@ -1,4 +1,5 @@
-//! A job's way in: from a receiver link to a worker's hands, and its end.
+//! Receives jobs: from a receiver link to a worker, and to the job's outcome. Names no broker; for
+//! copies it uses `publish`.
 
 pub(crate) mod attachment;
 mod claim;

@@ -1,8 +1,8 @@
-//! Taking jobs one at a time, without a standing consumer.
+//! Receives jobs one at a time, without a permanent consumer.
 //!
-//! The link is granted credit for what is asked for and no more, and drained:
-//! the broker says when it has nothing (2.6.7), so an empty queue is known
-//! after one round trip, and nothing is locked that nobody waits for.
+//! The link gets exactly the requested credit, and is drained: the broker reports when it has
+//! nothing (2.6.7). Thus an empty queue is known after one round trip, and no job is locked that no
+//! one waits for.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,24 +16,24 @@ use crate::receive::delivery::Delivery;
 use crate::receive::sorting::{self, Poison, Taken};
 use crate::settings::options::ConsumerOptions;
 
-/// How long a broker that does not drain is given to deliver what it has.
+/// How long a broker that does not drain may take to deliver.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What a look at the link found.
+/// The result of a look at the link.
 enum Look {
-    /// All is there that will be.
+    /// Everything available has arrived.
     Complete,
     Poison(Box<Poison>),
 }
 
-/// What came of one round.
+/// The result of one round.
 enum Round {
     Done,
     /// The connection was lost.
     Lost(Error),
 }
 
-/// Takes jobs from a queue when it is asked to.
+/// Receives jobs from a queue on request.
 #[derive(Debug)]
 pub(crate) struct Pull {
     attachment: Attachment,
@@ -53,11 +53,11 @@ impl Pull {
         }
     }
 
-    /// Up to `count` jobs that can be delivered now; when there is none, the
-    /// first that comes within `patience`.
+    /// Up to `count` jobs that can be delivered now; if there are none, the first that arrives
+    /// within `patience`.
     ///
     /// # Errors
-    /// As [`crate::Consumer::next`]; Timeout when the broker does not answer.
+    /// As [`crate::Consumer::next`]; Timeout if the broker does not answer.
     pub fn take(
         &self,
         count: u32,
@@ -71,7 +71,7 @@ impl Pull {
                 Round::Done => return Ok(jobs),
                 Round::Lost(error) => error,
             };
-            // Jobs of a lost connection come again.
+            // Jobs of a lost connection are delivered again.
             jobs.clear();
             if lost.kind() != ErrorKind::Connection || wait.left().is_zero() {
                 return Err(lost.context(self.attachment.definition.describe()));
@@ -109,7 +109,7 @@ impl Pull {
                 Ok(Some(Look::Complete)) => return Ok(Round::Done),
                 Ok(Some(Look::Poison(poison))) => {
                     poison.bury(wait)?;
-                    // Its credit is spent.
+                    // Its credit is used up.
                     if let Err(error) = link.demand(1, draining) {
                         return Ok(Round::Lost(error));
                     }
@@ -127,8 +127,7 @@ impl Pull {
         }
     }
 
-    /// For a broker that does not say that it has nothing: a job that is there comes
-    /// within [`GRACE`].
+    /// For a broker that does not report an empty queue: an available job arrives within [`GRACE`].
     fn patient_round(
         &self,
         count: u32,
@@ -146,7 +145,7 @@ impl Pull {
                     let link = self.attachment.link().ok_or_else(|| self.gone())?;
                     link.demand_when_spent(1)?;
                 }
-                // Its credit goes with the link: nothing is locked that nobody waits for.
+                // Its credit ends with the link, so that no job is locked that no one waits for.
                 Ok(None) => {
                     self.attachment.close();
                     return Ok(Round::Done);
@@ -165,12 +164,13 @@ impl Pull {
     ) -> Result<Option<Look>> {
         while jobs.len() < count as usize {
             let link = self.attachment.link().ok_or_else(|| self.gone())?;
-            // Before the buffer: what came before the answer is in it by then.
+            // Checked before the buffer, which by then contains everything that came before the
+            // answer.
             let drained = link.is_drained()?;
             match sorting::take(&self.attachment, false)? {
                 Some(Taken::Job(job)) => jobs.push(job),
                 Some(Taken::Poison(poison)) => return Ok(Some(Look::Poison(poison))),
-                // Its credit is spent.
+                // Its credit is used up.
                 Some(Taken::Nothing) if !link.dialect.drains() => link.demand_when_spent(1)?,
                 Some(Taken::Nothing) => link.demand(1, draining)?,
                 None if drained || !jobs.is_empty() && !draining => break,
@@ -180,7 +180,7 @@ impl Pull {
         Ok(Some(Look::Complete))
     }
 
-    /// Gives back what is not settled, and detaches.
+    /// Returns everything that is not settled, and detaches.
     pub fn close(&self) {
         self.attachment.close();
     }

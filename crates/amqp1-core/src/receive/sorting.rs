@@ -1,4 +1,4 @@
-//! What arrives over a link: a job to hand out, or something to put aside.
+//! Sorts arriving messages: jobs to hand out, and messages to set aside.
 
 use std::rc::Rc;
 
@@ -13,15 +13,15 @@ use crate::job::failure::Failure;
 use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
 
-/// The reason of messages that are no jobs.
+/// The reason of messages that are not valid jobs.
 const POISON: &str = "poison";
 
-/// The reason of jobs whose attempts were used up without a word of how they ended.
+/// The reason of jobs whose attempts were used up without a recorded outcome.
 const LOST: &str = "lost";
 
-/// What is not handed out, and why: a message that is no job (as it came where its body or its
-/// envelope is not accepted, its bytes as the body where nothing of it can be decoded), a
-/// job that has ended too many workers, or one that a copy takes the place of.
+/// A message that is not handed out, and why: a message that is not a valid job, a job that has
+/// ended too many workers, or a job that a copy will replace. An invalid message stays as it came;
+/// only if nothing of it can be decoded, its bytes become the body.
 #[derive(Debug)]
 pub(crate) struct Poison {
     delivery: Delivery,
@@ -30,18 +30,18 @@ pub(crate) struct Poison {
 
 #[derive(Debug)]
 enum Fate {
-    /// To a failed queue, with reason and error.
+    /// Goes to a failed queue, with reason and error.
     Failed(&'static str, String),
-    /// The broker would soon move it away by itself.
+    /// Replaced by a copy, because the broker would soon move it away.
     Renewed,
 }
 
 impl Poison {
-    /// To the failed queue with the reason; where that cannot be, rejected with
-    /// the reason, which is for the broker's own dead-letter queue.
+    /// Moves it to the failed queue with the reason. If that is impossible, rejects it with the
+    /// reason, for the broker's own dead-letter queue.
     ///
     /// # Errors
-    /// [`ErrorKind::Interrupted`]; for a job also why it cannot be moved.
+    /// [`ErrorKind::Interrupted`]; for a job, also the reason why it cannot be moved.
     pub fn bury(&self, wait: &Wait<'_>) -> Result<()> {
         let wait = wait.restarted(self.delivery.timeout());
         let (reason, error) = match &self.fate {
@@ -56,7 +56,7 @@ impl Poison {
             .delivery
             .dead_letter(reason, Some(&failure), None, &wait);
         match buried {
-            // It is a job: it comes again, rather than being given away.
+            // It is a valid job, so it is delivered again instead of being rejected.
             Err(error) if reason == LOST => {
                 self.delivery.return_unseen();
                 Err(error)
@@ -72,7 +72,7 @@ impl Poison {
     }
 }
 
-/// What was taken from a attachment.
+/// The result of taking a delivery.
 pub(crate) enum Taken {
     Job(Rc<Delivery>),
     Poison(Box<Poison>),
@@ -80,18 +80,18 @@ pub(crate) enum Taken {
     Nothing,
 }
 
-/// Takes the next delivery that has come; `None` when there is none. With
-/// `auto_ack`, or if its producer asked for that, it is settled here.
+/// Takes the next delivery; `None` if there is none. With `auto_ack`, or at its producer's request,
+/// it is settled here.
 ///
 /// # Errors
-/// When the link is over.
+/// If the link has ended.
 pub(crate) fn take(attachment: &Attachment, auto_ack: bool) -> Result<Option<Taken>> {
     let Some((incoming, link)) = attachment.take()? else {
         return Ok(None);
     };
     let delivery_id = incoming.delivery_id;
     let mut lock = None;
-    // Of other links the tag is nobody's business.
+    // Without a holding, the tag has no meaning for the client.
     if let (Some(holding), false) = (&link.holding, incoming.settled) {
         lock = match holding.hand_out(&incoming.tag) {
             HandedOut::Gone => return Ok(Some(Taken::Nothing)),
@@ -138,7 +138,7 @@ pub(crate) fn take(attachment: &Attachment, auto_ack: bool) -> Result<Option<Tak
         if let (Some(holding), Some(lock)) = (&link.holding, lock) {
             holding.forget(&lock);
         }
-        // Lost with its link: it comes again.
+        // Lost with its link: it will be delivered again.
         if link.accept(delivery_id).is_err() || expired {
             return Ok(Some(Taken::Nothing));
         }

@@ -1,6 +1,6 @@
-//! The RabbitMQ 4 of the environment, by the rules of the PHP tests
-//! (tests/Support/Brokers.php): `AMQP1_TEST_RABBITMQ_40` and `_43`, or
-//! somebody's own in `AMQP1_TEST_RABBITMQ`; `AMQP1_TEST_BROKERS` takes a part.
+//! The RabbitMQ 4 brokers in the environment, by the rules of the PHP tests
+//! (tests/Support/Brokers.php): `AMQP1_TEST_RABBITMQ_40` and `_43`, or the user's own in
+//! `AMQP1_TEST_RABBITMQ`; `AMQP1_TEST_BROKERS` selects some of them.
 
 use std::io::Write;
 use std::sync::Once;
@@ -8,13 +8,13 @@ use std::sync::Once;
 /// A name and a DSN.
 pub type RabbitMq = (&'static str, String);
 
-/// Each one that is wanted. When one is missing, the test fails under
-/// `scripts/test` and CI; a bare `cargo test` does without it, and says so.
+/// Each requested broker. If one is missing, the test fails under `scripts/test` and CI; a bare
+/// `cargo test` skips it and says so.
 pub fn rabbitmq() -> Vec<RabbitMq> {
     let (found, missing) = look(|name| std::env::var(name).ok());
     if !missing.is_empty() {
         static SAID: Once = Once::new();
-        // Not `eprintln`: the output of a test that passes is thrown away.
+        // Not `eprintln`, because the output of a passing test is discarded.
         SAID.call_once(|| {
             let _ = writeln!(std::io::stderr(), "LEFT OUT: {}", missing.join(", "));
         });
@@ -60,7 +60,7 @@ fn look(variable: impl Fn(&str) -> Option<String>) -> (Vec<RabbitMq>, Vec<String
 mod tests {
     use super::look;
 
-    /// The names of those found, and how many are missing.
+    /// The names of the available brokers, and how many are missing.
     fn with(environment: &[(&str, &str)]) -> (Vec<&'static str>, usize) {
         let (found, missing) = look(|name| {
             let (_, value) = environment.iter().find(|(key, _)| *key == name)?;

@@ -1,4 +1,4 @@
-//! Calls of the client that have to end in time, whatever their broker does.
+//! Calls of the client that must end in time, whatever their broker does.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -13,12 +13,12 @@ use fe2o3_amqp_types::definitions::{AmqpError, Error as Condition};
 
 use super::peer::Peer;
 
-/// Calls have a timeout of one second; so much later they must have ended.
+/// Calls have a timeout of one second; they must have ended after this much more.
 pub const TOO_LONG: Duration = Duration::from_secs(6);
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts panics of the client's own threads. The test's own are the test's.
+/// Counts panics of the client's own threads, but not of the test's threads.
 pub fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -52,7 +52,7 @@ pub fn job() -> Job<'static> {
     }
 }
 
-/// Runs a call, and sees to it that it ends in time and harms nothing.
+/// Runs a call, and checks that it ends in time and harms nothing.
 pub fn bounded<T>(what: &str, call: impl FnOnce() -> T) -> T {
     watch();
     let begun = Instant::now();
@@ -65,7 +65,7 @@ pub fn bounded<T>(what: &str, call: impl FnOnce() -> T) -> T {
 
 pub fn good_broker_still_works(what: &str) {
     let queue = queue("embedded://hostile");
-    // One thread moves all connections' bytes; other tests keep it busy meanwhile.
+    // One thread moves all connections' bytes, and other tests keep it busy at the same time.
     let wait = Wait::uninterrupted(Duration::from_secs(20));
     queue.push(&job(), &wait).expect(what);
 }
@@ -81,12 +81,12 @@ pub fn push_within(what: &str, peer: &Peer, time: Duration) -> Result<String, Er
     result
 }
 
-/// All that one consumer gets within a second.
+/// Everything that one consumer gets within a second.
 pub fn consume(what: &str, peer: &Peer, prefetch: u32) -> Result<Vec<Rc<Delivery>>, Error> {
     consume_some(what, peer, prefetch, usize::MAX)
 }
 
-/// What one consumer gets, `enough` if it gets so many.
+/// The jobs that one consumer gets, until there are `enough`.
 pub fn consume_some(
     what: &str,
     peer: &Peer,
@@ -117,7 +117,7 @@ pub fn consume_some(
     result.map(|()| got)
 }
 
-/// Lists in lists, as the properties of an `open`.
+/// Lists in lists, for the properties of an `open`.
 pub fn nested(levels: usize) -> Vec<u8> {
     let mut value = vec![0x40];
     for _ in 0..levels {

@@ -1,4 +1,4 @@
-//! A scripted broker on loopback: it says exactly what a test wants said.
+//! A scripted broker on loopback: it sends exactly what a test specifies.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -22,14 +22,14 @@ pub const MECHANISMS: &[u8] =
 /// sasl-outcome: ok.
 pub const OUTCOME: &[u8] = b"\0\0\0\x10\x02\x01\0\0\0\x53\x44\xc0\x03\x01\x50\x00";
 
-/// Where the script is reached.
+/// The address of the script.
 pub struct Peer {
     pub dsn: String,
     connections: Arc<AtomicUsize>,
 }
 
 impl Peer {
-    /// Runs `script` for each connection; it ends when its thread is left alone.
+    /// Runs `script` for each connection, in a thread that is never joined.
     pub fn start(script: impl Fn(&mut Talk) -> Option<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -60,11 +60,11 @@ impl Peer {
     }
 }
 
-/// One connection of the client. Everything returns `None` when the client is gone.
+/// One connection of the client. Every method returns `None` once the client is gone.
 pub struct Talk {
     pub stream: TcpStream,
     input: BytesMut,
-    /// The role and the name of the client's last attach.
+    /// The role and the name in the client's last attach.
     pub link: (Role, String),
     /// The channel of the client's last frame.
     pub channel: u16,
@@ -82,7 +82,7 @@ impl Talk {
         }
     }
 
-    /// A client's end instead: to say to a good broker what no client would.
+    /// A client instead, which sends a good broker what no client would.
     pub fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream
@@ -120,7 +120,7 @@ impl Talk {
         Some(())
     }
 
-    /// The client's next frame that is no heartbeat.
+    /// The client's next frame, without heartbeats.
     pub fn hear(&mut self) -> Option<Frame> {
         loop {
             match frame::decode(&mut self.input, 1 << 20).expect("the client says what is AMQP") {
@@ -134,7 +134,7 @@ impl Talk {
         }
     }
 
-    /// Passes over frames until one is of the wanted kind.
+    /// Skips frames until one matches.
     pub fn until(&mut self, wanted: impl Fn(&FrameBody) -> bool) -> Option<()> {
         loop {
             if let Frame::Other(body) = self.hear()? {
@@ -169,8 +169,8 @@ impl Talk {
         self.skip(length as usize)
     }
 
-    /// Up to an attached link: a sender of the client that has `credit`, or its
-    /// receiver, whose credit has come.
+    /// Up to an attached link: a sender of the client with `credit`, or its receiver, whose credit
+    /// has arrived.
     pub fn attached(&mut self, credit: u32) -> Option<()> {
         self.handshake()?;
         self.until(|body| matches!(body, FrameBody::Begin(_)))?;
@@ -232,7 +232,7 @@ impl Talk {
         self.raw(&out)
     }
 
-    /// Keeps the connection and says nothing more.
+    /// Keeps the connection open and sends nothing more.
     pub fn wait(&mut self) -> Option<()> {
         loop {
             self.fill()?;
@@ -295,7 +295,7 @@ pub fn flow(credit: u32) -> Flow {
     }
 }
 
-/// A message whose body is these bytes.
+/// A message with these bytes as its body.
 pub fn message(body: &[u8]) -> Vec<u8> {
     let mut message = vec![0x00, 0x53, 0x75, 0xa0, body.len() as u8];
     message.extend_from_slice(body);

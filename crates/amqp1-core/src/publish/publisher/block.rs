@@ -1,15 +1,15 @@
-//! Where messages are kept until their outcome is there.
+//! Memory for messages until their outcome is known.
 
 use bytes::{Bytes, BytesMut};
 
-/// A block's size in bytes.
+/// The size of a block, in bytes.
 const BLOCK: usize = 16 * 1024;
 
-/// Larger messages keep the memory that they were written to.
+/// Larger messages keep their own memory.
 const SMALL: usize = 2 * 1024;
 
-/// Memory for many small messages: one block for dozens of them. A block is there
-/// as long as any message in it.
+/// Memory for many small messages: one block holds dozens of them, and lives as long as any of
+/// them.
 #[derive(Debug)]
 pub(super) struct Block(BytesMut);
 

@@ -1,4 +1,4 @@
-//! What was not taken: sent again, or reported.
+//! Handles jobs that were not accepted: sends them again, or reports them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::reach::destination::Destination;
 use crate::reach::pool::Role;
 
 impl Publisher {
-    /// Sends again what was lost, on a new connection or link.
+    /// Sends lost jobs again, on a new connection or link.
     pub(super) fn resend(&mut self, wait: &Wait<'_>) -> Result<()> {
         let lost = std::mem::take(&mut self.lost);
         let mut paused = false;
@@ -24,8 +24,8 @@ impl Publisher {
                 continue;
             };
             sent.resent += 1;
-            // A queue that is gone is declared again once; a link that keeps
-            // failing while the connection stands is not worth the deadline.
+            // A deleted queue is declared again once. A link that keeps failing on an open
+            // connection is not worth the whole deadline.
             let usual = RESEND_STEP * (sent.resent - 1).min(RESEND_STEPS);
             let dialect = self.definition.presumed();
             let passing = error.kind() != ErrorKind::Authentication && error.condition().is_some();
@@ -35,8 +35,8 @@ impl Publisher {
             };
             let pause = pause.filter(|pause| *pause < wait.left());
             let again = match error.kind() {
-                // The broker closed the connection for a job that it will not take: once more,
-                // since that may have been another one.
+                // The broker closed the connection over a job that it refuses. Tried once more,
+                // because that may have been another job.
                 ErrorKind::Connection if error.lasts() => sent.resent == 1,
                 ErrorKind::Connection => !wait.left().is_zero() && pause.is_some(),
                 ErrorKind::QueueNotFound => sent.resent == 1 && self.definition.options.declare,
@@ -44,7 +44,7 @@ impl Publisher {
                     let passes = |condition| dialect.passes(condition);
                     error.condition().is_some_and(passes) && pause.is_some()
                 }
-                // A token that was over: a new one is asked for.
+                // An expired token: a new one is requested.
                 ErrorKind::Authentication => {
                     sent.resent == 1 && self.definition.renews_token(Role::Publish, &error)
                 }
@@ -57,7 +57,7 @@ impl Publisher {
                 self.fail(index, self.explain(error));
                 continue;
             }
-            // One pause for all of them, the longer the more often they were lost.
+            // One pause for all of them; it grows with the number of losses.
             let pause = pause.unwrap_or_default();
             if !pause.is_zero() && !paused {
                 wait.sleep(pause)?;
@@ -100,8 +100,8 @@ impl Publisher {
         }
     }
 
-    /// Where a job goes. A queue that the broker itself knows nothing of is named, as it is where a
-    /// job came back for it: Service Bus says so of the token already.
+    /// Finds the route of a job. If the broker reports that the queue is missing, the error is
+    /// explained as for a returned job. Service Bus reports it already when it gets the token.
     pub(super) fn routed(
         &self,
         destination: &Destination,
@@ -118,7 +118,7 @@ impl Publisher {
     pub(super) fn explain(&self, error: Error) -> Error {
         let hint = match error.kind() {
             ErrorKind::QueueNotFound => self.definition.when_missing(),
-            // It was sent once, and its confirmation may be what was lost.
+            // It was sent once, and only its confirmation may have been lost.
             ErrorKind::Connection | ErrorKind::Timeout => {
                 "it is unknown whether the broker has the job"
             }
@@ -136,7 +136,7 @@ impl Publisher {
     }
 }
 
-/// The error that a negative outcome is.
+/// The error for a negative outcome.
 pub(super) fn failure(
     definition: &Definition,
     destination: &Destination,

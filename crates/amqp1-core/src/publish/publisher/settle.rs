@@ -1,4 +1,4 @@
-//! Waiting for outcomes.
+//! Waits for outcomes.
 
 use super::Publisher;
 use crate::base::wait::Wait;
@@ -7,8 +7,7 @@ use crate::error::Result;
 use crate::reach::pool::{self, Role};
 
 impl Publisher {
-    /// Waits until no more than `pending` jobs have no outcome. False when the
-    /// deadline passed first.
+    /// Waits until at most `pending` jobs have no outcome. False if the deadline passes first.
     pub(super) fn settle(&mut self, pending: usize, wait: &Wait<'_>) -> Result<bool> {
         self.check_process()?;
         self.send_packed();
@@ -50,7 +49,7 @@ impl Publisher {
         }
     }
 
-    /// Takes in the outcomes that have come; returns how many are missing.
+    /// Collects the available outcomes; returns how many are missing.
     fn collect(&mut self, wake_at: usize) -> usize {
         let mut outcomes = std::mem::take(&mut self.outcomes);
         let left = self.tracker.take(&mut outcomes, wake_at);

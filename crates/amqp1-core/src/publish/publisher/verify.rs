@@ -1,4 +1,4 @@
-//! The second look at what a broker accepted that confirms what it loses.
+//! Checks accepted jobs on brokers that confirm jobs they lose.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use crate::base::wait::Wait;
 use crate::error::{ErrorKind, Result};
 
 impl Publisher {
-    /// Looks for the queues of accepted jobs: a job whose queue is gone is lost.
+    /// Checks that the queues of accepted jobs exist: otherwise the job is lost.
     ///
-    /// A queue that was there neither when the job came nor now is found out; one
-    /// that was deleted and made again in between is not.
+    /// It detects a queue that existed neither when the job arrived nor now. It does not detect a
+    /// queue that was missing when the job arrived and has been created since.
     pub(super) fn verify(&mut self, wait: &Wait<'_>) -> Result<()> {
         let definition = Arc::clone(&self.definition);
         let mut seen: Vec<(String, Result<()>)> = Vec::new();
@@ -44,7 +44,7 @@ impl Publisher {
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::QueueNotFound => self.lost.push((index, error)),
-                    // It was accepted: sending it again would rather make two of it.
+                    // It was accepted, so sending it again would more likely duplicate it.
                     _ => self.fail(index, self.explain(error)),
                 },
             }

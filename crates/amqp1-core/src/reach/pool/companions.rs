@@ -1,4 +1,4 @@
-//! What goes with the pooled connections.
+//! The companions of pooled connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::settings::access::Access;
 use crate::settings::shared_endpoint::SharedEndpoint;
 
-/// What goes with the connection, made with it.
+/// The companion of the connection, created if necessary.
 pub(crate) fn companion(
     endpoint: &SharedEndpoint,
     role: Role,
@@ -38,27 +38,28 @@ fn companions(endpoint: &SharedEndpoint, role: Role) -> Vec<Arc<dyn Companion>> 
     })
 }
 
-/// True when anything was declared over the endpoint's connection so lately.
+/// Whether anything was declared over the endpoint's connections within `age`.
 pub(crate) fn declared_within(endpoint: &SharedEndpoint, role: Role, age: Duration) -> bool {
     let companions = companions(endpoint, role);
     companions.iter().any(|one| one.declared_within(age))
 }
 
-/// Something that was declared is gone: everything is looked at again.
+/// Forgets all checks, because something that was declared no longer exists.
 pub(crate) fn forget_declared(endpoint: &SharedEndpoint, role: Role) {
     companions(endpoint, role)
         .iter()
         .for_each(|one| one.forget_declared());
 }
 
-/// The tokens of an endpoint's connections have expired: they are put again before the next attach.
+/// Makes all connections of an endpoint send new tokens before the next attach, because theirs have
+/// expired.
 pub(crate) fn forget_tokens(endpoint: &SharedEndpoint, role: Role) {
     companions(endpoint, role)
         .iter()
         .for_each(|one| one.forget_tokens());
 }
 
-/// The application's callback of this number is gone: its connections are closed.
+/// Closes the connections of the application's callback with this number, which no longer exists.
 pub fn forget_callback(number: u64) {
     let gone: Vec<Entry> = with_pool(|pool| {
         let keys: Vec<_> = pool.entries.keys().cloned().collect();

@@ -1,4 +1,4 @@
-//! The connection at a place of the pool: dialled when there is none, and again when it was lost.
+//! The connection in a slot of the pool: opened if there is none, and again if it was lost.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use crate::connection::Connection;
 use crate::error::{ErrorKind, Result};
 use crate::settings::shared_endpoint::SharedEndpoint;
 
-/// A further connection without links is closed after so long.
+/// How long an additional connection without links stays open.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// The pooled connection of an endpoint, dialled when there is none.
+/// The pooled connection of an endpoint, opened if there is none.
 ///
-/// A broker never reached before fails at once. One whose connection was lost is
-/// dialled again, with exponential backoff and full jitter, until the deadline;
-/// when `redial` has passed since the first such call, it counts as never reached.
+/// If the broker was never reached before, a failure is immediate. A lost connection is retried
+/// with exponential backoff and full jitter, until the deadline. Once `redial` has passed since the
+/// first such call, the broker counts as never reached.
 ///
 /// # Errors
 /// Connection and authentication errors of the last attempt; timeout.
@@ -41,7 +41,7 @@ pub(super) fn connection_of(key: Key, redial: Duration, wait: &Wait<'_>) -> Resu
     let connection = match dial_until(&key.endpoint, key.role, lost.as_ref(), wait) {
         Ok(connection) => connection,
         Err(error) => {
-            // The next call starts afresh, or goes on where this one's deadline ended it.
+            // The next call starts afresh, or continues if this call's deadline ended the attempts.
             let goes_on = lost
                 .as_ref()
                 .is_some_and(|lost| Instant::now() < lost.redial.until);
@@ -61,7 +61,7 @@ pub(super) fn connection_of(key: Key, redial: Duration, wait: &Wait<'_>) -> Resu
     }
     let winner = with_pool(|pool| {
         if let Some(other) = pool.entries.get(&key) {
-            // Another thread was quicker: links and declarations are on its connection.
+            // Another thread was faster, and its connection already has links and declarations.
             if other.connection.lost().is_none() {
                 return other.connection.clone();
             }
@@ -82,7 +82,7 @@ pub(super) fn connection_of(key: Key, redial: Duration, wait: &Wait<'_>) -> Resu
     Ok(winner)
 }
 
-/// The pooled connection; if it is lost, why, and until when it is dialled again.
+/// The pooled connection; if it is lost, also why, and until when it is retried.
 fn pooled(key: &Key, redial: Duration) -> Option<(Connection, Option<Lost>)> {
     with_pool(|pool| {
         let entry = pool.entries.get_mut(key)?;

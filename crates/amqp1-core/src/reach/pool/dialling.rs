@@ -1,4 +1,4 @@
-//! Dialling on the runtime while PHP's thread waits for it.
+//! Connects on the runtime while PHP's thread waits.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::connection::{dial, Connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::shared_endpoint::SharedEndpoint;
 
-/// Dials; a connection that was lost is dialled until it is to be given up.
+/// Connects. A lost connection is retried until the time to give up.
 ///
 /// # Errors
 /// Connection and authentication errors of the last attempt; timeout; interrupted.
@@ -30,7 +30,7 @@ pub(super) fn dial_until(
     };
     let give_up = lost.redial.until;
     let rest = lost.redial.from.min(give_up);
-    // Who will be told the same again need not wait for it.
+    // If the answer will be the same, there is no need to wait for it.
     let is_final = lost.redial.short_lived > 1 && lost.error.lasts();
     if !is_final {
         let left = rest.saturating_duration_since(Instant::now());
@@ -44,7 +44,7 @@ pub(super) fn dial_until(
         .with_condition(RESTING));
     }
     let mut attempts = 0u32;
-    // The same cause many times is one cause.
+    // A cause that occurs repeatedly is listed once.
     let mut causes: Vec<Error> = Vec::new();
     loop {
         let left = give_up.saturating_duration_since(Instant::now());
@@ -94,7 +94,7 @@ fn dial_once(endpoint: &SharedEndpoint, role: Role, wait: &Wait<'_>) -> Result<C
         return dialled;
     }
     if generation != fork::generation() {
-        // A signal handler forked: the parent's runtime has the task.
+        // A signal handler forked: the task belongs to the parent's runtime.
         std::mem::forget(task);
     } else {
         task.abort();
@@ -107,12 +107,12 @@ fn dial_once(endpoint: &SharedEndpoint, role: Role, wait: &Wait<'_>) -> Result<C
     )))
 }
 
-/// Where who dials leaves the connection for who waits for it. A connection that nobody
-/// takes would live as long as the process.
+/// Where the connecting task leaves the connection for the waiting call. A connection that no one
+/// takes would stay open as long as the process.
 enum Slot {
     Dialling,
     Dialled(Result<Connection>),
-    /// Nobody waits any more.
+    /// No one waits any more.
     GivenUp,
 }
 
@@ -132,7 +132,7 @@ fn take(slot: &mut Slot) -> Option<Result<Connection>> {
 }
 
 fn give_up(slot: &mut Slot) {
-    // It came while a signal handler ran, or at the very last moment.
+    // It arrived while a signal handler ran, or at the very last moment.
     if let Slot::Dialled(Ok(connection)) = std::mem::replace(slot, Slot::GivenUp) {
         connection.begin_close();
     }

@@ -1,4 +1,4 @@
-//! What the pool holds: a connection at its place, and what is kept with it.
+//! The entries of the pool: a connection in its slot, with the data kept for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::connection::{Connection, SenderLink};
 use crate::error::Error;
 use crate::settings::shared_endpoint::SharedEndpoint;
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     Publish,
@@ -28,7 +28,7 @@ impl Role {
     }
 }
 
-/// The condition of a connection that broke soon after it was made, and is not dialled yet.
+/// The condition of a connection that broke soon after it opened, and is not retried yet.
 pub(crate) const RESTING: &str = "amqp1:resting";
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
@@ -38,12 +38,12 @@ pub(super) struct Pool {
     pub entries: HashMap<Key, Entry>,
 }
 
-/// A connection's place in the pool.
+/// A connection's slot in the pool.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub endpoint: SharedEndpoint,
     pub role: Role,
-    /// 0 is the usual connection, the others are for links that it has no room for.
+    /// 0 is the usual connection, the others are for links that do not fit on it.
     pub number: u32,
 }
 
@@ -69,22 +69,22 @@ pub(super) struct Entry {
     pub connection: Connection,
     pub senders: HashMap<Option<String>, (SenderLink, Instant)>,
     pub companion: Option<Arc<dyn Companion>>,
-    /// The connection is lost: when it is dialled again, by however many calls.
+    /// Set if the connection is lost: when any call may retry it.
     pub redial: Option<Redial>,
     pub lives: Lives,
 }
 
-/// When a lost connection is dialled again.
+/// When a lost connection is retried.
 #[derive(Clone, Copy)]
 pub(super) struct Redial {
-    /// Not before.
+    /// No attempt before this time.
     pub from: Instant,
     pub until: Instant,
-    /// How many broke soon after they were made, this one the last.
+    /// How many successive ones broke soon after they opened, including the last.
     pub short_lived: u32,
 }
 
-/// A connection that was lost.
+/// A lost connection.
 pub(super) struct Lost {
     pub error: Error,
     pub redial: Redial,
@@ -96,7 +96,7 @@ pub(super) fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
         .as_ref()
         .is_some_and(|pool| pool.generation != fork::generation())
     {
-        // The parent's connections: neither written to nor shut down from here.
+        // The parent's connections: this process must neither write to them nor shut them down.
         std::mem::forget(pool.take());
     }
     let pool = pool.get_or_insert_with(|| Pool {

@@ -1,10 +1,10 @@
-//! Further connections, for links that the usual one has no room for.
+//! Additional connections, for links that do not fit on the usual one.
 //!
-//! A link has a session for itself (see [`crate::connection`]), and a broker limits the
-//! sessions of a connection: RabbitMQ to 64. So the links of many queues are spread over as
-//! many connections as they need. Some sessions of each are left free: for management and
-//! questions, which go over the usual connection, and because a session that was ended
-//! takes its place until the broker has answered.
+//! Each link has its own session (see [`crate::connection`]), and brokers limit the sessions of a
+//! connection: RabbitMQ to 64. Therefore the links of many queues are spread over as many
+//! connections as they need. Some sessions of each connection stay free: for management and
+//! questions, which use the usual connection, and because an ended session occupies its channel
+//! until the broker has answered.
 
 use std::time::Duration;
 
@@ -16,11 +16,10 @@ use crate::connection::Connection;
 use crate::error::Result;
 use crate::settings::shared_endpoint::SharedEndpoint;
 
-/// A connection with room for one more link: `usual`, or another one, dialled where
-/// there is none.
+/// A connection with room for one more link: `usual`, or another one, opened if there is none.
 ///
 /// # Errors
-/// What dialling fails with.
+/// Those of connecting.
 pub(crate) fn with_room(
     endpoint: &SharedEndpoint,
     role: Role,
@@ -28,7 +27,7 @@ pub(crate) fn with_room(
     redial: Duration,
     wait: &Wait<'_>,
 ) -> Result<Connection> {
-    // A lost one is its user's to find out.
+    // If it is lost, its user finds out.
     if usual.has_room() || usual.lost().is_some() {
         return Ok(usual.clone());
     }
@@ -38,14 +37,14 @@ pub(crate) fn with_room(
             next(pool, endpoint, role, |entry| entry.connection.has_room())
         });
         let connection = open(key, usual, redial, wait)?;
-        // Another thread may have been quicker.
+        // Another thread may have been faster.
         if connection.has_room() {
             return Ok(connection);
         }
     }
 }
 
-/// The first further connection that `suits`, or the place of one that is not there yet.
+/// The first additional connection that `suits`, or the slot for a new one.
 pub(super) fn next(
     pool: &Pool,
     endpoint: &SharedEndpoint,
@@ -59,7 +58,7 @@ pub(super) fn next(
     key
 }
 
-/// The connection at that place.
+/// The connection in that slot.
 pub(super) fn open(
     key: Key,
     usual: &Connection,
@@ -74,8 +73,8 @@ pub(super) fn open(
     })
 }
 
-/// Forgets further connections that were lost, or closed because they were idle. True when
-/// there was one: who used it tries again.
+/// Forgets additional connections that were lost or closed because they were idle. True if there
+/// were any: then their users retry.
 pub(super) fn drop_lost(pool: &mut Pool, endpoint: &SharedEndpoint, role: Role) -> bool {
     let mut was_used = false;
     pool.entries.retain(|key, entry| {
@@ -166,7 +165,7 @@ mod tests {
         assert!(!was_lost(&endpoint, &[Role::Consume]));
         assert_eq!(numbers(&endpoint, Role::Consume), 1);
         assert!(usual.lost().is_none());
-        // Nothing is begun behind a close.
+        // Nothing is begun after a close.
         assert!(ReceiverLink::open(&other, "/queues/q", &options, Signal::new()).is_err());
 
         let other = open(key, &usual, SECOND, &wait).unwrap();

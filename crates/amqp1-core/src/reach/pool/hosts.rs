@@ -1,11 +1,11 @@
-//! Which of an endpoint's hosts this process dials first.
+//! Chooses the host of an endpoint that this process tries first.
 //!
-//! A cluster's nodes share their work only if its clients spread over them, so each process
-//! has an order of its own, for all endpoints and both roles: one process asks one node, and
-//! finds there what it has just declared. A forked child has another one. A host that failed
-//! lately comes last, and the longer that is ago the sooner.
+//! A cluster's nodes share the load only if its clients spread over them, so each process has its
+//! own order. It applies to all endpoints and both roles: one process uses one node, and finds
+//! there what it has just declared. A forked child has another order. Hosts that failed recently
+//! come last, the most recent failure at the end.
 //!
-//! Only PHP's thread locks this, so a fork never happens while it is locked.
+//! Only PHP's thread locks this, so that no fork can happen while it is locked.
 
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,11 @@ use crate::connection::{Host, Order, Rank};
 use crate::settings::endpoint::{join, Endpoint, Target};
 use crate::settings::options::HostOrder;
 
-/// For so long a host that failed comes last. Not for longer: those who fled from one host
-/// together know of the same failures, and would flee together for ever.
+/// How long a failed host comes last. Not longer, because processes that left a host together know
+/// the same failures, and would keep moving together for ever.
 const FAILED_FOR: Duration = Duration::from_secs(15);
 
-/// Failures remembered: those of clusters are few.
+/// The most failures that are kept; clusters have few.
 const MAX_FAILED: usize = 64;
 
 static OWN: Mutex<Option<Own>> = Mutex::new(None);
@@ -36,7 +36,7 @@ fn with_rank<T>(work: impl FnOnce(&mut Rank) -> T) -> T {
     match &mut *own {
         Some(own) if own.generation == generation => work(&mut own.rank),
         other => {
-            // What failed for the parent is likely to fail for the child.
+            // A host that failed for the parent will probably fail for the child.
             let failed = other.take().map(|own| own.rank.failed).unwrap_or_default();
             let rank = Rank {
                 seed: id::number(),
@@ -54,7 +54,7 @@ fn hosts(endpoint: &Endpoint) -> &[(String, u16)] {
     }
 }
 
-/// The order for the next attempt to dial.
+/// The order for the next attempt to connect.
 pub(super) fn order(endpoint: &Endpoint) -> Order {
     if endpoint.host_order == HostOrder::Given {
         return Order::given(endpoint);
@@ -79,7 +79,7 @@ fn by(rank: Rank, endpoint: &Endpoint) -> Order {
     order
 }
 
-/// A connection that led there was lost.
+/// Records that a connection to this host was lost.
 pub(super) fn failed(endpoint: &Endpoint, at: Host) {
     let hosts = hosts(endpoint);
     let mut names = Vec::new();
@@ -91,7 +91,7 @@ pub(super) fn failed(endpoint: &Endpoint, at: Host) {
     with_rank(|rank| names.into_iter().for_each(|name| note(rank, name)));
 }
 
-/// It opened at that place, after all hosts that come sooner in the order had failed, or were slow.
+/// Records that this host opened after all earlier hosts in the order had failed or were slow.
 pub(super) fn opened(endpoint: &Endpoint, order: &Order, at: Host) {
     let hosts = hosts(endpoint);
     if hosts.len() < 2 || order.rank.is_none() {
@@ -141,7 +141,7 @@ mod tests {
         let endpoint = endpoint(HostOrder::Random);
         let mut firsts: HashMap<(usize, usize), u32> = HashMap::new();
         for seed in 0..6000u64 {
-            // As random as those of processes are.
+            // As random as the seeds of processes.
             let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let failed = Vec::new();
             let order = by(Rank { seed, failed }, &endpoint);

@@ -1,4 +1,4 @@
-//! The pool, for people.
+//! A description of the pool for people.
 
 use super::entries::with_pool;
 use crate::base::runtime;
@@ -6,26 +6,26 @@ use crate::base::runtime;
 /// One pooled connection, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionInfo {
-    /// The endpoint, and which of its hosts, without secrets.
+    /// The endpoint and the connected host, without secrets.
     pub endpoint: String,
     /// `push` or `consume`.
     pub role: &'static str,
     /// `open`, or why it is lost.
     pub state: String,
-    /// Sessions in use on it.
+    /// The number of sessions in use.
     pub sessions: usize,
 }
 
 /// The pool of this process, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolInfo {
-    /// The I/O thread runs.
+    /// Whether the I/O thread is running.
     pub runtime_started: bool,
     /// The pooled connections.
     pub connections: Vec<ConnectionInfo>,
 }
 
-/// The state of the pool; starts nothing.
+/// The state of the pool. Starts nothing.
 #[must_use]
 pub fn pool_info() -> PoolInfo {
     let connections = with_pool(|pool| {

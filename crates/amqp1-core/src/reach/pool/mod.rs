@@ -1,9 +1,9 @@
 //! Connections that outlive requests, and the links cached on them.
 //!
-//! Keyed by endpoint and role: publishing and consuming do not share a
-//! connection, because a broker that blocks publishers stops reading from it.
-//! Where the links of a role are more than a connection takes, there are
-//! [`further`] ones. Only PHP's thread locks the pool, so a fork never happens while it is locked.
+//! They are keyed by endpoint and role. Publishing and consuming do not share a connection, because
+//! a broker that blocks publishers stops reading from it. If a role needs more links than one
+//! connection allows, there are [`further`] ones. Only PHP's thread locks the pool, so that no fork
+//! can happen while it is locked.
 
 mod companions;
 mod connecting;
@@ -30,7 +30,7 @@ pub(crate) use self::further::with_room;
 pub use self::info::{pool_info, ConnectionInfo, PoolInfo};
 pub(crate) use self::senders::sender;
 
-/// True when the connection of an endpoint stands: a failure was its link's alone.
+/// Whether the connection of an endpoint is open, so that a failure concerned only its link.
 pub(crate) fn is_connected(endpoint: &SharedEndpoint, role: Role) -> bool {
     let key = Key::usual(endpoint, role);
     with_pool(|pool| {
@@ -39,8 +39,8 @@ pub(crate) fn is_connected(endpoint: &SharedEndpoint, role: Role) -> bool {
     })
 }
 
-/// Leaves the connections over which something was sent and nothing confirmed: they are dialled
-/// again, at another host.
+/// Ends the connections on which something was sent and nothing confirmed. They are then opened to
+/// another host.
 pub(crate) fn leave_silent(endpoint: &SharedEndpoint, role: Role) {
     with_pool(|pool| {
         let entries = pool.entries.iter();
@@ -50,8 +50,8 @@ pub(crate) fn leave_silent(endpoint: &SharedEndpoint, role: Role) {
     });
 }
 
-/// True when the connection of an endpoint broke soon after it was made, and is left alone
-/// for a while.
+/// Whether the connection of an endpoint broke soon after it opened, so that it is left alone for a
+/// while.
 pub(crate) fn is_resting(endpoint: &SharedEndpoint, role: Role) -> bool {
     let key = Key::usual(endpoint, role);
     with_pool(|pool| {
@@ -61,8 +61,8 @@ pub(crate) fn is_resting(endpoint: &SharedEndpoint, role: Role) -> bool {
     })
 }
 
-/// True when one of these connections was lost while it was used: whoever used
-/// it tries again, and dials. False when dialling one of them is what failed.
+/// True if one of these connections was lost while it was in use, so that its user must retry and
+/// reconnect. False if connecting itself failed.
 pub(crate) fn was_lost(endpoint: &SharedEndpoint, roles: &[Role]) -> bool {
     with_pool(|pool| {
         let mut lost = false;
@@ -77,8 +77,8 @@ pub(crate) fn was_lost(endpoint: &SharedEndpoint, roles: &[Role]) -> bool {
     })
 }
 
-/// Closes this process's connections in good order and ends the I/O thread,
-/// all within `timeout`. Nothing happens in a child that made none.
+/// Closes this process's connections in an orderly way and stops the I/O thread, all within
+/// `timeout`. Does nothing in a child that opened none.
 pub fn shutdown(timeout: Duration) {
     let wait = Wait::uninterrupted(timeout);
     let connections: Vec<Connection> = with_pool(|pool| {

@@ -1,4 +1,4 @@
-//! Senders that are kept: one for each address that was sent to.
+//! Cached senders: one per address.
 
 use std::time::{Duration, Instant};
 
@@ -12,26 +12,26 @@ use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::shared_endpoint::SharedEndpoint;
 
-/// Senders kept on one connection: RabbitMQ allows 64 sessions.
+/// The most senders on one connection: RabbitMQ allows 64 sessions.
 const MAX_SENDERS: usize = 48;
 
-/// Connections to keep senders on. Those of more addresses, 240, take turns.
+/// The most connections for senders. With more than 240 addresses, senders are replaced.
 const MAX_CONNECTIONS: u32 = 5;
 
-/// What a look for a sender found.
+/// The result of looking for a sender.
 enum Found {
     Link(SenderLink),
-    /// There is to be another connection.
+    /// Another connection is needed.
     NoRoom(Key),
-    /// All sessions are in use, those included that are about to end.
+    /// All sessions are in use, including those about to end.
     Busy,
 }
 
-/// The cached sender to an address (`None`: the anonymous terminus), attached when there is
-/// none. When there are many, the least recently used idle one makes room.
+/// The cached sender for an address (`None`: the anonymous terminus), attached if there is none. If
+/// there are too many, the least recently used idle one is closed.
 ///
 /// # Errors
-/// When the connection was lost or replaced.
+/// If the connection was lost or replaced.
 pub(crate) fn sender(
     endpoint: &SharedEndpoint,
     usual: &Connection,
@@ -50,7 +50,7 @@ pub(crate) fn sender(
             Found::NoRoom(key) => match further::open(key, usual, redial, wait) {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
-                // Fewer will do.
+                // Fewer connections must be enough.
                 Err(_) => connections = 0,
             },
             Found::Busy if wait.left().is_zero() => return Err(all_in_use(usual.label())),
@@ -88,7 +88,7 @@ fn find(
             entry.senders.remove(address);
         }
     }
-    // The usual one first, and its loss is told.
+    // The usual one comes first, and only its loss is reported.
     for number in numbers.clone() {
         let key = Key::further(endpoint, Role::Publish, number);
         let Some(entry) = pool.entries.get_mut(&key) else {
@@ -134,7 +134,7 @@ fn open(entry: &mut Entry, address: &Option<String>, ask: Ask) -> Result<Found> 
     }
 }
 
-/// The least recently used sender that has nothing on its way.
+/// The least recently used sender with nothing in flight.
 fn oldest(entry: &Entry) -> Option<(Option<String>, Instant)> {
     let idle = entry.senders.iter().filter(|(_, (link, _))| link.is_idle());
     let oldest = idle.min_by_key(|(_, (_, used))| *used);

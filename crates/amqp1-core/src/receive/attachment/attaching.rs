@@ -1,4 +1,4 @@
-//! From a queue to a link that is attached.
+//! Attaches the link of a consumer's queue.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -22,11 +22,11 @@ use crate::reach::pool::{self, Role, RESTING};
 use crate::receive::claim::Claim;
 
 impl Attachment {
-    /// Attaches unless that is done; waits for the broker's answer. What fails
-    /// is left alone for a while where others can be served.
+    /// Attaches unless it is attached; waits for the broker's answer. After a failure it rests for
+    /// a while, if other queues can be served.
     ///
     /// # Errors
-    /// What dialling, declaring or the attach failed with.
+    /// The error of connecting, declaring or attaching.
     pub fn attach(&self, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         if self.is_attached() {
             return Ok(());
@@ -49,19 +49,18 @@ impl Attachment {
         let pause = backoff::pause(broken).min(LONGEST_REATTACH);
         wait.sleep(pause.min(wait.patience()))?;
         let mut again = self.definition.options.declare;
-        // A queue is declared when it turns out to be missing: RabbitMQ answers no
-        // declaration while it is short of memory, and a worker that starts then
-        // is what helps it.
+        // A queue is declared only when it turns out to be missing. RabbitMQ answers no declaration
+        // while it is short of memory, and a worker that starts then would relieve it.
         let mut declare = self.definition.options.exchange.is_some();
         let (mut tries, mut may_renew) = (0, true);
         loop {
             tries += 1;
             let attempt = || self.try_attach(declare, signal, wait);
-            // Declaring is done over the connection of that role.
+            // Declaring uses the connection of that role.
             let used = [Role::Consume, self.definition.management_role()];
             let used = &used[..if declare { 2 } else { 1 }];
             match self.definition.surviving(used, wait, attempt) {
-                // For a passing reason, as a queue that is not ready after a restart.
+                // A temporary reason, such as a queue that is not ready after a restart.
                 Err(error)
                     if error.kind() == ErrorKind::Connection
                         && error.condition().is_some()
@@ -86,7 +85,7 @@ impl Attachment {
                     return Err(error.context(self.definition.describe()));
                 }
                 Err(error) if error.kind() == ErrorKind::QueueNotFound && again => {
-                    // Declared earlier, deleted since: once more.
+                    // Declared earlier, deleted since: declared once more.
                     self.definition.forget_declared();
                     again = false;
                     declare = true;
@@ -107,7 +106,7 @@ impl Attachment {
     fn try_attach(&self, declare: bool, signal: &Signal, wait: &Wait<'_>) -> Result<()> {
         let definition = &self.definition;
         let mut connected = definition.connect(Role::Consume, wait)?;
-        // Known before the first job fails.
+        // Checked before the first job fails.
         definition.failed_queue(self.retry.failed_queue())?;
         let unasked = connected.dialect.makes_what_is_missing() && definition.options.declare;
         if declare || unasked {
@@ -128,7 +127,7 @@ impl Attachment {
         Ok(())
     }
 
-    /// What the link is to be.
+    /// The link's options.
     fn options(&self, connected: &Connected, wait: &Wait<'_>) -> Result<ReceiverOptions> {
         let dialect = connected.dialect;
         let mut options = ReceiverOptions {
@@ -159,7 +158,7 @@ impl Attachment {
         Ok(options)
     }
 
-    /// Asks for the link, with what goes with it. The broker's answer is still to come.
+    /// Requests the link, with its holding. The broker's answer comes later.
     fn open(
         &self,
         connected: &Connected,
@@ -172,7 +171,7 @@ impl Attachment {
         let address = connected.dialect.queue_address(&definition.broker_queue);
         let holding = self.holding(connected, &address, &mut options, wait)?;
         let ledger = options.ledger;
-        // What goes back would come after those behind it: a session is an order.
+        // Returned jobs would come after those behind them, but a session has an order.
         let is_careful = ledger != Ledger::None && self.claim.is_none();
         if !is_careful {
             options.ledger = Ledger::None;

@@ -1,4 +1,4 @@
-//! A receiver link that a consumer and the jobs taken from it share.
+//! A receiver link that a consumer shares with the jobs taken from it.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::OnceLock;
@@ -13,36 +13,37 @@ use crate::format::history::Ledger;
 use crate::reach::definition::Definition;
 use crate::settings::retry::{Redelivery, RetryOptions};
 
-/// A link that is closed when neither its consumer nor a job taken from it is
-/// there any more: jobs in hand can be settled after their consumer is gone.
+/// A link that closes when its consumer and all jobs taken from it are gone, so that jobs can be
+/// settled after their consumer is dropped.
 #[derive(Debug)]
 pub(crate) struct SharedLink {
     pub(super) link: ReceiverLink,
     pub(super) generation: u64,
     pub dialect: &'static dyn Dialect,
-    /// What its deliveries' counts tell.
+    /// The meaning of its deliveries' counts.
     pub ledger: Ledger,
-    /// What came back without a word is handed out alone.
+    /// Whether jobs that came back without an outcome are handed out one at a time.
     pub is_careful: bool,
-    /// No copy takes the place of what the broker will soon move away: it failed once.
+    /// Set once a copy failed: jobs near the broker's delivery limit are then no longer replaced by
+    /// copies.
     pub keeps_worn: AtomicBool,
     /// The broker's address of the queue.
     pub address: String,
-    /// What becomes of its jobs that fail.
+    /// How its failed jobs are handled.
     pub retry: RetryOptions,
-    /// Asked for when the first job is given back.
+    /// Determined when the first job is returned.
     pub(super) redelivery: OnceLock<Redelivery>,
-    /// The broker's locks, where it has such.
+    /// The broker's locks, if it has any.
     pub holding: Option<Box<dyn Holding>>,
 }
 
 impl SharedLink {
-    /// Made by this process.
+    /// Whether this process opened it.
     pub fn is_ours(&self) -> bool {
         self.generation == fork::generation()
     }
 
-    /// What the broker does about jobs of this queue that are given back.
+    /// How the broker handles returned jobs of this queue.
     pub fn redelivery(&self, definition: &Definition, wait: &Wait<'_>) -> Result<Redelivery> {
         if let Some(known) = self.redelivery.get() {
             return Ok(*known);
@@ -59,7 +60,7 @@ impl SharedLink {
         Ok(*self.redelivery.get_or_init(|| found))
     }
 
-    /// It is over, or let go.
+    /// Stops renewing its locks, because the link has ended or is released.
     pub fn leave(&self) {
         if let Some(holding) = &self.holding {
             holding.leave();
@@ -77,7 +78,7 @@ impl std::ops::Deref for SharedLink {
 
 impl Drop for SharedLink {
     fn drop(&mut self) {
-        // A parent's link is not torn down by its child, nor is what holds its locks.
+        // A child tears down neither its parent's link nor the holding with its locks.
         if !self.is_ours() {
             std::mem::forget(self.holding.take());
             return;

@@ -1,4 +1,4 @@
-//! Sessions of a consumer's queue, and what its link wants besides deliveries.
+//! The sessions of a consumer's queue, and the link's errands.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,30 +10,30 @@ use crate::error::{Error, Result};
 use crate::reach::pool::Role;
 use crate::receive::claim::{Answer, Claim};
 
-/// How long a closing consumer waits for the round trip after which nothing comes any more.
+/// How long a closing consumer waits for the round trip after which nothing more arrives.
 const QUIET: Duration = Duration::from_secs(2);
 
 impl Attachment {
-    /// Until when its session is not asked for, because another has it.
+    /// Until when its session is not requested, because another consumer holds it.
     pub fn session_rests_until(&self) -> Option<Instant> {
         self.claim.as_ref().and_then(Claim::rests_until)
     }
 
-    /// Its session is not asked for now: another has it, or the service has just said that there
-    /// is none with jobs.
+    /// Whether no session is requested now, because another consumer holds it or the broker has
+    /// just reported that none has jobs.
     pub fn leaves_sessions_alone(&self) -> bool {
         let has_none = self.claim.as_ref().is_some_and(Claim::has_none);
         has_none || self.session_rests_until().is_some()
     }
 
-    /// A call begins that takes what is there, or one that waits.
+    /// Begins a call, which either polls or waits.
     pub fn begin(&self, polls: bool) {
         if let Some(claim) = &self.claim {
             claim.begin(polls);
         }
     }
 
-    /// Lets a session go that has turned out to be empty, where the next may have jobs.
+    /// Releases a session that turned out to be empty, if the next one may have jobs.
     pub fn change_session(&self) -> bool {
         let (Some(claim), Some(link)) = (&self.claim, self.link()) else {
             return false;
@@ -45,8 +45,8 @@ impl Attachment {
         changes
     }
 
-    /// When something has to be done about it although no delivery comes: a session without
-    /// jobs is let go, an application asked for a token.
+    /// When it needs action even without a delivery: to release a session without jobs, or to ask
+    /// the application for a token.
     pub fn next_errand(&self) -> Option<Instant> {
         let link = self.link()?;
         let question = link.holding.as_ref()?.next_errand();
@@ -58,7 +58,7 @@ impl Attachment {
         self.claim.as_ref()?.idle_at(link.held())
     }
 
-    /// Does what [`Attachment::next_errand`] is about.
+    /// Does the work for [`Attachment::next_errand`].
     pub fn run_errands(&self, wait: &Wait<'_>) -> Result<()> {
         let Some(link) = self.link() else {
             return Ok(());
@@ -74,19 +74,20 @@ impl Attachment {
         Ok(())
     }
 
-    /// Gives back what is still on its way: the broker keeps its lock on what comes over a
-    /// link that has ended.
+    /// Returns deliveries in flight: the broker keeps its lock on deliveries that arrive over an
+    /// ended link.
     pub fn quiet(&self, wait: &Wait<'_>) {
         let Some(link) = self.link().filter(|link| link.holding.is_some()) else {
             return;
         };
-        // What arrives from now on goes back; after one round trip nothing does any more.
+        // Deliveries from now on are returned; after one round trip, no more arrive.
         if link.set_prefetch(0).is_ok() {
             let _ = link.ping(&wait.at_most(QUIET));
         }
     }
 
-    /// Why the link was refused. The broker's own words need not name the queue, nor what to do.
+    /// Explains the refusal of the link. The broker's own words may name neither the queue nor a
+    /// remedy.
     pub(super) fn refused(&self, error: Error) -> Error {
         match self.advice(&error) {
             Some(_) => self.advised(error).context(self.definition.describe()),
@@ -94,7 +95,7 @@ impl Attachment {
         }
     }
 
-    /// The error, with what to do about a queue that does not fit the consumer.
+    /// Adds advice about a queue that does not fit the consumer.
     fn advised(&self, error: Error) -> Error {
         let Some(advice) = self.advice(&error) else {
             return error;
@@ -111,21 +112,21 @@ impl Attachment {
         dialect.advise(error, self.claim.is_some())
     }
 
-    /// Nobody waits for a session any more.
+    /// Withdraws the request for a session.
     pub fn stop_asking(&self) {
         if let Some(claim) = &self.claim {
             claim.give_up();
         }
     }
 
-    /// The session that it has, and its link.
+    /// The session that it holds, and its link.
     pub fn session(&self) -> Option<(Arc<str>, Arc<SharedLink>)> {
         let link = self.link()?;
         let session = link.holding.as_ref()?.session()?;
         Some((session, link))
     }
 
-    /// A session that was asked for and has come.
+    /// Takes over a session that was requested and has been granted.
     pub(super) fn take_session(&self) -> Result<()> {
         let Some(claim) = self.claim.as_ref() else {
             return Ok(());
@@ -135,10 +136,10 @@ impl Attachment {
             Answer::Refused(error)
                 if self.definition.renews_token(Role::Consume, &error) && claim.may_renew() =>
             {
-                // Asked again, with another token.
+                // Requested again with another token.
                 Err(Error::connection(error.message()))
             }
-            // The consumer names the queue.
+            // The consumer adds the queue's name.
             Answer::Refused(error) => Err(self.advised(error)),
             Answer::Taken(link) => {
                 if let Some(holding) = &link.holding {

@@ -1,8 +1,9 @@
-//! A queue from which nothing comes: it may be empty, or its host cut off from the cluster.
+//! A queue from which nothing arrives: it may be empty, or its host may be cut off from the
+//! cluster.
 //!
-//! Such a host answers heartbeats, and a consumer that was attached before would wait there for
-//! as long as that lasts. So a queue that is silent is asked whether it has more, which its
-//! leader answers; a host from which no answer comes is left.
+//! Such a host answers heartbeats, and a consumer attached earlier would wait there for as long as
+//! that lasts. Therefore a silent queue is asked whether it has more, which its leader answers. A
+//! host without an answer is left.
 
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ struct Silent {
 }
 
 impl Silence {
-    /// To be called when nothing has come.
+    /// Call it when nothing has arrived.
     pub fn look(&self, link: &ReceiverLink) {
         if !link.has_choice() {
             return;
@@ -32,7 +33,7 @@ impl Silence {
         *silent = match *silent {
             None => Some(begins(false)),
             Some(silent) if silent.since.elapsed() < PATIENCE => Some(silent),
-            // A link that is over is told of elsewhere.
+            // The end of a link is reported elsewhere.
             Some(silent) if !silent.asked => Some(begins(link.ask().is_ok())),
             Some(_) if link.is_answered() => Some(begins(false)),
             Some(_) => {

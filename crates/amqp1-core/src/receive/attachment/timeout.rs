@@ -1,4 +1,4 @@
-//! How long the broker lets a consumer hold a job.
+//! The consumer timeout: how long the broker lets a consumer hold a job.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Attachment {
                 .consumer_timeout_property(remote, queue_type.as_deref()),
         );
         let property = property.ok_or_else(|| definition.has_no_consumer_timeout())?;
-        // RabbitMQ takes an unsigned int only.
+        // RabbitMQ accepts only an unsigned int.
         let time = u32::try_from(milliseconds(timeout)).unwrap_or(u32::MAX);
         let time = Value::from(time);
         Ok((property.to_owned(), time))

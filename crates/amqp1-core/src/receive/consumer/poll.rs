@@ -1,8 +1,8 @@
-//! A wait of zero: what is there, as the broker says.
+//! A wait of zero: returns the jobs that the broker reports as available.
 //!
-//! What has not arrived yet is there all the same. So a call that finds nothing in the
-//! buffers asks all the queues at once whether they have more, and returns with the first
-//! job that comes, or when each has answered.
+//! Jobs that have not arrived yet also count as available. Therefore a call that finds nothing in
+//! the buffers asks all queues at the same time whether they have more. It returns with the first
+//! job that arrives, or once all have answered.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
 
-/// How long a broker may take to say whether there is a job.
+/// How long a broker may take to answer whether there is a job.
 const LONGEST_POLL: Duration = Duration::from_secs(5);
 
 impl Consumer {
-    /// The wait in which the broker has to answer, in place of one of zero.
+    /// The wait for the broker's answer, instead of one of zero.
     pub(super) fn poll_wait<'a>(&self, wait: &Wait<'a>) -> Wait<'a> {
         let timeouts = self
             .attachments
@@ -26,7 +26,7 @@ impl Consumer {
         wait.restarted(timeouts.max().unwrap_or(LONGEST_POLL).min(LONGEST_POLL))
     }
 
-    /// Looks, asks, and looks again until there is something or all have answered.
+    /// Looks, asks, and looks again until there is a result or all have answered.
     pub(super) fn poll(
         &self,
         wait: &Wait<'_>,
@@ -40,8 +40,8 @@ impl Consumer {
             if is_closed() {
                 return Ok(Some(Found::Stopped));
             }
-            // Before the buffers: what came before the answer is in them by then. And
-            // all of them: they are to be asked at the same time.
+            // Checked before the buffers, which by then contain everything that came before the
+            // answer. All queues must be asked at the same time, so the filter is not cut short.
             let silent = self
                 .attachments
                 .iter()
@@ -54,8 +54,8 @@ impl Consumer {
         })
     }
 
-    /// Each queue has said that it has nothing. True when one has a session to let go
-    /// for another that may have something (Service Bus).
+    /// Handles the case that every queue has nothing. True if one can release its session for
+    /// another that may have jobs.
     pub(super) fn changes_session(&self) -> bool {
         let attachments = self.attachments.iter();
         attachments
@@ -77,10 +77,10 @@ impl Consumer {
         ))
     }
 
-    /// Adds what is there besides `deliveries`, up to `max` in all.
+    /// Adds available jobs to `deliveries`, up to `max` in total.
     ///
     /// # Errors
-    /// Interrupted: the jobs are given back. What else goes wrong is for the next call.
+    /// Interrupted: the jobs are returned. The next call reports any other error.
     pub(super) fn poll_more(
         &self,
         deliveries: &mut Vec<Rc<Delivery>>,

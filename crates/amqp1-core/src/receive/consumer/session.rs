@@ -1,4 +1,4 @@
-//! The session that a consumer has: its id and its state.
+//! A consumer's session: its id and its state.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::receive::attachment::link::SharedLink;
 use crate::receive::attachment::Attachment;
 
 impl Consumer {
-    /// The session that it has now; of several queues the first that has one.
+    /// The session that it holds; with several queues, the first one found.
     #[must_use]
     pub fn session(&self) -> Option<String> {
         let (session, _) = self.attachments.iter().find_map(Attachment::session)?;
         Some(session.to_string())
     }
 
-    /// The bytes that were kept with the session; `None` when there are none.
+    /// The session's state; `None` if there is none.
     ///
     /// # Errors
     /// TaskLost without a session; Config with several queues.
@@ -27,7 +27,7 @@ impl Consumer {
         })
     }
 
-    /// Keeps these bytes with the session, for whoever takes it next; `None` for none.
+    /// Sets the session's state for its next consumer; `None` removes it.
     ///
     /// # Errors
     /// As [`Consumer::session_state`].

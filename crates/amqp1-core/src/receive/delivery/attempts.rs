@@ -8,26 +8,25 @@ use crate::error::{ErrorKind, Result};
 use crate::format::changes::Changes;
 use crate::reach::destination::Destination;
 
-/// So many deliveries before the broker's limit a job gets a count of its own: one that is lost
-/// on the way to its handler counts as well.
+/// This many deliveries before the broker's limit, a job is replaced by a copy with a count of its
+/// own. More than one, because a delivery that is lost on the way to its handler also counts.
 const MARGIN: u32 = 2;
 
 impl Delivery {
-    /// 1 at the first delivery, and one more with each that somebody may have worked on.
+    /// 1 at the first delivery, plus one for each earlier one that a worker may have processed.
     pub fn attempts(&self) -> u32 {
         let uncounted = self.decoded.history.uncounted(self.link.ledger);
         let earlier = self.decoded.earlier_attempts.saturating_add(uncounted);
         earlier.saturating_add(1)
     }
 
-    /// Deliveries of which nobody has told how they ended.
+    /// Deliveries whose end is not recorded.
     fn unaccounted(&self) -> u32 {
         self.decoded.history.unaccounted(self.link.ledger)
     }
 
-    /// Of these, those that may have been in a buffer: the first one. The others were handed out
-    /// (see `connection::receiver::returns`), but for a session's, whose jobs keep their
-    /// order.
+    /// How many of these may only have been in a buffer: the first one. The others were handed out
+    /// (see `connection::receiver::returns`), except in a session, whose jobs keep their order.
     fn doubtful(&self) -> u32 {
         match self.link.is_careful {
             true => self.unaccounted().min(1),
@@ -35,13 +34,13 @@ impl Delivery {
         }
     }
 
-    /// The attempt that this one is to the retry policy.
+    /// The number of this attempt for the retry policy.
     pub(super) fn known_attempts(&self) -> u32 {
         self.attempts().saturating_sub(self.doubtful()).max(1)
     }
 
-    /// Its attempts are used up, and the last ones ended without a word: as far as is known
-    /// it kills its workers, or outlasts the broker's patience.
+    /// Whether its attempts are used up and the last ones ended without an outcome. As far as
+    /// known, it kills its workers or exceeds the broker's timeout.
     pub(crate) fn is_used_up(&self) -> bool {
         let retry = &self.link.retry;
         let unaccounted = self.unaccounted();
@@ -49,8 +48,8 @@ impl Delivery {
         !retry.keeps_lost && has_ended_some && retry.is_used_up(self.attempts() - 1)
     }
 
-    /// One or two more deliveries that are lost, and the broker moves it away by itself, without
-    /// a word of why.
+    /// Whether the broker will move it away after one or two more lost deliveries, without
+    /// recording why.
     pub(crate) fn is_worn(&self) -> bool {
         let Some(limit) = self.link.dialect.delivery_limit() else {
             return false;
@@ -60,14 +59,14 @@ impl Delivery {
 
     fn is_replaceable(&self) -> bool {
         let dialect = self.link.dialect;
-        // In a session a copy would be behind the others.
+        // In a session, a copy would come after the other jobs.
         self.link.is_careful
             && dialect.takes_jobs(self.source())
             && !self.link.keeps_worn.load(Ordering::Relaxed)
     }
 
-    /// A copy takes its place, which the broker counts from none: it has the attempts. Where
-    /// there can be none, it is as it is when it comes again.
+    /// Replaces the job with a copy that carries the attempts, because the broker's count starts at
+    /// zero for a copy. If no copy is possible, the job itself is delivered again.
     ///
     /// # Errors
     /// [`ErrorKind::Interrupted`].

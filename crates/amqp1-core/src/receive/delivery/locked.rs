@@ -33,13 +33,13 @@ impl Delivery {
         }
     }
 
-    /// Its lock is gone, as far as can be told without asking; `None` where it has none.
+    /// Whether its lock is lost, as far as known without asking; `None` if it has none.
     pub(super) fn has_lost_lock(&self) -> Option<bool> {
         let locked = self.locked()?;
         Some(self.link.holding.as_ref()?.is_lost(&locked))
     }
 
-    /// To the broker's own dead-letter queue.
+    /// Moves it to the broker's own dead-letter queue.
     pub(super) fn dead_letter_there(
         &self,
         locked: &Locked<'_>,
@@ -63,12 +63,13 @@ impl Delivery {
         self.given_back(self.settle_locked(locked, &settlement, wait))
     }
 
-    /// Of a lock an answer is awaited: this error says that there was none.
+    /// Settling by a lock waits for an answer; whether this error means that there was none.
     pub(super) fn is_unanswered(&self, error: &Error) -> bool {
         self.locked().is_some() && error.kind() != ErrorKind::TaskLost
     }
 
-    /// What is lost comes again: no error, and no outcome.
+    /// Handles a lost delivery: it will be delivered again, so this is no error, and there is no
+    /// outcome.
     pub(super) fn given_back(&self, settled: Result<()>) -> Result<()> {
         if settled.is_err() {
             self.settled.store(LOST, Ordering::Relaxed);
@@ -81,7 +82,7 @@ impl Delivery {
         }
     }
 
-    /// Its lock is renewed no more.
+    /// Stops renewing its lock.
     pub(super) fn forget_lock(&self) {
         if let (Some(lock), Ok(link)) = (&self.lock, self.own_link()) {
             if let Some(holding) = &link.holding {

@@ -1,4 +1,4 @@
-//! A delivery that is lost: nothing can be done about it any more, and it comes again.
+//! A lost delivery: it can no longer be settled, and will be delivered again.
 
 use std::sync::atomic::Ordering;
 
@@ -6,8 +6,8 @@ use super::{Delivery, LOST};
 use crate::error::Error;
 
 impl Delivery {
-    /// It can no longer be settled, and is delivered again: its connection or the service's
-    /// lock on it is lost, or the broker has taken it back. What was settled is not lost.
+    /// Whether it can no longer be settled and will be delivered again: its connection or its lock
+    /// is lost, or the broker has taken it back. A settled delivery is not lost.
     pub fn is_lost(&self) -> bool {
         match self.settled.load(Ordering::Relaxed) {
             0 => self.has_gone(),
@@ -25,14 +25,14 @@ impl Delivery {
         }
     }
 
-    /// Nothing can or need be done about it any more. What is lost is settled by
-    /// that: it comes again as another delivery.
+    /// Whether nothing can or must be done about it any more. This marks a lost delivery as such:
+    /// the job arrives again as another delivery.
     pub(super) fn is_over(&self) -> bool {
         let lost = self.has_gone();
         if lost && !self.is_completed() {
             self.settled.store(LOST, Ordering::Relaxed);
             if self.lock.is_none() {
-                // What was taken back has to be settled all the same.
+                // A delivery that was taken back must nevertheless be settled.
                 let _ = self.own_link().map(|link| link.abandon(self.delivery_id));
             }
         }
@@ -54,7 +54,7 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        // Dropped unsettled: the service delivers it again when its lock is over.
+        // Dropped unsettled: the broker delivers it again when its lock expires.
         if self.lock.is_some() {
             self.forget_lock();
         } else if !self.is_completed() {

@@ -1,6 +1,6 @@
-//! What a job in hand says of itself.
+//! Reads the contents of a job.
 //!
-//! Texts are the bytes that came: those of a foreign message need not be UTF-8.
+//! Texts are the original bytes, because a foreign message may not be UTF-8.
 
 use bstr::{BStr, BString};
 
@@ -14,7 +14,7 @@ impl Delivery {
         self.decoded.id.as_ref()
     }
 
-    /// The job's name; a foreign message's subject, or `deduced_by_rr`.
+    /// The job's name; for a foreign message its subject, or `deduced_by_rr`.
     pub fn name(&self) -> &BStr {
         self.decoded.name.as_ref()
     }
@@ -24,17 +24,18 @@ impl Delivery {
         &self.decoded.body
     }
 
-    /// The body is JSON: it was pushed as something other than a string.
+    /// Whether the body is JSON, because the payload was not a string.
     pub fn is_json(&self) -> bool {
         self.decoded.json
     }
 
-    /// The value that the body is the JSON of, when that is an AMQP value or sequence.
+    /// The value from which the JSON body was made, if the message contains an AMQP value or
+    /// sequence.
     pub fn value(&self) -> Option<Plain> {
         body::plain(&self.decoded.message).ok().flatten()
     }
 
-    /// The format it travelled in.
+    /// The format of its message.
     pub fn format(&self) -> Format {
         self.decoded.format
     }
@@ -44,12 +45,12 @@ impl Delivery {
         self.decoded.headers()
     }
 
-    /// Name of the queue (the pipeline) it was taken from.
+    /// The name of the queue (the pipeline) that it came from.
     pub fn queue(&self) -> &str {
         &self.definition.pipeline
     }
 
-    /// The pipeline its producer named; the one it was taken from when it named none.
+    /// The pipeline that its producer named, or else the one that it came from.
     pub fn pipeline(&self) -> &BStr {
         match &self.decoded.pipeline {
             Some(pipeline) => pipeline.as_ref(),
@@ -62,7 +63,7 @@ impl Delivery {
         &self.link.address
     }
 
-    /// The priority asked for; the queue's when the message names none.
+    /// Its priority, or else the queue's.
     pub fn priority(&self) -> i64 {
         let configured = self.definition.options.priority;
         self.decoded
@@ -70,7 +71,7 @@ impl Delivery {
             .unwrap_or_else(|| i64::from(configured.unwrap_or(4)))
     }
 
-    /// The delay asked for, in seconds.
+    /// The delay that its producer set, in seconds.
     pub fn delay(&self) -> f64 {
         self.decoded.delay
     }
