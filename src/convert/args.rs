@@ -69,7 +69,7 @@ parameters! {
     When: DataType::object("DateTimeInterface"), nullable: false;
     /// `mixed`, null by default.
     Mixed: DataType::Mixed, nullable: true;
-    /// `array`, empty by default. Nullable for ext-php-rs alone, see `module::signatures`.
+    /// `array`, empty by default. Nullable only for ext-php-rs, see `module::signatures`.
     Options: DataType::Array, nullable: true, default: "[]";
     /// `?array`, null by default.
     Ids: DataType::Array, nullable: true;

@@ -52,8 +52,8 @@ impl Stash {
             let newer = (*globals()).exception;
             if newer.is_null() {
                 (*globals()).exception = self.exception;
-                // Code that ran in the meantime may have thrown and caught. If one is pending, it
-                // has the place already: only the first in a frame of PHP code knows it.
+                // Code that ran in the meantime may have thrown and caught. If an exception
+                // is pending, its place is already set, by the first exception in the frame.
                 (*globals()).opline_before_exception = self.opline;
             } else if zend_is_unwind_exit(self.exception) {
                 (*globals()).exception = self.exception;

@@ -32,7 +32,7 @@ const DEFAULT_QUEUE: &str = "default";
 /// Figures of one queue; `None` if the broker does not report them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueStats {
-    /// ready + delayed + reserved, as far as known.
+    /// ready + delayed + reserved, without unknown ones.
     pub active: u64,
     /// Jobs that wait for their time.
     pub delayed: Option<u64>,

@@ -298,7 +298,7 @@ fn deliveries_without_credit_end_the_connection() {
         got.extend(consumer.next(&wait).ok().flatten());
     }
     assert!(peer.connections() > 1, "it stayed on the connection");
-    // Five at the most; fewer when it ended before they were taken.
+    // At most five; fewer if it ended before they were taken.
     let first = got.iter().filter(|delivery| delivery.body() == [0]).count();
     assert!(first <= 5, "{first} jobs from one connection");
     drop((got, consumer));

@@ -70,7 +70,7 @@ pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
     Ok((json.into(), true))
 }
 
-/// The body that [`bytes`] converts to JSON, as a value: that of an `amqp-value`, or the items of
+/// The body that [`bytes()`] converts to JSON, as a value: that of an `amqp-value`, or the items of
 /// all `amqp-sequence` sections, which form one body (3.2.7). `None` for a body of data.
 pub(crate) fn plain(message: &Message) -> Result<Option<Plain>, DecodeError> {
     let mut left = MAX_VALUES;

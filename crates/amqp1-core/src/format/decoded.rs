@@ -1,4 +1,4 @@
-//! A job as it was read, and the formats that there are.
+//! A decoded job, and the formats of jobs.
 
 use std::cell::OnceCell;
 

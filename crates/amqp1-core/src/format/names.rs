@@ -1,4 +1,4 @@
-//! Names of application properties that are ours, or a format's.
+//! Names of application properties: our own, and those of the formats.
 
 use super::envelope::ROUTING_KEY_HEADER;
 

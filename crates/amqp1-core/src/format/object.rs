@@ -158,7 +158,7 @@ pub(super) fn quote_bytes(json: &mut Vec<u8>, bytes: &[u8]) {
 
 /// A text as a JSON string.
 pub(super) fn quote(json: &mut Vec<u8>, text: &str) {
-    // One look at the whole, without a branch for each byte, is what most texts need.
+    // One pass over the text, without a branch per byte, is enough for most texts.
     let escaped = text.bytes().fold(false, |any, byte| {
         any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
     });

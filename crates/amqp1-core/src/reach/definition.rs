@@ -57,7 +57,7 @@ impl Definition {
         }
     }
 
-    /// The dialect as far as it is known before connecting.
+    /// The dialect to assume before connecting.
     pub fn presumed(&self) -> &'static dyn Dialect {
         brokers::presumed(&self.endpoint)
     }

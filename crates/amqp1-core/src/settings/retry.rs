@@ -81,7 +81,7 @@ pub enum FailedQueue {
     BrokersOwn,
 }
 
-/// The policy, as far as it is configured.
+/// The configured parts of the policy.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RetryOptions {
     /// The maximum number of attempts; 0 for no limit. Default 3.

@@ -51,7 +51,8 @@ impl Dialect for Artemis {
     }
 
     fn explain(&self, error: Error) -> Error {
-        // A link that asks for a queue is refused with this if the address is a topic.
+        // Artemis refuses a link with this condition if it requires a queue and the address is a
+        // topic.
         if !error.is(Condition::ILLEGAL_STATE) {
             return error;
         }

@@ -155,7 +155,7 @@ impl Talk {
             return Ok(result);
         }
         let reason = result.as_str().unwrap_or("no reason given").to_owned();
-        // An answer has no condition, and the code before this text is another one in each version.
+        // The answer has no condition, and the code before this text differs between versions.
         if reason.contains("Cannot find resource") {
             return Err(Error::queue_not_found("it does not exist")
                 .with_condition(Condition::NOT_FOUND.as_str()));

@@ -42,7 +42,7 @@ impl DeclareByAttaching {
             Err(error) if error.is(Condition::RESOURCE_LOCKED) => Ok(()),
             // It exists, with other properties than a new one would have.
             Err(error) if error.is(Condition::PRECONDITION_FAILED) => {
-                // One condition for every difference: only the text says which.
+                // Every difference has the same condition; only the text says which one it is.
                 if error.message().contains("arg 'auto_delete'") {
                     return Err(Error::unsupported(format!(
                         "{} is deleted with its last consumer (auto_delete), jobs included: this broker cannot keep jobs there; delete the queue, or use another one",
@@ -106,7 +106,7 @@ impl Companion for DeclareByAttaching {
         match self.asking.ask(Question::Source(&address), wait) {
             Ok(()) => Ok(()),
             // Another connection consumes from it exclusively, so it exists. A missing permission has
-            // the same condition, and then the queue need not exist: only the text tells.
+            // the same condition, even without a queue; only the text distinguishes them.
             Err(error) if error.message().contains("exclusive") => Ok(()),
             Err(error) => Err(error),
         }

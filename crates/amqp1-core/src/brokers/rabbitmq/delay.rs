@@ -12,7 +12,7 @@
 //! before it expires. That day allows for clocks that differ by hours and for targets that are full
 //! for hours.
 //!
-//! An index lists the existing ones, see [`super::delay_queues`].
+//! An index lists the existing ones, see `delay_queues`.
 
 use std::time::Duration;
 

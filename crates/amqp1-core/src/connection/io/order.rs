@@ -37,7 +37,7 @@ pub(crate) struct Rank {
 }
 
 impl Rank {
-    /// The rank of a host or an address, in the form of [`join`].
+    /// The rank of a host or an address, in the form of `join`.
     pub fn of(&self, name: &str) -> (Option<std::time::Instant>, u64) {
         let failed = self.failed.iter().find(|(failed, _)| failed == name);
         (failed.map(|(_, at)| *at), mixed(self.seed, name))

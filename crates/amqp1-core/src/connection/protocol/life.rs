@@ -4,11 +4,11 @@
 //!              begun                 end
 //! Beginning ───────────▶ Open ─────────────────┐
 //!     │                   │                    ▼
-//!     ├──── end ──────────┼────────────────▶ Ending ◀─┐ begun, when it comes late
+//!     ├──── end ──────────┼────────────────▶ Ending ◀─┐ begun, if it arrives late
 //!     │                   │                  │ │ └────┘
 //!     │ give_up           │ ended            │ │ ended
 //!     ▼                   ▼                  │ ▼
-//!  GivenUp ◀───────────── │ ── give_up ──────┘ over: the channel is free
+//!  GivenUp ◀───────────── │ ── give_up ──────┘ gone: the channel is free
 //!     │  └┐ begun         └────────────────────▶ ▲
 //!     │◀──┘                                      │
 //!     └──────────────────────────── ended ───────┘

@@ -381,7 +381,7 @@ impl Receiver {
         self.buffer.iter().filter(|one| one.settled).count() as u32
     }
 
-    /// Deliveries that end no connection.
+    /// The number of deliveries that credit covers, so that they do not end the connection.
     #[cfg(test)]
     pub fn covered(&self) -> u32 {
         self.credit.granted + self.credit.revoked

@@ -11,7 +11,7 @@ use crate::reach::connected::Connected;
 use crate::settings::topology_options::{milliseconds, QueueType};
 
 impl Attachment {
-    /// After how long the broker will take a job back, as far as the options tell.
+    /// After how long the broker takes a job back, if the options determine it.
     pub(super) fn known_timeout(&self, connected: &Connected) -> Option<Duration> {
         let options = &self.definition.options;
         let usual = match options.queue_type() {

@@ -39,8 +39,8 @@ impl Delivery {
         self.attempts().saturating_sub(self.doubtful()).max(1)
     }
 
-    /// Whether its attempts are used up and the last ones ended without an outcome. As far as
-    /// known, it kills its workers or exceeds the broker's timeout.
+    /// Whether its attempts are used up and the last ones ended without an outcome. It
+    /// presumably kills its workers or exceeds the broker's timeout.
     pub(crate) fn is_used_up(&self) -> bool {
         let retry = &self.link.retry;
         let unaccounted = self.unaccounted();

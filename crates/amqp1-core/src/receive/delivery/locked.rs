@@ -33,7 +33,7 @@ impl Delivery {
         }
     }
 
-    /// Whether its lock is lost, as far as known without asking; `None` if it has none.
+    /// Whether its lock is known to be lost, without asking the broker; `None` if it has none.
     pub(super) fn has_lost_lock(&self) -> Option<bool> {
         let locked = self.locked()?;
         Some(self.link.holding.as_ref()?.is_lost(&locked))

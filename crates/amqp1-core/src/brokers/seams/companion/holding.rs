@@ -84,7 +84,7 @@ pub(crate) trait Holding: Debug + Send + Sync {
     /// Stops renewing the lock.
     fn forget(&self, lock: &Lock);
 
-    /// Whether the lock is lost, as far as known without asking the broker.
+    /// Whether the lock is known to be lost, without asking the broker.
     fn is_lost(&self, delivery: &Locked<'_>) -> bool;
 
     /// Settles a delivery, and returns once the broker has confirmed it.

@@ -297,7 +297,7 @@ impl Broker {
             source.drain = flow.drain;
         }
         if let (Some(0), Some(target)) = (handle, &mut session.target) {
-            // It has used up its credit, as it was asked to.
+            // The client has used up its credit, as the drain requires.
             target.delivery_count = flow.delivery_count.expect("the sender says its own");
             assert!(target.delivery_count <= target.limit, "used up too much");
         }

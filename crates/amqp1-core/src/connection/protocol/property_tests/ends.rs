@@ -32,7 +32,7 @@ pub struct Session {
 pub struct Source {
     pub handle: u32,
     pub delivery_count: u32,
-    /// Up to where the client lets delivery-count go, and ever let it go.
+    /// The highest delivery-count that the client's credit allows now, and has ever allowed.
     pub limit: u32,
     pub furthest: u32,
     pub drain: bool,

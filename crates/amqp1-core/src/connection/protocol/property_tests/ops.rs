@@ -43,9 +43,9 @@ pub enum Op {
     RefuseAttach,
     Deliver(usize, usize, usize),
     Drained(usize),
-    /// What its state is, and perhaps that it wants to hear of the client's.
+    /// Reports the broker's state, and may request the client's (echo).
     Tell(usize, bool),
-    /// Credit for the client's sender, perhaps to be used up.
+    /// Grants the client's sender credit, and may drain it.
     Grant(usize, u32, bool),
     Confirm(usize, usize, bool, u8),
     Recall(usize, usize, usize),

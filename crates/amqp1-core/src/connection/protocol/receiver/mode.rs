@@ -2,16 +2,16 @@
 //!
 //! ```text
 //!              suspect
-//!  Standing ────────────▶ Careful        what came may be what killed a process
+//!  Standing ────────────▶ Careful        a received job may have killed a process
 //!     ▲  ▲ ◀──────────────  ▲ │
 //!     │  │     clear        │ │
-//!     │  └──────┐   ┌───────┘ │          the same, as it was before the pause
+//!     │  └──────┐   ┌───────┘ │          as before the pause
 //!     │ resume  │   │ resume  │ pause
 //!     └───────── Paused ◀─────┘
-//!        pause    │  └─▶ suspect: Careful when it goes on
+//!        pause    │  └─▶ suspect: Careful after the pause
 //!                 │ demand
 //!                 ▼
-//!              OnDemand                  for good
+//!              OnDemand                  permanently
 //! ```
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

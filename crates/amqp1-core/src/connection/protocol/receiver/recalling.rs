@@ -104,8 +104,8 @@ impl Receiver {
         }
     }
 
-    /// PHP has let go of a delivery without settling it: it stays unsettled until the link
-    /// ends, or the broker takes it back.
+    /// Records that PHP has abandoned a delivery without settling it. It stays unsettled until
+    /// the link ends or the broker takes it back.
     pub fn abandon(&mut self, out: &mut Vec<u8>, channel: u16, delivery_id: u32) {
         if !self.settle_recalled(out, channel, delivery_id) {
             self.recalled.abandon(delivery_id);
