@@ -1,7 +1,8 @@
-//! AMQP 1.0 at the broker's end, the same for every dialect. The dialects decide who owns a
-//! message, who may do what, and which errors exist beyond the standard. A dialect implements three
-//! traits on the type of its settings: [`parts::Parts`], the types that it adds to connections,
-//! sessions and links; [`session::Manners`]; [`connection::Dialect`]. From the top down:
+//! AMQP 1.0 at the broker's end, the same for every dialect. It names none: the dialects decide who
+//! owns a message, who may do what, and which errors exist beyond the standard. A dialect
+//! implements three traits on the type of its settings: [`parts::Parts`], the types that it adds to
+//! connections, sessions and links; [`session::Manners`]; [`connection::Dialect`]. From the top
+//! down:
 //!
 //! - [`transport`]: moves a connection's bytes and runs its timers
 //! - [`connection`], [`session`], [`link`]: the endpoints

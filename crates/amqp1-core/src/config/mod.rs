@@ -1,4 +1,5 @@
-//! Pipelines from a configuration: YAML, JSON or a PHP array in RoadRunner's structure.
+//! Pipelines from a configuration: YAML, JSON or a PHP array in RoadRunner's structure. It may use
+//! everything below; only the crate's public interface names it.
 //!
 //! ```yaml
 //! amqp1:

@@ -1,4 +1,4 @@
-//! A job as its producer defines it, and why it failed.
+//! A job as its producer defines it, and why it failed. Names no broker.
 
 pub mod failure;
 

@@ -1,5 +1,6 @@
 //! The management node: the part of RabbitMQ 4's HTTP-like requests over AMQP that concerns queues,
-//! exchanges and bindings (<https://www.rabbitmq.com/docs/management-over-amqp>).
+//! exchanges and bindings (<https://www.rabbitmq.com/docs/management-over-amqp>). Names no
+//! connection.
 
 mod answer;
 mod bindings;

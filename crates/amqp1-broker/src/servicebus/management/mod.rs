@@ -1,4 +1,4 @@
-//! Requests to `$cbs` and `<entity>/$management`.
+//! Requests to `$cbs` and `<entity>/$management`. Names no connection.
 
 mod answer;
 mod cbs;
