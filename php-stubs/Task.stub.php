@@ -243,7 +243,8 @@ final class Task
     }
 
     /**
-     * Returns the job to its queue.
+     * Returns the job to its queue. This counts as an attempt, except if the attempt needs a copy (see nack()) that the
+     * broker does not accept, because the queue is full for example: the job then goes back as it is.
      *
      * @param int|float $delay The job is not delivered again for this many seconds.
      * @param array<non-empty-string, scalar|\Stringable|non-empty-list<scalar|\Stringable>> $headers

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Exception\RejectedException;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 use RuntimeException;
@@ -103,6 +104,53 @@ final class SettleTest extends ContractTestCase
         self::assertSame([$id, 'job', 'body'], [$task->getId(), $task->getName(), $task->getPayload()]);
         $task->ack();
         $this->assertNoTask($consumer);
+    }
+
+    /** @return array<string, array{string, string}> */
+    public static function queueTypes(): array
+    {
+        $sets = [];
+        foreach (array_column(self::rabbitMq(), 0) as $broker) {
+            foreach ($broker === '' ? [''] : ['classic', 'quorum'] as $type) {
+                $sets[trim("$broker $type")] = [$broker, $type];
+            }
+        }
+
+        return $sets;
+    }
+
+    /** @dataProvider queueTypes */
+    #[DataProvider('queueTypes')]
+    public function testAJobGoesBackToAFullQueueWhichAcceptsNoCopy(string $broker, string $type): void
+    {
+        $queue = $this->queue($broker, ['queue_type' => $type, 'max_length' => 2, 'overflow' => 'reject-publish', 'backoff' => 0]);
+        $queue->push('job');
+        $consumer = $this->consumer($queue, ['prefetch' => 1]);
+        $task = $this->next($consumer);
+        try {
+            for ($n = 0; $n < 100; ++$n) {
+                $queue->push('filler');
+            }
+            self::fail('the queue is not full');
+        } catch (RejectedException $e) {
+        }
+        try {
+            $task->nack('failed');
+            self::assertSame('quorum', $type, 'elsewhere, a copy records the attempt');
+        } catch (RejectedException $e) {
+            self::assertFalse($task->isCompleted());
+        }
+        $task->release();
+        self::assertTrue($task->isCompleted());
+
+        // Held by its consumer, it would keep it from all other jobs.
+        $names = [];
+        while ($task = $consumer->waitTask(2)) {
+            $names[] = $task->getName();
+            $task->ack();
+        }
+        self::assertContains('job', $names);
+        self::assertContains('filler', $names);
     }
 
     /** @dataProvider brokers */

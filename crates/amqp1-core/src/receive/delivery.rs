@@ -199,7 +199,22 @@ impl Delivery {
         headers: &[(Cow<'_, str>, HeaderValue<'_>)],
         wait: &Wait<'_>,
     ) -> Result<()> {
-        self.again(delay, headers, Outcome::Released, wait)
+        let released = self.again(delay, headers, Outcome::Released, wait);
+        match released {
+            // A full queue accepts no copy. Nothing but the count depends on one here, and a job
+            // that cannot be returned would stay with its consumer until that closes.
+            Err(error)
+                if delay.is_zero()
+                    && headers.is_empty()
+                    && self.locked().is_none()
+                    && !self.is_completed()
+                    && error.kind() != ErrorKind::Interrupted =>
+            {
+                self.return_unseen();
+                Ok(())
+            }
+            released => released,
+        }
     }
 
     fn again(
