@@ -30,12 +30,16 @@ const MARKS: [DelayMark; 4] = [
 ];
 const UUID: &str = "f1e2d3c4-b5a6-4789-90ab-cdef01234567";
 
+fn one_of<T: Copy>(all: &[T], choice: u8) -> T {
+    all[usize::from(choice) % all.len()]
+}
+
 /// A message from any producer, as a worker decodes it, and its copies.
 pub fn message(data: &[u8]) {
     // Choices come from the end, because the sections are at the front.
     let tail: Vec<u8> = data.iter().rev().take(64).copied().collect();
     let mut choices = Choices(&tail);
-    let mapping = MAPPINGS[usize::from(choices.byte()) % 4];
+    let mapping = one_of(&MAPPINGS, choices.byte());
     let Ok(mut decoded) = decode(Bytes::copy_from_slice(data), mapping) else {
         return;
     };
@@ -83,7 +87,7 @@ fn copies(decoded: &Decoded, mapping: PropertyMapping, choices: &mut Choices<'_>
         to: Some("/queues/q"),
         attempts,
         delay,
-        delay_mark: MARKS[usize::from(choices.byte()) % 3],
+        delay_mark: one_of(&MARKS, choices.byte()),
         ..Changes::default()
     };
     let again = |changes: &Changes<'_>| {
@@ -174,8 +178,8 @@ pub fn round_trip(data: &[u8]) {
     let expires_at = (flags & 8 != 0).then(|| i64::from(choices.number()));
     let delay = Duration::from_millis(u64::from(choices.number()));
     let kind = choices.byte();
-    let format = Format::ALL[usize::from(kind) % 4];
-    let mapping = MAPPINGS[usize::from(kind / 4) % 3];
+    let format = one_of(&Format::ALL, kind);
+    let mapping = one_of(&MAPPINGS, kind / 4);
     let mut payload = choices.0.to_vec();
     if format == Format::Babelqueue {
         // The format refuses what it cannot carry.
@@ -196,7 +200,7 @@ pub fn round_trip(data: &[u8]) {
         ttl,
         expires_at,
         delay,
-        delay_mark: MARKS[usize::from(flags >> 6) % 4],
+        delay_mark: one_of(&MARKS, flags >> 6),
         to: to.as_deref(),
         routing_key: None,
         partition_key: None,
