@@ -226,12 +226,19 @@ impl Locks {
     /// The locks to renew now, and when to check again.
     pub fn due(&self, now: Instant) -> (Vec<Due>, Option<Instant>) {
         let mut held = self.held.lock();
-        let soon = now + TOGETHER;
         let mut due: Vec<Due> = Vec::new();
         let mut next: Option<Instant> = None;
-        let is_due = |lock: &Lock| {
-            !lock.lost && lock.renew_until > now && lock.renew_at <= soon.min(lock.renew_until)
+        let is_due_by = |lock: &Lock, by: Instant| {
+            !lock.lost && lock.renew_until > now && lock.renew_at <= by.min(lock.renew_until)
         };
+        // Only beside one that is due: a renewal that fails at once would be due again at once, and
+        // keep the I/O thread from everything else.
+        let mut locks = held.messages.values().chain(held.sessions.values());
+        let by = match locks.any(|lock| is_due_by(lock, now)) {
+            true => now + TOGETHER,
+            false => now,
+        };
+        let is_due = |lock: &Lock| is_due_by(lock, by);
         let note = |lock: &Lock, next: &mut Option<Instant>| {
             if !lock.lost && lock.renew_at < lock.renew_until {
                 *next = Some(next.map_or(lock.renew_at, |next| next.min(lock.renew_at)));
@@ -392,6 +399,24 @@ mod tests {
         settled.arrived(&[1; 16], &locked(60_000));
         settled.forget(&[1; 16]);
         assert_eq!(settled.locks.due(later), (vec![], None));
+    }
+
+    #[test]
+    fn a_failed_renewal_pauses_before_the_next() {
+        let link = link(300);
+        link.arrived(&[1; 16], &locked(2_000));
+        let now = Instant::now() + Duration::from_secs(1);
+        let (due, _) = link.locks.due(now);
+        assert_eq!(due.len(), 1);
+        let failed_at = Instant::now();
+        link.locks.renewed(&due[0].what, Renewal::Failed);
+        let (due, next) = link.locks.due(failed_at);
+        assert_eq!(due, vec![], "it would be renewed again and again without a pause");
+        assert!(next.is_some_and(|next| next > failed_at));
+        // Beside one that is due, it needs no wake-up of its own.
+        link.arrived(&[2; 16], &locked(0));
+        let (due, _) = link.locks.due(Instant::now() + LEAST);
+        assert_eq!(due.len(), 1, "one request for both");
     }
 
     #[test]
