@@ -240,7 +240,8 @@ impl Locks {
         };
         let is_due = |lock: &Lock| is_due_by(lock, by);
         let note = |lock: &Lock, next: &mut Option<Instant>| {
-            if !lock.lost && lock.renew_at < lock.renew_until {
+            // One whose time has passed unseen is never due, so it must not wake the task.
+            if !lock.lost && lock.renew_until > now && lock.renew_at < lock.renew_until {
                 *next = Some(next.map_or(lock.renew_at, |next| next.min(lock.renew_at)));
             }
         };
@@ -392,6 +393,9 @@ mod tests {
         short.arrived(&[1; 16], &locked(60_000));
         let later = Instant::now() + Duration::from_secs(31);
         assert_eq!(short.locks.due(later), (vec![], None));
+        let missed = link(1);
+        missed.arrived(&[1; 16], &locked(1_000));
+        assert_eq!(missed.locks.due(later), (vec![], None), "it is over");
         let never = link(0);
         never.arrived(&[1; 16], &locked(1_000));
         assert_eq!(never.locks.due(Instant::now()).0, vec![]);
@@ -411,7 +415,11 @@ mod tests {
         let failed_at = Instant::now();
         link.locks.renewed(&due[0].what, Renewal::Failed);
         let (due, next) = link.locks.due(failed_at);
-        assert_eq!(due, vec![], "it would be renewed again and again without a pause");
+        assert_eq!(
+            due,
+            vec![],
+            "it would be renewed again and again without a pause"
+        );
         assert!(next.is_some_and(|next| next > failed_at));
         // Beside one that is due, it needs no wake-up of its own.
         link.arrived(&[2; 16], &locked(0));
