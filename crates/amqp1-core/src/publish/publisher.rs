@@ -395,7 +395,7 @@ impl Publisher {
                 if self.definition.presumed().passes(condition) =>
             {
                 let why = description.as_deref().unwrap_or("no description");
-                let error = Error::rejected(format!("the service refused it: {condition}: {why}"));
+                let error = Error::rejected(format!("the broker refused it: {condition}: {why}"));
                 return self.lost.push((index, error.with_condition(condition)));
             }
             (outcome, Some(sent)) => {
