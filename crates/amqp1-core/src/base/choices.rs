@@ -35,6 +35,6 @@ impl<'a> Choices<'a> {
     }
 
     pub fn optional(&mut self) -> Option<String> {
-        (self.byte() % 2 == 0).then(|| self.text())
+        (self.byte().is_multiple_of(2)).then(|| self.text())
     }
 }

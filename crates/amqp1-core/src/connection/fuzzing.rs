@@ -111,7 +111,7 @@ impl World {
             1 => {
                 let options = ReceiverOptions {
                     prefetch: choices.number().clamp(1, 65_535),
-                    in_windows: choices.byte() % 2 == 0,
+                    in_windows: choices.byte().is_multiple_of(2),
                     ..ReceiverOptions::default()
                 };
                 let link = ReceiverLink::open(&self.connection, "a", &options, Signal::new());
@@ -268,7 +268,7 @@ impl World {
             8 => {
                 let detach = Detach {
                     handle,
-                    closed: choices.byte() % 2 == 0,
+                    closed: choices.byte().is_multiple_of(2),
                     error: None,
                 };
                 frame::encode_performative(out, channel, &detach)
@@ -298,7 +298,7 @@ impl World {
                 }
             },
         };
-        written.expect("a performative");
+        assert!(written.is_ok(), "a performative cannot be written");
     }
 
     /// An attach with the name of one of the client's links. Names are random, so the fuzzer would

@@ -289,7 +289,7 @@ fn header(choices: &mut Choices<'_>, may_be_list: bool) -> HeaderValue<'static> 
         0 => HeaderValue::Text(Cow::Owned(choices.text())),
         1 => HeaderValue::Int(i64::from(choices.number())),
         2 => HeaderValue::Float(f64::from(choices.number()) / 3.0),
-        3 => HeaderValue::Bool(choices.byte() % 2 == 0),
+        3 => HeaderValue::Bool(choices.byte().is_multiple_of(2)),
         _ => HeaderValue::List(
             (0..choices.byte() % 4)
                 .map(|_| header(choices, false))
