@@ -104,15 +104,16 @@ impl Error {
         Self { kind, ..self }
     }
 
-    /// Puts `prefix: ` before the message, unless it is already there.
+    /// Puts `prefix: ` before the message, unless the message begins with the prefix.
     #[must_use]
     pub fn context(self, prefix: impl fmt::Display) -> Self {
-        let prefix = format!("{prefix}: ");
-        if self.message.starts_with(&prefix) {
+        let prefix = prefix.to_string();
+        let said = self.message.strip_prefix(&prefix);
+        if said.is_some_and(|rest| rest.starts_with(": ") || rest.starts_with(' ')) {
             return self;
         }
         Self {
-            message: Arc::from(prefix + &self.message),
+            message: Arc::from(prefix + ": " + &self.message),
             ..self
         }
     }
@@ -193,6 +194,12 @@ mod tests {
             .context("queue 'q'")
             .context("queue 'q'");
         assert_eq!(error.message(), "queue 'q': no");
+        let missing = Error::config("queue 'q' at embedded://x does not exist")
+            .context("queue 'q' at embedded://x");
+        assert_eq!(
+            missing.message(),
+            "queue 'q' at embedded://x does not exist"
+        );
         assert_eq!(error.context("push()").message(), "push(): queue 'q': no");
     }
 }
