@@ -40,7 +40,8 @@ impl Session {
         let mut answer = None;
         match context.fault(Point::Request(request.operation()), address) {
             None => {}
-            Some(Action::Delay(ms)) => at = at.saturating_add(ms),
+            // `now` is cut to whole milliseconds; one more keeps the answer from coming early.
+            Some(Action::Delay(ms)) => at = at.saturating_add(ms).saturating_add(1),
             Some(Action::Misroute) => is_misrouted = true,
             Some(Action::Fail(error)) => answer = Some(Answer::refused(error, address)),
             Some(Action::Drop) => return Ok(()),
