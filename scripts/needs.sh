@@ -62,6 +62,14 @@ NEEDS
 java|default-jre-headless|runs Artemis, ActiveMQ Classic and Qpid
 mvn|maven|downloads them from Maven Central
 NEEDS
+    bench) cat <<'NEEDS' ;;
+php_amqp|php-amqp|the AMQP 0-9-1 client in C that amqp1 is compared with
+php_amqplib|php-amqplib|the one in PHP
+php_fpm|php-fpm|serves the requests that push jobs
+php_process|php-cli|posix: it ends php-fpm
+strace|strace|counts the system calls of a push
+gnuplot|gnuplot-nox|draws the pictures
+NEEDS
     fuzz) cat <<'NEEDS' ;;
 cc|gcc|C compiler and linker
 libc|libc6-dev|the C library's headers
@@ -73,7 +81,7 @@ phpunit|phpunit|runs the PHP tests
 php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
 NEEDS
-    *) die "unknown group '$1'; expected one of: build, lint, rust, php, sdks, test, rabbitmq, cluster, java, fuzz, valgrind" ;;
+    *) die "unknown group '$1'; expected one of: build, lint, rust, php, sdks, test, rabbitmq, cluster, java, bench, fuzz, valgrind" ;;
     esac
 }
 
@@ -120,6 +128,8 @@ has_php_amqplib() {
 has_php_fpm() { php_fpm >/dev/null; }
 has_shellcheck() { have shellcheck; }
 has_valgrind() { have valgrind; }
+has_strace() { have strace; }
+has_gnuplot() { have gnuplot; }
 has_mmdebstrap() { have mmdebstrap; }
 has_openssl() { have openssl; }
 has_python_venv() { have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }

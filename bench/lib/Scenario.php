@@ -1,0 +1,48 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Bench;
+
+/** What each client does in a round, with queues of its own: some steps, one after the other, or all at once. */
+final class Scenario
+{
+    /**
+     * @param string $type of the queues: quorum or classic
+     * @param array<string, array<string, mixed>> $clients name => its values of the Task; the first is judged, the second is the
+     *     reference. "share" is the part of the jobs that a slow client gets
+     * @param list<Step> $steps
+     * @param int $queues how many
+     * @param array<string, mixed> $task values of the Task for all steps
+     * @param bool $together the steps run at the same time
+     * @param int|null $rounds another number of rounds than asked for
+     */
+    public function __construct(
+        public readonly string $type,
+        public readonly int $jobs,
+        public readonly array $clients,
+        public readonly array $steps,
+        public readonly int $queues = 1,
+        public readonly array $task = [],
+        public readonly bool $together = false,
+        public readonly ?int $rounds = null,
+    ) {
+    }
+
+    /** @return list<string> the ids of its rows */
+    public function rows(): array
+    {
+        return array_values(array_filter(array_map(static fn (Step $step) => $step->row, $this->steps), 'is_string'));
+    }
+
+    /** @param array<string, array<string, mixed>> $clients */
+    public function withClients(array $clients): self
+    {
+        return new self(...array_merge(get_object_vars($this), ['clients' => $clients]));
+    }
+
+    public function name(): string
+    {
+        return implode(', ', $this->rows());
+    }
+}
