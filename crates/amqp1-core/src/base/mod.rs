@@ -9,5 +9,6 @@ pub mod id;
 pub(crate) mod lost;
 pub(crate) mod pauses;
 pub(crate) mod runtime;
+pub mod signal;
 pub(crate) mod sync;
 pub mod wait;

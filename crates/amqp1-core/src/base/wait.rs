@@ -1,16 +1,14 @@
-//! Waits of PHP's thread: deadlines, interruptions, and the signal that ends a wait.
+//! Waits of PHP's thread: deadlines and interruptions.
 //!
 //! PHP runs signal handlers only between opcodes, or when an extension allows it. Therefore no wait
 //! is longer than [`SLICE`]. At the end of a slice the interrupt check runs (in the extension,
 //! PHP's handlers), and the wait continues or gives up.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
 use crate::base::fork;
-use crate::base::sync::{Condvar, Mutex};
+pub use crate::base::signal::Signal;
+use crate::base::signal::Woken;
 use crate::error::{Error, Result};
 
 /// The longest uninterruptible wait.
@@ -170,85 +168,10 @@ impl<'a> Wait<'a> {
                 check_at = Some(slice_ends);
             }
             let until = self.deadline.min(slice_ends);
-            let _ = signal.wait(seen, until.saturating_duration_since(now));
-        }
-    }
-}
-
-/// Wakes a thread that waits for the connection's work.
-///
-/// A counter behind a lock: a raise between checking and waiting is never missed.
-#[derive(Debug, Clone, Default)]
-pub struct Signal {
-    inner: Arc<SignalInner>,
-}
-
-#[derive(Debug, Default)]
-struct SignalInner {
-    state: Mutex<SignalState>,
-    raised: Condvar,
-    /// Also woken.
-    task: Option<Arc<Notify>>,
-}
-
-#[derive(Debug, Default)]
-struct SignalState {
-    generation: u64,
-    waiting: u32,
-}
-
-impl Signal {
-    /// A signal that nobody has raised.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A signal that also wakes a task through `task`.
-    pub(crate) fn with_task(task: Arc<Notify>) -> Self {
-        let inner = SignalInner {
-            task: Some(task),
-            ..SignalInner::default()
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
-    }
-
-    /// Wakes all waiters. Makes a system call only if there are any.
-    pub fn raise(&self) {
-        let mut state = self.inner.state.lock();
-        state.generation = state.generation.wrapping_add(1);
-        let waiting = state.waiting > 0;
-        drop(state);
-        if waiting {
-            self.inner.raised.notify_all();
-        }
-        if let Some(task) = &self.inner.task {
-            task.notify_one();
-        }
-    }
-
-    /// The counter for [`Signal::wait`].
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.inner.state.lock().generation
-    }
-
-    /// Waits until the signal is raised after `seen` was read; false on timeout.
-    #[must_use]
-    pub fn wait(&self, seen: u64, timeout: Duration) -> bool {
-        let until = Instant::now() + timeout;
-        let mut state = self.inner.state.lock();
-        state.waiting += 1;
-        while state.generation == seen {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
+            let left = until.saturating_duration_since(now);
+            if signal.wait(seen, left) == Woken::Interrupted {
+                self.check()?;
             }
-            state = self.inner.raised.wait(state, left);
         }
-        state.waiting -= 1;
-        state.generation != seen
     }
 }

@@ -39,6 +39,7 @@ impl Existence {
     /// Begins the session.
     pub fn open(connection: &Connection) -> Result<Self> {
         let signal = Signal::new();
+        connection.raises(&signal);
         let mut protocol = connection.lock();
         let key = protocol.open_session(signal.clone(), Instant::now())?;
         connection.kick(protocol);

@@ -57,7 +57,12 @@ pub fn connection(data: &[u8]) {
         ..Remote::default()
     };
     let protocol = Protocol::new(label, &remote, Duration::from_secs(60), Instant::now());
-    let shared = Arc::new(Shared::new(protocol, None, label.to_owned()));
+    let shared = Arc::new(Shared::new(
+        protocol,
+        None,
+        BytesMut::new(),
+        label.to_owned(),
+    ));
     let mut world = World {
         connection: Connection::over(shared, remote, Host::default()),
         senders: Vec::new(),

@@ -65,14 +65,15 @@ impl Connection {
     ) -> Self {
         let remote = opened.remote;
         let protocol = Protocol::new(&label, &remote, heartbeat, Instant::now());
-        let shared = Arc::new(Shared::new(protocol, opened.io.writer(), label));
-        let (socket, input) = (opened.socket, opened.input);
-        tokio::spawn(driver::drive(Arc::clone(&shared), opened.io, input, socket));
+        let shared = Shared::new(protocol, Some(opened.socket), opened.input, label);
+        let shared = Arc::new(shared);
+        tokio::spawn(driver::drive(Arc::clone(&shared)));
         Self::over(shared, remote, host)
     }
 
     /// A connection without a driver, for callers that drive it themselves.
     pub(super) fn over(shared: Arc<Shared>, remote: Remote, host: Host) -> Self {
+        shared.lock().signal().comes_from(&shared);
         Self {
             inner: Arc::new(Inner {
                 shared,
@@ -150,13 +151,8 @@ impl Connection {
 
     /// Sends the output: at once from this thread if the socket accepts it, otherwise by the
     /// driver.
-    pub(super) fn kick(&self, mut protocol: MutexGuard<'_, Wired>) {
-        protocol.write_now();
-        let more = protocol.poll_new_timer() || !protocol.poll_output().is_empty();
-        drop(protocol);
-        if more {
-            self.inner.shared.wake.notify_one();
-        }
+    pub(super) fn kick(&self, protocol: MutexGuard<'_, Wired>) {
+        self.inner.shared.kick(protocol);
     }
 
     /// Sends written frames and gathered settlements within milliseconds, together with any that
@@ -167,11 +163,12 @@ impl Connection {
             return;
         }
         protocol.gather(Instant::now());
-        let tell = protocol.poll_new_timer();
-        drop(protocol);
-        if tell {
-            self.inner.shared.wake.notify_one();
-        }
+        self.inner.shared.kick_timer(protocol);
+    }
+
+    /// Lets a thread that waits for `signal` read this connection.
+    pub(super) fn raises(&self, signal: &Signal) {
+        signal.comes_from(&self.inner.shared);
     }
 
     /// Ends a session with its links. Does nothing in a forked child.

@@ -43,6 +43,7 @@ impl ReceiverLink {
             Some(name) => name.clone(),
             None => format!("amqp1-consume-{}", id::short()?),
         };
+        connection.raises(&signal);
         let mut protocol = connection.lock();
         let key = protocol.open_receiver(name, address, options, signal, Instant::now())?;
         connection.kick(protocol);
@@ -156,6 +157,7 @@ impl ReceiverLink {
 
     /// Settles a delivery and waits for the confirmation of a sender that settles second.
     pub fn settle_second(&self, delivery_id: u32, state: &[u8], tracked: Tracked) -> Result<()> {
+        self.connection.raises(tracked.tracker.signal());
         let mut protocol = self.connection.lock();
         let (session, out) = protocol.session(self.key)?;
         session.settle_second(delivery_id, state, tracked, Instant::now(), out)?;

@@ -57,6 +57,7 @@ impl RequestLinks {
 
     /// Attaches both links.
     pub fn open(connection: &Connection, node: &Node<'_>, signal: Signal) -> Result<Self> {
+        connection.raises(&signal);
         let name = format!("amqp1-management-{}", id::short()?);
         let (address, reply_to, receiver_name) = match node {
             Node::Paired(node) => (node, node, name.clone()),

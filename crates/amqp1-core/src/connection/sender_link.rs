@@ -29,6 +29,7 @@ impl SenderLink {
     /// Those of [`super::protocol::Protocol::open_session`].
     pub fn open(connection: &Connection, address: Option<&str>, ask: Ask) -> Result<Self> {
         let signal = Signal::new();
+        connection.raises(&signal);
         let name = format!("amqp1-push-{}", id::short()?);
         let mut protocol = connection.lock();
         let key = protocol.open_sender(name, address, ask, signal.clone(), Instant::now())?;
@@ -86,6 +87,7 @@ impl SenderLink {
 
     /// Sends one message: `at_once`, or within milliseconds together with others.
     pub fn send(&self, payload: Bytes, tracked: Tracked, at_once: bool) -> Result<()> {
+        self.connection.raises(tracked.tracker.signal());
         let mut protocol = self.connection.lock();
         protocol.send(self.key, payload, 0, Some(tracked))?;
         if at_once {
@@ -98,6 +100,7 @@ impl SenderLink {
 
     /// Sends one message with another message-format, at once.
     pub fn send_format(&self, payload: Bytes, format: u32, tracked: Tracked) -> Result<()> {
+        self.connection.raises(tracked.tracker.signal());
         let mut protocol = self.connection.lock();
         protocol.send(self.key, payload, format, Some(tracked))?;
         self.connection.kick(protocol);

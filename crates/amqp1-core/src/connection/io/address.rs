@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::handshake::{self, Opened};
-use super::stream::Io;
+use super::socket::Socket;
 use super::{tls, tls_error};
 use crate::base::fork;
 use crate::connection::protocol::remote::Remote;
@@ -61,23 +60,41 @@ pub(super) async fn connect(
     socket2::SockRef::from(&tcp)
         .set_tcp_keepalive(&keepalive)
         .map_err(unreachable)?;
-    let socket = Some(fork::Socket::register(tcp.as_raw_fd()));
+    let registered = fork::Socket::register(tcp.as_raw_fd());
     if !matches!(&endpoint.target, Target::Network { tls: true, .. }) {
         let mut tcp = tcp;
         let opened = handshake::open(&mut tcp, endpoint, label, host, container_id).await?;
-        return Ok(finish(Io::tcp(tcp), opened, socket));
+        let socket = Socket::new(tcp.into_std().map_err(unreachable)?, registered);
+        return Ok(finish(socket, opened));
     }
     let config = tls::client_config(&endpoint.tls)?;
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| Error::config(format!("DSN: host '{host}' cannot be verified by TLS")))?;
-    let stream = TlsConnector::from(config)
+    let mut stream = TlsConnector::from(config)
         .connect(name, tcp)
         .await
         .map_err(|error| {
             let why = tls_error::explain(&error, &endpoint.tls);
             Error::connection(format!("cannot connect to {label}: {why}"))
         })?;
-    opened(stream, endpoint, label, host, container_id, socket).await
+    let opened = handshake::open(&mut stream, endpoint, label, host, container_id).await?;
+    let (tcp, session) = stream.into_inner();
+    let socket = Socket::new(tcp.into_std().map_err(unreachable)?, registered);
+    Ok(finish(socket.with_tls(session), opened))
+}
+
+/// Opens the AMQP connection to the embedded broker.
+pub(super) async fn embedded(
+    mut pipe: UnixStream,
+    endpoint: &Endpoint,
+    label: &str,
+    container_id: String,
+) -> Result<Opened> {
+    let unusable = |error: std::io::Error| unreachable(label, &error);
+    let registered = fork::Socket::register(pipe.as_raw_fd());
+    let opened = handshake::open(&mut pipe, endpoint, label, "localhost", container_id).await?;
+    let socket = Socket::new(pipe.into_std().map_err(unusable)?, registered);
+    Ok(finish(socket, opened))
 }
 
 /// The network reported an error.
@@ -87,23 +104,10 @@ pub(super) fn unreachable(label: &str, error: &std::io::Error) -> Error {
     ))
 }
 
-pub(super) async fn opened<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    mut stream: S,
-    endpoint: &Endpoint,
-    label: &str,
-    host: &str,
-    container_id: String,
-    socket: Option<fork::Socket>,
-) -> Result<Opened> {
-    let opened = handshake::open(&mut stream, endpoint, label, host, container_id).await?;
-    Ok(finish(Io::Other(Box::new(stream)), opened, socket))
-}
-
-fn finish(io: Io, (remote, input): (Remote, BytesMut), socket: Option<fork::Socket>) -> Opened {
+fn finish(socket: Socket, (remote, input): (Remote, BytesMut)) -> Opened {
     Opened {
-        io,
+        socket,
         remote,
         input,
-        socket,
     }
 }

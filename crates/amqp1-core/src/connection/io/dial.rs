@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::address::{label, opened};
+use tokio::net::UnixStream;
+
+use super::address::{self, label};
 use super::handshake::Opened;
 use super::order::{Host, Order};
 use super::{embedded, race};
 use crate::base::id;
 use crate::error::Result;
 use crate::settings::endpoint::{Endpoint, Target};
-
-/// The capacity of the pipe to the embedded broker in each direction, in bytes.
-const PIPE: usize = 256 * 1024;
 
 /// Tries the endpoint's hosts, in this order, until one opens. Returns the connection, its label,
 /// and the host.
@@ -29,10 +28,11 @@ pub(crate) async fn dial(
     let container_id = format!("{prefix}-{role}-{}-{}", std::process::id(), id::short()?);
     match &endpoint.target {
         Target::Embedded(name) => {
-            let (ours, theirs) = tokio::io::duplex(PIPE);
-            embedded::serve(name, endpoint.dialect, theirs)?;
             let label = endpoint.label();
-            let opened = opened(ours, endpoint, label, "localhost", container_id, None).await?;
+            let (ours, theirs) =
+                UnixStream::pair().map_err(|error| address::unreachable(label, &error))?;
+            embedded::serve(name, endpoint.dialect, theirs)?;
+            let opened = address::embedded(ours, endpoint, label, container_id).await?;
             Ok((opened, label.to_owned(), Host::default()))
         }
         Target::Network { hosts, .. } => {

@@ -1,40 +1,41 @@
-//! Moves bytes between the socket and the protocol, and provides the time.
+//! Keeps a connection alive while PHP works: timers, heartbeats, what arrives, and the end.
 //!
 //! Each connection has one task. Reading never waits for writing; otherwise, two peers that both
-//! wait for the other to read would wait for ever.
+//! wait for the other to read would wait for ever. Callers that wait read by themselves: see
+//! [`super::role`].
 
-use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::io::{Interest, Ready};
 
+use super::role::TICK;
 use super::shared::Shared;
-use super::stream::Io;
-use crate::base::fork;
+use super::socket::Handle;
 use crate::error::Error;
 
+/// How long our last frames may take to be written.
+const LAST_FRAMES: Duration = Duration::from_millis(500);
+
 /// Drives the connection until it ends.
-pub(crate) async fn drive(
-    shared: Arc<Shared>,
-    mut io: Io,
-    mut input: BytesMut,
-    socket: Option<fork::Socket>,
-) {
+pub(crate) async fn drive(shared: Arc<Shared>) {
     // If this task panics or is aborted, this wakes everyone who waits for it.
     let guard = LostOnDrop(Arc::clone(&shared));
-    let ended = run(&shared, &mut io, &mut input).await;
+    let mut watch = Watch::default();
+    let ended = run(&shared, &mut watch).await;
+    if ended.is_ok() {
+        // After the broker's close, our own close must still be sent.
+        flush_rest(&shared, &mut watch).await;
+    }
     let error = match ended {
         Ok(()) => Error::connection(format!("the connection to {} is closed", shared.label)),
         Err(error) => error,
     };
     shared.lock().handle_lost(&error);
+    drop(watch);
     drop(guard);
-    let _ = tokio::time::timeout(Duration::from_millis(200), io.shutdown()).await;
-    // Unregistered before its number can belong to another file.
-    drop(socket);
 }
 
 struct LostOnDrop(Arc<Shared>);
@@ -43,240 +44,150 @@ impl Drop for LostOnDrop {
     fn drop(&mut self) {
         let label = &self.0.label;
         let error = Error::connection(format!("the connection to {label} ended"));
-        let mut wired = self.0.lock();
-        wired.handle_lost(&error);
-        wired.let_go_of_socket();
-    }
-}
-
-async fn run(shared: &Shared, io: &mut Io, input: &mut BytesMut) -> Result<(), Error> {
-    // Bytes that arrived together with the broker's open.
-    if shared.lock().handle_input(input, Instant::now())? {
-        return Ok(());
-    }
-    loop {
-        let wake_at = shared.lock().poll_timeout(Instant::now());
-        tokio::select! {
-            progress = poll_fn(|cx| exchange(shared, io, input, cx)) => {
-                if progress? {
-                    flush_rest(shared, io).await;
-                    return Ok(());
-                }
-            }
-            () = shared.wake.notified() => {
-                if let Some(given_up) = shared.lock().lost().cloned() {
-                    return Err(given_up);
-                }
-            }
-            () = tokio::time::sleep_until(wake_at.into()) => {
-                shared.lock().handle_timeout(Instant::now())?;
-            }
+        let socket = {
+            let mut wired = self.0.lock();
+            wired.handle_lost(&error);
+            wired.take_socket()
+        };
+        if let Some(mut socket) = socket {
+            socket.say_goodbye();
+            // If there is no room for it, the peer sees the end without it.
+            let _ = socket.flush();
+            socket.handle().shutdown();
         }
     }
 }
 
-/// Writes and reads until neither is possible. Ready with true when the connection ends.
-fn exchange(
-    shared: &Shared,
-    io: &mut Io,
-    input: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<Result<bool, Error>> {
+/// The driver's registration for the socket. It exists while the driver must be woken.
+#[derive(Default)]
+struct Watch(Option<(AsyncFd<Arc<Handle>>, Interest)>);
+
+impl Watch {
+    /// Registers for `interest`, or not at all. A new registration reports what is already there.
+    fn register(
+        &mut self,
+        handle: Option<&Arc<Handle>>,
+        interest: Option<Interest>,
+    ) -> io::Result<()> {
+        let (Some(handle), Some(interest)) = (handle, interest) else {
+            self.0 = None;
+            return Ok(());
+        };
+        if self.0.as_ref().is_some_and(|(_, now)| *now == interest) {
+            return Ok(());
+        }
+        // One descriptor cannot be registered twice.
+        self.0 = None;
+        self.0 = Some((handle.register(interest)?, interest));
+        Ok(())
+    }
+
+    /// Waits until the socket may be ready; for ever without a registration.
+    ///
+    /// Everything that is read or written for this event must be so before its guard is cleared:
+    /// what comes after the event is another one.
+    async fn ready(&self) -> io::Result<AsyncFdReadyGuard<'_, Arc<Handle>>> {
+        match &self.0 {
+            Some((registered, interest)) => registered.ready(*interest).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn run(shared: &Shared, watch: &mut Watch) -> Result<(), Error> {
     let lost = |error: io::Error| {
         Error::connection(format!("the connection to {} broke: {error}", shared.label))
     };
+    {
+        // What arrived together with the broker's open, or is already decrypted.
+        let mut wired = shared.lock();
+        if wired.handle_now() {
+            wired.read_now();
+        }
+    }
+    let mut tick_at = Instant::now() + TICK;
+    let mut was_ticking = false;
     loop {
-        write_out(shared, io, cx).map_err(lost)?;
-        let before = input.len();
-        match io.poll_read(cx, input) {
-            Poll::Ready(Ok(0)) => {
-                return Poll::Ready(Err(Error::connection(format!(
-                    "{} closed the connection without giving a reason (end of stream)",
-                    shared.label
-                ))));
+        let wake_at = {
+            let mut wired = shared.lock();
+            wired.write_now();
+            if let Some(end) = wired.ended() {
+                return end;
             }
-            Poll::Ready(Ok(_)) => {
-                debug_assert!(input.len() > before);
-                if shared.lock().handle_input(input, Instant::now())? {
-                    return Poll::Ready(Ok(true));
+            let now = Instant::now();
+            wired.poll_new_timer();
+            let mut wake_at = wired.poll_timeout(now);
+            let is_ticking = wired.role.is_ticking();
+            if is_ticking {
+                if !was_ticking {
+                    tick_at = now + TICK;
                 }
+                wake_at = wake_at.min(tick_at);
             }
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error))),
-            Poll::Pending => {
-                // Handling the input may have produced answers after the last write.
-                let mut wired = shared.lock();
-                if wired.poll_output().is_empty() {
-                    return match wired.poll_new_timer() {
-                        true => Poll::Ready(Ok(false)),
-                        false => Poll::Pending,
-                    };
-                }
-                drop(wired);
-                if write_out(shared, io, cx).map_err(lost)? {
-                    return Poll::Pending;
-                }
-            }
-        }
-    }
-}
-
-/// Writes the output; true if the socket accepts no more for now.
-fn write_out(shared: &Shared, io: &mut Io, cx: &mut Context<'_>) -> io::Result<bool> {
-    let mut wired = shared.lock();
-    while !wired.poll_output().is_empty() {
-        match io.poll_write(cx, wired.poll_output()) {
-            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(count)) => wired.handle_written(count, Instant::now()),
-            Poll::Ready(Err(error)) => return Err(error),
-            Poll::Pending => return Ok(true),
-        }
-    }
-    drop(wired);
-    // Needed even if nothing was written now: TLS keeps the bytes that the socket did not accept,
-    // and writes them only when flushed again.
-    if let Poll::Ready(result) = io.poll_flush(cx) {
-        result?;
-    }
-    Ok(false)
-}
-
-/// After the broker's close, our own close must still be sent.
-async fn flush_rest(shared: &Shared, io: &mut Io) {
-    let rest = poll_fn(|cx| match write_out(shared, io, cx) {
-        Ok(true) => Poll::Pending,
-        Ok(false) | Err(_) => Poll::Ready(()),
-    });
-    let _ = tokio::time::timeout(Duration::from_millis(500), rest).await;
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tokio::io::ReadBuf;
-
-    use std::pin::Pin;
-
-    use tokio::io::{AsyncRead, AsyncWrite};
-
-    use super::super::handshake::Opened;
-    use super::super::order::Host;
-    use super::*;
-    use crate::base::sync::Mutex;
-    use crate::connection::handle::Connection;
-    use crate::connection::protocol::remote::Remote;
-
-    /// Accepts writes, and sends them only at the second flush, like a TLS stream whose socket was
-    /// full.
-    #[derive(Default)]
-    struct Full {
-        taken: Vec<u8>,
-        sent: Arc<Mutex<Vec<u8>>>,
-        was_asked: bool,
-    }
-
-    impl AsyncWrite for Full {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            self.taken.extend_from_slice(bytes);
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            if !std::mem::replace(&mut self.was_asked, true) {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let taken = std::mem::take(&mut self.taken);
-            self.sent.lock().extend(taken);
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    /// A silent peer; everything written to it goes to `peer`.
-    fn connection(
-        peer: impl AsyncWrite + Send + Unpin + 'static,
-        idle_time_out: Option<Duration>,
-    ) -> Connection {
-        let opened = Opened {
-            io: Io::Other(Box::new(tokio::io::join(Mute, peer))),
-            remote: Remote {
-                max_frame_size: 512,
-                idle_time_out,
-                ..Remote::default()
-            },
-            input: BytesMut::new(),
-            socket: None,
+            was_ticking = is_ticking;
+            let interest = match (is_ticking, wired.wants_room()) {
+                (false, false) => Some(Interest::READABLE),
+                (false, true) => Some(Interest::READABLE | Interest::WRITABLE),
+                (true, true) => Some(Interest::WRITABLE),
+                (true, false) => None,
+            };
+            watch.register(wired.handle(), interest).map_err(lost)?;
+            wake_at
         };
-        let (label, heartbeat) = ("test".to_owned(), Duration::from_secs(60));
-        Connection::start(opened, label, Host::default(), heartbeat)
-    }
-
-    struct Mute;
-
-    impl AsyncRead for Mute {
-        fn poll_read(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-
-    #[tokio::test]
-    async fn what_a_full_socket_left_in_tls_is_written_when_it_has_room_again() {
-        let stream = Full::default();
-        let sent = Arc::clone(&stream.sent);
-        connection(stream, None).begin_close();
-        for _ in 0..200 {
-            if !sent.lock().is_empty() {
-                return;
+        tokio::select! {
+            event = watch.ready() => {
+                let mut event = event.map_err(lost)?;
+                let (ready, mut done) = (event.ready(), Ready::EMPTY);
+                {
+                    let mut wired = shared.lock();
+                    if ready.is_readable() && wired.role.on_input() && wired.read_now() {
+                        done |= Ready::READABLE;
+                    }
+                    if ready.is_writable() {
+                        wired.write_now();
+                        if wired.wants_room() {
+                            done |= Ready::WRITABLE;
+                        }
+                    }
+                }
+                event.clear_ready_matching(done);
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("the close frame stayed in the stream's buffer");
-    }
-
-    /// A peer that reads nothing; counts the attempts to write.
-    #[derive(Default)]
-    struct Stuck(Arc<AtomicUsize>);
-
-    impl AsyncWrite for Stuck {
-        fn poll_write(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            Poll::Pending
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
+            () = shared.wake.notified() => {}
+            () = tokio::time::sleep_until(wake_at.into()) => {
+                let now = Instant::now();
+                let mut wired = shared.lock();
+                wired.handle_timeout(now)?;
+                if was_ticking && now >= tick_at {
+                    wired.role.on_tick();
+                    tick_at = now + TICK;
+                }
+            }
         }
     }
+}
 
-    #[tokio::test]
-    async fn a_peer_that_reads_nothing_costs_no_cpu_when_a_heartbeat_is_due() {
-        let stream = Stuck::default();
-        let tries = Arc::clone(&stream.0);
-        connection(stream, Some(Duration::from_millis(300))).begin_close();
-        tokio::time::sleep(Duration::from_millis(600)).await;
-        let tries = tries.load(Ordering::Relaxed);
-        // Two for each heartbeat that is due, and some at the start.
-        assert!((1..50).contains(&tries), "{tries}");
-    }
+async fn flush_rest(shared: &Shared, watch: &mut Watch) {
+    let rest = async {
+        loop {
+            {
+                let mut wired = shared.lock();
+                if !matches!(wired.write_out(), Ok(false)) {
+                    return;
+                }
+                let handle = wired.open_handle().cloned();
+                if watch
+                    .register(handle.as_ref(), Some(Interest::WRITABLE))
+                    .is_err()
+                {
+                    return;
+                }
+            }
+            let Ok(mut event) = watch.ready().await else {
+                return;
+            };
+            // Written before this event; if there is room by now, the next event says so.
+            event.clear_ready_matching(Ready::WRITABLE);
+        }
+    };
+    let _ = tokio::time::timeout(LAST_FRAMES, rest).await;
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use amqp1_broker::Broker;
 use once_cell::sync::Lazy;
-use tokio::io::DuplexStream;
+use tokio::net::UnixStream;
 
 use crate::base::fork;
 use crate::base::sync::Mutex;
@@ -23,7 +23,7 @@ struct Brokers {
 }
 
 /// Serves one connection of the broker `name` in this dialect, which is created on first use.
-pub(crate) fn serve(name: &str, dialect: DialectOption, stream: DuplexStream) -> Result<()> {
+pub(crate) fn serve(name: &str, dialect: DialectOption, stream: UnixStream) -> Result<()> {
     let options = dialect.embedded()?;
     let broker = {
         let mut brokers = BROKERS.lock();

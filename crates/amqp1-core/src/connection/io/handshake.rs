@@ -14,9 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::mechanism::Mechanism;
-use super::stream::Io;
+use super::socket::Socket;
 use super::tls_error;
-use crate::base::fork;
 use crate::connection::protocol::condition::explain;
 use crate::connection::protocol::remote::Remote;
 use crate::connection::protocol::MAX_FRAME_SIZE;
@@ -34,11 +33,9 @@ const MAX_HANDSHAKE_FRAME: usize = 64 * 1024;
 
 /// A connection after the exchange of `open`, with any bytes that followed.
 pub(crate) struct Opened {
-    pub io: Io,
+    pub socket: Socket,
     pub remote: Remote,
     pub input: BytesMut,
-    /// The underlying socket, for forks; `None` for the embedded broker.
-    pub socket: Option<fork::Socket>,
 }
 
 const SPEAKS_TLS: &str = "the broker expects TLS on this port: use amqps://";

@@ -1,0 +1,252 @@
+//! The signal that ends a wait, and how a thread waits for it.
+//!
+//! A thread that waits sleeps in `poll`: for its own event, through which other threads wake it,
+//! and for the sockets from which the answer will come. It reads those itself, so that no second
+//! thread has to wake for an answer.
+
+use std::cell::RefCell;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{ppoll, PollFd, PollFlags};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::TimeSpec;
+use smallvec::SmallVec;
+use tokio::sync::Notify;
+
+use crate::base::fork;
+use crate::base::sync::Mutex;
+
+/// Input that a waiting thread reads itself.
+pub(crate) trait Source: Send + Sync {
+    /// A caller begins to wait: what was gathered for the peer is sent. `None` if there is nothing
+    /// to poll; otherwise, [`Source::leave`] must follow.
+    fn enter(&self) -> Option<Polled>;
+
+    /// Reads what is there, and writes what there is room for.
+    fn advance(&self);
+
+    /// The caller's wait has ended, or pauses.
+    fn leave(&self);
+}
+
+/// What a waiting thread polls.
+pub(crate) struct Polled {
+    pub descriptor: Arc<dyn AsFd + Send + Sync>,
+    /// Whether output waits for room.
+    pub wants_room: bool,
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// The signal may have been raised.
+    Perhaps,
+    /// A Unix signal arrived: its handler should run now.
+    Interrupted,
+    /// Nothing happened in time.
+    TimedOut,
+}
+
+/// Wakes a thread that waits for the connection's work.
+///
+/// A counter behind a lock: a raise between checking and waiting is never missed.
+#[derive(Debug, Clone, Default)]
+pub struct Signal {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: Mutex<State>,
+    /// Also woken.
+    task: Option<Arc<Notify>>,
+}
+
+#[derive(Default)]
+struct State {
+    generation: u64,
+    sleepers: SmallVec<[Arc<EventFd>; 1]>,
+    /// Where the events come from that raise it.
+    sources: SmallVec<[Weak<dyn Source>; 1]>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("generation", &self.generation)
+            .field("sleepers", &self.sleepers.len())
+            .field("sources", &self.sources.len())
+            .finish()
+    }
+}
+
+impl Signal {
+    /// A signal that nobody has raised.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A signal that also wakes a task through `task`.
+    pub(crate) fn with_task(task: Arc<Notify>) -> Self {
+        let inner = Inner {
+            task: Some(task),
+            ..Inner::default()
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Lets waiting threads read this source, whose input may raise the signal.
+    pub(crate) fn comes_from<S: Source + 'static>(&self, source: &Arc<S>) {
+        let mut state = self.inner.state.lock();
+        let is_it =
+            |known: &Weak<dyn Source>| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(source));
+        if !state.sources.iter().any(is_it) {
+            state.sources.retain(|known| known.strong_count() > 0);
+            let source: Weak<S> = Arc::downgrade(source);
+            state.sources.push(source);
+        }
+    }
+
+    /// Wakes all waiters. Makes a system call only if another thread waits.
+    pub fn raise(&self) {
+        let mut state = self.inner.state.lock();
+        state.generation = state.generation.wrapping_add(1);
+        for sleeper in &state.sleepers {
+            // It fails only if the counter is full, and then the thread is awake anyway.
+            let _ = sleeper.write(1);
+        }
+        drop(state);
+        if let Some(task) = &self.inner.task {
+            task.notify_one();
+        }
+    }
+
+    /// The counter for [`Signal::wait`].
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.state.lock().generation
+    }
+
+    /// Waits until the signal is raised after `seen` was read, and reads its sources meanwhile.
+    pub(crate) fn wait(&self, seen: u64, timeout: Duration) -> Woken {
+        let mut entered = SmallVec::<[Entered; 2]>::new();
+        let sources = {
+            let state = self.inner.state.lock();
+            if state.generation != seen {
+                return Woken::Perhaps;
+            }
+            state.sources.clone()
+        };
+        for source in sources.iter().filter_map(Weak::upgrade) {
+            // Not under the lock: a source raises signals under its own.
+            if let Some(polled) = source.enter() {
+                entered.push(Entered { source, polled });
+            }
+        }
+        let event = event();
+        {
+            let mut state = self.inner.state.lock();
+            if state.generation != seen {
+                return Woken::Perhaps;
+            }
+            state.sleepers.extend(event.clone());
+        }
+        let ready = sleep(event.as_deref(), &entered, timeout);
+        if let Some(event) = &event {
+            let mut state = self.inner.state.lock();
+            let place = state
+                .sleepers
+                .iter()
+                .position(|one| Arc::ptr_eq(one, event));
+            if let Some(place) = place {
+                state.sleepers.swap_remove(place);
+            }
+        }
+        match ready {
+            Ok(ready) if ready.is_empty() => Woken::TimedOut,
+            Ok(ready) => {
+                for place in ready {
+                    match place.checked_sub(1) {
+                        Some(place) => entered[place].source.advance(),
+                        None => event.iter().for_each(|event| clear(event)),
+                    }
+                }
+                Woken::Perhaps
+            }
+            Err(_) => Woken::Interrupted,
+        }
+    }
+}
+
+/// Makes the event ready to be raised again.
+fn clear(event: &EventFd) {
+    // It fails only if another thread has cleared it, which there is none to do.
+    let _ = event.read();
+}
+
+/// A source that a waiting thread polls. Left on drop.
+struct Entered {
+    source: Arc<dyn Source>,
+    polled: Polled,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.source.leave();
+    }
+}
+
+/// Sleeps until something is ready: zero is the event, and the sources follow.
+fn sleep(
+    event: Option<&EventFd>,
+    entered: &[Entered],
+    timeout: Duration,
+) -> Result<SmallVec<[usize; 4]>, Errno> {
+    let mut polled = SmallVec::<[PollFd<'_>; 4]>::new();
+    let placeholder: Option<BorrowedFd<'_>> =
+        entered.first().map(|one| one.polled.descriptor.as_fd());
+    match (event, placeholder) {
+        (Some(event), _) => polled.push(PollFd::new(event.as_fd(), PollFlags::POLLIN)),
+        // Without an event of its own (no more descriptors), it looks again after each slice.
+        (None, Some(any)) => polled.push(PollFd::new(any, PollFlags::empty())),
+        (None, None) => {
+            std::thread::sleep(timeout);
+            return Ok(SmallVec::new());
+        }
+    }
+    for one in entered {
+        let mut flags = PollFlags::POLLIN;
+        flags.set(PollFlags::POLLOUT, one.polled.wants_room);
+        polled.push(PollFd::new(one.polled.descriptor.as_fd(), flags));
+    }
+    ppoll(&mut polled, Some(TimeSpec::from_duration(timeout)), None)?;
+    let ready = polled.iter().enumerate();
+    let ready = ready.filter(|(_, one)| one.any() == Some(true));
+    Ok(ready.map(|(place, _)| place).collect())
+}
+
+/// The event through which this thread is woken. A child must not share its parent's.
+fn event() -> Option<Arc<EventFd>> {
+    thread_local! {
+        static EVENT: RefCell<Option<(u64, Arc<EventFd>)>> = const { RefCell::new(None) };
+    }
+    EVENT.with(|own| {
+        let mut own = own.borrow_mut();
+        match &*own {
+            Some((generation, event)) if *generation == fork::generation() => {
+                return Some(Arc::clone(event));
+            }
+            _ => {}
+        }
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let event = Arc::new(EventFd::from_value_and_flags(0, flags).ok()?);
+        *own = Some((fork::generation(), Arc::clone(&event)));
+        Some(event)
+    })
+}

@@ -1,0 +1,260 @@
+//! Who looks for the broker's bytes: the driver, or the callers that wait for them.
+//!
+//! Anyone may read, under the connection's lock. The role only decides who is woken for it. A
+//! caller that waits polls the socket itself, so that an answer wakes one thread and not two. The
+//! driver therefore lets go of the socket as soon as it was woken for a caller. It does not follow
+//! each call after that: at each [`TICK`] it looks whether callers have come or gone since the last
+//! one, and takes the socket back if they have not.
+//!
+//! ```text
+//!                    input, and a caller waits
+//!        ┌────────┐ ──────────────────────────▶ ┌─────────┐
+//!   ───▶ │ Driver │                             │ Callers │ ⟲ a tick, and a caller came or went
+//!        └────────┘ ◀────────────────────────── └─────────┘
+//!                    a tick, and none did
+//! ```
+//!
+//! Thus there is always someone who will read: the driver's registration, a caller in `poll`, or
+//! the next tick.
+
+use std::time::Duration;
+
+/// How often the driver looks whether callers still come. Input waits for at most two of them when
+/// PHP works for longer, and gathered output for one.
+pub(super) const TICK: Duration = Duration::from_millis(5);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Role {
+    /// The driver is registered for the socket. Callers that wait poll it, too.
+    Driver { callers: u32 },
+    /// The callers read, and the driver ticks. `fresh`: one came or went since the last tick.
+    Callers { callers: u32, fresh: bool },
+}
+
+impl Default for Role {
+    fn default() -> Self {
+        Role::Driver { callers: 0 }
+    }
+}
+
+impl Role {
+    /// A caller begins to poll.
+    pub fn enter(&mut self) {
+        match self {
+            Role::Driver { callers } => *callers += 1,
+            Role::Callers { callers, fresh } => (*callers, *fresh) = (*callers + 1, true),
+        }
+    }
+
+    /// A caller has stopped polling.
+    pub fn leave(&mut self) {
+        match self {
+            Role::Driver { callers } => *callers = callers.saturating_sub(1),
+            Role::Callers { callers, fresh } => {
+                (*callers, *fresh) = (callers.saturating_sub(1), true);
+            }
+        }
+    }
+
+    /// Whether the driver looks by the clock, and need not be told of timers and output.
+    pub fn is_ticking(self) -> bool {
+        matches!(self, Role::Callers { .. })
+    }
+
+    /// The driver was woken by input: whether it reads. Otherwise a caller does.
+    pub fn on_input(&mut self) -> bool {
+        match *self {
+            Role::Driver { callers: 0 } => true,
+            Role::Driver { callers } => {
+                let fresh = true;
+                *self = Role::Callers { callers, fresh };
+                false
+            }
+            Role::Callers { .. } => false,
+        }
+    }
+
+    /// A tick has passed.
+    pub fn on_tick(&mut self) {
+        if let Role::Callers { callers, fresh } = *self {
+            *self = match fresh {
+                true => Role::Callers {
+                    callers,
+                    fresh: false,
+                },
+                false => Role::Driver { callers },
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashSet, VecDeque};
+
+    use super::*;
+
+    /// Two callers, the driver and the socket, in all orders of their steps.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    struct World {
+        role: Role,
+        /// Whether bytes wait in the socket.
+        unread: bool,
+        callers: [Caller; 2],
+        /// Whether the driver's registration has an event that it has not looked at. An event comes
+        /// once for each arrival, as with an edge-triggered epoll.
+        event: bool,
+        /// Whether the driver is registered; it follows the role when it next runs.
+        is_registered: bool,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    enum Caller {
+        Away,
+        Polling,
+        /// Has come back from `poll`, and not read yet.
+        Woken,
+    }
+
+    const BEGIN: World = World {
+        role: Role::Driver { callers: 0 },
+        unread: false,
+        callers: [Caller::Away; 2],
+        event: false,
+        is_registered: true,
+    };
+
+    impl World {
+        fn arrive(mut self) -> Self {
+            self.unread = true;
+            self.event |= self.is_registered;
+            self
+        }
+
+        /// Everything that may happen next, without new bytes.
+        fn next(self) -> Vec<Self> {
+            let mut all = Vec::new();
+            let mut add = |step: &dyn Fn(&mut World)| {
+                let mut world = self;
+                step(&mut world);
+                all.push(world);
+            };
+            for at in 0..self.callers.len() {
+                match self.callers[at] {
+                    Caller::Away => add(&|world| {
+                        world.role.enter();
+                        world.callers[at] = Caller::Polling;
+                    }),
+                    Caller::Polling => {
+                        // Level-triggered.
+                        if self.unread {
+                            add(&|world| world.callers[at] = Caller::Woken);
+                        }
+                        // Its time is over, or another thread woke it.
+                        add(&|world| world.away(at));
+                    }
+                    Caller::Woken => add(&|world| {
+                        world.unread = false;
+                        world.away(at);
+                    }),
+                }
+            }
+            if self.event {
+                add(&|world| world.wake());
+            }
+            if self.role.is_ticking() {
+                add(&|world| world.tick());
+            }
+            all
+        }
+
+        fn away(&mut self, at: usize) {
+            self.role.leave();
+            self.callers[at] = Caller::Away;
+        }
+
+        /// The driver was woken by its event.
+        fn wake(&mut self) {
+            self.event = false;
+            if self.role.on_input() {
+                self.unread = false;
+            }
+            self.follow();
+        }
+
+        fn tick(&mut self) {
+            self.role.on_tick();
+            self.follow();
+        }
+
+        fn follow(&mut self) {
+            let before = std::mem::replace(&mut self.is_registered, !self.role.is_ticking());
+            // A new registration reports what is already there.
+            self.event = self.is_registered && (self.event || (!before && self.unread));
+        }
+
+        /// Whether the bytes are read if the callers do nothing but what they do in `poll`.
+        fn is_read_alone(mut self) -> bool {
+            for _ in 0..8 {
+                if !self.unread || self.callers.iter().any(|one| *one != Caller::Away) {
+                    return true; // Read, or one wakes and reads.
+                }
+                if self.event {
+                    self.wake();
+                } else if self.role.is_ticking() {
+                    self.tick();
+                } else {
+                    return false; // The driver sleeps, and nothing wakes it.
+                }
+            }
+            false
+        }
+    }
+
+    #[test]
+    fn nothing_stays_unread_in_any_order_of_the_steps() {
+        let (mut seen, mut open) = (HashSet::from([BEGIN]), VecDeque::from([BEGIN]));
+        while let Some(world) = open.pop_front() {
+            assert!(world.is_read_alone(), "{world:?}");
+            for next in world.next().into_iter().chain([world.arrive()]) {
+                if seen.insert(next) {
+                    open.push_back(next);
+                }
+            }
+        }
+        // Few enough to look at all, and more than one would think of.
+        assert!(seen.len() > 40, "{}", seen.len());
+    }
+
+    #[test]
+    fn one_thread_wakes_while_callers_come_and_go() {
+        let mut role = Role::default();
+        role.enter();
+        assert!(!role.on_input());
+        role.leave();
+        for _ in 0..3 {
+            role.on_tick();
+            assert!(role.is_ticking());
+            role.enter();
+            role.leave();
+        }
+        role.on_tick();
+        assert!(role.is_ticking());
+        role.on_tick();
+        assert_eq!(role, Role::Driver { callers: 0 });
+    }
+
+    #[test]
+    fn a_caller_that_waits_long_shares_the_socket_with_the_driver() {
+        let mut role = Role::Callers {
+            callers: 0,
+            fresh: false,
+        };
+        role.enter();
+        role.on_tick();
+        role.on_tick();
+        assert_eq!(role, Role::Driver { callers: 1 });
+        role.leave();
+        assert!(role.on_input());
+    }
+}
