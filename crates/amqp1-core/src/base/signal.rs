@@ -250,3 +250,90 @@ fn event() -> Option<Arc<EventFd>> {
         Some(event)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Raises `signal` when something can be read.
+    struct Pipe {
+        ours: Arc<UnixStream>,
+        signal: Signal,
+        entered: AtomicUsize,
+        left: AtomicUsize,
+    }
+
+    impl Source for Pipe {
+        fn enter(&self) -> Option<Polled> {
+            self.entered.fetch_add(1, Ordering::Relaxed);
+            let ours = Arc::clone(&self.ours);
+            Some(Polled {
+                descriptor: ours,
+                wants_room: false,
+            })
+        }
+
+        fn advance(&self) {
+            self.signal.raise();
+        }
+
+        fn leave(&self) {
+            self.left.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn pipe(signal: &Signal) -> (Arc<Pipe>, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let pipe = Arc::new(Pipe {
+            ours: Arc::new(ours),
+            signal: signal.clone(),
+            entered: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
+        });
+        signal.comes_from(&pipe);
+        (pipe, theirs)
+    }
+
+    #[test]
+    fn a_raise_before_the_wait_and_from_another_thread_ends_it() {
+        let signal = Signal::new();
+        let seen = signal.generation();
+        signal.raise();
+        assert_eq!(signal.wait(seen, LONG), Woken::Perhaps);
+        let seen = signal.generation();
+        let other = signal.clone();
+        let thread = std::thread::spawn(move || other.raise());
+        while signal.generation() == seen {
+            assert_eq!(signal.wait(seen, LONG), Woken::Perhaps);
+        }
+        thread.join().unwrap();
+        let seen = signal.generation();
+        assert_eq!(signal.wait(seen, Duration::from_millis(1)), Woken::TimedOut);
+    }
+
+    #[test]
+    fn a_waiting_thread_reads_the_source_itself() {
+        let signal = Signal::new();
+        let (pipe, mut theirs) = pipe(&signal);
+        // Known once, however often it is told.
+        signal.comes_from(&pipe);
+        let seen = signal.generation();
+        assert_eq!(signal.wait(seen, Duration::from_millis(1)), Woken::TimedOut);
+        std::io::Write::write_all(&mut theirs, b"x").unwrap();
+        assert_eq!(signal.wait(seen, LONG), Woken::Perhaps);
+        assert_ne!(signal.generation(), seen);
+        assert_eq!(pipe.entered.load(Ordering::Relaxed), 2);
+        assert_eq!(pipe.left.load(Ordering::Relaxed), 2);
+        // Raised between looking and sleeping: it is left all the same.
+        assert_eq!(signal.wait(seen, LONG), Woken::Perhaps);
+        drop(pipe);
+        let seen = signal.generation();
+        assert_eq!(signal.wait(seen, Duration::from_millis(1)), Woken::TimedOut);
+    }
+}

@@ -191,3 +191,7 @@ async fn flush_rest(shared: &Shared, watch: &mut Watch) {
     };
     let _ = tokio::time::timeout(LAST_FRAMES, rest).await;
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;
