@@ -1,10 +1,12 @@
 //! The one tokio runtime of a process.
 
 use std::future::Future;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::sys::signal::{pthread_sigmask, SigSet, SigmaskHow};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::base::fork;
@@ -16,7 +18,11 @@ static RUNTIME: Mutex<Option<Held>> = Mutex::new(None);
 
 struct Held {
     generation: u64,
-    runtime: Runtime,
+    handle: Handle,
+    /// Ends the thread when it is dropped or told how long it may take.
+    stop: oneshot::Sender<Duration>,
+    /// Closed when the thread has ended.
+    ended: mpsc::Receiver<()>,
 }
 
 /// Runs a task on this process's runtime.
@@ -31,23 +37,31 @@ where
     let mut held = RUNTIME.lock();
     if let Some(held) = held.as_ref() {
         if held.generation == fork::generation() {
-            return Ok(held.runtime.spawn(task));
+            return Ok(held.handle.spawn(task));
         }
     }
     // A runtime from before a fork has no threads here: using or dropping it hangs.
     std::mem::forget(held.take());
-    let runtime = make()?;
-    let join = runtime.spawn(task);
-    *held = Some(Held {
-        generation: fork::generation(),
-        runtime,
-    });
+    let made = make()?;
+    let join = made.handle.spawn(task);
+    *held = Some(made);
     Ok(join)
 }
 
-fn make() -> Result<Runtime> {
+/// Starts the I/O thread. It runs a runtime of its own: with a single thread, tokio's scheduler for
+/// many only costs time.
+fn make() -> Result<Held> {
     let failed =
         |error: std::io::Error| Error::connection(format!("cannot start the I/O thread: {error}"));
+    let runtime = Builder::new_current_thread()
+        .max_blocking_threads(2)
+        .thread_name("amqp1")
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    let handle = runtime.handle().clone();
+    let (stop, stopped) = oneshot::channel();
+    let (alive, ended) = mpsc::channel();
     // Threads inherit the signal mask: only PHP's thread receives signals.
     let mut before = SigSet::empty();
     pthread_sigmask(
@@ -56,15 +70,22 @@ fn make() -> Result<Runtime> {
         Some(&mut before),
     )
     .map_err(|error| failed(error.into()))?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .max_blocking_threads(2)
-        .thread_name("amqp1")
-        .enable_all()
-        .build();
+    let started = std::thread::Builder::new()
+        .name("amqp1".to_owned())
+        .spawn(move || {
+            let _alive = alive;
+            let timeout = runtime.block_on(stopped).unwrap_or_default();
+            runtime.shutdown_timeout(timeout);
+        });
     let restored = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
     restored.map_err(|error| failed(error.into()))?;
-    runtime.map_err(failed)
+    started.map_err(failed)?;
+    Ok(Held {
+        generation: fork::generation(),
+        handle,
+        stop,
+        ended,
+    })
 }
 
 /// Whether this process has started a runtime.
@@ -79,7 +100,9 @@ pub(crate) fn shutdown(timeout: Duration) {
     let held = RUNTIME.lock().take();
     match held {
         Some(held) if held.generation == fork::generation() => {
-            held.runtime.shutdown_timeout(timeout);
+            // It fails only if the thread has ended.
+            let _ = held.stop.send(timeout);
+            let _ = held.ended.recv_timeout(timeout);
         }
         other => std::mem::forget(other),
     }

@@ -158,8 +158,7 @@ async fn run(shared: &Shared, watch: &mut Watch) -> Result<(), Error> {
                 let mut wired = shared.lock();
                 wired.handle_timeout(now)?;
                 if was_ticking && now >= tick_at {
-                    wired.role.on_tick();
-                    tick_at = now + TICK;
+                    tick_at = now + wired.role.on_tick();
                 }
             }
         }

@@ -9,7 +9,7 @@
 //! ```text
 //!                    input, and a caller waits
 //!        ┌────────┐ ──────────────────────────▶ ┌─────────┐
-//!   ───▶ │ Driver │                             │ Callers │ ⟲ a tick, and a caller came or went
+//!   ───▶ │ Driver │                             │ Callers │ ⟲ a tick, and callers came or went
 //!        └────────┘ ◀────────────────────────── └─────────┘
 //!                    a tick, and none did
 //! ```
@@ -19,16 +19,23 @@
 
 use std::time::Duration;
 
-/// How often the driver looks whether callers still come. Input waits for at most two of them when
-/// PHP works for longer, and gathered output for one.
+/// How often the driver looks whether callers still come.
 pub(super) const TICK: Duration = Duration::from_millis(5);
+
+/// The same while they come so often that a tick costs more than it finds. When PHP then works for
+/// longer, input waits for at most this and another [`TICK`], and gathered output for this.
+const LONG_TICK: Duration = Duration::from_millis(20);
+
+/// As many callers in one tick are often.
+const OFTEN: u8 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Role {
     /// The driver is registered for the socket. Callers that wait poll it, too.
     Driver { callers: u32 },
-    /// The callers read, and the driver ticks. `fresh`: one came or went since the last tick.
-    Callers { callers: u32, fresh: bool },
+    /// The callers read, and the driver ticks. `came`: how many came since the last tick; at least
+    /// one if one went.
+    Callers { callers: u32, came: u8 },
 }
 
 impl Default for Role {
@@ -42,7 +49,9 @@ impl Role {
     pub fn enter(&mut self) {
         match self {
             Role::Driver { callers } => *callers += 1,
-            Role::Callers { callers, fresh } => (*callers, *fresh) = (*callers + 1, true),
+            Role::Callers { callers, came } => {
+                (*callers, *came) = (*callers + 1, OFTEN.min(*came + 1));
+            }
         }
     }
 
@@ -50,8 +59,8 @@ impl Role {
     pub fn leave(&mut self) {
         match self {
             Role::Driver { callers } => *callers = callers.saturating_sub(1),
-            Role::Callers { callers, fresh } => {
-                (*callers, *fresh) = (callers.saturating_sub(1), true);
+            Role::Callers { callers, came } => {
+                (*callers, *came) = (callers.saturating_sub(1), (*came).max(1));
             }
         }
     }
@@ -66,25 +75,26 @@ impl Role {
         match *self {
             Role::Driver { callers: 0 } => true,
             Role::Driver { callers } => {
-                let fresh = true;
-                *self = Role::Callers { callers, fresh };
+                *self = Role::Callers { callers, came: 1 };
                 false
             }
             Role::Callers { .. } => false,
         }
     }
 
-    /// A tick has passed.
-    pub fn on_tick(&mut self) {
-        if let Role::Callers { callers, fresh } = *self {
-            *self = match fresh {
-                true => Role::Callers {
-                    callers,
-                    fresh: false,
-                },
-                false => Role::Driver { callers },
-            };
+    /// A tick has passed. Returns the time until the next one.
+    pub fn on_tick(&mut self) -> Duration {
+        match *self {
+            Role::Callers { callers, came: 0 } => *self = Role::Driver { callers },
+            Role::Callers { callers, came } => {
+                *self = Role::Callers { callers, came: 0 };
+                if came >= OFTEN {
+                    return LONG_TICK;
+                }
+            }
+            Role::Driver { .. } => {}
         }
+        TICK
     }
 }
 
@@ -233,12 +243,17 @@ mod tests {
         assert!(!role.on_input());
         role.leave();
         for _ in 0..3 {
-            role.on_tick();
+            assert_eq!(role.on_tick(), TICK);
             assert!(role.is_ticking());
             role.enter();
             role.leave();
         }
-        role.on_tick();
+        role.enter();
+        role.enter();
+        assert_eq!(role.on_tick(), LONG_TICK);
+        role.leave();
+        role.leave();
+        assert_eq!(role.on_tick(), TICK);
         assert!(role.is_ticking());
         role.on_tick();
         assert_eq!(role, Role::Driver { callers: 0 });
@@ -248,7 +263,7 @@ mod tests {
     fn a_caller_that_waits_long_shares_the_socket_with_the_driver() {
         let mut role = Role::Callers {
             callers: 0,
-            fresh: false,
+            came: 0,
         };
         role.enter();
         role.on_tick();
