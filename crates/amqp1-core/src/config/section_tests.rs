@@ -126,7 +126,7 @@ fn the_nearer_option_goes_first() {
     };
     assert_eq!(
         (near.options.prefetch, near.options.priority),
-        (20, Some(3))
+        (Some(20), Some(3))
     );
     assert_eq!(near.options.ttl, Some(std::time::Duration::from_secs(2)));
     assert_eq!(
@@ -136,7 +136,10 @@ fn the_nearer_option_goes_first() {
     assert!(!near.options.durable);
     assert_eq!((near.name.as_str(), near.queue.as_str()), ("near", "near"));
     assert_eq!(near.endpoint.as_ref().unwrap().label(), "amqp://a:5672");
-    assert_eq!((own.options.prefetch, own.options.priority), (3, Some(9)));
+    assert_eq!(
+        (own.options.prefetch, own.options.priority),
+        (Some(3), Some(9))
+    );
     assert_eq!(own.options.ttl, None);
     assert_eq!((own.name.as_str(), own.queue.as_str()), ("own", "q"));
     assert_eq!(own.endpoint.as_ref().unwrap().label(), "amqp://b:5672");

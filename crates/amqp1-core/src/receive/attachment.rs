@@ -2,6 +2,7 @@
 
 mod attaching;
 pub(crate) mod link;
+pub(crate) mod prefetch;
 mod sessions;
 mod silence;
 mod timeout;
@@ -11,6 +12,7 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use self::link::SharedLink;
+use self::prefetch::Prefetch;
 use self::silence::Silence;
 use crate::base::backoff::Lives;
 use crate::base::sync::Mutex;
@@ -26,7 +28,7 @@ use crate::settings::retry::RetryOptions;
 #[derive(Debug)]
 pub(crate) struct Attachment {
     pub definition: Arc<Definition>,
-    prefetch: u32,
+    pub prefetch: Prefetch,
     priority: Option<i32>,
     /// The requested consumer timeout.
     timeout: Option<Duration>,
@@ -49,9 +51,9 @@ pub(crate) struct Attachment {
 }
 
 impl Attachment {
-    pub fn new(definition: Arc<Definition>, options: &ConsumerOptions) -> Self {
+    pub fn new(definition: Arc<Definition>, options: &ConsumerOptions, prefetch: Prefetch) -> Self {
         Self {
-            prefetch: options.prefetch.unwrap_or(definition.options.prefetch),
+            prefetch,
             priority: options.priority,
             timeout: options.consumer_timeout,
             retry: options.retry.over(&definition.options.retry),
@@ -112,6 +114,7 @@ impl Attachment {
                 if let Some(claim) = &self.claim {
                     claim.note_job();
                 }
+                self.prefetch.took_one();
                 Ok(Some((incoming, link)))
             }
             Ok(None) => Ok(None),
@@ -203,7 +206,7 @@ impl Attachment {
     fn tell(&self, link: &SharedLink, paused: bool) {
         self.told.store(paused, Ordering::Relaxed);
         // A lost link has already returned everything.
-        let _ = link.set_prefetch(if paused { 0 } else { self.prefetch });
+        let _ = link.set_prefetch(if paused { 0 } else { self.prefetch.now() });
     }
 
     /// Returns the buffer and releases the link, which is closed with the last job taken from it.

@@ -1,5 +1,6 @@
 //! Receives jobs from one or more queues.
 
+mod adapting;
 mod poll;
 mod session;
 
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::adapting::Adapting;
 use crate::base::fork;
 use crate::base::sync::Mutex;
 use crate::base::wait::{Signal, Wait};
@@ -15,6 +17,7 @@ use crate::connection::PATIENCE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::definition::Definition;
 use crate::reach::pool::RESTING;
+use crate::receive::attachment::prefetch::Prefetch;
 use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
 use crate::receive::sorting::{self, Poison, Taken};
@@ -29,6 +32,9 @@ const MAX_PASSED_OVER: usize = 1000;
 pub struct Consumer {
     attachments: Vec<Attachment>,
     options: ConsumerOptions,
+    /// Whether any queue's prefetch adapts to PHP's speed.
+    adapts: bool,
+    adapting: Adapting,
     /// The signal of this process; a child creates its own.
     signal: Mutex<(u64, Signal)>,
     stopped: AtomicBool,
@@ -100,13 +106,23 @@ impl Consumer {
                 definition.describe()
             )));
         }
+        let (adapting, queues) = (Adapting::default(), definitions.len());
+        let attachments: Vec<Attachment> = definitions
+            .iter()
+            .map(|definition| {
+                let prefetch = match options.prefetch.or(definition.options.prefetch) {
+                    Some(prefetch) => Prefetch::Set(prefetch),
+                    None => Prefetch::adapted(queues, &adapting.taken),
+                };
+                Attachment::new(Arc::clone(definition), &options, prefetch)
+            })
+            .collect();
         Ok(Self {
+            adapts: attachments.iter().any(|one| one.prefetch.adapts()),
+            adapting,
             has_choice: definitions.iter().any(|one| one.endpoint.has_choice()),
             has_errands: definitions.iter().any(|one| has_sessions(&one)),
-            attachments: definitions
-                .into_iter()
-                .map(|definition| Attachment::new(definition, &options))
-                .collect(),
+            attachments,
             options,
             signal: Mutex::new((fork::generation(), Signal::new())),
             stopped: AtomicBool::new(false),
@@ -143,6 +159,13 @@ impl Consumer {
     /// Connection, Authentication, QueueNotFound, Timeout (of an attach, or of the answer to a wait
     /// of zero), Interrupted.
     pub fn next(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
+        self.asks(1);
+        let next = self.next_one(wait)?;
+        self.hands_out(next.as_slice());
+        Ok(next)
+    }
+
+    fn next_one(&self, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let polls = wait.left().is_zero();
         if self.has_errands {
             self.attachments
@@ -257,12 +280,19 @@ impl Consumer {
     /// # Errors
     /// As [`Consumer::next`], if there is not even one job.
     pub fn next_many(&self, max: usize, wait: &Wait<'_>) -> Result<Vec<Rc<Delivery>>> {
-        let mut deliveries = Vec::new();
         if max == 0 {
-            return Ok(deliveries);
+            return Ok(Vec::new());
         }
+        self.asks(max);
+        let deliveries = self.up_to(max, wait)?;
+        self.hands_out(&deliveries);
+        Ok(deliveries)
+    }
+
+    fn up_to(&self, max: usize, wait: &Wait<'_>) -> Result<Vec<Rc<Delivery>>> {
+        let mut deliveries = Vec::new();
         let polls = wait.left().is_zero();
-        deliveries.extend(self.next(wait)?);
+        deliveries.extend(self.next_one(wait)?);
         if deliveries.is_empty() {
             return Ok(deliveries);
         }

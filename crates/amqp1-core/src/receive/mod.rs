@@ -5,5 +5,6 @@ pub(crate) mod attachment;
 mod claim;
 pub mod consumer;
 pub mod delivery;
+pub(crate) mod pace;
 pub(crate) mod pull;
 pub(crate) mod sorting;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::definition::Definition;
+use crate::receive::attachment::prefetch::Prefetch;
 use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
 use crate::receive::sorting::{self, Poison, Taken};
@@ -43,12 +44,9 @@ pub(crate) struct Pull {
 impl Pull {
     /// Attaches on first use; closed with the last job taken from it.
     pub fn new(definition: &Arc<Definition>) -> Self {
-        let options = ConsumerOptions {
-            prefetch: Some(0),
-            ..ConsumerOptions::default()
-        };
+        let (definition, options) = (Arc::clone(definition), ConsumerOptions::default());
         Self {
-            attachment: Attachment::new(Arc::clone(definition), &options),
+            attachment: Attachment::new(definition, &options, Prefetch::Set(0)),
             signal: Signal::new(),
         }
     }

@@ -95,8 +95,8 @@ pub struct QueueOptions {
     pub durable: bool,
     /// Whether the queue is declared for this connection only. Default false.
     pub exclusive: bool,
-    /// The number of jobs in flight to one consumer. Default 10.
-    pub prefetch: u32,
+    /// The number of jobs in flight to one consumer. Default: adapted to how long jobs take.
+    pub prefetch: Option<u32>,
     /// Priority of jobs that set none. Default: AMQP's 4.
     pub priority: Option<u8>,
     /// Delay of jobs that set none.
@@ -134,7 +134,7 @@ impl Default for QueueOptions {
             topology: TopologyOptions::default(),
             durable: true,
             exclusive: false,
-            prefetch: 10,
+            prefetch: None,
             priority: None,
             delay: None,
             ttl: None,
@@ -222,7 +222,7 @@ impl QueueOptions {
                 "declare" => self.declare = value.bool(path)?,
                 "durable" => self.durable = value.bool(path)?,
                 "exclusive" => self.exclusive = value.bool(path)?,
-                "prefetch" => self.prefetch = value.int(path, 1..=65_535)? as u32,
+                "prefetch" => self.prefetch = Some(value.int(path, 1..=65_535)? as u32),
                 "priority" => self.priority = Some(value.int(path, 0..=255)? as u8),
                 "delay" => self.delay = Some(value.seconds(path)?),
                 "ttl" => self.ttl = Some(value.seconds(path)?),
@@ -380,7 +380,8 @@ fn session_id(value: &Input, path: &str) -> Result<String> {
 /// The options of a `Consumer`; `None` leaves the choice to each queue.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConsumerOptions {
-    /// The number of jobs in flight, per queue.
+    /// The number of jobs in flight, per queue. Default: the queue's, or adapted to how long jobs
+    /// take, for all queues without one together.
     pub prefetch: Option<u32>,
     /// How long `waitTask()` waits without an argument; default: for ever.
     pub timeout: Option<Duration>,

@@ -51,6 +51,10 @@ impl Dialect for Embedded {
         Some(Redelivery::Delayed)
     }
 
+    fn returns_freely(&self, _: &Remote) -> bool {
+        true
+    }
+
     fn ledger(&self, _: &Remote) -> Ledger {
         Ledger::All
     }

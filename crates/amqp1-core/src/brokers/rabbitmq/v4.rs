@@ -55,6 +55,12 @@ impl Dialect for RabbitMq4 {
         })
     }
 
+    /// Before 4.3, a return counts towards the delivery limit, and moves the job to the end of a
+    /// quorum queue.
+    fn returns_freely(&self, remote: &Remote) -> bool {
+        at_least(&remote.version, (4, 3))
+    }
+
     fn ledger(&self, remote: &Remote) -> Ledger {
         match at_least(&remote.version, (4, 3)) {
             true => Ledger::All,

@@ -143,6 +143,12 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Ledger::None
     }
 
+    /// Whether a job that is returned unseen keeps its place in the queue, and is not counted as
+    /// delivered.
+    fn returns_freely(&self, _remote: &Remote) -> bool {
+        false
+    }
+
     /// Whether jobs with the same partition key stay together.
     fn has_partitions(&self) -> bool {
         false

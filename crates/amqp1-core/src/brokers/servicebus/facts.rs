@@ -153,6 +153,10 @@ impl Dialect for ServiceBus {
         Some(("Azure Service Bus", &IGNORED))
     }
 
+    fn returns_freely(&self, _: &Remote) -> bool {
+        true
+    }
+
     fn ledger(&self, _: &Remote) -> Ledger {
         Ledger::Lost
     }

@@ -26,6 +26,7 @@
 
 mod channels;
 pub(crate) mod condition;
+pub(crate) mod elastic;
 mod incoming;
 mod life;
 pub(crate) mod link;

@@ -75,6 +75,7 @@ impl Protocol {
             .with_ledger(options.ledger)
             .counted_at_the_end(options.counts_end)
             .with_timeout(options.timeout)
+            .elastic(options.elastic.clone())
             .releasing_in_hand(options.releases_in_hand)
             .watched(options.watch.clone());
         session

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fe2o3_amqp_types::definitions::{ReceiverSettleMode, SenderSettleMode};
 use serde_amqp::Value;
 
+use super::elastic::Elastic;
 use super::terminus::Ask;
 use super::watch::Watch;
 use crate::format::history::Ledger;
@@ -15,6 +16,8 @@ use crate::format::history::Ledger;
 pub(crate) struct ReceiverOptions {
     /// The most unsettled deliveries at once.
     pub prefetch: u32,
+    /// The limits of a prefetch that adapts to PHP's speed; `None` if the user has set one.
+    pub elastic: Option<Elastic>,
     /// The requirement on the source.
     pub ask: Ask,
     /// The link's name; by default, it gets a generated one.

@@ -21,11 +21,13 @@
 //!    redelivers everything that was not settled.
 //!
 //! [`mode`] decides how credit is granted and [`credit`] how much; [`drain`] finds out whether
-//! there is more; [`returning`] returns deliveries, and [`recalling`] handles those that the broker
-//! takes back.
+//! there is more; [`filling`] limits what arrives and [`waiting`] how long it stays; [`returning`]
+//! returns deliveries, and [`recalling`] handles those that the broker takes back.
 
+mod buffer;
 mod credit;
 mod drain;
+mod filling;
 mod in_hand;
 mod mode;
 mod recalled;
@@ -33,21 +35,22 @@ mod recalling;
 mod returning;
 mod returns;
 mod settling;
-mod waiting;
+pub(crate) mod waiting;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use fe2o3_amqp_types::performatives::Attach;
 
+use self::buffer::Buffer;
 use self::credit::Credit;
 use self::drain::Answer;
 use self::in_hand::InHand;
 use self::mode::Mode;
 use self::recalled::Recalled;
 use self::returns::Returns;
+use super::elastic::Elastic;
 use super::link::{Phase, MAX_MESSAGE_SIZE};
 use super::terminus::Ask;
 use super::tracker::{Confirmation, Tracked};
@@ -93,7 +96,7 @@ pub(crate) struct Receiver {
     credit: Credit,
     /// Delivered and not settled: in the buffer or handed out to PHP.
     held: u32,
-    buffer: VecDeque<Incoming>,
+    buffer: Buffer,
     partial: Option<Partial>,
     /// Accepted, but not reported to the broker yet.
     accepted: Vec<(u32, u32)>,
@@ -108,6 +111,10 @@ pub(crate) struct Receiver {
     returns: Returns,
     /// How long a delivery may wait for PHP, if the broker takes back deliveries held too long.
     patience: Option<Duration>,
+    /// The limits of a prefetch that adapts.
+    elastic: Option<Elastic>,
+    /// When it was last checked that nothing waits for too long there.
+    looked_at: Option<Instant>,
     /// Observes arriving and leaving deliveries.
     watch: Option<Arc<dyn Watch>>,
 }
@@ -123,7 +130,7 @@ impl Receiver {
             signal,
             credit: Credit::new(prefetch),
             held: 0,
-            buffer: VecDeque::new(),
+            buffer: Buffer::default(),
             partial: None,
             accepted: Vec::new(),
             accepted_count: 0,
@@ -132,6 +139,8 @@ impl Receiver {
             recalled: Recalled::default(),
             returns: Returns::default(),
             patience: None,
+            elastic: None,
+            looked_at: None,
             watch: None,
         }
     }
@@ -247,7 +256,7 @@ impl Receiver {
         if let Some(watch) = self.watch.as_ref().filter(|_| is_wanted) {
             watch.arrived(&tag, &payload);
         }
-        self.buffer.push_back(Incoming {
+        self.buffer.push(Incoming {
             delivery_id,
             payload,
             settled,
@@ -262,7 +271,7 @@ impl Receiver {
     /// The next delivery for PHP.
     pub fn take(&mut self) -> Option<Incoming> {
         self.returns.asking = self.buffer.is_empty();
-        let incoming = self.buffer.pop_front()?;
+        let incoming = self.buffer.pop()?;
         if incoming.settled {
             self.held = self.held.saturating_sub(1);
         } else if let Some(history) = self.returns.history_in_hand(&incoming.payload) {
@@ -277,6 +286,11 @@ impl Receiver {
             return None;
         }
         let is_awaited = self.returns.asking && self.buffer.is_empty();
+        if is_awaited {
+            self.stretch();
+        } else if self.is_full() {
+            return None;
+        }
         self.credit.renew(self.held, is_awaited, now)
     }
 
@@ -373,6 +387,33 @@ impl Receiver {
     /// The number of delivered and unsettled deliveries.
     pub fn held(&self) -> u32 {
         self.held
+    }
+
+    /// The number and size of buffered deliveries, and whether any of them is settled.
+    #[cfg(test)]
+    pub fn buffered(&self) -> (usize, usize, bool) {
+        let buffer = &self.buffer;
+        (buffer.len(), buffer.bytes(), buffer.has_settled())
+    }
+
+    /// When the first buffered delivery arrived.
+    #[cfg(test)]
+    pub fn waiting_since(&self) -> Option<Instant> {
+        self.buffer.front().map(|first| first.arrived)
+    }
+
+    /// Whether an adapted prefetch may return what PHP has not seen.
+    #[cfg(test)]
+    pub fn returns_unseen(&self) -> bool {
+        self.elastic
+            .as_ref()
+            .is_some_and(|one| one.patience.is_some())
+    }
+
+    /// The most unsettled deliveries at once.
+    #[cfg(test)]
+    pub fn prefetch(&self) -> u32 {
+        self.credit.prefetch()
     }
 
     /// The number of deliveries settled by the broker and not taken yet.

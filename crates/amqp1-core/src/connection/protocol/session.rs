@@ -238,6 +238,7 @@ impl Session {
         } else if receiver.takes_up_speed() {
             self.grant_credit(now, out)?;
         }
+        self.return_overflow(out)?;
         if self.incoming_window < INCOMING_WINDOW / 2 {
             self.incoming_window = INCOMING_WINDOW;
             frame::encode_performative(out, self.channel, &self.flow())?;

@@ -130,8 +130,12 @@ impl Attachment {
     /// The link's options.
     fn options(&self, connected: &Connected, wait: &Wait<'_>) -> Result<ReceiverOptions> {
         let dialect = connected.dialect;
+        // A session is ours alone, so returns would be of no use to others.
+        let returns = dialect.returns_freely(connected.connection.remote()) && self.claim.is_none();
+        let elastic = self.prefetch.limits(returns);
         let mut options = ReceiverOptions {
-            prefetch: self.prefetch,
+            prefetch: self.prefetch.now(),
+            elastic,
             in_windows: dialect.overruns_credit(),
             answered_early: dialect.drains_early(),
             ask: dialect.asks(),

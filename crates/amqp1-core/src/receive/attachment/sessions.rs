@@ -145,6 +145,10 @@ impl Attachment {
                 if let Some(holding) = &link.holding {
                     holding.took_session(link.answer().as_deref(), claim.id());
                 }
+                // It may have been adapted since the session was requested.
+                if self.prefetch.adapts() && !self.is_paused() {
+                    let _ = link.set_prefetch(self.prefetch.now());
+                }
                 *self.link.lock() = Some(link);
                 Ok(())
             }

@@ -11,6 +11,7 @@
 
 mod acts;
 mod broker;
+mod checks;
 mod ends;
 mod message;
 mod ops;

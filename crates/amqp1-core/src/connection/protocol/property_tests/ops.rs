@@ -16,6 +16,8 @@ pub struct Manner {
     pub sent_settled: bool,
     pub releases_in_hand: bool,
     pub counts_end: bool,
+    /// The prefetch adapts.
+    pub elastic: bool,
     /// Credit is requested, and never renewed automatically.
     pub on_demand: bool,
 }
@@ -77,9 +79,9 @@ fn manner() -> impl Strategy<Value = Manner> {
         1 => Just(Ledger::Lost),
         2 => Just(Ledger::All)
     ];
-    let flags = prop::array::uniform5(prop::bool::weighted(0.2));
+    let flags = prop::array::uniform6(prop::bool::weighted(0.2));
     (ledger, flags).prop_map(
-        |(ledger, [in_windows, early, knows_timeout, settled, releases])| Manner {
+        |(ledger, [in_windows, early, knows_timeout, settled, releases, elastic])| Manner {
             in_windows,
             early,
             ledger,
@@ -87,6 +89,7 @@ fn manner() -> impl Strategy<Value = Manner> {
             sent_settled: settled && ledger == Ledger::None,
             releases_in_hand: releases && ledger == Ledger::None,
             counts_end: releases && ledger == Ledger::Lost,
+            elastic,
             on_demand: false,
         },
     )
@@ -97,6 +100,7 @@ fn open_receiver() -> impl Strategy<Value = Op> {
         manner.on_demand = prefetch == 0;
         if manner.on_demand {
             manner.ledger = Ledger::None;
+            manner.elastic = false;
         }
         Op::OpenReceiver(prefetch, manner)
     })

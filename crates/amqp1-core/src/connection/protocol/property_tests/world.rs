@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::broker::{Broker, CHANNEL_MAX, MAX_FRAME};
 use super::ops::{Manner, Op};
 use crate::base::wait::Signal;
-use crate::connection::protocol::link::Phase;
+use crate::connection::protocol::elastic::{Elastic, LastTaken};
 use crate::connection::protocol::options::{ReceiverOptions, Settling};
 use crate::connection::protocol::receiver::Incoming;
 use crate::connection::protocol::remote::Remote;
@@ -21,6 +21,7 @@ use crate::connection::protocol::watch::Watch;
 use crate::connection::protocol::{Protocol, MAX_FRAME_SIZE};
 use crate::error::condition::Condition;
 use crate::error::Result;
+use crate::format::history::Ledger;
 use crate::wire::state;
 
 /// `accepted` in a disposition.
@@ -30,6 +31,11 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// How long a delivery may stay unsettled, if the receiver knows the limit.
 pub const TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The limits of a receiver whose prefetch adapts.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+pub const BYTES: usize = 1000;
+pub const MOST: u32 = 12;
 
 /// An observer of deliveries: those that arrived and were neither taken nor forgotten.
 #[derive(Debug, Default)]
@@ -69,6 +75,8 @@ pub struct World {
     start: Instant,
     input: BytesMut,
     pub receivers: Vec<Receiving>,
+    /// When PHP last took a delivery.
+    pub taken: Arc<LastTaken>,
     pub senders: Vec<LinkKey>,
     pub tracker: Tracker,
     pub outcomes: BTreeMap<u64, Confirmation>,
@@ -95,6 +103,7 @@ impl World {
             start,
             input: BytesMut::new(),
             receivers: Vec::new(),
+            taken: Arc::new(LastTaken::new(start)),
             senders: Vec::new(),
             tracker: Tracker::default(),
             outcomes: BTreeMap::new(),
@@ -148,6 +157,7 @@ impl World {
             // Otherwise, the driver would spin.
             let next = self.client.poll_timeout(self.now);
             assert!(next > self.now, "a timer that is always due");
+            self.check_waiting();
         }
     }
 
@@ -163,37 +173,12 @@ impl World {
         panic!("they never come to an end");
     }
 
-    /// Invariants of the client alone, between any two events; the numbers are those in the
-    /// receiver's module.
-    pub fn check(&mut self) {
-        self.take_outcomes();
-        for receiving in &self.receivers {
-            let Ok((session, _)) = self.client.session(receiving.key) else {
-                continue;
-            };
-            let Ok(receiver) = session.receiver() else {
-                continue;
-            };
-            let (held, credit) = (receiver.held(), receiver.credit());
-            let most = receiving.prefetch;
-            if receiver.phase == Phase::Attached {
-                assert!(held + credit <= most, "(2) {held} + {credit} > {most}");
-                assert!(
-                    !receiver.is_paused() || credit == 0,
-                    "(2) credit while paused"
-                );
-                let in_hand = receiving.hand.iter().filter(|one| !one.settled).count() as u32;
-                assert!(held >= in_hand, "(4) {held} held, {in_hand} in hand");
-            }
-        }
-    }
-
-    fn take_outcomes(&mut self) {
-        let mut taken = Vec::new();
-        self.tracker.take(&mut taken, 0);
-        for (index, outcome) in taken {
-            let twice = self.outcomes.insert(index, outcome);
-            assert_eq!(twice, None, "two outcomes of one message");
+    fn elastic(&self, ledger: Ledger) -> Elastic {
+        Elastic {
+            patience: matches!(ledger, Ledger::All | Ledger::Lost).then_some(PATIENCE),
+            bytes: BYTES,
+            most: MOST,
+            taken: Arc::clone(&self.taken),
         }
     }
 
@@ -204,6 +189,7 @@ impl World {
             prefetch,
             in_windows: manner.in_windows,
             answered_early: manner.early,
+            elastic: manner.elastic.then(|| self.elastic(manner.ledger)),
             ledger: manner.ledger,
             timeout: manner.knows_timeout.then_some(TIMEOUT),
             settling: match manner.sent_settled {
@@ -277,6 +263,7 @@ impl World {
         let Some(incoming) = taken else {
             return false;
         };
+        self.taken.set(self.now);
         let id = incoming.delivery_id;
         assert!(
             !receiving.hand.iter().any(|one| one.delivery_id == id),
@@ -470,11 +457,12 @@ impl World {
         let plain = Manner {
             in_windows: false,
             early: false,
-            ledger: crate::format::history::Ledger::None,
+            ledger: Ledger::None,
             knows_timeout: false,
             sent_settled: false,
             releases_in_hand: false,
             counts_end: false,
+            elastic: true,
             on_demand: false,
         };
         self.open_receiver(4, plain);

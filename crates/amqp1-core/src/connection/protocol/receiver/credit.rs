@@ -159,6 +159,21 @@ impl Credit {
         changed
     }
 
+    /// Takes back credit beyond what is free after `held` deliveries. Returns the rest if there was
+    /// more.
+    pub fn shrink(&mut self, held: u32) -> Option<u32> {
+        let free = self.prefetch.saturating_sub(held);
+        let may = self.mode == Mode::Standing && self.drain == Drain::None && !self.whole_windows;
+        if !may || self.granted <= free {
+            return None;
+        }
+        // (1)
+        self.revoked += self.granted - free;
+        self.quiet = false;
+        self.granted = free;
+        Some(free)
+    }
+
     /// Takes back all credit; only deliveries in flight may still arrive. False if there was no
     /// credit.
     pub fn revoke(&mut self) -> bool {

@@ -82,6 +82,11 @@ impl Receiver {
         self.returns.ledger == Ledger::All && !self.credit.mode.is_on_demand()
     }
 
+    /// Requests one job at a time from now on, because others can process jobs sooner.
+    pub fn slow_down(&mut self) {
+        self.credit.mode.suspect();
+    }
+
     /// Returns the buffer too, after the broker has taken back what this process held too long.
     /// True if the broker must be told that there is no more credit.
     pub fn return_doubtful(&mut self, out: &mut Vec<u8>, channel: u16) -> bool {
@@ -140,9 +145,14 @@ impl Receiver {
 
     /// Returns everything that PHP has not seen.
     pub fn release_buffered(&mut self, out: &mut Vec<u8>, channel: u16) {
+        self.release_beyond(0, out, channel);
+    }
+
+    /// Returns what PHP has not seen, but for the next `kept` deliveries.
+    pub fn release_beyond(&mut self, kept: usize, out: &mut Vec<u8>, channel: u16) {
         self.flush(out, channel);
         let mut range: Option<((u32, u32), History)> = None;
-        for incoming in std::mem::take(&mut self.buffer) {
+        for incoming in self.buffer.split_off(kept) {
             self.held = self.held.saturating_sub(1);
             if incoming.settled {
                 continue;

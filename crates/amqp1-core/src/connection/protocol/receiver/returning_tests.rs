@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use std::time::{Duration, Instant};
 
+use super::super::waiting::Waited;
 use super::*;
 use crate::base::wait::Signal;
 use crate::format::history::{FAILED, RETURNED};
@@ -58,6 +59,17 @@ fn deliver(receiver: &mut Receiver, id: u32, payload: Bytes) {
     receiver
         .on_transfer(transfer, payload, Instant::now())
         .unwrap();
+}
+
+/// As the session does it. True if the broker must be told that there is no more credit.
+fn return_waited(receiver: &mut Receiver, now: Instant, out: &mut Vec<u8>) -> bool {
+    if receiver.waited(now) != Waited::All {
+        return false;
+    }
+    receiver.slow_down();
+    let told = receiver.revoke();
+    receiver.release_beyond(0, out, 0);
+    told
 }
 
 fn ids(receiver: &mut Receiver) -> Vec<u32> {
@@ -193,9 +205,13 @@ fn what_waits_for_half_of_the_timeout_goes_back() {
     let at = receiver.waited_at().unwrap();
     assert!(at >= start + Duration::from_secs(30));
     let mut out = Vec::new();
-    assert!(!receiver.return_waited(at - Duration::from_secs(1), &mut out, 0));
+    assert!(!return_waited(
+        &mut receiver,
+        at - Duration::from_secs(1),
+        &mut out
+    ));
     assert!(out.is_empty());
-    assert!(receiver.return_waited(at, &mut out, 0), "no more credit");
+    assert!(return_waited(&mut receiver, at, &mut out), "no more credit");
     let returned = state::modified(false, &[(RETURNED, 1)]);
     assert!(out.ends_with(&returned));
     assert_eq!(receiver.waited_at(), None);
@@ -342,7 +358,7 @@ fn where_a_return_would_count_nobody_looks_for_what_has_waited() {
         deliver(&mut receiver, 0, fresh());
         assert_eq!(receiver.waited_at().is_some(), is_looked_for, "{ledger:?}");
         let due = Instant::now() + std::time::Duration::from_secs(8);
-        receiver.return_waited(due, &mut Vec::new(), 0);
+        return_waited(&mut receiver, due, &mut Vec::new());
         assert_eq!(receiver.waited_at(), None, "{ledger:?}");
     }
 }

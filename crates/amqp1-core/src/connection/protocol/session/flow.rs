@@ -7,6 +7,8 @@ use fe2o3_amqp_types::performatives::Flow;
 
 use super::Session;
 use crate::connection::protocol::link::{RECEIVER, SENDER};
+use crate::connection::protocol::receiver::waiting::Waited;
+use crate::connection::protocol::receiver::Receiver;
 use crate::wire::frame;
 use crate::wire::DecodeError;
 
@@ -115,11 +117,38 @@ impl Session {
 
     /// Returns deliveries that the receiver has kept waiting for too long.
     pub fn return_waited(&mut self, now: Instant, out: &mut Vec<u8>) -> Result<(), DecodeError> {
-        let channel = self.channel;
-        let receiver = self.receiver.as_mut();
-        match receiver.is_some_and(|receiver| receiver.return_waited(now, out, channel)) {
-            true => self.send_credit(0, false, out),
-            false => Ok(()),
+        let Some(receiver) = &mut self.receiver else {
+            return Ok(());
+        };
+        let kept = match receiver.waited(now) {
+            Waited::Nothing => return Ok(()),
+            Waited::All => {
+                receiver.slow_down();
+                0
+            }
+            Waited::Beyond(kept) => kept,
+        };
+        self.return_beyond(kept, out)
+    }
+
+    /// Returns all but the next `kept` deliveries.
+    fn return_beyond(&mut self, kept: usize, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        // Before they are returned, or they would be delivered again.
+        if self.receiver.as_mut().is_some_and(Receiver::revoke) {
+            self.send_credit(0, false, out)?;
+        }
+        if let Some(receiver) = &mut self.receiver {
+            receiver.release_beyond(kept, out, self.channel);
+        }
+        Ok(())
+    }
+
+    /// Returns what the receiver's buffer cannot contain, if it adapts its prefetch, and requests
+    /// no more for now.
+    pub(super) fn return_overflow(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        match self.receiver.as_ref().and_then(Receiver::overflow) {
+            Some(kept) => self.return_beyond(kept, out),
+            None => Ok(()),
         }
     }
 

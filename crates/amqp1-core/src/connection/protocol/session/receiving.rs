@@ -50,7 +50,7 @@ impl Session {
     /// After [`Session::take`]: whether the broker must be told something by [`Session::catch_up`].
     pub fn is_behind(&self, took_one: bool) -> bool {
         let receiver = self.receiver.as_ref();
-        receiver.is_some_and(|r| r.has_dropped() || (r.is_careful() && !took_one))
+        receiver.is_some_and(|r| r.has_dropped() || (!took_one && (r.is_careful() || r.is_short())))
     }
 
     /// Settles deliveries that were taken back, and requests the delivery that PHP waits for.
@@ -128,7 +128,12 @@ impl Session {
         if let Some(receiver) = self.receiver.as_mut().filter(|_| prefetch == 0) {
             receiver.release_buffered(out, self.channel);
         }
-        self.grant_credit(now, out).map_err(internal)
+        let may_speak = self.life.may_speak();
+        let receiver = self.receiver.as_mut().filter(|_| may_speak);
+        match receiver.and_then(Receiver::shrink) {
+            Some(credit) => self.send_credit(credit, false, out).map_err(internal),
+            None => self.grant_credit(now, out).map_err(internal),
+        }
     }
 
     /// Requests up to `count` deliveries; with `drain`, the broker reports when it has no more.
