@@ -68,7 +68,8 @@ final class AmqpQueue implements \Countable
      * - arguments: further queue arguments for declaring, such as ["x-message-ttl" => 60000].
      * - durable: jobs survive a broker restart unless they say otherwise. Default: true.
      * - exclusive: declare the queue for this connection only. Default: false.
-     * - prefetch: how many unsettled jobs one consumer holds, 1 to 65535. Default: 10.
+     * - prefetch: how many unsettled jobs one consumer holds, 1 to 65535. Default: as many as last for
+     *   100 ms, at most 500 (adaptive).
      * - priority: the priority of jobs that set none, 0 to 255. Default: AMQP's 4.
      * - delay, ttl: the delay and ttl of jobs that set none.
      * - format: the format in which jobs are written, "roadrunner", "amqp1", "babelqueue" or "raw".

@@ -68,7 +68,8 @@ final class Consumer implements \IteratorAggregate
 {
     /**
      * Options (null keeps the default):
-     * - prefetch: how many unsettled jobs to hold for each queue, 1 to 65535. Default: the queue's.
+     * - prefetch: how many unsettled jobs to hold for each queue, 1 to 65535. Default: the queue's; if
+     *   it has none, as many as last for 100 ms, at most 500 for all queues together (adaptive).
      * - timeout: how long waitTask() without an argument waits. Default: no limit.
      * - priority: consumer priority; a higher one is served first (RabbitMQ, Artemis, embedded).
      * - consumer_timeout: how long this consumer may hold a job before RabbitMQ takes it back. Default:

@@ -22,8 +22,8 @@ final class WorkerOptions
      *     time for all, a list whose last repeats, or "exponential"; null: as its queue says.
      * @param string|null $failedQueue Where jobs go that failed for good; null: as their queue says.
      * @param bool|null $requeueOnFail true: never to the failed queue; null: as their queue says.
-     * @param int|null $prefetch Jobs that the worker holds at once, for each queue; null: as the queue says (10).
-     *     1 for jobs that take long: what one worker holds, no other can take.
+     * @param int|null $prefetch Jobs that the worker holds at once, for each queue; null: as the queue says, or as many
+     *     as last for 100 ms (one, if a job takes a second). What one worker holds, no other can take.
      * @param float|null $reserveTimeout How long one wait for a job lasts; null or 0: as long as it takes. The event
      *     worker.idle comes after each.
      * @param float $sleepWhenEmpty For those who come from workers that poll. Nothing needs to sleep here: an idle

@@ -46,7 +46,7 @@ final class WorkCommand extends Command
             new Option('backoff', 'SECONDS', 'wait before the next attempt: one time, a list such as 1,10,60, or exponential'),
             new Option('failed-queue', 'NAME', 'where jobs go after their last attempt'),
             new Option('requeue-on-fail', null, 'never move jobs to the failed queue'),
-            new Option('prefetch', 'N', 'jobs held at once; use 1 for long jobs (the queue\'s: 10)'),
+            new Option('prefetch', 'N', 'jobs held at once (the queue\'s: adapts to how long jobs take)'),
             new Option('job-timeout', 'SECONDS', 'fail jobs that take longer'),
             new Option('unknown-job', 'WHAT', 'jobs without a handler: fail, delete, release or dead_letter (fail)'),
             new Option('release-delay', 'SECONDS', 'delay with --unknown-job release (10)'),
