@@ -18,11 +18,11 @@
 
 use std::time::{Duration, Instant};
 
-/// The time for which the jobs of the prefetch should last.
-const SPAN: Duration = Duration::from_millis(100);
+/// The time for which the jobs of the prefetch should last, in nanoseconds: 100 ms.
+const SPAN: u64 = 100_000_000;
 
-/// A job that takes as long has no other behind it.
-const LONG: Duration = Duration::from_secs(1);
+/// A job that takes as long has no other behind it, in nanoseconds: 1 s.
+const LONG: u64 = 1_000_000_000;
 
 /// The prefetch before any job has been processed.
 const FIRST: u32 = 4;
@@ -39,8 +39,8 @@ pub(crate) const BYTES: usize = 16 * 1024 * 1024;
 /// A consumer's speed, and what follows from it.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// The expected time of a job, once one has been processed.
-    time: Option<Duration>,
+    /// The expected time of a job in nanoseconds, once one has been processed.
+    time: Option<u64>,
     /// The expected size of a job, in bytes.
     size: usize,
     prefetch: u32,
@@ -85,7 +85,7 @@ impl Pace {
     /// was decided again.
     pub fn asks(&mut self, count: u32, now: Instant) -> bool {
         if let Some((since, jobs)) = self.handed_out.take() {
-            self.learn(now.saturating_duration_since(since) / jobs);
+            self.learn(nanos(now.saturating_duration_since(since)) / u64::from(jobs));
             self.processed = self.processed.saturating_add(jobs);
         }
         let count = count.min(MOST);
@@ -101,7 +101,7 @@ impl Pace {
         true
     }
 
-    fn learn(&mut self, time: Duration) {
+    fn learn(&mut self, time: u64) {
         self.time = Some(match self.time {
             None => time,
             Some(expected) if time > expected => expected + (time - expected) / 2,
@@ -114,7 +114,7 @@ impl Pace {
         let in_time = match self.time {
             Some(time) if time >= LONG => 1,
             Some(time) => {
-                let jobs = SPAN.as_nanos() / time.as_nanos().max(1);
+                let jobs = SPAN / time.max(1);
                 u32::try_from(jobs).unwrap_or(MOST).clamp(2, MOST)
             }
             None => MOST,
@@ -122,6 +122,12 @@ impl Pace {
         let in_bytes = u32::try_from(BYTES / 2 / self.size.max(1)).unwrap_or(MOST);
         in_time.max(count).min(in_bytes.max(1))
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    time.as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::from(time.subsec_nanos()))
 }
 
 /// One queue's share of the prefetch of a consumer of several `queues`: by the jobs that came from

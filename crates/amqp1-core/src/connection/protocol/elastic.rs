@@ -37,9 +37,10 @@ impl LastTaken {
 
     /// Records that PHP gets a delivery.
     pub fn set(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.start).as_nanos();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        self.at.store(since, Ordering::Relaxed);
+        let since = now.saturating_duration_since(self.start);
+        let seconds = since.as_secs().saturating_mul(1_000_000_000);
+        let nanos = seconds.saturating_add(u64::from(since.subsec_nanos()));
+        self.at.store(nanos, Ordering::Relaxed);
     }
 
     /// How long ago that was.
