@@ -99,7 +99,7 @@ final class GrowthScenarios
 
         return new Scenario($queues === 1 ? 'quorum' : 'classic', $jobs, ['amqp1' => []], [
             new Step('pushMany', "memory/push-$name", "publish $number jobs, $what", $metrics, ['samples' => self::SAMPLES]),
-            new Step('consume', "memory/consume-$name", "consume $number jobs, $what", $metrics, ['samples' => self::SAMPLES]),
+            new Step('consume', "memory/consume-$name", "consume $number jobs, $what", $metrics, ['samples' => self::SAMPLES, 'prefetch' => $queues === 1 ? 100 : 10]),
         ], $queues, $task, together: true, rounds: 1);
     }
 }

@@ -39,9 +39,11 @@ final class Memory
         if ($this->samples === []) {
             return $figures;
         }
-        // The start is the time after a tenth of the jobs: buffers have grown to what the load needs.
-        $start = $this->samples[intdiv(count($this->samples), 10)][1];
-        $end = $this->samples[count($this->samples) - 1][1];
+        // By quarters: a single look may find a large payload in hand. In the first one, buffers grow to what the load needs.
+        $sizes = array_column($this->samples, 1);
+        $quarter = max(1, intdiv(count($sizes), 4));
+        $start = Statistics::median(array_slice($sizes, min($quarter, count($sizes) - 1), $quarter));
+        $end = Statistics::median(array_slice($sizes, -$quarter));
 
         return $figures + ['start' => $start, 'end' => $end, 'growth' => $end / $start, 'samples' => $this->samples];
     }

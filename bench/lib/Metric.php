@@ -18,9 +18,9 @@ final class Metric
         'switches' => ['context switches a job', 2],
         'calls' => ['system calls a job', 2],
         'memory' => ['peak memory, MB', 1],
-        'start' => ['memory at a tenth, MB', 1],
-        'end' => ['memory at the end, MB', 1],
-        'growth' => ['memory at the end / at a tenth', 2],
+        'start' => ['memory in the second quarter, MB', 1],
+        'end' => ['memory in the last quarter, MB', 1],
+        'growth' => ['memory, last / second quarter', 2],
     ];
 
     public readonly string $unit;

@@ -77,7 +77,8 @@ final class Pictures
             ...($group === 'prefetch' ? [] : ["set logscale y", "set xtics ('256' 256, '16 KB' 16384, '256 KB' 262144, '4 MB' 4194304)"]),
             ...($group === 'prefetch' ? ['set yrange [0:*]', 'set xtics (1, 10, 100, 1000)'] : []),
             'set grid',
-            'set key outside bottom center horizontal',
+            'set bmargin 5.5',
+            'set key bmargin center horizontal',
             ...$data,
             'plot ' . implode(', ', $plots),
         ]) . "\n";

@@ -46,10 +46,11 @@ final class Printer
         $head[0] = '';
         $lines = ['| ' . implode(' | ', $head) . ' |', '|---|' . str_repeat('--:|', count($head) - 2) . ':--|'];
         foreach ($rows as $row) {
+            $lines[] = "| **$row->title** |" . str_repeat(' |', count($head) - 1);
             foreach ($row->metrics as $metric) {
                 $cells = self::cells($row, $metric);
                 if ($cells !== null) {
-                    $lines[] = '| ' . implode(' | ', ["$row->title, $metric->unit", ...$cells]) . ' |';
+                    $lines[] = '| ' . implode(' | ', [$metric->unit, ...$cells]) . ' |';
                 }
             }
         }
@@ -107,7 +108,7 @@ final class Printer
      */
     private static function line(array $cells, array $widths): string
     {
-        $line = '  ' . self::pad((string) array_shift($cells), 28, false);
+        $line = '  ' . self::pad((string) array_shift($cells), 32, false);
         $last = array_pop($cells);
         foreach ($cells as $i => $cell) {
             $line .= self::pad($cell, $widths[$i], true);

@@ -46,12 +46,13 @@ final class Runner
         foreach ($scenarios as $i => $scenario) {
             // What earlier scenarios leave of their time is for the later ones.
             $share = ($end - microtime(true)) / (count($scenarios) - $i);
-            $this->scenario($scenario, microtime(true) + $share);
+            $this->scenario($scenario, max(1, $share));
         }
     }
 
-    private function scenario(Scenario $scenario, float $end): void
+    private function scenario(Scenario $scenario, float $share): void
     {
+        $begun = microtime(true);
         $rows = [];
         [$ours, $reference] = array_keys($scenario->clients) + [1 => ''];
         foreach ($scenario->steps as $i => $step) {
@@ -77,8 +78,9 @@ final class Runner
             foreach ($rows as $row) {
                 $row->load[] = Machine::load();
             }
-            // Another round would take as long as this one.
-            if ($round + 1 >= self::LEAST_ROUNDS && 2 * microtime(true) - $since > $end) {
+            // Another round would take as long as this one. For the least number of rounds, a scenario may take twice its share.
+            $then = 2 * microtime(true) - $since - $begun;
+            if ($then > ($round + 1 >= self::LEAST_ROUNDS ? $share : 2 * $share)) {
                 break;
             }
         }

@@ -35,10 +35,18 @@ final class Scenario
         return array_values(array_filter(array_map(static fn (Step $step) => $step->row, $this->steps), 'is_string'));
     }
 
-    /** @param array<string, array<string, mixed>> $clients */
-    public function withClients(array $clients): self
+    /**
+     * The same work for other clients, without targets: those are for the clients that were meant.
+     *
+     * @param array<string, array<string, mixed>> $clients
+     */
+    public function with(array $clients): self
     {
-        return new self(...array_merge(get_object_vars($this), ['clients' => $clients]));
+        $steps = array_map(static fn (Step $step) => new Step(...array_merge(get_object_vars($step), [
+            'metrics' => array_map(static fn (Metric $metric) => new Metric($metric->key), $step->metrics),
+        ])), $this->steps);
+
+        return new self(...array_merge(get_object_vars($this), ['clients' => $clients, 'steps' => $steps]));
     }
 
     public function name(): string
