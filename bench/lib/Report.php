@@ -38,6 +38,10 @@ final class Report
         $loads = array_merge(...array_values(array_map(static fn (Row $row) => $row->load, $results->rows)));
         if ($loads !== []) {
             $text .= sprintf("Load of the machine: %.1f to %.1f, median %.1f.\n", min($loads), max($loads), Statistics::median($loads));
+            // The benchmark itself keeps one or two cores busy: a client and the broker.
+            if (Statistics::median($loads) > 1.5 * $at['cores']) {
+                $text .= "**The machine was busy with other work, so rates are too low, times too long, and the ratios uncertain.**\n";
+            }
         }
         $groups = [];
         foreach ($results->rows as $row) {
