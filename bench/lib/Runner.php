@@ -70,7 +70,7 @@ final class Runner
                 $row->leaveOut($missing);
             }
         }
-        for ($round = 0; $round < ($scenario->rounds ?? $this->rounds); ++$round) {
+        for ($round = 0; $round < min($this->rounds, $scenario->rounds ?? PHP_INT_MAX); ++$round) {
             $since = microtime(true);
             foreach ($round % 2 ? array_reverse($clients) : $clients as $client => $values) {
                 $this->round($scenario, $client, $values, $rows);

@@ -15,7 +15,7 @@ final class Scenario
      * @param int $queues how many
      * @param array<string, mixed> $task values of the Task for all steps
      * @param bool $together the steps run at the same time
-     * @param int|null $rounds another number of rounds than asked for
+     * @param int|null $rounds at most so many, because it takes long
      */
     public function __construct(
         public readonly string $type,
