@@ -7,7 +7,7 @@ mod payload;
 use std::rc::Rc;
 use std::time::Duration;
 
-use amqp1_core::{BString, Delivery, Wait};
+use amqp1_core::{Delivery, ValuesOf, Wait};
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::prelude::*;
@@ -45,9 +45,9 @@ impl Task {
         blocking(delivery.timeout(), |wait| call(&delivery, wait))
     }
 
-    fn header(&self, name: Text<'_>, method: &'static str) -> Result<Option<&[BString]>, Fail> {
+    fn header(&self, name: Text<'_>, method: &'static str) -> Result<Option<ValuesOf<'_>>, Fail> {
         let name = Parameter::of(method, 1, "name", "string").bytes(name.get())?;
-        Ok(headers::find(self.delivery.headers(), &name))
+        Ok(self.delivery.headers().find(&name))
     }
 }
 
@@ -95,8 +95,9 @@ impl Task {
     /// The values of a header; an empty array if it is missing.
     pub fn get_header(&self, name: Text<'_>) -> PhpResult<Vec<Bytes>> {
         run(|| {
-            let values = self.header(name, "Task::getHeader()")?.unwrap_or_default();
-            Ok(values.iter().map(Bytes::from).collect())
+            let values = self.header(name, "Task::getHeader()")?;
+            let values = values.iter().flat_map(ValuesOf::iter);
+            Ok(values.map(Bytes::from).collect())
         })
     }
 
@@ -104,7 +105,7 @@ impl Task {
     pub fn get_header_line(&self, name: Text<'_>) -> PhpResult<Bytes> {
         run(|| {
             let values = self.header(name, "Task::getHeaderLine()")?;
-            let values = values.unwrap_or_default().iter();
+            let values = values.iter().flat_map(ValuesOf::iter);
             let values: Vec<&[u8]> = values.map(AsRef::as_ref).collect();
             Ok(values.join(&b", "[..]).into())
         })

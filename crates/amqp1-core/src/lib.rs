@@ -46,7 +46,7 @@ pub use base::wait::{Interrupt, Wait};
 pub use config::Jobs;
 pub use error::{Error, ErrorKind, Result};
 pub use format::body::Plain;
-pub use format::Format;
+pub use format::{Format, HeadersOf, ValuesOf};
 pub use job::failure::{Failure, FailureFacts};
 pub use job::{HeaderValue, Job, JobOptions, Payload};
 pub use publish::batch::{Batch, BatchReport};

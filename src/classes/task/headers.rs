@@ -1,6 +1,6 @@
 //! The headers of a job in progress.
 
-use amqp1_core::BString;
+use amqp1_core::HeadersOf;
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::ZendHashTable;
 
@@ -11,24 +11,16 @@ use crate::fail::Fail;
 ///
 /// # Errors
 /// If PHP refuses them.
-pub fn array(headers: &[(BString, Vec<BString>)]) -> Result<ZBox<ZendHashTable>, Fail> {
+pub fn array(headers: HeadersOf<'_>) -> Result<ZBox<ZendHashTable>, Fail> {
     let mut array = table(headers.len());
-    for (name, values) in headers {
-        let mut list = table(values.len());
-        for value in values {
+    for (name, values) in headers.iter() {
+        let mut list = table(values.count());
+        for value in values.iter() {
             list.push(Bytes::from(value)).map_err(Fail::internal)?;
         }
         plain::insert(&mut array, name, list)?;
     }
     Ok(array)
-}
-
-/// The values of the header with this name, regardless of case.
-pub fn find<'a>(headers: &'a [(BString, Vec<BString>)], name: &[u8]) -> Option<&'a [BString]> {
-    let mut headers = headers.iter();
-    headers
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        .map(|(_, values)| values.as_slice())
 }
 
 fn table(length: usize) -> ZBox<ZendHashTable> {

@@ -9,7 +9,6 @@ use std::fmt::Write;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
-use bstr::BString;
 use bytes::Bytes;
 
 use super::changes::{Changes, FailureChange};
@@ -17,8 +16,10 @@ use super::envelope::{
     annotations, delay_property, header, properties, seconds, Envelope, Properties, JSON,
 };
 use super::failure::{self, DEAD_LETTER};
+use super::headers::{self, HeaderPlaces, Headers};
 use super::object::{self, quoted, Object};
-use super::{body, headers, Decoded, Format, Headers, DEDUCED};
+use super::part::Part;
+use super::{body, Decoded, Format, DEDUCED};
 use crate::base::clock::now_millis;
 use crate::job::Job;
 use crate::wire::message::{section, Message};
@@ -123,8 +124,8 @@ pub(super) fn read(decoded: &mut Decoded, wrapper: &Object<'_>, whole: &Bytes) {
         decoded.id = id.into();
     }
     // In this format, the subject is the routing key.
-    decoded.name = text_field(&header, "job").map_or_else(|| DEDUCED.into(), BString::from);
-    decoded.pipeline = text_field(&header, "pipeline").map(BString::from);
+    decoded.name = text_field(&header, "job").map_or_else(|| DEDUCED.into(), Part::from);
+    decoded.pipeline = text_field(&header, "pipeline").map(Part::from);
     let integer = |name| field(&header, name).and_then(|raw| raw.parse::<i64>().ok());
     decoded.priority = integer("priority").or(decoded.priority);
     if decoded.delay == 0.0 {
@@ -138,32 +139,32 @@ pub(super) fn read(decoded: &mut Decoded, wrapper: &Object<'_>, whole: &Bytes) {
             Ok(bytes) => bytes.into(),
             Err(_) => text.into_owned().into(),
         },
-        Some(Cow::Borrowed(text)) => whole.slice_ref(text.as_bytes()),
+        Some(Cow::Borrowed(text)) => whole.slice_ref(text.as_bytes()).into(),
         Some(Cow::Owned(text)) => text.into(),
         None => {
             decoded.json = true;
-            whole.slice_ref(body.as_bytes())
+            whole.slice_ref(body.as_bytes()).into()
         }
     };
 }
 
 /// The wrapper's headers, then those that others added as application properties.
-pub(super) fn headers(message: &Message) -> Headers {
-    let mut all = Headers::new();
-    if let Ok((whole, _)) = body::bytes(message) {
+pub(super) fn headers(message: &Message, places: &HeaderPlaces) -> Headers {
+    let mut all = Headers::default();
+    if let Ok(whole) = body::bytes(message) {
         let wrapper = Object::parse(&whole);
         let header = wrapper.as_ref().and_then(header_of);
         if let Some(raw) = header.as_ref().and_then(|of| field(of, "headers")) {
             let text = object::text(raw);
             let decoded = text.as_ref().map(|text| STANDARD.decode(text.as_bytes()));
             match (decoded, &text) {
-                (Some(Ok(json)), _) => headers::from_json(&json, &mut all),
-                (_, Some(text)) => headers::from_json(text.as_bytes(), &mut all),
-                (_, None) => headers::from_json(raw.as_bytes(), &mut all),
+                (Some(Ok(json)), _) => headers::from_json(message, &json, &mut all),
+                (_, Some(text)) => headers::from_json(message, text.as_bytes(), &mut all),
+                (_, None) => headers::from_json(message, raw.as_bytes(), &mut all),
             }
         }
     }
-    headers::add_properties(message, &mut all);
+    headers::add_properties(message, places, &mut all);
     all
 }
 

@@ -18,14 +18,14 @@ fn a_body_that_is_not_utf_8_survives() {
     let every_byte: Vec<u8> = (0..=255).collect();
     let decoded = written(Format::Amqp1, &every_byte, false);
     assert_eq!((decoded.format, decoded.json), (Format::Amqp1, false));
-    assert_eq!(decoded.body, every_byte);
+    assert_eq!(decoded.body(), every_byte);
 }
 
 #[test]
 fn a_body_without_escapes_is_not_copied() {
     let decoded = written(Format::Amqp1, b"plain text", false);
     let range = decoded.message.bytes().as_ptr_range();
-    assert!(range.contains(&decoded.body.as_ptr()));
+    assert!(range.contains(&decoded.body().as_ptr()));
 }
 
 #[test]
@@ -35,8 +35,8 @@ fn a_routing_key_is_subject_and_property() {
     let mapping = || Ok(PropertyMapping::Annotations);
     let bytes = encode(Format::Amqp1, &job(b"x", false), &envelope, mapping).unwrap();
     let decoded = decode(bytes.into(), PropertyMapping::Annotations).unwrap();
-    assert_eq!(decoded.name, "urn:babel:orders:created");
-    assert_eq!(decoded.id, ID);
+    assert_eq!(decoded.name(), "urn:babel:orders:created");
+    assert_eq!(decoded.id(), ID);
     assert_eq!(decoded.headers().len(), 3);
     let properties = decoded.message.properties().unwrap();
     assert_eq!(properties.subject, Some(&b"events.order"[..]));
@@ -53,14 +53,14 @@ fn odd_wrappers_are_jobs() {
     let decoded =
         foreign(br#"{"header":{"rr_job":5,"rr_headers":"!","rr_priority":"x"},"body":null}"#);
     assert_eq!(decoded.format, Format::Amqp1);
-    assert_eq!(decoded.name, DEDUCED);
+    assert_eq!(decoded.name(), DEDUCED);
     assert_eq!(decoded.priority, None);
-    assert_eq!((&decoded.body[..], decoded.json), (&b"null"[..], true));
-    assert!(decoded.id.is_empty() && decoded.headers().is_empty());
+    assert_eq!((decoded.body(), decoded.json), (&b"null"[..], true));
+    assert!(decoded.id().is_empty() && decoded.headers().is_empty());
     let decoded =
         foreign(br#"{"header":{"rr_id":"","rr_body_encoding":"base64"},"body":"not base64!"}"#);
-    assert_eq!(decoded.body, &b"not base64!"[..]);
-    assert!(decoded.id.is_empty());
+    assert_eq!(decoded.body(), &b"not base64!"[..]);
+    assert!(decoded.id().is_empty());
 }
 
 #[test]
@@ -72,6 +72,6 @@ fn what_only_looks_like_a_wrapper_is_none() {
         br#"{"rr_id":"x","body":"x"}"#,
     ] {
         let decoded = foreign(body);
-        assert_eq!((decoded.format, &decoded.body[..]), (Format::Raw, body));
+        assert_eq!((decoded.format, decoded.body()), (Format::Raw, body));
     }
 }

@@ -218,12 +218,9 @@ pub(super) fn is_marked(message: &Message) -> bool {
         return false;
     };
     let (mut has_version, mut is_theirs) = (false, false);
-    while let Ok(Some((key, _))) = items.entry() {
-        match key.as_text() {
-            Some(SCHEMA_VERSION) => has_version = true,
-            Some(SOURCE_LANG) => is_theirs = true,
-            _ => {}
-        }
+    while let Ok(Some((key, _))) = items.named() {
+        has_version |= key == Some(SCHEMA_VERSION.as_bytes());
+        is_theirs |= key == Some(SOURCE_LANG.as_bytes());
     }
     // Other software may use either name alone.
     has_version
@@ -306,7 +303,7 @@ pub(super) fn read(
     seen: &Seen,
 ) {
     decoded.format = Format::Babelqueue;
-    if decoded.group.as_ref().is_some_and(|group| group == APP_ID) {
+    if decoded.group().is_some_and(|group| group == APP_ID) {
         decoded.group = None;
     }
     let reason = check(envelope, seen.schema_version.as_ref().map(AsRef::as_ref));
@@ -327,7 +324,7 @@ pub(super) fn read(
     match (reason, envelope) {
         (None, Some(envelope)) => {
             if let Some(data) = envelope.get("data") {
-                decoded.body = whole.slice_ref(data.as_bytes());
+                decoded.body = whole.slice_ref(data.as_bytes()).into();
                 decoded.json = true;
             }
             let counted = envelope.integer("attempts").unwrap_or(0);

@@ -6,6 +6,7 @@ use serde_json::Number;
 
 use super::decimal;
 use super::object::quote_bytes;
+use super::part::Part;
 use crate::wire::message::{Body, Message};
 use crate::wire::read::{Reader, Value};
 use crate::wire::DecodeError;
@@ -40,23 +41,23 @@ pub enum Plain {
 /// The body, and whether it was converted to JSON: `data` sections stay unchanged, and so do
 /// strings and binaries in an `amqp-value`; other values become JSON. Bytes that are not UTF-8 are
 /// kept.
-pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
+pub(crate) fn part(message: &Message) -> Result<(Part, bool), DecodeError> {
     match message.body() {
-        Body::Data(range) => return Ok((message.slice(range), false)),
+        Body::Data(range) => return Ok((Part::At(range.clone()), false)),
         Body::DataMany(ranges) => {
             let mut whole = BytesMut::new();
             for range in ranges {
                 whole.extend_from_slice(&message.slice(range));
             }
-            return Ok((whole.freeze(), false));
+            return Ok((whole.freeze().into(), false));
         }
         Body::Value(range) => {
             let bytes = message.slice(range);
             match Reader::new(&bytes).value()? {
-                Value::Null => return Ok((Bytes::new(), false)),
+                Value::Null => return Ok((Part::EMPTY, false)),
                 value => {
                     if let Some(content) = content(value) {
-                        return Ok((bytes.slice_ref(content), false));
+                        return Ok((Part::of(message, content), false));
                     }
                 }
             }
@@ -70,7 +71,12 @@ pub(crate) fn bytes(message: &Message) -> Result<(Bytes, bool), DecodeError> {
     Ok((json.into(), true))
 }
 
-/// The body that [`bytes()`] converts to JSON, as a value: that of an `amqp-value`, or the items of
+/// The bytes of [`part`].
+pub(crate) fn bytes(message: &Message) -> Result<Bytes, DecodeError> {
+    Ok(part(message)?.0.bytes(message))
+}
+
+/// The body that [`part`] converts to JSON, as a value: that of an `amqp-value`, or the items of
 /// all `amqp-sequence` sections, which form one body (3.2.7). `None` for a body of data.
 pub(crate) fn plain(message: &Message) -> Result<Option<Plain>, DecodeError> {
     let mut left = MAX_VALUES;

@@ -31,7 +31,7 @@ pub(crate) fn copy(decoded: &Decoded, changes: &Changes<'_>) -> Bytes {
         Format::Babelqueue | Format::Amqp1 => body::bytes(message).ok(),
         Format::Roadrunner | Format::Raw => None,
     };
-    let whole = whole.map(|(bytes, _)| bytes).unwrap_or_default();
+    let whole = whole.unwrap_or_default();
     let envelope = Object::parse(&whole);
     let attempts_in_body = decoded.format == Format::Babelqueue
         && envelope
@@ -55,7 +55,7 @@ pub(crate) fn copy(decoded: &Decoded, changes: &Changes<'_>) -> Bytes {
         // An undecodable message: its bytes are the body.
         (None, _) if message.bytes().is_empty() => {
             write::descriptor(&mut out, section::DATA);
-            write::binary(&mut out, &decoded.body);
+            write::binary(&mut out, decoded.body());
         }
         (None, _) => {
             for section in message.body_sections() {
@@ -71,7 +71,8 @@ fn pairs<'a>(items: Option<Items<'a>>) -> impl Iterator<Item = (&'a [u8], &'a [u
     let mut items = items;
     std::iter::from_fn(move || {
         let items = items.as_mut()?;
-        Some((items.next_bytes()?.ok()?, items.next_bytes()?.ok()?))
+        let (key, value) = (items.next_encoded()?.ok()?, items.next_encoded()?.ok()?);
+        Some((key.bytes(), value.bytes()))
     })
 }
 
@@ -104,14 +105,14 @@ fn properties(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
     const NULL: &[u8] = &[0x40];
     let mut fields: Vec<&[u8]> = Vec::with_capacity(13);
     if let Ok(Some(mut items)) = decoded.message.property_items() {
-        while let Some(Ok(field)) = items.next_bytes() {
-            fields.push(field);
+        while let Some(Ok(field)) = items.next_encoded() {
+            fields.push(field.bytes());
         }
     }
     let known = decoded.message.properties().unwrap_or_default();
     let has_id = known
         .message_id
-        .is_some_and(|id| !body::text(id).is_empty());
+        .is_some_and(|id| !body::text(id.value()).is_empty());
     write::descriptor(out, section::PROPERTIES);
     write::list(out, |out| {
         let count = fields.len().max(9);
@@ -121,7 +122,7 @@ fn properties(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
                 // The id stays the same from one delivery to the next.
                 0 => match changes.message_id {
                     Some(id) => write::string(out, id),
-                    None if !has_id => write_text(out, &decoded.id),
+                    None if !has_id => write_text(out, decoded.id()),
                     None => out.extend_from_slice(field),
                 },
                 1 => write::null(out),
@@ -193,7 +194,7 @@ fn application_properties(
     count += delay_property(&mut kept, changes.delay);
     if changes.message_id.is_some() {
         write::string(&mut kept, MESSAGE_ID);
-        write_text(&mut kept, &decoded.id);
+        write_text(&mut kept, decoded.id());
         count += 2;
     }
     if changes.attempts > 0 && !attempts_in_body {

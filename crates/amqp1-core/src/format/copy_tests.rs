@@ -9,7 +9,7 @@ use super::*;
 use crate::format::envelope::DelayMark;
 use crate::format::envelope::Envelope;
 use crate::format::PropertyMapping;
-use crate::format::{decode, encode, failure, undecoded, Headers};
+use crate::format::{decode, encode, failure, undecoded, AllHeaders};
 use crate::job::failure::FailureFacts;
 use crate::job::HeaderValue;
 use crate::job::{Job, JobOptions, Payload};
@@ -79,16 +79,16 @@ fn facts() -> FailureFacts {
 
 fn same(one: &Decoded, other: &Decoded) {
     assert_eq!(one.format, other.format);
-    assert_eq!(one.id, other.id);
-    assert_eq!(one.name, other.name);
-    assert_eq!(one.body, other.body);
+    assert_eq!(one.id(), other.id());
+    assert_eq!(one.name(), other.name());
+    assert_eq!(one.body(), other.body());
     assert_eq!(one.json, other.json);
-    assert_eq!(one.pipeline, other.pipeline);
-    assert_eq!(one.trace_id, other.trace_id);
-    assert_eq!(one.group, other.group);
+    assert_eq!(one.pipeline(), other.pipeline());
+    assert_eq!(one.trace_id(), other.trace_id());
+    assert_eq!(one.group(), other.group());
     assert_eq!(one.priority, other.priority);
     assert_eq!(one.durable, other.durable);
-    assert_eq!(one.headers(), other.headers());
+    assert_eq!(one.all_headers(), other.all_headers());
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn every_format_goes_to_the_failed_queue_and_back() {
     for format in Format::ALL {
         let original = written(format, br#"{"order_id":1042,"a":[]}"#, true);
         assert_eq!(original.format, format);
-        assert_eq!(original.body, &br#"{"order_id":1042,"a":[]}"#[..]);
+        assert_eq!(original.body(), &br#"{"order_id":1042,"a":[]}"#[..]);
         assert!(original.json && failure(&original).is_none());
         let retried = copied(
             &original,
@@ -133,7 +133,7 @@ fn every_format_goes_to_the_failed_queue_and_back() {
         same(&original, &replayed);
         assert!(failure(&replayed).is_none());
         assert_eq!(replayed.earlier_attempts, 0);
-        let body = |decoded: &Decoded| body::bytes(&decoded.message).unwrap().0;
+        let body = |decoded: &Decoded| body::bytes(&decoded.message).unwrap();
         if format == Format::Amqp1 {
             // Its wrapper contains the delay that was last requested.
             assert_ne!(body(&replayed), body(&original));
@@ -145,7 +145,7 @@ fn every_format_goes_to_the_failed_queue_and_back() {
 
 #[test]
 fn headers_are_added_and_replaced_in_every_format() {
-    let all: Headers = vec![
+    let all: AllHeaders = vec![
         ("tenant".into(), vec!["ü/1".into()]),
         ("n".into(), vec!["5".into()]),
         ("tags".into(), vec!["c".into()]),
@@ -164,7 +164,7 @@ fn headers_are_added_and_replaced_in_every_format() {
                 ..Changes::default()
             },
         );
-        assert_eq!(copied.headers(), &all, "{format:?}");
+        assert_eq!(copied.all_headers(), all, "{format:?}");
         let property = |name: &str| {
             let items = copied.message.application_properties().unwrap().unwrap();
             let pairs: Vec<_> = pairs(Some(items))
@@ -305,7 +305,7 @@ fn what_nothing_changes_stays_as_it_was() {
         ]
     );
     assert!(matches!(message.body(), Body::DataMany(parts) if parts.len() == 2));
-    assert_eq!(copied.body, &b"one\xfftwo"[..]);
+    assert_eq!(copied.body(), &b"one\xfftwo"[..]);
 }
 
 #[test]
@@ -335,8 +335,8 @@ fn what_cannot_be_decoded_is_the_body_of_its_copy() {
             ..Changes::default()
         },
     );
-    assert_eq!((&failed.id, failed.durable), (&undecoded.id, true));
-    assert_eq!(failed.body, &b"\x00\x01junk"[..]);
+    assert_eq!((failed.id(), failed.durable), (undecoded.id(), true));
+    assert_eq!(failed.body(), &b"\x00\x01junk"[..]);
     assert_eq!(failure(&failed), Some(facts));
 }
 

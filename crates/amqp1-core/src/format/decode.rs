@@ -2,19 +2,20 @@
 
 use std::cell::OnceCell;
 
-use bstr::BString;
 use bytes::Bytes;
 
 use super::body::{self, text};
 use super::changes::MESSAGE_ID;
 use super::decoded::Seen;
 use super::envelope::JSON;
+use super::headers::HeaderPlaces;
 use super::object::Object;
+use super::part::Part;
 use super::{amqp1, babelqueue, failure, Decoded, Format, DEDUCED};
 use crate::format::history::{count, History, ABANDONED, LOST};
 use crate::format::PropertyMapping;
 use crate::wire::message::Message;
-use crate::wire::read::Value;
+use crate::wire::read::Encoded;
 use crate::wire::DecodeError;
 
 /// Recognises the format by the cheapest checks first: `rr_job` or `rr_id` among the application
@@ -25,7 +26,7 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
     let message = Message::parse(payload)?;
     let header = message.header()?;
     let properties = message.properties()?;
-    let (body, converted, poison) = match body::bytes(&message) {
+    let (body, converted, poison) = match body::part(&message) {
         Ok((body, converted)) => (body, converted, None),
         // Keeps the original sections, which the failed queue stores and returns.
         Err(error) => (
@@ -35,10 +36,20 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         ),
     };
     let mut found = Found::default();
+    let mut others = None;
     if let Some(mut items) = message.application_properties()? {
-        while let Some((key, value)) = items.named()? {
-            if let Some(key) = key {
-                found.note(key, value);
+        loop {
+            let before = items;
+            let Some((key, value)) = items.named()? else {
+                break;
+            };
+            match key {
+                Some(key @ [b'r', b'r', b'_', ..]) => found.note(key, value),
+                Some(key) => {
+                    others.get_or_insert(before);
+                    found.note_other(key, value);
+                }
+                None => {}
             }
         }
     }
@@ -46,11 +57,15 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         || properties
             .content_type
             .is_some_and(|content_type| content_type.starts_with(JSON.as_bytes()));
-    let owned = |text: Option<&[u8]>| text.map(BString::from);
+    let part = |bytes: &[u8]| Part::of(&message, bytes);
+    let text_of = |value: Encoded<'_>| match value.as_octets() {
+        Some(bytes) => part(bytes),
+        None => Part::from(Vec::from(text(value.value()))),
+    };
     let seen = Seen {
         delivery_count: header.delivery_count,
         priority: header.priority,
-        schema_version: found.schema_version.map(text),
+        schema_version: found.schema_version.map(|version| text(version.value())),
         mapping,
     };
     let history = match mapping {
@@ -63,17 +78,19 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         id: found
             .id
             .or(found.copied_id.filter(|id| !id.is_empty()))
-            .map(BString::from)
-            .or_else(|| properties.message_id.map(text).filter(|id| !id.is_empty()))
-            .unwrap_or_default(),
-        name: found
+            .map(part)
+            .or_else(|| properties.message_id.map(text_of))
+            .unwrap_or(Part::EMPTY),
+        name: match found
             .name
-            .or(properties.subject.filter(|subject| !subject.is_empty()))
-            .unwrap_or(DEDUCED.as_bytes())
-            .into(),
-        pipeline: owned(found.pipeline),
-        trace_id: properties.correlation_id.map(text),
-        group: owned(properties.group_id),
+            .or(properties.subject.filter(|it| !it.is_empty()))
+        {
+            Some(name) => part(name),
+            None => DEDUCED.into(),
+        },
+        pipeline: found.pipeline.map(part),
+        trace_id: properties.correlation_id.map(text_of),
+        group: properties.group_id.map(part),
         priority: found.priority,
         delay: found
             .delay_ms
@@ -86,6 +103,12 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
         history,
         expires_at: properties.absolute_expiry_time,
         headers: OnceCell::new(),
+        header_places: HeaderPlaces {
+            all: found.headers.and_then(|all| message.range_of(all.bytes())),
+            others: others
+                .map(|items| message.rest_of(&items))
+                .unwrap_or_default(),
+        },
         poison: None,
         body,
         json,
@@ -111,10 +134,10 @@ pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
     Decoded {
         message: Message::empty(),
         format: Format::Raw,
-        id: BString::default(),
+        id: Part::EMPTY,
         name: DEDUCED.into(),
         pipeline: None,
-        body: bytes,
+        body: bytes.into(),
         json: false,
         trace_id: None,
         group: None,
@@ -126,6 +149,7 @@ pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
         history: History::default(),
         expires_at: None,
         headers: OnceCell::new(),
+        header_places: HeaderPlaces::default(),
         poison: None,
     }
 }
@@ -134,11 +158,14 @@ pub(crate) fn undecoded(bytes: Bytes) -> Decoded {
 fn foreign(mut decoded: Decoded, seen: &Seen) -> Decoded {
     decoded.format = Format::Raw;
     decoded.priority = decoded.priority.or(seen.priority.map(i64::from));
+    let is_marked = seen.schema_version.is_some() || babelqueue::is_marked(&decoded.message);
+    if !is_marked && !Object::is_likely(decoded.body()) {
+        return decoded;
+    }
     // A second handle on the same bytes: the values read from them borrow it.
-    let whole = decoded.body.clone();
+    let whole = decoded.body_bytes();
     let object = Object::parse(&whole);
-    let marked = seen.schema_version.is_some() || babelqueue::is_marked(&decoded.message);
-    let is_babelqueue = marked || object.as_ref().is_some_and(babelqueue::is_envelope);
+    let is_babelqueue = is_marked || object.as_ref().is_some_and(babelqueue::is_envelope);
     if is_babelqueue {
         babelqueue::read(&mut decoded, object.as_ref(), &whole, seen);
     } else if let Some(wrapper) = object.as_ref() {
@@ -163,11 +190,14 @@ struct Found<'a> {
     attempts: u32,
     abandoned: u32,
     lost: u32,
-    schema_version: Option<Value<'a>>,
+    headers: Option<Encoded<'a>>,
+    schema_version: Option<Encoded<'a>>,
 }
 
 impl<'a> Found<'a> {
-    fn note(&mut self, key: &[u8], value: Value<'a>) {
+    /// Notes a property whose name begins with `rr_`.
+    #[inline]
+    fn note(&mut self, key: &[u8], value: Encoded<'a>) {
         match key {
             b"rr_id" => {
                 self.is_roadrunner = true;
@@ -177,17 +207,26 @@ impl<'a> Found<'a> {
                 self.is_roadrunner = true;
                 self.name = value.as_octets().filter(|name| !name.is_empty());
             }
-            key if key == MESSAGE_ID.as_bytes() => self.copied_id = value.as_octets(),
             b"rr_pipeline" => self.pipeline = value.as_octets(),
+            b"rr_headers" => self.headers = self.headers.or(Some(value)),
             b"rr_delay" => self.delay = value.as_int(),
-            b"x-delay" => self.delay_ms = value.as_int(),
             b"rr_priority" => self.priority = value.as_int(),
-            b"rr_auto_ack" => self.auto_ack = matches!(value, Value::Bool(true)),
-            b"rr_attempts" => self.attempts = count(&value),
-            key if key == ABANDONED.as_bytes() => self.abandoned = count(&value),
-            key if key == LOST.as_bytes() => self.lost = count(&value),
-            key if babelqueue::is_version(key) => self.schema_version = Some(value),
+            b"rr_auto_ack" => self.auto_ack = value.is_true(),
+            b"rr_attempts" => self.attempts = count(value),
+            _ if key == MESSAGE_ID.as_bytes() => self.copied_id = value.as_octets(),
+            _ if key == ABANDONED.as_bytes() => self.abandoned = count(value),
+            _ if key == LOST.as_bytes() => self.lost = count(value),
             _ => {}
+        }
+    }
+
+    /// Notes a property with another name. Most of these are headers.
+    #[inline]
+    fn note_other(&mut self, key: &[u8], value: Encoded<'a>) {
+        if key == b"x-delay" {
+            self.delay_ms = value.as_int();
+        } else if babelqueue::is_version(key) {
+            self.schema_version = Some(value);
         }
     }
 }

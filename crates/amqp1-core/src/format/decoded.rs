@@ -2,11 +2,13 @@
 
 use std::cell::OnceCell;
 
-use bstr::BString;
+use bstr::{BStr, BString};
 use bytes::Bytes;
 
+use super::headers::{HeaderPlaces, Headers};
 use super::history::History;
 use super::mapping::PropertyMapping;
+use super::part::Part;
 use crate::wire::message::Message;
 
 /// The name of a job whose message has none.
@@ -47,22 +49,22 @@ impl Format {
     }
 }
 
-/// A job decoded from a message; headers are decoded on demand. Texts are the original bytes,
+/// A job in a message: checked, and located rather than decoded. Its texts are the original bytes,
 /// because a foreign message may not be UTF-8.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub message: Message,
     pub format: Format,
     /// Empty if the message has none; then the consumer generates one.
-    pub id: BString,
-    pub name: BString,
+    pub id: Part,
+    pub name: Part,
     /// As its producer named it.
-    pub pipeline: Option<BString>,
+    pub pipeline: Option<Part>,
     /// The payload, without its envelope.
-    pub body: Bytes,
+    pub body: Part,
     pub json: bool,
-    pub trace_id: Option<BString>,
-    pub group: Option<BString>,
+    pub trace_id: Option<Part>,
+    pub group: Option<Part>,
     pub priority: Option<i64>,
     /// Seconds.
     pub delay: f64,
@@ -75,25 +77,55 @@ pub(crate) struct Decoded {
     /// Unix milliseconds.
     pub expires_at: Option<i64>,
     pub headers: OnceCell<Headers>,
+    pub header_places: HeaderPlaces,
     /// Why it is not a valid job: its envelope is not accepted, or its body cannot be decoded.
     /// `None` if it has already failed for that reason.
     pub poison: Option<&'static str>,
 }
 
 impl Decoded {
+    pub fn id(&self) -> &BStr {
+        self.id.get(&self.message).into()
+    }
+
+    pub fn name(&self) -> &BStr {
+        self.name.get(&self.message).into()
+    }
+
+    pub fn pipeline(&self) -> Option<&BStr> {
+        self.text(self.pipeline.as_ref())
+    }
+
+    pub fn trace_id(&self) -> Option<&BStr> {
+        self.text(self.trace_id.as_ref())
+    }
+
+    pub fn group(&self) -> Option<&BStr> {
+        self.text(self.group.as_ref())
+    }
+
+    pub fn body(&self) -> &[u8] {
+        self.body.get(&self.message)
+    }
+
+    /// A second handle on the body's bytes.
+    pub fn body_bytes(&self) -> Bytes {
+        self.body.bytes(&self.message)
+    }
+
+    fn text<'a>(&'a self, part: Option<&'a Part>) -> Option<&'a BStr> {
+        part.map(|part| part.get(&self.message).into())
+    }
+
     /// Removes the broker's count from the attempts, for brokers whose count does not mean
     /// attempts. A `babelqueue` envelope has a count of its own.
-    pub fn without_deliveries(mut self) -> Self {
+    pub fn forget_deliveries(&mut self) {
         if self.format != Format::Babelqueue {
-            let counted = self.message.header().unwrap_or_default().delivery_count;
+            let counted = self.history.delivery_count();
             self.earlier_attempts = self.earlier_attempts.saturating_sub(counted);
         }
-        self
     }
 }
-
-/// Names and values in order; each name has at least one value.
-pub(crate) type Headers = Vec<(BString, Vec<BString>)>;
 
 /// Data other than the body that the other formats need.
 pub(super) struct Seen {

@@ -123,7 +123,7 @@ fn of_properties(decoded: &Decoded) -> Option<FailureFacts> {
 }
 
 fn of_envelope(decoded: &Decoded) -> Option<FailureFacts> {
-    let (whole, _) = body::bytes(&decoded.message).ok()?;
+    let whole = body::bytes(&decoded.message).ok()?;
     let envelope = match decoded.format {
         Format::Babelqueue | Format::Amqp1 => Object::parse(&whole)?,
         _ => return None,

@@ -1,26 +1,121 @@
 //! A job's headers: each one as an application property, and all of them, with all values, as the
 //! JSON in `rr_headers`.
 
+mod reading;
+
 use std::borrow::Cow;
-use std::fmt;
+use std::ops::Range;
 
-use bstr::{BString, ByteVec as _};
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::Value as Json;
+use bstr::{BStr, ByteVec as _};
 
-use super::body::{float, text};
+pub(super) use self::reading::{add_properties, from_json, read};
+use super::body::float;
 use super::envelope::ROUTING_KEY_HEADER;
 use super::names::is_ours;
 use super::object::{quote, quote_bytes};
-use super::Headers;
+use super::part::Part;
 use crate::job::{HeaderValue, Job};
-use crate::wire::message::Message;
-use crate::wire::read::{Reader, Value};
+use crate::wire::message::{Message, Rest};
 use crate::wire::write;
 
 /// The caller's headers.
 pub(super) type Given<'a> = [(Cow<'a, str>, HeaderValue<'a>)];
+
+/// A message's headers, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Headers(Vec<Header>);
+
+/// Where a message's headers are.
+#[derive(Debug, Default)]
+pub(crate) struct HeaderPlaces {
+    /// The value of `rr_headers`.
+    pub all: Option<Range<usize>>,
+    /// The application properties from the first one on that may be a header.
+    pub others: Rest,
+}
+
+/// A header has at least one value, and most have no more.
+#[derive(Debug)]
+struct Header {
+    name: Part,
+    first: Part,
+    others: Vec<Part>,
+}
+
+impl Headers {
+    fn has(&self, name: &[u8], message: &Message) -> bool {
+        self.0.iter().any(|known| known.name.get(message) == name)
+    }
+}
+
+/// The headers of a job in order, each with at least one value.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadersOf<'a> {
+    headers: &'a [Header],
+    message: &'a Message,
+}
+
+impl<'a> HeadersOf<'a> {
+    pub(super) fn new(headers: &'a Headers, message: &'a Message) -> Self {
+        let headers = headers.0.as_slice();
+        Self { headers, message }
+    }
+
+    /// The number of headers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.headers.is_empty()
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a BStr, ValuesOf<'a>)> {
+        let message = self.message;
+        let headers = self.headers.iter();
+        headers.map(move |header| {
+            (
+                header.name.get(message).into(),
+                ValuesOf { header, message },
+            )
+        })
+    }
+
+    /// The values of the header with this name, regardless of case.
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<ValuesOf<'a>> {
+        let found = self
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, values)| values)
+    }
+}
+
+/// The values of a header.
+#[derive(Debug, Clone, Copy)]
+pub struct ValuesOf<'a> {
+    header: &'a Header,
+    message: &'a Message,
+}
+
+impl<'a> ValuesOf<'a> {
+    /// The number of values: at least one.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        1 + self.header.others.len()
+    }
+
+    /// The values in order.
+    pub fn iter(&self) -> impl Iterator<Item = &'a BStr> {
+        let (message, header) = (self.message, self.header);
+        let parts = std::iter::once(&header.first).chain(&header.others);
+        parts.map(move |part| part.get(message).into())
+    }
+}
 
 /// Writes one property for each header, with its first value; returns the count of keys and values.
 pub(super) fn properties(out: &mut Vec<u8>, headers: &Given<'_>) -> u32 {
@@ -107,8 +202,12 @@ pub(super) fn write_json(json: &mut Vec<u8>, headers: &Given<'_>) {
     json.push(b'}');
 }
 
-fn listed<T>(json: &mut Vec<u8>, values: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
-    for (index, value) in values.iter().enumerate() {
+fn listed<T>(
+    json: &mut Vec<u8>,
+    values: impl IntoIterator<Item = T>,
+    write: impl Fn(&mut Vec<u8>, T),
+) {
+    for (index, value) in values.into_iter().enumerate() {
         if index > 0 {
             json.push(b',');
         }
@@ -130,235 +229,15 @@ fn quote_value(json: &mut Vec<u8>, value: &HeaderValue<'_>) {
     }
 }
 
-/// The headers of a message: those of `rr_headers`, then those that others added as application
-/// properties.
-pub(super) fn read(message: &Message) -> Headers {
-    let mut headers = Headers::new();
-    let Ok(Some(mut entries)) = message.application_properties() else {
-        return headers;
-    };
-    while let Ok(Some((name, value))) = entries.named_bytes() {
-        if name == Some(b"rr_headers") {
-            match Reader::new(value).value() {
-                Ok(Value::Binary(json)) => from_json(json, &mut headers),
-                Ok(Value::Text(json)) => from_json(json.as_bytes(), &mut headers),
-                _ => {}
-            }
-            break;
-        }
-    }
-    add_properties(message, &mut headers);
-    headers
-}
-
-/// Adds the application properties that are headers.
-pub(super) fn add_properties(message: &Message, headers: &mut Headers) {
-    let Ok(Some(mut entries)) = message.application_properties() else {
-        return;
-    };
-    while let Ok(Some((name, value))) = entries.named_bytes() {
-        let Some(name) = name.filter(|name| !name.starts_with(b"rr_")) else {
-            continue;
-        };
-        let is_known = |(known, _): &(BString, _)| known == name;
-        if headers.iter().any(is_known) {
-            continue;
-        }
-        let Ok(value) = Reader::new(value).value() else {
-            return;
-        };
-        if !is_ours(name) {
-            headers.push((name.into(), vec![text(value)]));
-        }
-    }
-}
-
-/// Reads `rr_headers`. If it is not a map of string lists, reads as much as possible.
-pub(super) fn from_json(json: &[u8], headers: &mut Headers) {
-    struct InOrder<'a> {
-        headers: &'a mut Headers,
-        lenient: bool,
-    }
-    impl<'de> Visitor<'de> for InOrder<'_> {
-        type Value = ();
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object of lists of strings")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            let lenient = self.lenient;
-            while let Some(name) = map.next_key_seed(Name { lenient })? {
-                let mut values = Vec::new();
-                let list = Texts {
-                    values: &mut values,
-                    in_list: false,
-                    lenient,
-                };
-                map.next_value_seed(list)?;
-                if !values.is_empty() {
-                    self.headers.push((name, values));
-                }
-            }
-            Ok(())
-        }
-    }
-    // A foreign producer's broken rr_headers must not make the job undeliverable.
-    let _ = match std::str::from_utf8(json) {
-        // Checks the whole text at once, instead of each string.
-        Ok(text) => serde_json::Deserializer::from_str(text).deserialize_map(InOrder {
-            headers,
-            lenient: false,
-        }),
-        Err(_) => serde_json::Deserializer::from_slice(json).deserialize_map(InOrder {
-            headers,
-            lenient: true,
-        }),
-    };
-}
-
-/// Reads a name; in lenient mode, it may have any bytes.
-struct Name {
-    lenient: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = BString;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<BString, D::Error> {
-        match self.lenient {
-            true => deserializer.deserialize_bytes(self),
-            false => deserializer.deserialize_str(self),
-        }
-    }
-}
-
-impl Visitor<'_> for Name {
-    type Value = BString;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<BString, E> {
-        Ok(name.into())
-    }
-
-    fn visit_string<E: Error>(self, name: String) -> Result<BString, E> {
-        Ok(name.into())
-    }
-
-    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<BString, E> {
-        Ok(name.into())
-    }
-}
-
-/// Reads the values of one name as text: a list's values, or a single value; a single null is none.
-/// In lenient mode, only strings are read, of any bytes.
-struct Texts<'a> {
-    values: &'a mut Vec<BString>,
-    in_list: bool,
-    lenient: bool,
-}
-
-impl Texts<'_> {
-    fn add(self, json: impl Into<Json>) {
-        self.values.push(json.into().to_string().into());
-    }
-
-    fn push(self, bytes: &[u8]) {
-        // Most headers have one value, for which a growing list would reserve too much.
-        self.values.reserve_exact(1);
-        self.values.push(bytes.into());
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Texts<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self.lenient {
-            true => deserializer.deserialize_bytes(self),
-            false => deserializer.deserialize_any(self),
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for Texts<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of strings")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.push(text.as_bytes());
-        Ok(())
-    }
-
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
-        self.push(bytes);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        if self.in_list {
-            self.add(Json::deserialize(SeqAccessDeserializer::new(list))?);
-            return Ok(());
-        }
-        let (values, lenient) = (self.values, self.lenient);
-        loop {
-            let item = Texts {
-                values: &mut *values,
-                in_list: true,
-                lenient,
-            };
-            if list.next_element_seed(item)?.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        if self.in_list {
-            self.add(Json::Null);
-        }
-        Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.add(value);
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.add(value);
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.add(value);
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.add(value);
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        self.add(Json::deserialize(MapAccessDeserializer::new(map))?);
-        Ok(())
-    }
-}
-
 /// A job's own headers, and those that replace or extend them.
 pub(super) struct Merged<'a> {
-    kept: Vec<&'a (BString, Vec<BString>)>,
+    kept: Vec<(&'a BStr, ValuesOf<'a>)>,
     changed: &'a Given<'a>,
 }
 
 /// `known`, with `changed` replacing and adding headers.
-pub(super) fn merged<'a>(known: &'a Headers, changed: &'a Given<'a>) -> Merged<'a> {
-    let is_changed = |known: &BString| changed.iter().any(|(new, _)| known == new.as_bytes());
+pub(super) fn merged<'a>(known: HeadersOf<'a>, changed: &'a Given<'a>) -> Merged<'a> {
+    let is_changed = |known: &BStr| changed.iter().any(|(new, _)| known == new.as_bytes());
     let kept = known.iter().filter(|(name, _)| !is_changed(name)).collect();
     Merged { kept, changed }
 }
@@ -368,7 +247,7 @@ impl Merged<'_> {
     pub fn are_single(&self) -> bool {
         let mut kept = self.kept.iter();
         kept.all(|(name, values)| {
-            values.len() == 1 && (!is_ours(name) || name == ROUTING_KEY_HEADER)
+            values.count() == 1 && (!is_ours(name) || *name == ROUTING_KEY_HEADER)
         }) && are_single(self.changed)
     }
 
@@ -376,12 +255,14 @@ impl Merged<'_> {
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = vec![b'{'];
         for (name, values) in &self.kept {
-            if name == ROUTING_KEY_HEADER {
+            if *name == ROUTING_KEY_HEADER {
                 continue;
             }
             quote_bytes(&mut json, name);
             json.push_str(":[");
-            listed(&mut json, values, |json, value| quote_bytes(json, value));
+            listed(&mut json, values.iter(), |json, value| {
+                quote_bytes(json, value)
+            });
             json.push_str("],");
         }
         let mut changed = to_json(self.changed);

@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use crate::wire::message::{section, Header, Message};
-use crate::wire::read::Value;
+use crate::wire::read::Encoded;
 use crate::wire::DecodeError;
 
 /// Deliveries that ended as a failed attempt, with `modified`.
@@ -71,12 +71,14 @@ impl History {
             return history;
         }
         if let Ok(Some(mut items)) = message.annotations() {
-            while let Ok(Some((key, value))) = items.entry() {
-                match key.as_text() {
-                    Some(ACQUIRED) => history.acquired = Some(count(&value)),
-                    Some(COUNTED) => history.counted = count(&value),
-                    Some(FAILED) => history.failed = count(&value),
-                    Some(RETURNED) => history.returned = count(&value),
+            while let Ok(Some((key, value))) = items.named() {
+                match key {
+                    Some(key) if key == ACQUIRED.as_bytes() => {
+                        history.acquired = Some(count(value))
+                    }
+                    Some(key) if key == COUNTED.as_bytes() => history.counted = count(value),
+                    Some(key) if key == FAILED.as_bytes() => history.failed = count(value),
+                    Some(key) if key == RETURNED.as_bytes() => history.returned = count(value),
                     _ => {}
                 }
             }
@@ -126,8 +128,8 @@ impl History {
         if let Some(mut items) = message.application_properties()? {
             while let Some((key, value)) = items.named()? {
                 match key {
-                    Some(key) if key == ABANDONED.as_bytes() => history.failed = count(&value),
-                    Some(key) if key == LOST.as_bytes() => history.lost = count(&value),
+                    Some(key) if key == ABANDONED.as_bytes() => history.failed = count(value),
+                    Some(key) if key == LOST.as_bytes() => history.lost = count(value),
                     _ => {}
                 }
             }
@@ -207,7 +209,7 @@ fn header_field(message: &[u8], index: usize) -> Option<&[u8]> {
     fields.get(..width(fields)?)
 }
 
-pub(super) fn count(value: &Value<'_>) -> u32 {
+pub(super) fn count(value: Encoded<'_>) -> u32 {
     value.as_uint().unwrap_or(0).min(u64::from(u32::MAX)) as u32
 }
 

@@ -20,26 +20,44 @@ pub(crate) mod history;
 mod mapping;
 mod names;
 mod object;
+mod part;
 mod raw;
 pub(crate) mod roadrunner;
 
 pub(crate) use self::decode::{decode, undecoded};
-pub(crate) use self::decoded::{Decoded, Headers};
+pub(crate) use self::decoded::Decoded;
 pub use self::decoded::{Format, DEDUCED};
 pub(crate) use self::failure::failure;
+pub use self::headers::{HeadersOf, ValuesOf};
 pub(crate) use self::mapping::PropertyMapping;
 use crate::error::Result;
 use crate::job::Job;
 
 impl Decoded {
     /// Headers in order, each with at least one value.
-    pub fn headers(&self) -> &Headers {
-        self.headers.get_or_init(|| match self.format {
-            Format::Amqp1 => amqp1::headers(&self.message),
-            _ => headers::read(&self.message),
-        })
+    pub fn headers(&self) -> HeadersOf<'_> {
+        let headers = self.headers.get_or_init(|| match self.format {
+            Format::Amqp1 => amqp1::headers(&self.message, &self.header_places),
+            _ => headers::read(&self.message, &self.header_places),
+        });
+        HeadersOf::new(headers, &self.message)
+    }
+
+    /// Copies of the headers, to compare.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn all_headers(&self) -> AllHeaders {
+        let owned = |values: ValuesOf<'_>| values.iter().map(ToOwned::to_owned).collect();
+        let headers = self.headers();
+        headers
+            .iter()
+            .map(|(name, values)| (name.to_owned(), owned(values)))
+            .collect()
     }
 }
+
+/// Copied headers: names and values.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) type AllHeaders = Vec<(bstr::BString, Vec<bstr::BString>)>;
 
 /// Checks a job for this format before there is a connection.
 ///

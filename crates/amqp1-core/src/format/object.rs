@@ -18,10 +18,15 @@ pub(crate) struct Object<'a> {
 impl<'a> Object<'a> {
     /// The object in these bytes; `None` if they are anything else.
     pub fn parse(json: &'a [u8]) -> Option<Self> {
-        if json.trim_ascii_start().first() != Some(&b'{') {
+        if !Self::is_likely(json) {
             return None;
         }
         serde_json::from_slice(json).ok()
+    }
+
+    /// Whether it begins like an object.
+    pub fn is_likely(json: &[u8]) -> bool {
+        json.trim_ascii_start().first() == Some(&b'{')
     }
 
     /// The original text of a key's value: the last one if it is repeated, as in PHP and Go.

@@ -13,10 +13,10 @@ fn there_is_nothing_but_the_payload_and_its_properties() {
     assert!(!bytes.windows(3).any(|bytes| bytes == b"rr_"));
     let decoded = decode(bytes.into(), PropertyMapping::Annotations).unwrap();
     assert_eq!(decoded.format, Format::Raw);
-    assert_eq!(decoded.id, ID);
-    assert_eq!(decoded.name, "urn:babel:orders:created");
-    assert_eq!(decoded.body, &b"\xffpayload"[..]);
+    assert_eq!(decoded.id(), ID);
+    assert_eq!(decoded.name(), "urn:babel:orders:created");
+    assert_eq!(decoded.body(), &b"\xffpayload"[..]);
     assert_eq!(decoded.priority, Some(7));
     let tenant = ("tenant".into(), vec!["ü/1".into()]);
-    assert_eq!(decoded.headers(), &[tenant]);
+    assert_eq!(decoded.all_headers(), [tenant]);
 }

@@ -102,17 +102,16 @@ pub(crate) fn take(attachment: &Attachment, auto_ack: bool) -> Result<Option<Tak
     let bytes = incoming.payload;
     let mapping = link.dialect.property_mapping();
     let (mut decoded, error) = match format::decode(bytes.clone(), mapping) {
-        Ok(decoded) => {
-            let decoded = match link.dialect.counts_attempts() {
-                true => decoded,
-                false => decoded.without_deliveries(),
-            };
+        Ok(mut decoded) => {
+            if !link.dialect.counts_attempts() {
+                decoded.forget_deliveries();
+            }
             let error = decoded.poison.map(str::to_owned);
             (decoded, error)
         }
         Err(error) => (format::undecoded(bytes), Some(error.to_string())),
     };
-    let missing = match decoded.id.is_empty() {
+    let missing = match decoded.id().is_empty() {
         true => id::job_id().map(|id| decoded.id = id.into()).err(),
         false => None,
     };

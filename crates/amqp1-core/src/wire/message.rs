@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::read::{Items, Reader, Value};
+use super::read::{Encoded, Items, Reader, Value};
 use super::DecodeError;
 
 /// Section descriptors.
@@ -34,6 +34,13 @@ pub enum Body {
     Value(Range<usize>),
     /// `amqp-sequence`: the lists' bytes.
     Sequence(Vec<Range<usize>>),
+}
+
+/// The place of a map's last entries.
+#[derive(Debug, Clone, Default)]
+pub struct Rest {
+    at: Range<usize>,
+    count: u32,
 }
 
 /// A received message: its bytes, and where its sections are.
@@ -66,11 +73,11 @@ pub struct Header {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Properties<'a> {
     /// message-id: string, ulong, uuid or binary.
-    pub message_id: Option<Value<'a>>,
+    pub message_id: Option<Encoded<'a>>,
     /// subject, as any bytes
     pub subject: Option<&'a [u8]>,
     /// correlation-id
-    pub correlation_id: Option<Value<'a>>,
+    pub correlation_id: Option<Encoded<'a>>,
     /// content-type, as any bytes
     pub content_type: Option<&'a [u8]>,
     /// absolute-expiry-time, Unix milliseconds
@@ -149,6 +156,14 @@ impl Message {
         &self.body
     }
 
+    /// Where these bytes are, if they are part of the message's own.
+    #[must_use]
+    pub fn range_of(&self, part: &[u8]) -> Option<Range<usize>> {
+        let start = (part.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize);
+        let end = start.checked_add(part.len())?;
+        (end <= self.bytes.len()).then_some(start..end)
+    }
+
     /// The bytes of a range in [`Message::body`].
     #[must_use]
     pub fn slice(&self, range: &Range<usize>) -> Bytes {
@@ -161,20 +176,22 @@ impl Message {
     /// [`DecodeError`] if it is malformed.
     pub fn header(&self) -> Result<Header, DecodeError> {
         let mut header = Header::default();
-        let Some(items) = self.list(&self.header)? else {
+        let Some(mut items) = self.list(&self.header)? else {
             return Ok(header);
         };
-        for (index, item) in items.enumerate() {
+        let mut index = 0;
+        while let Some(item) = items.next_encoded() {
             let item = item?;
-            let number = item.as_uint();
+            let number = || item.as_uint();
             match index {
-                0 => header.durable = matches!(item, Value::Bool(true)),
-                1 => header.priority = number.and_then(|n| u8::try_from(n).ok()),
-                2 => header.ttl = number.and_then(|n| u32::try_from(n).ok()),
-                3 => header.first_acquirer = matches!(item, Value::Bool(true)),
-                4 => header.delivery_count = number.unwrap_or(0).min(u64::from(u32::MAX)) as u32,
+                0 => header.durable = item.is_true(),
+                1 => header.priority = number().and_then(|n| u8::try_from(n).ok()),
+                2 => header.ttl = number().and_then(|n| u32::try_from(n).ok()),
+                3 => header.first_acquirer = item.is_true(),
+                4 => header.delivery_count = number().unwrap_or(0).min(u64::from(u32::MAX)) as u32,
                 _ => {}
             }
+            index += 1;
         }
         Ok(header)
     }
@@ -185,21 +202,24 @@ impl Message {
     /// [`DecodeError`] if they are malformed.
     pub fn properties(&self) -> Result<Properties<'_>, DecodeError> {
         let mut properties = Properties::default();
-        let Some(items) = self.list(&self.properties)? else {
+        let Some(mut items) = self.list(&self.properties)? else {
             return Ok(properties);
         };
-        for (index, item) in items.enumerate() {
+        let mut index = 0;
+        while let Some(item) = items.next_encoded() {
             let item = item?;
-            let given = Some(item).filter(|item| !matches!(item, Value::Null));
-            match index {
-                0 => properties.message_id = given,
-                3 => properties.subject = item.as_octets(),
-                5 => properties.correlation_id = given,
-                6 => properties.content_type = item.as_octets(),
-                8 => properties.absolute_expiry_time = item.as_int(),
-                10 => properties.group_id = item.as_octets(),
-                _ => {}
+            if !item.is_null() {
+                match index {
+                    0 => properties.message_id = Some(item),
+                    3 => properties.subject = item.as_octets(),
+                    5 => properties.correlation_id = Some(item),
+                    6 => properties.content_type = item.as_octets(),
+                    8 => properties.absolute_expiry_time = item.as_int(),
+                    10 => properties.group_id = item.as_octets(),
+                    _ => {}
+                }
             }
+            index += 1;
         }
         Ok(properties)
     }
@@ -218,6 +238,26 @@ impl Message {
     /// [`DecodeError`] if they are malformed.
     pub fn application_properties(&self) -> Result<Option<Items<'_>>, DecodeError> {
         self.map(&self.application_properties)
+    }
+
+    /// The entries of the application properties from the first of `rest` on, which were taken from
+    /// [`Message::application_properties`].
+    #[must_use]
+    pub fn resumed(&self, rest: &Rest) -> Items<'_> {
+        Items::resumed(
+            self.bytes.get(rest.at.clone()).unwrap_or_default(),
+            rest.count,
+        )
+    }
+
+    /// Where the items are that `items` has not read yet.
+    #[must_use]
+    pub fn rest_of(&self, items: &Items<'_>) -> Rest {
+        let (bytes, count) = items.rest();
+        match self.range_of(bytes) {
+            Some(at) => Rest { at, count },
+            None => Rest::default(),
+        }
     }
 
     /// The fields of the properties section in order; `None` if there is none.
@@ -249,7 +289,11 @@ impl Message {
         if range.is_empty() {
             return Ok(None);
         }
-        match Reader::new(&self.bytes[range.clone()]).value()? {
+        let mut reader = Reader::new(&self.bytes[range.clone()]);
+        if let Some(items) = reader.list() {
+            return items.map(Some);
+        }
+        match reader.value()? {
             Value::List(items) => Ok(Some(items)),
             _ => Err(DecodeError("a section that is not a list")),
         }
@@ -259,7 +303,11 @@ impl Message {
         if range.is_empty() {
             return Ok(None);
         }
-        match Reader::new(&self.bytes[range.clone()]).value()? {
+        let mut reader = Reader::new(&self.bytes[range.clone()]);
+        if let Some(items) = reader.map() {
+            return items.map(Some);
+        }
+        match reader.value()? {
             Value::Map(items) => Ok(Some(items)),
             Value::Null => Ok(None),
             _ => Err(DecodeError("a section that is not a map")),
@@ -267,10 +315,11 @@ impl Message {
     }
 }
 
-/// The content of a data section at `range`.
+/// The content of a data section at `range`, which was checked.
 fn binary(bytes: &Bytes, range: Range<usize>) -> Result<Range<usize>, DecodeError> {
-    match Reader::new(&bytes[range.clone()]).value()? {
-        Value::Binary(content) => Ok(range.end - content.len()..range.end),
+    match bytes[range.clone()] {
+        [0xa0, ..] => Ok(range.start + 2..range.end),
+        [0xb0, ..] => Ok(range.start + 5..range.end),
         _ => Err(DecodeError("a data section that is not binary")),
     }
 }

@@ -1,7 +1,9 @@
 //! Decodes AMQP values (AMQP 1.0 part 1, section 1.6) without copying them.
 
+mod encoded;
 mod named;
 
+pub use self::encoded::Encoded;
 pub use self::named::Named;
 use super::DecodeError;
 
@@ -126,26 +128,18 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// The bytes of the next item of a list or map, with its constructor.
-    ///
-    /// # Errors
-    /// [`DecodeError`] for an array, whose items have no constructor of their own, and for
-    /// malformed content.
-    pub fn next_bytes(&mut self) -> Option<Result<&'a [u8], DecodeError>> {
-        if self.count == 0 {
-            return None;
+    /// The bytes and the number of the items of a list or map that are left.
+    pub(super) fn rest(&self) -> (&'a [u8], u32) {
+        (self.bytes, self.count)
+    }
+
+    /// Goes on with [`Items::rest`].
+    pub(super) fn resumed(bytes: &'a [u8], count: u32) -> Self {
+        Self {
+            bytes,
+            count,
+            constructor: None,
         }
-        self.count -= 1;
-        let mut reader = Reader::new(self.bytes);
-        let item = match self.constructor {
-            Some(_) => Err(DecodeError("items of an array have no bytes of their own")),
-            None => reader.skip(),
-        };
-        self.bytes = reader.rest();
-        if item.is_err() {
-            self.count = 0;
-        }
-        Some(item)
     }
 
     /// The number of items left; a map counts keys and values.
@@ -285,11 +279,11 @@ impl<'a> Reader<'a> {
         // A loop instead of recursion, because a described value may contain a described value.
         let mut described = 0;
         loop {
-            let code = self.byte()?;
-            if code != 0 {
-                self.value_of(code)?;
+            let [0, rest @ ..] = self.bytes else {
+                self.encoded()?;
                 break;
-            }
+            };
+            self.bytes = rest;
             self.descriptor_code()?;
             described += 1;
             if described > 8 {
@@ -350,6 +344,7 @@ impl<'a> Reader<'a> {
         })
     }
 
+    #[inline]
     fn compound(&mut self, wide: bool) -> Result<Items<'a>, DecodeError> {
         let size = self.length(wide)?;
         let mut inner = Reader::new(self.take(size)?);

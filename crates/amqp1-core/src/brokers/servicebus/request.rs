@@ -293,7 +293,7 @@ impl RequestLink {
 fn reply(payload: Bytes) -> Option<(u64, Reply)> {
     let message = Message::parse(payload).ok()?;
     let properties = message.properties().ok()?;
-    let id = properties.correlation_id?.as_text()?.parse().ok()?;
+    let id = properties.correlation_id?.value().as_text()?.parse().ok()?;
     let (mut status, mut description, mut condition) = (0, String::new(), None);
     let mut items = message.application_properties().ok()??;
     while let Ok(Some((key, value))) = items.entry() {

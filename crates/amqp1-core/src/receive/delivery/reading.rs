@@ -2,26 +2,26 @@
 //!
 //! Texts are the original bytes, because a foreign message may not be UTF-8.
 
-use bstr::{BStr, BString};
+use bstr::BStr;
 
 use super::Delivery;
 use crate::format::body::{self, Plain};
-use crate::format::Format;
+use crate::format::{Format, HeadersOf};
 
 impl Delivery {
     /// The job's id.
     pub fn id(&self) -> &BStr {
-        self.decoded.id.as_ref()
+        self.decoded.id()
     }
 
     /// The job's name; for a foreign message its subject, or `deduced_by_rr`.
     pub fn name(&self) -> &BStr {
-        self.decoded.name.as_ref()
+        self.decoded.name()
     }
 
     /// The body, any bytes.
     pub fn body(&self) -> &[u8] {
-        &self.decoded.body
+        self.decoded.body()
     }
 
     /// Whether the body is JSON, because the payload was not a string.
@@ -41,7 +41,7 @@ impl Delivery {
     }
 
     /// Headers in order, each with at least one value.
-    pub fn headers(&self) -> &[(BString, Vec<BString>)] {
+    pub fn headers(&self) -> HeadersOf<'_> {
         self.decoded.headers()
     }
 
@@ -52,8 +52,8 @@ impl Delivery {
 
     /// The pipeline that its producer named, or else the one that it came from.
     pub fn pipeline(&self) -> &BStr {
-        match &self.decoded.pipeline {
-            Some(pipeline) => pipeline.as_ref(),
+        match self.decoded.pipeline() {
+            Some(pipeline) => pipeline,
             None => self.definition.pipeline.as_str().into(),
         }
     }
@@ -78,6 +78,6 @@ impl Delivery {
 
     /// The trace id, from correlation-id.
     pub fn trace_id(&self) -> Option<&BStr> {
-        self.decoded.trace_id.as_ref().map(AsRef::as_ref)
+        self.decoded.trace_id()
     }
 }
