@@ -177,7 +177,10 @@ impl Task {
 
     /// Acknowledges the job as done.
     pub fn ack(&self) -> PhpResult<()> {
-        run(|| self.settle(Delivery::ack))
+        run(|| match self.delivery.ack_at_once() {
+            Some(done) => done.map_err(Fail::Core),
+            None => self.settle(Delivery::ack),
+        })
     }
 
     /// Marks the job as failed: it is retried or moved to the failed queue, by policy or by

@@ -148,10 +148,29 @@ impl Delivery {
     /// # Errors
     /// [`ErrorKind::TaskLost`] if the delivery was lost with its connection or its lock.
     pub fn ack(&self, wait: &Wait<'_>) -> Result<()> {
-        if !self.complete(Outcome::Acked) {
-            return Ok(());
+        match self.complete(Outcome::Acked) {
+            true => self.acked(self.accept(wait)),
+            false => Ok(()),
         }
-        self.accept(wait).map_err(|error| match error.kind() {
+    }
+
+    /// [`Delivery::ack`] of a job that is not locked, which waits for nothing; `None` for one that
+    /// is.
+    pub fn ack_at_once(&self) -> Option<Result<()>> {
+        if self.lock.is_some() {
+            return None;
+        }
+        Some(match self.complete(Outcome::Acked) {
+            true => {
+                let link = self.own_link();
+                self.acked(link.and_then(|link| link.accept(self.delivery_id)))
+            }
+            false => Ok(()),
+        })
+    }
+
+    fn acked(&self, accepted: Result<()>) -> Result<()> {
+        accepted.map_err(|error| match error.kind() {
             ErrorKind::Interrupted => error,
             _ => {
                 self.settled.store(LOST, Ordering::Relaxed);

@@ -250,6 +250,11 @@ impl<'a> Reader<'a> {
     /// [`DecodeError`] if the next value is not described.
     #[inline]
     pub fn descriptor(&mut self) -> Result<u64, DecodeError> {
+        // As every peer writes the common ones.
+        if let [0x00, 0x53, code, rest @ ..] = self.bytes {
+            self.bytes = rest;
+            return Ok(u64::from(*code));
+        }
         if self.byte()? != 0 {
             return Err(DecodeError("a described type was expected"));
         }
@@ -274,7 +279,15 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError`] if the bytes are not a value.
+    #[inline]
     pub fn skip(&mut self) -> Result<&'a [u8], DecodeError> {
+        match self.bytes {
+            [0, ..] => self.skip_described(),
+            _ => self.encoded().map(Encoded::bytes),
+        }
+    }
+
+    fn skip_described(&mut self) -> Result<&'a [u8], DecodeError> {
         let before = self.bytes;
         // A loop instead of recursion, because a described value may contain a described value.
         let mut described = 0;

@@ -57,6 +57,8 @@ impl<'a> Encoded<'a> {
     pub fn as_int(self) -> Option<i64> {
         match self.0 {
             [0x40] => None,
+            [0x54 | 0x55, number] => Some(i64::from(*number as i8)),
+            [0x81 | 0x83, number @ ..] => number.try_into().ok().map(i64::from_be_bytes),
             _ => self.value().as_int(),
         }
     }
@@ -91,7 +93,7 @@ const SHORT_LENGTH: u8 = 0x80;
 const OTHER: u8 = 0xff;
 
 /// The size of a value by its constructor (1.6), with the constructor.
-const SIZES: [u8; 256] = {
+static SIZES: [u8; 256] = {
     let mut sizes = [OTHER; 256];
     let mut code = 0;
     while code < sizes.len() {

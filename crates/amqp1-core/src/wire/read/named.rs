@@ -70,8 +70,10 @@ mod tests {
         out
     }
 
+    type Entries<'a> = Vec<(Option<&'a [u8]>, Value<'a>)>;
+
     /// Keys (or `None`) and values; `None` if malformed.
-    fn by_entry(mut items: Items<'_>) -> Option<Vec<(Option<&[u8]>, Value<'_>)>> {
+    fn by_entry(mut items: Items<'_>) -> Option<Entries<'_>> {
         let mut all = Vec::new();
         while let Some((key, value)) = items.entry().ok()? {
             all.push((key.as_name(), value));
@@ -79,7 +81,7 @@ mod tests {
         Some(all)
     }
 
-    fn by_name(mut items: Items<'_>) -> Option<Vec<(Option<&[u8]>, Value<'_>)>> {
+    fn by_name(mut items: Items<'_>) -> Option<Entries<'_>> {
         let mut all = Vec::new();
         while let Some((key, value)) = items.named().ok()? {
             all.push((key, value.value()));

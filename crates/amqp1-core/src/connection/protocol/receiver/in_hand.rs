@@ -17,6 +17,10 @@ impl InHand {
 
     /// Removes a delivery that PHP no longer holds.
     pub fn remove(&mut self, delivery_id: u32) {
+        if self.0.front().is_some_and(|(id, _)| *id == delivery_id) {
+            self.0.pop_front();
+            return;
+        }
         let mut all = self.0.iter();
         if let Some(at) = all.position(|(id, _)| *id == delivery_id) {
             self.0.remove(at);
