@@ -18,7 +18,7 @@ use crate::wire::read::{Reader, Value};
 
 /// The headers of a message: those of `rr_headers`, then those that others added as application
 /// properties.
-pub(in crate::format) fn read(message: &Message, places: &HeaderPlaces) -> Headers {
+pub(crate) fn read(message: &Message, places: &HeaderPlaces) -> Headers {
     let mut headers = Headers::default();
     if let Some(all) = &places.all {
         match Reader::new(message.bytes().get(all.clone()).unwrap_or_default()).value() {
@@ -32,7 +32,7 @@ pub(in crate::format) fn read(message: &Message, places: &HeaderPlaces) -> Heade
 }
 
 /// Adds the application properties that are headers.
-pub(in crate::format) fn add_properties(
+pub(crate) fn add_properties(
     message: &Message,
     places: &HeaderPlaces,
     headers: &mut Headers,
@@ -58,7 +58,7 @@ pub(in crate::format) fn add_properties(
 }
 
 /// Reads `rr_headers`. If it is not a map of string lists, reads as much as possible.
-pub(in crate::format) fn from_json(message: &Message, json: &[u8], headers: &mut Headers) {
+pub(crate) fn from_json(message: &Message, json: &[u8], headers: &mut Headers) {
     if plain::read(message, json, headers).is_none() {
         headers.0.clear();
         parse(message, json, headers);
