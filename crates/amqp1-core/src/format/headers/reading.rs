@@ -32,11 +32,7 @@ pub(crate) fn read(message: &Message, places: &HeaderPlaces) -> Headers {
 }
 
 /// Adds the application properties that are headers.
-pub(crate) fn add_properties(
-    message: &Message,
-    places: &HeaderPlaces,
-    headers: &mut Headers,
-) {
+pub(crate) fn add_properties(message: &Message, places: &HeaderPlaces, headers: &mut Headers) {
     let mut entries = message.resumed(&places.others);
     while let Ok(Some((name, value))) = entries.named() {
         let Some(name) = name.filter(|name| !name.starts_with(b"rr_")) else {
