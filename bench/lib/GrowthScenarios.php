@@ -74,10 +74,11 @@ final class GrowthScenarios
     {
         $number = number_format($jobs);
 
+        // In batches, as applications do: pushMany() returns the ids of all its jobs.
         return new Scenario('quorum', $jobs, self::PAIR, [
             new Step('pushMany', "backlog/push-$jobs", "pushMany() until $number jobs wait", self::cost()),
             new Step('consume', "backlog/consume-$jobs", "consume and ack $number waiting jobs, prefetch 500", self::cost(), ['prefetch' => 500]),
-        ], rounds: 3);
+        ], task: ['block' => 50_000], rounds: 3);
     }
 
     /**
