@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub mod fork;
 pub mod id;
 pub(crate) mod lost;
+pub(crate) mod memory;
 pub(crate) mod pauses;
 pub(crate) mod runtime;
 pub mod signal;

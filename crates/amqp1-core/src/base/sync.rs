@@ -4,7 +4,7 @@
 //! waiting threads in one table for the whole process. A fork while the I/O thread uses that table
 //! leaves it locked in the child for ever, whichever locks the child then uses.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError, TryLockError};
 
 /// A mutex that a panic does not poison: the guarded state is checked, not trusted.
 #[derive(Debug, Default)]
@@ -17,5 +17,14 @@ impl<T> Mutex<T> {
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks it unless another thread has it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }

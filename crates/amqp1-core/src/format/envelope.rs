@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::clock::now_millis;
+use crate::base::memory;
 use crate::job::Job;
 use crate::wire::message::section;
 use crate::wire::write;
@@ -195,7 +196,7 @@ pub(super) fn with_plain_body(
 ) -> Vec<u8> {
     let options = &job.options;
     let body = &job.payload.bytes;
-    let mut out = Vec::with_capacity(body.len() + room + options.headers.len() * 64);
+    let mut out = memory::buffer(body.len() + room + options.headers.len() * 64);
     let now = now_millis();
     header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
     annotations(&mut out, envelope, now);

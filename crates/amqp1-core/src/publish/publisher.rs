@@ -3,7 +3,6 @@
 //! A job that was sent but not settled when its connection was lost is sent again with the same
 //! message-id, within the deadline. A confirmed job is never sent again.
 
-mod block;
 mod resend;
 mod settle;
 mod verify;
@@ -14,10 +13,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use self::block::Block;
 use crate::base::clock::now_millis;
 use crate::base::fork;
 use crate::base::id;
+use crate::base::memory::{self, Block};
 use crate::base::pauses::{FRESH, FRESH_TRIES};
 use crate::base::wait::Wait;
 use crate::brokers::Packing;
@@ -96,7 +95,7 @@ impl Publisher {
         let packing = definition.presumed().packing();
         let mut publisher = Self::new(definition);
         publisher.packing = packing;
-        publisher.block = Some(Block::new());
+        publisher.block = Some(Block::default());
         publisher
     }
 
@@ -176,7 +175,7 @@ impl Publisher {
         let payload = format::encode(options.format, job, &envelope, mapping)?;
         let payload = match &mut self.block {
             Some(block) => block.keep(payload),
-            None => payload.into(),
+            None => memory::share(payload),
         };
         if self.packing.is_some() && destination == Destination::Usual {
             return self.gather(payload, &job.options, &route, delay, wait);

@@ -12,11 +12,11 @@ use super::{write, DecodeError};
 /// Size, data offset, type and channel.
 const HEADER: usize = 8;
 
-/// A received frame.
+/// A received frame. `B` is how it holds bytes of the input.
 #[derive(Debug)]
-pub enum Frame {
+pub enum Frame<B = Bytes> {
     /// `transfer`, and its part of the message.
-    Transfer(Transfer, Bytes),
+    Transfer(Transfer<B>, B),
     /// `disposition`
     Disposition(Disposition),
     /// Any other performative.
@@ -27,13 +27,13 @@ pub enum Frame {
 
 /// The fields of `transfer` (2.7.5) that matter to a receiver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Transfer {
+pub struct Transfer<B = Bytes> {
     /// The link.
     pub handle: u32,
     /// On the first frame of a delivery.
     pub delivery_id: Option<u32>,
     /// On the first frame of a delivery.
-    pub delivery_tag: Bytes,
+    pub delivery_tag: B,
     /// The sender has already settled it.
     pub settled: bool,
     /// More frames of the same delivery follow.
@@ -72,14 +72,45 @@ pub enum State {
     Other,
 }
 
-/// Splits the next complete frame off the front of `buffer` and decodes it.
+/// Removes the next complete frame from the front of `buffer` and decodes it.
 ///
 /// `None` if it is incomplete.
 ///
 /// # Errors
 /// [`DecodeError`] if the frame is longer than `limit` or malformed.
 pub fn decode(buffer: &mut BytesMut, limit: u32) -> Result<Option<(u16, Frame)>, DecodeError> {
-    let Some(head) = buffer.first_chunk::<HEADER>() else {
+    let Some((channel, frame, length)) = first(buffer, limit)? else {
+        return Ok(None);
+    };
+    let frame = match frame {
+        Frame::Transfer(transfer, payload) => {
+            let transfer = Transfer {
+                handle: transfer.handle,
+                delivery_id: transfer.delivery_id,
+                delivery_tag: Bytes::copy_from_slice(transfer.delivery_tag),
+                settled: transfer.settled,
+                more: transfer.more,
+                aborted: transfer.aborted,
+            };
+            Frame::Transfer(transfer, Bytes::copy_from_slice(payload))
+        }
+        Frame::Disposition(disposition) => Frame::Disposition(disposition),
+        Frame::Other(body) => Frame::Other(body),
+        Frame::Empty => Frame::Empty,
+    };
+    buffer.advance(length);
+    Ok(Some((channel, frame)))
+}
+
+/// Decodes the first frame of `input`, without copying its payload. Returns its channel, the frame,
+/// and its length in bytes.
+///
+/// `None` if it is incomplete.
+///
+/// # Errors
+/// As [`decode`].
+pub fn first(input: &[u8], limit: u32) -> Result<Option<(u16, Frame<&[u8]>, usize)>, DecodeError> {
+    let Some(head) = input.first_chunk::<HEADER>() else {
         return Ok(None);
     };
     let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
@@ -95,29 +126,23 @@ pub fn decode(buffer: &mut BytesMut, limit: u32) -> Result<Option<(u16, Frame)>,
     if kind != 0 {
         return Err(DecodeError("a frame that is not of type AMQP"));
     }
-    if buffer.len() < length {
-        buffer.reserve(length - buffer.len());
+    let Some(frame) = input.get(offset..length) else {
         return Ok(None);
-    }
-    let mut frame = buffer.split_to(length);
-    frame.advance(offset);
-    if frame.is_empty() {
-        return Ok(Some((channel, Frame::Empty)));
-    }
-    let frame = frame.freeze();
-    let body = match frame.get(..3) {
-        Some([0x00, 0x53, 0x14]) => {
-            let (transfer, start) = transfer(&frame)?;
-            Frame::Transfer(transfer, frame.slice(start..))
-        }
-        Some([0x00, 0x53, 0x15]) => Frame::Disposition(disposition(&frame)?),
-        _ => other(&frame)?,
     };
-    Ok(Some((channel, body)))
+    let body = match frame {
+        [] => Frame::Empty,
+        [0x00, 0x53, 0x14, ..] => {
+            let (transfer, start) = transfer(frame)?;
+            Frame::Transfer(transfer, &frame[start..])
+        }
+        [0x00, 0x53, 0x15, ..] => Frame::Disposition(disposition(frame)?),
+        _ => other(frame)?,
+    };
+    Ok(Some((channel, body, length)))
 }
 
 /// Decodes all frames that are not exchanged once per job, with fe2o3-amqp's codec.
-fn other(body: &[u8]) -> Result<Frame, DecodeError> {
+fn other(body: &[u8]) -> Result<Frame<&[u8]>, DecodeError> {
     check_performative(body)?;
     // Its decoder expects the frame header without the length.
     let mut whole = BytesMut::with_capacity(body.len() + 4);
@@ -126,30 +151,18 @@ fn other(body: &[u8]) -> Result<Frame, DecodeError> {
     mend(&mut whole[4..]);
     match (FrameDecoder {}).decode(&mut whole) {
         Ok(Some(frame)) => match frame.into_body() {
-            FrameBody::Transfer {
-                performative: slow,
-                payload,
-            } => Ok(Frame::Transfer(
-                Transfer {
-                    handle: slow.handle.0,
-                    delivery_id: slow.delivery_id,
-                    delivery_tag: slow
-                        .delivery_tag
-                        .map(|tag| Bytes::from(tag.into_vec()))
-                        .unwrap_or_default(),
-                    settled: slow.settled.unwrap_or(false),
-                    more: slow.more,
-                    aborted: slow.aborted,
-                },
-                payload,
-            )),
+            // Written in another form than ours; its fields are the same.
+            FrameBody::Transfer { .. } => {
+                let (transfer, start) = transfer(body)?;
+                Ok(Frame::Transfer(transfer, &body[start..]))
+            }
             body => Ok(Frame::Other(Box::new(body))),
         },
         _ => Err(DecodeError("a performative that cannot be decoded")),
     }
 }
 
-fn fields<'a>(body: &'a Bytes) -> Result<(Items<'a>, usize), DecodeError> {
+fn fields(body: &[u8]) -> Result<(Items<'_>, usize), DecodeError> {
     let mut reader = Reader::new(body);
     reader.descriptor()?;
     match reader.value()? {
@@ -158,14 +171,14 @@ fn fields<'a>(body: &'a Bytes) -> Result<(Items<'a>, usize), DecodeError> {
     }
 }
 
-fn transfer(body: &Bytes) -> Result<(Transfer, usize), DecodeError> {
+fn transfer(body: &[u8]) -> Result<(Transfer<&[u8]>, usize), DecodeError> {
     let (items, end) = fields(body)?;
     let mut transfer = Transfer::default();
     for (index, item) in items.enumerate() {
         match (index, item?) {
             (0, item) => transfer.handle = id(item).ok_or(DecodeError("a wrong handle"))?,
             (1, item) => transfer.delivery_id = id(item),
-            (2, Value::Binary(tag)) => transfer.delivery_tag = body.slice_ref(tag),
+            (2, Value::Binary(tag)) => transfer.delivery_tag = tag,
             (4, item) => transfer.settled = matches!(item, Value::Bool(true)),
             (5, item) => transfer.more = matches!(item, Value::Bool(true)),
             (9, item) => transfer.aborted = matches!(item, Value::Bool(true)),
@@ -175,7 +188,7 @@ fn transfer(body: &Bytes) -> Result<(Transfer, usize), DecodeError> {
     Ok((transfer, end))
 }
 
-fn disposition(body: &Bytes) -> Result<Disposition, DecodeError> {
+fn disposition(body: &[u8]) -> Result<Disposition, DecodeError> {
     let (items, _) = fields(body)?;
     let mut from_receiver = false;
     let (mut first, mut last, mut settled, mut state) = (None, None, false, None);

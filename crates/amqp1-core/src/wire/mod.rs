@@ -6,6 +6,7 @@
 
 pub mod frame;
 pub mod guard;
+pub mod length;
 pub mod message;
 pub mod read;
 pub mod state;

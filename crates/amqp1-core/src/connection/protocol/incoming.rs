@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use fe2o3_amqp::frames::amqp::FrameBody;
 use fe2o3_amqp_types::performatives::{Close, End};
 
@@ -23,26 +23,39 @@ impl Protocol {
     /// The broker violates the protocol; the caller must end the connection.
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<bool> {
         self.timers.last_received = now;
-        loop {
-            let over = match frame::decode(input, MAX_FRAME_SIZE) {
-                Ok(None) => return Ok(false),
-                Ok(Some((channel, frame))) => self.on_frame(channel, frame, now),
-                Err(error) => Err(error),
-            };
-            if over.map_err(|error| Error::connection(format!("{} sent {error}", self.label)))? {
-                return Ok(true);
+        let mut read = 0;
+        let over = loop {
+            match frame::first(&input[read..], MAX_FRAME_SIZE) {
+                Ok(None) => break Ok(false),
+                Ok(Some((channel, frame, length))) => {
+                    read += length;
+                    match self.on_frame(channel, frame, now) {
+                        Ok(false) => {}
+                        over => break over,
+                    }
+                }
+                Err(error) => break Err(error),
             }
-        }
+        };
+        // Nothing refers to the input, so its memory is used again.
+        input.advance(read);
+        over.map_err(|error| Error::connection(format!("{} sent {error}", self.label)))
     }
 
     /// Handles one frame. `Ok(true)` if the connection has ended in an orderly way.
-    fn on_frame(&mut self, channel: u16, frame: Frame, now: Instant) -> Result<bool, DecodeError> {
+    fn on_frame(
+        &mut self,
+        channel: u16,
+        frame: Frame<&[u8]>,
+        now: Instant,
+    ) -> Result<bool, DecodeError> {
         match frame {
             Frame::Empty => {}
             Frame::Transfer(transfer, payload) => {
                 let session = self.sessions.of_remote(channel)?;
                 let out = &mut self.output.bytes;
-                let waited_at = session.on_transfer(transfer, payload, now, out)?;
+                let block = &mut self.block;
+                let waited_at = session.on_transfer(&transfer, payload, block, now, out)?;
                 self.timers.look_at(waited_at);
             }
             Frame::Disposition(disposition) => {

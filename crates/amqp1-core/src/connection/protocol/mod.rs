@@ -57,6 +57,7 @@ use self::session::Session;
 use self::sessions::{LinkKey, Sessions};
 use self::timers::Timers;
 use self::tracker::Tracked;
+use crate::base::memory::Block;
 use crate::base::wait::Signal;
 use crate::error::{Error, Result};
 use crate::wire::frame;
@@ -74,6 +75,8 @@ pub(crate) struct Protocol {
     label: String,
     max_frame_size: usize,
     output: Output,
+    /// Small messages that arrive.
+    block: Block,
     sessions: Sessions,
     timers: Timers,
     ends: Ends,
@@ -121,6 +124,7 @@ impl Protocol {
             label: label.to_owned(),
             max_frame_size: remote.max_frame_size as usize,
             output: Output::default(),
+            block: Block::default(),
             sessions: Sessions::new(remote.channel_max),
             timers: Timers::new(remote.idle_time_out, heartbeat, now),
             ends: Ends::default(),

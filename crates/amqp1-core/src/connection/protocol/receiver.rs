@@ -40,7 +40,7 @@ pub(crate) mod waiting;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use fe2o3_amqp_types::performatives::Attach;
 
 use self::buffer::Buffer;
@@ -56,9 +56,11 @@ use super::terminus::Ask;
 use super::tracker::{Confirmation, Tracked};
 use super::watch::Watch;
 use crate::base::lost;
+use crate::base::memory::{self, Block};
 use crate::base::wait::Signal;
 use crate::error::Error;
 use crate::wire::frame::Transfer;
+use crate::wire::length::announced;
 use crate::wire::DecodeError;
 
 /// A delivery as it arrived.
@@ -74,12 +76,17 @@ pub(crate) struct Incoming {
     pub arrived: Instant,
 }
 
+/// The most memory that a message gets because of the length that its beginning announces, in
+/// bytes. It grows with what really arrives.
+const FORESEEN: usize = 16 * 1024 * 1024;
+
+/// A delivery of several frames.
 #[derive(Debug)]
 struct Partial {
     delivery_id: u32,
     settled: bool,
     tag: Bytes,
-    bytes: BytesMut,
+    bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -170,14 +177,16 @@ impl Receiver {
         self.answer = Some(answer);
     }
 
-    /// Handles one transfer frame, which was read at `now`.
+    /// Handles one transfer frame, which was read at `now`. The delivery's bytes are copied, so that
+    /// a small job does not hold on to the whole input; small ones into `block`.
     ///
     /// # Errors
     /// [`DecodeError`] if the peer violates 2.6.14 or sends without credit.
     pub fn on_transfer(
         &mut self,
-        transfer: Transfer,
-        payload: Bytes,
+        transfer: &Transfer<&[u8]>,
+        payload: &[u8],
+        block: &mut Block,
         now: Instant,
     ) -> Result<(), DecodeError> {
         // (6) Deliveries that cross our detach are ignored: they are not settled, so they are
@@ -185,43 +194,68 @@ impl Receiver {
         if matches!(self.phase, Phase::Detached(_)) {
             return Ok(());
         }
-        let whole = match self.partial.take() {
-            None => {
-                let delivery_id = transfer
-                    .delivery_id
-                    .ok_or(DecodeError("a delivery without its id"))?;
-                // (1)
-                if !self.credit.covers_one() {
-                    return Err(DecodeError("a delivery without credit"));
-                }
-                Partial {
-                    delivery_id,
-                    settled: transfer.settled,
-                    tag: transfer.delivery_tag,
-                    bytes: BytesMut::new(),
-                }
-            }
-            Some(partial) => partial,
+        let Some(mut whole) = self.partial.take() else {
+            return self.on_first(transfer, payload, block, now);
         };
         if transfer.aborted {
             self.spend_credit();
             return Ok(());
         }
-        let mut whole = whole;
         whole.settled |= transfer.settled;
-        if !transfer.more && whole.bytes.is_empty() {
-            self.deliver(whole, payload, now);
-            return Ok(());
-        }
         if whole.bytes.len() as u64 + payload.len() as u64 > MAX_MESSAGE_SIZE {
             return Err(DecodeError("a message larger than the max-message-size"));
         }
-        whole.bytes.extend_from_slice(&payload);
+        whole.bytes.extend_from_slice(payload);
         if transfer.more {
             self.partial = Some(whole);
         } else {
-            let payload = std::mem::take(&mut whole.bytes).freeze();
-            self.deliver(whole, payload, now);
+            self.deliver(Incoming {
+                delivery_id: whole.delivery_id,
+                payload: memory::share(whole.bytes),
+                settled: whole.settled,
+                tag: whole.tag,
+                arrived: now,
+            });
+        }
+        Ok(())
+    }
+
+    /// Handles the first, and usually the only frame of a delivery.
+    fn on_first(
+        &mut self,
+        transfer: &Transfer<&[u8]>,
+        payload: &[u8],
+        block: &mut Block,
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        let delivery_id = transfer
+            .delivery_id
+            .ok_or(DecodeError("a delivery without its id"))?;
+        // (1)
+        if !self.credit.covers_one() {
+            return Err(DecodeError("a delivery without credit"));
+        }
+        if transfer.aborted {
+            self.spend_credit();
+        } else if transfer.more {
+            let length = announced(payload).min(FORESEEN);
+            let mut bytes = memory::buffer(length.max(payload.len()));
+            bytes.extend_from_slice(payload);
+            self.partial = Some(Partial {
+                delivery_id,
+                settled: transfer.settled,
+                tag: Bytes::copy_from_slice(transfer.delivery_tag),
+                bytes,
+            });
+        } else {
+            let (tag, payload) = block.copy(transfer.delivery_tag, payload);
+            self.deliver(Incoming {
+                delivery_id,
+                payload,
+                settled: transfer.settled,
+                tag,
+                arrived: now,
+            });
         }
         Ok(())
     }
@@ -232,37 +266,26 @@ impl Receiver {
         }
     }
 
-    fn deliver(&mut self, whole: Partial, payload: Bytes, now: Instant) {
-        let Partial {
-            delivery_id,
-            settled,
-            tag,
-            ..
-        } = whole;
+    fn deliver(&mut self, incoming: Incoming) {
+        let (delivery_id, settled) = (incoming.delivery_id, incoming.settled);
         self.spend_credit();
         // (4)
         self.held += 1;
-        self.credit.expect_after_delivery(now);
+        self.credit.expect_after_delivery(incoming.arrived);
         // (5) Taken back between its frames.
         if self.is_recalled(delivery_id) && !settled {
             self.recalled.drop_unseen(delivery_id);
             return;
         }
-        if !settled && self.is_unwelcome(delivery_id, &payload) {
+        if !settled && self.is_unwelcome(delivery_id, &incoming.payload) {
             return;
         }
         // Deliveries after the link's end are ignored.
         let is_wanted = !settled && !matches!(self.phase, Phase::Detached(_));
         if let Some(watch) = self.watch.as_ref().filter(|_| is_wanted) {
-            watch.arrived(&tag, &payload);
+            watch.arrived(&incoming.tag, &incoming.payload);
         }
-        self.buffer.push(Incoming {
-            delivery_id,
-            payload,
-            settled,
-            tag,
-            arrived: now,
-        });
+        self.buffer.push(incoming);
         if self.buffer.len() == 1 {
             self.signal.raise();
         }

@@ -9,7 +9,17 @@ fn receiver(prefetch: u32) -> Receiver {
     receiver
 }
 
-fn transfer(delivery_id: Option<u32>, more: bool) -> Transfer {
+impl Receiver {
+    fn arrive(
+        &mut self,
+        transfer: Transfer<&[u8]>,
+        payload: &'static [u8],
+    ) -> Result<(), DecodeError> {
+        self.on_transfer(&transfer, payload, &mut Block::default(), Instant::now())
+    }
+}
+
+fn transfer(delivery_id: Option<u32>, more: bool) -> Transfer<&'static [u8]> {
     Transfer {
         delivery_id,
         more,
@@ -22,13 +32,7 @@ fn credit_never_exceeds_what_is_free() {
     let mut receiver = receiver(4);
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(4));
     for id in 0..4 {
-        receiver
-            .on_transfer(
-                transfer(Some(id), false),
-                Bytes::from_static(b"x"),
-                Instant::now(),
-            )
-            .unwrap();
+        receiver.arrive(transfer(Some(id), false), b"x").unwrap();
     }
     assert_eq!(receiver.wanted_credit(Instant::now()), None);
     let id = receiver.take().unwrap().delivery_id;
@@ -42,9 +46,7 @@ fn credit_in_whole_windows_waits_for_the_last_delivery() {
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(4));
     for id in 0..4 {
         assert_eq!(receiver.wanted_credit(Instant::now()), None);
-        receiver
-            .on_transfer(transfer(Some(id), false), Bytes::new(), Instant::now())
-            .unwrap();
+        receiver.arrive(transfer(Some(id), false), b"").unwrap();
         let id = receiver.take().unwrap().delivery_id;
         receiver.accept(id);
     }
@@ -54,9 +56,7 @@ fn credit_in_whole_windows_waits_for_the_last_delivery() {
 #[test]
 fn a_delivery_without_credit_is_refused() {
     let mut receiver = receiver(1);
-    assert!(receiver
-        .on_transfer(transfer(Some(0), false), Bytes::new(), Instant::now())
-        .is_err());
+    assert!(receiver.arrive(transfer(Some(0), false), b"").is_err());
 }
 
 #[test]
@@ -68,13 +68,9 @@ fn pausing_again_and_again_lets_no_more_in() {
         receiver.set_prefetch(0);
     }
     for id in 0..4 {
-        receiver
-            .on_transfer(transfer(Some(id), false), Bytes::new(), Instant::now())
-            .unwrap();
+        receiver.arrive(transfer(Some(id), false), b"").unwrap();
     }
-    assert!(receiver
-        .on_transfer(transfer(Some(4), false), Bytes::new(), Instant::now())
-        .is_err());
+    assert!(receiver.arrive(transfer(Some(4), false), b"").is_err());
 }
 
 #[test]
@@ -93,21 +89,9 @@ fn acknowledgements_are_told_as_ranges() {
 fn frames_of_one_delivery_are_joined() {
     let mut receiver = receiver(2);
     receiver.wanted_credit(Instant::now());
-    receiver
-        .on_transfer(
-            transfer(Some(1), true),
-            Bytes::from_static(b"ab"),
-            Instant::now(),
-        )
-        .unwrap();
+    receiver.arrive(transfer(Some(1), true), b"ab").unwrap();
     assert!(receiver.take().is_none());
-    receiver
-        .on_transfer(
-            transfer(None, false),
-            Bytes::from_static(b"cd"),
-            Instant::now(),
-        )
-        .unwrap();
+    receiver.arrive(transfer(None, false), b"cd").unwrap();
     assert_eq!(&receiver.take().unwrap().payload[..], b"abcd");
 }
 
@@ -116,13 +100,7 @@ fn a_sender_that_settles_second_confirms() {
     let mut receiver = receiver(4).releasing_in_hand(true);
     receiver.wanted_credit(Instant::now());
     for id in 0..3 {
-        receiver
-            .on_transfer(
-                transfer(Some(id), false),
-                Bytes::from_static(b"x"),
-                Instant::now(),
-            )
-            .unwrap();
+        receiver.arrive(transfer(Some(id), false), b"x").unwrap();
         receiver.take();
     }
     let (tracker, mut out) = (Tracker::default(), Vec::new());
@@ -166,13 +144,7 @@ fn an_unconfirmed_settlement_is_lost_with_its_link() {
 }
 
 fn deliver(receiver: &mut Receiver, id: u32) {
-    receiver
-        .on_transfer(
-            transfer(Some(id), false),
-            Bytes::from_static(b"x"),
-            Instant::now(),
-        )
-        .unwrap();
+    receiver.arrive(transfer(Some(id), false), b"x").unwrap();
 }
 
 #[test]
@@ -306,13 +278,7 @@ fn with_one_in_hand(count: u32) -> Receiver {
     let mut receiver = receiver(count);
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(count));
     for id in 0..count {
-        receiver
-            .on_transfer(
-                transfer(Some(id), false),
-                Bytes::from_static(b"x"),
-                Instant::now(),
-            )
-            .unwrap();
+        receiver.arrive(transfer(Some(id), false), b"x").unwrap();
     }
     assert_eq!(receiver.take().unwrap().delivery_id, 0);
     receiver
@@ -375,21 +341,9 @@ fn what_php_has_let_go_of_is_settled_when_it_is_taken_back() {
 fn a_delivery_taken_back_between_its_frames_is_not_handed_out() {
     let mut receiver = receiver(2);
     receiver.wanted_credit(Instant::now());
-    receiver
-        .on_transfer(
-            transfer(Some(5), true),
-            Bytes::from_static(b"ab"),
-            Instant::now(),
-        )
-        .unwrap();
+    receiver.arrive(transfer(Some(5), true), b"ab").unwrap();
     receiver.on_released((5, 5));
-    receiver
-        .on_transfer(
-            transfer(None, false),
-            Bytes::from_static(b"cd"),
-            Instant::now(),
-        )
-        .unwrap();
+    receiver.arrive(transfer(None, false), b"cd").unwrap();
     assert!(receiver.take().is_none());
     receiver.settle_dropped(&mut Vec::new(), 0);
     assert_eq!(

@@ -18,6 +18,7 @@ use super::link::{Phase, RECEIVER, SENDER};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::tracker::Tracked;
+use crate::base::memory::Block;
 use crate::base::wait::Signal;
 use crate::error::{Error, Result};
 use crate::wire::frame::{self, Transfer};
@@ -217,8 +218,9 @@ impl Session {
     /// delivery will have waited for too long.
     pub fn on_transfer(
         &mut self,
-        transfer: Transfer,
-        payload: Bytes,
+        transfer: &Transfer<&[u8]>,
+        payload: &[u8],
+        block: &mut Block,
         now: Instant,
         out: &mut Vec<u8>,
     ) -> std::result::Result<Option<Instant>, DecodeError> {
@@ -227,7 +229,7 @@ impl Session {
         let handle = Some(transfer.handle);
         let receiver = self.receiver.as_mut().filter(|r| r.remote_handle == handle);
         let receiver = receiver.ok_or(UNKNOWN_LINK)?;
-        receiver.on_transfer(transfer, payload, now)?;
+        receiver.on_transfer(transfer, payload, block, now)?;
         if !self.life.may_speak() {
             return Ok(None);
         }
@@ -434,11 +436,11 @@ mod tests {
             delivery_id: Some(1),
             ..Transfer::default()
         };
+        let mut block = Block::default();
         // As many as would renew the window.
         for _ in 0..INCOMING_WINDOW {
-            let transfer = transfer.clone();
             session
-                .on_transfer(transfer, Bytes::new(), Instant::now(), &mut out)
+                .on_transfer(&transfer, &[], &mut block, Instant::now(), &mut out)
                 .unwrap();
         }
         assert!(out.is_empty());

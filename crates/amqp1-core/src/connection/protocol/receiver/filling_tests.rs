@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::super::waiting::Waited;
 use super::super::Receiver;
+use crate::base::memory::Block;
 use crate::base::wait::Signal;
 use crate::connection::protocol::elastic::{Elastic, LastTaken};
 use crate::connection::protocol::link::Phase;
@@ -59,7 +60,7 @@ impl Consumer {
         self.next += 1;
         let payload = Bytes::from(vec![0; size]);
         self.receiver
-            .on_transfer(transfer, payload, self.now)
+            .on_transfer(&transfer, &payload, &mut Block::default(), self.now)
             .unwrap();
     }
 
@@ -188,7 +189,7 @@ fn settled_deliveries_are_never_returned() {
         let payload = Bytes::from(vec![0; 600]);
         let receiver = &mut consumer.receiver;
         receiver
-            .on_transfer(transfer, payload, consumer.now)
+            .on_transfer(&transfer, &payload, &mut Block::default(), consumer.now)
             .unwrap();
     }
     assert_eq!(consumer.receiver.overflow(), Some(3));

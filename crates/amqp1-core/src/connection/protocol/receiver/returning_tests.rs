@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use super::super::waiting::Waited;
 use super::*;
+use crate::base::memory::Block;
 use crate::base::wait::Signal;
 use crate::format::history::{FAILED, RETURNED};
 use crate::wire::frame::Transfer;
@@ -57,7 +58,7 @@ fn deliver(receiver: &mut Receiver, id: u32, payload: Bytes) {
         ..Transfer::default()
     };
     receiver
-        .on_transfer(transfer, payload, Instant::now())
+        .on_transfer(&transfer, &payload, &mut Block::default(), Instant::now())
         .unwrap();
 }
 
