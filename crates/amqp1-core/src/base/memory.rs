@@ -148,7 +148,7 @@ impl Free {
             true => class.saturating_sub(1),
             false => class,
         };
-        if size > KEPT || size < LARGE {
+        if !(LARGE..=KEPT).contains(&size) {
             return;
         }
         while self.bytes + size > KEPT && self.drop_one() {}

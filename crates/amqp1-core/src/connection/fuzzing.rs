@@ -151,7 +151,7 @@ impl World {
             7 => {
                 // The socket accepts all of it, or a part.
                 let mut protocol = self.connection.lock();
-                let count = choices.number() as usize % (protocol.poll_output().len() + 1);
+                let count = choices.number() as usize % (protocol.poll_output().pending() + 1);
                 protocol.handle_written(count, Instant::now());
             }
             8 => {
@@ -354,7 +354,7 @@ impl World {
             "more sessions than channel-max"
         );
         assert!(
-            protocol.poll_output().len() <= 8 * 1024 * 1024,
+            protocol.poll_output().pending() <= 8 * 1024 * 1024,
             "unread answers pile up"
         );
     }

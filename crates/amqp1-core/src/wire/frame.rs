@@ -79,10 +79,11 @@ pub enum State {
 /// # Errors
 /// [`DecodeError`] if the frame is longer than `limit` or malformed.
 pub fn decode(buffer: &mut BytesMut, limit: u32) -> Result<Option<(u16, Frame)>, DecodeError> {
-    let Some((channel, frame, length)) = first(buffer, limit)? else {
+    let Some(first) = first(buffer, limit)? else {
         return Ok(None);
     };
-    let frame = match frame {
+    let (channel, length) = (first.channel, first.length);
+    let frame = match first.frame {
         Frame::Transfer(transfer, payload) => {
             let transfer = Transfer {
                 handle: transfer.handle,
@@ -102,14 +103,24 @@ pub fn decode(buffer: &mut BytesMut, limit: u32) -> Result<Option<(u16, Frame)>,
     Ok(Some((channel, frame)))
 }
 
-/// Decodes the first frame of `input`, without copying its payload. Returns its channel, the frame,
-/// and its length in bytes.
+/// A frame at the beginning of the input.
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// Its channel.
+    pub channel: u16,
+    /// The frame, which borrows from the input.
+    pub frame: Frame<&'a [u8]>,
+    /// Its length in bytes.
+    pub length: usize,
+}
+
+/// Decodes the first frame of `input`, without copying its payload.
 ///
 /// `None` if it is incomplete.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn first(input: &[u8], limit: u32) -> Result<Option<(u16, Frame<&[u8]>, usize)>, DecodeError> {
+pub fn first(input: &[u8], limit: u32) -> Result<Option<Received<'_>>, DecodeError> {
     let Some(head) = input.first_chunk::<HEADER>() else {
         return Ok(None);
     };
@@ -129,7 +140,7 @@ pub fn first(input: &[u8], limit: u32) -> Result<Option<(u16, Frame<&[u8]>, usiz
     let Some(frame) = input.get(offset..length) else {
         return Ok(None);
     };
-    let body = match frame {
+    let frame = match frame {
         [] => Frame::Empty,
         [0x00, 0x53, 0x14, ..] => {
             let (transfer, start) = transfer(frame)?;
@@ -138,7 +149,11 @@ pub fn first(input: &[u8], limit: u32) -> Result<Option<(u16, Frame<&[u8]>, usiz
         [0x00, 0x53, 0x15, ..] => Frame::Disposition(disposition(frame)?),
         _ => other(frame)?,
     };
-    Ok(Some((channel, body, length)))
+    Ok(Some(Received {
+        channel,
+        frame,
+        length,
+    }))
 }
 
 /// Decodes all frames that are not exchanged once per job, with fe2o3-amqp's codec.
@@ -254,11 +269,16 @@ fn condition(error: &[u8]) -> Result<Option<(String, Option<String>)>, DecodeErr
 
 /// Encodes a frame around the bytes that `body` writes.
 pub fn encode(out: &mut Vec<u8>, channel: u16, body: impl FnOnce(&mut Vec<u8>)) {
+    encode_head(out, channel, 0, body);
+}
+
+/// Encodes the beginning of a frame that ends with `more` bytes, which the caller writes.
+fn encode_head(out: &mut Vec<u8>, channel: u16, more: usize, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0, 0, 0, 0, 2, 0]);
     out.extend_from_slice(&channel.to_be_bytes());
     body(out);
-    let length = (out.len() - start) as u32;
+    let length = (out.len() - start + more) as u32;
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
@@ -305,7 +325,20 @@ pub fn encode_transfer(
     more: bool,
     payload: &[u8],
 ) {
-    encode(out, channel, |out| {
+    encode_transfer_head(out, channel, handle, first, more, payload.len());
+    out.extend_from_slice(payload);
+}
+
+/// Encodes one transfer frame without its payload of `length` bytes, which the caller writes.
+pub fn encode_transfer_head(
+    out: &mut Vec<u8>,
+    channel: u16,
+    handle: u32,
+    first: Option<First>,
+    more: bool,
+    length: usize,
+) {
+    encode_head(out, channel, length, |out| {
         write::descriptor(out, 0x14);
         out.push(0xc0);
         let size = out.len();
@@ -322,7 +355,6 @@ pub fn encode_transfer(
         }
         write::bool(out, more);
         out[size] = (out.len() - size - 1) as u8;
-        out.extend_from_slice(payload);
     });
 }
 

@@ -18,6 +18,9 @@ use crate::error::Error;
 /// The most reads before the lock is given to others.
 const READS: usize = 16;
 
+/// The most parts of the output that are written at once.
+const PARTS: usize = 64;
+
 pub(crate) struct Shared {
     wired: Mutex<Wired>,
     /// Tells the driver that there is output, a new timer, or an end.
@@ -211,7 +214,9 @@ impl Wired {
             if self.protocol.poll_output().is_empty() {
                 return Ok(true);
             }
-            match socket.write(&[IoSlice::new(self.protocol.poll_output())]) {
+            let mut parts = [IoSlice::new(&[]); PARTS];
+            let count = self.protocol.poll_output().slices(&mut parts);
+            match socket.write(&parts[..count]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.protocol.handle_written(count, Instant::now()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),

@@ -27,9 +27,9 @@ impl Protocol {
         let over = loop {
             match frame::first(&input[read..], MAX_FRAME_SIZE) {
                 Ok(None) => break Ok(false),
-                Ok(Some((channel, frame, length))) => {
-                    read += length;
-                    match self.on_frame(channel, frame, now) {
+                Ok(Some(first)) => {
+                    read += first.length;
+                    match self.on_frame(first.channel, first.frame, now) {
                         Ok(false) => {}
                         over => break over,
                     }
@@ -53,14 +53,14 @@ impl Protocol {
             Frame::Empty => {}
             Frame::Transfer(transfer, payload) => {
                 let session = self.sessions.of_remote(channel)?;
-                let out = &mut self.output.bytes;
+                let out = self.output.frames();
                 let block = &mut self.block;
                 let waited_at = session.on_transfer(&transfer, payload, block, now, out)?;
                 self.timers.look_at(waited_at);
             }
             Frame::Disposition(disposition) => {
                 let session = self.sessions.of_remote(channel)?;
-                session.on_disposition(&disposition, &mut self.output.bytes)?;
+                session.on_disposition(&disposition, self.output.frames())?;
             }
             Frame::Other(body) => {
                 if self.on_performative(channel, *body, now)? {
@@ -70,7 +70,7 @@ impl Protocol {
         }
         // Reading continues while the broker does not read, or both could wait for ever. The
         // answers that it meanwhile causes (echoes, drains) need a limit.
-        if self.output.pending().len() > MAX_UNREAD {
+        if self.output.pending() > MAX_UNREAD {
             return Err(DecodeError("requests without reading the answers"));
         }
         Ok(false)
@@ -82,16 +82,16 @@ impl Protocol {
         body: FrameBody,
         now: Instant,
     ) -> Result<bool, DecodeError> {
-        let out = &mut self.output.bytes;
+        let out = self.output.frames();
         match body {
             FrameBody::Begin(begin) => self.sessions.begun(channel, &begin)?,
             FrameBody::Attach(attach) => {
                 let session = self.sessions.of_remote(channel)?;
-                session.on_attach(attach, now, out)?;
+                session.on_attach(attach, now, &mut self.output)?;
             }
             FrameBody::Flow(flow) => {
                 let session = self.sessions.of_remote(channel)?;
-                session.on_flow(&flow, now, out)?;
+                session.on_flow(&flow, now, &mut self.output)?;
             }
             FrameBody::Detach(detach) => {
                 let session = self.sessions.of_remote(channel)?;
@@ -128,7 +128,7 @@ impl Protocol {
         self.ends.remember(session.epoch, error);
         let ours = session.channel;
         if session.life.ended() {
-            frame::encode_performative(&mut self.output.bytes, ours, &End { error: None })?;
+            frame::encode_performative(self.output.frames(), ours, &End { error: None })?;
         }
         self.note_sessions(now);
         Ok(())

@@ -32,7 +32,7 @@ mod life;
 pub(crate) mod link;
 mod opening;
 pub(crate) mod options;
-mod output;
+pub(crate) mod output;
 pub(crate) mod receiver;
 pub(crate) mod remote;
 pub(crate) mod sender;
@@ -211,7 +211,7 @@ impl Protocol {
         }
         let opened = self.sessions.open(self.max_frame_size, signal, now);
         let (key, session) = opened.ok_or_else(|| all_in_use(&self.label))?;
-        session.begin(&mut self.output.bytes).map_err(internal)?;
+        session.begin(self.output.frames()).map_err(internal)?;
         self.timers.in_use();
         self.timers.is_new = true;
         Ok(key)
@@ -223,7 +223,7 @@ impl Protocol {
     /// [`Protocol::gone`].
     pub fn session(&mut self, key: LinkKey) -> Result<(&mut Session, &mut Vec<u8>)> {
         match self.sessions.get(key) {
-            Some(session) => Ok((session, &mut self.output.bytes)),
+            Some(session) => Ok((session, self.output.frames())),
             None => Err(self.ends.of(key)),
         }
     }
@@ -239,8 +239,10 @@ impl Protocol {
         format: u32,
         tracked: Option<Tracked>,
     ) -> Result<()> {
-        let (session, out) = self.session(key)?;
-        session.send(payload, format, tracked, out)
+        match self.sessions.get(key) {
+            Some(session) => session.send(payload, format, tracked, &mut self.output),
+            None => Err(self.ends.of(key)),
+        }
     }
 
     /// Ends a session with its links; its channel is free once the broker has answered.
@@ -254,7 +256,7 @@ impl Protocol {
     /// Ends all links and sessions.
     pub fn end_sessions(&mut self) -> Result<(), DecodeError> {
         for session in self.sessions.iter_mut() {
-            session.end(&mut self.output.bytes)?;
+            session.end(self.output.frames())?;
         }
         Ok(())
     }
@@ -272,7 +274,7 @@ impl Protocol {
         }
         self.closing = true;
         self.end_sessions()?;
-        frame::encode_performative(&mut self.output.bytes, 0, &Close { error: None })
+        frame::encode_performative(self.output.frames(), 0, &Close { error: None })
     }
 
     /// Whether output is already being gathered and will be sent soon.
@@ -289,7 +291,7 @@ impl Protocol {
     pub fn flush_all(&mut self, now: Instant) -> Result<(), DecodeError> {
         self.timers.flush_at = None;
         for session in self.sessions.speaking() {
-            session.flush(now, &mut self.output.bytes)?;
+            session.flush(now, self.output.frames())?;
         }
         Ok(())
     }
@@ -304,7 +306,7 @@ impl Protocol {
         self.timers.last_sent = now;
         if self.output.is_empty() {
             for session in self.sessions.speaking() {
-                session.pump(&mut self.output.bytes);
+                session.pump(&mut self.output);
             }
         }
     }
@@ -324,9 +326,9 @@ impl Protocol {
 
 /// Requested actions; see [`timers`] for the time of the next wake-up.
 impl Protocol {
-    /// The bytes to write.
-    pub fn poll_output(&self) -> &[u8] {
-        self.output.pending()
+    /// What is to be written.
+    pub fn poll_output(&self) -> &Output {
+        &self.output
     }
 
     /// True once if it must possibly be woken earlier than [`Protocol::poll_timeout`] last

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::link::{Phase, SENDER};
+use super::output::{Output, LARGE};
 use super::terminus::Ask;
 use super::tracker::{Confirmation, Tracked};
 use crate::error::Error;
@@ -121,7 +122,7 @@ impl Sender {
     /// frames.
     pub fn pump(
         &mut self,
-        out: &mut Vec<u8>,
+        out: &mut Output,
         channel: u16,
         window: &mut u32,
         max_frame_size: usize,
@@ -134,21 +135,29 @@ impl Sender {
         self.drop_abandoned();
         while let Some(head) = self.queue.front_mut() {
             let first = head.offset == 0;
-            if *window == 0 || out.len() > OUT_HIGH || (first && self.credit == 0) {
+            if *window == 0 || out.pending() > OUT_HIGH || (first && self.credit == 0) {
                 break;
             }
             let left = head.payload.len() - head.offset;
             let more = left > room;
-            let part = &head.payload[head.offset..head.offset + left.min(room)];
+            let part = head.offset..head.offset + left.min(room);
             let delivery = first.then_some(First {
                 delivery_id: self.next_delivery_id,
                 settled: head.tracked.is_none(),
                 format: head.format,
             });
-            frame::encode_transfer(out, channel, SENDER, delivery, more, part);
+            let frame = out.frames();
+            if part.len() < LARGE {
+                let part = &head.payload[part.clone()];
+                frame::encode_transfer(frame, channel, SENDER, delivery, more, part);
+            } else {
+                let length = part.len();
+                frame::encode_transfer_head(frame, channel, SENDER, delivery, more, length);
+                out.push(head.payload.slice(part.clone()));
+            }
             frames += 1;
             *window -= 1;
-            head.offset += part.len();
+            head.offset = part.end;
             if first {
                 self.credit -= 1;
                 self.delivery_count = self.delivery_count.wrapping_add(1);
@@ -233,7 +242,7 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_without_credit_or_window() {
-        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Vec::new());
+        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Output::default());
         send(&mut sender, &tracker, 3);
         assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 0);
         sender.on_flow(Some(0), 2);
@@ -245,7 +254,7 @@ mod tests {
     /// A broker without memory blocks sending, which is no reason to leave it.
     #[test]
     fn the_broker_owes_an_answer_to_what_was_sent_alone() {
-        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Vec::new());
+        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Output::default());
         send(&mut sender, &tracker, 2);
         assert!(!sender.is_owed());
         sender.on_flow(Some(0), 1);
@@ -261,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_is_not_sent() {
-        let (mut sender, given_up, mut out) = (attached(0), Tracker::default(), Vec::new());
+        let (mut sender, given_up, mut out) = (attached(0), Tracker::default(), Output::default());
         send(&mut sender, &given_up, 3);
         given_up.abandon();
         send(&mut sender, &Tracker::default(), 1);
@@ -273,7 +282,7 @@ mod tests {
     #[test]
     fn dispositions_out_of_order_and_across_the_wrap() {
         let (mut sender, tracker, mut out) =
-            (attached(0xffff_fffe), Tracker::default(), Vec::new());
+            (attached(0xffff_fffe), Tracker::default(), Output::default());
         send(&mut sender, &tracker, 4);
         sender.on_flow(Some(0), 10);
         sender.pump(&mut out, 0, &mut 10, 512);
@@ -291,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_large_message_is_split_and_waits_for_the_window() {
-        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Vec::new());
+        let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Output::default());
         let tracked = Tracked {
             tracker: tracker.clone(),
             index: 0,

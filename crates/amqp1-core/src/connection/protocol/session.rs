@@ -15,6 +15,7 @@ use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End};
 
 use super::life::Life;
 use super::link::{Phase, RECEIVER, SENDER};
+use super::output::Output;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::tracker::Tracked;
@@ -105,7 +106,7 @@ impl Session {
         payload: Bytes,
         format: u32,
         tracked: Option<Tracked>,
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Result<()> {
         let Some(sender) = &mut self.sender else {
             return Err(Error::connection("the link is closed"));
@@ -128,7 +129,7 @@ impl Session {
     }
 
     /// Handles the broker's `attach`, the other end of our sender or receiver.
-    pub fn on_attach(&mut self, attach: Attach, now: Instant, out: &mut Vec<u8>) -> Written {
+    pub fn on_attach(&mut self, attach: Attach, now: Instant, out: &mut Output) -> Written {
         // A refusal has no terminus; its reason follows in a detach.
         match attach.role {
             Role::Receiver => {
@@ -139,7 +140,7 @@ impl Session {
                 sender.max_message_size = attach.max_message_size.unwrap_or(0);
                 if !refused && sender.phase == Phase::Attaching {
                     if let Err(error) = sender.ask.judge(&attach) {
-                        return self.refuse(SENDER, &error, out);
+                        return self.refuse(SENDER, &error, out.frames());
                     }
                     sender.phase = Phase::Attached;
                 }
@@ -152,7 +153,7 @@ impl Session {
                 receiver.on_attach(Arc::clone(&attach));
                 if !refused && receiver.phase == Phase::Attaching {
                     if let Err(error) = receiver.ask.judge(&attach) {
-                        return self.refuse(RECEIVER, &error, out);
+                        return self.refuse(RECEIVER, &error, out.frames());
                     }
                     receiver.phase = Phase::Attached;
                     receiver.signal.raise();
@@ -160,7 +161,7 @@ impl Session {
             }
         }
         self.signal.raise();
-        self.grant_credit(now, out)?;
+        self.grant_credit(now, out.frames())?;
         self.pump(out);
         Ok(())
     }
@@ -306,7 +307,7 @@ impl Session {
     }
 
     /// Sends as much as possible.
-    pub fn pump(&mut self, out: &mut Vec<u8>) {
+    pub fn pump(&mut self, out: &mut Output) {
         // A request must not overtake the credit for its answer: RabbitMQ ends the session of a
         // management link without credit.
         let attaching = |receiver: &Receiver| receiver.phase == Phase::Attaching;
@@ -412,11 +413,11 @@ mod tests {
         let mut answer = attach("s", Role::Receiver, source("amqp1"), target(Some("q")));
         answer.initial_delivery_count = None;
         session
-            .on_attach(answer, Instant::now(), &mut Vec::new())
+            .on_attach(answer, Instant::now(), &mut Output::default())
             .unwrap();
         let sender = session.sender.as_mut().unwrap();
         sender.on_flow(Some(0), 10);
-        let mut out = Vec::new();
+        let mut out = Output::default();
         assert_eq!(sender.pump(&mut out, 0, &mut 100, 4096), 0);
         assert!(matches!(&sender.phase, Phase::Detached(error)
             if error.kind() == ErrorKind::Unsupported && error.message().contains("'q'")));
@@ -428,7 +429,7 @@ mod tests {
         session.receiver = Some(Receiver::new("r".to_owned(), 10, Signal::new()));
         session.receiver.as_mut().unwrap().remote_handle = Some(0);
         session.end(&mut Vec::new()).unwrap();
-        let mut out = Vec::new();
+        let mut out = Output::default();
         let mut flow = session.flow();
         flow.echo = true;
         session.on_flow(&flow, Instant::now(), &mut out).unwrap();
@@ -440,7 +441,7 @@ mod tests {
         // As many as would renew the window.
         for _ in 0..INCOMING_WINDOW {
             session
-                .on_transfer(&transfer, &[], &mut block, Instant::now(), &mut out)
+                .on_transfer(&transfer, &[], &mut block, Instant::now(), out.frames())
                 .unwrap();
         }
         assert!(out.is_empty());
@@ -454,13 +455,13 @@ mod tests {
         session.receiver = Some(receiver);
         let mut answer = attach("r", Role::Sender, source("q"), target(None));
         answer.handle = Handle(3);
-        let (now, mut out) = (Instant::now(), Vec::new());
+        let (now, mut out) = (Instant::now(), Output::default());
         session.on_attach(answer, now, &mut out).unwrap();
         assert!(session.take().unwrap().is_none());
-        session.catch_up(now, &mut out).unwrap();
+        session.catch_up(now, out.frames()).unwrap();
         assert_eq!(session.receiver().unwrap().credit(), 1);
-        session.end(&mut out).unwrap();
-        out.clear();
+        session.end(out.frames()).unwrap();
+        out.frames().clear();
         let released = frame::Disposition {
             from_receiver: false,
             first: 1,
@@ -468,7 +469,7 @@ mod tests {
             settled: false,
             state: Some(frame::State::Released),
         };
-        session.on_disposition(&released, &mut out).unwrap();
+        session.on_disposition(&released, out.frames()).unwrap();
         assert!(out.is_empty());
     }
 
@@ -481,7 +482,7 @@ mod tests {
         let mut answer = attach("r", Role::Sender, source("q"), target(None));
         answer.initial_delivery_count = Some(7);
         session
-            .on_attach(answer, Instant::now(), &mut Vec::new())
+            .on_attach(answer, Instant::now(), &mut Output::default())
             .unwrap();
         assert_eq!(session.receiver().unwrap().known_count(), Some(7));
     }

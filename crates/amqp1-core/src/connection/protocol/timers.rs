@@ -137,7 +137,7 @@ impl Protocol {
         self.close_if_idle(now);
         let is_due = now >= self.timers.last_sent + self.timers.heartbeat_every;
         if is_due && self.output.is_empty() {
-            frame::encode_empty(&mut self.output.bytes);
+            frame::encode_empty(self.output.frames());
             self.timers.last_sent = now;
         }
         Ok(())
@@ -151,7 +151,7 @@ impl Protocol {
         }
         let mut next = None;
         for session in self.sessions.speaking() {
-            let out = &mut self.output.bytes;
+            let out = self.output.frames();
             session.return_waited(now, out).map_err(internal)?;
             let at = session.receiver.as_ref().and_then(Receiver::waited_at);
             next = next.into_iter().chain(at).min();

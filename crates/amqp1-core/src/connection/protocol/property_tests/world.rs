@@ -120,8 +120,7 @@ impl World {
 
     /// Moves bytes from the client to the broker.
     pub fn write(&mut self, most: usize) {
-        let octets = self.client.poll_output();
-        let octets = octets[..octets.len().min(most)].to_vec();
+        let octets = self.client.poll_output().beginning(most);
         self.client.handle_written(octets.len(), self.now);
         self.broker.read(&octets);
     }

@@ -7,6 +7,7 @@ use fe2o3_amqp_types::performatives::Flow;
 
 use super::Session;
 use crate::connection::protocol::link::{RECEIVER, SENDER};
+use crate::connection::protocol::output::Output;
 use crate::connection::protocol::receiver::waiting::Waited;
 use crate::connection::protocol::receiver::Receiver;
 use crate::wire::frame;
@@ -18,7 +19,7 @@ impl Session {
         &mut self,
         flow: &Flow,
         now: Instant,
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Result<(), DecodeError> {
         let base = flow.next_incoming_id.unwrap_or(0);
         let sent = self.next_outgoing_id.wrapping_sub(base);
@@ -50,9 +51,9 @@ impl Session {
             return Ok(());
         }
         match drain_again {
-            Some(credit) => self.send_credit(credit, true, out)?,
+            Some(credit) => self.send_credit(credit, true, out.frames())?,
             // To replace the credit that the drain has used up.
-            None if flow.drain => self.grant_credit(now, out)?,
+            None if flow.drain => self.grant_credit(now, out.frames())?,
             None => {}
         }
         self.pump(out);
@@ -62,10 +63,10 @@ impl Session {
             answer.delivery_count = Some(delivery_count);
             answer.link_credit = Some(0);
             answer.drain = true;
-            return frame::encode_performative(out, self.channel, &answer);
+            return frame::encode_performative(out.frames(), self.channel, &answer);
         }
         if flow.echo {
-            return frame::encode_performative(out, self.channel, &self.flow());
+            return frame::encode_performative(out.frames(), self.channel, &self.flow());
         }
         Ok(())
     }
