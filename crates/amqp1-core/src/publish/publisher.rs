@@ -34,10 +34,11 @@ use crate::reach::pool::{self, Role};
 
 /// The most unconfirmed jobs.
 const WINDOW: usize = 2048;
-/// The most bytes of unconfirmed jobs.
-const WINDOW_BYTES: usize = 32 * 1024 * 1024;
-/// The number of jobs written together.
+/// The bytes of unconfirmed jobs from which the next one waits. They are kept to be sent again.
+const WINDOW_BYTES: usize = 4 * 1024 * 1024;
+/// The number of jobs written together, and their bytes.
 const GATHER: u64 = 32;
+const GATHER_BYTES: usize = 64 * 1024;
 /// Larger messages wait for the answer to the attach, because it contains the broker's limit.
 const LARGE: usize = 64 * 1024;
 
@@ -59,7 +60,10 @@ pub(crate) struct Publisher {
     /// By index from `base`; `None` once the outcome is known.
     window: VecDeque<Option<Sent>>,
     base: u64,
+    /// Of unconfirmed jobs.
     bytes: usize,
+    /// The bytes of jobs that were not sent at once, since the last one that was.
+    gathered: usize,
     outcomes: Vec<(u64, Confirmation)>,
     lost: Vec<(u64, Error)>,
     /// Accepted jobs whose queue may not exist.
@@ -80,6 +84,7 @@ impl Publisher {
             window: VecDeque::new(),
             base: 0,
             bytes: 0,
+            gathered: 0,
             outcomes: Vec::new(),
             lost: Vec::new(),
             unsure: Vec::new(),
@@ -235,7 +240,13 @@ impl Publisher {
         }
         let index = self.next_index();
         // A single job is sent at once; several are sent together, within milliseconds.
-        let at_once = self.tracker.pending() == 0 || index % GATHER == GATHER - 1;
+        self.gathered += payload.len();
+        let at_once = self.tracker.pending() == 0
+            || index % GATHER == GATHER - 1
+            || self.gathered >= GATHER_BYTES;
+        if at_once {
+            self.gathered = 0;
+        }
         let tracked = Tracked {
             tracker: self.tracker.clone(),
             index,
@@ -330,16 +341,32 @@ impl Publisher {
 
     /// Blocks while too much is unconfirmed. False if no outcome arrived in time.
     pub fn make_room(&mut self, wait: &Wait<'_>) -> Result<bool> {
-        if self.window.len() < WINDOW && self.bytes < WINDOW_BYTES && self.lost.is_empty() {
+        let is_large = self.bytes >= WINDOW_BYTES;
+        if self.window.len() < WINDOW && !is_large && self.lost.is_empty() {
             return Ok(true);
         }
         let before = self.unsettled();
-        let until = if self.bytes < WINDOW_BYTES {
-            WINDOW / 2
-        } else {
-            0
+        let until = match is_large {
+            true => self.newest_within(WINDOW_BYTES / 2),
+            false => WINDOW / 2,
         };
         Ok(self.settle(until, wait)? || self.unsettled() < before)
+    }
+
+    /// How many of the newest unconfirmed jobs have at most so many bytes together. At least one:
+    /// the broker should always have something to do.
+    fn newest_within(&self, bytes: usize) -> usize {
+        if self.packing.is_some() {
+            // Outcomes are those of whole packs.
+            return 0;
+        }
+        let mut sum = 0;
+        let newest = self.window.iter().rev().flatten();
+        let within = newest.take_while(|sent| {
+            sum += sent.payload.len();
+            sum <= bytes
+        });
+        within.count().max(1)
     }
 
     fn unsettled(&self) -> usize {
