@@ -18,19 +18,19 @@ pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
 
 fn application_properties(out: &mut Vec<u8>, job: &Job<'_>, envelope: &Envelope<'_>) -> u32 {
     let options = &job.options;
-    write::string(out, "rr_id");
+    write::literal!(out, "rr_id");
     write::string(out, envelope.id);
-    write::string(out, "rr_job");
+    write::literal!(out, "rr_job");
     write::string(out, &job.name);
-    write::string(out, "rr_pipeline");
+    write::literal!(out, "rr_pipeline");
     write::string(out, envelope.pipeline);
-    write::string(out, "rr_headers");
+    write::literal!(out, "rr_headers");
     write::binary_of(out, |out| headers::write_json(out, &options.headers));
-    write::string(out, "rr_delay");
+    write::literal!(out, "rr_delay");
     write::int(out, seconds(envelope.delay));
-    write::string(out, "rr_priority");
+    write::literal!(out, "rr_priority");
     write::long(out, i64::from(envelope.priority.unwrap_or(4)));
-    write::string(out, "rr_auto_ack");
+    write::literal!(out, "rr_auto_ack");
     write::bool(out, options.auto_ack.unwrap_or(false));
     14 + delay_property(out, envelope.delay) + headers::properties(out, &options.headers)
 }

@@ -83,6 +83,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    #[inline]
     pub(crate) fn new(
         decoded: Decoded,
         definition: Arc<Definition>,

@@ -101,16 +101,20 @@ pub(crate) fn take(attachment: &Attachment, auto_ack: bool) -> Result<Option<Tak
     let ids = (delivery_id, lock);
     let bytes = incoming.payload;
     let mapping = link.dialect.property_mapping();
-    let (mut decoded, error) = match format::decode(bytes.clone(), mapping) {
-        Ok(mut decoded) => {
-            if !link.dialect.counts_attempts() {
-                decoded.forget_deliveries();
-            }
-            let error = decoded.poison.map(str::to_owned);
-            (decoded, error)
+    let mut error = None;
+    let mut decoded = match format::decode(bytes.clone(), mapping) {
+        Ok(decoded) => decoded,
+        Err(why) => {
+            error = Some(why.to_string());
+            format::undecoded(bytes)
         }
-        Err(error) => (format::undecoded(bytes), Some(error.to_string())),
     };
+    if let Some(poison) = decoded.poison {
+        error = Some(poison.to_owned());
+    }
+    if !link.dialect.counts_attempts() {
+        decoded.forget_deliveries();
+    }
     let missing = match decoded.id().is_empty() {
         true => id::job_id().map(|id| decoded.id = id.into()).err(),
         false => None,

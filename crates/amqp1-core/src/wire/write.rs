@@ -78,6 +78,29 @@ pub fn timestamp(out: &mut Vec<u8>, milliseconds: i64) {
     out.extend_from_slice(&milliseconds.to_be_bytes());
 }
 
+/// `string` of at most 255 bytes, encoded by the compiler: for the names that every job has.
+macro_rules! literal {
+    ($out:expr, $text:literal) => {{
+        const TEXT: &[u8] = $text.as_bytes();
+        const ENCODED: [u8; TEXT.len() + 2] = $crate::wire::write::encoded_literal(TEXT);
+        $out.extend_from_slice(&ENCODED);
+    }};
+}
+pub(crate) use literal;
+
+/// See [`literal`].
+pub(crate) const fn encoded_literal<const N: usize>(text: &[u8]) -> [u8; N] {
+    assert!(N == text.len() + 2 && text.len() <= 255);
+    let mut encoded = [0; N];
+    (encoded[0], encoded[1]) = (0xa1, text.len() as u8);
+    let mut at = 0;
+    while at < text.len() {
+        encoded[at + 2] = text[at];
+        at += 1;
+    }
+    encoded
+}
+
 /// `string`.
 pub fn string(out: &mut Vec<u8>, value: &str) {
     variable(out, 0xa1, 0xb1, value.as_bytes());
@@ -147,6 +170,7 @@ fn array<'a>(
 }
 
 fn variable(out: &mut Vec<u8>, short: u8, long: u8, value: &[u8]) {
+    out.reserve(value.len() + 5);
     match u8::try_from(value.len()) {
         Ok(length) => out.extend_from_slice(&[short, length]),
         Err(_) => {
