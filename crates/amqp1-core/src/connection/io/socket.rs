@@ -40,7 +40,11 @@ impl Handle {
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         // Without the flag, a broken connection would kill the process by SIGPIPE.
         let flags = libc::MSG_NOSIGNAL;
-        retried(|| self.inner.send_vectored_with_flags(parts, flags))
+        retried(|| match parts {
+            // The kernel has less to copy and to check.
+            [part] => self.inner.send_with_flags(part, flags),
+            _ => self.inner.send_vectored_with_flags(parts, flags),
+        })
     }
 
     /// Registers the descriptor with the runtime. One descriptor cannot be registered twice.
