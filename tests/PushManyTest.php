@@ -215,6 +215,67 @@ final class PushManyTest extends ContractTestCase
         }
     }
 
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testEachOfThousandsOfRefusalsBelongsToItsJob(string $broker): void
+    {
+        $queue = $this->queue($broker, [
+            'queue_type' => 'classic',
+            'arguments' => ['x-max-length' => 1_500, 'x-overflow' => 'reject-publish'],
+        ]);
+        $jobs = static function () {
+            for ($i = 0; $i < 4_000; ++$i) {
+                yield ['name' => 'job', 'options' => ['id' => "id-$i"]];
+            }
+        };
+        $thrown = $this->thrown(BatchException::class, static fn () => $queue->pushMany($jobs()));
+        $confirmed = $thrown->getConfirmedIds();
+        foreach ($confirmed as $i => $id) {
+            self::assertSame("id-$i", $id);
+        }
+        self::assertSame(range(0, 3_999), self::sorted([...array_keys($confirmed), ...array_keys($thrown->getFailures())]));
+        $this->assertJobs(count($confirmed), $queue);
+        $consumer = $this->consumer($queue, ['prefetch' => 500]);
+        foreach ($confirmed as $id) {
+            $task = $this->next($consumer);
+            self::assertSame($id, $task->getId());
+            $task->ack();
+        }
+        $consumer->close();
+    }
+
+    /** @param list<int> $numbers */
+    private static function sorted(array $numbers): array
+    {
+        sort($numbers);
+
+        return $numbers;
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testLargeJobsAmongManySmallOnesKeepTheirOrder(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        $size = static fn (int $i): int => $i % 50 === 7 ? 200_000 : $i % 60;
+        $jobs = static function () use ($size) {
+            for ($i = 0; $i < 3_000; ++$i) {
+                yield ['name' => "job-$i", 'payload' => str_repeat('x', $size($i))];
+            }
+        };
+        $queue->pushMany($jobs());
+        $consumer = $this->consumer($queue, ['prefetch' => 50]);
+        for ($i = 0; $i < 3_000; ++$i) {
+            $task = $this->next($consumer);
+            if (["job-$i", $size($i)] !== [$task->getName(), strlen($task->getBody())]) {
+                self::fail("job $i: got " . $task->getName() . ' of ' . strlen($task->getBody()));
+            }
+            $task->ack();
+        }
+        $consumer->close();
+        $this->assertJobs(0, $queue);
+    }
+
     /** @dataProvider brokers */
     #[DataProvider('brokers')]
     public function testMixedSizesKeepTheirOrder(string $broker): void

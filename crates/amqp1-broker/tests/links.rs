@@ -57,6 +57,43 @@ async fn credit_is_topped_up_as_it_is_used() {
     );
 }
 
+/// Clients open several links to one target for more credit, and count on the order.
+#[tokio::test]
+async fn several_links_of_a_session_send_to_one_queue_in_the_order_of_their_frames() {
+    let broker = broker_with(|o| o.rabbitmq.publisher_credit = 4);
+    let mut raw = Raw::connect(&broker, 100).await;
+    for (name, handle) in [("s", 0), ("t", 2), ("u", 3)] {
+        raw.attach(&attach(name, handle, Role::Sender, Some("q")))
+            .await;
+    }
+    let body = |id: u32| [b"\x00\x53\x75\xa0\x01", &[id as u8][..]].concat();
+    let handles = [2, 0, 0, 3, 2, 3, 0, 2, 3];
+    for (id, handle) in (0..).zip(handles) {
+        let body = body(id);
+        raw.send_with(&transfer(handle, Some(id), true), &body[..3])
+            .await;
+        raw.send_with(&transfer(handle, None, false), &body[3..])
+            .await;
+    }
+    let (mut settled, mut granted) = (0, Vec::new());
+    while settled < handles.len() || granted.len() < 3 {
+        match raw.next().await {
+            FrameBody::Disposition(d) => {
+                let count = d.last.map_or(1, |last| last + 1 - d.first);
+                settled += count as usize;
+            }
+            FrameBody::Flow(flow) => granted.push(flow.handle),
+            other => panic!("{other:?}"),
+        }
+    }
+    raw.attach(&attach("r", 4, Role::Receiver, Some("q"))).await;
+    raw.send(&flow(Some(4), 0, 100)).await;
+    for id in 0..handles.len() as u32 {
+        let (_, payload) = raw.transfer().await;
+        assert!(payload.ends_with(&body(id)), "{id}: {payload:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_transfer_without_a_link_ends_the_session_only() {
     let broker = broker();

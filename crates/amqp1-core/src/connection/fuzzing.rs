@@ -16,7 +16,8 @@ use super::io::order::Host;
 use super::io::shared::Shared;
 use super::protocol::Protocol;
 use super::{
-    Ask, Node, ReceiverLink, ReceiverOptions, Remote, RequestLinks, SenderLink, Tracked, Tracker,
+    Ask, Node, ReceiverLink, ReceiverOptions, Remote, RequestLinks, SenderLink, SenderOptions,
+    Tracked, Tracker,
 };
 use crate::base::choices::Choices;
 use crate::base::wait::Signal;
@@ -109,7 +110,11 @@ impl World {
         match action {
             0 | 1 if links >= MAX_LINKS => {}
             0 => {
-                if let Ok(link) = SenderLink::open(&self.connection, Some("a"), Ask::Queue) {
+                let options = SenderOptions {
+                    ask: Ask::Queue,
+                    further_lanes: 2,
+                };
+                if let Ok(link) = SenderLink::open(&self.connection, Some("a"), options) {
                     self.senders.push(link);
                 }
             }

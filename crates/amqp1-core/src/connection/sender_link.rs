@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::handle::Connection;
 use super::protocol::link::Phase;
+use super::protocol::options::SenderOptions;
 use super::protocol::sender::Sender;
 use super::protocol::sessions::LinkKey;
-use super::protocol::terminus::Ask;
 use super::protocol::tracker::Tracked;
 use crate::base::id;
 use crate::base::wait::{Signal, Wait};
@@ -27,12 +27,16 @@ impl SenderLink {
     ///
     /// # Errors
     /// Those of [`super::protocol::Protocol::open_session`].
-    pub fn open(connection: &Connection, address: Option<&str>, ask: Ask) -> Result<Self> {
+    pub fn open(
+        connection: &Connection,
+        address: Option<&str>,
+        options: SenderOptions,
+    ) -> Result<Self> {
         let signal = Signal::new();
         connection.raises(&signal);
         let name = format!("amqp1-push-{}", id::short()?);
         let mut protocol = connection.lock();
-        let key = protocol.open_sender(name, address, ask, signal.clone(), Instant::now())?;
+        let key = protocol.open_sender(name, address, options, signal.clone(), Instant::now())?;
         connection.kick(protocol);
         Ok(Self {
             connection: connection.clone(),

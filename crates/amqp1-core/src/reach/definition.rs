@@ -14,7 +14,7 @@ use crate::base::wait::Wait;
 use crate::brokers::seams::companion::{has_no_way_to, Companion, Reach};
 use crate::brokers::seams::subject::Subject;
 use crate::brokers::{self, Dialect, Recipient};
-use crate::connection::{Connection, SenderLink};
+use crate::connection::{Connection, SenderLink, SenderOptions};
 use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::connected::Connected;
@@ -220,7 +220,11 @@ impl Definition {
         wait: &Wait<'_>,
     ) -> Result<SenderLink> {
         let redial = self.options.redial_timeout;
-        let to = (address, connected.dialect.asks());
+        let options = SenderOptions {
+            ask: connected.dialect.asks(),
+            further_lanes: connected.dialect.further_lanes(),
+        };
+        let to = (address, options);
         pool::sender(&self.endpoint, &connected.connection, to, redial, wait)
     }
 

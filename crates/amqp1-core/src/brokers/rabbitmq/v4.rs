@@ -33,6 +33,13 @@ impl Dialect for RabbitMq4 {
         Ok(address::exchange(exchange, routing_key))
     }
 
+    /// One process handles a session, and delivers a message to its queues before it looks at the
+    /// next frame, so several links keep the order. Each has a credit of 170, which a classic queue
+    /// uses up faster than it is renewed; more than three are not faster.
+    fn further_lanes(&self) -> u32 {
+        2
+    }
+
     fn companion(
         &'static self,
         _: &Arc<Endpoint>,

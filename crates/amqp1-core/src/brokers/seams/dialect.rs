@@ -57,6 +57,13 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         Ask::Nothing
     }
 
+    /// How many further links to the same target a sender may open in its session, for more credit;
+    /// zero unless the broker handles a session's messages in the order of their transfers,
+    /// whatever link they come over.
+    fn further_lanes(&self) -> u32 {
+        0
+    }
+
     /// Explains the refusal of a link in this broker's terms.
     fn explain(&self, error: Error) -> Error {
         error

@@ -5,12 +5,16 @@ use fe2o3_amqp_types::messaging::{Source, Target, TargetArchetype};
 use fe2o3_amqp_types::performatives::Attach;
 
 use crate::error::Error;
+use crate::wire::DecodeError;
 
 /// The handle of a session's sender.
 pub(crate) const SENDER: u32 = 0;
 
 /// The handle of a session's receiver.
 pub(crate) const RECEIVER: u32 = 1;
+
+/// The error for a frame of a link that there is not.
+pub(super) const UNKNOWN_LINK: DecodeError = DecodeError("a frame for a link that does not exist");
 
 /// The largest accepted message, in bytes.
 pub(crate) const MAX_MESSAGE_SIZE: u64 = 512 * 1024 * 1024;

@@ -187,7 +187,10 @@ impl Protocol {
     #[cfg(feature = "fuzzing")]
     pub fn link_names(&self) -> Vec<String> {
         let names = self.sessions.iter().flat_map(|session| {
-            let sender = session.sender.as_ref().map(|sender| sender.name.clone());
+            let sender = session
+                .sender
+                .as_ref()
+                .map(|sender| sender.lanes.first().name.clone());
             let receiver = session.receiver.as_ref().map(|r| r.name.clone());
             [sender, receiver].into_iter().flatten()
         });

@@ -6,11 +6,10 @@ use fe2o3_amqp_types::definitions::{Role, SenderSettleMode};
 use serde_amqp::primitives::Symbol;
 
 use super::link::{attach, source, target};
-use super::options::ReceiverOptions;
+use super::options::{ReceiverOptions, SenderOptions};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::sessions::LinkKey;
-use super::terminus::Ask;
 use super::{internal, Protocol};
 use crate::base::wait::Signal;
 use crate::error::Result;
@@ -25,16 +24,17 @@ impl Protocol {
         &mut self,
         name: String,
         address: Option<&str>,
-        ask: Ask,
+        options: SenderOptions,
         signal: Signal,
         now: Instant,
     ) -> Result<LinkKey> {
         let key = self.open_session(signal, now)?;
-        let target = ask.of_target(target(address));
+        let target = options.ask.of_target(target(address));
         let mut attach = attach(&name, Role::Sender, source("amqp1"), target);
         attach.snd_settle_mode = SenderSettleMode::Unsettled;
         let (session, out) = self.session(key)?;
-        let sender = Sender::new(name).asking(ask);
+        let mut sender = Sender::new(name).asking(options.ask);
+        sender.lanes.allow(options.further_lanes, &attach);
         session
             .attach_sender(sender, &attach, out)
             .map_err(internal)?;

@@ -1,4 +1,4 @@
-//! The options of a receiver, for any broker.
+//! The options of senders and receivers, for any broker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,16 @@ use super::elastic::Elastic;
 use super::terminus::Ask;
 use super::watch::Watch;
 use crate::format::history::Ledger;
+
+/// The options of a sender.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SenderOptions {
+    /// The requirement on the target.
+    pub ask: Ask,
+    /// How many further links to the same target it may open in its session, for more credit. Only
+    /// for a broker that keeps the order of a session's messages, whatever link they come over.
+    pub further_lanes: u32,
+}
 
 /// The options of a receiver.
 #[derive(Debug, Clone, Default)]

@@ -1,15 +1,20 @@
 //! The sending end of a link.
 
+pub(crate) mod lanes;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use fe2o3_amqp_types::performatives::Attach;
 
-use super::link::{Phase, SENDER};
+use self::lanes::Lanes;
+use super::link::{Phase, SENDER, UNKNOWN_LINK};
 use super::output::{Output, LARGE};
 use super::terminus::Ask;
 use super::tracker::{Confirmation, Tracked};
 use crate::error::Error;
 use crate::wire::frame::{self, First, State as DeliveryState, TRANSFER_OVERHEAD};
+use crate::wire::DecodeError;
 
 /// The size of the output buffer, in bytes, from which transfers wait in their link.
 const OUT_HIGH: usize = 256 * 1024;
@@ -24,17 +29,24 @@ struct Outgoing {
     tracked: Option<Tracked>,
 }
 
+/// What a detach of the broker has ended, with our handle of the link.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The sender.
+    Sender(u32),
+    /// A further lane, which the broker refuses.
+    Lane(u32),
+}
+
 #[derive(Debug)]
 pub(crate) struct Sender {
-    pub name: String,
     pub phase: Phase,
     /// The requirement on the target.
     pub ask: Ask,
-    pub remote_handle: Option<u32>,
     /// The broker's limit for a message; zero if it sets none.
     pub max_message_size: u64,
-    credit: u32,
-    delivery_count: u32,
+    /// Its links: one, or several as long as they are useful.
+    pub lanes: Lanes,
     queue: VecDeque<Outgoing>,
     /// Deliveries without an outcome; the first one's id is `unsettled_from`.
     unsettled: VecDeque<Option<Tracked>>,
@@ -45,13 +57,10 @@ pub(crate) struct Sender {
 impl Sender {
     pub fn new(name: String) -> Self {
         Self {
-            name,
             phase: Phase::Attaching,
             ask: Ask::Nothing,
-            remote_handle: None,
             max_message_size: 0,
-            credit: 0,
-            delivery_count: 0,
+            lanes: Lanes::new(name),
             queue: VecDeque::new(),
             unsettled: VecDeque::new(),
             unsettled_from: 0,
@@ -101,21 +110,43 @@ impl Sender {
         attaching || self.unsettled.iter().any(Option::is_some)
     }
 
-    /// Applies the credit of the broker's flow.
-    pub fn on_flow(&mut self, delivery_count: Option<u32>, link_credit: u32) {
-        let base = delivery_count.unwrap_or(0).wrapping_add(link_credit);
-        let credit = base.wrapping_sub(self.delivery_count);
-        // A broker that took back credit can make the difference "negative".
-        self.credit = if credit > i32::MAX as u32 { 0 } else { credit };
+    /// Handles the broker's attach of one of its lanes. Returns the lane's handle and an error if
+    /// the node does not meet the requirement.
+    ///
+    /// # Errors
+    /// It has no such lane.
+    pub fn on_attach(&mut self, attach: &Attach) -> Result<Option<(u32, Error)>, DecodeError> {
+        let lane = self.lanes.named(&attach.name).ok_or(UNKNOWN_LINK)?;
+        lane.remote_handle = Some(attach.handle.0);
+        // A refusal has no terminus; its reason follows in a detach.
+        if attach.target.is_none() || self.phase.over().is_some() {
+            return Ok(None);
+        }
+        if let Err(error) = self.ask.judge(attach) {
+            return Ok(Some((lane.handle, error)));
+        }
+        lane.is_attached = true;
+        let limit = attach.max_message_size.unwrap_or(0);
+        self.max_message_size = match self.max_message_size {
+            0 => limit,
+            // The smaller limit of all lanes.
+            earlier if limit == 0 => earlier,
+            earlier => earlier.min(limit),
+        };
+        self.phase = Phase::Attached;
+        Ok(None)
     }
 
-    /// Handles a drain: gives up unusable credit. Returns the delivery-count to report.
-    pub fn drain(&mut self) -> u32 {
-        if self.queue.is_empty() {
-            self.delivery_count = self.delivery_count.wrapping_add(self.credit);
-            self.credit = 0;
+    /// Handles the broker's detach of the lane with its handle, if there is one.
+    pub fn on_detach(&mut self, remote_handle: u32, error: &Error) -> Option<Ended> {
+        let lane = self.lanes.of_remote(remote_handle)?;
+        let (handle, was_attached) = (lane.handle, lane.is_attached);
+        if handle == SENDER || was_attached {
+            self.fail(error);
+            return Some(Ended::Sender(handle));
         }
-        self.delivery_count
+        self.lanes.refused();
+        Some(Ended::Lane(handle))
     }
 
     /// Writes as many queued transfers as credit, window and buffer allow. Returns the number of
@@ -135,9 +166,14 @@ impl Sender {
         self.drop_abandoned();
         while let Some(head) = self.queue.front_mut() {
             let first = head.offset == 0;
-            if *window == 0 || out.pending() > OUT_HIGH || (first && self.credit == 0) {
+            if *window == 0 || out.pending() > OUT_HIGH {
                 break;
             }
+            if first && !self.lanes.choose() {
+                self.lanes.extend(self.queue.len(), out.frames(), channel);
+                break;
+            }
+            let lane = self.lanes.current();
             let left = head.payload.len() - head.offset;
             let more = left > room;
             let part = head.offset..head.offset + left.min(room);
@@ -149,18 +185,17 @@ impl Sender {
             let frame = out.frames();
             if part.len() < LARGE {
                 let part = &head.payload[part.clone()];
-                frame::encode_transfer(frame, channel, SENDER, delivery, more, part);
+                frame::encode_transfer(frame, channel, lane.handle, delivery, more, part);
             } else {
                 let length = part.len();
-                frame::encode_transfer_head(frame, channel, SENDER, delivery, more, length);
+                frame::encode_transfer_head(frame, channel, lane.handle, delivery, more, length);
                 out.push(head.payload.slice(part.clone()));
             }
             frames += 1;
             *window -= 1;
             head.offset = part.end;
             if first {
-                self.credit -= 1;
-                self.delivery_count = self.delivery_count.wrapping_add(1);
+                lane.use_credit();
                 self.unsettled.push_back(head.tracked.take());
                 self.next_delivery_id = self.next_delivery_id.wrapping_add(1);
             }
@@ -245,7 +280,7 @@ mod tests {
         let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Output::default());
         send(&mut sender, &tracker, 3);
         assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 0);
-        sender.on_flow(Some(0), 2);
+        sender.lanes.current().on_flow(Some(0), 2);
         assert_eq!(sender.pump(&mut out, 0, &mut 1, 512), 1);
         assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 1);
         assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 0);
@@ -257,7 +292,7 @@ mod tests {
         let (mut sender, tracker, mut out) = (attached(0), Tracker::default(), Output::default());
         send(&mut sender, &tracker, 2);
         assert!(!sender.is_owed());
-        sender.on_flow(Some(0), 1);
+        sender.lanes.current().on_flow(Some(0), 1);
         sender.pump(&mut out, 0, &mut 10, 512);
         assert!(sender.is_owed());
         sender.on_disposition(0, 0, Some(&DeliveryState::Accepted));
@@ -275,7 +310,7 @@ mod tests {
         given_up.abandon();
         send(&mut sender, &Tracker::default(), 1);
         assert_eq!(sender.queue.len(), 1);
-        sender.on_flow(Some(0), 10);
+        sender.lanes.current().on_flow(Some(0), 10);
         assert_eq!(sender.pump(&mut out, 0, &mut 10, 512), 1);
     }
 
@@ -284,7 +319,7 @@ mod tests {
         let (mut sender, tracker, mut out) =
             (attached(0xffff_fffe), Tracker::default(), Output::default());
         send(&mut sender, &tracker, 4);
-        sender.on_flow(Some(0), 10);
+        sender.lanes.current().on_flow(Some(0), 10);
         sender.pump(&mut out, 0, &mut 10, 512);
         sender.on_disposition(0, 1, Some(&DeliveryState::Accepted));
         assert_eq!(
@@ -306,7 +341,7 @@ mod tests {
             index: 0,
         };
         sender.push(Bytes::from(vec![7; 1000]), 0, Some(tracked));
-        sender.on_flow(Some(0), 1);
+        sender.lanes.current().on_flow(Some(0), 1);
         assert_eq!(sender.pump(&mut out, 0, &mut 2, 512), 2);
         assert_eq!(sender.pump(&mut out, 0, &mut 2, 512), 1);
         assert_eq!(tracker.pending(), 1);

@@ -1,4 +1,4 @@
-//! A session with at most one sender and one receiver.
+//! A session with at most one sender, of one or several links, and one receiver.
 //!
 //! Each link (or link pair) has its own session. RabbitMQ 4.0 refuses an attach by ending the whole
 //! session, which thus affects no other link.
@@ -14,10 +14,10 @@ use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End};
 
 use super::life::Life;
-use super::link::{Phase, RECEIVER, SENDER};
+use super::link::{Phase, RECEIVER, UNKNOWN_LINK};
 use super::output::Output;
 use super::receiver::Receiver;
-use super::sender::Sender;
+use super::sender::{Ended, Sender};
 use super::tracker::Tracked;
 use crate::base::memory::Block;
 use crate::base::wait::Signal;
@@ -80,6 +80,12 @@ impl Session {
         frame::encode_performative(out, self.channel, &begin)
     }
 
+    /// The number of transfer frames sent, for tests.
+    #[cfg(test)]
+    pub fn next_outgoing(&self) -> u32 {
+        self.next_outgoing_id
+    }
+
     /// Attaches its sender.
     pub fn attach_sender(&mut self, sender: Sender, attach: &Attach, out: &mut Vec<u8>) -> Written {
         self.sender = Some(sender);
@@ -124,28 +130,24 @@ impl Session {
         self.life.begun(remote)?;
         self.next_incoming_id = begin.next_outgoing_id;
         self.remote_incoming_window = begin.incoming_window;
+        if let Some(sender) = &mut self.sender {
+            sender.lanes.limit_handles(begin.handle_max.0);
+        }
         self.signal.raise();
         Ok(())
     }
 
     /// Handles the broker's `attach`, the other end of our sender or receiver.
     pub fn on_attach(&mut self, attach: Attach, now: Instant, out: &mut Output) -> Written {
-        // A refusal has no terminus; its reason follows in a detach.
         match attach.role {
             Role::Receiver => {
-                let refused = attach.target.is_none();
-                let sender = self.sender.as_mut().filter(|s| s.name == attach.name);
-                let sender = sender.ok_or(UNKNOWN_LINK)?;
-                sender.remote_handle = Some(attach.handle.0);
-                sender.max_message_size = attach.max_message_size.unwrap_or(0);
-                if !refused && sender.phase == Phase::Attaching {
-                    if let Err(error) = sender.ask.judge(&attach) {
-                        return self.refuse(SENDER, &error, out.frames());
-                    }
-                    sender.phase = Phase::Attached;
+                let sender = self.sender.as_mut().ok_or(UNKNOWN_LINK)?;
+                if let Some((handle, error)) = sender.on_attach(&attach)? {
+                    return self.refuse(handle, &error, out.frames());
                 }
             }
             Role::Sender => {
+                // A refusal has no terminus; its reason follows in a detach.
                 let refused = attach.source.is_none();
                 let receiver = self.receiver.as_mut().filter(|r| r.name == attach.name);
                 let receiver = receiver.ok_or(UNKNOWN_LINK)?;
@@ -176,17 +178,22 @@ impl Session {
 
     /// Handles the broker's `detach`, which ends the link with this error.
     pub fn on_detach(&mut self, detach: &Detach, error: &Error, out: &mut Vec<u8>) -> Written {
-        let remote = Some(detach.handle.0);
-        let mut ours = None;
-        if let Some(sender) = self.sender.as_mut().filter(|s| s.remote_handle == remote) {
-            sender.fail(error);
-            ours = Some(SENDER);
-        } else if let Some(receiver) = self.receiver.as_mut() {
-            if receiver.remote_handle == remote {
-                receiver.fail(error);
-                ours = Some(RECEIVER);
+        let remote = detach.handle.0;
+        let sender = self.sender.as_mut();
+        let ours = match sender.and_then(|sender| sender.on_detach(remote, error)) {
+            Some(Ended::Lane(handle)) if self.life.may_speak() => return self.detach(handle, out),
+            Some(Ended::Lane(_)) => return Ok(()),
+            Some(Ended::Sender(handle)) => Some(handle),
+            None => {
+                let receiver = self.receiver.as_mut();
+                receiver
+                    .filter(|receiver| receiver.remote_handle == Some(remote))
+                    .map(|receiver| {
+                        receiver.fail(error);
+                        RECEIVER
+                    })
             }
-        }
+        };
         self.signal.raise();
         match ours {
             // Answered with a detach, unless ours came first. The session exists only for this link
@@ -374,8 +381,12 @@ impl Session {
         if let Some(sender) = &mut self.sender {
             let attached = sender.phase == Phase::Attached;
             sender.fail(&closed);
-            if attached {
-                self.detach(SENDER, out)?;
+            let lanes = self
+                .sender
+                .iter()
+                .flat_map(|sender| sender.lanes.attached());
+            for handle in lanes.filter(|_| attached) {
+                self.detach(handle, out)?;
             }
         }
         frame::encode_performative(out, self.channel, &End { error: None })
@@ -392,8 +403,6 @@ impl Session {
         self.signal.raise();
     }
 }
-
-const UNKNOWN_LINK: DecodeError = DecodeError("a frame for a link that does not exist");
 
 #[cfg(test)]
 mod tests {
@@ -416,7 +425,7 @@ mod tests {
             .on_attach(answer, Instant::now(), &mut Output::default())
             .unwrap();
         let sender = session.sender.as_mut().unwrap();
-        sender.on_flow(Some(0), 10);
+        sender.lanes.current().on_flow(Some(0), 10);
         let mut out = Output::default();
         assert_eq!(sender.pump(&mut out, 0, &mut 100, 4096), 0);
         assert!(matches!(&sender.phase, Phase::Detached(error)

@@ -140,7 +140,7 @@ fn a_session_that_was_ended_before_its_begin_was_lost_keeps_nobody_waiting() {
 fn a_link_that_the_broker_ends_takes_its_session_with_it_and_says_why() {
     let (mut protocol, keys) = protocol(10, 1);
     let mut sender = Sender::new("s".to_owned());
-    sender.remote_handle = Some(3);
+    sender.lanes.current().remote_handle = Some(3);
     protocol.session(keys[0]).unwrap().0.sender = Some(sender);
     say(&mut protocol, 5, &begin(0)).unwrap();
     let detach = Detach {

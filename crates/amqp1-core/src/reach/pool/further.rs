@@ -96,7 +96,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::base::wait::Signal;
-    use crate::connection::{Ask, ReceiverLink, ReceiverOptions, SenderLink};
+    use crate::connection::{ReceiverLink, ReceiverOptions, SenderLink, SenderOptions};
     use crate::reach::pool::{connection, sender, was_lost};
     use crate::settings::endpoint::Endpoint;
 
@@ -187,7 +187,7 @@ mod tests {
             sender(
                 &endpoint,
                 &usual,
-                (Some(&address), Ask::Nothing),
+                (Some(&address), SenderOptions::default()),
                 SECOND,
                 &wait,
             )

@@ -7,7 +7,7 @@ use super::further;
 use crate::base::pauses::NO_SESSION;
 use crate::base::wait::Wait;
 use crate::brokers;
-use crate::connection::{all_in_use, Ask, Connection, SenderLink};
+use crate::connection::{all_in_use, Connection, SenderLink, SenderOptions};
 use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::shared_endpoint::SharedEndpoint;
@@ -35,7 +35,7 @@ enum Found {
 pub(crate) fn sender(
     endpoint: &SharedEndpoint,
     usual: &Connection,
-    (address, ask): (Option<&str>, Ask),
+    (address, options): (Option<&str>, SenderOptions),
     redial: Duration,
     wait: &Wait<'_>,
 ) -> Result<SenderLink> {
@@ -45,7 +45,7 @@ pub(crate) fn sender(
         false => 1,
     };
     loop {
-        match with_pool(|pool| find(pool, endpoint, usual, (&address, ask), connections))? {
+        match with_pool(|pool| find(pool, endpoint, usual, (&address, options), connections))? {
             Found::Link(link) => return Ok(link),
             Found::NoRoom(key) => match further::open(key, usual, redial, wait) {
                 Ok(_) => {}
@@ -63,7 +63,7 @@ fn find(
     pool: &mut Pool,
     endpoint: &SharedEndpoint,
     usual: &Connection,
-    (address, ask): (&Option<String>, Ask),
+    (address, options): (&Option<String>, SenderOptions),
     connections: u32,
 ) -> Result<Found> {
     further::drop_lost(pool, endpoint, Role::Publish);
@@ -99,7 +99,7 @@ fn find(
         };
         let has_room = entry.connection.has_room() || entry.connection.lost().is_some();
         if entry.senders.len() < MAX_SENDERS && has_room {
-            match open(entry, address, ask)? {
+            match open(entry, address, options)? {
                 Found::Busy => {}
                 found => return Ok(found),
             }
@@ -119,11 +119,11 @@ fn find(
     if let Some((link, _)) = entry.senders.remove(&old) {
         link.close();
     }
-    open(entry, address, ask)
+    open(entry, address, options)
 }
 
-fn open(entry: &mut Entry, address: &Option<String>, ask: Ask) -> Result<Found> {
-    match SenderLink::open(&entry.connection, address.as_deref(), ask) {
+fn open(entry: &mut Entry, address: &Option<String>, options: SenderOptions) -> Result<Found> {
+    match SenderLink::open(&entry.connection, address.as_deref(), options) {
         Ok(link) => {
             let kept = (link.clone(), Instant::now());
             entry.senders.insert(address.clone(), kept);

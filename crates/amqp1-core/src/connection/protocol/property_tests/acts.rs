@@ -58,15 +58,16 @@ impl Broker {
         self.say(mine, &flow);
     }
 
-    /// Grants credit to the client's sender, and a window to its session.
-    pub fn grant(&mut self, channel: u16, credit: u32, drain: bool) {
+    /// Grants credit to a lane of the client's sender, and a window to its session.
+    pub fn grant(&mut self, channel: u16, lane: usize, credit: u32, drain: bool) {
         let session = live(&mut self.sessions, channel);
         if session.is_ended {
             return;
         }
         session.incoming_window = WINDOW;
         let mut flow = session.flow();
-        if let Some(target) = &mut session.target {
+        let lanes = session.targets.len().max(1);
+        if let Some(target) = session.targets.get_mut(lane % lanes) {
             target.limit = target.limit.max(target.delivery_count + credit);
             flow.handle = Some(Handle(target.handle));
             flow.delivery_count = Some(target.delivery_count);
@@ -81,12 +82,13 @@ impl Broker {
     pub fn confirm(&mut self, channel: u16, count: usize, first: bool, state: &[u8]) {
         let session = live(&mut self.sessions, channel);
         let mine = session.mine;
-        let Some(target) = session.target.as_mut().filter(|_| !session.is_ended) else {
+        if session.is_ended {
             return;
-        };
-        for _ in 0..count.min(target.unsettled.len()) {
-            let at = if first { 0 } else { target.unsettled.len() - 1 };
-            let id = target.unsettled.remove(at);
+        }
+        let unsettled = &mut session.unsettled;
+        for _ in 0..count.min(unsettled.len()) {
+            let at = if first { 0 } else { unsettled.len() - 1 };
+            let (id, _) = unsettled.remove(at);
             frame::encode_disposition(&mut self.out, mine, id, id, true, state);
         }
     }

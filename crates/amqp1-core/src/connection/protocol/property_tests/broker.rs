@@ -21,6 +21,9 @@ pub const MAX_FRAME: usize = 512;
 /// The highest channel that the broker allows: channels 0 to 5.
 pub const CHANNEL_MAX: u16 = 5;
 
+/// The highest handle: a receiver's and three of a sender's.
+pub const HANDLE_MAX: u32 = 3;
+
 #[derive(Debug, Default)]
 pub struct Broker {
     input: BytesMut,
@@ -35,6 +38,8 @@ pub struct Broker {
     /// Complete messages from the client.
     pub received: Vec<Bytes>,
     pub published: u32,
+    /// The most lanes of one sender at any time.
+    pub most_lanes: usize,
     pub lose_begin: bool,
     pub refuse_attach: bool,
     pub is_closed: bool,
@@ -116,7 +121,7 @@ impl Broker {
                 next_outgoing_id: u32::MAX - 1,
                 incoming_window: WINDOW,
                 outgoing_window: 1000,
-                handle_max: Handle(1),
+                handle_max: Handle(HANDLE_MAX),
                 offered_capabilities: None,
                 desired_capabilities: None,
                 properties: None,
@@ -139,11 +144,12 @@ impl Broker {
         if session.is_ended {
             return;
         }
-        assert!(attach.handle.0 <= 1, "beyond handle-max");
+        let theirs = attach.handle.0;
+        assert!(theirs <= HANDLE_MAX, "beyond handle-max");
         let mine = session.mine;
         let (role, handle) = match attach.role {
             Role::Receiver => (Role::Sender, 70),
-            Role::Sender => (Role::Receiver, 71),
+            Role::Sender => (Role::Receiver, 71 + theirs),
         };
         let answer = Attach {
             role: role.clone(),
@@ -174,8 +180,12 @@ impl Broker {
                 });
             }
             Role::Receiver => {
-                assert!(session.target.is_none(), "a second sender");
-                session.target = Some(Target {
+                let mut targets = session.targets.iter();
+                let is_new = targets.all(|target| target.theirs != theirs);
+                assert!(is_new && theirs != 1, "a handle in use");
+                self.most_lanes = self.most_lanes.max(session.targets.len() + 1);
+                session.targets.push(Target {
+                    theirs,
                     handle,
                     ..Target::default()
                 });
@@ -183,72 +193,52 @@ impl Broker {
         }
         self.say(mine, &answer);
         if refuse {
-            self.end_link(channel, role == Role::Sender);
+            self.end_link(channel, theirs);
         }
     }
 
-    /// Detaches one of our links with an error.
-    pub fn end_link(&mut self, channel: u16, source: bool) {
-        let session = live(&mut self.sessions, channel);
-        if session.is_ended {
-            return;
-        }
-        let (mine, handle) = match source {
-            true => (
-                session.mine,
-                session.source.as_ref().map(|link| link.handle),
-            ),
-            false => (
-                session.mine,
-                session.target.as_ref().map(|link| link.handle),
-            ),
-        };
-        let Some(handle) = handle else { return };
-        self.say(
-            mine,
-            &Detach {
-                handle: Handle(handle),
-                closed: true,
-                error: Some(Condition::new(AmqpError::NotFound, None, None)),
-            },
+    /// Detaches the link of a handle of the client with an error.
+    pub fn end_link(&mut self, channel: u16, theirs: u32) {
+        self.let_go(
+            channel,
+            theirs,
+            Some(Condition::new(AmqpError::NotFound, None, None)),
         );
-        self.drop_link(channel, source);
     }
 
-    fn drop_link(&mut self, channel: u16, source: bool) {
+    /// Detaches a link, if there is one.
+    fn let_go(&mut self, channel: u16, theirs: u32, error: Option<Condition>) {
         let session = live(&mut self.sessions, channel);
-        if source {
+        let (mine, handle) = (session.mine, session.handle_of(theirs));
+        let Some(handle) = handle.filter(|_| !session.is_ended) else {
+            return;
+        };
+        let detach = Detach {
+            handle: Handle(handle),
+            closed: true,
+            error,
+        };
+        self.say(mine, &detach);
+        self.drop_link(channel, theirs);
+    }
+
+    fn drop_link(&mut self, channel: u16, theirs: u32) {
+        let session = live(&mut self.sessions, channel);
+        if theirs == 1 {
             let gone = session.source.take();
             let unsettled = gone
                 .into_iter()
                 .flat_map(|source| source.unsettled.into_values());
             self.ready.extend(unsettled.map(Message::lost));
         } else {
-            session.target = None;
+            session.targets.retain(|target| target.theirs != theirs);
+            session.unsettled.retain(|(_, over)| *over != theirs);
         }
     }
 
     /// Answers the client's detach, unless our own was already sent.
-    fn detach(&mut self, channel: u16, handle: u32) {
-        let session = live(&mut self.sessions, channel);
-        let mine = session.mine;
-        let link = match handle {
-            1 => session.source.as_ref().map(|link| link.handle),
-            _ => session.target.as_ref().map(|link| link.handle),
-        };
-        let Some(handle_of_mine) = link.filter(|_| !session.is_ended) else {
-            return;
-        };
-        let (handle_mine, closed) = (Handle(handle_of_mine), true);
-        self.say(
-            mine,
-            &Detach {
-                handle: handle_mine,
-                closed,
-                error: None,
-            },
-        );
-        self.drop_link(channel, handle == 1);
+    fn detach(&mut self, channel: u16, theirs: u32) {
+        self.let_go(channel, theirs, None);
     }
 
     /// Ends a session on the broker's own initiative.
@@ -257,8 +247,7 @@ impl Broker {
         if !session.is_ended {
             session.is_ended = true;
             let mine = session.mine;
-            self.drop_link(channel, true);
-            self.drop_link(channel, false);
+            (0..=HANDLE_MAX).for_each(|theirs| self.drop_link(channel, theirs));
             self.say(mine, &End { error: None });
         }
     }
@@ -296,9 +285,12 @@ impl Broker {
             }
             source.drain = flow.drain;
         }
-        if let (Some(0), Some(target)) = (handle, &mut session.target) {
+        let mut targets = session.targets.iter_mut();
+        if let Some(target) = targets.find(|target| Some(target.theirs) == handle) {
             // The client has used up its credit, as the drain requires.
-            target.delivery_count = flow.delivery_count.expect("the sender says its own");
+            let count = flow.delivery_count.expect("the sender says its own");
+            assert!(count >= target.delivery_count, "goes backwards");
+            target.delivery_count = count;
             assert!(target.delivery_count <= target.limit, "used up too much");
         }
         if flow.echo {

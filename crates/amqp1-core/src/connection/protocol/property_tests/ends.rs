@@ -23,8 +23,14 @@ pub struct Session {
     pub remote_window: u32,
     /// For the client's receiver.
     pub source: Option<Source>,
-    /// For the client's sender.
-    pub target: Option<Target>,
+    /// For the lanes of the client's sender.
+    pub targets: Vec<Target>,
+    /// The client's next delivery-id.
+    pub next_delivery: u32,
+    /// The number of its last complete message.
+    pub last_number: Option<u32>,
+    /// Of the client's messages: delivery-ids and the client's handles.
+    pub unsettled: Vec<(u32, u32)>,
 }
 
 /// The node that the client receives from.
@@ -63,16 +69,27 @@ impl Source {
 /// The node that the client sends to.
 #[derive(Debug, Default)]
 pub struct Target {
+    /// The client's handle.
+    pub theirs: u32,
     pub handle: u32,
     pub delivery_count: u32,
     /// The highest limit that we ever granted; it may be used until the client learns of a lower
     /// one.
     pub limit: u32,
     pub partial: Option<(u32, bool, Vec<u8>)>,
-    pub unsettled: Vec<u32>,
 }
 
 impl Session {
+    /// Our handle of a link, by the client's.
+    pub fn handle_of(&self, theirs: u32) -> Option<u32> {
+        if theirs == 1 {
+            return self.source.as_ref().map(|link| link.handle);
+        }
+        let mut targets = self.targets.iter();
+        let target = targets.find(|target| target.theirs == theirs);
+        target.map(|target| target.handle)
+    }
+
     pub fn flow(&self) -> Flow {
         Flow {
             next_incoming_id: Some(self.next_incoming),
@@ -97,8 +114,18 @@ impl Session {
         assert!(self.incoming_window > 0, "sent beyond the window");
         self.incoming_window -= 1;
         self.next_incoming = self.next_incoming.wrapping_add(1);
-        // We have detached it, but the client does not know yet.
-        let target = self.target.as_mut()?;
+        if let Some(id) = transfer.delivery_id {
+            assert_eq!(id, self.next_delivery, "a session counts all deliveries");
+            self.next_delivery += 1;
+        }
+        let begun = self.targets.iter().find(|target| target.partial.is_some());
+        if let Some(begun) = begun {
+            assert_eq!(begun.theirs, transfer.handle, "in the midst of another");
+        }
+        // We may have detached it, and the client does not know yet.
+        let theirs = transfer.handle;
+        let mut targets = self.targets.iter_mut();
+        let target = targets.find(|target| target.theirs == theirs)?;
         let (id, settled, mut bytes) = match target.partial.take() {
             Some(partial) => partial,
             None => {
@@ -114,8 +141,11 @@ impl Session {
             return None;
         }
         if !settled {
-            target.unsettled.push(id);
+            self.unsettled.push((id, theirs));
         }
+        let number = u32::from_be_bytes(bytes[..4].try_into().unwrap());
+        assert!(Some(number) > self.last_number, "out of order");
+        self.last_number = Some(number);
         Some(bytes.into())
     }
 }

@@ -20,7 +20,8 @@ mod world;
 
 use proptest::prelude::*;
 
-use self::ops::op;
+use self::broker::HANDLE_MAX;
+use self::ops::{op, Op};
 use self::world::World;
 
 /// A few seconds in a debug build; `PROPTEST_CASES=100000` for a night.
@@ -34,6 +35,18 @@ fn config() -> ProptestConfig {
         max_shrink_iters: 20_000,
         ..ProptestConfig::default()
     }
+}
+
+#[test]
+fn a_sender_takes_as_many_lanes_as_the_broker_has_handles_for() {
+    let mut world = World::new();
+    for op in [Op::OpenSender, Op::SendMany(0, 200, 4)] {
+        world.step(&op);
+        world.exchange();
+    }
+    settled::finish(&mut world);
+    assert_eq!(world.broker.most_lanes, HANDLE_MAX as usize);
+    assert_eq!(world.broker.received.len(), 200);
 }
 
 proptest! {

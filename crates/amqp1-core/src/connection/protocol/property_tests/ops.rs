@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::format::history::Ledger;
 
 /// A receiver's options for its broker.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Manner {
     pub in_windows: bool,
     pub early: bool,
@@ -27,6 +27,8 @@ pub enum Op {
     OpenReceiver(u32, Manner),
     OpenSender,
     Send(usize, usize, bool),
+    /// Sends this many, enough for several lanes.
+    SendMany(usize, usize, usize),
     Take(usize),
     Settle(usize, usize, u8),
     Prefetch(usize, u32),
@@ -47,11 +49,12 @@ pub enum Op {
     Drained(usize),
     /// Reports the broker's state, and may request the client's (echo).
     Tell(usize, bool),
-    /// Grants the client's sender credit, and may drain it.
-    Grant(usize, u32, bool),
+    /// Grants a lane of the client's sender credit, and may drain it.
+    Grant(usize, usize, u32, bool),
     Confirm(usize, usize, bool, u8),
     Recall(usize, usize, usize),
-    EndLink(usize, bool),
+    /// Ends the link of a handle.
+    EndLink(usize, u32),
     EndSession(usize),
 }
 
@@ -121,9 +124,11 @@ pub fn op() -> impl Strategy<Value = Op> {
     let frame = prop_oneof![3 => Just(2000usize), 1 => 3usize..200];
     let client = prop_oneof![
         3 => open_receiver(),
-        1 => Just(Op::OpenSender),
+        2 => Just(Op::OpenSender),
         4 => (link.clone(), size.clone(), prop::bool::weighted(0.2))
             .prop_map(|(at, size, settled)| Op::Send(at, size, settled)),
+        2 => (link.clone(), 40usize..120, size.clone())
+            .prop_map(|(at, count, size)| Op::SendMany(at, count, size)),
         12 => link.clone().prop_map(Op::Take),
         12 => (link.clone(), 0usize..8, 0u8..12)
             .prop_map(|(at, which, how)| Op::Settle(at, which, how)),
@@ -149,12 +154,12 @@ pub fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(at, count, size)| Op::Deliver(at, count, size)),
         3 => link.clone().prop_map(Op::Drained),
         2 => (link.clone(), any::<bool>()).prop_map(|(at, echo)| Op::Tell(at, echo)),
-        5 => (link.clone(), 0u32..6, prop::bool::weighted(0.2))
-            .prop_map(|(at, credit, drain)| Op::Grant(at, credit, drain)),
+        5 => (link.clone(), 0usize..3, 0u32..6, prop::bool::weighted(0.2))
+            .prop_map(|(at, lane, credit, drain)| Op::Grant(at, lane, credit, drain)),
         4 => (link.clone(), some.clone(), any::<bool>(), 0u8..12)
             .prop_map(|(at, count, first, how)| Op::Confirm(at, count, first, how)),
         3 => (link.clone(), 0usize..5, some).prop_map(|(at, from, count)| Op::Recall(at, from, count)),
-        1 => (link.clone(), any::<bool>()).prop_map(|(at, source)| Op::EndLink(at, source)),
+        1 => (link.clone(), 0u32..4).prop_map(|(at, handle)| Op::EndLink(at, handle)),
         1 => link.prop_map(Op::EndSession),
     ];
     prop_oneof![10 => client, 14 => wire, 9 => broker]

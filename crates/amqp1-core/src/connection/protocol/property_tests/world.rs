@@ -10,12 +10,12 @@ use super::broker::{Broker, CHANNEL_MAX, MAX_FRAME};
 use super::ops::{Manner, Op};
 use crate::base::wait::Signal;
 use crate::connection::protocol::elastic::{Elastic, LastTaken};
-use crate::connection::protocol::options::{ReceiverOptions, Settling};
+use crate::connection::protocol::options::{ReceiverOptions, SenderOptions, Settling};
 use crate::connection::protocol::receiver::Incoming;
 use crate::connection::protocol::remote::Remote;
 use crate::connection::protocol::session::receiving::Settled;
+use crate::connection::protocol::session::Session;
 use crate::connection::protocol::sessions::{LinkKey, UNANSWERED};
-use crate::connection::protocol::terminus::Ask;
 use crate::connection::protocol::tracker::{Confirmation, Tracked, Tracker};
 use crate::connection::protocol::watch::Watch;
 use crate::connection::protocol::{Protocol, MAX_FRAME_SIZE};
@@ -219,9 +219,21 @@ impl World {
     }
 
     pub fn open_sender(&mut self) {
+        // Receivers need channels as well.
+        if self.senders.len() == usize::from(CHANNEL_MAX) - 1 {
+            return;
+        }
         let name = self.name();
-        let (ask, signal) = (Ask::Nothing, Signal::new());
-        match self.client.open_sender(name, None, ask, signal, self.now) {
+        // One more than the broker has handles for.
+        let options = SenderOptions {
+            further_lanes: 3,
+            ..SenderOptions::default()
+        };
+        let signal = Signal::new();
+        match self
+            .client
+            .open_sender(name, None, options, signal, self.now)
+        {
             Ok(key) => self.senders.push(key),
             Err(error) => assert!(error.is(Condition::ALL_IN_USE) || self.client.is_closing()),
         }
@@ -330,12 +342,7 @@ impl World {
     fn with_receiver(
         &mut self,
         at: usize,
-        work: impl FnOnce(
-            &mut crate::connection::protocol::Session,
-            Instant,
-            &mut Vec<u8>,
-            &mut Receiving,
-        ),
+        work: impl FnOnce(&mut Session, Instant, &mut Vec<u8>, &mut Receiving),
     ) {
         let count = self.receivers.len().max(1);
         if let Some(receiving) = self.receivers.get_mut(at % count) {
@@ -351,6 +358,9 @@ impl World {
             Op::OpenReceiver(prefetch, manner) => self.open_receiver(*prefetch, *manner),
             Op::OpenSender => self.open_sender(),
             Op::Send(at, size, settled) => self.send(*at, *size, *settled),
+            Op::SendMany(at, count, size) => {
+                (0..*count).for_each(|_| self.send(*at, *size, false));
+            }
             Op::Take(at) => drop(self.take(*at)),
             Op::Settle(at, which, how) => self.settle(*at, *which, *how),
             Op::Prefetch(at, prefetch) => {
@@ -416,13 +426,13 @@ impl World {
             }),
             Op::Drained(_) => broker.answer_drain(channel),
             Op::Tell(_, echo) => broker.tell(channel, *echo),
-            Op::Grant(_, credit, drain) => broker.grant(channel, *credit, *drain),
+            Op::Grant(_, lane, credit, drain) => broker.grant(channel, *lane, *credit, *drain),
             Op::Confirm(_, count, first, how) => {
                 let state = [[0x00, 0x53, 0x26, 0x45], ACCEPTED][usize::from(how % 3 > 0)];
                 broker.confirm(channel, *count, *first, &state);
             }
             Op::Recall(_, from, count) => broker.recall(channel, *from, *count),
-            Op::EndLink(_, source) => broker.end_link(channel, *source),
+            Op::EndLink(_, handle) => broker.end_link(channel, *handle),
             Op::EndSession(_) => broker.end_session(channel),
             client => panic!("no step of the broker: {client:?}"),
         }
@@ -454,15 +464,8 @@ impl World {
         }
         self.wait_out();
         let plain = Manner {
-            in_windows: false,
-            early: false,
-            ledger: Ledger::None,
-            knows_timeout: false,
-            sent_settled: false,
-            releases_in_hand: false,
-            counts_end: false,
             elastic: true,
-            on_demand: false,
+            ..Manner::default()
         };
         self.open_receiver(4, plain);
     }

@@ -6,10 +6,11 @@ use fe2o3_amqp_types::definitions::Handle;
 use fe2o3_amqp_types::performatives::Flow;
 
 use super::Session;
-use crate::connection::protocol::link::{RECEIVER, SENDER};
+use crate::connection::protocol::link::RECEIVER;
 use crate::connection::protocol::output::Output;
 use crate::connection::protocol::receiver::waiting::Waited;
 use crate::connection::protocol::receiver::Receiver;
+use crate::connection::protocol::sender::lanes::Lane;
 use crate::wire::frame;
 use crate::wire::DecodeError;
 
@@ -25,14 +26,8 @@ impl Session {
         let sent = self.next_outgoing_id.wrapping_sub(base);
         self.remote_incoming_window = flow.incoming_window.saturating_sub(sent);
         let handle = flow.handle.as_ref().map(|handle| handle.0);
-        let mut drained = None;
-        if let Some(sender) = &mut self.sender {
-            if handle.is_some() && handle == sender.remote_handle {
-                sender.on_flow(flow.delivery_count, flow.link_credit.unwrap_or(0));
-                if flow.drain {
-                    drained = Some(sender.drain());
-                }
-            }
+        if let Some(lane) = self.lane(handle) {
+            lane.on_flow(flow.delivery_count, flow.link_credit.unwrap_or(0));
         }
         let mut drain_again = None;
         if let Some(receiver) = &mut self.receiver {
@@ -57,9 +52,11 @@ impl Session {
             None => {}
         }
         self.pump(out);
-        if let Some(delivery_count) = drained {
+        // What the waiting messages have left of the credit is given up.
+        let drained = self.lane(handle).filter(|_| flow.drain);
+        if let Some((ours, delivery_count)) = drained.map(|lane| (lane.handle, lane.drain())) {
             let mut answer = self.flow();
-            answer.handle = Some(Handle(SENDER));
+            answer.handle = Some(Handle(ours));
             answer.delivery_count = Some(delivery_count);
             answer.link_credit = Some(0);
             answer.drain = true;
@@ -69,6 +66,11 @@ impl Session {
             return frame::encode_performative(out.frames(), self.channel, &self.flow());
         }
         Ok(())
+    }
+
+    /// The sender's lane with the broker's handle.
+    fn lane(&mut self, remote_handle: Option<u32>) -> Option<&mut Lane> {
+        self.sender.as_mut()?.lanes.of_remote(remote_handle?)
     }
 
     pub(super) fn flow(&self) -> Flow {
