@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Tests;
 
 use Amqp1\Tests\Support\Child;
+use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\TestCase;
 
 /** A worker that runs for weeks does not grow: neither PHP's memory nor the process. */
@@ -66,6 +67,43 @@ final class MemoryTest extends TestCase
                 if ($i % 2) { $consumer->close(); }
             }, 300, 1000);
             PHP);
+    }
+
+    /** 200 jobs of 256 KB and 20 of 1 MB are 72 MB; the process needs as much as for the few that are on their way. */
+    public function testLargeJobsAreNotGathered(): void
+    {
+        $broker = ProgramBroker::start();
+        $output = Child::run(<<<'PHP'
+            function kB(string $what): int {
+                preg_match("/^$what:\s+(\d+) kB/m", file_get_contents('/proc/self/status'), $match);
+                return (int) $match[1];
+            }
+            $queue = new Amqp1\AmqpQueue($argv[1], 'q');
+            $queue->push('job', 'first');
+            $consumer = new Amqp1\Consumer($queue, ['prefetch' => 1]);
+            $consumer->waitTask(10)->ack();
+            $start = kB('VmHWM');
+            $jobs = static function () {
+                for ($n = 0; $n < 220; ++$n) {
+                    yield ['name' => 'job', 'payload' => str_repeat(chr($n), ($n % 11 === 0 ? 1024 : 256) << 10)];
+                }
+            };
+            $queue->pushMany($jobs());
+            $pushed = kB('VmHWM') - $start;
+            for ($n = 0; $n < 220; ++$n) {
+                $task = $consumer->waitTask(10);
+                if ($task->getPayload() !== str_repeat(chr($n), ($n % 11 === 0 ? 1024 : 256) << 10)) {
+                    echo "job $n is another\n";
+                }
+                $task->ack();
+            }
+            echo json_encode(['pushed' => $pushed, 'all' => kB('VmHWM') - $start]), "\n";
+            PHP, [$broker->dsn], timeout: 120);
+        $grown = json_decode($output, true);
+
+        self::assertIsArray($grown, $output);
+        self::assertLessThan(16_000, $grown['pushed'], $output);
+        self::assertLessThan(20_000, $grown['all'], $output);
     }
 
     private function assertFlat(string $code): void
