@@ -317,6 +317,11 @@ impl Receiver {
         self.credit.renew(self.held, is_awaited, now)
     }
 
+    /// Whether PHP waits, and credit must be granted for what may arrive.
+    pub fn is_low(&self) -> bool {
+        self.buffer.is_empty() && self.may_ask() && self.credit.is_low(self.held, true)
+    }
+
     /// Whether the broker would act on new credit.
     fn may_ask(&self) -> bool {
         self.phase == Phase::Attached && !self.is_blocked()

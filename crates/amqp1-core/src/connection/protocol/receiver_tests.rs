@@ -359,3 +359,34 @@ fn a_release_of_all_there_is_takes_no_time() {
     assert!(receiver.take().is_none());
     assert!(receiver.is_recalled(0));
 }
+
+/// Otherwise, a short prefetch is not fully used: deliveries that were processed after the last flow
+/// are not replaced before the next ones arrive.
+#[test]
+fn when_php_waits_all_but_an_eighth_of_the_prefetch_is_on_its_way() {
+    let now = Instant::now();
+    for prefetch in 1..=40 {
+        let mut receiver = receiver(prefetch);
+        receiver.wanted_credit(now);
+        let mut id = 0;
+        // Batches of any size arrive, and PHP processes each before the next one.
+        for round in 0..200 {
+            let batch = (round * 7 % prefetch + 1).min(receiver.credit());
+            for _ in 0..batch {
+                let transfer = transfer(Some(id), false);
+                receiver.on_transfer(transfer, Bytes::new(), now).unwrap();
+                id += 1;
+            }
+            while let Some(incoming) = receiver.take() {
+                if receiver.accept(incoming.delivery_id) {
+                    receiver.flush(&mut Vec::new(), 0);
+                    receiver.wanted_credit(now);
+                }
+            }
+            assert_eq!(receiver.is_low(), receiver.wanted_credit(now).is_some());
+            assert!(!receiver.is_low());
+            let credit = receiver.credit();
+            assert!(credit + prefetch / 8 >= prefetch, "{credit} of {prefetch}");
+        }
+    }
+}

@@ -112,8 +112,7 @@ impl Credit {
     /// The credit to grant now, if it is worth a flow frame. `held` deliveries are unsettled;
     /// `is_awaited` is true if PHP waits for the next one.
     pub fn renew(&mut self, held: u32, is_awaited: bool, now: Instant) -> Option<u32> {
-        // (2)
-        let free = self.prefetch.saturating_sub(held);
+        let free = self.free(held);
         match self.mode {
             Mode::Paused { .. } | Mode::OnDemand { .. } => return None,
             Mode::Careful => {
@@ -126,17 +125,31 @@ impl Credit {
             }
             Mode::Standing => {}
         }
-        // The answer to a drain will show how much of this credit was used.
-        if self.drain != Drain::None || (self.whole_windows && self.granted > 0) {
-            return None;
-        }
-        let missing = free.saturating_sub(self.granted);
-        let worth = (self.prefetch / 2).max(1);
-        (missing >= worth || (self.granted == 0 && missing > 0)).then(|| {
+        self.is_low(held, is_awaited).then(|| {
             self.grant(free);
             self.expect_after_grant(now);
             free
         })
+    }
+
+    /// Whether enough credit is missing to be worth a flow: half of the prefetch while PHP has
+    /// enough to do, and an eighth while it waits for the next delivery. What is not asked for by
+    /// then cannot be on its way: with a prefetch of ten and half of it for each flow, only seven
+    /// or eight deliveries were.
+    pub fn is_low(&self, held: u32, is_awaited: bool) -> bool {
+        // The answer to a drain will show how much of the credit was used.
+        let is_busy = self.drain != Drain::None || (self.whole_windows && self.granted > 0);
+        if self.mode != Mode::Standing || is_busy {
+            return false;
+        }
+        let missing = self.free(held).saturating_sub(self.granted);
+        let worth = self.prefetch / if is_awaited { 8 } else { 2 };
+        missing >= worth.max(1) || (self.granted == 0 && missing > 0)
+    }
+
+    /// (2) The credit that the broker may have while `held` deliveries are unsettled.
+    fn free(&self, held: u32) -> u32 {
+        self.prefetch.saturating_sub(held)
     }
 
     /// Adds credit for `count` deliveries, which is never renewed.
@@ -162,7 +175,7 @@ impl Credit {
     /// Takes back credit beyond what is free after `held` deliveries. Returns the rest if there was
     /// more.
     pub fn shrink(&mut self, held: u32) -> Option<u32> {
-        let free = self.prefetch.saturating_sub(held);
+        let free = self.free(held);
         let may = self.mode == Mode::Standing && self.drain == Drain::None && !self.whole_windows;
         if !may || self.granted <= free {
             return None;

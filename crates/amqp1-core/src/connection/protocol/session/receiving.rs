@@ -50,7 +50,9 @@ impl Session {
     /// After [`Session::take`]: whether the broker must be told something by [`Session::catch_up`].
     pub fn is_behind(&self, took_one: bool) -> bool {
         let receiver = self.receiver.as_ref();
-        receiver.is_some_and(|r| r.has_dropped() || (!took_one && (r.is_careful() || r.is_short())))
+        receiver.is_some_and(|r| {
+            r.has_dropped() || (!took_one && (r.is_careful() || r.is_low() || r.is_short()))
+        })
     }
 
     /// Settles deliveries that were taken back, and requests the delivery that PHP waits for.
