@@ -373,8 +373,7 @@ fn when_php_waits_all_but_an_eighth_of_the_prefetch_is_on_its_way() {
         for round in 0..200 {
             let batch = (round * 7 % prefetch + 1).min(receiver.credit());
             for _ in 0..batch {
-                let transfer = transfer(Some(id), false);
-                receiver.on_transfer(transfer, Bytes::new(), now).unwrap();
+                deliver(&mut receiver, id);
                 id += 1;
             }
             while let Some(incoming) = receiver.take() {
