@@ -34,7 +34,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The limits of a receiver whose prefetch adapts.
 pub const PATIENCE: Duration = Duration::from_secs(1);
-pub const BYTES: usize = 1000;
+pub const BYTES: usize = 150;
 pub const MOST: u32 = 12;
 
 /// An observer of deliveries: those that arrived and were neither taken nor forgotten.
