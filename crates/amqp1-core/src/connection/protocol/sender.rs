@@ -254,6 +254,7 @@ mod tests {
     fn attached(next_delivery_id: u32) -> Sender {
         let mut sender = Sender::new("s".to_owned());
         sender.phase = Phase::Attached;
+        sender.lanes.current().is_attached = true;
         sender.next_delivery_id = next_delivery_id;
         sender.unsettled_from = next_delivery_id;
         sender

@@ -68,6 +68,11 @@ impl Lane {
         self.delivery_count
     }
 
+    /// A lane that the broker refuses may get credit before its detach.
+    fn can_send(&self) -> bool {
+        self.is_attached && self.credit > 0
+    }
+
     fn is_used_up(&self) -> bool {
         self.is_granted && self.credit == 0
     }
@@ -143,7 +148,7 @@ impl Lanes {
     pub fn choose(&mut self) -> bool {
         let count = self.all.len();
         let lanes = (self.current..count).chain(0..self.current);
-        match lanes.into_iter().find(|at| self.all[*at].credit > 0) {
+        match lanes.into_iter().find(|at| self.all[*at].can_send()) {
             Some(at) => {
                 self.current = at;
                 true
@@ -175,7 +180,7 @@ impl Lanes {
 
     /// Forgets the last lane, which the broker has refused, and tries no other.
     pub fn refused(&mut self) {
-        self.all.truncate(99);
+        self.all.pop();
         self.most = self.all.len();
     }
 }

@@ -254,8 +254,15 @@ fn a_refused_lane_loses_nothing_and_no_other_is_tried() {
     let mut refused = client.written().attaches.remove(0);
     refused.target = None;
     client.answer(&refused, 2);
+    client.flow(2, 0, 10, 100, false);
     client.detach(2);
-    assert_eq!(client.written().detached, [2]);
+    client.flow(2, 0, 10, 100, true);
+    let written = client.written();
+    assert_eq!((written.detached, written.transfers), (vec![2], vec![]));
+    assert!(
+        written.flows.is_empty(),
+        "an answer on a handle that is gone"
+    );
     client.flow(0, 2, 4, 100, false);
     let written = client.written();
     assert_eq!((written.transfers.len(), written.attaches.len()), (4, 0));
