@@ -25,7 +25,7 @@ final class Machine
         return [
             'cpu' => preg_match('/^model name\s*:\s*(.+)$/m', $info, $match) ? $match[1] : php_uname('m'),
             'cores' => self::cores(),
-            'system' => php_uname('s') . ' ' . php_uname('r'),
+            'system' => php_uname('s') . ' ' . preg_replace('/^(\d+\.\d+).*/', '$1', php_uname('r')),
             'php' => PHP_VERSION,
             'date' => gmdate('Y-m-d'),
         ];
