@@ -29,13 +29,19 @@ const LONG_TICK: Duration = Duration::from_millis(20);
 /// As many callers in one tick are often.
 const OFTEN: u8 = 3;
 
+/// For so many [`LONG_TICK`]s, the driver leaves the socket to a caller that waits for one answer,
+/// for example over a slow line. After that, it is told of input as well, and ticks no more. This
+/// must happen within one slice of a wait ([`crate::base::wait::SLICE`]), because a caller goes and
+/// comes between two of them.
+const PATIENCE: u8 = 1;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Role {
     /// The driver is registered for the socket. Callers that wait poll it, too.
     Driver { callers: u32 },
     /// The callers read, and the driver ticks. `came`: how many came since the last tick; at least
-    /// one if one went.
-    Callers { callers: u32, came: u8 },
+    /// one if one went. `waited`: the ticks in which none did, while one waited.
+    Callers { callers: u32, came: u8, waited: u8 },
 }
 
 impl Default for Role {
@@ -49,7 +55,7 @@ impl Role {
     pub fn enter(&mut self) {
         match self {
             Role::Driver { callers } => *callers += 1,
-            Role::Callers { callers, came } => {
+            Role::Callers { callers, came, .. } => {
                 (*callers, *came) = (*callers + 1, OFTEN.min(*came + 1));
             }
         }
@@ -59,7 +65,7 @@ impl Role {
     pub fn leave(&mut self) {
         match self {
             Role::Driver { callers } => *callers = callers.saturating_sub(1),
-            Role::Callers { callers, came } => {
+            Role::Callers { callers, came, .. } => {
                 (*callers, *came) = (callers.saturating_sub(1), (*came).max(1));
             }
         }
@@ -75,7 +81,11 @@ impl Role {
         match *self {
             Role::Driver { callers: 0 } => true,
             Role::Driver { callers } => {
-                *self = Role::Callers { callers, came: 1 };
+                *self = Role::Callers {
+                    callers,
+                    came: 1,
+                    waited: 0,
+                };
                 false
             }
             Role::Callers { .. } => false,
@@ -84,15 +94,25 @@ impl Role {
 
     /// A tick has passed. Returns the time until the next one.
     pub fn on_tick(&mut self) -> Duration {
-        match *self {
-            Role::Callers { callers, came: 0 } => *self = Role::Driver { callers },
-            Role::Callers { callers, came } => {
-                *self = Role::Callers { callers, came: 0 };
-                if came >= OFTEN {
-                    return LONG_TICK;
-                }
-            }
-            Role::Driver { .. } => {}
+        let Role::Callers {
+            callers,
+            came,
+            waited,
+        } = *self
+        else {
+            return TICK;
+        };
+        if came == 0 && (callers == 0 || waited >= PATIENCE) {
+            *self = Role::Driver { callers };
+            return TICK;
+        }
+        *self = Role::Callers {
+            callers,
+            came: 0,
+            waited: if came == 0 { waited + 1 } else { 0 },
+        };
+        if came == 0 || came >= OFTEN {
+            return LONG_TICK;
         }
         TICK
     }
@@ -260,13 +280,35 @@ mod tests {
     }
 
     #[test]
+    fn an_idle_caller_costs_no_ticks() {
+        let mut role = Role::default();
+        role.enter();
+        role.on_input();
+        (0..5).for_each(|_| role.enter());
+        (0..5).for_each(|_| role.leave());
+        let mut passed = TICK;
+        while role.is_ticking() {
+            passed += role.on_tick();
+        }
+        assert!(passed < crate::base::wait::SLICE, "{passed:?}");
+        role.leave();
+        role.enter();
+        assert!(!role.is_ticking());
+    }
+
+    #[test]
     fn a_caller_that_waits_long_shares_the_socket_with_the_driver() {
         let mut role = Role::Callers {
             callers: 0,
             came: 0,
+            waited: 0,
         };
         role.enter();
-        role.on_tick();
+        assert_eq!(role.on_tick(), TICK);
+        for _ in 0..PATIENCE {
+            assert_eq!(role.on_tick(), LONG_TICK);
+            assert!(role.is_ticking(), "it reads by itself");
+        }
         role.on_tick();
         assert_eq!(role, Role::Driver { callers: 1 });
         role.leave();
