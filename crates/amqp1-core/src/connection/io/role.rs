@@ -286,9 +286,10 @@ mod tests {
         role.on_input();
         (0..5).for_each(|_| role.enter());
         (0..5).for_each(|_| role.leave());
-        let mut passed = TICK;
+        let (mut passed, mut next) = (Duration::ZERO, TICK);
         while role.is_ticking() {
-            passed += role.on_tick();
+            passed += next;
+            next = role.on_tick();
         }
         assert!(passed < crate::base::wait::SLICE, "{passed:?}");
         role.leave();
