@@ -6,19 +6,19 @@ namespace Amqp1;
 
 use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ExceptionInterface;
-use Amqp1\Exception\TaskLostException;
 use Amqp1\Exception\UnsupportedException;
+use Amqp1\Worker\Batch;
+use Amqp1\Worker\Batches;
 use Amqp1\Worker\Event;
 use Amqp1\Worker\Handlers;
-use Amqp1\Worker\InHand;
-use Amqp1\Worker\Interrupted;
-use Amqp1\Worker\JobTimeout;
+use Amqp1\Worker\Interruption;
 use Amqp1\Worker\Liveness;
 use Amqp1\Worker\Log;
+use Amqp1\Worker\Middleware;
 use Amqp1\Worker\Outage;
-use Amqp1\Worker\ProcessEnd;
+use Amqp1\Worker\Processing;
 use Amqp1\Worker\Report;
-use Amqp1\Worker\Signals;
+use Amqp1\Worker\Resolver;
 use Amqp1\Worker\StopReason;
 use Amqp1\Worker\Summary;
 use Throwable;
@@ -35,38 +35,32 @@ use Throwable;
  */
 final class Worker
 {
-    /** A second signal within so many seconds is the first one, sent by two. */
-    private const SAME_SIGNAL = 0.1;
-
     private readonly WorkerOptions $options;
     private readonly Handlers $handlers;
+    private readonly Middleware $middleware;
     private readonly Report $report;
-    private readonly Signals $signals;
-    private readonly ProcessEnd $processEnd;
-    private readonly InHand $inHand;
+    private readonly Processing $processing;
+    private readonly Interruption $interruption;
     private readonly Liveness $liveness;
     private readonly Outage $outage;
+    private readonly Batches $batches;
 
     private ?Consumer $consumer = null;
     private ?StopReason $stopping = null;
-    private ?int $signal = null;
-    private int $signalCount = 0;
-    private float $signalled = 0;
-    private bool $inHandler = false;
-    private bool $interrupted = false;
 
     private float $started = 0;
-
-    private static bool $saidNoPcntl = false;
 
     /**
      * @param AmqpQueue|array<AmqpQueue>|Jobs|null $queues As for new Consumer(): null takes what the configuration
      *     says under "consume".
-     * @param array<string, callable|object|string|array> $handlers By job name: see on().
+     * @param array<string, callable|object|string|array> $handlers By job name: see on(). A Worker\Batch in place of a
+     *     handler takes many jobs at once: see batch().
      * @param WorkerOptions|array<string, mixed> $options
-     * @param object|null $logger PSR-3. Without one, warnings and errors go to PHP's error log.
-     * @param object|callable|null $container Makes the handlers that are named by class: PSR-11, or a callable that
+     * @param \Psr\Log\LoggerInterface|object|null $logger PSR-3. Without one, warnings and errors go to PHP's error log.
+     * @param \Psr\Container\ContainerInterface|object|callable|null $container Makes the handlers that are named by class: PSR-11, or a callable that
      *     is given the class name. Without one they are made with new, without arguments.
+     * @param \Psr\EventDispatcher\EventDispatcherInterface|object|null $dispatcher PSR-14: is given each event, an
+     *     object of one of the classes below Worker\Event. What it throws is logged.
      *
      * @throws ConfigException an option or a handler that cannot be used
      */
@@ -76,21 +70,29 @@ final class Worker
         WorkerOptions|array $options = [],
         ?object $logger = null,
         object|callable|null $container = null,
+        ?object $dispatcher = null,
     ) {
         $this->options = WorkerOptions::from($options);
-        $this->handlers = new Handlers($container);
+        $resolver = new Resolver($container);
+        $this->handlers = new Handlers($resolver);
+        $this->middleware = new Middleware($resolver);
         $this->report = new Report(new Log($logger));
-        $this->signals = new Signals();
-        $this->processEnd = new ProcessEnd();
-        $this->inHand = new InHand($this->report);
+        if ($dispatcher !== null) {
+            $this->report->dispatchTo($dispatcher);
+        }
+        $this->processing = new Processing($this->options, $this->handlers, $this->middleware, $this->report,
+            fn () => $this->end(StopReason::Signal));
+        $this->interruption = $this->processing->interruption();
         $this->liveness = new Liveness($this->options->aliveFile, $this->report);
         $this->outage = new Outage($this->options->reconnectTimeout, $this->report);
+        $this->batches = new Batches();
         if ($handlers !== [] && array_is_list($handlers)) {
             throw new ConfigException('The handlers must be an array of job name => handler, not a list; the name "*" handles all jobs');
         }
         foreach ($handlers as $name => $handler) {
             $this->handlers->add((string) $name, $handler);
         }
+        $this->checkBatches();
     }
 
     /**
@@ -104,13 +106,48 @@ final class Worker
     public function on(string $name, callable|object|string|array $handler): static
     {
         $this->handlers->add($name, $handler);
+        $this->checkBatches();
 
         return $this;
     }
 
     /**
-     * @param string $event One of Event's constants, as "job.ack"; "*" for all.
-     * @param callable(Event): void $listener What it throws is logged and has no effect on the job.
+     * A handler that takes many jobs at once: it is called with a list of Tasks when $size jobs have come, or $seconds
+     * after the first of them, or when the worker ends.
+     *
+     * When it returns, the jobs that it has not settled are acknowledged; when it throws, they have failed. What it
+     * settled itself stays as it is. The worker holds as many jobs as its batches need: see the option prefetch.
+     *
+     * @param string $name As for on(): the jobs of one batch are those of this name or pattern.
+     * @param callable|object|string|array $handler As for on().
+     *
+     * @throws ConfigException a handler, a size or a time that cannot be used
+     */
+    public function batch(string $name, callable|object|string|array $handler, int $size = 100, float $seconds = 1.0): static
+    {
+        return $this->on($name, new Batch($handler, $size, $seconds));
+    }
+
+    /**
+     * Runs around each handler; the one added first is outermost. It calls $next($task) to go on. What it throws fails
+     * the job, as if the handler had thrown it; if it returns without calling $next, the job is done.
+     *
+     * @param callable|object|string|array $middleware callable(Task $task, callable $next). As for on(), it can be a
+     *     class with __invoke() or handle(). With handlers of batches, it is given their list of Tasks.
+     *
+     * @throws ConfigException a middleware that cannot be used
+     */
+    public function middleware(callable|object|string|array $middleware): static
+    {
+        $this->middleware->add($middleware);
+
+        return $this;
+    }
+
+    /**
+     * @param string $event One of Event's constants, as "job.ack", or the class of an event, as Event\JobAcked::class;
+     *     "*" for all.
+     * @param callable(Event): mixed $listener What it throws is logged and has no effect on the job.
      *
      * @throws ConfigException no such event
      */
@@ -143,29 +180,33 @@ final class Worker
         if ($this->consumer !== null) {
             throw new ConfigException('The worker is already running: a handler cannot call run()');
         }
-        $this->consumer = new Consumer($this->queues, $this->options->consumerOptions());
+        $batches = $this->handlers->batches();
+        $this->middleware->check($batches, $this->handlers->hasOthers());
+        $this->consumer = new Consumer($this->queues, $this->options->consumerOptions()
+            + ($batches === [] ? [] : ['prefetch' => Batch::jobsOf($batches)]));
         $this->started = self::now();
         $this->report->begin();
         $this->outage->reset();
         $error = null;
         try {
-            $this->catchSignals();
-            $this->consumer->onLost($this->inHand->look(...));
-            $this->report->emit(Event::START);
+            $this->interruption->begin();
+            $this->consumer->onLost($this->processing->look(...));
+            $this->report->emit(new Event\WorkerStarted());
             $error = $this->loop($this->consumer);
+            // What was collected for a batch is in hand.
+            $this->handOver(INF);
             $this->close($this->consumer);
             $summary = $this->summary($error);
             $this->report->write('info', 'worker stopped after {seconds} s ({reason}), jobs: {jobs}', $error, $summary->jsonSerialize());
-            $this->report->emit(Event::STOP, error: $error, summary: $summary);
+            $this->report->emit(new Event\WorkerStopped($summary));
 
             return $summary;
         } finally {
-            $this->signals->restore();
+            $this->interruption->end();
             $this->consumer->onLost(null);
             $this->consumer = null;
-            $this->stopping = $this->signal = null;
-            $this->signalCount = 0;
-            $this->interrupted = false;
+            $this->stopping = null;
+            $this->batches->clear();
         }
     }
 
@@ -177,6 +218,10 @@ final class Worker
         $emptyAfter = $this->options->stopWhenEmpty ? ($this->options->reserveTimeout ?: 1.0) : INF;
         while (!$this->isOver()) {
             $this->liveness->touch();
+            if ($this->handOver(self::now())) {
+                $idleSince = self::now();
+                continue;
+            }
             try {
                 $task = $consumer->waitTask($this->wait($emptyAfter));
             } catch (ConfigException | UnsupportedException $e) {
@@ -185,6 +230,8 @@ final class Worker
                 if (!$reached) {
                     throw $e;
                 }
+                // Of several brokers, the others are still there.
+                $this->handOver(INF);
                 if (!$this->survive($e)) {
                     return $e;
                 }
@@ -196,8 +243,8 @@ final class Worker
                 $this->work($task);
                 unset($task);
                 $idleSince = self::now();
-            } elseif ($this->stopping === null) {
-                $this->report->emit(Event::IDLE);
+            } elseif ($this->stopping === null && $this->batches->count() === 0) {
+                $this->report->emit(new Event\WorkerIdle());
                 if (self::now() - $idleSince >= $emptyAfter && !$this->isOver()) {
                     $this->end(StopReason::Empty);
                 }
@@ -213,7 +260,8 @@ final class Worker
         $options = $this->options;
         if ($this->stopping === null) {
             $reason = match (true) {
-                (bool) $options->maxJobs && $this->report->counted(Event::JOB_START) >= $options->maxJobs => StopReason::MaxJobs,
+                (bool) $options->maxJobs && $this->report->counted(Event::JOB_START) + $this->batches->count() >= $options->maxJobs
+                    => StopReason::MaxJobs,
                 (bool) $options->maxRuntime && self::now() - $this->started >= $options->maxRuntime
                     => StopReason::MaxRuntime,
                 // Not before the first job: an application that begins above the limit would never do one.
@@ -238,6 +286,7 @@ final class Worker
             $wait,
             $emptyAfter,
             $this->liveness->longestWait(),
+            max(0.0, $this->batches->nextDue() - self::now()),
             $options->maxRuntime ? max(0.0, $options->maxRuntime - (self::now() - $this->started)) : INF,
         );
 
@@ -246,99 +295,52 @@ final class Worker
 
     private function work(Task $task): void
     {
-        $this->report->job(Event::JOB_START, $task);
-        $name = $task->getName();
-        if (!$this->handlers->has($name)) {
-            $this->unknown($task);
-
-            return;
+        $key = $this->handlers->keyOf($task->getName());
+        $batch = $key === null ? null : $this->handlers->batchOf($key);
+        if ($batch !== null) {
+            $this->batches->add((string) $key, $batch, $task, self::now());
+        } else {
+            $this->afterwards($this->processing->one($task));
         }
-        $started = self::now();
-        $error = null;
-        $this->inHand->begin($task);
-        $this->processEnd->expect(fn (Throwable $e) => $this->endedBy($task, $e, self::now() - $started));
-        try {
-            $this->inHandler = true;
-            $this->alarm((int) $this->options->jobTimeout);
-            ($this->handlers->get($name))($task);
-        } catch (Throwable $e) {
-            $error = $e;
-        } finally {
-            $this->inHandler = false;
-            $this->alarm(0);
-            $this->processEnd->expect(null);
-        }
-        $this->settle($task, $error, self::now() - $started, match (true) {
-            $error === null => $task->ack(...),
-            // Whatever the handler made of the exception: the job was not done.
-            $this->interrupted => $task->release(...),
-            default => static fn () => $task->nack($error),
-        });
     }
 
-    /** The handler ended the process: its job has failed, or it would end the next worker as well, for ever. */
-    private function endedBy(Task $task, Throwable $error, float $seconds): void
+    /** Hands over the batches that are full or due by then. @return bool whether there was one */
+    private function handOver(float $now): bool
     {
-        $this->stopping ??= StopReason::Stopped;
-        $this->settle($task, $error, $seconds, static fn () => $task->nack($error));
-    }
-
-    /** A job that nobody has a handler for. */
-    private function unknown(Task $task): void
-    {
-        $error = new ConfigException("No handler is registered for job \"{$task->getName()}\"");
-        $this->settle($task, $error, 0.0, match ($this->options->unknownJob) {
-            'fail' => static fn () => $task->nack($error),
-            'release' => fn () => $task->release($this->options->releaseDelay),
-            'dead_letter' => static fn () => $task->deadLetter('unknown', $error->getMessage()),
-            'delete' => $task->ack(...),
-        }, Event::JOB_DROPPED);
-    }
-
-    /**
-     * @param callable(): void $how Not called for a job that its handler has settled.
-     * @param string $acked What it is called when it was acknowledged.
-     */
-    private function settle(Task $task, ?Throwable $error, float $seconds, callable $how, string $acked = Event::JOB_ACK): void
-    {
-        $outcome = null;
-        $isTold = $this->inHand->end($task);
-        try {
-            if (!$task->isCompleted()) {
-                $how();
-            } elseif ($error !== null) {
-                $this->report->about('warning', 'the handler of {job} {id} settled the job, then threw: {error}', $task, $error);
+        $due = $this->batches->nextDue() <= $now ? $this->batches->takeDue($now) : [];
+        foreach ($due as $key => $tasks) {
+            // After a second signal, those that have not begun are given back when the consumer closes.
+            if (!$this->interruption->isInterrupted()) {
+                $this->afterwards($this->processing->batch($tasks, (string) $key));
             }
-            $outcome = $task->getOutcome();
-            $this->outage->worked();
-        } catch (TaskLostException $e) {
-            $error = $e;
-        } catch (ExceptionInterface $e) {
-            $this->unsettled($task, $e);
-            $error ??= $e;
         }
-        if ($isTold && $outcome === null) {
-            return;
-        }
-        $this->report->job(match ($outcome) {
-            'acked' => $acked,
-            'retried' => Event::JOB_RETRY,
-            'released' => Event::JOB_RELEASED,
-            'dead_lettered' => Event::JOB_DEAD_LETTER,
-            default => Event::JOB_LOST,
-        }, $task, $error, $seconds);
+
+        return $due !== [];
     }
 
-    /** The outcome could not be told: the job goes back as it is, and the worker slows down. */
-    private function unsettled(Task $task, ExceptionInterface $e): void
+    /** A broker that did not take the outcome of a job gets some time. */
+    private function afterwards(bool $isTold): void
     {
-        $this->report->about('error', '{job} {id} from {queue} could not be settled: {error}', $task, $e);
-        try {
-            $task->release();
-        } catch (ExceptionInterface) {
-            // It comes again in any case, when this consumer closes.
+        if ($isTold) {
+            $this->outage->worked();
+        } else {
+            $this->pause($this->outage->pause());
         }
-        $this->pause($this->outage->pause());
+    }
+
+    /** @throws ConfigException the worker may not hold as many jobs as its batches need */
+    private function checkBatches(): void
+    {
+        $batches = $this->handlers->batches();
+        $needed = Batch::jobsOf($batches);
+        $most = $this->options->prefetch ?? 65535;
+        if ($needed > $most) {
+            $sizes = implode(', ', array_map(static fn (string|int $name, Batch $batch) => "\"$name\" $batch->size",
+                array_keys($batches), $batches));
+            throw new ConfigException("The batches ($sizes) need a prefetch of at least $needed, but "
+                . ($this->options->prefetch === null ? "$most is the most that a worker can hold"
+                    : "the worker option \"prefetch\" is $most"));
+        }
     }
 
     /** The broker is lost: wait and go on, or false when it was lost for too long. */
@@ -350,7 +352,7 @@ final class Worker
 
             return false;
         }
-        $this->report->emit(Event::LOST, error: $e);
+        $this->report->emit(new Event\BrokerLost($e));
         $this->pause($pause);
 
         return true;
@@ -372,61 +374,6 @@ final class Worker
         $this->consumer?->stop();
     }
 
-    private function catchSignals(): void
-    {
-        $wanted = $this->options->signals || $this->options->jobTimeout;
-        if ($wanted && !Signals::available()) {
-            if (!self::$saidNoPcntl) {
-                self::$saidNoPcntl = true;
-                $this->report->write('warning', 'the pcntl extension is not loaded: SIGTERM kills this worker in the middle of'
-                    . ' a job (which is then delivered again), and jobTimeout has no effect');
-            }
-
-            return;
-        }
-        if ($this->options->signals) {
-            $this->signals->onEnd($this->onSignal(...));
-        }
-        if ($this->options->jobTimeout) {
-            $this->signals->onAlarm(function (): void {
-                if ($this->inHandler) {
-                    throw new JobTimeout("The job took longer than {$this->options->jobTimeout} s");
-                }
-            });
-        }
-    }
-
-    private function onSignal(int $signal): void
-    {
-        if ($this->signal !== null && self::now() - $this->signalled < self::SAME_SIGNAL) {
-            return;
-        }
-        $this->signal ??= $signal;
-        $this->signalled = self::now();
-        switch (++$this->signalCount) {
-            case 1:
-                $this->end(StopReason::Signal);
-                break;
-            case 2:
-                if ($this->inHandler) {
-                    $this->interrupted = true;
-                    throw new Interrupted("The worker was interrupted by signal $signal");
-                }
-                break;
-            default:
-                // It is not the job that ends the process.
-                $this->processEnd->expect(null);
-                exit(128 + $signal);
-        }
-    }
-
-    private function alarm(int $seconds): void
-    {
-        if ($this->options->jobTimeout && Signals::available()) {
-            pcntl_alarm($seconds);
-        }
-    }
-
     /** Sleeps, unless the worker is to end. */
     private function pause(float $seconds): void
     {
@@ -441,8 +388,8 @@ final class Worker
     {
         return new Summary(
             reason: $this->stopping ?? StopReason::Stopped,
-            signal: $this->signal,
-            interrupted: $this->interrupted,
+            signal: $this->interruption->signal(),
+            interrupted: $this->interruption->isInterrupted(),
             error: $error,
             seconds: self::now() - $this->started,
             jobs: $this->report->counted(Event::JOB_START),

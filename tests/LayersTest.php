@@ -17,7 +17,7 @@ final class LayersTest extends TestCase
     {
         return [
             'the worker' => ['Worker*.php', ['Worker', 'WorkerOptions', 'Console\Suggestion']],
-            'its parts' => ['Worker/*.php', ['Worker', 'WorkerOptions', 'Console\Suggestion']],
+            'its parts' => ['Worker/{*,*/*}.php', ['Worker', 'WorkerOptions', 'Console\Suggestion']],
             'the command line' => ['Console/*.php', ['Console']],
             'the commands' => ['Command/*.php', ['Command', 'Console', 'Worker']],
         ];
@@ -31,7 +31,7 @@ final class LayersTest extends TestCase
     #[DataProvider('folders')]
     public function testAFolderNamesWhatIsBelowIt(string $files, array $may): void
     {
-        $all = glob(self::PHP . "/$files") ?: [];
+        $all = glob(self::PHP . "/$files", GLOB_BRACE) ?: [];
         self::assertNotSame([], $all);
         foreach ($all as $file) {
             preg_match_all('/\bAmqp1\\\\((?:Worker|Console|Command)\w*(?:\\\\\w+)?)/', (string) file_get_contents($file), $named);

@@ -7,9 +7,14 @@ namespace Amqp1\Worker;
 use Amqp1\Task;
 use Throwable;
 
-/** What a Worker tells its listeners. */
-final class Event
+/**
+ * What a Worker tells its listeners and its dispatcher. Each event is a class of its own, below Amqp1\Worker\Event.
+ */
+abstract class Event
 {
+    /** What listen() calls it: one of the constants that follow. */
+    public const NAME = '';
+
     /** Before the first job is taken. */
     public const START = 'worker.start';
 
@@ -48,19 +53,20 @@ final class Event
         self::JOB_DEAD_LETTER, self::JOB_DROPPED, self::JOB_RELEASED, self::JOB_LOST,
     ];
 
+    public readonly string $name;
+
     /**
-     * @param string $name One of the constants.
      * @param Task|null $task With job events.
      * @param Throwable|null $error Why a job failed or was lost, or the broker.
      * @param float|null $seconds How long its handler took; with the events that end a job.
      * @param Summary|null $summary With worker.stop.
      */
-    public function __construct(
-        public readonly string $name,
+    protected function __construct(
         public readonly ?Task $task = null,
         public readonly ?Throwable $error = null,
         public readonly ?float $seconds = null,
         public readonly ?Summary $summary = null,
     ) {
+        $this->name = static::NAME;
     }
 }

@@ -8,44 +8,50 @@ use Amqp1\Exception\TaskLostException;
 use Amqp1\Task;
 
 /**
- * The job that a handler works on: when it is lost meanwhile, that is told at once.
+ * The jobs that a handler works on: when one is lost meanwhile, that is told at once.
  *
  * @internal
  */
 final class InHand
 {
-    private ?Task $task = null;
-    private ?Task $told = null;
+    /** @var list<Task> */
+    private array $tasks = [];
+
+    /** @var list<Task> those of them that were told to be lost */
+    private array $told = [];
+
     private float $since = 0;
 
     public function __construct(private readonly Report $report)
     {
     }
 
-    public function begin(Task $task): void
+    /** @param list<Task> $tasks */
+    public function begin(array $tasks): void
     {
-        $this->task = $task;
-        $this->told = null;
+        $this->tasks = $tasks;
+        $this->told = [];
         $this->since = hrtime(true) / 1e9;
     }
 
-    /** The handler has ended; whether its job was told to be lost. */
-    public function end(Task $task): bool
+    /** The handler has ended. @return list<Task> the jobs that were told to be lost */
+    public function end(): array
     {
-        $isTold = $this->told === $task;
-        $this->task = $this->told = null;
+        $told = $this->told;
+        $this->tasks = $this->told = [];
 
-        return $isTold;
+        return $told;
     }
 
-    /** Between two statements of the handler: the job may be somebody else's by now. */
+    /** Between two statements of the handler: the jobs may be somebody else's by now. */
     public function look(): void
     {
-        $task = $this->task;
-        if ($task !== null && $task !== $this->told && $task->isLost()) {
-            $this->told = $task;
-            $error = new TaskLostException('its connection or lock was lost, or the broker took it back');
-            $this->report->job(Event::JOB_LOST, $task, $error, hrtime(true) / 1e9 - $this->since);
+        foreach ($this->tasks as $task) {
+            if ($task->isLost() && !in_array($task, $this->told, true)) {
+                $this->told[] = $task;
+                $error = new TaskLostException('its connection or lock was lost, or the broker took it back');
+                $this->report->job(Event::JOB_LOST, $task, $error, hrtime(true) / 1e9 - $this->since);
+            }
         }
     }
 }

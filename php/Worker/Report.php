@@ -16,7 +16,21 @@ use Throwable;
  */
 final class Report
 {
-    /** @var array<string, list<callable(Event): void>> */
+    private const CLASSES = [
+        Event\WorkerStarted::NAME => Event\WorkerStarted::class,
+        Event\WorkerIdle::NAME => Event\WorkerIdle::class,
+        Event\BrokerLost::NAME => Event\BrokerLost::class,
+        Event\WorkerStopped::NAME => Event\WorkerStopped::class,
+        Event\JobStarted::NAME => Event\JobStarted::class,
+        Event\JobAcked::NAME => Event\JobAcked::class,
+        Event\JobRetried::NAME => Event\JobRetried::class,
+        Event\JobDeadLettered::NAME => Event\JobDeadLettered::class,
+        Event\JobDropped::NAME => Event\JobDropped::class,
+        Event\JobReleased::NAME => Event\JobReleased::class,
+        Event\JobLost::NAME => Event\JobLost::class,
+    ];
+
+    /** @var array<string, list<callable(Event): mixed>> by the event's name */
     private array $listeners = [];
 
     /** @var array<string, int> how many jobs had each event */
@@ -27,13 +41,32 @@ final class Report
         $this->begin();
     }
 
-    /** @throws ConfigException no such event */
+    /**
+     * @param string $event A name, "*", or a class: then the events of that class and of those that extend it.
+     *
+     * @throws ConfigException no such event
+     */
     public function listen(string $event, callable $listener): void
     {
-        if ($event !== '*' && !in_array($event, Event::ALL, true)) {
+        $isKnown = false;
+        foreach (self::CLASSES as $name => $class) {
+            if ($event === '*' || $event === $name || is_a($class, $event, true)) {
+                $this->listeners[$name][] = $listener;
+                $isKnown = true;
+            }
+        }
+        if (!$isKnown) {
             throw new ConfigException("Unknown worker event \"$event\"" . Suggestion::for($event, Event::ALL));
         }
-        $this->listeners[$event][] = $listener;
+    }
+
+    /** @throws ConfigException it is no PSR-14 dispatcher */
+    public function dispatchTo(object $dispatcher): void
+    {
+        if (!method_exists($dispatcher, 'dispatch')) {
+            throw new ConfigException('The dispatcher (' . get_debug_type($dispatcher) . ') must have a method dispatch()');
+        }
+        $this->listen('*', $dispatcher->dispatch(...));
     }
 
     /** Counts from nothing. */
@@ -68,7 +101,10 @@ final class Report
         } else {
             $this->about($level, $message, $task, $error);
         }
-        $this->emit($event, $task, $error, $seconds);
+        if (isset($this->listeners[$event])) {
+            $class = self::CLASSES[$event];
+            $this->emit($event === Event::JOB_START ? new $class($task) : new $class($task, $error, $seconds));
+        }
     }
 
     /**
@@ -96,22 +132,13 @@ final class Report
         $this->log->write($level, $message, $context);
     }
 
-    public function emit(
-        string $event,
-        ?Task $task = null,
-        ?Throwable $error = null,
-        ?float $seconds = null,
-        ?Summary $summary = null,
-    ): void {
-        if ($this->listeners === []) {
-            return;
-        }
-        $told = new Event($event, $task, $error, $seconds, $summary);
-        foreach ([...$this->listeners[$event] ?? [], ...$this->listeners['*'] ?? []] as $listener) {
+    public function emit(Event $event): void
+    {
+        foreach ($this->listeners[$event->name] ?? [] as $listener) {
             try {
-                $listener($told);
+                $listener($event);
             } catch (Throwable $e) {
-                $this->write('error', 'a listener for {event} failed: {error}', $e, ['event' => $event]);
+                $this->write('error', 'a listener for {event} failed: {error}', $e, ['event' => $event->name]);
             }
         }
     }

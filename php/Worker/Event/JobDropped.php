@@ -1,0 +1,13 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Worker\Event;
+
+use Amqp1\Worker\Event;
+
+/** Without a handler, and deleted (unknownJob: delete). */
+final class JobDropped extends JobEnded
+{
+    public const NAME = Event::JOB_DROPPED;
+}

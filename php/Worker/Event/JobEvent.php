@@ -1,0 +1,16 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Worker\Event;
+
+use Amqp1\Worker\Event;
+
+/**
+ * Something happened to a job.
+ *
+ * @property-read \Amqp1\Task $task
+ */
+abstract class JobEvent extends Event
+{
+}

@@ -1,0 +1,13 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Worker\Event;
+
+use Amqp1\Worker\Event;
+
+/** Given back to its queue. */
+final class JobReleased extends JobEnded
+{
+    public const NAME = Event::JOB_RELEASED;
+}

@@ -1,0 +1,19 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Worker\Event;
+
+use Amqp1\Task;
+use Amqp1\Worker\Event;
+
+/** A job is handed to its handler. */
+final class JobStarted extends JobEvent
+{
+    public const NAME = Event::JOB_START;
+
+    public function __construct(Task $task)
+    {
+        parent::__construct($task);
+    }
+}
