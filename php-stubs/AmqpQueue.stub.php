@@ -17,12 +17,20 @@ namespace Amqp1;
  *     ttl?: int|float|null,
  *     id?: non-empty-string|null,
  *     trace_id?: string|null,
+ *     correlation_id?: string|null,
  *     group?: string|null,
  *     partition_key?: non-empty-string|null,
  *     routing_key?: string|null,
  *     durable?: bool|null,
  *     auto_ack?: bool|null,
  *     timeout?: int|float|null,
+ *     content_type?: non-empty-string|null,
+ *     content_encoding?: non-empty-string|null,
+ *     reply_to?: non-empty-string|null,
+ *     to?: non-empty-string|null,
+ *     subject?: non-empty-string|null,
+ *     user_id?: non-empty-string|null,
+ *     annotations?: array<non-empty-string, scalar|\Stringable|non-empty-list<scalar|\Stringable>>|null,
  * }
  * @phpstan-type Broker array{dialect: string, product: string, version: string}
  */
@@ -93,6 +101,7 @@ final class AmqpQueue implements \Countable
      *   name of a function or static method, its connections are kept across requests.
      * - max_lock_renewal: Service Bus: how long the lock of a job is renewed in the background, from
      *   when the job is handed out; 0 for never. Default: 300.
+     * - content_type, content_encoding, reply_to, user_id: message properties of jobs that set none.
      * - tls: cert and key (PEM files, set both), root_ca (PEM file), insecure_skip_verify.
      *
      * @param string $dsn amqp://user:password@host:5672/vhost, amqps://… (amqp1:// and amqp1s://
@@ -133,6 +142,10 @@ final class AmqpQueue implements \Countable
      *     dialect?: 'auto'|'servicebus'|null,
      *     token?: string|callable|null,
      *     max_lock_renewal?: int|float|null,
+     *     content_type?: non-empty-string|null,
+     *     content_encoding?: non-empty-string|null,
+     *     reply_to?: non-empty-string|null,
+     *     user_id?: non-empty-string|null,
      *     format?: 'roadrunner'|'amqp1'|'babelqueue'|'raw'|null,
      *     max_attempts?: int<0, 1000000>|null,
      *     backoff?: int|float|list<int|float>|'exponential'|null,
@@ -160,7 +173,8 @@ final class AmqpQueue implements \Countable
      *   binary data into the payload.
      * - ttl: how long the job may wait to be delivered.
      * - id: the job's id; in the format "babelqueue", a UUID. Default: a new UUID.
-     * - trace_id: sent as correlation-id; in the format "babelqueue", a UUID.
+     * - trace_id, correlation_id: two names of one property, sent as correlation-id; in the format
+     *   "babelqueue", a UUID.
      * - group: sent as group-id; on Service Bus, the session. RabbitMQ and the embedded broker do not
      *   keep a group together; to keep a queue's jobs in order, use single_active_consumer.
      * - partition_key: keeps jobs together on a partitioned entity (Service Bus).
@@ -168,6 +182,17 @@ final class AmqpQueue implements \Countable
      * - durable: whether the job survives a broker restart. Default: true.
      * - auto_ack: the job is settled when it is handed out. Default: false.
      * - timeout: how long this push may take. Default: the queue's timeout.
+     * - content_type: Default: "application/json" if the payload is sent as JSON, otherwise
+     *   "application/octet-stream". A payload that is not a string needs a type of JSON
+     *   ("application/json", or one that ends with "+json"). A string payload of such a type is decoded by
+     *   getPayload().
+     * - content_encoding: how the payload is encoded, such as "gzip". The payload is sent as it is.
+     * - reply_to: the address for answers.
+     * - to: carried; it does not affect the route.
+     * - subject: Default: the job's name.
+     * - user_id: who sends the job. RabbitMQ accepts only the connection's own user.
+     * - annotations: message annotations, name => value as for headers. A name begins with "x-" (usually
+     *   "x-opt-"); names that the broker or this extension uses are refused.
      *
      * @param non-empty-string $name The job's name, in UTF-8.
      * @param mixed $payload A string is sent as it is. Any other payload is sent as JSON, as

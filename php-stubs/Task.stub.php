@@ -165,6 +165,151 @@ final class Task
     }
 
     /**
+     * The AMQP properties that the message has, by their AMQP names with underscores. Missing ones are left out.
+     *
+     * @return array{
+     *     message_id?: string|int,
+     *     user_id?: string,
+     *     to?: string,
+     *     subject?: string,
+     *     reply_to?: string,
+     *     correlation_id?: string|int,
+     *     content_type?: string,
+     *     content_encoding?: string,
+     *     absolute_expiry_time?: \DateTimeImmutable,
+     *     creation_time?: \DateTimeImmutable,
+     *     group_id?: string,
+     *     group_sequence?: int,
+     *     reply_to_group_id?: string,
+     * } an id that is a UUID is a string
+     */
+    public function getProperties(): array
+    {
+    }
+
+    /**
+     * The message annotations: those of the producer, and those that the broker added.
+     *
+     * @return array<string, mixed> timestamps are DateTimeImmutable, binary is a string, lists and maps are arrays
+     */
+    public function getAnnotations(): array
+    {
+    }
+
+    /**
+     * The message's content-type, such as "application/json".
+     */
+    public function getContentType(): ?string
+    {
+    }
+
+    /**
+     * The message's content-encoding. The payload is neither compressed nor decompressed by this extension.
+     */
+    public function getContentEncoding(): ?string
+    {
+    }
+
+    /**
+     * The address for answers. RabbitMQ 4.3 makes an address of the queue name that a 0-9-1 client sets: "/queues/name".
+     */
+    public function getReplyTo(): ?string
+    {
+    }
+
+    /**
+     * The message's correlation-id, which is also the trace id of a job that this extension pushed.
+     */
+    public function getCorrelationId(): ?string
+    {
+    }
+
+    /**
+     * The message's subject: the job's name, unless its producer set another one.
+     */
+    public function getSubject(): ?string
+    {
+    }
+
+    /**
+     * The message's "to". It does not affect the route. RabbitMQ 4: if its producer set none, it may be the address by
+     * which the message was routed.
+     */
+    public function getTo(): ?string
+    {
+    }
+
+    /**
+     * The user who sent the message. RabbitMQ has checked it, other brokers may not.
+     */
+    public function getUserId(): ?string
+    {
+    }
+
+    /**
+     * The message's group-id; on Service Bus the session.
+     */
+    public function getGroup(): ?string
+    {
+    }
+
+    /**
+     * The message's place in its group.
+     *
+     * @return int<0, max>|null
+     */
+    public function getGroupSequence(): ?int
+    {
+    }
+
+    /**
+     * The routing key with which the message came to its queue (RabbitMQ 4), or that its format carries ("amqp1").
+     */
+    public function getRoutingKey(): ?string
+    {
+    }
+
+    /**
+     * When the producer made the message, in UTC. Retries and replays keep it.
+     */
+    public function getCreationTime(): ?\DateTimeImmutable
+    {
+    }
+
+    /**
+     * When the broker got the message, in UTC: on Service Bus, and on RabbitMQ 4 with the message interceptor for
+     * timestamps.
+     */
+    public function getEnqueuedTime(): ?\DateTimeImmutable
+    {
+    }
+
+    /**
+     * When the message expires, in UTC: its absolute-expiry-time, or else its creation time plus delay and TTL.
+     */
+    public function getExpiry(): ?\DateTimeImmutable
+    {
+    }
+
+    /**
+     * Whether the broker says that it delivered this message before, to whomever: by its delivery-count or, on RabbitMQ 4
+     * and embedded, by first-acquirer. A copy (see nack()) is a new message. To count attempts, use getAttempts().
+     */
+    public function isRedelivered(): bool
+    {
+    }
+
+    /**
+     * AMQP's delivery-count: how many earlier deliveries of this message failed, as the broker counts them. To count
+     * attempts, use getAttempts().
+     *
+     * @return int<0, max>
+     */
+    public function getDeliveryCount(): int
+    {
+    }
+
+    /**
      * Whether the job has been settled, in any way.
      */
     public function isCompleted(): bool

@@ -150,7 +150,10 @@ final class OptionsByBrokerTest extends ContractTestCase
             'dialect' => ['dialect' => $at->isServiceBus() ? 'servicebus' : 'auto'],
             'token' => ['token' => 'SharedAccessSignature sr=x&sig=x&se=4102444800&skn=x'],
             'headers' => ['headers' => ['a' => 'b']],
-            'id', 'trace_id', 'group', 'partition_key' => [$option => 'one'],
+            'id', 'trace_id', 'correlation_id', 'group', 'partition_key' => [$option => 'one'],
+            'content_type', 'content_encoding', 'reply_to', 'to', 'subject' => [$option => 'one'],
+            'user_id' => ['user_id' => $at->isRabbitMq() ? 'guest' : 'one'],
+            'annotations' => ['annotations' => ['x-opt-a' => 'b']],
             'session' => ['session' => 'one'],
         };
     }

@@ -1,5 +1,6 @@
 //! `Amqp1\Task`.
 
+mod carried;
 mod failure;
 mod headers;
 mod payload;
@@ -18,7 +19,7 @@ use crate::convert::args::{
     Cause, Delay, Omitted, OptionalBool, OptionalText, Options, Reason, Text,
 };
 use crate::convert::job::read_headers;
-use crate::convert::{Bytes, Number, Parameter};
+use crate::convert::{Bytes, Date, Number, Parameter};
 use crate::fail::Fail;
 
 /// A job that a worker holds.
@@ -149,6 +150,92 @@ impl Task {
     /// The trace id, if the producer set one.
     pub fn get_trace_id(&self) -> Option<Bytes> {
         self.delivery.trace_id().map(Bytes::from)
+    }
+
+    /// All AMQP properties that are set.
+    pub fn get_properties(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        run(|| carried::array(self.delivery.properties()))
+    }
+
+    /// All message annotations.
+    pub fn get_annotations(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        run(|| carried::array(self.delivery.annotations()))
+    }
+
+    /// The body's content-type.
+    pub fn get_content_type(&self) -> Option<Bytes> {
+        self.delivery.content_type().map(Bytes::from)
+    }
+
+    /// The body's content-encoding.
+    pub fn get_content_encoding(&self) -> Option<Bytes> {
+        self.delivery.content_encoding().map(Bytes::from)
+    }
+
+    /// The address for answers.
+    pub fn get_reply_to(&self) -> Option<Bytes> {
+        self.delivery.reply_to().map(Bytes::from)
+    }
+
+    /// The AMQP property that also carries the trace id.
+    pub fn get_correlation_id(&self) -> Option<Bytes> {
+        self.delivery.correlation_id().map(Bytes::from)
+    }
+
+    /// The message's subject.
+    pub fn get_subject(&self) -> Option<Bytes> {
+        self.delivery.subject().map(Bytes::from)
+    }
+
+    /// The address that the message names itself.
+    pub fn get_to(&self) -> Option<Bytes> {
+        self.delivery.to().map(Bytes::from)
+    }
+
+    /// The user that sent the message.
+    pub fn get_user_id(&self) -> Option<Bytes> {
+        self.delivery.user_id().map(Bytes::from)
+    }
+
+    /// The message's group: on Service Bus, its session.
+    pub fn get_group(&self) -> Option<Bytes> {
+        self.delivery.group().map(Bytes::from)
+    }
+
+    /// The message's place in its group.
+    pub fn get_group_sequence(&self) -> Option<i64> {
+        let sequence = self.delivery.group_sequence();
+        sequence.and_then(|sequence| i64::try_from(sequence).ok())
+    }
+
+    /// The routing key with which it came to its queue.
+    pub fn get_routing_key(&self) -> Option<Bytes> {
+        self.delivery.routing_key().map(Bytes::from)
+    }
+
+    /// When its producer made it.
+    pub fn get_creation_time(&self) -> PhpResult<Option<Date>> {
+        run(|| carried::date(self.delivery.created_at()))
+    }
+
+    /// When the broker got it.
+    pub fn get_enqueued_time(&self) -> PhpResult<Option<Date>> {
+        run(|| carried::date(self.delivery.enqueued_at()))
+    }
+
+    /// When it expires.
+    pub fn get_expiry(&self) -> PhpResult<Option<Date>> {
+        run(|| carried::date(self.delivery.expiry()))
+    }
+
+    /// Whether the broker delivered it before, to whomever.
+    pub fn is_redelivered(&self) -> bool {
+        self.delivery.is_redelivered()
+    }
+
+    /// AMQP's delivery-count.
+    pub fn get_delivery_count(&self) -> i64 {
+        i64::from(self.delivery.delivery_count())
     }
 
     /// Whether it was settled, in any way.

@@ -2,6 +2,7 @@
 //! or option.
 
 pub mod args;
+mod date;
 mod failure;
 mod input;
 pub mod job;
@@ -10,6 +11,7 @@ pub mod plain;
 mod returned;
 mod value;
 
+pub use date::Date;
 pub use failure::{failure, is_throwable};
 pub use input::{configuration, input, input_without};
 pub use parameter::Parameter;

@@ -23,11 +23,17 @@ pub fn decoded(delivery: &Delivery) -> Result<Zval, Fail> {
             return plain::zval(&value);
         }
     }
-    json::decode(body).map_err(|problem| {
-        Fail::Core(Error::serialization(format!(
-            "Task::getPayload(): the body of job '{}' ({}) is not valid JSON: {problem}",
-            delivery.name(),
-            delivery.id(),
-        )))
-    })
+    let problem = match json::decode(body) {
+        Ok(value) => return Ok(value),
+        // Compressed JSON is for its reader to decompress.
+        Err(_) if delivery.has_encoded_body() => {
+            return Bytes::from(body).into_zval(false).map_err(Fail::internal)
+        }
+        Err(problem) => problem,
+    };
+    Err(Fail::Core(Error::serialization(format!(
+        "Task::getPayload(): the body of job '{}' ({}) is not valid JSON: {problem}",
+        delivery.name(),
+        delivery.id(),
+    ))))
 }

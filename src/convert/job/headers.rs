@@ -13,14 +13,14 @@ use crate::fail::Fail;
 /// Headers in the caller's order.
 type Headers<'a> = Vec<(Cow<'a, str>, HeaderValue<'a>)>;
 
-/// Reads the option `headers`, which adds to existing headers and replaces those with the same
-/// name.
+/// Reads the option `headers` or `annotations`, which adds to existing ones and replaces those with
+/// the same name. `what` says in messages what they are.
 ///
 /// # Errors
 /// A configuration failure that names the header.
 pub fn read_headers_option<'a>(
     value: &'a Zval,
-    method: &dyn Display,
+    (what, method): (&'static str, &dyn Display),
     path: &dyn Display,
     headers: &mut Headers<'a>,
 ) -> Result<(), Fail> {
@@ -33,9 +33,9 @@ pub fn read_headers_option<'a>(
         headers.reserve(table.len());
     }
     let defaults = headers.len();
-    for (name, value) in NamedHeaders::new(table, method) {
+    for (name, value) in NamedHeaders::new(table, what, method) {
         let name = name?;
-        let value = read_header(value, &HeaderPath { method, name })?;
+        let value = read_header(value, &HeaderPath { what, method, name })?;
         let (name, value) = if owned {
             (Cow::Owned(name.to_owned()), into_owned(value))
         } else {
@@ -60,10 +60,11 @@ pub fn read_headers<'a>(
     table: &'a ZendHashTable,
     method: &dyn Display,
 ) -> Result<Headers<'a>, Fail> {
-    NamedHeaders::new(table, method)
+    let what = "header";
+    NamedHeaders::new(table, what, method)
         .map(|(name, value)| {
             let name = name?;
-            let value = read_header(value, &HeaderPath { method, name })?;
+            let value = read_header(value, &HeaderPath { what, method, name })?;
             Ok((Cow::Borrowed(name), value))
         })
         .collect()
@@ -72,13 +73,15 @@ pub fn read_headers<'a>(
 /// The entries of an array of headers, with checked names.
 struct NamedHeaders<'a, 'm> {
     entries: Entries<'a>,
+    what: &'static str,
     method: &'m dyn Display,
 }
 
 impl<'a, 'm> NamedHeaders<'a, 'm> {
-    fn new(table: &'a ZendHashTable, method: &'m dyn Display) -> Self {
+    fn new(table: &'a ZendHashTable, what: &'static str, method: &'m dyn Display) -> Self {
         Self {
             entries: entries(table),
+            what,
             method,
         }
     }
@@ -89,17 +92,18 @@ impl<'a> Iterator for NamedHeaders<'a, '_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (key, value) = self.entries.next()?;
+        let (what, method) = (self.what, self.method);
+        let article = if what.starts_with('a') { "an" } else { "a" };
         let name = match key {
             Key::Name(name) => match name.as_str() {
-                Ok("") => Err("a header's name must not be empty".to_owned()),
+                Ok("") => Err(format!("{article} {what}'s name must not be empty")),
                 Ok(name) => Ok(name),
-                Err(_) => Err("a header's name must be UTF-8".to_owned()),
+                Err(_) => Err(format!("{article} {what}'s name must be UTF-8")),
             },
             Key::Index(number) => Err(format!(
-                "headers must be name => value pairs, got the key {number}"
+                "{what}s must be name => value pairs, got the key {number}"
             )),
         };
-        let method = self.method;
         Some((
             name.map_err(|problem| Fail::config(format!("{method}: {problem}"))),
             value,
@@ -109,13 +113,14 @@ impl<'a> Iterator for NamedHeaders<'a, '_> {
 
 /// `METHOD: header 'NAME'`.
 struct HeaderPath<'a> {
+    what: &'static str,
     method: &'a dyn Display,
     name: &'a str,
 }
 
 impl Display for HeaderPath<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: header '{}'", self.method, self.name)
+        write!(f, "{}: {} '{}'", self.method, self.what, self.name)
     }
 }
 

@@ -21,6 +21,8 @@ pub fn read_options<'a>(
     method: &dyn Display,
     options: &mut JobOptions<'a>,
 ) -> Result<(), Fail> {
+    // Two names of one property, which must agree.
+    let mut correlation: Option<&str> = None;
     for (key, value) in entries(table) {
         let name = match key {
             Key::Name(name) => name.as_str().unwrap_or("\u{fffd}"),
@@ -40,16 +42,42 @@ pub fn read_options<'a>(
                 options.priority = u8::try_from(priority).ok();
             }
             "delay" => options.delay = Some(convert::delay(value, &path)?),
-            "headers" => read_headers_option(value, method, &path, &mut options.headers)?,
+            "headers" => {
+                read_headers_option(value, ("header", method), &path, &mut options.headers)?;
+            }
             "ttl" => options.ttl = Some(convert::seconds(value, &path)?),
             "id" => options.id = Some(convert::not_empty(value, &path)?),
-            "trace_id" => options.trace_id = Some(convert::text(value, &path)?),
+            "trace_id" | "correlation_id" => {
+                let id = Some(convert::text(value, &path)?);
+                if correlation.is_some() && id != options.trace_id {
+                    return Err(Fail::config(format!(
+                        "{method}: options 'trace_id' and 'correlation_id' are the same AMQP property and must be equal if both are set"
+                    )));
+                }
+                (options.trace_id, correlation) = (id, Some(name));
+            }
             "group" => options.group = Some(convert::text(value, &path)?),
             "partition_key" => options.partition_key = Some(convert::not_empty(value, &path)?),
             "routing_key" => options.routing_key = Some(convert::text(value, &path)?),
             "durable" => options.durable = Some(convert::bool(value, &path)?),
             "auto_ack" => options.auto_ack = Some(convert::bool(value, &path)?),
             "timeout" => options.timeout = Some(convert::seconds(value, &path)?),
+            "content_type" | "content_encoding" | "reply_to" | "to" | "subject" | "user_id" => {
+                let text = Some(convert::not_empty(value, &path)?);
+                let properties = options.properties_mut();
+                match name {
+                    "content_type" => properties.content_type = text,
+                    "content_encoding" => properties.content_encoding = text,
+                    "reply_to" => properties.reply_to = text,
+                    "to" => properties.to = text,
+                    "subject" => properties.subject = text,
+                    _ => properties.user_id = text,
+                }
+            }
+            "annotations" => {
+                let annotations = &mut options.properties_mut().annotations;
+                read_headers_option(value, ("annotation", method), &path, annotations)?;
+            }
             other => return Err(unknown(method, other)),
         }
     }

@@ -36,7 +36,10 @@ pub(crate) fn encode(job: &Job<'_>, envelope: &Envelope<'_>) -> Vec<u8> {
     header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
     annotations(&mut out, envelope, now);
     let of = Properties {
-        subject: envelope.routing_key.unwrap_or(&job.name),
+        subject: match &envelope.properties.subject {
+            Some(subject) => subject,
+            None => envelope.routing_key.unwrap_or(&job.name),
+        },
         correlation_id: options.trace_id.as_deref(),
         content_type: JSON,
         content_encoding: None,

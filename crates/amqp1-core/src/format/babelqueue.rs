@@ -7,6 +7,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use uuid::Uuid;
 
+use super::annotations::own_annotations;
 use super::body::text;
 use super::changes::{Changes, FailureChange};
 use super::decoded::Seen;
@@ -165,6 +166,7 @@ fn annotations(
     }
     count += delay_annotation(&mut entries, envelope.delay_mark, now, envelope.delay);
     count += partition_annotation(&mut entries, envelope.partition_key);
+    count += own_annotations(&mut entries, envelope.properties);
     if count > 0 {
         write::descriptor(out, section::MESSAGE_ANNOTATIONS);
         write::map(out, |out| {

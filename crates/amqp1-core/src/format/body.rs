@@ -100,6 +100,11 @@ pub(crate) fn plain(message: &Message) -> Result<Option<Plain>, DecodeError> {
     }
 }
 
+/// A single value in PHP's types.
+pub(crate) fn plain_of(value: Value<'_>) -> Result<Plain, DecodeError> {
+    convert(value, 0, &mut { MAX_VALUES })
+}
+
 /// `left` limits the total number of values, because one byte (a null) becomes thirty-two.
 fn convert(value: Value<'_>, depth: usize, left: &mut usize) -> Result<Plain, DecodeError> {
     if depth > MAX_DEPTH {

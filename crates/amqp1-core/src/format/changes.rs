@@ -27,8 +27,12 @@ pub(crate) struct Changes<'a> {
     /// Another message-id, because a broker with duplicate detection would drop the copy. The job's
     /// id does not change.
     pub message_id: Option<&'a str>,
-    /// The address of this message on an anonymous sender.
+    /// The address of this message on an anonymous sender, in place of its own `to`.
     pub to: Option<&'a str>,
+    /// Whether its own `to` is more than the address on an anonymous sender.
+    pub keeps_to: bool,
+    /// Whether the copy is sent by a user whose name its user-id may be.
+    pub keeps_user_id: bool,
     pub delay: Duration,
     pub delay_mark: DelayMark,
     /// Set in the header; without it, the copy lives as long as its queue allows.
@@ -49,6 +53,8 @@ impl Default for Changes<'_> {
         Self {
             message_id: None,
             to: None,
+            keeps_to: false,
+            keeps_user_id: false,
             delay: Duration::ZERO,
             delay_mark: DelayMark::None,
             ttl: None,

@@ -4,7 +4,7 @@
 //! properties, annotations of its producer, the body's sections. This includes strings that are not
 //! UTF-8. RabbitMQ sends and accepts them, and its 0-9-1 clients find them where they were. As
 //! binaries, which AMQP provides for such bytes, RabbitMQ would move ids into headers. The broker's
-//! own additions are removed. So is `user-id`, which a broker accepts only from that very user.
+//! own additions are removed. So is a `user-id` that the broker accepts only from that very user.
 
 use bytes::Bytes;
 
@@ -80,7 +80,7 @@ fn annotations(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
     let (mut kept, mut count) = (Vec::new(), 0);
     for (key, value) in pairs(decoded.message.annotations().ok().flatten()) {
         let name = key_of(key).unwrap_or_default();
-        if is_brokers_annotation(name) {
+        if names::is_brokers_annotation(name) {
             continue;
         }
         kept.extend_from_slice(key);
@@ -125,9 +125,10 @@ fn properties(out: &mut Vec<u8>, decoded: &Decoded, changes: &Changes<'_>) {
                     None if !has_id => write_text(out, decoded.id()),
                     None => out.extend_from_slice(field),
                 },
-                1 => write::null(out),
+                1 if !changes.keeps_user_id => write::null(out),
                 2 => match changes.to {
                     Some(to) => write::string(out, to),
+                    None if changes.keeps_to => out.extend_from_slice(field),
                     None => write::null(out),
                 },
                 8 => match changes.expires_at {
@@ -218,37 +219,6 @@ fn application_properties(
             count
         });
     }
-}
-
-/// Whether this is one of the broker's own annotations, or belongs to a delay that has passed. A
-/// copy has neither.
-fn is_brokers_annotation(name: &[u8]) -> bool {
-    const NAMES: [&str; 20] = [
-        history::FAILED,
-        history::RETURNED,
-        "x-opt-deaths",
-        "x-death",
-        "x-exchange",
-        "x-routing-key",
-        // Copies to further routing keys, which were already made.
-        "x-cc",
-        "x-delivery-count",
-        "x-acquired-count",
-        "x-opt-enqueued-time",
-        "x-opt-sequence-number",
-        "x-opt-enqueue-sequence-number",
-        "x-opt-locked-until",
-        "x-opt-message-state",
-        "x-opt-deadletter-source",
-        "x-opt-rabbitmq-received-time",
-        "x-delay",
-        "x-opt-scheduled-enqueue-time",
-        "x-opt-delivery-time",
-        "x-opt-delivery-delay",
-    ];
-    name.starts_with(b"x-first-death-")
-        || name.starts_with(b"x-last-death-")
-        || NAMES.iter().any(|known| known.as_bytes() == name)
 }
 
 /// The bytes of a key that is a string or symbol.

@@ -11,6 +11,7 @@ use crate::format::envelope::Envelope;
 use crate::format::PropertyMapping;
 use crate::format::{decode, encode, failure, undecoded, AllHeaders};
 use crate::job::failure::FailureFacts;
+use crate::job::properties::JobProperties;
 use crate::job::HeaderValue;
 use crate::job::{Job, JobOptions, Payload};
 use crate::wire::read::Value;
@@ -30,6 +31,7 @@ pub(in crate::format) fn envelope() -> Envelope<'static> {
         to: None,
         routing_key: None,
         partition_key: None,
+        properties: JobProperties::NONE,
     }
 }
 

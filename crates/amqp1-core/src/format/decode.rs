@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::body::{self, text};
 use super::changes::MESSAGE_ID;
 use super::decoded::Seen;
-use super::envelope::JSON;
+use super::envelope::is_json;
 use super::headers::HeaderPlaces;
 use super::object::Object;
 use super::part::Part;
@@ -53,10 +53,7 @@ pub(crate) fn decode(payload: Bytes, mapping: PropertyMapping) -> Result<Decoded
             }
         }
     }
-    let json = converted
-        || properties
-            .content_type
-            .is_some_and(|content_type| content_type.starts_with(JSON.as_bytes()));
+    let json = converted || properties.content_type.is_some_and(is_json);
     let part = |bytes: &[u8]| Part::of(&message, bytes);
     let text_of = |value: Encoded<'_>| match value.as_octets() {
         Some(bytes) => part(bytes),

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::annotations::own_annotations;
 use crate::base::clock::now_millis;
 use crate::base::memory;
+use crate::job::properties::JobProperties;
 use crate::job::Job;
 use crate::wire::message::section;
 use crate::wire::write;
@@ -18,6 +20,20 @@ pub(crate) const PARTITION_KEY: &str = "x-opt-partition-key";
 pub(super) const JSON: &str = "application/json";
 /// content-type of a payload that was a string.
 pub(super) const OCTETS: &str = "application/octet-stream";
+
+/// Whether a body of this content-type is JSON: `application/json`, or a type with the suffix
+/// `+json` (RFC 6839).
+#[inline]
+pub(super) fn is_json(content_type: &[u8]) -> bool {
+    content_type.starts_with(JSON.as_bytes())
+        || (content_type != OCTETS.as_bytes() && has_json_suffix(content_type))
+}
+
+fn has_json_suffix(content_type: &[u8]) -> bool {
+    let mut parts = content_type.split(|byte| *byte == b';');
+    let media_type = parts.next().unwrap_or_default().trim_ascii_end();
+    media_type.ends_with(b"+json")
+}
 
 /// How the message requests a delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +65,8 @@ pub(crate) struct Envelope<'a> {
     pub routing_key: Option<&'a str>,
     /// Jobs with the same key stay together (Service Bus).
     pub partition_key: Option<&'a str>,
+    /// Properties and annotations that the job sets itself.
+    pub properties: &'a JobProperties<'a>,
 }
 
 /// A duration in milliseconds, rounded up, so that a delay is never too short.
@@ -114,13 +132,15 @@ pub(super) fn delay_annotation(
 /// Writes the message annotations for the delay and the partition key, if there are any.
 pub(super) fn annotations(out: &mut Vec<u8>, envelope: &Envelope<'_>, now: i64) {
     let is_delayed = !envelope.delay.is_zero() && envelope.delay_mark != DelayMark::None;
-    if !is_delayed && envelope.partition_key.is_none() {
+    let own = &envelope.properties.annotations;
+    if !is_delayed && envelope.partition_key.is_none() && own.is_empty() {
         return;
     }
     write::descriptor(out, section::MESSAGE_ANNOTATIONS);
     write::map(out, |out| {
         delay_annotation(out, envelope.delay_mark, now, envelope.delay)
             + partition_annotation(out, envelope.partition_key)
+            + own_annotations(out, envelope.properties)
     });
 }
 
@@ -138,8 +158,8 @@ pub(super) fn partition_annotation(out: &mut Vec<u8>, key: Option<&str>) -> u32 
 pub(super) struct Properties<'a> {
     pub subject: &'a str,
     pub correlation_id: Option<&'a str>,
-    pub content_type: &'static str,
-    pub content_encoding: Option<&'static str>,
+    pub content_type: &'a str,
+    pub content_encoding: Option<&'a str>,
     pub group: Option<&'a str>,
 }
 
@@ -150,13 +170,17 @@ pub(super) fn properties(
     of: &Properties<'_>,
     now: i64,
 ) {
+    let own = envelope.properties;
     write::descriptor(out, section::PROPERTIES);
     write::list(out, |out| {
         write::string(out, envelope.id);
-        write::null(out); // user-id
-        optional(out, envelope.to);
+        match &own.user_id {
+            Some(user) => write::binary(out, user.as_bytes()),
+            None => write::null(out),
+        }
+        optional(out, envelope.to.or(own.to.as_deref()));
         write::string(out, of.subject);
-        write::null(out); // reply-to
+        optional(out, own.reply_to.as_deref());
         optional(out, of.correlation_id);
         write::symbol(out, of.content_type);
         match of.content_encoding {
@@ -195,16 +219,21 @@ pub(super) fn with_plain_body(
     application_properties: impl FnOnce(&mut Vec<u8>) -> u32,
 ) -> Vec<u8> {
     let options = &job.options;
+    let own = envelope.properties;
     let body = &job.payload.bytes;
     let mut out = memory::buffer(body.len() + room + options.headers.len() * 64);
     let now = now_millis();
     header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
     annotations(&mut out, envelope, now);
     let of = Properties {
-        subject: &job.name,
+        subject: own.subject.as_deref().unwrap_or(&job.name),
         correlation_id: options.trace_id.as_deref(),
-        content_type: if job.payload.json { JSON } else { OCTETS },
-        content_encoding: None,
+        content_type: match &own.content_type {
+            Some(content_type) => content_type,
+            None if job.payload.json => JSON,
+            None => OCTETS,
+        },
+        content_encoding: own.content_encoding.as_deref(),
         group: options.group.as_deref(),
     };
     properties(&mut out, envelope, &of, now);

@@ -15,6 +15,7 @@ use super::{body, check, decode, encode, failure, AllHeaders, Decoded, Format};
 use crate::base::choices::Choices;
 use crate::format::PropertyMapping;
 use crate::job::failure::FailureFacts;
+use crate::job::properties::JobProperties;
 use crate::job::{HeaderValue, Job, JobOptions, Payload};
 
 const MAPPINGS: [PropertyMapping; 3] = [
@@ -204,6 +205,7 @@ pub fn round_trip(data: &[u8]) {
         to: to.as_deref(),
         routing_key: None,
         partition_key: None,
+        properties: JobProperties::NONE,
     };
     let job = Job {
         name: Cow::Borrowed(&name),
@@ -219,7 +221,7 @@ pub fn round_trip(data: &[u8]) {
             ..JobOptions::default()
         },
     };
-    check(format, &job, &id).expect("what a format can carry");
+    check(format, &job, JobProperties::NONE, &id).expect("what a format can carry");
     let encoded = encode(format, &job, &envelope, || Ok(mapping)).expect("the same");
     let read = decode(encoded.into(), mapping).expect("what we write");
     same(&job, &envelope, format, &read);

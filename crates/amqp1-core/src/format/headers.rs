@@ -9,6 +9,7 @@ use std::ops::Range;
 use bstr::{BStr, ByteVec as _};
 
 pub(super) use self::reading::{add_properties, from_json, read};
+use super::annotations::scalar;
 use super::body::float;
 use super::envelope::ROUTING_KEY_HEADER;
 use super::names::is_ours;
@@ -161,16 +162,6 @@ pub(super) fn of_job(out: &mut Vec<u8>, job: &Job<'_>) -> u32 {
         count += 2;
     }
     count
-}
-
-pub(super) fn scalar(out: &mut Vec<u8>, value: &HeaderValue<'_>) {
-    match value {
-        HeaderValue::Text(text) => write::string(out, text),
-        HeaderValue::Int(value) => write::long(out, *value),
-        HeaderValue::Float(value) => write::double(out, *value),
-        HeaderValue::Bool(value) => write::bool(out, *value),
-        HeaderValue::List(_) => write::null(out),
-    }
 }
 
 /// name → list of strings, as one JSON object.

@@ -4,8 +4,10 @@
 //! message, and a copy keeps the format of its original.
 
 pub(crate) mod amqp1;
+mod annotations;
 pub(crate) mod babelqueue;
 pub(crate) mod body;
+pub(crate) mod carried;
 pub(crate) mod changes;
 pub(crate) mod copy;
 mod decimal;
@@ -20,10 +22,12 @@ pub(crate) mod history;
 mod mapping;
 mod names;
 mod object;
+mod owned;
 mod part;
 mod raw;
 pub(crate) mod roadrunner;
 
+pub use self::carried::Carried;
 pub(crate) use self::decode::{decode, undecoded};
 pub(crate) use self::decoded::Decoded;
 pub use self::decoded::{Format, DEDUCED};
@@ -31,6 +35,7 @@ pub(crate) use self::failure::failure;
 pub use self::headers::{HeadersOf, ValuesOf};
 pub(crate) use self::mapping::PropertyMapping;
 use crate::error::Result;
+use crate::job::properties::JobProperties;
 use crate::job::Job;
 
 impl Decoded {
@@ -63,8 +68,17 @@ pub(crate) type AllHeaders = Vec<(bstr::BString, Vec<bstr::BString>)>;
 ///
 /// # Errors
 /// [`crate::ErrorKind::Serialization`] for a payload that the format cannot carry,
-/// [`crate::ErrorKind::Config`] for an invalid id or trace id.
-pub(crate) fn check(format: Format, job: &Job<'_>, id: &str) -> Result<()> {
+/// [`crate::ErrorKind::Config`] for an invalid id or trace id, and for a property that the format
+/// sets itself.
+pub(crate) fn check(
+    format: Format,
+    job: &Job<'_>,
+    properties: &JobProperties<'_>,
+    id: &str,
+) -> Result<()> {
+    if !std::ptr::eq(properties, JobProperties::NONE) {
+        owned::check(format, job, properties)?;
+    }
     match format {
         Format::Babelqueue => babelqueue::check_job(job, id),
         Format::Roadrunner | Format::Amqp1 | Format::Raw => Ok(()),

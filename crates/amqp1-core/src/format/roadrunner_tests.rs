@@ -11,6 +11,7 @@ use super::*;
 use crate::format::envelope::{DelayMark, ROUTING_KEY_HEADER};
 use crate::format::PropertyMapping;
 use crate::format::{AllHeaders, Decoded, DEDUCED};
+use crate::job::properties::JobProperties;
 use crate::job::HeaderValue;
 use crate::wire::message::section;
 use crate::wire::DecodeError;
@@ -33,6 +34,7 @@ fn envelope() -> Envelope<'static> {
         to: None,
         routing_key: None,
         partition_key: None,
+        properties: JobProperties::NONE,
     }
 }
 

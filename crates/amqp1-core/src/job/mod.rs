@@ -1,10 +1,12 @@
 //! A job as its producer defines it, and why it failed. Names no broker.
 
 pub mod failure;
+pub mod properties;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use self::properties::JobProperties;
 use crate::error::{Error, Result};
 
 /// The longest id that every broker preserves, in bytes: the lowest of their limits for a
@@ -71,6 +73,9 @@ impl Job<'_> {
                 ));
             }
         }
+        if let Some(properties) = &self.options.properties {
+            properties.check()?;
+        }
         match &self.options.id {
             Some(id) if id.is_empty() => Err(Error::config("option 'id' must not be empty")),
             Some(id) if id.len() > MAX_ID => Err(Error::config(format!(
@@ -108,22 +113,37 @@ pub struct JobOptions<'a> {
     pub auto_ack: Option<bool>,
     /// How long this push may take; default: the queue's timeout.
     pub timeout: Option<Duration>,
+    /// Properties and annotations that the job sets itself. Most jobs set none.
+    pub properties: Option<Box<JobProperties<'a>>>,
 }
 
-impl JobOptions<'_> {
+impl<'a> JobOptions<'a> {
     /// The names of the options in PHP.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 20] = [
         "priority",
         "delay",
         "headers",
         "ttl",
         "id",
         "trace_id",
+        "correlation_id",
         "group",
         "partition_key",
         "routing_key",
         "durable",
         "auto_ack",
         "timeout",
+        "content_type",
+        "content_encoding",
+        "reply_to",
+        "to",
+        "subject",
+        "user_id",
+        "annotations",
     ];
+
+    /// The properties, to set one.
+    pub fn properties_mut(&mut self) -> &mut JobProperties<'a> {
+        self.properties.get_or_insert_with(Box::default)
+    }
 }

@@ -3,6 +3,7 @@
 //! A job that was sent but not settled when its connection was lost is sent again with the same
 //! message-id, within the deadline. A confirmed job is never sent again.
 
+mod copies;
 mod resend;
 mod settle;
 mod verify;
@@ -15,17 +16,15 @@ use bytes::Bytes;
 
 use crate::base::clock::now_millis;
 use crate::base::fork;
-use crate::base::id;
 use crate::base::memory::{self, Block};
 use crate::base::pauses::{FRESH, FRESH_TRIES};
 use crate::base::wait::Wait;
 use crate::brokers::Packing;
 use crate::connection::{Confirmation, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::changes::Changes;
-use crate::format::copy::copy;
+use crate::format;
 use crate::format::envelope::Envelope;
-use crate::format::{self, Decoded};
+use crate::job::properties::JobProperties;
 use crate::job::{Job, JobOptions};
 use crate::publish::route::{Route, Taker};
 use crate::reach::definition::Definition;
@@ -48,6 +47,8 @@ struct Sent {
     payload: Bytes,
     destination: Destination,
     delay: Duration,
+    /// The message has a `to` that is not the route's.
+    has_own_to: bool,
     taker: Taker,
     resent: u32,
 }
@@ -148,7 +149,9 @@ impl Publisher {
         self.check_process()?;
         let definition = Arc::clone(&self.definition);
         let options = &definition.options;
-        format::check(options.format, job, id)
+        let own = job.options.properties.as_deref();
+        let properties = JobProperties::with_defaults(own, options.properties.as_deref());
+        format::check(options.format, job, &properties, id)
             .map_err(|error| error.context(definition.describe()))?;
         if job.options.partition_key.is_some() && !definition.presumed().has_partitions() {
             return Err(Error::unsupported(format!(
@@ -157,7 +160,11 @@ impl Publisher {
             )));
         }
         let delay = job.options.delay.or(options.delay).unwrap_or_default();
-        let route = self.routed(&destination, delay, wait)?;
+        let has_own_to = properties.to.is_some();
+        let route = self.routed((&destination, has_own_to), delay, wait)?;
+        if properties.to.is_some() || properties.user_id.is_some() {
+            self.check_properties(&properties, wait)?;
+        }
         let ttl = job.options.ttl.or(options.ttl);
         let expires_in = ttl.filter(|_| route.ttl_is_lost).map(|ttl| ttl + delay);
         let envelope = Envelope {
@@ -172,6 +179,7 @@ impl Publisher {
             to: route.to.as_deref(),
             routing_key: definition.routing_key_of(&destination),
             partition_key: job.options.partition_key.as_deref(),
+            properties: &properties,
         };
         let mapping = || {
             let connected = definition.connect(Role::Publish, wait)?;
@@ -185,40 +193,7 @@ impl Publisher {
         if self.packing.is_some() && destination == Destination::Usual {
             return self.gather(payload, &job.options, &route, delay, wait);
         }
-        self.dispatch(payload, route, destination, delay, wait)
-    }
-
-    /// Sends a job that was received, in its own format. `changes` has its delay and TTL; the route
-    /// determines how the broker is told about them. If it fails, nothing was sent.
-    pub fn send_copy(
-        &mut self,
-        decoded: &Decoded,
-        changes: &Changes<'_>,
-        destination: Destination,
-        wait: &Wait<'_>,
-    ) -> Result<()> {
-        self.check_process()?;
-        let definition = Arc::clone(&self.definition);
-        let delay = changes.delay;
-        let route = self.routed(&destination, delay, wait)?;
-        let expires_in = changes.ttl.filter(|_| route.ttl_is_lost);
-        let expires_in = expires_in.map(|ttl| ttl + delay);
-        let message_id = match definition.presumed().drops_duplicates() {
-            true => Some(id::job_id()?),
-            false => None,
-        };
-        let changes = Changes {
-            message_id: message_id.as_deref(),
-            to: route.to.as_deref(),
-            delay_mark: route.delay_mark,
-            ttl: changes.ttl.filter(|_| !route.ttl_is_lost),
-            expires_at: expires_in
-                .map(|after| now_millis().saturating_add(after.as_millis() as i64))
-                .or(changes.expires_at),
-            ..changes.clone()
-        };
-        let payload = copy(decoded, &changes);
-        self.dispatch(payload, route, destination, delay, wait)
+        self.dispatch(payload, route, (destination, has_own_to), delay, wait)
     }
 
     /// Sends a whole message.
@@ -226,7 +201,7 @@ impl Publisher {
         &mut self,
         payload: Bytes,
         route: Route,
-        destination: Destination,
+        (destination, has_own_to): (Destination, bool),
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<()> {
@@ -257,6 +232,7 @@ impl Publisher {
             payload,
             destination,
             delay,
+            has_own_to,
             taker: route.taker,
             resent: 0,
         }));
@@ -298,6 +274,7 @@ impl Publisher {
             payload: payload.clone(),
             destination: Destination::Usual,
             delay,
+            has_own_to: false,
             taker: route.taker,
             resent: 0,
         }));

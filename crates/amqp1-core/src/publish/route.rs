@@ -54,27 +54,26 @@ impl Taker {
     }
 }
 
-/// Finds the route of a job for `destination`.
+/// Finds the route of a job for `destination`. A message with a `to` of its own cannot carry the
+/// address for an anonymous sender, so it gets a link of its own.
 ///
 /// # Errors
 /// Those of connecting, declaring and attaching; Unsupported for a delay that the broker does not
 /// keep.
 pub(crate) fn find(
     definition: &Definition,
-    destination: &Destination,
+    target: (&Destination, bool),
     delay: Duration,
     wait: &Wait<'_>,
 ) -> Result<Route> {
     let used = [Role::Publish, definition.management_role()];
     let used = &used[..if definition.options.declare { 2 } else { 1 }];
-    definition.surviving(used, wait, || {
-        try_find(definition, destination, delay, wait)
-    })
+    definition.surviving(used, wait, || try_find(definition, target, delay, wait))
 }
 
 fn try_find(
     definition: &Definition,
-    destination: &Destination,
+    (destination, has_own_to): (&Destination, bool),
     delay: Duration,
     wait: &Wait<'_>,
 ) -> Result<Route> {
@@ -84,6 +83,7 @@ fn try_find(
         definition,
         connected: &connected,
         recipient,
+        has_own_to,
         usual: matches!(destination, Destination::Usual).then_some(usual),
     };
     if !delay.is_zero() {
@@ -100,6 +100,7 @@ struct Way<'a> {
     definition: &'a Definition,
     connected: &'a Connected,
     recipient: Recipient<'a>,
+    has_own_to: bool,
     /// Its sender, if this is the usual destination.
     usual: Option<SenderLink>,
 }
@@ -130,8 +131,9 @@ impl Way<'_> {
     fn addressed(&self, address: String, wait: &Wait<'_>) -> Result<(SenderLink, Option<String>)> {
         let connected = self.connected;
         connected.confirm(self.definition, &address, wait)?;
-        let relay =
-            connected.dialect.relays() && connected.connection.remote().offers("ANONYMOUS-RELAY");
+        let relay = !self.has_own_to
+            && connected.dialect.relays()
+            && connected.connection.remote().offers("ANONYMOUS-RELAY");
         let target = (!relay).then_some(address.as_str());
         let sender = self.definition.sender(connected, target, wait)?;
         Ok((sender, relay.then_some(address)))

@@ -188,6 +188,19 @@ impl Definition {
         Ok(Connected::new(connection, dialect, companion))
     }
 
+    /// Whether the broker accepts a message with this user-id from this connection.
+    ///
+    /// # Errors
+    /// Those of connecting.
+    pub fn takes_user_id(&self, user: &[u8], wait: &Wait<'_>) -> Result<bool> {
+        if !self.connect(Role::Publish, wait)?.dialect.checks_user_id() {
+            return Ok(true);
+        }
+        // A certificate's user is known to the broker alone.
+        let own = self.endpoint.credentials.as_ref();
+        Ok(own.is_some_and(|(own, _)| own.as_bytes() == user))
+    }
+
     /// Refuses options that the broker does not support.
     fn check_options(&self, dialect: &dyn Dialect) -> Result<()> {
         let Some((option, why)) = dialect.lacks(&self.options) else {

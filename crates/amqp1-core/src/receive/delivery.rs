@@ -1,6 +1,7 @@
 //! A job that a worker holds.
 
 mod attempts;
+mod carried;
 mod locked;
 mod lost;
 mod reading;

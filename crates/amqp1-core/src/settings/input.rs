@@ -65,6 +65,18 @@ impl Input {
         }
     }
 
+    /// Reads text that is not empty.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Config`] with `path`.
+    pub fn not_empty(&self, path: &str) -> Result<String> {
+        let text = self.text(path)?;
+        if text.is_empty() {
+            return Err(Error::config(format!("{path}: must not be empty")));
+        }
+        Ok(text)
+    }
+
     /// Reads an integer within `range`; numeric strings and whole floats are accepted.
     ///
     /// # Errors

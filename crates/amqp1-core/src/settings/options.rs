@@ -1,14 +1,15 @@
 //! The options of queues and consumers: names, defaults, checks.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::format::Format;
+use crate::job::properties::JobProperties;
 use crate::settings::input::Input;
 use crate::settings::place::Place;
 use crate::settings::retry::RetryOptions;
 use crate::settings::suggest::unknown_option;
+pub use crate::settings::tls_options::TlsOptions;
 use crate::settings::token::{Token, TokenOption};
 use crate::settings::topology_options::{consumer_timeout, exchange_type, TopologyOptions};
 
@@ -51,19 +52,6 @@ pub enum HostOrder {
     Random,
     /// The written order: the first host that opens is used.
     Given,
-}
-
-/// TLS files and switches. The files are read when a connection is made.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct TlsOptions {
-    /// PEM file with the client's certificate chain.
-    pub cert: Option<PathBuf>,
-    /// PEM file with the client's private key.
-    pub key: Option<PathBuf>,
-    /// PEM file with the CA certificates to trust instead of the system's.
-    pub root_ca: Option<PathBuf>,
-    /// Whether to trust any certificate; only for experiments.
-    pub insecure_skip_verify: bool,
 }
 
 /// The options of an `AmqpQueue`.
@@ -116,6 +104,8 @@ pub struct QueueOptions {
     /// How long the locks of processed and buffered jobs are renewed in the background (Service
     /// Bus). Default 300 s; zero: never.
     pub max_lock_renewal: Duration,
+    /// Message properties of jobs that do not set them.
+    pub properties: Option<Box<JobProperties<'static>>>,
 }
 
 impl Default for QueueOptions {
@@ -144,6 +134,7 @@ impl Default for QueueOptions {
             dialect: DialectOption::Auto,
             token: None,
             max_lock_renewal: Duration::from_secs(300),
+            properties: None,
         }
     }
 }
@@ -186,6 +177,10 @@ impl QueueOptions {
         "dialect",
         "token",
         "max_lock_renewal",
+        "content_type",
+        "content_encoding",
+        "reply_to",
+        "user_id",
     ];
 
     /// Applies the options written at `place` to `self`, which contains the defaults. `null` keeps
@@ -205,7 +200,7 @@ impl QueueOptions {
                 continue;
             }
             match key.as_str() {
-                "name" => self.name = Some(not_empty(value.text(path)?, path)?),
+                "name" => self.name = Some(value.not_empty(path)?),
                 "timeout" => self.timeout = value.seconds(path)?,
                 "redial_timeout" => self.redial_timeout = value.seconds(path)?,
                 "host_order" => self.host_order = host_order(&value.text(path)?, path)?,
@@ -215,7 +210,7 @@ impl QueueOptions {
                         return Err(Error::config(format!("{path}: must be at least 1 second")));
                     }
                 }
-                "container_id" => self.container_id = Some(not_empty(value.text(path)?, path)?),
+                "container_id" => self.container_id = Some(value.not_empty(path)?),
                 "exchange" => self.exchange = Some(value.text(path)?).filter(|x| !x.is_empty()),
                 "exchange_type" => self.exchange_type = exchange_type(value.text(path)?, path)?,
                 "routing_key" => self.routing_key = Some(value.text(path)?),
@@ -227,12 +222,14 @@ impl QueueOptions {
                 "delay" => self.delay = Some(value.seconds(path)?),
                 "ttl" => self.ttl = Some(value.seconds(path)?),
                 "format" => self.format = format(&value.text(path)?, path)?,
-                "tls" => self.tls = tls(value, path)?,
+                "tls" => self.tls = TlsOptions::read(value, path)?,
                 "dialect" => self.dialect = dialect(&value.text(path)?, path)?,
                 "token" => self.token = Some(token(value, path)?),
                 "max_lock_renewal" => self.max_lock_renewal = value.seconds(path)?,
                 name => {
-                    if !self.retry.read(name, value, path)? {
+                    let is_read = self.retry.read(name, value, path)?
+                        || self.read_property(name, value, path)?;
+                    if !is_read {
                         self.topology.set(name, value, path)?;
                     }
                 }
@@ -258,13 +255,6 @@ impl QueueOptions {
         let default = self.topology.max_priority.map(|_| 4);
         self.priority.or(default)
     }
-}
-
-fn not_empty(text: String, path: &str) -> Result<String> {
-    if text.is_empty() {
-        return Err(Error::config(format!("{path}: must not be empty")));
-    }
-    Ok(text)
 }
 
 fn host_order(text: &str, path: &str) -> Result<HostOrder> {
@@ -308,56 +298,6 @@ fn format(text: &str, path: &str) -> Result<Format> {
     })
 }
 
-fn tls(value: &Input, path: &str) -> Result<TlsOptions> {
-    const NAMES: [&str; 4] = ["cert", "key", "root_ca", "insecure_skip_verify"];
-    let mut tls = TlsOptions::default();
-    if let Input::Text(_) = value {
-        // The message does not repeat the value, which may be a key.
-        return Err(Error::config(format!(
-            "{path}: expected an array of name => value, got a string"
-        )));
-    }
-    for (key, value) in value.map(path)? {
-        let path = &format!("{path}.{key}");
-        match (key.as_str(), value) {
-            (_, Input::Null) => {}
-            ("cert", value) => tls.cert = Some(file(value, path)?),
-            ("key", value) => tls.key = Some(file(value, path)?),
-            ("root_ca", value) => tls.root_ca = Some(file(value, path)?),
-            ("insecure_skip_verify", value) => tls.insecure_skip_verify = value.bool(path)?,
-            _ => return Err(Error::config(unknown_option(path, key, &NAMES))),
-        }
-    }
-    if tls.cert.is_some() != tls.key.is_some() {
-        return Err(Error::config(format!(
-            "{path}: 'cert' and 'key' must be set together"
-        )));
-    }
-    Ok(tls)
-}
-
-/// A file's path. The contents of a file are refused before any message could repeat them as a
-/// path, because they may be a key.
-fn file(value: &Input, path: &str) -> Result<PathBuf> {
-    let text = match value {
-        Input::Text(text) => text,
-        _ => {
-            return Err(Error::config(format!(
-                "{path}: expected the path of a PEM file"
-            )))
-        }
-    };
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
-    // DER begins with the tag of a sequence, 0x30, which is an M in base64.
-    let is_der = text.len() > 40 && text.starts_with('M') && text.bytes().all(is_base64);
-    if is_der || text.contains(['\n', '\r', '\0']) || text.contains("-----BEGIN") {
-        return Err(Error::config(format!(
-            "{path}: expected the path of a PEM file, got what looks like its content"
-        )));
-    }
-    not_empty(text.clone(), path).map(PathBuf::from)
-}
-
 /// The session that a consumer receives from (Service Bus).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionOption {
@@ -368,7 +308,7 @@ pub enum SessionOption {
 }
 
 fn session_id(value: &Input, path: &str) -> Result<String> {
-    let id = not_empty(value.text(path)?, path)?;
+    let id = value.not_empty(path)?;
     if id.len() > 128 {
         return Err(Error::config(format!(
             "{path}: the id of a session must be at most 128 bytes long"
@@ -452,44 +392,5 @@ impl ConsumerOptions {
             }
         }
         Ok(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    const KEY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgHN+qvJEu";
-
-    fn apply(tls: Input) -> Result<QueueOptions> {
-        let options = Input::Map(vec![("tls".to_owned(), tls)]);
-        QueueOptions::default().apply("test", &options)
-    }
-
-    #[test]
-    fn a_key_in_place_of_its_path_is_refused_and_not_repeated() {
-        let pem = format!("-----BEGIN PRIVATE KEY-----\n{KEY}\n-----END PRIVATE KEY-----\n");
-        let one_line = format!("-----BEGIN PRIVATE KEY-----{KEY}-----END PRIVATE KEY-----");
-        for content in [KEY.to_owned(), pem, one_line] {
-            for name in ["cert", "key", "root_ca"] {
-                let entry = (name.to_owned(), Input::Text(content.clone()));
-                let error = apply(Input::Map(vec![entry])).unwrap_err();
-                assert!(error.message().contains(name), "{error}");
-                assert!(!error.message().contains("MIGHAgEA"), "{error}");
-            }
-            let error = apply(Input::Text(content)).unwrap_err();
-            assert!(!error.message().contains("MIGHAgEA"), "{error}");
-        }
-    }
-
-    #[test]
-    fn paths_are_taken() {
-        for path in ["/etc/ssl/private/client.key", "My.key", "M/A/Y"] {
-            let entry = ("root_ca".to_owned(), Input::Text(path.to_owned()));
-            let options = apply(Input::Map(vec![entry])).unwrap();
-            assert_eq!(options.tls.root_ca, Some(path.into()));
-            assert!(format!("{options:?}").contains(path));
-        }
     }
 }

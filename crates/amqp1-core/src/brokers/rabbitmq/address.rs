@@ -31,6 +31,11 @@ pub fn exchange(name: &str, routing_key: &str) -> String {
     }
 }
 
+/// Whether a text is an address.
+pub(super) fn is_one(text: &[u8]) -> bool {
+    text.starts_with(b"/queues/") || text.starts_with(b"/exchanges/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

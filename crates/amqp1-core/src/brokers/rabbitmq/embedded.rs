@@ -59,6 +59,14 @@ impl Dialect for Embedded {
         Ledger::All
     }
 
+    fn is_route(&self, to: &[u8]) -> bool {
+        address::is_one(to)
+    }
+
+    fn tells_first_acquirer(&self) -> bool {
+        true
+    }
+
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::Annotations
     }

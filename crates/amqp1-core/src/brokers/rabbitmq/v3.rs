@@ -64,6 +64,10 @@ impl Dialect for RabbitMq3 {
         false
     }
 
+    fn checks_user_id(&self) -> bool {
+        true
+    }
+
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::Annotations
     }

@@ -48,6 +48,18 @@ impl Dialect for RabbitMq4 {
         Ok(Some(Managed::over(connection, Delays::Queues)))
     }
 
+    fn checks_user_id(&self) -> bool {
+        true
+    }
+
+    fn is_route(&self, to: &[u8]) -> bool {
+        address::is_one(to)
+    }
+
+    fn tells_first_acquirer(&self) -> bool {
+        true
+    }
+
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::Annotations
     }

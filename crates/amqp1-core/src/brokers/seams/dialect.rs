@@ -187,6 +187,22 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether a message's `to` is the address by which an anonymous terminus routed it.
+    fn is_route(&self, _to: &[u8]) -> bool {
+        false
+    }
+
+    /// Whether it accepts only the connection's own user as a message's user-id.
+    fn checks_user_id(&self) -> bool {
+        false
+    }
+
+    /// Whether first-acquirer in the header is true for every message that it delivers for the
+    /// first time.
+    fn tells_first_acquirer(&self) -> bool {
+        false
+    }
+
     /// Whether jobs can be sent to that queue.
     fn takes_jobs(&self, _queue: &str) -> bool {
         true

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format;
 use crate::format::envelope::{DelayMark, Envelope};
 use crate::format::PropertyMapping;
+use crate::job::properties::JobProperties;
 use crate::job::Job;
 use crate::settings::spec::Spec;
 use crate::wire::message::Message;
@@ -137,6 +138,9 @@ impl Companion for ServiceBusCompanion {
         wait: &Wait<'_>,
     ) -> Result<String> {
         let options = &spec.options;
+        let own = job.options.properties.as_deref();
+        let properties = JobProperties::with_defaults(own, options.properties.as_deref());
+        format::check(options.format, job, &properties, id)?;
         let envelope = Envelope {
             id,
             pipeline: &spec.pipeline,
@@ -150,6 +154,7 @@ impl Companion for ServiceBusCompanion {
             to: None,
             routing_key: None,
             partition_key: job.options.partition_key.as_deref(),
+            properties: &properties,
         };
         let mapping = || Ok(PropertyMapping::Typed);
         let message = format::encode(options.format, job, &envelope, mapping)?;

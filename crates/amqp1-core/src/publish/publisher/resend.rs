@@ -78,7 +78,10 @@ impl Publisher {
         let Some(Some(sent)) = self.window.get(position) else {
             return Ok(());
         };
-        let route = route::find(&self.definition, &sent.destination, sent.delay, wait)?;
+        let route = {
+            let target = (&sent.destination, sent.has_own_to);
+            route::find(&self.definition, target, sent.delay, wait)?
+        };
         let tracked = Tracked {
             tracker: self.tracker.clone(),
             index,
@@ -104,11 +107,11 @@ impl Publisher {
     /// explained as for a returned job. Service Bus reports it already when it gets the token.
     pub(super) fn routed(
         &self,
-        destination: &Destination,
+        target: (&Destination, bool),
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<Route> {
-        let route = route::find(&self.definition, destination, delay, wait);
+        let route = route::find(&self.definition, target, delay, wait);
         route.map_err(|error| match (error.kind(), error.condition()) {
             (ErrorKind::QueueNotFound, Some(_)) => self.explain(error),
             _ => error,
