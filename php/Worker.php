@@ -6,6 +6,7 @@ namespace Amqp1;
 
 use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ExceptionInterface;
+use Amqp1\Exception\TimeoutException;
 use Amqp1\Exception\UnsupportedException;
 use Amqp1\Worker\Batch;
 use Amqp1\Worker\Batches;
@@ -15,6 +16,8 @@ use Amqp1\Worker\Interruption;
 use Amqp1\Worker\Liveness;
 use Amqp1\Worker\Log;
 use Amqp1\Worker\Middleware;
+use Amqp1\Worker\Monitoring\Health;
+use Amqp1\Worker\Monitoring\Monitor;
 use Amqp1\Worker\Outage;
 use Amqp1\Worker\Processing;
 use Amqp1\Worker\Report;
@@ -44,6 +47,7 @@ final class Worker
     private readonly Liveness $liveness;
     private readonly Outage $outage;
     private readonly Batches $batches;
+    private readonly ?Monitor $monitor;
 
     private ?Consumer $consumer = null;
     private ?StopReason $stopping = null;
@@ -80,7 +84,8 @@ final class Worker
         if ($dispatcher !== null) {
             $this->report->dispatchTo($dispatcher);
         }
-        $this->processing = new Processing($this->options, $this->handlers, $this->middleware, $this->report,
+        $this->monitor = Monitor::of($this->options, $this->report);
+        $this->processing = new Processing($this->options, $this->handlers, $this->middleware, $this->report, $this->monitor,
             fn () => $this->end(StopReason::Signal));
         $this->interruption = $this->processing->interruption();
         $this->liveness = new Liveness($this->options->aliveFile, $this->report);
@@ -189,6 +194,7 @@ final class Worker
         $this->outage->reset();
         $error = null;
         try {
+            $this->monitor?->begin($this->queues());
             $this->interruption->begin();
             $this->consumer->onLost($this->processing->look(...));
             $this->report->emit(new Event\WorkerStarted());
@@ -207,6 +213,7 @@ final class Worker
             $this->consumer = null;
             $this->stopping = null;
             $this->batches->clear();
+            $this->monitor?->end();
         }
     }
 
@@ -214,16 +221,19 @@ final class Worker
     private function loop(Consumer $consumer): ?Throwable
     {
         $reached = false;
-        $idleSince = self::now();
+        $idleSince = $waitingSince = self::now();
         $emptyAfter = $this->options->stopWhenEmpty ? ($this->options->reserveTimeout ?: 1.0) : INF;
+        $period = min(max($this->options->reserveTimeout ?? 0.0, $this->options->sleepWhenEmpty) ?: INF, $emptyAfter);
         while (!$this->isOver()) {
-            $this->liveness->touch();
+            $this->turn();
             if ($this->handOver(self::now())) {
-                $idleSince = self::now();
+                $idleSince = $waitingSince = self::now();
                 continue;
             }
             try {
-                $task = $consumer->waitTask($this->wait($emptyAfter));
+                // Who watches wants to know at once that the broker was reached.
+                $task = $this->monitor !== null && !$reached ? $this->look($consumer)
+                    : $consumer->waitTask($this->wait($period - (self::now() - $waitingSince)));
             } catch (ConfigException | UnsupportedException $e) {
                 throw $e;
             } catch (ExceptionInterface $e) {
@@ -235,23 +245,43 @@ final class Worker
                 if (!$this->survive($e)) {
                     return $e;
                 }
+                $waitingSince = self::now();
                 continue;
             }
             $reached = true;
+            $this->monitor?->is($this->stopping === null ? Health::CONSUMING : Health::STOPPING);
             if ($task !== null) {
                 $this->outage->over();
                 $this->work($task);
                 unset($task);
-                $idleSince = self::now();
-            } elseif ($this->stopping === null && $this->batches->count() === 0) {
+                $idleSince = $waitingSince = self::now();
+            } elseif ($this->stopping === null && $this->batches->count() === 0 && self::now() - $waitingSince >= $period - 0.001) {
+                $waitingSince = self::now();
                 $this->report->emit(new Event\WorkerIdle());
-                if (self::now() - $idleSince >= $emptyAfter && !$this->isOver()) {
+                if (self::now() - $idleSince >= $emptyAfter - 0.001 && !$this->isOver()) {
                     $this->end(StopReason::Empty);
                 }
             }
         }
 
         return null;
+    }
+
+    /** Takes a job that is there already: then the broker has answered. */
+    private function look(Consumer $consumer): ?Task
+    {
+        try {
+            return $consumer->waitTask(0);
+        } catch (TimeoutException) {
+            return $consumer->waitTask($this->wait(INF));
+        }
+    }
+
+    /** The loop goes round. */
+    private function turn(): void
+    {
+        $this->liveness->touch();
+        $this->monitor?->turn();
     }
 
     /** Whether a limit is reached; the first reason stands. */
@@ -278,16 +308,14 @@ final class Worker
     }
 
     /** How long the next wait may last, so that every limit is looked at in time. */
-    private function wait(float $emptyAfter): ?float
+    private function wait(float $period): ?float
     {
-        $options = $this->options;
-        $wait = max($options->reserveTimeout ?? 0.0, $options->sleepWhenEmpty) ?: INF;
         $wait = min(
-            $wait,
-            $emptyAfter,
+            max(0.001, $period),
             $this->liveness->longestWait(),
+            $this->monitor?->longestWait() ?? INF,
             max(0.0, $this->batches->nextDue() - self::now()),
-            $options->maxRuntime ? max(0.0, $options->maxRuntime - (self::now() - $this->started)) : INF,
+            $this->options->maxRuntime ? max(0.0, $this->options->maxRuntime - (self::now() - $this->started)) : INF,
         );
 
         return $wait === INF ? null : $wait;
@@ -352,6 +380,7 @@ final class Worker
 
             return false;
         }
+        $this->monitor?->is(Health::LOST);
         $this->report->emit(new Event\BrokerLost($e));
         $this->pause($pause);
 
@@ -371,6 +400,7 @@ final class Worker
     private function end(StopReason $reason): void
     {
         $this->stopping ??= $reason;
+        $this->monitor?->is(Health::STOPPING);
         $this->consumer?->stop();
     }
 
@@ -379,9 +409,19 @@ final class Worker
     {
         $until = self::now() + $seconds;
         while (!$this->isOver() && ($left = $until - self::now()) > 0) {
-            $this->liveness->touch();
+            $this->turn();
             usleep((int) (min($left, 0.1) * 1e6));
         }
+    }
+
+    /** @return array<AmqpQueue> */
+    private function queues(): array
+    {
+        return match (true) {
+            $this->queues instanceof AmqpQueue => [$this->queues],
+            is_array($this->queues) => $this->queues,
+            default => array_values(iterator_to_array($this->queues ?? new Jobs())),
+        };
     }
 
     private function summary(?Throwable $error): Summary

@@ -43,6 +43,14 @@ final class WorkerOptions
      * @param string|null $aliveFile A file that is touched while the worker goes round: at least every 10 s, but for
      *     the time that a job takes. For liveness probes.
      * @param bool $signals Handle SIGTERM, SIGINT and SIGQUIT while run() runs (with pcntl).
+     * @param string|null $stateFile A file in which the worker says how it is, for `amqp1 health` and Worker\Monitoring\Health.
+     *     Each worker needs its own.
+     * @param string|null $metrics HOST:PORT where a process beside the worker serves /metrics (Prometheus), /healthz and
+     *     /readyz, also while a handler runs. ":9464" is all addresses of the host. Needs pcntl and posix.
+     * @param string|null $metricsFile A file for the same metrics, as node-exporter's textfile collector reads it (*.prom).
+     * @param float $metricsInterval How often the broker is asked for the figures of the queues, and the file is written.
+     * @param float|null $stuckAfter How long one call of a handler may take before the worker is no longer healthy; null:
+     *     60 s more than $jobTimeout, or any time; 0: any time. Between two jobs, it is 120 s, or this if it is longer.
      *
      * @throws ConfigException a value that is out of its range
      */
@@ -64,6 +72,11 @@ final class WorkerOptions
         public readonly ?float $reconnectTimeout = null,
         public readonly ?string $aliveFile = null,
         public readonly bool $signals = true,
+        public readonly ?string $stateFile = null,
+        public readonly ?string $metrics = null,
+        public readonly ?string $metricsFile = null,
+        public readonly float $metricsInterval = 15,
+        public readonly ?float $stuckAfter = null,
     ) {
         if (!in_array($unknownJob, self::UNKNOWN_JOB, true)) {
             throw new ConfigException('Worker option "unknownJob" must be one of ' . implode(', ', self::UNKNOWN_JOB)
@@ -71,13 +84,16 @@ final class WorkerOptions
         }
         $times = [
             'maxAttempts', 'reserveTimeout', 'sleepWhenEmpty', 'maxJobs', 'maxRuntime', 'memoryLimitMb', 'jobTimeout',
-            'releaseDelay', 'reconnectTimeout',
+            'releaseDelay', 'reconnectTimeout', 'stuckAfter',
         ];
         foreach ($times as $name) {
             $value = $this->$name;
             if ($value !== null && !($value >= 0 && is_finite((float) $value))) {
                 throw new ConfigException("Worker option \"$name\" must be 0 or greater, not $value");
             }
+        }
+        if (!($metricsInterval >= 1 && is_finite($metricsInterval))) {
+            throw new ConfigException("Worker option \"metricsInterval\" must be 1 or greater, not $metricsInterval");
         }
         if ($aliveFile !== null && !is_writable(is_file($aliveFile) ? $aliveFile : dirname($aliveFile))) {
             throw new ConfigException("Worker option \"aliveFile\": $aliveFile is not writable");
@@ -127,7 +143,8 @@ final class WorkerOptions
             'prefetch' => 'int', 'reserveTimeout' => 'float', 'sleepWhenEmpty' => 'float', 'maxJobs' => 'int',
             'maxRuntime' => 'float', 'memoryLimitMb' => 'int', 'stopWhenEmpty' => 'bool', 'jobTimeout' => 'int',
             'unknownJob' => 'string', 'releaseDelay' => 'float', 'reconnectTimeout' => 'float',
-            'aliveFile' => 'string', 'signals' => 'bool',
+            'aliveFile' => 'string', 'signals' => 'bool', 'stateFile' => 'string', 'metrics' => 'string',
+            'metricsFile' => 'string', 'metricsInterval' => 'float', 'stuckAfter' => 'float',
         ];
     }
 

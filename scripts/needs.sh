@@ -42,7 +42,7 @@ openssl|openssl|makes the certificates for TLS
 python_venv|python3-venv|holds the Service Bus SDK for Python
 node|nodejs|runs the Service Bus SDK for JavaScript
 npm|npm|installs it
-go|golang-go|builds the tests with the Service Bus SDK for Go, and downloads a newer Go if necessary
+go|golang-go|builds the tests with the Service Bus SDK for Go and with Prometheus' parsers, and downloads a newer Go if necessary
 NEEDS
     test)
         needs_of lint

@@ -29,7 +29,7 @@ final class Application
     {
         $commands = [
             new WorkCommand(), new PushCommand(), new StatsCommand(), new FailedListCommand(), new FailedShowCommand(),
-            new FailedRetryCommand(), new FailedFlushCommand(), new SetupCommand(), new PingCommand(),
+            new FailedRetryCommand(), new FailedFlushCommand(), new SetupCommand(), new PingCommand(), new HealthCommand(),
         ];
         $this->commands = array_combine(array_map(static fn (Command $command) => $command->name(), $commands), $commands);
     }

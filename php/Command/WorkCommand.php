@@ -9,6 +9,7 @@ use Amqp1\Console\Option;
 use Amqp1\Console\Output;
 use Amqp1\Console\UsageError;
 use Amqp1\Worker;
+use Amqp1\Worker\Batch;
 use Closure;
 
 /**
@@ -32,7 +33,8 @@ final class WorkCommand extends Command
     {
         return "The --handlers file returns an array (job name => handler), one callable for all jobs, or an Amqp1\\Worker\n"
             . "with settings of its own. A handler is a callable, or a class with __invoke() or handle(), and receives\n"
-            . "the Amqp1\\Task: returning acknowledges the job, throwing fails it.\n\n"
+            . "the Amqp1\\Task: returning acknowledges the job, throwing fails it. An Amqp1\\Worker\\Batch in place of\n"
+            . "a handler takes many jobs at once.\n\n"
             . "On SIGTERM, SIGINT or SIGQUIT the worker finishes the current job and stops; a second signal interrupts\n"
             . 'and releases that job as well. The log goes to standard error, a summary at the end to standard output.';
     }
@@ -57,6 +59,11 @@ final class WorkCommand extends Command
             new Option('reserve-timeout', 'SECONDS', 'how long one wait for a job lasts'),
             new Option('reconnect-timeout', 'SECONDS', 'stop when the broker has been lost for this long (never)'),
             new Option('alive-file', 'FILE', 'touch this file at least every 10 s, except while a job runs'),
+            new Option('metrics', 'HOST:PORT', 'serve /metrics (Prometheus), /healthz and /readyz there'),
+            new Option('metrics-file', 'FILE', 'write the same metrics for node-exporter\'s textfile collector'),
+            new Option('metrics-interval', 'SECONDS', 'how often to ask the broker about the queues for them (15)'),
+            new Option('state-file', 'FILE', 'say in this file how the worker is, for amqp1 health'),
+            new Option('stuck-after', 'SECONDS', 'how long a handler may run until health checks fail (no limit)'),
             new Option('verbose', null, 'log when a job starts, and where an exception was thrown', 'v'),
         ];
     }
@@ -84,7 +91,7 @@ final class WorkCommand extends Command
             $worker = $handlers;
         } else {
             if (!is_array($handlers) || is_callable($handlers)) {
-                if (!is_callable($handlers)) {
+                if (!is_callable($handlers) && !$handlers instanceof Batch) {
                     throw new UsageError("$file returns " . get_debug_type($handlers)
                         . ', but must return an array (job name => handler), a callable or a Worker');
                 }
@@ -151,6 +158,11 @@ final class WorkCommand extends Command
             'reserve_timeout' => $input->seconds('reserve-timeout'),
             'reconnect_timeout' => $input->seconds('reconnect-timeout'),
             'alive_file' => $input->string('alive-file'),
+            'metrics' => $input->string('metrics'),
+            'metrics_file' => $input->string('metrics-file'),
+            'metrics_interval' => $input->seconds('metrics-interval'),
+            'state_file' => $input->string('state-file'),
+            'stuck_after' => $input->seconds('stuck-after'),
         ], static fn ($value) => $value !== null);
     }
 

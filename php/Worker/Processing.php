@@ -8,6 +8,7 @@ use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\TaskLostException;
 use Amqp1\Task;
+use Amqp1\Worker\Monitoring\Monitor;
 use Amqp1\WorkerOptions;
 use Closure;
 use Throwable;
@@ -29,6 +30,7 @@ final class Processing
         private readonly Handlers $handlers,
         private readonly Middleware $middleware,
         private readonly Report $report,
+        private readonly ?Monitor $monitor,
         Closure $end,
     ) {
         $this->processEnd = new ProcessEnd();
@@ -85,6 +87,7 @@ final class Processing
         $started = self::now();
         $error = null;
         $this->inHand->begin($tasks);
+        $this->monitor?->handlerBegins(count($tasks));
         // The handler may end the process: its jobs have failed, or they would end the next worker as well, for ever.
         $this->processEnd->expect(fn (Throwable $e) => $this->settleAll($tasks, is_array($job), $e, self::now() - $started));
         try {
@@ -93,6 +96,7 @@ final class Processing
             $error = $e;
         } finally {
             $this->processEnd->expect(null);
+            $this->monitor?->handlerEnds($tasks[0]->getQueue(), self::now() - $started);
         }
 
         return $this->settleAll($tasks, is_array($job), $error, self::now() - $started);

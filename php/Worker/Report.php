@@ -7,6 +7,7 @@ namespace Amqp1\Worker;
 use Amqp1\Console\Suggestion;
 use Amqp1\Exception\ConfigException;
 use Amqp1\Task;
+use Amqp1\Worker\Monitoring\Figures;
 use Throwable;
 
 /**
@@ -35,6 +36,8 @@ final class Report
 
     /** @var array<string, int> how many jobs had each event */
     private array $counts = [];
+
+    private ?Figures $figures = null;
 
     public function __construct(private readonly Log $log)
     {
@@ -69,6 +72,12 @@ final class Report
         $this->listen('*', $dispatcher->dispatch(...));
     }
 
+    /** Who counts besides, for metrics. */
+    public function count(?Figures $figures): void
+    {
+        $this->figures = $figures;
+    }
+
     /** Counts from nothing. */
     public function begin(): void
     {
@@ -83,6 +92,7 @@ final class Report
     public function job(string $event, Task $task, ?Throwable $error = null, ?float $seconds = null): void
     {
         $this->counts[$event]++;
+        $this->figures?->job($event, $task);
         [$level, $message] = match ($event) {
             Event::JOB_START => ['debug', '{job} {id} started, attempt {attempt}'],
             Event::JOB_ACK => ['info', '{job} {id} done in {seconds} s'],

@@ -1,0 +1,82 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Worker\Monitoring;
+
+use Amqp1\Task;
+use Amqp1\Worker\Event;
+
+/**
+ * What a worker counts for those who watch it.
+ *
+ * @internal
+ */
+final class Figures
+{
+    /** Upper limits of the durations that are counted together: seconds. */
+    public const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
+
+    private const OUTCOMES = [
+        Event::JOB_ACK => 'acked',
+        Event::JOB_RETRY => 'retried',
+        Event::JOB_DEAD_LETTER => 'dead_lettered',
+        Event::JOB_RELEASED => 'released',
+        Event::JOB_DROPPED => 'dropped',
+        Event::JOB_LOST => 'lost',
+    ];
+
+    /** @var array<string, array<string, int>> by queue and outcome */
+    private array $jobs = [];
+
+    /** @var array<string, array{buckets: list<int>, sum: float, count: int}> by queue */
+    private array $calls = [];
+
+    private ?float $lastJob = null;
+    private int $outages = 0;
+
+    /** @param list<string> $queues that are counted from the start: a counter that begins at 1 shows no increase */
+    public function __construct(array $queues = [])
+    {
+        $this->jobs = array_fill_keys($queues, array_fill_keys(self::OUTCOMES, 0));
+    }
+
+    public function job(string $event, Task $task): void
+    {
+        $outcome = self::OUTCOMES[$event] ?? null;
+        if ($outcome !== null) {
+            $queue = $task->getQueue();
+            $this->jobs[$queue] ??= array_fill_keys(self::OUTCOMES, 0);
+            $this->jobs[$queue][$outcome]++;
+            $this->lastJob = microtime(true);
+        }
+    }
+
+    /** A handler has ended. */
+    public function call(string $queue, float $seconds): void
+    {
+        $calls = &$this->calls[$queue];
+        $calls ??= ['buckets' => array_fill(0, count(self::BUCKETS), 0), 'sum' => 0.0, 'count' => 0];
+        foreach (self::BUCKETS as $index => $limit) {
+            if ($seconds <= $limit) {
+                $calls['buckets'][$index]++;
+                break;
+            }
+        }
+        $calls['sum'] += $seconds;
+        $calls['count']++;
+    }
+
+    public function outage(): void
+    {
+        $this->outages++;
+    }
+
+    /** @return array<string, mixed> */
+    public function all(): array
+    {
+        return [
+            'jobs' => $this->jobs, 'calls' => $this->calls, 'last_job' => $this->lastJob, 'outages' => $this->outages,
+        ];
+    }
+}

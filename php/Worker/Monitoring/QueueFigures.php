@@ -1,0 +1,65 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Worker\Monitoring;
+
+use Amqp1\AmqpQueue;
+use Amqp1\Exception\QueueNotFoundException;
+use Throwable;
+
+/**
+ * How full a worker's queues are, as their brokers said last.
+ *
+ * @internal
+ */
+final class QueueFigures
+{
+    /** @var array<string, array<string, int|float|null>> by queue */
+    private array $figures = [];
+
+    /** @param array<AmqpQueue> $queues */
+    public function __construct(private readonly array $queues)
+    {
+    }
+
+    public function poll(): void
+    {
+        foreach ($this->queues as $queue) {
+            $name = $queue->getName();
+            try {
+                $stats = $queue->stats();
+                $this->figures[$name] = [
+                    'ready' => $stats['ready'], 'delayed' => $stats['delayed'], 'reserved' => $stats['reserved'],
+                    'consumers' => $stats['consumers'], 'failed' => self::failed($queue), 'polled' => microtime(true),
+                ];
+            } catch (Throwable) {
+                // Old figures would be taken for new ones.
+                $this->figures[$name] = [];
+            }
+        }
+    }
+
+    /** The worker ends: nobody asks any more. */
+    public function forget(): void
+    {
+        $this->figures = [];
+    }
+
+    /** @return array<string, array<string, int|float|null>> by queue; empty: the broker did not say */
+    public function all(): array
+    {
+        return $this->figures;
+    }
+
+    private static function failed(AmqpQueue $queue): ?int
+    {
+        try {
+            return $queue->failed()->count();
+        } catch (QueueNotFoundException) {
+            return 0;
+        } catch (Throwable) {
+            return null;
+        }
+    }
+}
