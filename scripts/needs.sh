@@ -36,6 +36,7 @@ php_amqp|php-amqp|the AMQP 0-9-1 peer in interoperability tests
 php_amqplib|php-amqplib|the peer of the babelqueue format, in PHP alone
 php_fpm|php-fpm|serves requests in the tests of connections that outlive requests
 openssl|openssl|makes the certificates of the TLS tests, and is their peer
+tmux|tmux|is the terminal in which the tests run amqp1 top
 NEEDS
     sdks) cat <<'NEEDS' ;;
 openssl|openssl|makes the certificates for TLS
@@ -137,6 +138,7 @@ has_node() { have node && node -e 'process.exit(parseInt(process.versions.node) 
 has_npm() { have npm; }
 # 1.16 and newer; scripts/sdks downloads a newer one if necessary.
 has_go() { have go && [ -n "$(go env GOVERSION 2>/dev/null)" ]; }
+has_tmux() { have tmux; }
 has_ip() { have ip; }
 has_unshare() { have unshare && have flock && have setsid; }
 has_java() { have java && java --version >/dev/null 2>&1; }

@@ -52,6 +52,8 @@ final class CommandLineTest extends TestCase
             'the extension\'s own' => [['push', 'a', '--priority', '999', '--dsn', 'embedded://', '-Q', 'q'], 'priority'],
             'which failed jobs' => [['failed:retry', '--dsn', 'embedded://', '-Q', 'q'], 'either by their ids, or with --max N, or with --all'],
             'too much of them' => [['failed:retry', 'id', '--all', '--dsn', 'embedded://', '-Q', 'q'], 'either by their ids, or with --max N, or with --all'],
+            'an interval' => [['top', '--interval', '0', '--dsn', 'embedded://', '-Q', 'q'], '--interval must be at least 0.1 seconds'],
+            'no queue to watch' => [['top', '--dsn', 'embedded://a', '--dsn', 'embedded://b'], 'No queue given'],
             'no handlers' => [['work', '--dsn', 'embedded://', '-Q', 'q'], '--handlers FILE'],
             'handlers not there' => [['work', '-H', '/nowhere/h.php'], 'Cannot read the file /nowhere/h.php'],
             'backoff' => [['work', '-H', __DIR__ . '/seed/handlers.php', '--backoff', '1,x'], '--backoff must be a number of seconds'],
@@ -81,7 +83,7 @@ final class CommandLineTest extends TestCase
         self::assertSame(0, $code);
         self::assertSame($help, $this->amqp1('help')[1]);
         self::assertSame($help, $this->amqp1()[1]);
-        foreach (['work', 'stats', 'failed:list', 'failed:show', 'failed:retry', 'failed:flush', 'push', 'setup', 'ping', 'health'] as $name) {
+        foreach (['work', 'stats', 'top', 'failed:list', 'failed:show', 'failed:retry', 'failed:flush', 'push', 'setup', 'ping', 'health'] as $name) {
             self::assertStringContainsString("  $name ", $help);
             [$code, $usage] = $this->amqp1($name, '--help');
             self::assertSame([0, $usage, ''], $this->amqp1('help', $name));
@@ -188,7 +190,7 @@ final class CommandLineTest extends TestCase
         foreach (new \RecursiveIteratorIterator(new \RecursiveDirectoryIterator(dirname(__DIR__) . '/php', \FilesystemIterator::SKIP_DOTS)) as $file) {
             if (ctype_upper($file->getBasename()[0])) {
                 $class = 'Amqp1\\' . strtr(substr($file->getPathname(), strlen(dirname(__DIR__) . '/php/'), -4), '/', '\\');
-                self::assertTrue(class_exists($class) || enum_exists($class), "$class is in {$file->getPathname()}");
+                self::assertTrue(class_exists($class) || enum_exists($class) || interface_exists($class), "$class is in {$file->getPathname()}");
             }
         }
     }

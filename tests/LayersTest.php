@@ -19,7 +19,9 @@ final class LayersTest extends TestCase
             'the worker' => ['Worker*.php', ['Worker', 'WorkerOptions', 'Console\Suggestion']],
             'its parts' => ['Worker/{*,*/*}.php', ['Worker', 'WorkerOptions', 'Console\Suggestion']],
             'the command line' => ['Console/*.php', ['Console']],
+            'the screen' => ['Console/Screen/*.php', ['Console']],
             'the commands' => ['Command/*.php', ['Command', 'Console', 'Worker']],
+            'the command top' => ['Command/Top/*.php', ['Command', 'Console']],
         ];
     }
 

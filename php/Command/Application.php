@@ -28,8 +28,9 @@ final class Application
     public function __construct()
     {
         $commands = [
-            new WorkCommand(), new PushCommand(), new StatsCommand(), new FailedListCommand(), new FailedShowCommand(),
-            new FailedRetryCommand(), new FailedFlushCommand(), new SetupCommand(), new PingCommand(), new HealthCommand(),
+            new WorkCommand(), new PushCommand(), new StatsCommand(), new TopCommand(), new FailedListCommand(),
+            new FailedShowCommand(), new FailedRetryCommand(), new FailedFlushCommand(), new SetupCommand(),
+            new PingCommand(), new HealthCommand(),
         ];
         $this->commands = array_combine(array_map(static fn (Command $command) => $command->name(), $commands), $commands);
     }
@@ -45,7 +46,7 @@ final class Application
         $command = null;
         try {
             [$command, $words] = $this->command($words);
-            $known = [...($command === null ? [] : [...$command->options(), ...Target::options()]), ...self::options()];
+            $known = [...($command === null ? [] : [...$command->options(), ...$command->brokerOptions()]), ...self::options()];
             $input = Input::parse($words, $known);
             if ($input->has('version')) {
                 $plain->line('amqp1 ' . phpversion('amqp1'));
@@ -148,7 +149,7 @@ final class Application
             array_push($lines, '', 'Options:', ...self::listed($command->options()));
         }
 
-        return implode("\n", [...$lines, '', 'Broker options:', ...self::listed(Target::options()), '',
+        return implode("\n", [...$lines, '', 'Broker options:', ...self::listed($command->brokerOptions()), '',
             'General options:', ...self::listed(self::options())]);
     }
 

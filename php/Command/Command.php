@@ -38,6 +38,12 @@ abstract class Command
         return [];
     }
 
+    /** @return list<Option> which broker and queues it is about */
+    public function brokerOptions(): array
+    {
+        return Target::options();
+    }
+
     /** @return int one of ExitCode's */
     abstract public function run(Input $input, Output $output): int;
 }

@@ -21,7 +21,8 @@ use Amqp1\Jobs;
 final class Target
 {
     private function __construct(
-        private readonly ?string $dsn,
+        /** @var list<string> */
+        private readonly array $dsns,
         private readonly ?string $config,
         /** @var list<string> */
         private readonly array $names,
@@ -30,14 +31,19 @@ final class Target
     ) {
     }
 
-    /** @return list<Option> */
-    public static function options(): array
+    /**
+     * @param bool $several Whether there may be several brokers without a configuration.
+     *
+     * @return list<Option>
+     */
+    public static function options(bool $several = false, string $timeout = '30'): array
     {
         return [
             new Option('config', 'FILE', 'YAML or JSON file with the pipelines (or set AMQP1_CONFIG)', 'c'),
-            new Option('dsn', 'DSN', 'the broker, without a configuration (or set AMQP1_DSN, which other users cannot see)'),
+            new Option('dsn', 'DSN', 'the broker, without a configuration (or set AMQP1_DSN, which other users cannot see)'
+                . ($several ? '; may be repeated' : ''), null, $several),
             new Option('queue', 'NAME', 'the queue or pipeline; repeat the option or use commas for several', 'Q', true),
-            new Option('timeout', 'SECONDS', 'how long the broker may take to answer (30)'),
+            new Option('timeout', 'SECONDS', "how long the broker may take to answer ($timeout)"),
         ];
     }
 
@@ -48,17 +54,17 @@ final class Target
      */
     public static function of(Input $input, bool $declare): self
     {
-        $dsn = $input->string('dsn');
+        $dsns = $input->list('dsn');
         $config = $input->string('config');
-        if ($dsn !== null && $config !== null) {
+        if ($dsns !== [] && $config !== null) {
             throw new UsageError('--dsn and --config cannot be used together: a configuration names its own brokers');
         }
-        if ($dsn === null && $config === null) {
+        if ($dsns === [] && $config === null) {
             $config = self::environment('AMQP1_CONFIG');
-            $dsn = $config === null ? self::environment('AMQP1_DSN') : null;
-            $config ??= $dsn === null ? ((string) ini_get('amqp1.config') ?: null) : null;
+            $dsns = $config === null ? array_filter([self::environment('AMQP1_DSN')]) : [];
+            $config ??= $dsns === [] ? ((string) ini_get('amqp1.config') ?: null) : null;
         }
-        if ($dsn === null && $config === null) {
+        if ($dsns === [] && $config === null) {
             throw new UsageError('No broker given: set AMQP1_DSN (or --dsn) and name a --queue, or give a --config'
                 . ' (or AMQP1_CONFIG)');
         }
@@ -74,13 +80,13 @@ final class Target
             array_push($names, ...array_filter(array_map('trim', explode(',', $list)), static fn ($name) => $name !== ''));
         }
 
-        return new self($dsn, $config, array_values(array_unique($names)), $declare ? [] : ['declare' => false]);
+        return new self(array_values(array_unique($dsns)), $config, array_values(array_unique($names)), $declare ? [] : ['declare' => false]);
     }
 
     /**
      * Those that are named, or all pipelines of the configuration.
      *
-     * @return array<string, AmqpQueue> by name, never empty
+     * @return array<string, AmqpQueue> by name, never empty; with several brokers, by "name at host"
      */
     public function queues(): array
     {
@@ -91,11 +97,25 @@ final class Target
             throw new UsageError('No queue given: name one with --queue NAME');
         }
         $queues = [];
-        foreach ($this->names as $name) {
-            $queues[$name] = new AmqpQueue((string) $this->dsn, $name, $this->options);
+        foreach ($this->dsns as $index => $dsn) {
+            foreach ($this->names as $name) {
+                $queue = new AmqpQueue($dsn, $name, $this->options);
+                $queues[count($this->dsns) === 1 ? $name : "$name at " . ($this->host($dsn) ?? 'broker ' . ($index + 1))] = $queue;
+            }
         }
 
         return $queues;
+    }
+
+    /** Of a DSN that AmqpQueue has accepted; null: it must not be shown, or names the same hosts as another one. */
+    private function host(string $dsn): ?string
+    {
+        $hosts = static fn (string $dsn): ?string
+            => preg_match('#^Endpoint=sb://([\w.:-]+)|^[a-z0-9]+://(?:[^/?\#]*@)?([\w.:,\[\]-]+)(?:[/?\#]|$)#i', $dsn, $found) === 1
+                ? ($found[2] ?? $found[1]) : null;
+        $same = array_filter($this->dsns, static fn (string $other) => $hosts($other) === $hosts($dsn));
+
+        return count($same) === 1 ? $hosts($dsn) : null;
     }
 
     public function queue(): AmqpQueue
@@ -112,7 +132,7 @@ final class Target
     public function any(): array
     {
         return $this->config === null && $this->names === []
-            ? ['' => new AmqpQueue((string) $this->dsn, null, $this->options)] : $this->queues();
+            ? ['' => new AmqpQueue($this->dsns[0], null, $this->options)] : $this->queues();
     }
 
     /** What a worker serves: without --queue, what the configuration says under "consume". */

@@ -21,6 +21,8 @@ final class Output
     /** Seconds that a full pipe is waited for. */
     private const WAITS = 60;
 
+    private bool $hasReader = true;
+
     /**
      * @param resource $results
      * @param resource $notes
@@ -36,7 +38,7 @@ final class Output
     /** @throws OutputError the result cannot be written, as on a disk that is full */
     public function line(string $text = ''): void
     {
-        $problem = self::write($this->results, $text . "\n");
+        $problem = $this->write($this->results, $text . "\n");
         if ($problem !== null) {
             throw new OutputError("The command has done its work, but its result cannot be written: $problem");
         }
@@ -49,15 +51,18 @@ final class Output
      *
      * @return string|null why not, unless there is no reader
      */
-    private static function write($stream, string $text): ?string
+    private function write($stream, string $text): ?string
     {
         for ($waits = 0; $text !== '' && $waits < self::WAITS;) {
             error_clear_last();
             $written = @fwrite($stream, $text);
             $error = error_get_last()['message'] ?? null;
             if ($error !== null) {
-                return preg_match('/errno=(\d+) (.*)/', $error, $found) === 1
+                $problem = preg_match('/errno=(\d+) (.*)/', $error, $found) === 1
                     ? (in_array((int) $found[1], self::NO_READER, true) ? null : $found[2]) : $error;
+                $this->hasReader = $this->hasReader && ($problem !== null || $stream !== $this->results);
+
+                return $problem;
             }
             if ((int) $written === 0) {
                 [$read, $write, $except] = [null, [$stream], null];
@@ -68,6 +73,12 @@ final class Output
         }
 
         return $text === '' ? null : 'nothing reads it';
+    }
+
+    /** Whether somebody may still read the results. */
+    public function hasReader(): bool
+    {
+        return $this->hasReader;
     }
 
     /** One JSON document. */
@@ -87,7 +98,7 @@ final class Output
 
     public function error(string $text): void
     {
-        self::write($this->notes, $text . "\n");
+        $this->write($this->notes, $text . "\n");
     }
 
     /**
@@ -135,16 +146,16 @@ final class Output
             return;
         }
         $texts = array_map(fn (array $row) => array_map(self::cell(...), $row), $rows);
-        $widths = array_map(self::width(...), $head);
+        $widths = array_map(Text::width(...), $head);
         foreach ($texts as $row) {
             foreach ($row as $column => $text) {
-                $widths[$column] = max($widths[$column], self::width($text));
+                $widths[$column] = max($widths[$column], Text::width($text));
             }
         }
         foreach ([$head, ...$texts] as $index => $row) {
             $line = [];
             foreach ($row as $column => $text) {
-                $space = str_repeat(' ', $widths[$column] - self::width($text));
+                $space = str_repeat(' ', $widths[$column] - Text::width($text));
                 $right = $index === 0
                     ? self::isNumber($rows[0][$column])
                     : self::isNumber($rows[$index - 1][$column]);
@@ -174,11 +185,6 @@ final class Output
         $unprintable = $lines ? '/(?![\n\t])[\p{Cc}\p{Cf}]/u' : '/[\p{Cc}\p{Cf}\x{2028}\x{2029}]+/u';
 
         return (string) preg_replace($unprintable, ' ', $text);
-    }
-
-    private static function width(string $text): int
-    {
-        return function_exists('mb_strwidth') ? mb_strwidth($text, 'UTF-8') : (int) preg_match_all('/./su', $text);
     }
 
     private static function isNumber(string|int|float|null $value): bool
