@@ -23,3 +23,4 @@ require __DIR__ . '/Task.stub.php';
 require __DIR__ . '/Consumer.stub.php';
 require __DIR__ . '/AmqpQueue.stub.php';
 require __DIR__ . '/Jobs.stub.php';
+require __DIR__ . '/Observer.stub.php';

@@ -148,6 +148,7 @@ final class OptionsByBrokerTest extends ContractTestCase
             'requeue_on_fail' => ['requeue_on_fail' => false],
             'tls' => ['tls' => []],
             'dialect' => ['dialect' => $at->isServiceBus() ? 'servicebus' : 'auto'],
+            'observer' => ['observer' => new \Amqp1\NullObserver()],
             'token' => ['token' => 'SharedAccessSignature sr=x&sig=x&se=4102444800&skn=x'],
             'headers' => ['headers' => ['a' => 'b']],
             'id', 'trace_id', 'correlation_id', 'group', 'partition_key' => [$option => 'one'],

@@ -7,6 +7,7 @@ use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::exception::{PhpException, PhpResult};
 use ext_php_rs::zend::ce;
 
+use crate::engine::interrupts;
 use crate::fail::Fail;
 use crate::{engine, exceptions};
 
@@ -35,6 +36,7 @@ pub fn construct<T: RegisteredClass>(
 /// # Errors
 /// The exception, already pending in the engine.
 pub fn run<T>(body: impl FnOnce() -> Result<T, Fail>) -> PhpResult<T> {
+    interrupts::repeat();
     let fail = match body() {
         Ok(value) => return Ok(value),
         Err(fail) => fail,

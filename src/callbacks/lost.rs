@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ext_php_rs::types::{ZendCallable, Zval};
 
@@ -32,12 +33,13 @@ impl Listener {
         Self(number)
     }
 
-    /// The callable, for the garbage collector.
-    pub fn callable(&self) -> Option<*mut Zval> {
+    /// Reports the callable to the garbage collector.
+    pub fn report(&self, report: &mut dyn FnMut(&Zval)) {
         LISTENERS.with(|all| {
-            let mut all = all.try_borrow_mut().ok()?;
-            all.get_mut(&self.0).map(|held| &raw mut **held)
-        })
+            if let Ok(all) = all.try_borrow() {
+                all.get(&self.0).into_iter().for_each(|held| report(held));
+            }
+        });
     }
 }
 
@@ -49,10 +51,26 @@ impl Drop for Listener {
     }
 }
 
+/// Whether the listeners are to be called.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
 /// Call it at MINIT.
 pub fn register() {
-    interrupts::on_request(tell);
-    amqp1_core::on_lost(interrupts::request);
+    amqp1_core::on_lost(|| {
+        ASKED.store(true, Ordering::Release);
+        interrupts::request();
+    });
+}
+
+/// Calls all listeners, if jobs may have been lost since the last call.
+///
+/// # Errors
+/// The listeners' exceptions.
+pub fn tell_if_asked() -> Result<(), Fail> {
+    match ASKED.swap(false, Ordering::AcqRel) {
+        true => tell(),
+        false => Ok(()),
+    }
 }
 
 /// Calls all listeners, even if one throws: the others belong to other consumers. Raises the first

@@ -3,4 +3,5 @@
 //! They are stored and called only on PHP's thread; the core knows each by a number.
 
 pub mod lost;
+pub mod observers;
 pub mod token;

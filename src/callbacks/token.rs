@@ -72,6 +72,11 @@ pub fn has_bailed_out() -> bool {
     BAILED_OUT.replace(false)
 }
 
+/// Records that a callable ended in a fatal error, so that the call that called it ends in it too.
+pub fn note_bailout() {
+    BAILED_OUT.set(true);
+}
+
 impl TokenSource for Source {
     fn token(&self, audience: &str) -> Result<Token> {
         let callable = match self {

@@ -13,17 +13,18 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 
-use super::task::Task;
+use super::observation::job::{self, Handed};
 use super::task_iterator::TaskIterator;
 use crate::call::{blocking, construct, ended_by_time_limit, run};
 use crate::callbacks::lost::Listener;
+use crate::callbacks::observers::Watcher;
 use crate::convert::args::{
     Int, Omitted, OptionalCallable, OptionalSeconds, OptionalText, Options, Queues, NO_OPTIONS,
 };
 use crate::convert::{self, Bytes, Parameter};
 use crate::engine::garbage::Holder;
-use handed_out::wait_timeout;
-pub use handed_out::{default_timeout, handed_out, next};
+pub use handed_out::{default_timeout, hand_out_one, next};
+use handed_out::{hand_out, wait_timeout};
 
 /// Receives jobs from one or more queues.
 #[php_class]
@@ -38,11 +39,18 @@ pub struct Consumer {
     timeout: Duration,
     /// Called when jobs are lost.
     listener: RefCell<Option<Listener>>,
+    /// Those of its queues.
+    observers: Vec<Watcher>,
 }
 
 impl Holder for Consumer {
-    fn held(&self) -> Option<*mut Zval> {
-        self.listener.try_borrow().ok()?.as_ref()?.callable()
+    fn held(&self, report: &mut dyn FnMut(&Zval)) {
+        if let Ok(Some(listener)) = self.listener.try_borrow().as_deref() {
+            listener.report(report);
+        }
+        for observer in &self.observers {
+            report(observer.observer());
+        }
     }
 }
 
@@ -64,6 +72,8 @@ impl Consumer {
             };
             let options = ConsumerOptions::default().apply(METHOD, &input)?;
             let timeout = queues.iter().map(Queue::timeout).max().unwrap_or_default();
+            let observers = queues.iter().map(Queue::observer);
+            let observers = observers.filter_map(Watcher::of).collect();
             let consumer = amqp1_core::Consumer::new(queues, options)
                 .map_err(|error| error.context(METHOD))?;
             let consumer = Rc::new(consumer);
@@ -72,12 +82,13 @@ impl Consumer {
                 consumer,
                 timeout,
                 listener,
+                observers,
             })
         })
     }
 
     /// The next job; null if the timeout expires or after `stop()`.
-    pub fn wait_task(&self, timeout: OptionalSeconds<'_>) -> PhpResult<Option<Task>> {
+    pub fn wait_task(&self, timeout: OptionalSeconds<'_>) -> PhpResult<Option<Handed>> {
         run(|| {
             let consumer = Rc::clone(&self.consumer);
             let timeout = wait_timeout("Consumer::waitTask()", 1, &consumer, timeout)?;
@@ -86,7 +97,7 @@ impl Consumer {
     }
 
     /// Up to `max` jobs: waits for the first, then adds those already available.
-    pub fn wait_tasks(&self, max: Int<'_>, timeout: OptionalSeconds<'_>) -> PhpResult<Vec<Task>> {
+    pub fn wait_tasks(&self, max: Int<'_>, timeout: OptionalSeconds<'_>) -> PhpResult<Vec<Handed>> {
         const METHOD: &str = "Consumer::waitTasks()";
         run(|| {
             let consumer = Rc::clone(&self.consumer);
@@ -94,16 +105,16 @@ impl Consumer {
             let max = parameter.int(max.get(), 1..=i64::from(u32::MAX))?;
             let timeout = wait_timeout(METHOD, 2, &consumer, timeout)?;
             let max = usize::try_from(max).unwrap_or(usize::MAX);
+            let since = job::clock();
             let tasks = blocking(timeout, |wait| consumer.next_many(max, wait));
             let tasks = ended_by_time_limit(tasks, Vec::new())?;
-            handed_out(&tasks)?;
-            Ok(tasks.into_iter().map(Task::new).collect())
+            hand_out(tasks, since)
         })
     }
 
     /// Iterates over the jobs that `waitTask()` returns, until it returns null.
     pub fn get_iterator(&self) -> TaskIterator {
-        TaskIterator::new(Rc::clone(&self.consumer))
+        TaskIterator::new(Rc::clone(&self.consumer), self.observers.clone())
     }
 
     /// Sets a callable that is called when jobs in progress may have been lost, while PHP works on

@@ -3,6 +3,7 @@
 
 pub mod consumer;
 pub mod jobs;
+pub mod observation;
 pub mod queue;
 pub mod task;
 pub mod task_iterator;

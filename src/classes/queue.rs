@@ -13,13 +13,16 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 
-use super::consumer::handed_out;
-use super::task::Task;
+use super::consumer::hand_out_one;
+use super::observation::job::{self, Handed};
+use super::observation::pushes;
 use crate::call::{blocking, construct, ended_by_time_limit, run, FOR_EVER};
+use crate::callbacks::observers::Watcher;
 use crate::convert::args::{
     Ids, Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
 };
 use crate::convert::Parameter;
+use crate::engine::garbage::Holder;
 use crate::fail::Fail;
 use figures::{broker, integer};
 pub use figures::{figures, no_figures};
@@ -33,11 +36,21 @@ use parameters::Given;
 #[derive(Debug)]
 pub struct AmqpQueue {
     queue: Queue,
+    observer: Option<Watcher>,
 }
 
 impl From<Queue> for AmqpQueue {
     fn from(queue: Queue) -> Self {
-        Self { queue }
+        let observer = Watcher::of(queue.observer());
+        Self { queue, observer }
+    }
+}
+
+impl Holder for AmqpQueue {
+    fn held(&self, report: &mut dyn FnMut(&Zval)) {
+        self.observer
+            .iter()
+            .for_each(|observer| report(observer.observer()));
     }
 }
 
@@ -74,8 +87,8 @@ impl AmqpQueue {
     ) -> PhpResult<Self> {
         const METHOD: &str = "AmqpQueue::__construct()";
         construct(METHOD, || {
-            let queue = parameters::open(METHOD, dsn, queue, options)?;
-            Ok(Self { queue })
+            let (queue, observer) = parameters::open(METHOD, dsn, queue, options)?;
+            Ok(Self { queue, observer })
         })
     }
 
@@ -94,14 +107,16 @@ impl AmqpQueue {
                 body,
                 options,
             } = Given::read(METHOD, name, payload.get(), 3, options)?;
-            let job = Job {
+            let mut job = Job {
                 name,
                 payload: body.payload(),
                 options,
             };
             let queue = self.handle();
+            let observed = pushes::begin("push", &queue, &mut job, None)?;
             let timeout = job.options.timeout.unwrap_or_else(|| queue.timeout());
-            blocking(timeout, |wait| queue.push(&job, wait))
+            let pushed = blocking(timeout, |wait| queue.push(&job, wait));
+            pushes::end(observed, &queue, &job, pushed)
         })
     }
 
@@ -134,14 +149,16 @@ impl AmqpQueue {
                 body,
                 options,
             } = given;
-            let job = Job {
+            let mut job = Job {
                 name,
                 payload: body.payload(),
                 options,
             };
             let queue = self.handle();
+            let observed = pushes::begin("schedule", &queue, &mut job, None)?;
             let timeout = job.options.timeout.unwrap_or_else(|| queue.timeout());
-            blocking(timeout, |wait| queue.schedule(&job, delay, wait))
+            let pushed = blocking(timeout, |wait| queue.schedule(&job, delay, wait));
+            pushes::end(observed, &queue, &job, pushed)
         })
     }
 
@@ -156,7 +173,7 @@ impl AmqpQueue {
 
     /// The next job; null if there is none and none arrives in time.
     #[php(defaults(timeout = Omitted))]
-    pub fn reserve(&self, timeout: Patience<'_>) -> PhpResult<Option<Task>> {
+    pub fn reserve(&self, timeout: Patience<'_>) -> PhpResult<Option<Handed>> {
         const METHOD: &str = "AmqpQueue::reserve()";
         run(|| {
             let patience = match timeout.get() {
@@ -167,10 +184,10 @@ impl AmqpQueue {
             let queue = self.handle();
             let timeout = patience.saturating_add(queue.timeout());
             let patience = patience.min(FOR_EVER);
+            let since = job::clock();
             let job = blocking(timeout, |wait| queue.reserve(patience, wait));
             let job = ended_by_time_limit(job, None)?;
-            handed_out(&job)?;
-            Ok(job.map(Task::new))
+            hand_out_one(job, since)
         })
     }
 
@@ -178,7 +195,7 @@ impl AmqpQueue {
     pub fn failed(&self) -> PhpResult<AmqpQueue> {
         run(|| {
             let queue = self.handle().failed()?;
-            Ok(AmqpQueue { queue })
+            Ok(AmqpQueue::from(queue))
         })
     }
 

@@ -14,12 +14,15 @@ use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, Zval};
 
+use super::observation::job;
 use crate::call::{blocking, run};
+use crate::callbacks::observers::Watcher;
 use crate::convert::args::{
     Cause, Delay, Omitted, OptionalBool, OptionalText, Options, Reason, Text,
 };
 use crate::convert::job::read_headers;
 use crate::convert::{Bytes, Date, Number, Parameter};
+use crate::engine::garbage::Holder;
 use crate::fail::Fail;
 
 /// A job that a worker holds.
@@ -30,12 +33,23 @@ use crate::fail::Fail;
 pub struct Task {
     /// Cloned for each call: a signal handler may call any method while one blocks.
     delivery: Rc<Delivery>,
+    /// Its queue's.
+    observer: Option<Watcher>,
+}
+
+impl Holder for Task {
+    fn held(&self, report: &mut dyn FnMut(&Zval)) {
+        self.observer
+            .iter()
+            .for_each(|observer| report(observer.observer()));
+    }
 }
 
 impl Task {
     /// Creates a task for PHP.
     pub fn new(delivery: Rc<Delivery>) -> Self {
-        Self { delivery }
+        let observer = Watcher::of(delivery.observer());
+        Self { delivery, observer }
     }
 
     fn settle(
@@ -43,7 +57,9 @@ impl Task {
         call: impl FnOnce(&Delivery, &Wait<'_>) -> amqp1_core::Result<()>,
     ) -> Result<(), Fail> {
         let delivery = Rc::clone(&self.delivery);
-        blocking(delivery.timeout(), |wait| call(&delivery, wait))
+        job::settled(&delivery, || {
+            blocking(delivery.timeout(), |wait| call(&delivery, wait))
+        })
     }
 
     fn header(&self, name: Text<'_>, method: &'static str) -> Result<Option<ValuesOf<'_>>, Fail> {
@@ -264,9 +280,12 @@ impl Task {
 
     /// Acknowledges the job as done.
     pub fn ack(&self) -> PhpResult<()> {
-        run(|| match self.delivery.ack_at_once() {
-            Some(done) => done.map_err(Fail::Core),
-            None => self.settle(Delivery::ack),
+        run(|| match self.delivery.can_ack_at_once() {
+            true => {
+                let delivery = Rc::clone(&self.delivery);
+                job::settled(&delivery, || delivery.ack_at_once().map_err(Fail::Core))
+            }
+            false => self.settle(Delivery::ack),
         })
     }
 

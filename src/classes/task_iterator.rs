@@ -11,6 +11,8 @@ use ext_php_rs::zend::ce;
 
 use super::consumer::{default_timeout, next};
 use crate::call::run;
+use crate::callbacks::observers::Watcher;
+use crate::engine::garbage::Holder;
 use crate::fail::Fail;
 
 /// One iteration over a consumer's jobs. It holds only the current task.
@@ -26,19 +28,37 @@ pub struct TaskIterator {
 #[derive(Debug)]
 struct Walk {
     consumer: Rc<amqp1_core::Consumer>,
+    /// The iteration may outlive the `Consumer` object.
+    observers: Vec<Watcher>,
     current: RefCell<Option<Zval>>,
     key: Cell<i64>,
 }
 
 impl TaskIterator {
     /// An iteration that has not begun.
-    pub fn new(consumer: Rc<amqp1_core::Consumer>) -> Self {
+    pub fn new(consumer: Rc<amqp1_core::Consumer>, observers: Vec<Watcher>) -> Self {
         Self {
             walk: Rc::new(Walk {
                 consumer,
+                observers,
                 current: RefCell::new(None),
                 key: Cell::new(-1),
             }),
+        }
+    }
+}
+
+impl Holder for TaskIterator {
+    fn held(&self, report: &mut dyn FnMut(&Zval)) {
+        // If something else holds the walk, a call is in progress.
+        if Rc::strong_count(&self.walk) > 1 {
+            return;
+        }
+        for observer in &self.walk.observers {
+            report(observer.observer());
+        }
+        if let Ok(Some(current)) = self.walk.current.try_borrow().as_deref() {
+            report(current);
         }
     }
 }

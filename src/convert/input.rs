@@ -14,14 +14,14 @@ const MAX_DEPTH: usize = 16;
 
 /// Converts an array of options.
 pub fn input(value: &Zval, method: &dyn Display) -> Result<Input, Fail> {
-    input_without(value, method, None)
+    input_without(value, method, &[])
 }
 
-/// [`input`] without one option, which the caller reads.
+/// [`input`] without some options, which the caller reads.
 pub fn input_without(
     value: &Zval,
     method: &dyn Display,
-    left_out: Option<&str>,
+    left_out: &[Option<&str>],
 ) -> Result<Input, Fail> {
     let Some(array) = value.array() else {
         return Err(mismatch(method, "an array of options", value));
@@ -29,7 +29,7 @@ pub fn input_without(
     let mut map = Vec::with_capacity(array.len());
     for (key, item) in entries(array) {
         let key = text_key(key, method)?;
-        if left_out == Some(key.as_str()) {
+        if left_out.contains(&Some(key.as_str())) {
             continue;
         }
         let value = nested(item, &format_args!("{method}: option '{key}'"), 0)?;

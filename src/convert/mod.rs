@@ -16,4 +16,4 @@ pub use failure::{failure, is_throwable};
 pub use input::{configuration, input, input_without};
 pub use parameter::Parameter;
 pub use returned::{Bytes, Number};
-pub use value::{bool, bytes, delay, int, mismatch, not_empty, seconds, text};
+pub use value::{bool, bytes, delay, int, mismatch, not_empty, seconds, text, type_name};

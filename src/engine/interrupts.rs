@@ -82,11 +82,20 @@ pub fn request() {
     }
 }
 
+/// Repeats a request that came while an exception was pending, when the VM cleared its flag.
+#[inline]
+pub fn repeat() {
+    if REQUESTED.load(Ordering::Relaxed) && !has_exception() {
+        request();
+    }
+}
+
 /// The VM's interrupt check.
 ///
 /// # Safety
 /// Only the engine may call it, with its own frame.
 unsafe extern "C" fn interrupted(frame: *mut zend_execute_data) {
+    // Not before it is caught, see `repeat`: the VM would check again and again.
     if !has_exception() && REQUESTED.swap(false, Ordering::AcqRel) {
         match ON_REQUEST.get().map_or(Ok(()), |act| act()) {
             Ok(()) => {}

@@ -10,6 +10,7 @@ mod stash;
 pub mod table;
 pub mod traverse;
 
+use std::mem::ManuallyDrop;
 use std::panic::AssertUnwindSafe;
 
 use ext_php_rs::class::RegisteredClass;
@@ -44,6 +45,29 @@ pub fn is_constructed<T: RegisteredClass>() -> bool {
     let frame = unsafe { (*globals()).current_execute_data.as_ref() };
     let object = frame.and_then(|frame| frame.This.object());
     object.is_some_and(|object| ZendClassObject::<T>::from_zend_obj(object).is_some())
+}
+
+/// A copy of the value without a reference of its own. It must not be dropped, and not be used after
+/// the original's last reference is gone.
+pub fn borrowed(value: &Zval) -> ManuallyDrop<Zval> {
+    // SAFETY: a copy of the bits, which the wrapper keeps from being dropped.
+    ManuallyDrop::new(unsafe { std::ptr::read(value) })
+}
+
+/// Whether both are the same object.
+pub fn is_same_object(one: &Zval, other: &Zval) -> bool {
+    match (one.object(), other.object()) {
+        (Some(one), Some(other)) => std::ptr::eq(one, other),
+        _ => false,
+    }
+}
+
+/// The object whose method is running.
+pub fn this() -> Option<Zval> {
+    // SAFETY: the frame is that of the running internal function, for as long as it runs.
+    let frame = unsafe { (*globals()).current_execute_data.as_ref() }?;
+    frame.This.object()?;
+    Some(frame.This.shallow_clone())
 }
 
 /// Calls an internal function without arguments. Returns `None` if there is none, or if the script

@@ -1,7 +1,7 @@
 //! Sets pending exceptions aside.
 
 use ext_php_rs::ffi::zend_op;
-use ext_php_rs::types::ZendObject;
+use ext_php_rs::types::{ZendObject, Zval};
 
 use super::globals;
 
@@ -36,6 +36,19 @@ impl Stash {
     pub fn is_exit(&self) -> bool {
         // SAFETY: the stash owns a reference to the object, if there is one.
         !self.exception.is_null() && unsafe { zend_is_unwind_exit(self.exception) }
+    }
+
+    /// The exception as a value, never to be pending again; `None` if there was none.
+    pub fn into_zval(self) -> Option<Zval> {
+        // SAFETY: the stash owns a reference. `set_object` adds one for the value, so that this one
+        // is released.
+        unsafe {
+            let exception = self.exception.as_mut()?;
+            let mut value = Zval::new();
+            value.set_object(exception);
+            ext_php_rs::ffi::ext_php_rs_zend_object_release(exception);
+            Some(value)
+        }
     }
 
     /// Makes the same exception object pending again. If another one was thrown in the meantime,

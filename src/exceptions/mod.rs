@@ -144,6 +144,11 @@ pub fn throw(error: &Error) {
     }
 }
 
+/// The exception for an error, not thrown.
+pub fn of(error: &Error) -> Zval {
+    object(error.kind().into(), error.message())
+}
+
 /// Creates an exception without throwing it, with the file, line and trace of this call.
 fn object(class: Class, message: &str) -> Zval {
     let mut object = ZendObject::new(class_entry(class));

@@ -11,13 +11,18 @@ mod startup;
 
 use ext_php_rs::prelude::*;
 
+use crate::classes::observation::functions;
 use info::info;
-use startup::{shutdown, startup};
+use startup::{request_shutdown, shutdown, startup};
 
 /// The module that PHP loads. [`startup`] registers its classes, because the exceptions and the
 /// methods' signatures need the engine's C API.
 #[php_module]
 #[php(startup = startup)]
 pub fn module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
-    module.shutdown_function(shutdown).info_function(info)
+    module
+        .function(functions::set_observer_function())
+        .request_shutdown_function(request_shutdown)
+        .shutdown_function(shutdown)
+        .info_function(info)
 }

@@ -10,13 +10,16 @@ use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::internal::startup_guard;
 
 use super::signatures;
-use crate::callbacks::lost;
+use crate::callbacks::{lost, observers};
 use crate::classes::consumer::Consumer;
 use crate::classes::jobs::Jobs;
+use crate::classes::observation::copies::Copies;
+use crate::classes::observation::push::Push;
+use crate::classes::observation::{self, observer};
 use crate::classes::queue::AmqpQueue;
 use crate::classes::task::Task;
 use crate::classes::task_iterator::TaskIterator;
-use crate::engine::{garbage, interrupts};
+use crate::engine::{garbage, guarded, interrupts};
 use crate::exceptions;
 use crate::settings::ini;
 
@@ -28,15 +31,32 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
         exceptions::register()?;
         // The return types of methods are registered before the classes with these methods.
         class::<Task>()?;
+        class::<Push>()?;
+        class::<observation::job::Job>()?;
+        class::<observation::connection::Connection>()?;
+        observer::register()?;
         class::<TaskIterator>()?;
         class::<AmqpQueue>()?;
         class::<Jobs>()?;
         class::<Consumer>()?;
         signatures::refine();
+        garbage::register::<AmqpQueue>();
         garbage::register::<Consumer>();
+        garbage::register::<Task>();
+        garbage::register::<TaskIterator>();
+        garbage::register::<observation::job::Job>();
         lost::register();
+        observation::events::register();
+        amqp1_core::observe_copies(&Copies);
         Ok(())
     })
+}
+
+/// RSHUTDOWN: releases the observer, which the next request must not inherit.
+pub extern "C" fn request_shutdown(_type: i32, _module_number: i32) -> i32 {
+    // A panic must not cross into C. If the observer's end is fatal, the request ends anyway.
+    let _ = catch_unwind(|| guarded(|| drop(observers::set(None))));
+    0
 }
 
 /// MSHUTDOWN: closes the pooled connections of this process.

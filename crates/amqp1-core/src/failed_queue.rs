@@ -10,6 +10,7 @@ use bstr::{BStr, BString};
 use crate::base::clock::now_millis;
 use crate::base::wait::Wait;
 use crate::error::Result;
+use crate::publish::observed;
 use crate::publish::publisher::Publisher;
 use crate::queue::Queue;
 use crate::reach::definition::Definition;
@@ -93,6 +94,7 @@ impl Queue {
             tls: usual.tls.clone(),
             token: usual.token.clone(),
             max_lock_renewal: usual.max_lock_renewal,
+            observer: usual.observer,
             ..QueueOptions::default()
         };
         let endpoint = definition.endpoint.clone();
@@ -158,10 +160,23 @@ impl Queue {
     /// Sends confirmed copies, then settles the originals.
     fn send_back(&self, jobs: &[Rc<Delivery>], wait: &Wait<'_>) -> Result<u64> {
         let mut publisher = Publisher::new(Arc::clone(self.definition()));
+        let mut observed = Vec::new();
         for job in jobs {
-            job.send_back(&mut publisher, wait)?;
+            match job.send_back(&mut publisher, wait) {
+                Ok(told) => observed.push(told),
+                Err(error) => {
+                    // Their outcome is not awaited.
+                    let mut told = observed.into_iter();
+                    told.try_for_each(|told| observed::after(told, Some(&error)))?;
+                    return Err(error);
+                }
+            }
         }
         let failures = publisher.finish(wait)?;
+        for (index, observed) in observed.into_iter().enumerate() {
+            let failure = failures.iter().find(|(at, _)| *at == index as u64);
+            observed::after(observed, failure.map(|(_, error)| error))?;
+        }
         let mut moved = 0;
         for (index, job) in jobs.iter().enumerate() {
             if failures.iter().all(|(failed, _)| *failed != index as u64) {

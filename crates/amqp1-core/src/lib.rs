@@ -41,6 +41,7 @@ pub mod topology {
 
 pub use bstr::{BStr, BString};
 
+pub use base::events::{has_events, on_event, take_events, want_events, Event, EventKind};
 pub use base::lost::on_lost;
 pub use base::wait::{Interrupt, Wait};
 pub use config::Jobs;
@@ -51,6 +52,7 @@ pub use job::failure::{Failure, FailureFacts};
 pub use job::properties::JobProperties;
 pub use job::{HeaderValue, Job, JobOptions, Payload};
 pub use publish::batch::{Batch, BatchReport};
+pub use publish::observed::{observe_copies, AddedHeaders, CopyFacts, CopyObserver, PushTarget};
 pub use queue::{BrokerInfo, Queue, QueueStats};
 pub use reach::pool::{pool_info, shutdown, ConnectionInfo, PoolInfo};
 pub use receive::consumer::Consumer;

@@ -13,6 +13,7 @@ use crate::connection::{ping, tls};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Job;
 use crate::publish::batch::Batch;
+use crate::publish::observed::PushTarget;
 use crate::publish::publisher::Publisher;
 use crate::reach::connected::Connected;
 use crate::reach::definition::Definition;
@@ -172,8 +173,9 @@ impl Queue {
     pub fn reserve(&self, patience: Duration, wait: &Wait<'_>) -> Result<Option<Rc<Delivery>>> {
         let pull = Pull::new(&self.definition);
         let job = pull.take(1, patience, wait)?.pop();
-        if job.is_none() {
-            pull.close();
+        match &job {
+            Some(job) => job.hand_out(Instant::now()),
+            None => pull.close(),
         }
         Ok(job)
     }
@@ -192,6 +194,24 @@ impl Queue {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.definition.endpoint.label()
+    }
+
+    /// Where a job is sent, for observers.
+    #[must_use]
+    pub fn target_of(&self, job: &Job<'_>) -> PushTarget {
+        PushTarget::of(&self.definition, &Destination::of(job))
+    }
+
+    /// The name of the broker's dialect; before the first connection, the presumed one's.
+    #[must_use]
+    pub fn dialect(&self) -> &'static str {
+        self.definition.dialect_name()
+    }
+
+    /// The number of the application's observer, zero if it has none.
+    #[must_use]
+    pub fn observer(&self) -> u64 {
+        self.definition.options.observer
     }
 
     /// Pauses or resumes the queue. While it is paused, consumers request no jobs, and return those

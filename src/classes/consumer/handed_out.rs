@@ -1,11 +1,12 @@
 //! Hands jobs over to PHP.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amqp1_core::{Consumer, Delivery};
 
 use crate::call::{blocking, ended_by_time_limit, FOR_EVER};
+use crate::classes::observation::job::{self, Handed};
 use crate::classes::task::Task;
 use crate::convert::args::OptionalSeconds;
 use crate::convert::Parameter;
@@ -16,11 +17,41 @@ use crate::fail::Fail;
 ///
 /// # Errors
 /// The error with which the core or a signal handler ended the wait.
-pub fn next(consumer: &Consumer, timeout: Duration) -> Result<Option<Task>, Fail> {
+pub fn next(consumer: &Consumer, timeout: Duration) -> Result<Option<Handed>, Fail> {
+    let since = job::clock();
     let delivery = blocking(timeout, |wait| consumer.next(wait));
     let delivery = ended_by_time_limit(delivery, None)?;
+    hand_out_one(delivery, since)
+}
+
+/// Hands one job over to PHP. It must be the last action of a method.
+///
+/// # Errors
+/// As [`hand_out`].
+pub fn hand_out_one(
+    delivery: Option<Rc<Delivery>>,
+    since: Option<Instant>,
+) -> Result<Option<Handed>, Fail> {
+    if since.is_some() {
+        let deliveries = delivery.into_iter().collect();
+        return Ok(hand_out(deliveries, since)?.pop());
+    }
     handed_out(&delivery)?;
-    Ok(delivery.map(Task::new))
+    Ok(delivery.map(|delivery| Handed::New(Task::new(delivery))))
+}
+
+/// Tells the observers, if the wait began at `since`, and hands jobs over to PHP. It must be the
+/// last action of a method.
+///
+/// # Errors
+/// As [`handed_out`], or from an observer that ended the script; the jobs are returned then.
+pub fn hand_out(
+    deliveries: Vec<Rc<Delivery>>,
+    since: Option<Instant>,
+) -> Result<Vec<Handed>, Fail> {
+    let tasks = job::received(deliveries.clone(), since)?;
+    handed_out(&deliveries)?;
+    Ok(tasks)
 }
 
 /// Hands jobs over to PHP. It must be the last action of a method.
@@ -31,7 +62,7 @@ pub fn next(consumer: &Consumer, timeout: Duration) -> Result<Option<Task>, Fail
 ///
 /// # Errors
 /// The error from a handler; the jobs are returned then.
-pub fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Rc<Delivery>>) -> Result<(), Fail> {
+fn handed_out<'a>(jobs: impl IntoIterator<Item = &'a Rc<Delivery>>) -> Result<(), Fail> {
     if !interrupts::requested() || interrupts::timed_out() {
         return Ok(());
     }

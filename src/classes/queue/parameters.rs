@@ -6,7 +6,9 @@ use std::time::Duration;
 use amqp1_core::{BString, JobOptions, Queue};
 use ext_php_rs::types::Zval;
 
+use crate::callbacks::observers::{self, Watcher};
 use crate::callbacks::token;
+use crate::classes::observation::observer;
 use crate::convert::args::{OptionalText, Options, Text, When, NO_OPTIONS};
 use crate::convert::job::{read_options, Body};
 use crate::convert::{self, Parameter};
@@ -23,21 +25,25 @@ pub fn open(
     dsn: Text<'_>,
     queue: OptionalText<'_>,
     options: Options<'_>,
-) -> Result<Queue, Fail> {
+) -> Result<(Queue, Option<Watcher>), Fail> {
     let dsn = Parameter::of(method, 1, "dsn", "string").text(dsn.get())?;
     let queue = match queue.get() {
         Some(queue) => Some(Parameter::of(method, 2, "queue", "?string").text(Some(queue))?),
         None => None,
     };
-    let mut token = None;
+    let (mut token, mut observer) = (None, None);
     let input = match options.get() {
         Some(options) => {
             let array = Parameter::of(method, 3, "options", "array").array(options)?;
             if let Some(given) = array.get(token::OPTION) {
                 token = token::read(given, method)?;
             }
-            let read = token.as_ref().map(|_| token::OPTION);
-            convert::input_without(options, &method, read)?
+            if let Some(given) = array.get(observers::OPTION) {
+                observer = self::observer(given, method)?;
+            }
+            let token = token.as_ref().map(|_| token::OPTION);
+            let read = [token, observer.map(|_| observers::OPTION)];
+            convert::input_without(options, &method, &read)?
         }
         None => NO_OPTIONS,
     };
@@ -45,7 +51,27 @@ pub fn open(
     let defaults = Queue::options_of(&dsn, default_options()).map_err(in_call)?;
     let mut options = defaults.apply(method, &input)?;
     options.token = token.or(options.token);
-    Ok(Queue::new(&dsn, queue.as_deref(), options).map_err(in_call)?)
+    // Its endpoint is known only then.
+    let watcher = observer.map(Watcher::new);
+    options.observer = watcher.as_ref().map_or(0, Watcher::number);
+    let queue = Queue::new(&dsn, queue.as_deref(), options).map_err(in_call)?;
+    if let Some(watcher) = &watcher {
+        watcher.watches(queue.endpoint());
+    }
+    Ok((queue, watcher))
+}
+
+/// Reads the option `observer`; `None` for null.
+fn observer<'a>(value: &'a Zval, method: &'static str) -> Result<Option<&'a Zval>, Fail> {
+    let value = value.dereference();
+    if value.is_null() {
+        return Ok(None);
+    }
+    if !observer::is_one(value) {
+        let path = format_args!("{method}: option '{}'", observers::OPTION).to_string();
+        return Err(convert::mismatch(&path, "an Amqp1\\Observer", value));
+    }
+    Ok(Some(value))
 }
 
 /// A job to be pushed.

@@ -8,6 +8,7 @@ use amqp1_core::{Batch, BatchReport, Error, ErrorKind, Job, JobOptions, Queue, W
 use ext_php_rs::types::Zval;
 
 use crate::call::PhpInterrupt;
+use crate::classes::observation::many::PushedMany;
 use crate::convert::job::{read_options, Body};
 use crate::convert::{self, Parameter};
 use crate::engine;
@@ -46,6 +47,8 @@ pub fn push_many(
         timeout,
         defaults,
         count: 0,
+        observed: PushedMany::default(),
+        queue,
     };
     let ended = sender.send_all(&mut walk);
     if matches!(ended, Err(Fail::Bailout)) {
@@ -62,7 +65,7 @@ pub fn push_many(
     // A signal handler that throws or exits wants the call to end, but outcomes may not arrive for
     // as long as the broker is silent.
     let report = if ended.is_err() && sender.interrupt.has_ended_a_wait() {
-        Err(Fail::Pending)
+        sender.observed.end(queue, Err(Fail::Pending))
     } else {
         sender.finish()
     };
@@ -96,6 +99,8 @@ struct Sender<'a> {
     timeout: Duration,
     defaults: JobOptions<'a>,
     count: usize,
+    observed: PushedMany,
+    queue: &'a Queue,
 }
 
 impl Sender<'_> {
@@ -154,21 +159,22 @@ impl Sender<'_> {
             read_options(table, &label, &mut job_options)?;
         }
         let body = Body::read(payload, &label)?;
-        let job = Job {
+        let mut job = Job {
             name: convert::not_empty(name, &format_args!("{label}: 'name'"))?,
             payload: body.payload(),
             options: job_options,
         };
+        self.observed.begin(self.queue, &mut job, at)?;
         let wait = Wait::new(self.timeout, &self.interrupt);
-        self.batch
-            .add(&job, &wait)
-            .map_err(|error| match self.interrupt.fail(error) {
-                // The error does not concern this item, even if its kind suggests so.
-                Fail::Core(error) if is_about_the_item(&error) => {
-                    Fail::Core(Error::new(ErrorKind::Interrupted, error.message()))
-                }
-                fail => fail,
-            })
+        let added = self.batch.add(&job, &wait);
+        self.observed.go_on(self.queue, &self.batch)?;
+        added.map_err(|error| match self.interrupt.fail(error) {
+            // The error does not concern this item, even if its kind suggests so.
+            Fail::Core(error) if is_about_the_item(&error) => {
+                Fail::Core(Error::new(ErrorKind::Interrupted, error.message()))
+            }
+            fail => fail,
+        })
     }
 
     fn finish(self) -> Result<BatchReport, Fail> {
@@ -176,10 +182,13 @@ impl Sender<'_> {
             batch,
             interrupt,
             timeout,
+            observed,
+            queue,
             ..
         } = self;
         let report = batch.finish(&Wait::new(timeout, &interrupt));
-        report.map_err(|error| interrupt.fail(error))
+        let report = report.map_err(|error| interrupt.fail(error));
+        observed.end(queue, report)
     }
 }
 

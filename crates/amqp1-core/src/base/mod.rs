@@ -4,6 +4,7 @@ pub(crate) mod backoff;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod choices;
 pub(crate) mod clock;
+pub mod events;
 pub mod fork;
 pub mod id;
 pub(crate) mod lost;

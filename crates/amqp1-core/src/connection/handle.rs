@@ -47,12 +47,18 @@ impl std::fmt::Debug for Connection {
 /// The last host's error, preceded by the others'.
 pub(crate) async fn dial(
     endpoint: &Arc<Endpoint>,
-    role: &str,
+    role: &'static str,
     order: &Order,
     timeout: Duration,
 ) -> Result<Connection> {
     let (opened, label, host) = dialling::dial(endpoint, role, order, timeout).await?;
-    Ok(Connection::start(opened, label, host, endpoint.heartbeat))
+    let purpose = (host, role);
+    Ok(Connection::start(
+        opened,
+        label,
+        purpose,
+        endpoint.heartbeat,
+    ))
 }
 
 impl Connection {
@@ -60,11 +66,12 @@ impl Connection {
     pub(super) fn start(
         opened: handshake::Opened,
         label: String,
-        host: Host,
+        (host, role): (Host, &'static str),
         heartbeat: Duration,
     ) -> Self {
         let remote = opened.remote;
-        let protocol = Protocol::new(&label, &remote, heartbeat, Instant::now());
+        let mut protocol = Protocol::new(&label, &remote, heartbeat, Instant::now());
+        protocol.role = role;
         let shared = Shared::new(protocol, Some(opened.socket), opened.input, label);
         let shared = Arc::new(shared);
         tokio::spawn(driver::drive(Arc::clone(&shared)));

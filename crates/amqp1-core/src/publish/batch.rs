@@ -105,6 +105,13 @@ impl Batch {
         self.publisher.skip(error);
     }
 
+    /// The outcomes of all jobs before this index are known, and of these the failed ones (and
+    /// others) are in the list.
+    #[must_use]
+    pub fn progress(&self) -> (u64, &[(u64, Error)]) {
+        self.publisher.progress()
+    }
+
     /// Waits for all outcomes. Jobs without one at the deadline are reported as
     /// [`ErrorKind::Timeout`].
     ///

@@ -2,5 +2,6 @@
 //! know `receive`.
 
 pub mod batch;
+pub(crate) mod observed;
 pub(crate) mod publisher;
 pub(crate) mod route;

@@ -116,14 +116,19 @@ impl Publisher {
         ))
     }
 
-    /// The broker's name of its queue.
-    pub fn queue(&self) -> &str {
-        &self.definition.broker_queue
+    /// Its queue.
+    pub fn definition(&self) -> &Arc<Definition> {
+        &self.definition
     }
 
     /// The index of the next job.
     pub fn next_index(&self) -> u64 {
         self.base + self.window.len() as u64
+    }
+
+    /// All jobs before this index have an outcome; the failed ones are in the list.
+    pub fn progress(&self) -> (u64, &[(u64, Error)]) {
+        (self.base, &self.failures)
     }
 
     /// Whether there is an open connection for publishing.

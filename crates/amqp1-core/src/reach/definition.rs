@@ -62,6 +62,19 @@ impl Definition {
         brokers::presumed(&self.endpoint)
     }
 
+    /// The name of the dialect of the broker that the last job was sent to; before that, the
+    /// presumed one's.
+    pub fn dialect_name(&self) -> &'static str {
+        let last = self.last.lock();
+        let known = last
+            .as_ref()
+            .filter(|last| last.generation == fork::generation());
+        known.map_or_else(
+            || self.presumed().name(),
+            |last| last.connected.dialect.name(),
+        )
+    }
+
     /// The broker's name of the failed queue.
     ///
     /// # Errors

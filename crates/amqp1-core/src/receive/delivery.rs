@@ -2,14 +2,16 @@
 
 mod attempts;
 mod carried;
+mod copies;
 mod locked;
 mod lost;
 mod reading;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::base::clock::now_millis;
 use crate::base::fork;
@@ -22,7 +24,6 @@ use crate::format::history::Ledger;
 use crate::format::{self, Decoded};
 use crate::job::failure::{bounded, Failure, FailureFacts};
 use crate::job::HeaderValue;
-use crate::publish::publisher::Publisher;
 use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
 use crate::receive::attachment::link::SharedLink;
@@ -80,6 +81,8 @@ pub struct Delivery {
     lock: Option<Lock>,
     /// An [`Outcome`], [`LOST`], or zero.
     settled: AtomicU8,
+    /// When PHP got it.
+    handed_out: Cell<Option<Instant>>,
     generation: u64,
 }
 
@@ -99,6 +102,7 @@ impl Delivery {
             delivery_id,
             lock,
             settled: AtomicU8::new(if settled { Outcome::Acked as u8 } else { 0 }),
+            handed_out: Cell::new(None),
             generation: fork::generation(),
         }
     }
@@ -113,6 +117,17 @@ impl Delivery {
         Outcome::ALL
             .into_iter()
             .find(|outcome| *outcome as u8 == self.settled.load(Ordering::Relaxed))
+    }
+
+    /// Records that PHP gets it.
+    pub(crate) fn hand_out(&self, now: Instant) {
+        self.handed_out.set(Some(now));
+    }
+
+    /// How long PHP has had it.
+    pub fn held(&self) -> Duration {
+        let since = self.handed_out.get();
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// The deadline of settlements that wait for the broker.
@@ -156,19 +171,23 @@ impl Delivery {
         }
     }
 
-    /// [`Delivery::ack`] of a job that is not locked, which waits for nothing; `None` for one that
-    /// is.
-    pub fn ack_at_once(&self) -> Option<Result<()>> {
-        if self.lock.is_some() {
-            return None;
-        }
-        Some(match self.complete(Outcome::Acked) {
+    /// Whether [`Delivery::ack_at_once`] is possible, because the job is not locked.
+    pub fn can_ack_at_once(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// [`Delivery::ack`] of a job that is not locked, which waits for nothing.
+    ///
+    /// # Errors
+    /// As [`Delivery::ack`].
+    pub fn ack_at_once(&self) -> Result<()> {
+        match self.complete(Outcome::Acked) {
             true => {
                 let link = self.own_link();
                 self.acked(link.and_then(|link| link.accept(self.delivery_id)))
             }
             false => Ok(()),
-        })
+        }
     }
 
     fn acked(&self, accepted: Result<()>) -> Result<()> {
@@ -341,24 +360,6 @@ impl Delivery {
         self.failure()?.failed_at
     }
 
-    /// Sends a copy, as if it had never been delivered, to its original queue; if the job does not
-    /// name one, to that of `publisher`.
-    pub(crate) fn send_back(&self, publisher: &mut Publisher, wait: &Wait<'_>) -> Result<()> {
-        let queue = self.failure().and_then(|failure| failure.queue);
-        let queue = queue.unwrap_or_else(|| publisher.queue().to_owned());
-        if !self.link.dialect.takes_jobs(&queue) {
-            return Err(Error::unsupported(format!(
-                "job {} cannot go back to '{queue}': jobs cannot be sent to a subscription, only to its topic, which would deliver them to all subscriptions",
-                self.id()
-            )));
-        }
-        let changes = Changes {
-            failure: FailureChange::Forget,
-            ..Changes::default()
-        };
-        publisher.send_copy(&self.decoded, &changes, Destination::Queue(queue), wait)
-    }
-
     /// Settles a job whose copy is in another queue. Does nothing if the delivery is lost: it will
     /// be delivered again.
     pub(crate) fn leave(&self, wait: &Wait<'_>) {
@@ -421,29 +422,5 @@ impl Delivery {
         }
         let settled = link.settle(self.delivery_id, &state::modified(true, &annotations));
         self.given_back(settled)
-    }
-
-    /// Sends a confirmed copy first, then settles the original: a crash in between duplicates the
-    /// job, but never loses it.
-    fn replace(
-        &self,
-        destination: Destination,
-        changes: &Changes<'_>,
-        outcome: Outcome,
-        wait: &Wait<'_>,
-    ) -> Result<()> {
-        let mut publisher = Publisher::new(Arc::clone(&self.definition));
-        publisher.send_copy(&self.decoded, changes, destination, wait)?;
-        if let Some((_, error)) = publisher.finish(wait)?.into_iter().next() {
-            return Err(error.context(format!("copy of job {}", self.id())));
-        }
-        if self.complete(outcome) {
-            match self.accept(wait) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
-                // Lost in the meantime: it will be delivered again, beside its copy.
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }

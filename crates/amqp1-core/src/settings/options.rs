@@ -106,6 +106,8 @@ pub struct QueueOptions {
     pub max_lock_renewal: Duration,
     /// Message properties of jobs that do not set them.
     pub properties: Option<Box<JobProperties<'static>>>,
+    /// The number of the application's observer, zero if it has none.
+    pub observer: u64,
 }
 
 impl Default for QueueOptions {
@@ -135,6 +137,7 @@ impl Default for QueueOptions {
             token: None,
             max_lock_renewal: Duration::from_secs(300),
             properties: None,
+            observer: 0,
         }
     }
 }
@@ -181,6 +184,7 @@ impl QueueOptions {
         "content_encoding",
         "reply_to",
         "user_id",
+        "observer",
     ];
 
     /// Applies the options written at `place` to `self`, which contains the defaults. `null` keeps
@@ -226,6 +230,12 @@ impl QueueOptions {
                 "dialect" => self.dialect = dialect(&value.text(path)?, path)?,
                 "token" => self.token = Some(token(value, path)?),
                 "max_lock_renewal" => self.max_lock_renewal = value.seconds(path)?,
+                // The caller reads objects.
+                "observer" => {
+                    return Err(Error::config(format!(
+                        "{path}: expected an Amqp1\\Observer"
+                    )))
+                }
                 name => {
                     let is_read = self.retry.read(name, value, path)?
                         || self.read_property(name, value, path)?;

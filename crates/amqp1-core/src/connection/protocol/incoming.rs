@@ -103,9 +103,9 @@ impl Protocol {
             FrameBody::Close(close) => {
                 if !self.closing {
                     frame::encode_performative(out, 0, &Close { error: None })?;
-                    self.closing = true;
                     let error = explain_close(&self.label, close.error.as_ref());
                     self.handle_lost(&error);
+                    self.closing = true;
                 }
                 return Ok(true);
             }

@@ -57,6 +57,7 @@ use self::session::Session;
 use self::sessions::{LinkKey, Sessions};
 use self::timers::Timers;
 use self::tracker::Tracked;
+use crate::base::events::{self, Event, EventKind};
 use crate::base::memory::Block;
 use crate::base::wait::Signal;
 use crate::error::{Error, Result};
@@ -73,6 +74,8 @@ const REMEMBERED: usize = 64;
 pub(crate) struct Protocol {
     /// The endpoint's name in errors.
     label: String,
+    /// What the connection is for, in events.
+    pub role: &'static str,
     max_frame_size: usize,
     output: Output,
     /// Small messages that arrive.
@@ -122,6 +125,7 @@ impl Protocol {
     pub fn new(label: &str, remote: &Remote, heartbeat: Duration, now: Instant) -> Self {
         Self {
             label: label.to_owned(),
+            role: "",
             max_frame_size: remote.max_frame_size as usize,
             output: Output::default(),
             block: Block::default(),
@@ -318,6 +322,13 @@ impl Protocol {
     pub fn handle_lost(&mut self, error: &Error) {
         if self.lost().is_some() {
             return;
+        }
+        if !self.closing {
+            events::emit(|| Event {
+                role: Some(self.role),
+                error: Some(error.clone()),
+                ..Event::new(EventKind::Lost, &self.label)
+            });
         }
         self.ends.lost = Some(error.clone());
         for session in self.sessions.iter_mut() {

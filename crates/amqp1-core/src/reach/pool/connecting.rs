@@ -7,6 +7,7 @@ use super::dialling::dial_until;
 use super::entries::{with_pool, Entry, Key, Lost, Redial, Role};
 use super::hosts;
 use crate::base::backoff::{self, Lives};
+use crate::base::events::{self, Event, EventKind};
 use crate::base::wait::Wait;
 use crate::connection::Connection;
 use crate::error::{ErrorKind, Result};
@@ -38,7 +39,9 @@ pub(super) fn connection_of(key: Key, redial: Duration, wait: &Wait<'_>) -> Resu
         Some((_, lost)) => lost,
         None => None,
     };
-    let connection = match dial_until(&key.endpoint, key.role, lost.as_ref(), wait) {
+    let dialled = dial_until(&key.endpoint, key.role, lost.as_ref(), wait);
+    tell(&key, lost.as_ref(), &dialled);
+    let connection = match dialled {
         Ok(connection) => connection,
         Err(error) => {
             // The next call starts afresh, or continues if this call's deadline ended the attempts.
@@ -82,6 +85,25 @@ pub(super) fn connection_of(key: Key, redial: Duration, wait: &Wait<'_>) -> Resu
     Ok(winner)
 }
 
+/// Tells of the outcome.
+fn tell(key: &Key, lost: Option<&Lost>, dialled: &Result<Connection>) {
+    let (kind, label, error) = match dialled {
+        Ok(connection) => (EventKind::Connected, connection.label(), None),
+        Err(error) if error.kind() == ErrorKind::Interrupted => return,
+        Err(error) => (
+            EventKind::ConnectFailed,
+            key.endpoint.label(),
+            Some(error.clone()),
+        ),
+    };
+    events::emit(|| Event {
+        role: Some(key.role.as_str()),
+        seconds: lost.map(|lost| lost.redial.since.elapsed()),
+        error,
+        ..Event::new(kind, label)
+    });
+}
+
 /// The pooled connection; if it is lost, also why, and until when it is retried.
 fn pooled(key: &Key, redial: Duration) -> Option<(Connection, Option<Lost>)> {
     with_pool(|pool| {
@@ -92,6 +114,7 @@ fn pooled(key: &Key, redial: Duration) -> Option<(Connection, Option<Lost>)> {
                 hosts::failed(&key.endpoint, entry.connection.host());
             }
             let redial = *entry.redial.get_or_insert_with(|| Redial {
+                since: Instant::now(),
                 from: Instant::now() + backoff::pause(short_lived),
                 until: Instant::now() + redial,
                 short_lived,

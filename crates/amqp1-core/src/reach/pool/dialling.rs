@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::entries::{Lost, Role, RESTING};
 use super::hosts;
 use crate::base::backoff;
+use crate::base::events::{self, Event, EventKind};
 use crate::base::fork;
 use crate::base::pauses::DIAL_ATTEMPT;
 use crate::base::runtime;
@@ -25,7 +26,16 @@ pub(super) fn dial_until(
     lost: Option<&Lost>,
     wait: &Wait<'_>,
 ) -> Result<Connection> {
+    let tell = |attempt, error: Option<&Error>| {
+        events::emit(|| Event {
+            role: Some(role.as_str()),
+            attempt: Some(attempt),
+            error: error.cloned(),
+            ..Event::new(EventKind::Dialling, endpoint.label())
+        });
+    };
     let Some(lost) = lost else {
+        tell(1, None);
         return dial_once(endpoint, role, wait);
     };
     let give_up = lost.redial.until;
@@ -48,6 +58,7 @@ pub(super) fn dial_until(
     let mut causes: Vec<Error> = Vec::new();
     loop {
         let left = give_up.saturating_duration_since(Instant::now());
+        tell(attempts + 1, Some(causes.last().unwrap_or(&lost.error)));
         let error = match dial_once(endpoint, role, &wait.at_most(left.min(DIAL_ATTEMPT))) {
             Ok(connection) => return Ok(connection),
             Err(error) => error,

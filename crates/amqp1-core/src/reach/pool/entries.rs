@@ -77,6 +77,8 @@ pub(super) struct Entry {
 /// When a lost connection is retried.
 #[derive(Clone, Copy)]
 pub(super) struct Redial {
+    /// When its loss was noticed.
+    pub since: Instant,
     /// No attempt before this time.
     pub from: Instant,
     pub until: Instant,

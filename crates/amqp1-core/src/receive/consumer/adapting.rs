@@ -55,8 +55,12 @@ impl Consumer {
 
     /// Records that PHP gets these jobs.
     pub(super) fn hands_out(&self, jobs: &[Rc<Delivery>]) {
-        if self.adapts && !jobs.is_empty() {
-            let now = Instant::now();
+        if jobs.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        jobs.iter().for_each(|job| job.hand_out(now));
+        if self.adapts {
             let bytes = jobs.iter().map(|job| job.body().len()).sum();
             let count = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
             self.adapting.taken.set(now);

@@ -78,7 +78,7 @@ impl Delivery {
             expires_at: self.decoded.expires_at,
             ..Changes::default()
         };
-        match self.replace(queue, &changes, Outcome::Released, wait) {
+        match self.replace_by("renew", queue, &changes, Outcome::Released, wait) {
             Err(error) => {
                 self.return_unseen();
                 if error.kind() == ErrorKind::Interrupted {

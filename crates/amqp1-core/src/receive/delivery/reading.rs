@@ -50,6 +50,26 @@ impl Delivery {
         &self.definition.pipeline
     }
 
+    /// The endpoint without secrets.
+    pub fn endpoint(&self) -> &str {
+        self.definition.endpoint.label()
+    }
+
+    /// The broker's name of the queue.
+    pub fn broker_queue(&self) -> &str {
+        &self.definition.broker_queue
+    }
+
+    /// The name of the broker's dialect.
+    pub fn dialect(&self) -> &'static str {
+        self.link.dialect.name()
+    }
+
+    /// The number of its queue's observer, zero if it has none.
+    pub fn observer(&self) -> u64 {
+        self.definition.options.observer
+    }
+
     /// The pipeline that its producer named, or else the one that it came from.
     pub fn pipeline(&self) -> &BStr {
         match self.decoded.pipeline() {

@@ -1,0 +1,46 @@
+//! Delivers the events of connections to the observers, between two statements or during a wait.
+
+use amqp1_core::Event;
+use ext_php_rs::convert::IntoZval;
+
+use super::connection::Connection;
+use super::observer::CONNECTION;
+use crate::callbacks::{lost, observers};
+use crate::engine::{guarded, interrupts};
+use crate::fail::Fail;
+
+/// Call it at MINIT.
+pub fn register() {
+    interrupts::on_request(act);
+    amqp1_core::on_event(interrupts::request);
+}
+
+/// Runs on PHP's thread after each request.
+fn act() -> Result<(), Fail> {
+    deliver()?;
+    lost::tell_if_asked()
+}
+
+/// Delivers the events that have happened. While an observer runs, they wait.
+///
+/// # Errors
+/// An observer called `exit()`, or ended in a fatal error: the other events are dropped.
+fn deliver() -> Result<(), Fail> {
+    if !observers::are_there() {
+        return Ok(());
+    }
+    amqp1_core::take_events().into_iter().try_for_each(tell)
+}
+
+fn tell(event: Event) -> Result<(), Fail> {
+    let all = observers::of_endpoint(&event.endpoint);
+    if all.is_empty() {
+        return Ok(());
+    }
+    let about = Connection { event }.into_zval(false);
+    let about = about.map_err(Fail::internal)?;
+    let told = observers::tell(&all, CONNECTION, &about);
+    // They may end here, which may run destructors.
+    let _ = guarded(move || drop((all, about)));
+    told
+}

@@ -1,0 +1,194 @@
+//! `Amqp1\Observation\Job`.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use amqp1_core::{Delivery, Error};
+use ext_php_rs::convert::IntoZval;
+use ext_php_rs::flags::{ClassFlags, DataType};
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::Zval;
+
+use super::observer::{RECEIVED, SETTLED};
+use super::push::Thrown;
+use crate::callbacks::observers;
+use crate::classes::task::Task;
+use crate::engine::garbage::Holder;
+use crate::engine::{self, guarded};
+use crate::exceptions;
+use crate::fail::Fail;
+
+/// A job that a worker has received or settled.
+#[php_class]
+#[php(name = "Amqp1\\Observation\\Job")]
+#[php(flags = ClassFlags::Final.union(ClassFlags::NoDynamicProperties))]
+#[derive(Debug)]
+pub struct Job {
+    task: Zval,
+    delivery: Rc<Delivery>,
+    waited: Option<f64>,
+    held: Option<f64>,
+    outcome: Option<&'static str>,
+    error: Option<Error>,
+}
+
+impl Holder for Job {
+    fn held(&self, report: &mut dyn FnMut(&Zval)) {
+        report(&self.task);
+    }
+}
+
+#[php_impl]
+impl Job {
+    /// The extension creates these objects; PHP code cannot.
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        Err("Amqp1\\Observation\\Job cannot be created with new: observers are given one".into())
+    }
+
+    /// The job.
+    pub fn get_task(&self) -> Handed {
+        Handed::Known(self.task.shallow_clone())
+    }
+
+    /// The endpoint, without secrets.
+    pub fn get_endpoint(&self) -> String {
+        self.delivery.endpoint().to_owned()
+    }
+
+    /// The broker's kind, as in `getBroker()`.
+    pub fn get_broker(&self) -> String {
+        self.delivery.dialect().to_owned()
+    }
+
+    /// The broker's name of the queue.
+    pub fn get_destination(&self) -> String {
+        self.delivery.broker_queue().to_owned()
+    }
+
+    /// How long the call waited for it; null when it is settled.
+    pub fn get_waited(&self) -> Option<f64> {
+        self.waited
+    }
+
+    /// How long its worker had it; null when it is received.
+    pub fn get_held(&self) -> Option<f64> {
+        self.held
+    }
+
+    /// Its outcome, or `lost`; null when it is received.
+    pub fn get_outcome(&self) -> Option<String> {
+        self.outcome.map(str::to_owned)
+    }
+
+    /// Why settling it failed.
+    pub fn get_error(&self) -> Thrown {
+        Thrown(self.error.as_ref().map(exceptions::of))
+    }
+}
+
+/// A task for PHP.
+#[derive(Debug)]
+pub enum Handed {
+    New(Task),
+    /// Observers have seen it.
+    Known(Zval),
+}
+
+impl IntoZval for Handed {
+    const TYPE: DataType = DataType::object("Amqp1\\Task");
+    const NULLABLE: bool = false;
+
+    fn set_zval(self, zval: &mut Zval, persistent: bool) -> ext_php_rs::error::Result<()> {
+        match self {
+            Handed::New(task) => task.set_zval(zval, persistent),
+            Handed::Known(task) => {
+                *zval = task;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The time before a wait, if it will be needed.
+pub fn clock() -> Option<Instant> {
+    observers::are_there().then(Instant::now)
+}
+
+/// Makes tasks of jobs, and tells the observers.
+///
+/// # Errors
+/// An observer called `exit()`, or ended in a fatal error: the jobs are returned.
+pub fn received(jobs: Vec<Rc<Delivery>>, since: Option<Instant>) -> Result<Vec<Handed>, Fail> {
+    let Some(since) = since else {
+        let tasks = jobs.into_iter().map(|job| Handed::New(Task::new(job)));
+        return Ok(tasks.collect());
+    };
+    let waited = since.elapsed().as_secs_f64();
+    let mut tasks = Vec::with_capacity(jobs.len());
+    for job in &jobs {
+        let task = Task::new(Rc::clone(job)).into_zval(false);
+        let task = task.map_err(Fail::internal)?;
+        let told = tell(job, &task, RECEIVED, |about| about.waited = Some(waited));
+        if let Err(fail) = told {
+            jobs.iter().for_each(|job| job.return_unseen());
+            return Err(fail);
+        }
+        tasks.push(Handed::Known(task));
+    }
+    Ok(tasks)
+}
+
+/// Settles a job of the running method's task, and tells the observers.
+///
+/// # Errors
+/// Those of `settle`; an observer called `exit()`, or ended in a fatal error.
+pub fn settled(
+    delivery: &Rc<Delivery>,
+    settle: impl FnOnce() -> Result<(), Fail>,
+) -> Result<(), Fail> {
+    if !observers::are_there() || delivery.is_completed() {
+        return settle();
+    }
+    let done = settle();
+    if matches!(done, Err(Fail::Bailout)) || !delivery.is_completed() {
+        return done;
+    }
+    if let Some(task) = engine::this() {
+        tell(delivery, &task, SETTLED, |about| {
+            let outcome = delivery.outcome();
+            about.outcome = Some(outcome.map_or("lost", |outcome| outcome.as_str()));
+            about.held = Some(delivery.held().as_secs_f64());
+            if let Err(Fail::Core(error)) = &done {
+                about.error = Some(error.clone());
+            }
+        })?;
+    }
+    done
+}
+
+fn tell(
+    delivery: &Rc<Delivery>,
+    task: &Zval,
+    method: &'static str,
+    complete: impl FnOnce(&mut Job),
+) -> Result<(), Fail> {
+    let all = observers::of_queue(delivery.observer());
+    if all.is_empty() {
+        return Ok(());
+    }
+    let mut about = Job {
+        task: task.shallow_clone(),
+        delivery: Rc::clone(delivery),
+        waited: None,
+        held: None,
+        outcome: None,
+        error: None,
+    };
+    complete(&mut about);
+    let about = about.into_zval(false).map_err(Fail::internal)?;
+    let told = observers::tell(&all, method, &about);
+    // Observers and what they were told may end here, which may run destructors.
+    let _ = guarded(move || drop((all, about)));
+    told
+}
