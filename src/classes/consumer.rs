@@ -1,5 +1,6 @@
 //! `Amqp1\Consumer`.
 
+pub mod handed;
 mod handed_out;
 mod queues;
 
@@ -13,7 +14,6 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 
-use super::observation::job::{self, Handed};
 use super::task_iterator::TaskIterator;
 use crate::call::{blocking, construct, ended_by_time_limit, run};
 use crate::callbacks::lost::Listener;
@@ -23,6 +23,7 @@ use crate::convert::args::{
 };
 use crate::convert::{self, Bytes, Parameter};
 use crate::engine::garbage::Holder;
+use handed::Handed;
 pub use handed_out::{default_timeout, hand_out_one, next};
 use handed_out::{hand_out, wait_timeout};
 
@@ -105,7 +106,7 @@ impl Consumer {
             let max = parameter.int(max.get(), 1..=i64::from(u32::MAX))?;
             let timeout = wait_timeout(METHOD, 2, &consumer, timeout)?;
             let max = usize::try_from(max).unwrap_or(usize::MAX);
-            let since = job::clock();
+            let since = handed::clock();
             let tasks = blocking(timeout, |wait| consumer.next_many(max, wait));
             let tasks = ended_by_time_limit(tasks, Vec::new())?;
             hand_out(tasks, since)

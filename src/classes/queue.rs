@@ -14,7 +14,7 @@ use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 
 use super::consumer::hand_out_one;
-use super::observation::job::{self, Handed};
+use super::consumer::handed::{clock, Handed};
 use super::observation::pushes;
 use crate::call::{blocking, construct, ended_by_time_limit, run, FOR_EVER};
 use crate::callbacks::observers::Watcher;
@@ -184,7 +184,7 @@ impl AmqpQueue {
             let queue = self.handle();
             let timeout = patience.saturating_add(queue.timeout());
             let patience = patience.min(FOR_EVER);
-            let since = job::clock();
+            let since = clock();
             let job = blocking(timeout, |wait| queue.reserve(patience, wait));
             let job = ended_by_time_limit(job, None)?;
             hand_out_one(job, since)

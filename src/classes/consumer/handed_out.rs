@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use amqp1_core::{Consumer, Delivery};
 
 use crate::call::{blocking, ended_by_time_limit, FOR_EVER};
-use crate::classes::observation::job::{self, Handed};
+use crate::classes::consumer::handed::{clock, received, Handed};
 use crate::classes::task::Task;
 use crate::convert::args::OptionalSeconds;
 use crate::convert::Parameter;
@@ -18,7 +18,7 @@ use crate::fail::Fail;
 /// # Errors
 /// The error with which the core or a signal handler ended the wait.
 pub fn next(consumer: &Consumer, timeout: Duration) -> Result<Option<Handed>, Fail> {
-    let since = job::clock();
+    let since = clock();
     let delivery = blocking(timeout, |wait| consumer.next(wait));
     let delivery = ended_by_time_limit(delivery, None)?;
     hand_out_one(delivery, since)
@@ -49,7 +49,7 @@ pub fn hand_out(
     deliveries: Vec<Rc<Delivery>>,
     since: Option<Instant>,
 ) -> Result<Vec<Handed>, Fail> {
-    let tasks = job::received(deliveries.clone(), since)?;
+    let tasks = received(deliveries.clone(), since)?;
     handed_out(&deliveries)?;
     Ok(tasks)
 }

@@ -1,7 +1,6 @@
 //! `Amqp1\Observation\Job`.
 
 use std::rc::Rc;
-use std::time::Instant;
 
 use amqp1_core::{Delivery, Error};
 use ext_php_rs::convert::IntoZval;
@@ -12,7 +11,6 @@ use ext_php_rs::types::Zval;
 use super::observer::{RECEIVED, SETTLED};
 use super::push::Thrown;
 use crate::callbacks::observers;
-use crate::classes::task::Task;
 use crate::engine::garbage::Holder;
 use crate::engine::{self, guarded};
 use crate::exceptions;
@@ -47,8 +45,8 @@ impl Job {
     }
 
     /// The job.
-    pub fn get_task(&self) -> Handed {
-        Handed::Known(self.task.shallow_clone())
+    pub fn get_task(&self) -> ItsTask {
+        ItsTask(self.task.shallow_clone())
     }
 
     /// The endpoint, without secrets.
@@ -87,56 +85,28 @@ impl Job {
     }
 }
 
-/// A task for PHP.
+/// `Task`.
 #[derive(Debug)]
-pub enum Handed {
-    New(Task),
-    /// Observers have seen it.
-    Known(Zval),
-}
+pub struct ItsTask(Zval);
 
-impl IntoZval for Handed {
+impl IntoZval for ItsTask {
     const TYPE: DataType = DataType::object("Amqp1\\Task");
     const NULLABLE: bool = false;
 
-    fn set_zval(self, zval: &mut Zval, persistent: bool) -> ext_php_rs::error::Result<()> {
-        match self {
-            Handed::New(task) => task.set_zval(zval, persistent),
-            Handed::Known(task) => {
-                *zval = task;
-                Ok(())
-            }
-        }
+    fn set_zval(self, zval: &mut Zval, _: bool) -> ext_php_rs::error::Result<()> {
+        *zval = self.0;
+        Ok(())
     }
 }
 
-/// The time before a wait, if it will be needed.
-pub fn clock() -> Option<Instant> {
-    observers::are_there().then(Instant::now)
-}
-
-/// Makes tasks of jobs, and tells the observers.
+/// Tells the observers that a worker receives a job.
 ///
 /// # Errors
-/// An observer called `exit()`, or ended in a fatal error: the jobs are returned.
-pub fn received(jobs: Vec<Rc<Delivery>>, since: Option<Instant>) -> Result<Vec<Handed>, Fail> {
-    let Some(since) = since else {
-        let tasks = jobs.into_iter().map(|job| Handed::New(Task::new(job)));
-        return Ok(tasks.collect());
-    };
-    let waited = since.elapsed().as_secs_f64();
-    let mut tasks = Vec::with_capacity(jobs.len());
-    for job in &jobs {
-        let task = Task::new(Rc::clone(job)).into_zval(false);
-        let task = task.map_err(Fail::internal)?;
-        let told = tell(job, &task, RECEIVED, |about| about.waited = Some(waited));
-        if let Err(fail) = told {
-            jobs.iter().for_each(|job| job.return_unseen());
-            return Err(fail);
-        }
-        tasks.push(Handed::Known(task));
-    }
-    Ok(tasks)
+/// An observer called `exit()`, or ended in a fatal error.
+pub fn received(delivery: &Rc<Delivery>, task: &Zval, waited: f64) -> Result<(), Fail> {
+    tell(delivery, task, RECEIVED, |about| {
+        about.waited = Some(waited);
+    })
 }
 
 /// Settles a job of the running method's task, and tells the observers.

@@ -3,13 +3,13 @@
 //! They are registered by hand: the interface, because ext-php-rs' own cannot name classes as
 //! parameter types; the class, because PHP code must be able to derive from it.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
-
-use ext_php_rs::args::{Arg, ArgInfoTables};
+use ext_php_rs::args::Arg;
 use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ce, ClassEntry, ExecuteData};
+
+use crate::engine::class_entry::Registered;
 
 pub const BEFORE_PUSH: &str = "beforePush";
 pub const AFTER_PUSH: &str = "afterPush";
@@ -28,22 +28,11 @@ const METHODS: [(&str, &str, &str); 5] = [
     (CONNECTION, "event", "Amqp1\\Observation\\Connection"),
 ];
 
-/// The interface, as the last MINIT registered it.
-static INTERFACE: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
-
-fn keep(entry: &'static mut ClassEntry, arg_info: ArgInfoTables) {
-    INTERFACE.store(entry, Ordering::Release);
-    keep_tables(entry, arg_info);
-}
-
-/// The engine borrows the tables until the process ends.
-fn keep_tables(_: &'static mut ClassEntry, arg_info: ArgInfoTables) {
-    std::mem::forget(arg_info);
-}
+static INTERFACE: Registered = Registered::new();
+static BASE: Registered = Registered::new();
 
 fn interface() -> &'static ClassEntry {
-    // SAFETY: null or an entry that MINIT registered; entries live until MSHUTDOWN.
-    unsafe { INTERFACE.load(Ordering::Acquire).as_ref() }.unwrap_or_else(|| ce::throwable())
+    INTERFACE.get().unwrap_or_else(|| ce::throwable())
 }
 
 /// Registers both. Call it only at MINIT, after the classes of the parameters.
@@ -59,7 +48,7 @@ pub fn register() -> ext_php_rs::error::Result<()> {
     };
     let mut builder = ClassBuilder::new(NAME)
         .flags(ClassFlags::Interface)
-        .registration(keep);
+        .registration(|entry, arg_info| INTERFACE.keep(entry, arg_info));
     for (name, parameter, class) in METHODS {
         let method = complete(FunctionBuilder::new_abstract(name), parameter, class);
         builder = builder.method(method, MethodFlags::Public | MethodFlags::Abstract);
@@ -67,7 +56,7 @@ pub fn register() -> ext_php_rs::error::Result<()> {
     builder.register()?;
     let mut builder = ClassBuilder::new("Amqp1\\NullObserver")
         .implements((interface, NAME))
-        .registration(keep_tables);
+        .registration(|entry, arg_info| BASE.keep(entry, arg_info));
     for (name, parameter, class) in METHODS {
         let method = complete(FunctionBuilder::new(name, nothing), parameter, class);
         builder = builder.method(method, MethodFlags::Public);
