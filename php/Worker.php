@@ -54,6 +54,9 @@ final class Worker
 
     private float $started = 0;
 
+    /** Whether handlers take batches: without, nothing is asked about them. */
+    private bool $hasBatches = false;
+
     /**
      * @param AmqpQueue|array<AmqpQueue>|Jobs|null $queues As for new Consumer(): null takes what the configuration
      *     says under "consume".
@@ -186,6 +189,7 @@ final class Worker
             throw new ConfigException('The worker is already running: a handler cannot call run()');
         }
         $batches = $this->handlers->batches();
+        $this->hasBatches = $batches !== [];
         $this->middleware->check($batches, $this->handlers->hasOthers());
         $this->consumer = new Consumer($this->queues, $this->options->consumerOptions()
             + ($batches === [] ? [] : ['prefetch' => Batch::jobsOf($batches)]));
@@ -226,14 +230,14 @@ final class Worker
         $period = min(max($this->options->reserveTimeout ?? 0.0, $this->options->sleepWhenEmpty) ?: INF, $emptyAfter);
         while (!$this->isOver()) {
             $this->turn();
-            if ($this->handOver(self::now())) {
+            if ($this->hasBatches && $this->handOver(self::now())) {
                 $idleSince = $waitingSince = self::now();
                 continue;
             }
             try {
                 // Who watches wants to know at once that the broker was reached.
                 $task = $this->monitor !== null && !$reached ? $this->look($consumer)
-                    : $consumer->waitTask($this->wait($period - (self::now() - $waitingSince)));
+                    : $consumer->waitTask($this->wait($period === INF ? INF : $period - (self::now() - $waitingSince)));
             } catch (ConfigException | UnsupportedException $e) {
                 throw $e;
             } catch (ExceptionInterface $e) {
@@ -310,11 +314,15 @@ final class Worker
     /** How long the next wait may last, so that every limit is looked at in time. */
     private function wait(float $period): ?float
     {
+        if ($period === INF && !$this->hasBatches && $this->monitor === null && !$this->options->maxRuntime
+            && $this->options->aliveFile === null) {
+            return null;
+        }
         $wait = min(
             max(0.001, $period),
             $this->liveness->longestWait(),
             $this->monitor?->longestWait() ?? INF,
-            max(0.0, $this->batches->nextDue() - self::now()),
+            $this->hasBatches ? max(0.0, $this->batches->nextDue() - self::now()) : INF,
             $this->options->maxRuntime ? max(0.0, $this->options->maxRuntime - (self::now() - $this->started)) : INF,
         );
 
@@ -324,11 +332,11 @@ final class Worker
     private function work(Task $task): void
     {
         $key = $this->handlers->keyOf($task->getName());
-        $batch = $key === null ? null : $this->handlers->batchOf($key);
+        $batch = $this->hasBatches && $key !== null ? $this->handlers->batchOf($key) : null;
         if ($batch !== null) {
             $this->batches->add((string) $key, $batch, $task, self::now());
         } else {
-            $this->afterwards($this->processing->one($task));
+            $this->afterwards($this->processing->one($task, $key));
         }
     }
 

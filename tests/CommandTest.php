@@ -9,6 +9,7 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\Cli;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
+use Amqp1\Tests\Support\ProgramBroker;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /** The command amqp1 on brokers: what it does, what it prints, its exit codes. */
@@ -122,6 +123,18 @@ final class CommandTest extends ContractTestCase
         self::assertSame(['deleted' => 20, 'queue' => $queue->getName()], $run('failed:flush', '--force', '--json')->json());
         self::assertSame(0, $run('stats', '--json')->json()[0]['failed']);
         self::assertSame([0, "0 failed jobs deleted\n"], array_slice($this->all($run('failed:flush', '-f')), 0, 2));
+    }
+
+    public function testAFileOfHandlersMayReturnABatchForAllJobs(): void
+    {
+        $broker = ProgramBroker::start();
+        $handlers = $this->file('batch.php', '<?php return new Amqp1\Worker\Batch(fn ($tasks) => print(count($tasks) . " jobs\n"), size: 2, seconds: 0.2);');
+        (new AmqpQueue($broker->dsn, 'q'))->pushMany(array_fill(0, 3, ['name' => 'row']));
+        $run = Cli::run(['work', '-H', $handlers, '-Q', 'q', '--max-jobs=3', '-q'], ['AMQP1_DSN' => $broker->dsn]);
+        self::assertSame([0, "2 jobs\n1 jobs\n", ''], [$run->code, $run->out, $run->err]);
+        $run = Cli::run(['work', '-H', $handlers, '-Q', 'q', '--prefetch=1'], ['AMQP1_DSN' => $broker->dsn]);
+        self::assertSame(2, $run->code);
+        self::assertStringContainsString('The batches ("*" 2) need a prefetch of at least 2, but the worker option "prefetch" is 1', $run->err);
     }
 
     /** @dataProvider fullyFeatured */

@@ -92,15 +92,15 @@ final class WorkerHealthTest extends ContractTestCase
 
     public function testALoopThatNoLongerTurns(): void
     {
-        $clock = hrtime(true) / 1e9;
+        $clock = hrtime(true);
         $now = ['pid' => getmypid(), 'born' => null, 'at' => $clock, 'since' => null, 'in_hand' => 0, 'phase' => Health::CONSUMING, 'limit' => null];
         foreach ([[0, true, true], [10, true, true], [15, true, false], [119, true, false], [121, false, false]] as [$age, $alive, $ready]) {
-            $health = Health::judge(['at' => $clock - $age] + $now);
+            $health = Health::judge(['at' => $clock - $age * 10 ** 9] + $now);
             self::assertSame([$alive, $ready], [$health->isAlive, $health->isReady], "$age s: $health->text");
         }
-        self::assertTrue(Health::judge(['at' => $clock - 150, 'limit' => 200] + $now)->isAlive);
-        self::assertTrue(Health::judge(['since' => $clock - 5000, 'at' => $clock - 5000, 'in_hand' => 2] + $now)->isReady, 'a long job');
-        self::assertFalse(Health::judge(['since' => $clock - 201, 'limit' => 200] + $now)->isAlive);
+        self::assertTrue(Health::judge(['at' => $clock - 150 * 10 ** 9, 'limit' => 200] + $now)->isAlive);
+        self::assertTrue(Health::judge(['since' => $clock - 5000 * 10 ** 9, 'at' => $clock - 5000 * 10 ** 9, 'in_hand' => 2] + $now)->isReady, 'a long job');
+        self::assertFalse(Health::judge(['since' => $clock - 201 * 10 ** 9, 'limit' => 200] + $now)->isAlive);
         // Another process has its number by now.
         self::assertFalse(Health::judge(['born' => 1] + $now)->isAlive);
     }

@@ -81,20 +81,19 @@ final class Interruption
         return $this->interrupted;
     }
 
-    /**
-     * Calls a handler, which signals and the alarm may interrupt.
-     *
-     * @throws Interrupted
-     * @throws JobTimeout
-     */
-    public function during(Closure $handler): void
+    /** From here on, signals and the alarm may interrupt: they throw Interrupted or JobTimeout. */
+    public function handlerBegins(): void
     {
-        try {
-            $this->inHandler = true;
-            $this->alarm((int) $this->options->jobTimeout);
-            $handler();
-        } finally {
-            $this->inHandler = false;
+        $this->inHandler = true;
+        if ($this->options->jobTimeout) {
+            $this->alarm($this->options->jobTimeout);
+        }
+    }
+
+    public function handlerEnds(): void
+    {
+        $this->inHandler = false;
+        if ($this->options->jobTimeout) {
             $this->alarm(0);
         }
     }
@@ -126,7 +125,7 @@ final class Interruption
 
     private function alarm(int $seconds): void
     {
-        if ($this->options->jobTimeout && Signals::available()) {
+        if (Signals::available()) {
             pcntl_alarm($seconds);
         }
     }

@@ -49,11 +49,14 @@ final class Processing
         $this->inHand->look();
     }
 
-    /** @return bool Whether the broker could be told; if not, the worker should slow down. */
-    public function one(Task $task): bool
+    /**
+     * @param string|null $key of its handler; null: it has none
+     *
+     * @return bool whether the broker could be told; if not, the worker should slow down
+     */
+    public function one(Task $task, ?string $key): bool
     {
         $this->report->job(Event::JOB_START, $task);
-        $key = $this->handlers->keyOf($task->getName());
 
         return $key === null ? $this->unknown($task) : $this->handle($task, [$task], $key);
     }
@@ -91,10 +94,12 @@ final class Processing
         // The handler may end the process: its jobs have failed, or they would end the next worker as well, for ever.
         $this->processEnd->expect(fn (Throwable $e) => $this->settleAll($tasks, is_array($job), $e, self::now() - $started));
         try {
-            $this->interruption->during(fn () => $this->middleware->call($job, $this->handlers->get($key)));
+            $this->interruption->handlerBegins();
+            $this->middleware->call($job, $this->handlers->get($key));
         } catch (Throwable $e) {
             $error = $e;
         } finally {
+            $this->interruption->handlerEnds();
             $this->processEnd->expect(null);
             $this->monitor?->handlerEnds($tasks[0]->getQueue(), self::now() - $started);
         }

@@ -44,11 +44,11 @@ final class Health
      */
     public static function judge(array $now): self
     {
-        $clock = hrtime(true) / 1e9;
+        $clock = hrtime(true);
         $phase = $now['phase'];
         $worker = "worker $now[pid]";
-        $since = $now['since'] === null ? null : $clock - $now['since'];
-        $turned = $clock - $now['at'];
+        $since = $now['since'] === null ? null : ($clock - $now['since']) / 1e9;
+        $turned = ($clock - $now['at']) / 1e9;
         if ($phase === self::STOPPED) {
             return new self(false, false, "$worker has stopped");
         }

@@ -44,7 +44,7 @@ final class Metrics
     private static function worker(Exposition $out, array $now, array $figures, Health $health): void
     {
         $isThere = $now['phase'] !== Health::STOPPED && Process::isAlive($now['pid'], $now['born']);
-        $clock = hrtime(true) / 1e9;
+        $clock = hrtime(true);
         $out->metric('amqp1_worker_info', 'gauge', 'The versions that the worker runs with; always 1.')
             ->sample(1, ['version' => $figures['version'], 'php_version' => $figures['php']]);
         $out->metric('amqp1_worker_alive', 'gauge', 'Whether the worker goes round or works, as /healthz.')->sample((int) $health->isAlive);
@@ -55,9 +55,9 @@ final class Metrics
             ->sample($figures['outages']);
         $out->metric('amqp1_worker_jobs_in_hand', 'gauge', 'Jobs that a handler works on.')->sample($isThere ? $now['in_hand'] : 0);
         $out->metric('amqp1_worker_handler_running_seconds', 'gauge', 'How long the current call of a handler has run; 0 without one.')
-            ->sample($isThere && $now['since'] !== null ? $clock - $now['since'] : 0);
+            ->sample($isThere && $now['since'] !== null ? ($clock - $now['since']) / 1e9 : 0);
         $out->metric('amqp1_worker_last_turn_age_seconds', 'gauge', 'How long ago the loop of the worker last showed that it turns.')
-            ->sample($isThere ? max(0.0, $clock - $now['at']) : null);
+            ->sample($isThere ? max(0.0, ($clock - $now['at']) / 1e9) : null);
         $out->metric('amqp1_worker_php_memory_bytes', 'gauge', 'Memory that PHP has taken from the system.')
             ->sample($isThere ? $figures['memory'] : null);
         $out->metric('amqp1_worker_resident_memory_bytes', 'gauge', 'Memory that the process of the worker has in use.')

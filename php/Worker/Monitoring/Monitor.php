@@ -39,10 +39,10 @@ final class Monitor
 
     /** There are figures that have not been written. */
     private bool $isDue = false;
-    private float $written = 0;
+    private int $written = 0;
 
     /** When the process beside was looked at. */
-    private float $looked = 0;
+    private int $looked = 0;
 
     public function __construct(private readonly WorkerOptions $options, private readonly Report $report)
     {
@@ -70,7 +70,7 @@ final class Monitor
         $this->phase = Health::STARTING;
         $pid = (int) getmypid();
         $limit = $this->options->stuckAfter ?? ($this->options->jobTimeout ? $this->options->jobTimeout + self::AFTER_TIMEOUT : null);
-        $this->now = ['pid' => $pid, 'born' => Process::born($pid), 'at' => 0.0, 'since' => null, 'in_hand' => 0, 'phase' => $this->phase,
+        $this->now = ['pid' => $pid, 'born' => Process::born($pid), 'at' => 0, 'since' => null, 'in_hand' => 0, 'phase' => $this->phase,
             'limit' => $limit ?: null];
         $reader = null;
         if ($this->options->stateFile !== null) {
@@ -102,15 +102,18 @@ final class Monitor
     /** The loop goes round. */
     public function turn(): void
     {
-        $now = hrtime(true) / 1e9;
-        if ($this->now['since'] === null && !$this->isDue && $now - $this->now['at'] < self::INTERVAL) {
+        $now = hrtime(true);
+        if ($now - $this->now['at'] < self::INTERVAL * 1e9) {
+            // The next job is likely to come at once; if not, the next turn does.
+            $this->isDue = $this->isDue || $this->now['since'] !== null;
+
             return;
         }
         $this->now['since'] = null;
         $this->now['in_hand'] = 0;
         $this->write();
-        if ($this->sidecar !== null && $this->now['at'] - $this->looked >= 1.0) {
-            $this->looked = $this->now['at'];
+        if ($this->sidecar !== null && $now - $this->looked >= 1e9) {
+            $this->looked = $now;
             $this->look();
         }
     }
@@ -138,7 +141,7 @@ final class Monitor
 
     public function handlerBegins(int $jobs): void
     {
-        $this->now['since'] = hrtime(true) / 1e9;
+        $this->now['since'] = hrtime(true);
         $this->now['in_hand'] = $jobs;
         $this->write();
     }
@@ -168,10 +171,10 @@ final class Monitor
 
     private function write(): void
     {
-        $this->now['at'] = hrtime(true) / 1e9;
+        $this->now['at'] = hrtime(true);
         $this->now['phase'] = $this->phase;
         $this->file?->writeNow($this->now);
-        if ($this->isDue && $this->now['at'] - $this->written >= self::INTERVAL) {
+        if ($this->isDue && $this->now['at'] - $this->written >= self::INTERVAL * 1e9) {
             $this->writeFigures();
         }
     }
@@ -179,7 +182,7 @@ final class Monitor
     private function writeFigures(): void
     {
         $this->isDue = false;
-        $this->written = hrtime(true) / 1e9;
+        $this->written = hrtime(true);
         $this->file?->writeFigures($this->figures->all() + [
             'started' => $this->started,
             'restarts' => $this->restarts,

@@ -39,7 +39,10 @@ final class SidecarLoop
         // While the broker does not answer, scrapes are answered all the same.
         pcntl_async_signals(true);
         pcntl_signal(SIGALRM, function (): void {
-            $this->serve(0.0);
+            // To its end: the next look is a second away.
+            while ($this->serve(0.01)) {
+                continue;
+            }
             pcntl_alarm(1);
         });
         for ($next = 0.0;;) {
@@ -54,17 +57,18 @@ final class SidecarLoop
         }
     }
 
-    /** Answers who asks, and ends when the worker has ended. */
-    private function serve(float $seconds): void
+    /** Answers who asks, and ends when the worker has ended. @return bool whether somebody asked */
+    private function serve(float $seconds): bool
     {
         if ($this->isServing) {
-            return; // an alarm that came late
+            return false; // an alarm that came late
         }
         $this->isServing = true;
         $read = [$this->worker, ...$this->server?->readers() ?? []];
         $write = $this->server?->writers() ?? [];
         $except = null;
-        if ((int) @stream_select($read, $write, $except, (int) $seconds, (int) (fmod($seconds, 1) * 1e6)) > 0) {
+        $isAsked = (int) @stream_select($read, $write, $except, (int) $seconds, (int) (fmod($seconds, 1) * 1e6)) > 0;
+        if ($isAsked) {
             if (in_array($this->worker, $read, true) && $this->isOver()) {
                 $this->end();
             }
@@ -78,6 +82,8 @@ final class SidecarLoop
             $this->server?->expire($now);
         }
         $this->isServing = false;
+
+        return $isAsked;
     }
 
     /** The worker has said so, or its side is closed. */
