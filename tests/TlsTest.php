@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Consumer;
 use Amqp1\Exception\AuthenticationException;
 use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ConnectionException;
@@ -152,6 +153,28 @@ final class TlsTest extends ContractTestCase
         $queue->push('large', $payload);
 
         self::assertTrue($payload === $this->take($queue, 30)->getPayload(), 'the same bytes');
+    }
+
+    /**
+     * The end of a job may already be decrypted when PHP has read what it reads at a time. The socket does not tell of it.
+     *
+     * @dataProvider rabbitMq
+     */
+    #[DataProvider('rabbitMq')]
+    public function testTheEndOfALargeJobIsNotLeftInTls(string $broker): void
+    {
+        [$dsn, $name] = $this->tlsAt($broker);
+        $queue = new AmqpQueue($dsn, $name, ['timeout' => 20, 'tls' => ['root_ca' => Certificates::path('ca.pem')]]);
+        $consumer = new Consumer([$queue], ['prefetch' => 1]);
+        for ($size = 250_000; $size < 290_000; $size += 1_000) {
+            $payload = str_repeat('x', $size);
+            $queue->push('large', $payload);
+            $start = microtime(true);
+            $job = $consumer->waitTask(20);
+            self::assertSame([$size, md5($payload)], [strlen((string) $job?->getBody()), md5((string) $job?->getBody())]);
+            $job->ack();
+            self::assertLessThan(5, microtime(true) - $start, "$size bytes");
+        }
     }
 
     /** @dataProvider rabbitMq */

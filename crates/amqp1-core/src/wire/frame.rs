@@ -12,6 +12,11 @@ use super::{write, DecodeError};
 /// Size, data offset, type and channel.
 const HEADER: usize = 8;
 
+/// The beginning of a `transfer` in its shortest form.
+const TRANSFER: [u8; 3] = [0x00, 0x53, 0x14];
+
+const TOO_LONG: DecodeError = DecodeError("a frame longer than the max-frame-size");
+
 /// A received frame. `B` is how it holds bytes of the input.
 #[derive(Debug)]
 pub enum Frame<B = Bytes> {
@@ -79,6 +84,9 @@ pub enum State {
 /// # Errors
 /// [`DecodeError`] if the frame is longer than `limit` or malformed.
 pub fn decode(buffer: &mut BytesMut, limit: u32) -> Result<Option<(u16, Frame)>, DecodeError> {
+    if length(buffer).is_some_and(|length| length > limit as usize) {
+        return Err(TOO_LONG);
+    }
     let Some(first) = first(buffer, limit)? else {
         return Ok(None);
     };
@@ -116,26 +124,26 @@ pub struct Received<'a> {
 
 /// Decodes the first frame of `input`, without copying its payload.
 ///
-/// `None` if it is incomplete.
+/// `None` if it is incomplete: see [`begun`].
 ///
 /// # Errors
-/// As [`decode`].
+/// [`DecodeError`] if it is malformed, or longer than `limit` and not a transfer.
 pub fn first(input: &[u8], limit: u32) -> Result<Option<Received<'_>>, DecodeError> {
     let Some(head) = input.first_chunk::<HEADER>() else {
         return Ok(None);
     };
-    let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+    let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
     let (offset, kind) = (usize::from(head[4]) * 4, head[5]);
     let channel = u16::from_be_bytes([head[6], head[7]]);
-    if length > limit {
-        return Err(DecodeError("a frame longer than the max-frame-size"));
-    }
-    let length = length as usize;
     if offset < HEADER || length < offset {
         return Err(DecodeError("a frame with a wrong data offset"));
     }
     if kind != 0 {
         return Err(DecodeError("a frame that is not of type AMQP"));
+    }
+    let code = input.get(offset..offset + TRANSFER.len());
+    if length > limit as usize && code.is_some_and(|code| code != TRANSFER) {
+        return Err(TOO_LONG);
     }
     let Some(frame) = input.get(offset..length) else {
         return Ok(None);
@@ -153,6 +161,58 @@ pub fn first(input: &[u8], limit: u32) -> Result<Option<Received<'_>>, DecodeErr
         channel,
         frame,
         length,
+    }))
+}
+
+/// The length of the first frame in bytes, once its header begins.
+#[must_use]
+pub fn length(input: &[u8]) -> Option<usize> {
+    let length = input.first_chunk::<4>()?;
+    Some(u32::from_be_bytes(*length) as usize)
+}
+
+/// The beginning of a transfer frame whose end has not arrived.
+#[derive(Debug)]
+pub struct Begun<'a> {
+    /// Its channel.
+    pub channel: u16,
+    /// Its fields.
+    pub transfer: Transfer<&'a [u8]>,
+    /// What has arrived of its part of the message.
+    pub payload: &'a [u8],
+    /// How many bytes of the frame have not arrived.
+    pub missing: usize,
+}
+
+/// Decodes the beginning of an incomplete frame, as [`first`] found it.
+///
+/// `None` if it is no transfer, or if its fields are not complete.
+///
+/// # Errors
+/// [`DecodeError`] if it is malformed.
+pub fn begun(input: &[u8]) -> Result<Option<Begun<'_>>, DecodeError> {
+    let (Some(head), Some(length)) = (input.first_chunk::<HEADER>(), length(input)) else {
+        return Ok(None);
+    };
+    let Some(body) = input.get(usize::from(head[4]) * 4..) else {
+        return Ok(None);
+    };
+    let fields = match body {
+        [0x00, 0x53, 0x14, 0xc0, size, ..] => 5 + usize::from(*size),
+        [0x00, 0x53, 0x14, 0xd0, a, b, c, d, ..] => {
+            (u32::from_be_bytes([*a, *b, *c, *d]) as usize).saturating_add(8)
+        }
+        _ => return Ok(None),
+    };
+    if body.len() < fields {
+        return Ok(None);
+    }
+    let (transfer, start) = transfer(body)?;
+    Ok(Some(Begun {
+        channel: u16::from_be_bytes([head[6], head[7]]),
+        transfer,
+        payload: &body[start..],
+        missing: length.saturating_sub(input.len()),
     }))
 }
 

@@ -279,7 +279,8 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     let open = Open {
         container_id,
         hostname: Some(hostname),
-        max_frame_size: MaxFrameSize(MAX_FRAME_SIZE),
+        // None: see `arriving` in the protocol.
+        max_frame_size: MaxFrameSize(u32::MAX),
         channel_max: ChannelMax(1023),
         idle_time_out: Some(endpoint.heartbeat.as_millis().min(u128::from(u32::MAX)) as u32),
         outgoing_locales: None,

@@ -183,10 +183,14 @@ mod tests {
                         // Its time is over, or another thread woke it.
                         add(&|world| world.away(at));
                     }
-                    Caller::Woken => add(&|world| {
-                        world.unread = false;
-                        world.away(at);
-                    }),
+                    Caller::Woken => {
+                        add(&|world| {
+                            world.unread = false;
+                            world.away(at);
+                        });
+                        // It reads only what it waits for.
+                        add(&|world| world.away(at));
+                    }
                 }
             }
             if self.event {

@@ -5,18 +5,27 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use tokio::sync::Notify;
 
 use super::role::Role;
-use super::socket::{Handle, Socket, READ_SIZE};
+use super::socket::{Handle, Socket};
 use crate::base::signal::{Polled, Source};
 use crate::base::sync::Mutex;
 use crate::connection::protocol::{internal, Protocol};
 use crate::error::Error;
 
-/// The most reads before the lock is given to others.
-const READS: usize = 16;
+/// The most bytes to read before the lock is given to others.
+const READ_MOST: usize = 1024 * 1024;
+
+/// The same for a caller that waits. More than it waits for would only occupy memory.
+const READ_AWAITED: usize = 256 * 1024;
+
+/// The number of bytes to read at a time.
+const READ_SIZE: usize = 64 * 1024;
+
+/// The same behind a long frame: the bytes of the next one should go to their message at once.
+const READ_BEHIND: usize = 4 * 1024;
 
 /// The most parts of the output that are written at once.
 const PARTS: usize = 64;
@@ -38,6 +47,7 @@ impl Shared {
                 protocol,
                 socket,
                 input,
+                was_placed: false,
                 role: Role::default(),
                 end: None,
                 label: label.clone(),
@@ -96,7 +106,7 @@ impl Source for Shared {
 
     fn advance(&self) {
         let mut wired = self.lock();
-        wired.read_now();
+        wired.read(READ_AWAITED);
         self.kick(wired);
     }
 
@@ -113,6 +123,8 @@ pub(crate) struct Wired {
     socket: Option<Socket>,
     /// Bytes that were read: the beginning of a frame.
     input: BytesMut,
+    /// Whether the last bytes were read to where they belong in a message.
+    was_placed: bool,
     pub(super) role: Role,
     /// How the connection has ended; the driver clears up.
     end: Option<Result<(), Error>>,
@@ -148,7 +160,12 @@ impl Wired {
 
     /// Handles bytes that have arrived. False if the connection has ended.
     pub(super) fn handle_now(&mut self) -> bool {
-        match self.protocol.handle_input(&mut self.input, Instant::now()) {
+        let handled = self.protocol.handle_input(&mut self.input, Instant::now());
+        self.note(handled)
+    }
+
+    fn note(&mut self, handled: Result<bool, Error>) -> bool {
+        match handled {
             Ok(false) => return true,
             Ok(true) => self.end = Some(Ok(())),
             Err(error) => self.end_with(error),
@@ -158,11 +175,31 @@ impl Wired {
 
     /// Reads and handles what has arrived. False if more may be there.
     pub(super) fn read_now(&mut self) -> bool {
-        for _ in 0..READS {
+        self.read(READ_MOST)
+    }
+
+    /// [`Wired::read_now`] until about `most` bytes are read.
+    fn read(&mut self, most: usize) -> bool {
+        let mut total = 0;
+        // Nobody would be woken for what is already decrypted.
+        while total < most || self.socket.as_mut().is_some_and(Socket::has_decrypted) {
             let Some(socket) = self.socket.as_mut().filter(|_| self.end.is_none()) else {
                 return true;
             };
-            match socket.read(&mut self.input) {
+            let before = self.was_placed;
+            let (room, read) = match self.protocol.poll_room() {
+                Some(mut message) => {
+                    self.was_placed = true;
+                    (message.remaining_mut(), socket.read(&mut message))
+                }
+                None => {
+                    self.was_placed = false;
+                    let room = if before { READ_BEHIND } else { READ_SIZE };
+                    self.input.reserve(room);
+                    (room, socket.read(&mut (&mut self.input).limit(room)))
+                }
+            };
+            match read {
                 Ok(0) => {
                     let label = &self.label;
                     self.end_with(Error::connection(format!(
@@ -171,9 +208,17 @@ impl Wired {
                     return true;
                 }
                 Ok(count) => {
-                    if !self.handle_now() || count < READ_SIZE {
+                    let handled = match self.was_placed {
+                        true => self
+                            .protocol
+                            .handle_placed(count, Instant::now())
+                            .map(|()| false),
+                        false => self.protocol.handle_input(&mut self.input, Instant::now()),
+                    };
+                    if !self.note(handled) || count < room {
                         return true;
                     }
+                    total += count;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) => {

@@ -6,15 +6,12 @@ use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::BufMut;
 use rustls::ClientConnection;
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 
 use crate::base::fork;
-
-/// The number of bytes to read at a time.
-pub(super) const READ_SIZE: usize = 64 * 1024;
 
 /// The descriptor. It stays open as long as a thread polls it.
 #[derive(Debug)]
@@ -123,20 +120,20 @@ impl Socket {
         &self.handle
     }
 
-    /// Reads at most about [`READ_SIZE`] bytes into the buffer's spare room; zero at the end. Fewer
-    /// bytes than that are all that there were.
+    /// Reads into the room that the buffer has, or less of it; zero at the end. Fewer bytes than
+    /// its next chunk of room are all that there were.
     ///
     /// # Errors
     /// Those of the socket: `WouldBlock` if there are none. `InvalidData` for TLS that is not.
-    pub fn read(&mut self, into: &mut BytesMut) -> io::Result<usize> {
+    pub fn read(&mut self, into: &mut impl BufMut) -> io::Result<usize> {
         match &mut self.tls {
             Some(tls) => read_tls(tls, &self.handle, into),
             None => {
-                into.reserve(READ_SIZE);
-                let spare = into.spare_capacity_mut();
-                let count = retried(|| self.handle.inner.recv(spare))?;
-                // SAFETY: `recv` has initialized the first `count` bytes of the spare capacity.
-                unsafe { into.set_len(into.len() + count) };
+                // SAFETY: `recv` writes only initialized bytes to it.
+                let room = unsafe { into.chunk_mut().as_uninit_slice_mut() };
+                let count = retried(|| self.handle.inner.recv(room))?;
+                // SAFETY: `recv` has initialized the first `count` bytes of the room.
+                unsafe { into.advance_mut(count) };
                 Ok(count)
             }
         }
@@ -177,6 +174,12 @@ impl Socket {
         Ok(true)
     }
 
+    /// Whether TLS has decrypted bytes that were not read: the socket does not tell of them.
+    pub fn has_decrypted(&mut self) -> bool {
+        let tls = self.tls.as_mut();
+        tls.is_some_and(|tls| tls.reader().fill_buf().is_ok_and(|bytes| !bytes.is_empty()))
+    }
+
     /// Whether TLS keeps bytes for which the socket had no room.
     pub fn has_kept(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
@@ -190,14 +193,19 @@ impl Socket {
     }
 }
 
-fn read_tls(tls: &mut ClientConnection, handle: &Handle, into: &mut BytesMut) -> io::Result<usize> {
+fn read_tls(
+    tls: &mut ClientConnection,
+    handle: &Handle,
+    into: &mut impl BufMut,
+) -> io::Result<usize> {
+    let most = into.chunk_mut().len();
     let mut total = 0;
     loop {
-        match take_plaintext(tls, into) {
+        match take_plaintext(tls, into, most - total) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // The end is reported once more, by the next call.
             Ok(0) | Err(_) if total > 0 => return Ok(total),
-            Ok(count) if count > 0 && total + count < READ_SIZE => {
+            Ok(count) if count > 0 && total + count < most => {
                 total += count;
                 continue;
             }
@@ -220,11 +228,15 @@ fn read_tls(tls: &mut ClientConnection, handle: &Handle, into: &mut BytesMut) ->
     }
 }
 
-fn take_plaintext(tls: &mut ClientConnection, into: &mut BytesMut) -> io::Result<usize> {
+fn take_plaintext(
+    tls: &mut ClientConnection,
+    into: &mut impl BufMut,
+    most: usize,
+) -> io::Result<usize> {
     let mut reader = tls.reader();
     let plaintext = reader.fill_buf()?;
-    let count = plaintext.len();
-    into.extend_from_slice(plaintext);
+    let count = plaintext.len().min(most);
+    into.put_slice(&plaintext[..count]);
     reader.consume(count);
     Ok(count)
 }

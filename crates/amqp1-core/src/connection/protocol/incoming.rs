@@ -9,7 +9,7 @@ use fe2o3_amqp_types::performatives::{Close, End};
 use super::condition::{explain, explain_close};
 use super::{Protocol, MAX_FRAME_SIZE};
 use crate::error::{Error, Result};
-use crate::wire::frame::{self, Frame};
+use crate::wire::frame::{self, Frame, Transfer};
 use crate::wire::DecodeError;
 
 /// The most output, in bytes, that a broker may leave unread while it causes more.
@@ -25,8 +25,18 @@ impl Protocol {
         self.timers.last_received = now;
         let mut read = 0;
         let over = loop {
+            match self.take_rest(&input[read..], now) {
+                Ok(taken) => read += taken,
+                Err(error) => break Err(error),
+            }
             match frame::first(&input[read..], MAX_FRAME_SIZE) {
-                Ok(None) => break Ok(false),
+                Ok(None) => {
+                    let begun = self.take_beginning(&input[read..], now);
+                    break begun.map(|taken| {
+                        read += taken;
+                        false
+                    });
+                }
                 Ok(Some(first)) => {
                     read += first.length;
                     match self.on_frame(first.channel, first.frame, now) {
@@ -39,7 +49,11 @@ impl Protocol {
         };
         // Nothing refers to the input, so its memory is used again.
         input.advance(read);
-        over.map_err(|error| Error::connection(format!("{} sent {error}", self.label)))
+        over.map_err(|error| self.blame(error))
+    }
+
+    pub(super) fn blame(&self, error: DecodeError) -> Error {
+        Error::connection(format!("{} sent {error}", self.label))
     }
 
     /// Handles one frame. `Ok(true)` if the connection has ended in an orderly way.
@@ -52,11 +66,7 @@ impl Protocol {
         match frame {
             Frame::Empty => {}
             Frame::Transfer(transfer, payload) => {
-                let session = self.sessions.of_remote(channel)?;
-                let out = self.output.frames();
-                let block = &mut self.block;
-                let waited_at = session.on_transfer(&transfer, payload, block, now, out)?;
-                self.timers.look_at(waited_at);
+                self.on_transfer(channel, &transfer, payload, now)?;
             }
             Frame::Disposition(disposition) => {
                 let session = self.sessions.of_remote(channel)?;
@@ -74,6 +84,20 @@ impl Protocol {
             return Err(DecodeError("requests without reading the answers"));
         }
         Ok(false)
+    }
+
+    pub(super) fn on_transfer(
+        &mut self,
+        channel: u16,
+        transfer: &Transfer<&[u8]>,
+        payload: &[u8],
+        now: Instant,
+    ) -> Result<(), DecodeError> {
+        let session = self.sessions.of_remote(channel)?;
+        let out = self.output.frames();
+        let waited_at = session.on_transfer(transfer, payload, &mut self.block, now, out)?;
+        self.timers.look_at(waited_at);
+        Ok(())
     }
 
     fn on_performative(

@@ -24,6 +24,7 @@
 //!
 //! Waiting callers provide a [`Signal`], which is raised to wake them.
 
+mod arriving;
 mod channels;
 pub(crate) mod condition;
 pub(crate) mod elastic;
@@ -35,6 +36,7 @@ pub(crate) mod options;
 pub(crate) mod output;
 pub(crate) mod receiver;
 pub(crate) mod remote;
+mod rest;
 pub(crate) mod sender;
 pub(crate) mod session;
 pub(crate) mod sessions;
@@ -52,6 +54,7 @@ use fe2o3_amqp_types::performatives::Close;
 use self::condition::all_in_use;
 use self::output::Output;
 use self::remote::Remote;
+use self::rest::Rest;
 use self::sender::Sender;
 use self::session::Session;
 use self::sessions::{LinkKey, Sessions};
@@ -64,7 +67,8 @@ use crate::error::{Error, Result};
 use crate::wire::frame;
 use crate::wire::DecodeError;
 
-/// The largest accepted frame, in bytes; announced in `open`.
+/// The largest frame that we send, and the largest accepted one that is no transfer, in bytes. The
+/// parts of messages in transfers are not kept in frames, so that their length does not matter.
 pub(crate) const MAX_FRAME_SIZE: u32 = 128 * 1024;
 
 /// The number of ended sessions whose error is kept for holders of their keys.
@@ -80,6 +84,8 @@ pub(crate) struct Protocol {
     output: Output,
     /// Small messages that arrive.
     block: Block,
+    /// The rest of a long transfer frame.
+    rest: Option<Rest>,
     sessions: Sessions,
     timers: Timers,
     ends: Ends,
@@ -129,6 +135,7 @@ impl Protocol {
             max_frame_size: remote.max_frame_size as usize,
             output: Output::default(),
             block: Block::default(),
+            rest: None,
             sessions: Sessions::new(remote.channel_max),
             timers: Timers::new(remote.idle_time_out, heartbeat, now),
             ends: Ends::default(),

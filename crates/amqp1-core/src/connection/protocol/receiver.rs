@@ -24,12 +24,14 @@
 //! there is more; [`filling`] limits what arrives and [`waiting`] how long it stays; [`returning`]
 //! returns deliveries, and [`recalling`] handles those that the broker takes back.
 
+mod arriving;
 mod buffer;
 mod credit;
 mod drain;
 mod filling;
 mod in_hand;
 mod mode;
+mod partial;
 mod recalled;
 mod recalling;
 mod returning;
@@ -48,10 +50,11 @@ use self::credit::Credit;
 use self::drain::Answer;
 use self::in_hand::InHand;
 use self::mode::Mode;
+use self::partial::Partial;
 use self::recalled::Recalled;
 use self::returns::Returns;
 use super::elastic::Elastic;
-use super::link::{Phase, MAX_MESSAGE_SIZE};
+use super::link::Phase;
 use super::terminus::Ask;
 use super::tracker::{Confirmation, Tracked};
 use super::watch::Watch;
@@ -79,15 +82,6 @@ pub(crate) struct Incoming {
 /// The most memory that a message gets because of the length that its beginning announces, in
 /// bytes. It grows with what really arrives.
 const FORESEEN: usize = 16 * 1024 * 1024;
-
-/// A delivery of several frames.
-#[derive(Debug)]
-struct Partial {
-    delivery_id: u32,
-    settled: bool,
-    tag: Bytes,
-    bytes: Vec<u8>,
-}
 
 #[derive(Debug)]
 pub(crate) struct Receiver {
@@ -194,6 +188,7 @@ impl Receiver {
         if matches!(self.phase, Phase::Detached(_)) {
             return Ok(());
         }
+        self.expect(payload.len())?;
         let Some(mut whole) = self.partial.take() else {
             return self.on_first(transfer, payload, block, now);
         };
@@ -202,9 +197,6 @@ impl Receiver {
             return Ok(());
         }
         whole.settled |= transfer.settled;
-        if whole.bytes.len() as u64 + payload.len() as u64 > MAX_MESSAGE_SIZE {
-            return Err(DecodeError("a message larger than the max-message-size"));
-        }
         whole.bytes.extend_from_slice(payload);
         if transfer.more {
             self.partial = Some(whole);

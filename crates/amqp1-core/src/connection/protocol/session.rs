@@ -3,6 +3,7 @@
 //! Each link (or link pair) has its own session. RabbitMQ 4.0 refuses an attach by ending the whole
 //! session, which thus affects no other link.
 
+mod arriving;
 mod flow;
 pub(crate) mod receiving;
 

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use fe2o3_amqp_types::definitions::{AmqpError, Handle, Role};
 use fe2o3_amqp_types::performatives::{Begin, Detach, End, Flow};
 
@@ -173,33 +173,113 @@ fn a_session_that_cannot_be_had_is_told_apart_from_a_lost_connection() {
 /// A small job in the hands of PHP must not hold on to all bytes that were read with it.
 #[test]
 fn the_memory_of_the_input_is_used_again_while_jobs_are_held() {
-    let (mut protocol, keys) = protocol(10, 1);
-    say(&mut protocol, 5, &begin(0)).unwrap();
-    let receiver = Receiver::new("r".to_owned(), 100, Signal::new());
-    let mut answer = link::attach("r", Role::Sender, link::source("q"), link::target(None));
-    answer.handle = Handle(3);
-    protocol.session(keys[0]).unwrap().0.receiver = Some(receiver);
-    say(&mut protocol, 5, &answer).unwrap();
+    let (mut protocol, key) = receiving();
     let mut input = BytesMut::with_capacity(64 * 1024);
     let memory = input.as_ptr();
     let mut held = Vec::new();
     for id in 0..100 {
         let payload = vec![id as u8; [100, 3000, 20_000][id as usize % 3]];
-        let mut frame = Vec::new();
-        let first = frame::First {
-            delivery_id: id,
-            settled: true,
-            format: 0,
-        };
-        frame::encode_transfer(&mut frame, 5, 3, Some(first), false, &payload);
+        let frame = transfer(id, false, &payload);
         input.reserve(frame.len());
         input.extend_from_slice(&frame);
         protocol.handle_input(&mut input, Instant::now()).unwrap();
         assert!(input.is_empty());
-        let session = protocol.session(keys[0]).unwrap().0;
+        let session = protocol.session(key).unwrap().0;
         held.push((session.take().unwrap().unwrap().payload, payload));
     }
     input.reserve(64 * 1024);
     assert_eq!(input.as_ptr(), memory);
     assert!(held.iter().all(|(payload, sent)| payload == sent));
+}
+
+/// A connection with a receiver on the broker's channel 5, handle 3.
+fn receiving() -> (Protocol, LinkKey) {
+    let (mut protocol, keys) = protocol(10, 1);
+    say(&mut protocol, 5, &begin(0)).unwrap();
+    let receiver = Receiver::new("r".to_owned(), 100, Signal::new());
+    protocol.session(keys[0]).unwrap().0.receiver = Some(receiver);
+    let mut answer = link::attach("r", Role::Sender, link::source("q"), link::target(None));
+    answer.handle = Handle(3);
+    say(&mut protocol, 5, &answer).unwrap();
+    (protocol, keys[0])
+}
+
+fn transfer(id: u32, more: bool, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let first = frame::First {
+        delivery_id: id,
+        settled: true,
+        format: 0,
+    };
+    frame::encode_transfer(&mut frame, 5, 3, Some(first), more, payload);
+    frame
+}
+
+#[test]
+fn a_long_frame_may_arrive_in_any_pieces() {
+    let payload: Vec<u8> = (0..5000u32).map(|n| (n % 251) as u8).collect();
+    for piece in [1, 7, 50, 1000, 4990, 5100] {
+        for is_placed in [false, true] {
+            let (mut protocol, key) = receiving();
+            let (mut input, now) = (BytesMut::new(), Instant::now());
+            let mut bytes = transfer(0, true, &payload);
+            frame::encode_transfer(&mut bytes, 5, 3, None, false, &payload);
+            bytes.extend(transfer(1, false, b"next"));
+            let mut left = &bytes[..];
+            while !left.is_empty() {
+                let mut count = piece.min(left.len());
+                match protocol.poll_room().filter(|_| is_placed) {
+                    Some(mut room) => {
+                        count = count.min(room.remaining_mut());
+                        room.put_slice(&left[..count]);
+                        protocol.handle_placed(count, now).unwrap();
+                    }
+                    None => {
+                        input.extend_from_slice(&left[..count]);
+                        protocol.handle_input(&mut input, now).unwrap();
+                    }
+                }
+                left = &left[count..];
+            }
+            let session = protocol.session(key).unwrap().0;
+            let first = session.take().unwrap().unwrap();
+            assert_eq!(first.payload, [&payload[..], &payload[..]].concat());
+            assert_eq!(&session.take().unwrap().unwrap().payload[..], b"next");
+        }
+    }
+}
+
+#[test]
+fn no_frame_makes_the_input_grow() {
+    let announce = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes[..4].copy_from_slice(&u32::MAX.to_be_bytes());
+        bytes
+    };
+    let (mut protocol, _) = receiving();
+    let mut flow = Vec::new();
+    frame::encode_performative(&mut flow, 5, &echo()).unwrap();
+    let refused = protocol.handle_input(&mut BytesMut::from(&announce(&flow)[..]), Instant::now());
+    assert!(refused.unwrap_err().message().contains("max-frame-size"));
+    // A transfer may be of any length, up to that of a message.
+    let (mut protocol, _) = receiving();
+    let bytes = announce(&transfer(0, false, &[7; 100]));
+    let refused = protocol.handle_input(&mut BytesMut::from(&bytes[..]), Instant::now());
+    assert!(refused.unwrap_err().message().contains("max-message-size"));
+}
+
+#[test]
+fn what_arrives_for_an_ended_link_is_passed_over() {
+    let (mut protocol, key) = receiving();
+    let (mut input, now) = (BytesMut::new(), Instant::now());
+    let mut bytes = transfer(0, false, &[7; 1000]);
+    let rest = bytes.split_off(500);
+    input.extend_from_slice(&bytes);
+    protocol.handle_input(&mut input, now).unwrap();
+    protocol.end_session(key);
+    assert!(protocol.poll_room().is_none());
+    input.extend_from_slice(&rest);
+    protocol.handle_input(&mut input, now).unwrap();
+    assert!(input.is_empty());
+    say(&mut protocol, 5, &End { error: None }).unwrap();
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::broker::{Broker, CHANNEL_MAX, MAX_FRAME};
 use super::ops::{Manner, Op};
@@ -135,7 +135,16 @@ impl World {
         if self.client.lost().is_some() {
             return;
         }
-        self.input.extend_from_slice(&octets);
+        let mut octets = &octets[..];
+        // As the socket: where a long frame's bytes belong, or into the input.
+        while let Some(mut room) = self.client.poll_room().filter(|_| !octets.is_empty()) {
+            let placed = octets.len().min(room.remaining_mut()).min(most / 2 + 1);
+            room.put_slice(&octets[..placed]);
+            octets = &octets[placed..];
+            let handled = self.client.handle_placed(placed, self.now);
+            handled.expect("a broker that keeps to the protocol is not blamed");
+        }
+        self.input.extend_from_slice(octets);
         let over = self.client.handle_input(&mut self.input, self.now);
         let over = over.expect("a broker that keeps to the protocol is not blamed");
         assert!(self.input.len() <= MAX_FRAME_SIZE as usize);
