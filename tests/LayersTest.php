@@ -21,7 +21,7 @@ final class LayersTest extends TestCase
             'the command line' => ['Console/*.php', ['Console']],
             'the screen' => ['Console/Screen/*.php', ['Console']],
             'the commands' => ['Command/*.php', ['Command', 'Console', 'Worker']],
-            'the command top' => ['Command/Top/*.php', ['Command', 'Console']],
+            'the command top' => ['Command/Top/*.php', ['Command', 'Console', 'Worker']],
         ];
     }
 

@@ -16,9 +16,13 @@ use Amqp1\Command\Top\State;
 use Amqp1\Command\Top\Watch;
 use Amqp1\Command\Top\WatchedQueue;
 use Amqp1\Command\Top\Words;
+use Amqp1\Command\Top\Workers;
+use Amqp1\Command\Top\WorkersPage;
 use Amqp1\Console\ExitCode;
 use Amqp1\Console\Screen\Line;
 use Amqp1\Console\Text;
+use Amqp1\Worker\Monitoring\Process;
+use Amqp1\Worker\Monitoring\StateFile;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
@@ -127,7 +131,7 @@ final class TopTest extends TestCase
     {
         $board = $this->board();
         $desk = new FakeDesk();
-        $page = new QueuesPage($board, $desk, 2.0);
+        $page = new QueuesPage($board, new Workers([]), $desk, 2.0);
         $lines = $this->fitting($page, $columns, $rows);
         self::assertStringContainsString('READY', $lines[1]);
         self::assertSame($columns >= 40, str_contains($lines[1], 'FAILED'), $lines[1]);
@@ -170,7 +174,7 @@ final class TopTest extends TestCase
             $board->answer($name, new Reading(1, ready: $n), 0);
         }
         $desk = new FakeDesk();
-        $page = new QueuesPage($board, $desk, 2.0);
+        $page = new QueuesPage($board, new Workers([]), $desk, 2.0);
         $selected = function () use ($page): array {
             $rows = array_filter($page->lines(80, 12, 1), static fn (Line $line) => str_contains($line->rendered(80, true), "\e[7m"));
 
@@ -261,7 +265,7 @@ final class TopTest extends TestCase
             {
             }
         };
-        $watch = new Watch($board, $names, $probes, 0.0);
+        $watch = new Watch($board, $names, $probes, new Workers([]), 0.0);
         $figures = ['result' => ['ready' => 1, 'delayed' => 0, 'reserved' => 0, 'consumers' => 0, 'failed' => 0, 'broker' => ['product' => 'p', 'version' => '1']]];
         $watch->ask();
         self::assertSame(['a', 'b'], array_keys($probes->asked));
@@ -275,6 +279,57 @@ final class TopTest extends TestCase
         $watch->ask(true);
         self::assertSame(['a', 'c'], array_keys($probes->asked), 'of the two that were silent only one');
         self::assertTrue($watch->isWaiting());
+    }
+
+    public function testWorkersAreReadFromTheirStates(): void
+    {
+        $folder = sys_get_temp_dir() . '/amqp1-top-' . bin2hex(random_bytes(4));
+        mkdir($folder);
+        $pid = (int) getmypid();
+        $now = ['pid' => $pid, 'born' => Process::born($pid), 'at' => hrtime(true) / 1e9, 'since' => null, 'in_hand' => 0, 'phase' => 'consuming', 'limit' => null];
+        $figures = static fn (int $acked) => ['jobs' => ['orders' => ['acked' => $acked, 'retried' => 4, 'dead_lettered' => 0, 'lost' => 0],
+            'mails' => ['acked' => 5]], 'started' => microtime(true) - 60, 'memory' => 8 << 20];
+        try {
+            $file = StateFile::create("$folder/orders-1.state");
+            $file->writeNow($now);
+            $file->writeFigures($figures(100));
+            $workers = new Workers(["$folder/*.state", "$folder/gone"]);
+            $workers->read(1);
+            self::assertSame([['orders-1', 'gone'], [105, null], [true, false], 1], [
+                array_map(static fn ($worker) => $worker->name, $workers->all()), array_map(static fn ($worker) => $worker->done(), $workers->all()),
+                array_map(static fn ($worker) => $worker->isReady(), $workers->all()), $workers->failing(),
+            ]);
+            self::assertNull($workers->doneRate('orders'));
+            $file->writeFigures($figures(120));
+            $file->writeNow(['since' => hrtime(true) / 1e9 - 3, 'in_hand' => 1] + $now);
+            $workers->read(3);
+            self::assertSame([10.0, 0.0], [$workers->doneRate('orders'), $workers->doneRate('mails')]);
+            [$worker] = $workers->all();
+            self::assertSame(['working on 1 job for 3.0 s', 10.0, 0.0, 1], [$worker->state(), $worker->doneRate(), $worker->failedRate(), $worker->inHand()]);
+
+            $board = $this->board();
+            $lines = $this->fitting(new QueuesPage($board, $workers, new FakeDesk(), 2.0), 120, 20);
+            self::assertStringContainsString('2 workers, 1 not consuming', $lines[0]);
+            self::assertMatchesRegularExpression('/^orders +12 +0 +10\.0 /', $lines[2]);
+            foreach (self::sizes() as [$columns, $rows]) {
+                $lines = $this->fitting(new WorkersPage($workers, new FakeDesk()), $columns, $rows);
+                self::assertStringStartsWith('order', $lines[2]);
+            }
+            self::assertMatchesRegularExpression('/^orders-1 +10\.0 +0 +125 +8 MiB +60 s +\d+  working on 1 job for 3\.0 s/', $lines[2]);
+            self::assertMatchesRegularExpression('/^gone .* no state/', $lines[3]);
+            $this->fitting(new WorkersPage(new Workers([]), new FakeDesk()), 40, 9);
+
+            $file->writeNow(['born' => 1] + $now);
+            $workers->read(4);
+            self::assertSame([false, 'not running: it ended without saying so'], [$worker->isAlive(), $worker->state()]);
+            $file->writeNow(['pid' => 1, 'born' => Process::born(1)] + $now);
+            $workers->read(5);
+            self::assertNull($worker->doneRate(), 'another worker begins at 0');
+            $file->close();
+        } finally {
+            array_map('unlink', glob("$folder/*") ?: []);
+            rmdir($folder);
+        }
     }
 
     private function board(): Board

@@ -11,6 +11,7 @@ use Amqp1\Command\Top\Live;
 use Amqp1\Command\Top\Plain;
 use Amqp1\Command\Top\Probe;
 use Amqp1\Command\Top\Watch;
+use Amqp1\Command\Top\Workers;
 use Amqp1\Console\Input;
 use Amqp1\Console\Option;
 use Amqp1\Console\Output;
@@ -40,7 +41,7 @@ final class TopCommand extends Command
 
     public function summary(): string
     {
-        return 'Watch queues, and look after their failed jobs, in the terminal';
+        return 'Watch queues and workers, and look after failed jobs, in the terminal';
     }
 
     public function help(): string
@@ -57,6 +58,7 @@ final class TopCommand extends Command
         return [
             new Option('interval', 'SECONDS', 'ask the brokers at this interval (2)', 'i'),
             new Option('once', null, 'print the figures once, after one interval, with an exit code as "stats"'),
+            new Option('state-file', 'FILE', "the state file of a worker on this machine, or a pattern ('/run/amqp1/*.state')", 's', true),
         ];
     }
 
@@ -83,19 +85,20 @@ final class TopCommand extends Command
         $names = array_map('strval', array_keys($open(self::TIMEOUT)));
         $probe = new Probe(static fn () => $open(self::TIMEOUT));
         $board = new Board($names);
+        $workers = new Workers($input->list('state-file'));
         $canFork = function_exists('pcntl_fork') && function_exists('posix_kill');
         $probes = $canFork ? new ForkedProbes($probe, min(self::PROBES, count($names))) : new InlineProbes($probe);
-        $watch = new Watch($board, $names, $probes, $interval);
+        $watch = new Watch($board, $names, $probes, $workers, $interval);
         $terminal = $input->has('once') || $output->json ? null : Terminal::open($why);
         if ($terminal === null) {
             if (isset($why)) {
                 $output->note("No screen: $why. The figures follow every $interval s");
             }
 
-            return (new Plain($board, $watch, $probes, $names, $output))->run($input->has('once'));
+            return (new Plain($board, $watch, $workers, $probes, $names, $output))->run($input->has('once'));
         }
         $actions = new ForkedProbes(new Probe(static fn () => $open((float) get_cfg_var('amqp1.timeout') ?: 30.0)), 1);
 
-        return (new Live($terminal, $board, $watch, $probes, $actions))->run();
+        return (new Live($terminal, $board, $workers, $watch, $probes, $actions))->run();
     }
 }

@@ -17,6 +17,8 @@ final class HelpPage extends TextPage
     private const KEYS = [
         ['↑ ↓ j k', 'select; also Page Up, Page Down, Home, End'],
         ['Enter f', 'the failed jobs of the selected queue'],
+        ['w', 'the workers that write a state file (--state-file)'],
+        ['e', 'all events, in full'],
         ['s S', 'sort by the next column; reverse'],
         ['+ -', 'ask half as often; twice as often'],
         ['Space', 'ask now'],
@@ -32,6 +34,7 @@ final class HelpPage extends TextPage
         ['READY', 'jobs that wait for a worker'],
         ['CHANGE/S', 'how many open jobs (ready, delayed, reserved) there are more each second: what was pushed, less what was'
             . ' done. Brokers tell no more than that'],
+        ['DONE/S', 'jobs that the workers of --state-file have acknowledged each second'],
         ['DELAYED', 'jobs that wait for their time'],
         ['RESERVED', 'jobs that workers have in hand'],
         ['FAILED', 'jobs in the failed queue'],

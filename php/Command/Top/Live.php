@@ -62,12 +62,13 @@ final class Live implements Desk
      */
     public function __construct(
         private readonly Terminal $terminal,
-        private readonly Board $board,
+        Board $board,
+        Workers $workers,
         private readonly Watch $watch,
         private readonly Probes $figures,
         private readonly Probes $actions,
     ) {
-        $this->pages = [new QueuesPage($board, $this, $watch->interval)];
+        $this->pages = [new QueuesPage($board, $workers, $this, $watch->interval)];
         $this->keys = new Keys();
         $this->painter = new Painter($terminal->hasColours);
         $this->signals = new Signals();

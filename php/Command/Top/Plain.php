@@ -18,6 +18,7 @@ final class Plain
     public function __construct(
         private readonly Board $board,
         private readonly Watch $watch,
+        private readonly Workers $workers,
         private readonly Probes $probes,
         private readonly array $names,
         private readonly Output $output,
@@ -86,6 +87,21 @@ final class Plain
                 $queue->error() === null ? $queue->reading()?->broker : QueueTable::problem($queue, $now),
             ], $queues)
         );
+        if ($this->workers->all() !== []) {
+            $this->output->line();
+            $this->output->table(
+                ['WORKER', 'PID', 'DONE/S', 'FAIL/S', 'DONE', 'UP', 'STATE'],
+                array_map(static fn (WatchedWorker $worker) => [
+                    $worker->name,
+                    $worker->pid(),
+                    $worker->doneRate() === null ? null : round($worker->doneRate(), 1),
+                    $worker->failedRate() === null ? null : round($worker->failedRate(), 1),
+                    $worker->done(),
+                    Words::seconds($worker->age(microtime(true))),
+                    $worker->state(),
+                ], $this->workers->all())
+            );
+        }
         if (!$once) {
             $this->output->line();
         }
@@ -111,7 +127,18 @@ final class Plain
                 'state' => $queue->state(Watch::now())->value,
                 'error' => $queue->error(),
             ];
-        }, $this->names)];
+        }, $this->names), 'workers' => array_map(static fn (WatchedWorker $worker) => [
+            'worker' => $worker->name,
+            'pid' => $worker->pid(),
+            'alive' => $worker->isAlive(),
+            'ready' => $worker->isReady(),
+            'state' => $worker->state(),
+            'done' => $worker->done(),
+            'done_per_second' => self::rounded($worker->doneRate()),
+            'failed_per_second' => self::rounded($worker->failedRate()),
+            'in_hand' => $worker->inHand(),
+            'memory' => $worker->memory(),
+        ], $this->workers->all())];
         // An object a line, for those who read them as they come.
         $once ? $this->output->json($round) : $this->output->line((string) json_encode(
             $round,

@@ -20,11 +20,12 @@ final class QueueTable
     private const FIGURES = [
         'ready' => ['READY', 6, 1],
         'change' => ['CHANGE/S', 8, 3],
-        'delayed' => ['DELAYED', 7, 4],
-        'reserved' => ['RESERVED', 8, 5],
+        'done' => ['DONE/S', 6, 4],
+        'delayed' => ['DELAYED', 7, 5],
+        'reserved' => ['RESERVED', 8, 6],
         'failed' => ['FAILED', 6, 2],
-        'consumers' => ['CONSUMERS', 9, 6],
-        'empty' => ['EMPTY IN', 8, 7],
+        'consumers' => ['CONSUMERS', 9, 7],
+        'empty' => ['EMPTY IN', 8, 8],
     ];
 
     private const GAP = 2;
@@ -38,12 +39,15 @@ final class QueueTable
     private int $broker = 0;
 
     /** @param list<WatchedQueue> $queues */
-    public function __construct(array $queues, private readonly int $columns)
+    public function __construct(array $queues, int $columns, private readonly Workers $workers)
     {
         $longest = max(array_map(static fn (WatchedQueue $queue) => Text::width(Output::printable($queue->name)), $queues));
         $this->name = max(self::SHORTEST_NAME, min($longest, intdiv($columns, 3)));
         $rest = $columns - $this->name;
         $places = self::FIGURES;
+        if (!$workers->areWatched()) {
+            unset($places['done']);
+        }
         uasort($places, static fn (array $a, array $b) => $a[2] <=> $b[2]);
         foreach ($places as $figure => [, $width]) {
             if ($rest < $width + self::GAP) {
@@ -79,7 +83,7 @@ final class QueueTable
             return $line->add(str_repeat(' ', self::GAP) . self::problem($queue, $now), $state === State::Asked ? Style::Dim : Style::Bad);
         }
         foreach ($this->figures as $figure) {
-            $text = Text::fit(self::cell($queue, $figure), self::FIGURES[$figure][1], true);
+            $text = Text::fit($this->cell($queue, $figure), self::FIGURES[$figure][1], true);
             $line->add(str_repeat(' ', self::GAP) . $text, $state === State::Late ? Style::Dim : self::style($queue, $figure));
         }
         if ($state === State::Late && $this->broker === 0) {
@@ -95,11 +99,11 @@ final class QueueTable
         );
     }
 
-    /** A figure as text, without regard to whether it is still true. */
-    public static function cell(WatchedQueue $queue, string $figure): string
+    private function cell(WatchedQueue $queue, string $figure): string
     {
         return match ($figure) {
             'change' => Words::rate($queue->change()),
+            'done' => Words::perSecond($this->workers->doneRate($queue->name)),
             'empty' => Words::seconds($queue->emptyIn()),
             default => Words::number($queue->reading()?->$figure),
         };

@@ -21,15 +21,19 @@ final class QueuesPage implements Page
     private ?string $selected = null;
     private readonly Listing $listing;
 
-    public function __construct(private readonly Board $board, private readonly Desk $desk, private float $interval)
-    {
+    public function __construct(
+        private readonly Board $board,
+        private readonly Workers $workers,
+        private readonly Desk $desk,
+        private float $interval,
+    ) {
         $this->listing = new Listing();
     }
 
     public function lines(int $columns, int $rows, float $now): array
     {
         $queues = $this->board->sorted();
-        $table = new QueueTable($queues, $columns);
+        $table = new QueueTable($queues, $columns, $this->workers);
         $problems = $this->board->problems(max(0, min(6, intdiv($rows, self::SHARE) - 1)));
         $below = $problems === [] ? 0 : count($problems) + 1;
         $lines = [$this->title($columns), $table->head()];
@@ -60,6 +64,9 @@ final class QueuesPage implements Page
             $failing > 0 ? ["$failing without figures", Style::Bad] : null,
             ['ready ' . Words::number($this->board->total('ready')), Style::Plain],
             ['failed ' . Words::number($this->board->total('failed')), $this->board->total('failed') > 0 ? Style::Warning : Style::Plain],
+            $this->workers->areWatched() ? [Words::count(count($this->workers->all()), 'worker')
+                . ($this->workers->failing() > 0 ? ", {$this->workers->failing()} not consuming" : ''),
+                $this->workers->failing() > 0 ? Style::Bad : Style::Plain] : null,
             ["every $this->interval s", Style::Dim],
             $this->board->order() === 'given' && !$this->board->isReversed() ? null
                 : ["by {$this->board->order()}" . ($this->board->isReversed() ? ', reversed' : ''), Style::Dim],
@@ -111,6 +118,9 @@ final class QueuesPage implements Page
             case '-':
                 $this->interval = $this->desk->changeInterval($key === '+' ? 2 : 0.5);
                 break;
+            case 'w':
+                $this->desk->open(new WorkersPage($this->workers, $this->desk));
+                break;
             case 'e':
                 $this->desk->open(new EventsPage($this->board, $this->desk));
                 break;
@@ -125,6 +135,6 @@ final class QueuesPage implements Page
 
     public function hints(): array
     {
-        return ['q quit', 'f failed jobs', '? help', 's sort', 'S reverse', 'e events', '+/- interval', 'Space now'];
+        return ['q quit', 'f failed jobs', 'w workers', '? help', 's sort', 'S reverse', 'e events', '+/- interval', 'Space now'];
     }
 }

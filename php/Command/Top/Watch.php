@@ -11,6 +11,9 @@ namespace Amqp1\Command\Top;
  */
 final class Watch
 {
+    /** When the workers' states are read again: their files are here, so that takes no time. */
+    private float $workersDue = 0;
+
     /**
      * @param list<string> $names
      */
@@ -18,6 +21,7 @@ final class Watch
         private readonly Board $board,
         private readonly array $names,
         private readonly Probes $probes,
+        private readonly Workers $workers,
         public float $interval,
     ) {
     }
@@ -33,6 +37,10 @@ final class Watch
     public function ask(bool $all = false): void
     {
         $now = self::now();
+        if ($this->workers->areWatched() && ($all || $now >= $this->workersDue)) {
+            $this->workersDue = $now + $this->interval;
+            $this->workers->read($now);
+        }
         $due = [];
         foreach ($this->names as $name) {
             $queue = $this->board->queue($name);

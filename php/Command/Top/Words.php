@@ -22,6 +22,12 @@ final class Words
         };
     }
 
+    /** How often something happens, which cannot be less than never. */
+    public static function perSecond(?float $rate): string
+    {
+        return ltrim(self::rate($rate), '+');
+    }
+
     /** Of a second: with a sign, unless nothing changes. */
     public static function rate(?float $rate): string
     {
