@@ -19,6 +19,7 @@ use Amqp1\Worker\Middleware;
 use Amqp1\Worker\Monitoring\Health;
 use Amqp1\Worker\Monitoring\Monitor;
 use Amqp1\Worker\Outage;
+use Amqp1\Worker\Pausing;
 use Amqp1\Worker\Processing;
 use Amqp1\Worker\Report;
 use Amqp1\Worker\Resolver;
@@ -34,7 +35,7 @@ use Throwable;
  *
  * A handler that returns has done its job (ack); one that throws has failed it (nack, by the retry policy); what a
  * handler settled itself stays as it is. The first SIGTERM, SIGINT or SIGQUIT lets the job in hand end and gives back
- * what is buffered; a second one gives back the job in hand too; a third ends the process.
+ * what is buffered; a second one gives back the job in hand too; a third ends the process. SIGUSR2 pauses it, SIGCONT lets it go on.
  */
 final class Worker
 {
@@ -46,6 +47,7 @@ final class Worker
     private readonly Interruption $interruption;
     private readonly Liveness $liveness;
     private readonly Outage $outage;
+    private readonly Pausing $pausing;
     private readonly Batches $batches;
     private readonly ?Monitor $monitor;
 
@@ -93,6 +95,7 @@ final class Worker
         $this->interruption = $this->processing->interruption();
         $this->liveness = new Liveness($this->options->aliveFile, $this->report);
         $this->outage = new Outage($this->options->reconnectTimeout, $this->report);
+        $this->pausing = new Pausing($this->options, $this->report, $this->monitor);
         $this->batches = new Batches();
         if ($handlers !== [] && array_is_list($handlers)) {
             throw new ConfigException('The handlers must be an array of job name => handler, not a list; the name "*" handles all jobs');
@@ -200,6 +203,7 @@ final class Worker
         try {
             $this->monitor?->begin($this->queues());
             $this->interruption->begin();
+            $this->pausing->begin($this->consumer);
             $this->consumer->onLost($this->processing->look(...));
             $this->report->emit(new Event\WorkerStarted());
             $error = $this->loop($this->consumer);
@@ -212,6 +216,7 @@ final class Worker
 
             return $summary;
         } finally {
+            $this->pausing->end();
             $this->interruption->end();
             $this->consumer->onLost(null);
             $this->consumer = null;
@@ -253,7 +258,11 @@ final class Worker
                 continue;
             }
             $reached = true;
-            $this->monitor?->is($this->stopping === null ? Health::CONSUMING : Health::STOPPING);
+            $this->monitor?->is(match (true) {
+                $this->stopping !== null => Health::STOPPING,
+                $this->pausing->isPaused() => Health::PAUSED,
+                default => Health::CONSUMING,
+            });
             if ($task !== null) {
                 $this->outage->over();
                 $this->work($task);
@@ -262,7 +271,7 @@ final class Worker
             } elseif ($this->stopping === null && $this->batches->count() === 0 && self::now() - $waitingSince >= $period - 0.001) {
                 $waitingSince = self::now();
                 $this->report->emit(new Event\WorkerIdle());
-                if (self::now() - $idleSince >= $emptyAfter - 0.001 && !$this->isOver()) {
+                if (self::now() - $idleSince >= $emptyAfter - 0.001 && !$this->isOver() && !$this->pausing->isPaused()) {
                     $this->end(StopReason::Empty);
                 }
             }
@@ -286,6 +295,7 @@ final class Worker
     {
         $this->liveness->touch();
         $this->monitor?->turn();
+        $this->pausing->turn();
     }
 
     /** Whether a limit is reached; the first reason stands. */

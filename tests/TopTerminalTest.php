@@ -121,6 +121,36 @@ final class TopTerminalTest extends ContractTestCase
         $this->assertTheShellIsBack($terminal);
     }
 
+    public function testWorkersAndAPause(): void
+    {
+        $queue = $this->queue('program');
+        $queue->setup();
+        file_put_contents("$this->folder/handlers.php", '<?php return fn () => usleep(10000);');
+        $worker = Child::command(Cli::command('work', '-H', "$this->folder/handlers.php", '-Q', $queue->getName(), '--state-file',
+            "$this->folder/one.state"), ['AMQP1_DSN' => $this->broker('program')->dsn]);
+        $terminal = $this->top($this->broker('program')->dsn, 120, 20, '-i', '0.5', '-Q', $queue->getName(), '-s', "$this->folder/*.state");
+        $terminal->waitFor('1 worker ');
+        $queue->pushMany(array_fill(0, 200, ['name' => 'job']));
+        $terminal->waitForMatch("/^{$queue->getName()} .* [1-9]\\d\\.\\d /m");
+        $terminal->press('w');
+        $terminal->waitForMatch('/^one .* 200 .* waiting for jobs/m');
+        $terminal->press('p');
+        $terminal->waitFor('one is told to pause');
+        $terminal->waitForMatch('/^one .* paused$/m');
+        $queue->push('job');
+        usleep(500_000);
+        self::assertSame(1, count($queue), 'it takes no more');
+        $terminal->press('p');
+        $terminal->waitForMatch('/^one .* 201 .* waiting for jobs/m');
+        $worker->signal(SIGTERM);
+        self::assertSame(0, $worker->wait(20));
+        $terminal->waitForMatch('/^one .* has stopped$/m');
+        $terminal->press('p');
+        $terminal->waitFor('one cannot be paused: it is not running');
+        $terminal->press('q', 'q');
+        $this->assertTheShellIsBack($terminal);
+    }
+
     public function testSizes(): void
     {
         $queue = $this->queue('program');

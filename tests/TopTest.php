@@ -101,6 +101,8 @@ final class TopTest extends TestCase
         $board->answer('orders', new Reading(42, ready: 1, failed: 3), 0);
         $board->answer('orders', new Reading(44, ready: 1, failed: 5), 0);
         self::assertSame(['2 more failed jobs', 'answers again, after 30 s', 'refused (1 attempt)'], $told());
+        $board->answer('orders', new Reading(46, ready: 1, failed: 6), 2);
+        self::assertSame('3 more failed jobs since ' . date('H:i:s', 0), $told()[0]);
         self::assertSame([false, true, false], array_map(static fn ($problem) => $problem->isOver, $board->problems(3)));
         foreach (range(1, 300) as $at) {
             $at % 2 === 0 ? $board->fail('orders', "no $at", ExitCode::FAILURE, 50 + $at, 0) : $board->answer('orders', new Reading(50 + $at), 0);
@@ -288,7 +290,7 @@ final class TopTest extends TestCase
         $pid = (int) getmypid();
         $now = ['pid' => $pid, 'born' => Process::born($pid), 'at' => hrtime(true) / 1e9, 'since' => null, 'in_hand' => 0, 'phase' => 'consuming', 'limit' => null];
         $figures = static fn (int $acked) => ['jobs' => ['orders' => ['acked' => $acked, 'retried' => 4, 'dead_lettered' => 0, 'lost' => 0],
-            'mails' => ['acked' => 5]], 'started' => microtime(true) - 60, 'memory' => 8 << 20];
+            'mails' => ['acked' => 5]], 'started' => microtime(true) - 60, 'pauses' => false, 'memory' => 8 << 20];
         try {
             $file = StateFile::create("$folder/orders-1.state");
             $file->writeNow($now);
@@ -318,6 +320,12 @@ final class TopTest extends TestCase
             self::assertMatchesRegularExpression('/^orders-1 +10\.0 +0 +125 +8 MiB +60 s +\d+  working on 1 job for 3\.0 s/', $lines[2]);
             self::assertMatchesRegularExpression('/^gone .* no state/', $lines[3]);
             $this->fitting(new WorkersPage(new Workers([]), new FakeDesk()), 40, 9);
+            $desk = new FakeDesk();
+            (new WorkersPage($workers, $desk))->key('p');
+            self::assertSame('orders-1 cannot be paused: it was started without signal handlers', $desk->said);
+            $file->writeNow(['phase' => 'paused'] + $now);
+            $workers->read(3.5);
+            self::assertSame([true, false, 'paused'], [$worker->isPaused(), $worker->isReady(), $worker->state()]);
 
             $file->writeNow(['born' => 1] + $now);
             $workers->read(4);

@@ -31,6 +31,20 @@ final class Signals
         }
     }
 
+    /**
+     * Unless the application has handlers of its own for them.
+     *
+     * @param callable(int): void $pause
+     * @param callable(int): void $resume
+     */
+    public function onPause(callable $pause, callable $resume): void
+    {
+        if (pcntl_signal_get_handler(SIGUSR2) === SIG_DFL && pcntl_signal_get_handler(SIGCONT) === SIG_DFL) {
+            $this->set(SIGUSR2, $pause);
+            $this->set(SIGCONT, $resume);
+        }
+    }
+
     /** @param callable(int): void $handler */
     public function onAlarm(callable $handler): void
     {

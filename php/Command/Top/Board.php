@@ -80,12 +80,11 @@ final class Board
     {
         $queue = $this->queues[$name];
         if ($queue->error() !== null) {
-            $this->note($time, $name, 'answers again, after ' . Words::seconds($queue->silence($reading->at)), true);
+            $this->note(new Problem($time, $name, 'answers again, after ' . Words::seconds($queue->silence($reading->at)), true));
         }
         $queue->answer($reading);
         if ($queue->newlyFailed() > 0) {
-            $this->note($time, $name, $queue->newlyFailed() === 1 ? 'one more failed job'
-                : $queue->newlyFailed() . ' more failed jobs');
+            $this->noteFailed($time, $name, $queue->newlyFailed());
         }
     }
 
@@ -97,13 +96,30 @@ final class Board
         $queue->fail($error, $code, $now);
         // The text may count attempts.
         if ($before !== $code) {
-            $this->note($time, $name, $error);
+            $this->note(new Problem($time, $name, $error));
         }
     }
 
-    private function note(int $time, string $queue, string $text, bool $isOver = false): void
+    /** One line for all of a queue, until something else happens to it: they must not push the others out. */
+    private function noteFailed(int $time, string $queue, int $more): void
     {
-        $this->problems = array_slice([...$this->problems, new Problem($time, $queue, $text, $isOver)], -self::PROBLEMS);
+        $since = $time;
+        foreach (array_reverse($this->problems, true) as $index => $problem) {
+            if ($problem->queue === $queue) {
+                if ($problem->failed > 0) {
+                    [$since, $more] = [$problem->since, $more + $problem->failed];
+                    unset($this->problems[$index]);
+                }
+                break;
+            }
+        }
+        $text = Words::count($more, 'more failed job') . ($since === $time ? '' : ' since ' . date('H:i:s', $since));
+        $this->note(new Problem($time, $queue, $text, false, $more, $since));
+    }
+
+    private function note(Problem $problem): void
+    {
+        $this->problems = array_slice([...$this->problems, $problem], -self::PROBLEMS);
     }
 
     /** @return list<Problem> the newest first */

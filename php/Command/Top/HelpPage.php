@@ -18,6 +18,7 @@ final class HelpPage extends TextPage
         ['↑ ↓ j k', 'select; also Page Up, Page Down, Home, End'],
         ['Enter f', 'the failed jobs of the selected queue'],
         ['w', 'the workers that write a state file (--state-file)'],
+        ['p', 'workers: pause the selected one, or let it go on'],
         ['e', 'all events, in full'],
         ['s S', 'sort by the next column; reverse'],
         ['+ -', 'ask half as often; twice as often'],
@@ -46,8 +47,9 @@ final class HelpPage extends TextPage
     private const NOTES = [
         'Figures are read without taking a job. Failed jobs are read by taking them in hand, and giving them back at once, only'
             . ' when you open their page or press g; meanwhile no other consumer can have them.',
-        'Workers cannot be paused from here: they take no orders from other processes. SIGTERM to a worker ends it after its'
-            . ' current job.',
+        'A worker that is paused finishes its job, returns what it has buffered to the broker, and takes no more until it is'
+            . ' told to go on, or restarted. Others get its jobs. Only workers on this machine that write a state file, and run'
+            . ' as your user, can be told.',
         'An answer that takes longer than 2 s is shown as late, and keys go on working. A broker that takes long to count'
             . ' is asked less often.',
     ];

@@ -67,6 +67,28 @@ final class WatchedWorker
         return $this->health?->isReady === true;
     }
 
+    public function isPaused(): bool
+    {
+        return $this->isAlive() && $this->now['phase'] === Health::PAUSED;
+    }
+
+    /**
+     * Pauses it, or lets it go on.
+     *
+     * @return string|null why that is not possible
+     */
+    public function pause(bool $paused): ?string
+    {
+        return match (true) {
+            !$this->isAlive() => 'it is not running',
+            $this->now['phase'] === Health::STARTING => 'it has not reached its broker yet',
+            // The signal would end it.
+            ($this->figures['pauses'] ?? false) !== true => 'it was started without signal handlers',
+            !@posix_kill((int) $this->pid(), $paused ? SIGUSR2 : SIGCONT) => posix_strerror(posix_get_last_error()),
+            default => null,
+        };
+    }
+
     /** In words. */
     public function state(): string
     {

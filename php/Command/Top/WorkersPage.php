@@ -97,13 +97,24 @@ final class WorkersPage implements Page
 
     public function key(string $key): void
     {
-        if (!$this->listing->key($key, count($this->workers->all())) && in_array($key, ['escape', 'left', 'q', 'backspace', 'w'], true)) {
+        if ($this->listing->key($key, count($this->workers->all()))) {
+            return;
+        }
+        $worker = $this->workers->all()[$this->listing->selected()] ?? null;
+        if ($key === 'p' && $worker !== null) {
+            $paused = !$worker->isPaused();
+            $problem = $worker->pause($paused);
+            $this->desk->say($problem === null ? "$worker->name " . ($paused
+                ? 'is told to pause: it finishes its job, returns what it has buffered, and takes no more'
+                : 'is told to go on') : "$worker->name cannot be paused: $problem", $problem !== null);
+            $this->desk->refresh();
+        } elseif (in_array($key, ['escape', 'left', 'q', 'backspace', 'w'], true)) {
             $this->desk->back();
         }
     }
 
     public function hints(): array
     {
-        return ['Esc back', '↑↓ select', '? help'];
+        return ['Esc back', 'p pause/go on', '↑↓ select', '? help'];
     }
 }

@@ -12,6 +12,7 @@ final class Health
     public const STARTING = 'starting';
     public const CONSUMING = 'consuming';
     public const LOST = 'lost';
+    public const PAUSED = 'paused';
     public const STOPPING = 'stopping';
     public const STOPPED = 'stopped';
 
@@ -70,6 +71,7 @@ final class Health
             self::CONSUMING => "$worker is $does",
             self::STARTING => "$worker has not reached its broker yet",
             self::LOST => "$worker has lost its broker",
+            self::PAUSED => "$worker is paused" . ($since === null ? '' : ", $does"),
             default => "$worker is stopping" . ($since === null ? '' : ", $does"),
         });
     }

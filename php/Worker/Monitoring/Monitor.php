@@ -6,6 +6,7 @@ namespace Amqp1\Worker\Monitoring;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Exception\ConfigException;
+use Amqp1\Worker\Pausing;
 use Amqp1\Worker\Report;
 use Amqp1\WorkerOptions;
 
@@ -187,6 +188,7 @@ final class Monitor
             'started' => $this->started,
             'restarts' => $this->restarts,
             'memory' => memory_get_usage(true),
+            'pauses' => Pausing::isPossible($this->options),
             'version' => (string) phpversion('amqp1'),
             'php' => PHP_VERSION,
         ]);
