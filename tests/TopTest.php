@@ -288,7 +288,7 @@ final class TopTest extends TestCase
         $folder = sys_get_temp_dir() . '/amqp1-top-' . bin2hex(random_bytes(4));
         mkdir($folder);
         $pid = (int) getmypid();
-        $now = ['pid' => $pid, 'born' => Process::born($pid), 'at' => hrtime(true) / 1e9, 'since' => null, 'in_hand' => 0, 'phase' => 'consuming', 'limit' => null];
+        $now = ['pid' => $pid, 'born' => Process::born($pid), 'at' => hrtime(true), 'since' => null, 'in_hand' => 0, 'phase' => 'consuming', 'limit' => null];
         $figures = static fn (int $acked) => ['jobs' => ['orders' => ['acked' => $acked, 'retried' => 4, 'dead_lettered' => 0, 'lost' => 0],
             'mails' => ['acked' => 5]], 'started' => microtime(true) - 60, 'pauses' => false, 'memory' => 8 << 20];
         try {
@@ -303,7 +303,7 @@ final class TopTest extends TestCase
             ]);
             self::assertNull($workers->doneRate('orders'));
             $file->writeFigures($figures(120));
-            $file->writeNow(['since' => hrtime(true) / 1e9 - 3, 'in_hand' => 1] + $now);
+            $file->writeNow(['since' => hrtime(true) - 3_000_000_000, 'in_hand' => 1] + $now);
             $workers->read(3);
             self::assertSame([10.0, 0.0], [$workers->doneRate('orders'), $workers->doneRate('mails')]);
             [$worker] = $workers->all();
