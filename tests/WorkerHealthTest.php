@@ -126,7 +126,8 @@ final class WorkerHealthTest extends ContractTestCase
             $file = Amqp1\Worker\Monitoring\StateFile::create($argv[2]);
             for ($n = 0; ; $n++) {
                 $text = str_repeat((string) ($n % 10), 1 + $n * 37 % 700);
-                $file->writeNow(["pid" => 0, "text" => $text]);
+                $file->writeNow(["pid" => 0, "since" => 1, "in_hand" => 2, "text" => $text]);
+                $file->writeIdle();
                 $file->writeFigures(["text" => $text . $text . $text]);
                 $n === 100 && print("writing\n");
             }
@@ -137,6 +138,7 @@ final class WorkerHealthTest extends ContractTestCase
             self::assertNotNull($state);
             self::assertMatchesRegularExpression('/^(\d)\1*$/', $state['now']['text']);
             self::assertMatchesRegularExpression('/^(\d)\1*$/', $state['figures']['text']);
+            self::assertContains([$state['now']['since'], $state['now']['in_hand']], [[1, 2], [null, 0]]);
             $seen[$state['now']['text']] = true;
         }
         self::assertGreaterThan(20, count($seen));

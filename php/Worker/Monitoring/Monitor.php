@@ -105,8 +105,12 @@ final class Monitor
     {
         $now = hrtime(true);
         if ($now - $this->now['at'] < self::INTERVAL * 1e9) {
-            // The next job is likely to come at once; if not, the next turn does.
-            $this->isDue = $this->isDue || $this->now['since'] !== null;
+            // The next job is likely to come at once.
+            if ($this->now['since'] !== null) {
+                $this->now['since'] = null;
+                $this->now['in_hand'] = 0;
+                $this->file?->writeIdle();
+            }
 
             return;
         }

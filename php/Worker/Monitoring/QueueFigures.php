@@ -6,6 +6,7 @@ namespace Amqp1\Worker\Monitoring;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Exception\QueueNotFoundException;
+use Amqp1\Exception\UnsupportedException;
 use Throwable;
 
 /**
@@ -19,13 +20,13 @@ final class QueueFigures
     private array $figures = [];
 
     /** @param array<AmqpQueue> $queues */
-    public function __construct(private readonly array $queues)
+    public function __construct(private array $queues)
     {
     }
 
     public function poll(): void
     {
-        foreach ($this->queues as $queue) {
+        foreach ($this->queues as $index => $queue) {
             $name = $queue->getName();
             try {
                 $stats = $queue->stats();
@@ -33,6 +34,9 @@ final class QueueFigures
                     'ready' => $stats['ready'], 'delayed' => $stats['delayed'], 'reserved' => $stats['reserved'],
                     'consumers' => $stats['consumers'], 'failed' => self::failed($queue), 'polled' => microtime(true),
                 ];
+            } catch (UnsupportedException) {
+                // This broker will never tell.
+                unset($this->queues[$index], $this->figures[$name]);
             } catch (Throwable) {
                 // Old figures would be taken for new ones.
                 $this->figures[$name] = [];

@@ -11,6 +11,9 @@ namespace Amqp1\Worker\Monitoring;
  */
 final class SidecarLoop
 {
+    /** A broker that needs long to tell the figures is asked less often: it rests for so many times that long. */
+    private const PAUSES = 20;
+
     private float $looked = 0;
     private bool $isServing = false;
 
@@ -45,15 +48,18 @@ final class SidecarLoop
             }
             pcntl_alarm(1);
         });
-        for ($next = 0.0;;) {
-            if (($now = hrtime(true) / 1e9) >= $next) {
-                $next = $now + $this->interval;
+        for ($poll = $write = 0.0;;) {
+            if (($now = hrtime(true) / 1e9) >= $poll) {
                 pcntl_alarm(1);
                 $this->metrics->queues()->poll();
                 pcntl_alarm(0);
+                $poll = $now + max($this->interval, self::PAUSES * (hrtime(true) / 1e9 - $now));
+            }
+            if ($now >= $write) {
+                $write = $now + $this->interval;
                 $this->file?->write($this->metrics);
             }
-            $this->serve(min($this->look, max(0.0, $next - hrtime(true) / 1e9)));
+            $this->serve(min($this->look, max(0.0, min($poll, $write) - hrtime(true) / 1e9)));
         }
     }
 

@@ -11,12 +11,17 @@ use Amqp1\Exception\ConfigException;
  *
  * It has two records, which are overwritten in place: a short one that changes with each job, and one with all figures.
  * Each begins with its length and checksum, so that a reader notices a record that is just being written, and reads again.
+ * The first byte says whether a handler runs: the end of a handler changes only that.
  *
  * @internal
  */
 final class StateFile
 {
-    /** Where the second record begins. */
+    private const WORKING = 'W';
+    private const IDLE = 'I';
+
+    /** Where the records begin. */
+    private const FIRST = 1;
     private const SECOND = 1024;
 
     /** How often a record that is being written is read again, a millisecond apart. */
@@ -78,13 +83,19 @@ final class StateFile
     /** @param array<string, mixed> $now */
     public function writeNow(array $now): void
     {
-        $this->write(0, $now);
+        $this->write(0, ($now['since'] === null ? self::IDLE : self::WORKING) . self::text($now));
+    }
+
+    /** The handler that was written has ended. */
+    public function writeIdle(): void
+    {
+        $this->write(0, self::IDLE);
     }
 
     /** @param array<string, mixed> $figures */
     public function writeFigures(array $figures): void
     {
-        $this->write(self::SECOND, $figures);
+        $this->write(self::SECOND, self::text($figures));
     }
 
     public function close(): void
@@ -111,9 +122,13 @@ final class StateFile
         for ($reads = 0; $reads < self::READS; $reads++) {
             fseek($this->file, 0);
             $all = (string) stream_get_contents($this->file);
-            $now = self::record($all, 0);
+            $now = self::record($all, self::FIRST);
             $figures = self::record($all, self::SECOND);
             if ($now !== null && $figures !== null) {
+                if ($all[0] === self::IDLE) {
+                    $now = ['since' => null, 'in_hand' => 0] + $now;
+                }
+
                 return ['now' => $now, 'figures' => $figures];
             }
             if ($all === '') {
@@ -125,13 +140,19 @@ final class StateFile
         return null;
     }
 
-    /** @param array<string, mixed> $record */
-    private function write(int $at, array $record): void
+    private function write(int $at, string $text): void
     {
-        $json = (string) json_encode($record, JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR);
         fseek($this->file, $at);
         // A full disk is no reason to fail a job; the state gets old, and says so.
-        @fwrite($this->file, sprintf('%08x %08x %s', strlen($json), crc32($json), $json));
+        @fwrite($this->file, $text);
+    }
+
+    /** @param array<string, mixed> $record */
+    private static function text(array $record): string
+    {
+        $json = (string) json_encode($record, JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE | JSON_PARTIAL_OUTPUT_ON_ERROR);
+
+        return sprintf('%08x %08x %s', strlen($json), crc32($json), $json);
     }
 
     /** @return array<string, mixed>|null */
