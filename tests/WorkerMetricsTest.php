@@ -10,6 +10,7 @@ use Amqp1\Tests\Support\Cli;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Prometheus;
+use Amqp1\Worker\Monitoring\ClientMetrics;
 use Amqp1\Worker\Monitoring\Exposition;
 use PHPUnit\Framework\Attributes\DataProvider;
 
@@ -244,6 +245,32 @@ final class WorkerMetricsTest extends ContractTestCase
         self::assertSame(['x_total', 'z_seconds'], array_keys($families));
         self::assertSame(['queue' => "a\"b\\c\nd\u{fc}\u{fffd}", 'worker' => "a\"b\\c\nd\u{fc}\u{fffd}"], $families['x_total']['samples'][0]['labels']);
         self::assertSame([1e-7, '+Inf'], array_column($families['z_seconds']['samples'], 'value'));
+    }
+
+    public function testTheFiguresOfTheExtension(): void
+    {
+        $histogram = ['buckets' => [['le' => 0.001, 'count' => 1], ['le' => 1, 'count' => 3]], 'count' => 4, 'sum' => 5.5];
+        $queue = ['endpoint' => 'amqp://localhost', 'pushed' => 4, 'confirmed' => 3, 'failed' => ['timeout' => 1, 'rejected' => 0], 'received' => 9,
+            'redelivered' => 2, 'settled' => ['acked' => 5, 'retried' => 1, 'released' => 0, 'dead_lettered' => 0], 'lost' => 1, 'abandoned' => 0,
+            'in_hand' => 1, 'buffered' => 7, 'push_seconds' => $histogram, 'held_seconds' => $histogram];
+        $out = new Exposition();
+        ClientMetrics::write($out, [
+            'queues' => [['queue' => 'orders'] + $queue, ['queue' => '*'] + $queue],
+            'connections' => ['open' => 2, 'opened' => 3, 'reopened' => 1, 'lost' => 1, 'failed' => 0, 'locks_renewed' => 0, 'locks_lost' => 0,
+                'taken_back' => 0, 'blocked_seconds' => 1.5],
+        ]);
+        $families = Prometheus::parse($out->text());
+        self::assertCount(21, $families);
+        $at = ['queue' => 'orders', 'endpoint' => 'amqp://localhost'];
+        self::assertSame([4, 7, 1, 5, 1.5], [
+            self::only($families, 'amqp1_client_pushed_jobs_total', $at),
+            self::only($families, 'amqp1_client_buffered_jobs', $at),
+            self::only($families, 'amqp1_client_failed_pushes_total', ['kind' => 'timeout'] + $at),
+            self::only($families, 'amqp1_client_settled_jobs_total', ['outcome' => 'acked'] + $at),
+            self::only($families, 'amqp1_client_blocked_seconds_total'),
+        ]);
+        self::assertSame(['buckets' => ['+Inf' => 4, '0.001' => 1, '1' => 3], 'count' => 4, 'sum' => 5.5],
+            self::only($families, 'amqp1_client_held_duration_seconds', $at));
     }
 
     public function testAFileForNodeExporter(): void

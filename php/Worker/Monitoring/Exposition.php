@@ -60,9 +60,22 @@ final class Exposition
     public function histogram(array $limits, array $values, array $labels): self
     {
         $count = 0;
+        $buckets = [];
         foreach ($limits as $index => $limit) {
-            $count += $values['buckets'][$index];
-            $this->sample($count, $labels + ['le' => self::number($limit)], '_bucket');
+            $buckets[] = ['le' => $limit, 'count' => $count += $values['buckets'][$index]];
+        }
+
+        return $this->cumulative(['buckets' => $buckets] + $values, $labels);
+    }
+
+    /**
+     * @param array{buckets: list<array{le: int|float, count: int}>, sum: float, count: int} $values
+     * @param array<string, string|int> $labels
+     */
+    public function cumulative(array $values, array $labels): self
+    {
+        foreach ($values['buckets'] as $bucket) {
+            $this->sample($bucket['count'], $labels + ['le' => self::number($bucket['le'])], '_bucket');
         }
 
         return $this->sample($values['count'], $labels + ['le' => '+Inf'], '_bucket')

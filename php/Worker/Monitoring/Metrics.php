@@ -33,6 +33,9 @@ final class Metrics
         self::worker($out, $state['now'], $state['figures'], Health::judge($state['now']));
         self::jobs($out, $state['figures']);
         self::queuesOf($out, $this->queues->all());
+        if (isset($state['figures']['client'])) {
+            ClientMetrics::write($out, $state['figures']['client']);
+        }
 
         return $out->text();
     }

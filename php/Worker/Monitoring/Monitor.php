@@ -34,6 +34,7 @@ final class Monitor
     private array $now = [];
 
     private string $phase = Health::STARTING;
+
     /** Unix time. */
     private float $started = 0;
     private int $restarts = 0;
@@ -179,7 +180,7 @@ final class Monitor
         $this->now['at'] = hrtime(true);
         $this->now['phase'] = $this->phase;
         $this->file?->writeNow($this->now);
-        if ($this->isDue && $this->now['at'] - $this->written >= self::INTERVAL * 1e9) {
+        if ($this->now['at'] - $this->written >= ($this->isDue ? self::INTERVAL : self::LONGEST_WAIT) * 1e9) {
             $this->writeFigures();
         }
     }
@@ -195,6 +196,7 @@ final class Monitor
             'pauses' => Pausing::isPossible($this->options),
             'version' => (string) phpversion('amqp1'),
             'php' => PHP_VERSION,
+            'client' => function_exists('Amqp1\metrics') ? \Amqp1\metrics() : null,
         ]);
     }
 }

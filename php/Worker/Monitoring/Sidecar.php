@@ -52,7 +52,7 @@ final class Sidecar
         $file = $options->metricsFile === null ? null : new MetricsFile($options->metricsFile);
         // All its classes are loaded before a deploy can replace their files.
         $metrics = new Metrics($state, new QueueFigures($queues));
-        foreach ([Exposition::class, Health::class, Process::class, SidecarLoop::class] as $class) {
+        foreach ([ClientMetrics::class, Exposition::class, Health::class, Process::class, SidecarLoop::class] as $class) {
             class_exists($class);
         }
         $pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0)
