@@ -11,7 +11,7 @@ mod startup;
 
 use ext_php_rs::prelude::*;
 
-use crate::classes::observation::functions;
+use crate::classes::observation::{functions, metrics};
 use info::info;
 use startup::{request_shutdown, shutdown, startup};
 
@@ -22,6 +22,7 @@ use startup::{request_shutdown, shutdown, startup};
 pub fn module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
     module
         .function(functions::set_observer_function())
+        .function(metrics::metrics_function())
         .request_shutdown_function(request_shutdown)
         .shutdown_function(shutdown)
         .info_function(info)

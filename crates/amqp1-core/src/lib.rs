@@ -15,6 +15,7 @@ mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 mod job;
+mod metrics;
 mod publish;
 pub mod queue;
 mod reach;
@@ -24,6 +25,7 @@ pub mod wire;
 
 pub use base::{fork, id, wait};
 pub use brokers::rabbitmq::{address, delay};
+pub use metrics::{metrics, ConnectionMetrics, Histogram, Metrics, QueueMetrics};
 pub use publish::batch;
 pub use receive::{consumer, delivery};
 pub use settings::{endpoint, input, options, place, retry, suggest};

@@ -232,6 +232,23 @@ impl Queue {
     /// For every outcome except `accepted`: Unroutable, Rejected, QueueNotFound, Unsupported;
     /// Connection and Authentication; Timeout if the outcome is unknown.
     pub fn push(&self, job: &Job<'_>, wait: &Wait<'_>) -> Result<String> {
+        self.counted(wait, || self.push_one(job, wait))
+    }
+
+    /// Counts a push of one job.
+    fn counted<T>(&self, wait: &Wait<'_>, push: impl FnOnce() -> Result<T>) -> Result<T> {
+        let counters = self.definition.counters();
+        counters.pushed.add(1);
+        let pushed = push();
+        match &pushed {
+            Ok(_) => counters.confirmed.add(1),
+            Err(error) => counters.failed(error),
+        }
+        counters.push_times.note(wait.elapsed());
+        pushed
+    }
+
+    fn push_one(&self, job: &Job<'_>, wait: &Wait<'_>) -> Result<String> {
         job.check()?;
         let id = match &job.options.id {
             Some(id) => id.to_string(),
@@ -314,8 +331,10 @@ impl Queue {
             None => id::job_id()?,
         };
         let definition = &self.definition;
-        definition.look_after("schedule()", wait, |companion, queue| {
-            companion.schedule(queue.spec, (job, &id), delay, wait)
+        self.counted(wait, || {
+            definition.look_after("schedule()", wait, |companion, queue| {
+                companion.schedule(queue.spec, (job, &id), delay, wait)
+            })
         })
     }
 

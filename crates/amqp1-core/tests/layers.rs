@@ -24,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["receive"],
     &["queue"],
     &["failed_queue"],
-    &["config"],
+    &["config", "metrics"],
     &["lib", "fuzzing"],
 ];
 

@@ -6,6 +6,7 @@ pub mod events;
 pub mod functions;
 pub mod job;
 pub mod many;
+pub mod metrics;
 pub mod observer;
 pub mod push;
 pub mod pushes;

@@ -5,6 +5,8 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::Once;
 
+use crate::base::counters;
+
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 static REGISTER: Once = Once::new();
 
@@ -15,6 +17,7 @@ const NONE: i32 = -1;
 /// Runs in the child before `fork` returns.
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    counters::reset();
     for slot in &SOCKETS {
         let socket = slot.swap(NONE, Ordering::Relaxed);
         if socket != NONE {

@@ -4,6 +4,7 @@ pub(crate) mod backoff;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod choices;
 pub(crate) mod clock;
+pub(crate) mod counters;
 pub mod events;
 pub mod fork;
 pub mod id;

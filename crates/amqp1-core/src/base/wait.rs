@@ -33,6 +33,7 @@ impl Interrupt for Uninterrupted {
 /// How long a call may block, and what may end it earlier.
 #[derive(Clone, Copy)]
 pub struct Wait<'a> {
+    begun: Instant,
     deadline: Instant,
     /// Until when the caller accepts pauses; after that, it waits only for work in progress.
     patience: Instant,
@@ -50,8 +51,10 @@ impl<'a> Wait<'a> {
     pub fn new(timeout: Duration, interrupt: &'a dyn Interrupt) -> Self {
         // A century stands in for "for ever": Instant has no maximum to saturate to.
         let century = Duration::from_secs(100 * 365 * 86_400);
-        let deadline = Instant::now() + timeout.min(century);
+        let begun = Instant::now();
+        let deadline = begun + timeout.min(century);
         Self {
+            begun,
             deadline,
             patience: deadline,
             interrupt,
@@ -62,6 +65,12 @@ impl<'a> Wait<'a> {
     #[must_use]
     pub fn uninterrupted(timeout: Duration) -> Wait<'static> {
         Wait::new(timeout, &Uninterrupted)
+    }
+
+    /// The time since it began.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// When the wait ends.

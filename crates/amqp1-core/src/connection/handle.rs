@@ -9,6 +9,7 @@ use super::io::{dial as dialling, driver, handshake};
 use super::protocol::remote::Remote;
 use super::protocol::sessions::LinkKey;
 use super::protocol::Protocol;
+use crate::base::counters::Counters;
 use crate::base::fork;
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
@@ -117,6 +118,11 @@ impl Connection {
     /// Which of the endpoint's hosts it is connected to.
     pub fn host(&self) -> Host {
         self.inner.host
+    }
+
+    /// The deliveries that wait, by the counters of their queue.
+    pub fn buffered(&self) -> Vec<(&'static Counters, u64)> {
+        self.lock().buffered()
     }
 
     /// The number of sessions in use.

@@ -20,6 +20,7 @@ pub struct Batch {
     publisher: Publisher,
     ids: Vec<String>,
     checked: Instant,
+    begun: Instant,
     /// The broker is unreachable or confirms nothing: no more jobs are sent.
     over: Option<Error>,
 }
@@ -40,6 +41,7 @@ impl Batch {
             publisher: Publisher::for_many(definition),
             ids: Vec::new(),
             checked: Instant::now(),
+            begun: Instant::now(),
             over: None,
         }
     }
@@ -131,7 +133,20 @@ impl Batch {
                 _ => (index, error),
             }
         };
-        let failures = self.publisher.finish(&wait)?;
+        let counters = self.publisher.definition().counters();
+        let jobs = ids.len() as u64;
+        counters.pushed.add(jobs);
+        let failures = self.publisher.finish(&wait);
+        counters.push_times.note(self.begun.elapsed());
+        let failures = failures.inspect_err(|error| {
+            (0..jobs).for_each(|_| counters.failed(error));
+        })?;
+        failures
+            .iter()
+            .for_each(|(_, error)| counters.failed(error));
+        counters
+            .confirmed
+            .add(jobs.saturating_sub(failures.len() as u64));
         let failures = failures.into_iter().map(named).collect();
         Ok(BatchReport { ids, failures })
     }

@@ -3,9 +3,10 @@
 //! This file contains all of [`Definition`]. [`crate::reach`] describes what its calls may retry.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::base::counters::{self, Counters};
 use crate::base::fork;
 use crate::base::id;
 use crate::base::pauses::AFTER_LOSS;
@@ -30,6 +31,7 @@ pub(crate) struct Definition {
     /// Whether consumers ignore it. Applies to this process; a child has its own flag.
     pub paused: AtomicBool,
     last: Mutex<Option<Last>>,
+    counters: OnceLock<&'static Counters>,
 }
 
 /// What the last push used, so that the next one finds it at once.
@@ -54,7 +56,15 @@ impl Definition {
             spec,
             paused: AtomicBool::new(false),
             last: Mutex::new(None),
+            counters: OnceLock::new(),
         }
+    }
+
+    /// The queue's counters, taken with its first use.
+    #[inline]
+    pub fn counters(&self) -> &'static Counters {
+        self.counters
+            .get_or_init(|| counters::of(&self.pipeline, self.endpoint.label()))
     }
 
     /// The dialect to assume before connecting.

@@ -3,6 +3,7 @@
 mod attempts;
 mod carried;
 mod copies;
+mod counted;
 mod locked;
 mod lost;
 mod reading;
@@ -51,7 +52,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Outcome; 4] = [
+    /// All outcomes.
+    pub const ALL: [Outcome; 4] = [
         Outcome::Acked,
         Outcome::Retried,
         Outcome::Released,
@@ -122,6 +124,7 @@ impl Delivery {
     /// Records that PHP gets it.
     pub(crate) fn hand_out(&self, now: Instant) {
         self.handed_out.set(Some(now));
+        self.count_handed_out();
     }
 
     /// How long PHP has had it.
@@ -140,6 +143,9 @@ impl Delivery {
         let first =
             self.settled
                 .compare_exchange(0, outcome as u8, Ordering::Relaxed, Ordering::Relaxed);
+        if first.is_ok() {
+            self.count_settled(outcome);
+        }
         first.is_ok()
     }
 
@@ -194,7 +200,7 @@ impl Delivery {
         accepted.map_err(|error| match error.kind() {
             ErrorKind::Interrupted => error,
             _ => {
-                self.settled.store(LOST, Ordering::Relaxed);
+                self.mark_lost();
                 self.lost(&error)
             }
         })

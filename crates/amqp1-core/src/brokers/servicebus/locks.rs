@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::constants::{LOCKED_UNTIL, LONGEST_LOCK};
 use crate::base::clock::now_millis;
+use crate::base::counters::CONNECTIONS;
 use crate::base::lost;
 use crate::base::sync::Mutex;
 use crate::connection::Watch;
@@ -282,11 +283,13 @@ impl Locks {
         let now = Instant::now();
         let update = |lock: &mut Lock| match result {
             Renewal::Until(until) => {
+                CONNECTIONS.locks_renewed.add(1);
                 let left = until.map(left_until);
                 lock.ends = left.filter(|left| !left.is_zero()).map(|left| now + left);
                 lock.renew_at = now + half(left.unwrap_or_default());
             }
             Renewal::Lost => {
+                CONNECTIONS.locks_lost.add(1);
                 lock.lost = true;
                 lost::tell();
             }

@@ -53,6 +53,7 @@ use fe2o3_amqp_types::performatives::Close;
 
 use self::condition::all_in_use;
 use self::output::Output;
+use self::receiver::Receiver;
 use self::remote::Remote;
 use self::rest::Rest;
 use self::sender::Sender;
@@ -60,6 +61,7 @@ use self::session::Session;
 use self::sessions::{LinkKey, Sessions};
 use self::timers::Timers;
 use self::tracker::Tracked;
+use crate::base::counters::{Counters, CONNECTIONS};
 use crate::base::events::{self, Event, EventKind};
 use crate::base::memory::Block;
 use crate::base::wait::Signal;
@@ -192,6 +194,12 @@ impl Protocol {
     pub fn holds_deliveries(&self) -> bool {
         let mut receivers = self.sessions.iter().flat_map(|session| &session.receiver);
         receivers.any(|receiver| receiver.held() > 0)
+    }
+
+    /// The deliveries that wait, by the counters of their queue.
+    pub fn buffered(&self) -> Vec<(&'static Counters, u64)> {
+        let receivers = self.sessions.iter().flat_map(|session| &session.receiver);
+        receivers.filter_map(Receiver::counted_buffer).collect()
     }
 
     /// The links' names, for test brokers and the fuzzer.
@@ -331,6 +339,7 @@ impl Protocol {
             return;
         }
         if !self.closing {
+            CONNECTIONS.lost.add(1);
             events::emit(|| Event {
                 role: Some(self.role),
                 error: Some(error.clone()),

@@ -77,7 +77,8 @@ impl Protocol {
             .with_timeout(options.timeout)
             .elastic(options.elastic.clone())
             .releasing_in_hand(options.releases_in_hand)
-            .watched(options.watch.clone());
+            .watched(options.watch.clone())
+            .counted(options.counters);
         session
             .attach_receiver(receiver, &attach, out)
             .map_err(internal)?;

@@ -7,6 +7,7 @@ use super::dialling::dial_until;
 use super::entries::{with_pool, Entry, Key, Lost, Redial, Role};
 use super::hosts;
 use crate::base::backoff::{self, Lives};
+use crate::base::counters::CONNECTIONS;
 use crate::base::events::{self, Event, EventKind};
 use crate::base::wait::Wait;
 use crate::connection::Connection;
@@ -87,6 +88,14 @@ pub(super) fn connection_of(key: Key, redial: Duration, wait: &Wait<'_>) -> Resu
 
 /// Tells of the outcome.
 fn tell(key: &Key, lost: Option<&Lost>, dialled: &Result<Connection>) {
+    match dialled {
+        Ok(_) => CONNECTIONS.opened.add(1),
+        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        Err(_) => CONNECTIONS.failed.add(1),
+    }
+    if dialled.is_ok() && lost.is_some() {
+        CONNECTIONS.reopened.add(1);
+    }
     let (kind, label, error) = match dialled {
         Ok(connection) => (EventKind::Connected, connection.label(), None),
         Err(error) if error.kind() == ErrorKind::Interrupted => return,

@@ -1,6 +1,7 @@
 //! A description of the pool for people.
 
 use super::entries::with_pool;
+use crate::base::counters::Counters;
 use crate::base::runtime;
 
 /// One pooled connection, for people.
@@ -23,6 +24,18 @@ pub struct PoolInfo {
     pub runtime_started: bool,
     /// The pooled connections.
     pub connections: Vec<ConnectionInfo>,
+}
+
+/// The number of open connections, and the deliveries that wait, by the counters of their queue.
+pub(crate) fn buffered() -> (u64, Vec<(&'static Counters, u64)>) {
+    with_pool(|pool| {
+        let (mut open, mut all) = (0, Vec::new());
+        for entry in pool.entries.values() {
+            open += u64::from(entry.connection.lost().is_none());
+            all.extend(entry.connection.buffered());
+        }
+        (open, all)
+    })
 }
 
 /// The state of the pool. Starts nothing.

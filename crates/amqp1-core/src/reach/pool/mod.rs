@@ -27,6 +27,7 @@ pub(crate) use self::companions::{companion, declared_within, forget_declared, f
 pub(crate) use self::connecting::connection;
 pub(crate) use self::entries::{Role, RESTING};
 pub(crate) use self::further::with_room;
+pub(crate) use self::info::buffered;
 pub use self::info::{pool_info, ConnectionInfo, PoolInfo};
 pub(crate) use self::senders::sender;
 

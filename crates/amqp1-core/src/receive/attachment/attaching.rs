@@ -142,6 +142,7 @@ impl Attachment {
             ledger: dialect.ledger(connected.connection.remote()),
             counts_end: dialect.counts_end(),
             timeout: self.known_timeout(connected),
+            counters: Some(self.definition.counters()),
             ..ReceiverOptions::default()
         };
         if let Some(priority) = self.priority {

@@ -1,8 +1,6 @@
 //! A job that the broker has locked for its worker.
 
-use std::sync::atomic::Ordering;
-
-use super::{Delivery, Outcome, LOST};
+use super::{Delivery, Outcome};
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::holding::{Locked, Settlement};
 use crate::error::{Error, ErrorKind, Result};
@@ -72,7 +70,7 @@ impl Delivery {
     /// outcome.
     pub(super) fn given_back(&self, settled: Result<()>) -> Result<()> {
         if settled.is_err() {
-            self.settled.store(LOST, Ordering::Relaxed);
+            self.mark_lost();
         }
         match settled {
             Err(error) if matches!(error.kind(), ErrorKind::TaskLost | ErrorKind::Connection) => {

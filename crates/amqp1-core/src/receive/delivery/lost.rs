@@ -30,7 +30,7 @@ impl Delivery {
     pub(super) fn is_over(&self) -> bool {
         let lost = self.has_gone();
         if lost && !self.is_completed() {
-            self.settled.store(LOST, Ordering::Relaxed);
+            self.mark_lost();
             if self.lock.is_none() {
                 // A delivery that was taken back must nevertheless be settled.
                 let _ = self.own_link().map(|link| link.abandon(self.delivery_id));
@@ -54,6 +54,7 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
+        self.count_dropped();
         // Dropped unsettled: the broker delivers it again when its lock expires.
         if self.lock.is_some() {
             self.forget_lock();

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Incoming;
+use crate::base::counters::Counters;
 
 /// Complete deliveries in their order, and their size.
 #[derive(Debug, Default)]
@@ -11,6 +12,8 @@ pub(super) struct Buffer {
     bytes: usize,
     /// How many of them the broker will not redeliver.
     settled: usize,
+    /// The counters of their queue.
+    pub counters: Option<&'static Counters>,
 }
 
 impl Buffer {

@@ -14,12 +14,24 @@ use bytes::Bytes;
 
 use super::recalled::Range;
 use super::{Receiver, RELEASED};
+use crate::base::counters::Counters;
 use crate::connection::protocol::link::Phase;
 use crate::format::history::{History, Ledger};
 use crate::wire::{frame, state};
 
 impl Receiver {
     /// For a broker that counts deliveries in this way.
+    /// For figures.
+    pub fn counted(mut self, counters: Option<&'static Counters>) -> Self {
+        self.buffer.counters = counters;
+        self
+    }
+
+    /// The counters of its queue, and the number of deliveries that wait.
+    pub fn counted_buffer(&self) -> Option<(&'static Counters, u64)> {
+        Some((self.buffer.counters?, self.buffer.len() as u64))
+    }
+
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
         self.returns.ledger = ledger;
         if ledger != Ledger::None && self.credit.mode.renews() {

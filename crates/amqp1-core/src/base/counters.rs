@@ -1,0 +1,344 @@
+//! Counters of this process, by queue. A child starts from zero.
+//!
+//! They are plain memory, so that counting takes a few instructions, needs no lock, and can be
+//! undone between fork and the child's first instruction.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::base::sync::Mutex;
+use crate::error::{Error, ErrorKind};
+
+/// The most queues that are counted separately. The last place is for all others together.
+const MAX_QUEUES: usize = 64;
+
+/// The name of all others.
+const OTHERS: &str = "*";
+
+/// The upper bounds of the histogram of pushes, in nanoseconds.
+const PUSH_BOUNDS: [u64; BOUNDS] = [
+    500 * MICRO,
+    MILLI,
+    2 * MILLI + 500 * MICRO,
+    5 * MILLI,
+    10 * MILLI,
+    25 * MILLI,
+    50 * MILLI,
+    100 * MILLI,
+    250 * MILLI,
+    500 * MILLI,
+    1000 * MILLI,
+    2500 * MILLI,
+    5000 * MILLI,
+    10_000 * MILLI,
+    30_000 * MILLI,
+];
+
+/// Those of the histogram of the time that workers hold jobs.
+const HELD_BOUNDS: [u64; BOUNDS] = [
+    MILLI,
+    5 * MILLI,
+    10 * MILLI,
+    50 * MILLI,
+    100 * MILLI,
+    500 * MILLI,
+    1000 * MILLI,
+    5000 * MILLI,
+    10_000 * MILLI,
+    30_000 * MILLI,
+    60_000 * MILLI,
+    300_000 * MILLI,
+    600_000 * MILLI,
+    1_800_000 * MILLI,
+    3_600_000 * MILLI,
+];
+
+const BOUNDS: usize = 15;
+const MICRO: u64 = 1000;
+const MILLI: u64 = 1000 * MICRO;
+/// More than there are outcomes of a job.
+const OUTCOMES: usize = 16;
+
+/// A number that only grows.
+#[derive(Debug)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    const fn zero() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    #[inline]
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Takes back what was added too early.
+    pub fn take_back(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// How long something took, by upper bound.
+#[derive(Debug)]
+pub(crate) struct Times {
+    bounds: &'static [u64; BOUNDS],
+    /// Not cumulative; the last is for all above.
+    counts: [Count; BOUNDS + 1],
+    nanos: Count,
+}
+
+impl Times {
+    const fn new(bounds: &'static [u64; BOUNDS]) -> Self {
+        Self {
+            bounds,
+            counts: [const { Count::zero() }; BOUNDS + 1],
+            nanos: Count::zero(),
+        }
+    }
+
+    #[inline]
+    pub fn note(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let place = self.bounds.iter().position(|bound| nanos <= *bound);
+        self.counts[place.unwrap_or(BOUNDS)].add(1);
+        self.nanos.add(nanos);
+    }
+
+    /// The counts, cumulative.
+    pub fn histogram(&self) -> Histogram {
+        let mut sum = 0;
+        let mut cumulative = self.counts.iter().map(|count| {
+            sum += count.get();
+            sum
+        });
+        let bounds = self.bounds.iter();
+        let buckets = bounds.zip(&mut cumulative);
+        let buckets = buckets.map(|(bound, count)| (*bound as f64 / 1e9, count));
+        Histogram {
+            buckets: buckets.collect(),
+            count: cumulative.next().unwrap_or(0),
+            sum: self.nanos.get() as f64 / 1e9,
+        }
+    }
+
+    fn reset(&self) {
+        self.counts.iter().for_each(Count::reset);
+        self.nanos.reset();
+    }
+}
+
+/// How long something took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Histogram {
+    /// Upper bounds in seconds, and how often it took no longer.
+    pub buckets: Vec<(f64, u64)>,
+    /// How often it happened.
+    pub count: u64,
+    /// The sum of all times, in seconds.
+    pub sum: f64,
+}
+
+/// The counters of one queue.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    pub pushed: Count,
+    pub confirmed: Count,
+    /// By kind of error.
+    failed: [Count; ErrorKind::ALL.len()],
+    pub received: Count,
+    pub redelivered: Count,
+    /// By outcome.
+    pub settled: [Count; OUTCOMES],
+    pub lost: Count,
+    pub abandoned: Count,
+    in_hand: AtomicI64,
+    pub push_times: Times,
+    pub held_times: Times,
+}
+
+impl Counters {
+    const fn new() -> Self {
+        Self {
+            pushed: Count::zero(),
+            confirmed: Count::zero(),
+            failed: [const { Count::zero() }; ErrorKind::ALL.len()],
+            received: Count::zero(),
+            redelivered: Count::zero(),
+            settled: [const { Count::zero() }; OUTCOMES],
+            lost: Count::zero(),
+            abandoned: Count::zero(),
+            in_hand: AtomicI64::new(0),
+            push_times: Times::new(&PUSH_BOUNDS),
+            held_times: Times::new(&HELD_BOUNDS),
+        }
+    }
+
+    /// Counts a job that was not confirmed.
+    pub fn failed(&self, error: &Error) {
+        let kind = ErrorKind::ALL.iter().position(|kind| *kind == error.kind());
+        if let Some(kind) = kind {
+            self.failed[kind].add(1);
+        }
+    }
+
+    /// The number of failed jobs for each kind of error.
+    pub fn failures(&self) -> impl Iterator<Item = (ErrorKind, u64)> + '_ {
+        let kinds = ErrorKind::ALL.into_iter();
+        kinds.zip(self.failed.iter().map(Count::get))
+    }
+
+    /// A worker has one more job in hand, or one less.
+    #[inline]
+    pub fn in_hand(&self, change: i64) {
+        self.in_hand.fetch_add(change, Ordering::Relaxed);
+    }
+
+    /// How many jobs workers have in hand.
+    pub fn in_hand_now(&self) -> u64 {
+        self.in_hand.load(Ordering::Relaxed).max(0).unsigned_abs()
+    }
+
+    fn reset(&self) {
+        let single = [
+            &self.pushed,
+            &self.confirmed,
+            &self.received,
+            &self.redelivered,
+            &self.lost,
+            &self.abandoned,
+        ];
+        single.into_iter().for_each(Count::reset);
+        self.failed.iter().for_each(Count::reset);
+        self.settled.iter().for_each(Count::reset);
+        self.in_hand.store(0, Ordering::Relaxed);
+        self.push_times.reset();
+        self.held_times.reset();
+    }
+}
+
+static QUEUES: [Counters; MAX_QUEUES + 1] = [const { Counters::new() }; MAX_QUEUES + 1];
+/// How many places are taken, the last one apart.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+/// Pipeline and endpoint of each place. Only the application's threads lock it.
+static NAMES: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+/// The counters of a queue.
+pub(crate) fn of(pipeline: &str, endpoint: &str) -> &'static Counters {
+    let mut names = NAMES.lock();
+    let known = names
+        .iter()
+        .position(|(name, at)| name == pipeline && at == endpoint);
+    match known {
+        Some(place) => &QUEUES[place],
+        None if names.len() < MAX_QUEUES => {
+            names.push((pipeline.to_owned(), endpoint.to_owned()));
+            TAKEN.store(names.len(), Ordering::Relaxed);
+            &QUEUES[names.len() - 1]
+        }
+        None => &QUEUES[MAX_QUEUES],
+    }
+}
+
+/// All queues' counters, with pipeline and endpoint.
+pub(crate) fn all() -> Vec<(String, String, &'static Counters)> {
+    let names = NAMES.lock().clone();
+    let is_full = names.len() == MAX_QUEUES;
+    let others = is_full.then(|| (OTHERS.to_owned(), OTHERS.to_owned(), &QUEUES[MAX_QUEUES]));
+    let places = names.into_iter().zip(&QUEUES);
+    let places = places.map(|((name, endpoint), counters)| (name, endpoint, counters));
+    places.chain(others).collect()
+}
+
+/// The counters of connections.
+#[derive(Debug)]
+pub(crate) struct ConnectionCounters {
+    pub opened: Count,
+    pub reopened: Count,
+    pub lost: Count,
+    pub failed: Count,
+    pub locks_renewed: Count,
+    pub locks_lost: Count,
+    pub taken_back: Count,
+    pub blocked_nanos: Count,
+}
+
+pub(crate) static CONNECTIONS: ConnectionCounters = ConnectionCounters {
+    opened: Count::zero(),
+    reopened: Count::zero(),
+    lost: Count::zero(),
+    failed: Count::zero(),
+    locks_renewed: Count::zero(),
+    locks_lost: Count::zero(),
+    taken_back: Count::zero(),
+    blocked_nanos: Count::zero(),
+};
+
+/// Starts from zero, in a child. Between fork and exec, so it only writes to memory.
+pub(super) fn reset() {
+    for counters in QUEUES.iter().take(TAKEN.load(Ordering::Relaxed)) {
+        counters.reset();
+    }
+    QUEUES[MAX_QUEUES].reset();
+    let all = &CONNECTIONS;
+    let counts = [
+        &all.opened,
+        &all.reopened,
+        &all.lost,
+        &all.failed,
+        &all.locks_renewed,
+        &all.locks_lost,
+        &all.taken_back,
+        &all.blocked_nanos,
+    ];
+    counts.into_iter().for_each(Count::reset);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_is_cumulative_and_its_bounds_are_inclusive() {
+        let times = Times::new(&PUSH_BOUNDS);
+        for micros in [1, 500, 501, 1000, 40_000_000] {
+            times.note(Duration::from_micros(micros));
+        }
+        let histogram = times.histogram();
+        assert_eq!(histogram.buckets[..2], [(0.0005, 2), (0.001, 4)]);
+        assert_eq!(histogram.buckets.last(), Some(&(30.0, 4)));
+        assert_eq!(histogram.count, 5);
+        assert!((histogram.sum - 40.002_002).abs() < 1e-9);
+        times.reset();
+        assert_eq!(times.histogram().count, 0);
+    }
+
+    #[test]
+    fn a_queue_keeps_its_place_and_the_rest_share_one() {
+        let first = of("first", "amqp://a");
+        assert!(std::ptr::eq(first, of("first", "amqp://a")));
+        assert!(!std::ptr::eq(first, of("first", "amqp://b")));
+        let many: Vec<_> = (0..2 * MAX_QUEUES)
+            .map(|number| of(&format!("many{number}"), "amqp://a"))
+            .collect();
+        assert!(many
+            .iter()
+            .rev()
+            .take(MAX_QUEUES)
+            .all(|one| std::ptr::eq(*one, many[many.len() - 1])));
+        assert!(std::ptr::eq(first, of("first", "amqp://a")));
+        assert_eq!(all().len(), MAX_QUEUES + 1);
+        assert_eq!(
+            all().last().map(|one| one.0.clone()).as_deref(),
+            Some(OTHERS)
+        );
+    }
+}
