@@ -12,7 +12,7 @@ use amqp1_core::Input;
 use ext_php_rs::types::{ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::{ce, ClassEntry};
 
-use crate::engine::guarded;
+use crate::engine::{guarded, text};
 use crate::fail::Fail;
 
 /// The type of a value, as PHP's own messages name it.
@@ -49,7 +49,7 @@ pub fn mismatch(path: &dyn Display, expected: &str, value: &Zval) -> Fail {
 }
 
 pub(super) fn utf8<'a>(string: &'a ZendStr, path: &dyn Display) -> Result<&'a str, Fail> {
-    string.as_str().map_err(|_| {
+    text::text(string).ok_or_else(|| {
         Fail::config(format!(
             "{path}: expected UTF-8 text (put binary data into the payload)"
         ))

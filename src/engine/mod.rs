@@ -9,6 +9,7 @@ pub mod interrupts;
 pub mod json;
 mod stash;
 pub mod table;
+pub mod text;
 pub mod traverse;
 
 use std::mem::ManuallyDrop;

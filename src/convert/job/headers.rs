@@ -8,6 +8,7 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 
 use crate::convert;
 use crate::engine::table::{entries, is_list, Entries, Key};
+use crate::engine::text::text;
 use crate::fail::Fail;
 
 /// Headers in the caller's order.
@@ -30,7 +31,7 @@ pub fn read_headers_option<'a>(
     // An array behind a PHP reference may be freed while a call blocks.
     let owned = value.is_reference();
     if headers.is_empty() {
-        headers.reserve(table.len());
+        *headers = Vec::with_capacity(table.len());
     }
     let defaults = headers.len();
     for (name, value) in NamedHeaders::new(table, what, method) {
@@ -95,10 +96,10 @@ impl<'a> Iterator for NamedHeaders<'a, '_> {
         let (what, method) = (self.what, self.method);
         let article = if what.starts_with('a') { "an" } else { "a" };
         let name = match key {
-            Key::Name(name) => match name.as_str() {
-                Ok("") => Err(format!("{article} {what}'s name must not be empty")),
-                Ok(name) => Ok(name),
-                Err(_) => Err(format!("{article} {what}'s name must be UTF-8")),
+            Key::Name(name) => match text(name) {
+                Some("") => Err(format!("{article} {what}'s name must not be empty")),
+                Some(name) => Ok(name),
+                None => Err(format!("{article} {what}'s name must be UTF-8")),
             },
             Key::Index(number) => Err(format!(
                 "{what}s must be name => value pairs, got the key {number}"

@@ -9,6 +9,7 @@ use ext_php_rs::types::ZendHashTable;
 use super::headers::read_headers_option;
 use crate::convert;
 use crate::engine::table::{entries, Key};
+use crate::engine::text::text;
 use crate::fail::Fail;
 
 /// Reads an options array into `options`: a named option replaces the existing one (headers one by
@@ -25,7 +26,7 @@ pub fn read_options<'a>(
     let mut correlation: Option<&str> = None;
     for (key, value) in entries(table) {
         let name = match key {
-            Key::Name(name) => name.as_str().unwrap_or("\u{fffd}"),
+            Key::Name(name) => text(name).unwrap_or("\u{fffd}"),
             Key::Index(number) => {
                 return Err(Fail::config(format!(
                     "{method}: options must be name => value pairs, got the key {number}"

@@ -101,6 +101,16 @@ impl Signal {
         }
     }
 
+    /// Makes it as good as new, and keeps its memory. False if anyone else still has it.
+    pub(crate) fn renew(&mut self) -> bool {
+        let Some(inner) = Arc::get_mut(&mut self.inner) else {
+            return false;
+        };
+        let state = inner.state.get_mut();
+        state.sources.clear();
+        state.sleepers.is_empty() && inner.task.is_none()
+    }
+
     /// Lets waiting threads read this source, whose input may raise the signal.
     pub(crate) fn comes_from<S: Source + 'static>(&self, source: &Arc<S>) {
         let mut state = self.inner.state.lock();
@@ -136,26 +146,26 @@ impl Signal {
     /// Waits until the signal is raised after `seen` was read, and reads its sources meanwhile.
     pub(crate) fn wait(&self, seen: u64, timeout: Duration) -> Woken {
         let mut entered = SmallVec::<[Entered; 2]>::new();
-        let sources = {
-            let state = self.inner.state.lock();
-            if state.generation != seen {
-                return Woken::Perhaps;
-            }
-            state.sources.clone()
-        };
-        for source in sources.iter().filter_map(Weak::upgrade) {
-            // Not under the lock: a source raises signals under its own.
-            if let Some(polled) = source.enter() {
-                entered.push(Entered { source, polled });
-            }
-        }
+        let mut sources = SmallVec::<[Arc<dyn Source>; 2]>::new();
         let event = event();
         {
             let mut state = self.inner.state.lock();
             if state.generation != seen {
                 return Woken::Perhaps;
             }
+            // From here on, a raise ends the sleep, even before it has begun.
             state.sleepers.extend(event.clone());
+            sources.extend(state.sources.iter().filter_map(Weak::upgrade));
+        }
+        for source in sources {
+            // Not under the lock: a source raises signals under its own.
+            if let Some(polled) = source.enter() {
+                entered.push(Entered { source, polled });
+            }
+        }
+        // Without an event, nothing ends the sleep.
+        if event.is_none() && self.generation() != seen {
+            return Woken::Perhaps;
         }
         let ready = sleep(event.as_deref(), &entered, timeout);
         if let Some(event) = &event {

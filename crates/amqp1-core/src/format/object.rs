@@ -161,13 +161,28 @@ pub(super) fn quote_bytes(json: &mut Vec<u8>, bytes: &[u8]) {
     json.push(b'"');
 }
 
+/// Whether a JSON string escapes any of these bytes. Looks at eight at a time: most texts are short,
+/// and none of their bytes is escaped.
+pub(super) fn is_escaped(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    let any = |word: u64| {
+        // A byte's highest bit is set if the byte is below `limit`; above the lowest such byte, bits
+        // may be wrong, but not if there is none.
+        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        (below(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES << 7) != 0
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    let spaces = ONES * u64::from(b' ');
+    let rest = rest
+        .iter()
+        .fold(spaces, |word, byte| word << 8 | u64::from(*byte));
+    any(rest) || words.iter().any(|word| any(u64::from_ne_bytes(*word)))
+}
+
 /// A text as a JSON string.
 pub(super) fn quote(json: &mut Vec<u8>, text: &str) {
-    // One pass over the text, without a branch per byte, is enough for most texts.
-    let escaped = text.bytes().fold(false, |any, byte| {
-        any | (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-    });
-    if escaped {
+    if is_escaped(text.as_bytes()) {
         // Writing to memory cannot fail.
         let _ = serde_json::to_writer(json, text);
         return;
@@ -203,6 +218,21 @@ mod tests {
         }
         assert!(Object::parse(b"{\"a\":\"\xff\"}").is_none());
         assert!(Object::parse("{\"a\":[".repeat(100_000).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn every_byte_that_json_escapes_is_found_wherever_it_is() {
+        for byte in 0..=u8::MAX {
+            let is_one = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for length in 1..20 {
+                for at in 0..length {
+                    let mut bytes = vec![[b'!', 0xff, b'~'][length % 3]; length];
+                    bytes[at] = byte;
+                    assert_eq!(is_escaped(&bytes), is_one, "{bytes:?}");
+                }
+            }
+        }
+        assert!(!is_escaped(b""));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! message-id, within the deadline. A confirmed job is never sent again.
 
 mod copies;
+mod kept;
 mod resend;
 mod settle;
 mod verify;
@@ -79,14 +80,15 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub fn new(definition: Arc<Definition>) -> Self {
+        let kept = Self::kept();
         Self {
             definition,
-            tracker: Tracker::default(),
-            window: VecDeque::new(),
+            tracker: kept.tracker,
+            window: kept.window,
             base: 0,
             bytes: 0,
             gathered: 0,
-            outcomes: Vec::new(),
+            outcomes: kept.outcomes,
             lost: Vec::new(),
             unsure: Vec::new(),
             failures: Vec::new(),
@@ -455,5 +457,6 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         // Credit that arrives late must not send a job whose call has ended.
         self.tracker.abandon();
+        self.keep();
     }
 }

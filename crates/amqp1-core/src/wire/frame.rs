@@ -1,5 +1,7 @@
 //! Frames (AMQP 1.0 part 2, section 2.3).
 
+mod usual;
+
 use bytes::{Buf, Bytes, BytesMut};
 use fe2o3_amqp::frames::amqp::{FrameBody, FrameDecoder};
 use serde::Serialize;
@@ -154,7 +156,14 @@ pub fn first(input: &[u8], limit: u32) -> Result<Option<Received<'_>>, DecodeErr
             let (transfer, start) = transfer(frame)?;
             Frame::Transfer(transfer, &frame[start..])
         }
-        [0x00, 0x53, 0x15, ..] => Frame::Disposition(disposition(frame)?),
+        [0x00, 0x53, 0x15, fields @ ..] => Frame::Disposition(match usual::accepted(fields) {
+            Some(disposition) => disposition,
+            None => disposition(frame)?,
+        }),
+        [0x00, 0x53, 0x13, ..] => match usual::flow(frame) {
+            Some(flow) => Frame::Other(Box::new(FrameBody::Flow(flow))),
+            None => other(frame)?,
+        },
         _ => other(frame)?,
     };
     Ok(Some(Received {
@@ -279,9 +288,7 @@ fn disposition(body: &[u8]) -> Result<Disposition, DecodeError> {
     }
     let first = first.ok_or(DecodeError("a disposition without its first delivery"))?;
     let last = last.unwrap_or(first);
-    // Ids wrap, so the end precedes the beginning if it is more than half the number range away. As
-    // a range, it would settle deliveries that it does not name.
-    if last.wrapping_sub(first) > i32::MAX as u32 {
+    if !is_range(first, last) {
         return Err(DecodeError(
             "a disposition whose end is before its beginning",
         ));
@@ -293,6 +300,12 @@ fn disposition(body: &[u8]) -> Result<Disposition, DecodeError> {
         settled,
         state,
     })
+}
+
+/// Ids wrap, so the end precedes the beginning if it is more than half the number range away. As a
+/// range, it would settle deliveries that it does not name.
+fn is_range(first: u32, last: u32) -> bool {
+    last.wrapping_sub(first) <= i32::MAX as u32
 }
 
 fn id(item: Value<'_>) -> Option<u32> {

@@ -113,3 +113,97 @@ fn malformed_frames_are_errors() {
         assert!(decode(&mut buffer, 4096).is_err(), "{bytes:?}");
     }
 }
+
+/// Both decoders of dispositions say the same, whatever a broker's form is.
+#[test]
+fn accepted_is_read_like_any_other_disposition() {
+    let ids: [&[u8]; 6] = [
+        &[0x43],
+        &[0x52, 7],
+        &[0x52, 9],
+        &[0x70, 0xff, 0xff, 0xff, 0xff],
+        &[0x70, 0, 0, 1, 0],
+        &[0x40],
+    ];
+    let states: [&[u8]; 4] = [
+        &[0x00, 0x53, 0x24, 0x45],
+        &[0x00, 0x53, 0x24, 0xc0, 1, 0],
+        &[0x00, 0x53, 0x26, 0x45],
+        &[0x40],
+    ];
+    let mut fast = 0;
+    for (first, last) in ids.iter().flat_map(|first| ids.map(|last| (first, last))) {
+        for state in states {
+            for (batchable, settled) in [
+                (&[][..], 0x41),
+                (&[0x42], 0x41),
+                (&[0x43], 0x41),
+                (&[], 0x42),
+            ] {
+                let count = 5 + batchable.len() as u8;
+                let mut items = vec![count, 0x41];
+                items.extend_from_slice(first);
+                items.extend_from_slice(last);
+                items.push(settled);
+                items.extend_from_slice(state);
+                items.extend_from_slice(batchable);
+                let mut body = vec![0x00, 0x53, 0x15, 0xc0, items.len() as u8];
+                body.extend_from_slice(&items);
+                for length in 4..=body.len() {
+                    if let Some(read) = usual::accepted(&body[3..length]) {
+                        assert_eq!(length, body.len());
+                        assert_eq!(read, disposition(&body).unwrap());
+                        fast += 1;
+                    }
+                }
+            }
+        }
+    }
+    // Fifteen pairs whose end is not before its beginning, and five ids alone; with batchable and without.
+    assert_eq!(fast, 2 * (5 + 15));
+}
+
+/// Both decoders of flows say the same.
+#[test]
+fn a_flow_is_read_like_any_other_performative() {
+    use fe2o3_amqp_types::definitions::Handle;
+    use fe2o3_amqp_types::performatives::Flow;
+    let flow = Flow {
+        next_incoming_id: Some(7),
+        incoming_window: 400,
+        next_outgoing_id: 0xffff_fffe,
+        outgoing_window: 0,
+        handle: Some(Handle(1)),
+        delivery_count: Some(255),
+        link_credit: Some(256),
+        available: None,
+        drain: false,
+        echo: true,
+        properties: None,
+    };
+    let session = Flow {
+        next_incoming_id: None,
+        handle: None,
+        delivery_count: None,
+        link_credit: None,
+        available: Some(3),
+        drain: true,
+        echo: false,
+        ..flow.clone()
+    };
+    for of in [flow, session] {
+        let body = serde_amqp::to_vec(&of).unwrap();
+        assert_eq!(usual::flow(&body).unwrap(), of);
+        let Frame::Other(general) = other(&body).unwrap() else {
+            panic!("not a flow");
+        };
+        let FrameBody::Flow(general) = *general else {
+            panic!("not a flow");
+        };
+        assert_eq!(general, of);
+        for length in 0..body.len() {
+            assert!(usual::flow(&body[..length]).is_none(), "{length}");
+        }
+        assert!(usual::flow(&[&body[..], &[0x40]].concat()).is_none());
+    }
+}

@@ -232,7 +232,7 @@ impl Wired {
 
     /// Writes as much output as the socket accepts at once.
     pub fn write_now(&mut self) {
-        if self.protocol.lost().is_some() || self.end.is_some() {
+        if !self.wants_room() || self.protocol.lost().is_some() || self.end.is_some() {
             return;
         }
         if let Err(error) = self.write_out() {
@@ -256,12 +256,19 @@ impl Wired {
             if !socket.flush()? {
                 return Ok(false);
             }
-            if self.protocol.poll_output().is_empty() {
+            let output = self.protocol.poll_output();
+            if output.is_empty() {
                 return Ok(true);
             }
-            let mut parts = [IoSlice::new(&[]); PARTS];
-            let count = self.protocol.poll_output().slices(&mut parts);
-            match socket.write(&parts[..count]) {
+            let written = match output.only() {
+                Some(bytes) => socket.write(&[IoSlice::new(bytes)]),
+                None => {
+                    let mut parts = [IoSlice::new(&[]); PARTS];
+                    let count = output.slices(&mut parts);
+                    socket.write(&parts[..count])
+                }
+            };
+            match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.protocol.handle_written(count, Instant::now()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),

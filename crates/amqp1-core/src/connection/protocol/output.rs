@@ -59,6 +59,11 @@ impl Output {
         self.pending() == 0
     }
 
+    /// The bytes to write, if they are in one place.
+    pub fn only(&self) -> Option<&[u8]> {
+        self.large.is_empty().then(|| &self.bytes[self.written..])
+    }
+
     /// Fills `slices` with the next bytes to write; returns the number of slices.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut parts = self.parts();

@@ -1,6 +1,6 @@
 //! The sessions of a connection, by our channel and by the broker's.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use fe2o3_amqp_types::performatives::Begin;
@@ -27,7 +27,8 @@ pub(crate) struct LinkKey {
 #[derive(Debug)]
 pub(super) struct Sessions {
     slots: Vec<Option<Session>>,
-    by_remote: HashMap<u16, u16>,
+    /// Our channel, by the broker's.
+    by_remote: Vec<Option<u16>>,
     channels: Channels,
     /// When to give up on unanswered begins, the oldest first. Answered ones are removed when they
     /// are the oldest.
@@ -40,7 +41,7 @@ impl Sessions {
     pub fn new(channel_max: u16) -> Self {
         Self {
             slots: Vec::new(),
-            by_remote: HashMap::new(),
+            by_remote: Vec::new(),
             channels: Channels::new(channel_max),
             opened: VecDeque::new(),
             next_epoch: 0,
@@ -78,8 +79,8 @@ impl Sessions {
     /// # Errors
     /// There is none.
     pub fn of_remote(&mut self, remote: u16) -> Result<&mut Session, DecodeError> {
-        let ours = self.by_remote.get(&remote).ok_or(UNKNOWN)?;
-        let slot = self.slots.get_mut(usize::from(*ours));
+        let ours = self.by_remote.get(usize::from(remote)).copied().flatten();
+        let slot = self.slots.get_mut(usize::from(ours.ok_or(UNKNOWN)?));
         slot.and_then(Option::as_mut).ok_or(UNKNOWN)
     }
 
@@ -92,11 +93,15 @@ impl Sessions {
         let ours = begin.remote_channel.ok_or(UNKNOWN)?;
         let slot = self.slots.get_mut(usize::from(ours));
         let session = slot.and_then(Option::as_mut).ok_or(UNKNOWN)?;
-        if self.by_remote.contains_key(&remote) {
+        let at = usize::from(remote);
+        if self.by_remote.len() <= at {
+            self.by_remote.resize(at + 1, None);
+        }
+        if self.by_remote[at].is_some() {
             return Err(DecodeError("a second begin"));
         }
         session.on_begin(remote, begin)?;
-        self.by_remote.insert(remote, ours);
+        self.by_remote[at] = Some(ours);
         Ok(())
     }
 
@@ -105,7 +110,8 @@ impl Sessions {
     /// # Errors
     /// There is no such session.
     pub fn ended(&mut self, remote: u16, now: Instant) -> Result<Session, DecodeError> {
-        let ours = self.by_remote.remove(&remote).ok_or(UNKNOWN)?;
+        let by_remote = self.by_remote.get_mut(usize::from(remote));
+        let ours = by_remote.and_then(Option::take).ok_or(UNKNOWN)?;
         let slot = self.slots.get_mut(usize::from(ours));
         let session = slot.and_then(Option::take).ok_or(UNKNOWN)?;
         self.channels.put_back(ours, now);

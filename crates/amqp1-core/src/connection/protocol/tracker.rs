@@ -9,6 +9,9 @@ use crate::error::condition::Condition;
 use crate::error::Error;
 use crate::wire::frame::State as DeliveryState;
 
+/// The most outcomes for which a renewed tracker has room.
+const MAX_KEPT: usize = 16;
+
 /// The outcome of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Confirmation {
@@ -63,6 +66,19 @@ struct Collected {
 }
 
 impl Tracker {
+    /// Makes it as good as new, and keeps its memory. False if anyone else still has it, or if it
+    /// has collected many outcomes.
+    pub fn renew(&mut self) -> bool {
+        let Some(inner) = Arc::get_mut(&mut self.inner) else {
+            return false;
+        };
+        *inner.abandoned.get_mut() = false;
+        let state = inner.state.get_mut();
+        state.outcomes.clear();
+        (state.pending, state.wake_at) = (0, 0);
+        state.outcomes.capacity() <= MAX_KEPT && inner.signal.renew()
+    }
+
     /// Counts another message that was sent.
     pub fn expect(&self) {
         self.inner.state.lock().pending += 1;
@@ -90,7 +106,9 @@ impl Tracker {
     pub fn take(&self, into: &mut Vec<(u64, Confirmation)>, wake_at: usize) -> usize {
         let mut state = self.inner.state.lock();
         state.wake_at = wake_at;
-        into.append(&mut state.outcomes);
+        if !state.outcomes.is_empty() {
+            into.append(&mut state.outcomes);
+        }
         state.pending
     }
 
