@@ -10,8 +10,10 @@ use Amqp1\Tests\Support\Cli;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Prometheus;
+use Amqp1\Worker;
 use Amqp1\Worker\Monitoring\ClientMetrics;
 use Amqp1\Worker\Monitoring\Exposition;
+use Amqp1\Worker\Monitoring\StateFile;
 use PHPUnit\Framework\Attributes\DataProvider;
 
 /** `amqp1 work --metrics` and `--metrics-file`: a worker's metrics and probes are there while a handler runs, and gone with it. */
@@ -245,6 +247,25 @@ final class WorkerMetricsTest extends ContractTestCase
         self::assertSame(['x_total', 'z_seconds'], array_keys($families));
         self::assertSame(['queue' => "a\"b\\c\nd\u{fc}\u{fffd}", 'worker' => "a\"b\\c\nd\u{fc}\u{fffd}"], $families['x_total']['samples'][0]['labels']);
         self::assertSame([1e-7, '+Inf'], array_column($families['z_seconds']['samples'], 'value'));
+    }
+
+    public function testHowLongJobsWaitedForTheirFirstAttempt(): void
+    {
+        $queue = $this->queue('embedded');
+        $queue->push('retried');
+        $queue->push('quick', null, ['delay' => 1]);
+        usleep(300_000);
+        $file = "$this->folder/state";
+        $worker = new Worker($queue, ['quick' => static fn () => null, 'retried' => static fn ($task) => $task->getAttempts() === 1 ? $task->nack(new \DomainException('no')) : null],
+            ['stateFile' => $file, 'maxJobs' => 3, 'backoff' => 1.5, 'maxRuntime' => 20]);
+        $before = ini_set('error_log', '/dev/null');
+        self::assertSame(3, $worker->run()->jobs);
+        ini_set('error_log', (string) $before);
+
+        $waits = StateFile::read($file)['figures']['waits'][$queue->getName()];
+        self::assertSame(2, $waits['count'], 'not the second attempt');
+        self::assertGreaterThan(0.29, $waits['sum']);
+        self::assertLessThan(0.9, $waits['sum'], 'not the delay');
     }
 
     public function testTheFiguresOfTheExtension(): void

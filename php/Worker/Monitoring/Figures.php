@@ -17,6 +17,8 @@ final class Figures
     /** Upper limits of the durations that are counted together: seconds. */
     public const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800];
 
+    public const WAIT_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400];
+
     private const OUTCOMES = [
         Event::JOB_ACK => 'acked',
         Event::JOB_RETRY => 'retried',
@@ -32,6 +34,9 @@ final class Figures
     /** @var array<string, array{buckets: list<int>, sum: float, count: int}> by queue */
     private array $calls = [];
 
+    /** @var array<string, array{buckets: list<int>, sum: float, count: int}> by queue */
+    private array $waits = [];
+
     private ?float $lastJob = null;
     private int $outages = 0;
 
@@ -43,6 +48,9 @@ final class Figures
 
     public function job(string $event, Task $task): void
     {
+        if ($event === Event::JOB_START) {
+            $this->waited($task);
+        }
         $outcome = self::OUTCOMES[$event] ?? null;
         if ($outcome !== null) {
             $queue = $task->getQueue();
@@ -55,16 +63,34 @@ final class Figures
     /** A handler has ended. */
     public function call(string $queue, float $seconds): void
     {
-        $calls = &$this->calls[$queue];
-        $calls ??= ['buckets' => array_fill(0, count(self::BUCKETS), 0), 'sum' => 0.0, 'count' => 0];
-        foreach (self::BUCKETS as $index => $limit) {
+        self::count($this->calls[$queue], self::BUCKETS, $seconds);
+    }
+
+    /** How long a job waited for its first attempt, from when it was due. Clocks of producers may differ from this one. */
+    private function waited(Task $task): void
+    {
+        $created = $task->getAttempts() === 1 ? $task->getCreationTime() : null;
+        if ($created !== null) {
+            $wait = microtime(true) - (float) $created->format('U.u') - $task->getDelay();
+            self::count($this->waits[$task->getQueue()], self::WAIT_BUCKETS, max(0.0, $wait));
+        }
+    }
+
+    /**
+     * @param array{buckets: list<int>, sum: float, count: int}|null $values
+     * @param list<int|float> $limits
+     */
+    private static function count(?array &$values, array $limits, float $seconds): void
+    {
+        $values ??= ['buckets' => array_fill(0, count($limits), 0), 'sum' => 0.0, 'count' => 0];
+        foreach ($limits as $index => $limit) {
             if ($seconds <= $limit) {
-                $calls['buckets'][$index]++;
+                $values['buckets'][$index]++;
                 break;
             }
         }
-        $calls['sum'] += $seconds;
-        $calls['count']++;
+        $values['sum'] += $seconds;
+        $values['count']++;
     }
 
     public function outage(): void
@@ -76,7 +102,7 @@ final class Figures
     public function all(): array
     {
         return [
-            'jobs' => $this->jobs, 'calls' => $this->calls, 'last_job' => $this->lastJob, 'outages' => $this->outages,
+            'jobs' => $this->jobs, 'calls' => $this->calls, 'waits' => $this->waits, 'last_job' => $this->lastJob, 'outages' => $this->outages,
         ];
     }
 }

@@ -82,6 +82,10 @@ final class Metrics
         foreach ($figures['calls'] as $queue => $calls) {
             $out->histogram(Figures::BUCKETS, $calls, ['queue' => $queue]);
         }
+        $out->metric('amqp1_job_wait_seconds', 'histogram', 'How long jobs waited for their first attempt, from when they were due.');
+        foreach ($figures['waits'] as $queue => $waits) {
+            $out->histogram(Figures::WAIT_BUCKETS, $waits, ['queue' => $queue]);
+        }
         $out->metric('amqp1_last_job_timestamp_seconds', 'gauge', 'When a job last ended in this worker, as Unix time.')->sample($figures['last_job']);
     }
 
@@ -98,7 +102,6 @@ final class Metrics
             'reserved' => ['amqp1_queue_reserved_jobs', 'Jobs that are delivered and not settled.'],
             'failed' => ['amqp1_queue_failed_jobs', 'Jobs in the failed queue.'],
             'consumers' => ['amqp1_queue_consumers', 'Consumers of the queue.'],
-            'oldest' => ['amqp1_queue_oldest_job_age_seconds', 'How long the oldest job that is ready has waited.'],
             'polled' => ['amqp1_queue_polled_timestamp_seconds', 'When the broker told these figures, as Unix time.'],
         ] as $figure => [$name, $help]) {
             $out->metric($name, 'gauge', $help);
