@@ -221,8 +221,7 @@ impl ReceiverLink {
         let Some(credit) = receiver.ask_again(now) else {
             return receiver.is_answered(now);
         };
-        // A question that cannot be encoded has no answer: the caller's deadline ends its wait.
-        let _ = session.send_credit(credit, true, out);
+        session.send_credit(credit, true, out);
         self.connection.kick(protocol);
         false
     }

@@ -32,6 +32,9 @@ type Written = std::result::Result<(), DecodeError>;
 /// The number of transfer frames that the broker may send before it needs our flow.
 const INCOMING_WINDOW: u32 = 4096;
 
+/// The number of transfer frames that we announce: as many as can be told.
+const OUTGOING_WINDOW: u32 = u32::MAX >> 1;
+
 #[derive(Debug)]
 pub(crate) struct Session {
     /// Distinguishes this session from later ones on the same channel.
@@ -72,7 +75,7 @@ impl Session {
             remote_channel: None,
             next_outgoing_id: self.next_outgoing_id,
             incoming_window: self.incoming_window,
-            outgoing_window: u32::MAX >> 1,
+            outgoing_window: OUTGOING_WINDOW,
             handle_max: Handle(7),
             offered_capabilities: None,
             desired_capabilities: None,
@@ -244,7 +247,7 @@ impl Session {
         }
         if receiver.is_careful() {
             if receiver.return_unwelcome(out, self.channel) {
-                self.send_credit(0, false, out)?;
+                self.send_credit(0, false, out);
             }
         } else if receiver.takes_up_speed() {
             self.grant_credit(now, out)?;
@@ -277,7 +280,7 @@ impl Session {
                 (Some(receiver), Some(frame::State::Released)) if self.life.may_speak() => {
                     receiver.on_released((first, last));
                     if receiver.return_doubtful(out, self.channel) {
-                        self.send_credit(0, false, out)?;
+                        self.send_credit(0, false, out);
                     }
                     if let Some(receiver) = &mut self.receiver {
                         receiver.settle_dropped(out, self.channel);
@@ -333,14 +336,6 @@ impl Session {
         }
     }
 
-    /// Reports accepted deliveries to the broker, and grants credit for them.
-    pub fn flush(&mut self, now: Instant, out: &mut Vec<u8>) -> Written {
-        if let Some(receiver) = &mut self.receiver {
-            receiver.flush(out, self.channel);
-        }
-        self.grant_credit(now, out)
-    }
-
     /// Detaches the links and ends the session; buffered deliveries are returned.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Written {
         if !self.life.end() {
@@ -366,7 +361,7 @@ impl Session {
         // Otherwise, returned deliveries would arrive again before the broker has read that this is
         // the end.
         if self.receiver.as_mut().is_some_and(Receiver::stop_asking) {
-            self.send_credit(0, false, out)?;
+            self.send_credit(0, false, out);
         }
         if let Some(receiver) = &mut self.receiver {
             let attached = receiver.phase == Phase::Attached;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use fe2o3_amqp_types::definitions::Handle;
 use fe2o3_amqp_types::performatives::Flow;
 
-use super::Session;
+use super::{Session, INCOMING_WINDOW, OUTGOING_WINDOW};
 use crate::connection::protocol::link::RECEIVER;
 use crate::connection::protocol::output::Output;
 use crate::connection::protocol::receiver::waiting::Waited;
@@ -46,7 +46,7 @@ impl Session {
             return Ok(());
         }
         match drain_again {
-            Some(credit) => self.send_credit(credit, true, out.frames())?,
+            Some(credit) => self.send_credit(credit, true, out.frames()),
             // To replace the credit that the drain has used up.
             None if flow.drain => self.grant_credit(now, out.frames())?,
             None => {}
@@ -78,7 +78,7 @@ impl Session {
             next_incoming_id: self.life.is_begun().then_some(self.next_incoming_id),
             incoming_window: self.incoming_window,
             next_outgoing_id: self.next_outgoing_id,
-            outgoing_window: u32::MAX >> 1,
+            outgoing_window: OUTGOING_WINDOW,
             handle: None,
             delivery_count: None,
             link_credit: None,
@@ -94,28 +94,30 @@ impl Session {
         let Some(receiver) = &mut self.receiver else {
             return Ok(());
         };
-        match receiver.wanted_credit(now) {
-            Some(credit) => self.send_credit(credit, false, out),
-            None => Ok(()),
+        if let Some(credit) = receiver.wanted_credit(now) {
+            self.send_credit(credit, false, out);
         }
+        Ok(())
     }
 
     /// Sends the receiver's credit; with `drain`, asks the broker to use it up.
-    pub fn send_credit(
-        &self,
-        credit: u32,
-        drain: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<(), DecodeError> {
+    pub fn send_credit(&mut self, credit: u32, drain: bool, out: &mut Vec<u8>) {
         let Some(receiver) = &self.receiver else {
-            return Ok(());
+            return;
         };
-        let mut flow = self.flow();
-        flow.handle = Some(Handle(RECEIVER));
-        flow.delivery_count = receiver.known_count();
-        flow.link_credit = Some(credit);
-        flow.drain = drain;
-        frame::encode_performative(out, self.channel, &flow)
+        // Each flow tells the window, so it is renewed as well.
+        self.incoming_window = INCOMING_WINDOW;
+        let credit = frame::Credit {
+            next_incoming_id: self.life.is_begun().then_some(self.next_incoming_id),
+            incoming_window: self.incoming_window,
+            next_outgoing_id: self.next_outgoing_id,
+            outgoing_window: OUTGOING_WINDOW,
+            handle: RECEIVER,
+            delivery_count: receiver.known_count(),
+            link_credit: credit,
+            drain,
+        };
+        frame::encode_credit(out, self.channel, &credit);
     }
 
     /// Returns deliveries that the receiver has kept waiting for too long.
@@ -138,7 +140,7 @@ impl Session {
     fn return_beyond(&mut self, kept: usize, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         // Before they are returned, or they would be delivered again.
         if self.receiver.as_mut().is_some_and(Receiver::revoke) {
-            self.send_credit(0, false, out)?;
+            self.send_credit(0, false, out);
         }
         if let Some(receiver) = &mut self.receiver {
             receiver.release_beyond(kept, out, self.channel);
@@ -162,7 +164,10 @@ impl Session {
         };
         receiver.flush(out, self.channel);
         match receiver.ask(now) {
-            Some(credit) => self.send_credit(credit, true, out),
+            Some(credit) => {
+                self.send_credit(credit, true, out);
+                Ok(())
+            }
             None => self.grant_credit(now, out),
         }
     }

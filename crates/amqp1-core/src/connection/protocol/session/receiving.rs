@@ -8,6 +8,7 @@ use crate::connection::protocol::link::Phase;
 use crate::connection::protocol::receiver::{Incoming, Receiver};
 use crate::connection::protocol::tracker::Tracked;
 use crate::error::{Error, Result};
+use crate::wire::DecodeError;
 
 /// How a settlement is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,25 @@ impl Session {
         })
     }
 
+    /// Grants credit for accepted deliveries, and reports them to the broker.
+    ///
+    /// The credit comes first, because the next delivery depends on it alone. To a quorum queue of
+    /// RabbitMQ, both are commands of its log, which are written to disk one after the other if they
+    /// arrive one by one. As much is held at once as before: PHP is done with what is accepted, and
+    /// both frames leave in one write. If the connection breaks in between, what was accepted is
+    /// delivered again, as after a break before the write.
+    pub fn flush(
+        &mut self,
+        now: Instant,
+        out: &mut Vec<u8>,
+    ) -> std::result::Result<(), DecodeError> {
+        self.grant_credit(now, out)?;
+        if let Some(receiver) = &mut self.receiver {
+            receiver.flush(out, self.channel);
+        }
+        Ok(())
+    }
+
     /// Settles a delivery with another state.
     pub fn settle(
         &mut self,
@@ -125,7 +145,7 @@ impl Session {
         }
         if receiver.phase == Phase::Attached && prefetch == 0 {
             // Before the buffer is returned, or it would be delivered again.
-            self.send_credit(0, false, out).map_err(internal)?;
+            self.send_credit(0, false, out);
         }
         if let Some(receiver) = self.receiver.as_mut().filter(|_| prefetch == 0) {
             receiver.release_buffered(out, self.channel);
@@ -133,7 +153,10 @@ impl Session {
         let may_speak = self.life.may_speak();
         let receiver = self.receiver.as_mut().filter(|_| may_speak);
         match receiver.and_then(Receiver::shrink) {
-            Some(credit) => self.send_credit(credit, false, out).map_err(internal),
+            Some(credit) => {
+                self.send_credit(credit, false, out);
+                Ok(())
+            }
             None => self.grant_credit(now, out).map_err(internal),
         }
     }
@@ -144,7 +167,8 @@ impl Session {
         let receiver = self.open_receiver()?;
         receiver.demand(count);
         let credit = receiver.credit();
-        self.send_credit(credit, drain, out).map_err(internal)
+        self.send_credit(credit, drain, out);
+        Ok(())
     }
 
     /// Takes back all credit, returns the buffer, and asks the broker to report what it has sent.
@@ -160,5 +184,91 @@ impl Session {
             receiver.release_buffered(out, self.channel);
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use bytes::BytesMut;
+    use fe2o3_amqp::frames::amqp::FrameBody;
+    use fe2o3_amqp_types::definitions::Role;
+
+    use super::*;
+    use crate::base::memory::Block;
+    use crate::base::wait::Signal;
+    use crate::connection::protocol::link::{attach, source, target};
+    use crate::connection::protocol::output::Output;
+    use crate::connection::protocol::MAX_FRAME_SIZE;
+    use crate::wire::frame::{self, Frame, Transfer};
+
+    /// A session that has granted its receiver's first credit.
+    fn receiving(prefetch: u32) -> Session {
+        let mut session = Session::new(0, 0, 4096, Signal::new());
+        session.receiver = Some(Receiver::new("r".to_owned(), prefetch, Signal::new()));
+        let answer = attach("r", Role::Sender, source("q"), target(None));
+        session
+            .on_attach(answer, Instant::now(), &mut Output::default())
+            .unwrap();
+        session
+    }
+
+    fn deliver(session: &mut Session, delivery_id: u32) {
+        let transfer = Transfer {
+            delivery_id: Some(delivery_id),
+            ..Transfer::default()
+        };
+        let (mut block, mut out) = (Block::default(), Vec::new());
+        session
+            .on_transfer(&transfer, b"x", &mut block, Instant::now(), &mut out)
+            .unwrap();
+        assert!(out.is_empty());
+        session.take().unwrap().unwrap();
+    }
+
+    /// The frames: credit, or the deliveries that are settled.
+    fn told(out: &[u8]) -> Vec<String> {
+        let mut input = BytesMut::from(out);
+        let mut told = Vec::new();
+        while let Some((_, frame)) = frame::decode(&mut input, MAX_FRAME_SIZE).unwrap() {
+            told.push(match frame {
+                Frame::Disposition(one) => format!("settled {}-{}", one.first, one.last),
+                Frame::Other(body) => match *body {
+                    FrameBody::Flow(flow) => format!("credit {}", flow.link_credit.unwrap()),
+                    other => format!("{other:?}"),
+                },
+                other => format!("{other:?}"),
+            });
+        }
+        told
+    }
+
+    #[test]
+    fn the_next_delivery_does_not_wait_for_the_settlement_of_the_last() {
+        let (mut session, mut out) = (receiving(1), Vec::new());
+        for id in 0..2 {
+            deliver(&mut session, id);
+            out.clear();
+            assert_eq!(session.accept(id, &mut out).unwrap(), Settled::AtOnce);
+            session.flush(Instant::now(), &mut out).unwrap();
+            assert_eq!(
+                told(&out),
+                ["credit 1".to_owned(), format!("settled {id}-{id}")]
+            );
+            let receiver = session.receiver().unwrap();
+            assert_eq!((receiver.held(), receiver.credit()), (0, 1));
+        }
+    }
+
+    /// Otherwise, the broker could deliver another one before the one that is returned.
+    #[test]
+    fn what_goes_back_is_told_before_credit_is_granted() {
+        let (mut session, mut out) = (receiving(1), Vec::new());
+        deliver(&mut session, 0);
+        let released = [0x00, 0x53, 0x26, 0x45];
+        session
+            .settle(0, &released, Instant::now(), &mut out)
+            .unwrap();
+        assert_eq!(told(&out), ["settled 0-0", "credit 1"]);
     }
 }
