@@ -129,7 +129,7 @@ impl ReceiverLink {
     pub fn accept(&self, delivery_id: u32) -> Result<()> {
         let mut protocol = self.connection.lock();
         let (session, out) = protocol.session(self.key)?;
-        match session.accept(delivery_id, out)? {
+        match session.accept(delivery_id, Instant::now, out)? {
             Settled::Gathered => self.connection.kick_soon(protocol),
             Settled::AtOnce => {
                 session.flush(Instant::now(), out).map_err(internal)?;

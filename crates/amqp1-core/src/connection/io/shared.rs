@@ -88,9 +88,8 @@ impl Source for Shared {
     fn enter(&self) -> Option<Polled> {
         let mut wired = self.lock();
         let descriptor = Arc::clone(wired.handle()?);
-        // What was gathered cannot grow any more.
         if wired.is_gathering() {
-            if let Err(error) = wired.flush_all(Instant::now()) {
+            if let Err(error) = wired.flush_idle(Instant::now()) {
                 wired.end_with(internal(error));
             }
         }

@@ -309,6 +309,16 @@ impl Protocol {
         self.timers.gather(now);
     }
 
+    /// A caller waits: sends everything that was gathered, unless something was sent a moment ago.
+    /// More deliveries are then on their way, whose settlements go along: a broker sends them in
+    /// several parts, and each answer to a part costs it as much as the answer to all.
+    pub fn flush_idle(&mut self, now: Instant) -> Result<(), DecodeError> {
+        match now.saturating_duration_since(self.timers.last_sent) < timers::ON_THE_WAY {
+            true => Ok(()),
+            false => self.flush_all(now),
+        }
+    }
+
     /// Sends everything that was gathered.
     pub fn flush_all(&mut self, now: Instant) -> Result<(), DecodeError> {
         self.timers.flush_at = None;

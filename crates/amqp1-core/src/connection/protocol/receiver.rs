@@ -114,6 +114,8 @@ pub(crate) struct Receiver {
     patience: Option<Duration>,
     /// The limits of a prefetch that adapts.
     elastic: Option<Elastic>,
+    /// When the delivery that was last taken had arrived.
+    taken_arrived: Option<Instant>,
     /// When it was last checked that nothing waits for too long there.
     looked_at: Option<Instant>,
     /// Observes arriving and leaving deliveries.
@@ -141,6 +143,7 @@ impl Receiver {
             returns: Returns::default(),
             patience: None,
             elastic: None,
+            taken_arrived: None,
             looked_at: None,
             watch: None,
         }
@@ -287,6 +290,7 @@ impl Receiver {
     pub fn take(&mut self) -> Option<Incoming> {
         self.returns.asking = self.buffer.is_empty();
         let incoming = self.buffer.pop()?;
+        self.taken_arrived = Some(incoming.arrived);
         if incoming.settled {
             self.held = self.held.saturating_sub(1);
         } else if let Some(history) = self.returns.history_in_hand(&incoming.payload) {
@@ -307,11 +311,6 @@ impl Receiver {
             return None;
         }
         self.credit.renew(self.held, is_awaited, now)
-    }
-
-    /// Whether PHP waits, and credit must be granted for what may arrive.
-    pub fn is_low(&self) -> bool {
-        self.buffer.is_empty() && self.may_ask() && self.credit.is_low(self.held, true)
     }
 
     /// Whether the broker would act on new credit.

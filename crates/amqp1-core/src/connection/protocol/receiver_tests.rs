@@ -36,7 +36,7 @@ fn credit_never_exceeds_what_is_free() {
     }
     assert_eq!(receiver.wanted_credit(Instant::now()), None);
     let id = receiver.take().unwrap().delivery_id;
-    receiver.accept(id);
+    receiver.accept(id, Instant::now);
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(1));
 }
 
@@ -48,7 +48,7 @@ fn credit_in_whole_windows_waits_for_the_last_delivery() {
         assert_eq!(receiver.wanted_credit(Instant::now()), None);
         receiver.arrive(transfer(Some(id), false), b"").unwrap();
         let id = receiver.take().unwrap().delivery_id;
-        receiver.accept(id);
+        receiver.accept(id, Instant::now);
     }
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(4));
 }
@@ -77,7 +77,7 @@ fn pausing_again_and_again_lets_no_more_in() {
 fn acknowledgements_are_told_as_ranges() {
     let mut receiver = receiver(100);
     for id in [7, 8, 9, 11] {
-        receiver.accept(id);
+        receiver.accept(id, Instant::now);
     }
     assert_eq!(receiver.accepted, [(7, 9), (11, 11)]);
     let mut out = Vec::new();
@@ -157,7 +157,7 @@ fn a_drained_receiver_is_answered_and_gets_its_credit_again() {
     assert!(!receiver.is_answered(Instant::now()));
     // Settled in the meantime: credit for it waits for the answer, which shows how much was used.
     let id = receiver.take().unwrap().delivery_id;
-    receiver.accept(id);
+    receiver.accept(id, Instant::now);
     assert_eq!(receiver.wanted_credit(Instant::now()), None);
     assert_eq!(receiver.on_drained(Some(4), 0, Instant::now()), None);
     assert!(receiver.is_answered(Instant::now()));
@@ -189,7 +189,7 @@ fn a_question_ends_with_the_credit_and_its_late_answer_harms_nothing() {
     assert!(receiver.is_answered(Instant::now()));
     for _ in 0..2 {
         let id = receiver.take().unwrap().delivery_id;
-        receiver.accept(id);
+        receiver.accept(id, Instant::now);
     }
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(2));
     assert_eq!(receiver.on_drained(Some(2), 0, Instant::now()), None);
@@ -242,7 +242,7 @@ fn an_answer_that_may_be_an_earlier_questions_is_asked_for_again() {
     assert_eq!(receiver.ask(now), Some(1));
     deliver(&mut receiver, 0);
     let id = receiver.take().unwrap().delivery_id;
-    receiver.accept(id);
+    receiver.accept(id, Instant::now);
     assert_eq!(receiver.ask(now), Some(1));
     // The broker ends the first question only now, with the credit of the second.
     assert_eq!(receiver.on_drained(Some(2), 0, now), Some(1));
@@ -317,7 +317,7 @@ fn what_is_taken_back_in_hand_is_settled_as_the_broker_said() {
     assert!(out.ends_with(&RELEASED));
     assert_eq!(receiver.held(), 1);
     // If PHP holds nothing, nothing needs to be remembered.
-    receiver.accept(1);
+    receiver.accept(1, Instant::now);
     assert!(!receiver.is_recalled(0));
 }
 
@@ -360,10 +360,10 @@ fn a_release_of_all_there_is_takes_no_time() {
     assert!(receiver.is_recalled(0));
 }
 
-/// Otherwise, a short prefetch is not fully used: deliveries that were processed after the last flow
-/// are not replaced before the next ones arrive.
+/// Otherwise, a short prefetch is not fully used: nothing is on its way before the gathered
+/// settlements are sent.
 #[test]
-fn when_php_waits_all_but_an_eighth_of_the_prefetch_is_on_its_way() {
+fn when_php_waits_a_quarter_of_the_prefetch_is_on_its_way_and_all_after_a_flush() {
     let now = Instant::now();
     for prefetch in 1..=40 {
         let mut receiver = receiver(prefetch);
@@ -377,15 +377,67 @@ fn when_php_waits_all_but_an_eighth_of_the_prefetch_is_on_its_way() {
                 id += 1;
             }
             while let Some(incoming) = receiver.take() {
-                if receiver.accept(incoming.delivery_id) {
-                    receiver.flush(&mut Vec::new(), 0);
+                if receiver.accept(incoming.delivery_id, Instant::now) {
                     receiver.wanted_credit(now);
+                    receiver.flush(&mut Vec::new(), 0);
                 }
             }
-            assert_eq!(receiver.is_low(), receiver.wanted_credit(now).is_some());
-            assert!(!receiver.is_low());
+            assert!(!receiver.is_low() && !receiver.is_starving());
             let credit = receiver.credit();
-            assert!(credit + prefetch / 8 >= prefetch, "{credit} of {prefetch}");
+            assert!(credit > prefetch / 4, "{credit} of {prefetch}");
+            if round % 3 == 0 {
+                receiver.wanted_credit(now);
+                receiver.flush(&mut Vec::new(), 0);
+                assert!(!receiver.is_low() && receiver.accepted.is_empty());
+                let credit = receiver.credit();
+                assert!(credit + prefetch / 8 >= prefetch, "{credit} of {prefetch}");
+            }
         }
     }
+}
+
+/// How many of ten deliveries are accepted before the broker is told, if each takes this long.
+fn accepted_before_told(job: Duration) -> usize {
+    let mut now = Instant::now();
+    let mut receiver = receiver(10);
+    receiver.wanted_credit(now);
+    for id in 0..10 {
+        let one = transfer(Some(id), false);
+        let mut block = Block::default();
+        receiver.on_transfer(&one, b"x", &mut block, now).unwrap();
+    }
+    let mut accepted = 0;
+    while let Some(incoming) = receiver.take() {
+        now += job;
+        accepted += 1;
+        if receiver.accept(incoming.delivery_id, || now) {
+            break;
+        }
+    }
+    accepted
+}
+
+#[test]
+fn half_of_the_prefetch_is_settled_alone_only_if_php_takes_its_time() {
+    assert_eq!(accepted_before_told(Duration::from_micros(10)), 10);
+    assert_eq!(accepted_before_told(Duration::from_micros(30)), 7);
+    assert_eq!(accepted_before_told(Duration::from_micros(100)), 5);
+    assert_eq!(accepted_before_told(Duration::from_secs(1)), 5);
+}
+
+/// PHP holds deliveries that it has not settled, so none of its acknowledgements was the last.
+#[test]
+fn who_waits_with_settlements_and_without_credit_tells_the_broker() {
+    let mut receiver = receiver(4);
+    let now = Instant::now();
+    receiver.wanted_credit(now);
+    for id in 0..4 {
+        deliver(&mut receiver, id);
+    }
+    let first = receiver.take().unwrap();
+    assert!(!receiver.accept(first.delivery_id, || now));
+    while receiver.take().is_some() {}
+    assert!(receiver.is_starving() && !receiver.is_low());
+    receiver.flush(&mut Vec::new(), 0);
+    assert!(!receiver.is_starving() && receiver.is_low());
 }

@@ -283,3 +283,18 @@ fn what_arrives_for_an_ended_link_is_passed_over() {
     assert!(input.is_empty());
     say(&mut protocol, 5, &End { error: None }).unwrap();
 }
+
+#[test]
+fn who_waits_sends_what_is_gathered_unless_more_is_on_its_way() {
+    let (mut protocol, _) = protocol(10, 1);
+    let sent = Instant::now();
+    protocol.handle_written(0, sent);
+    protocol.gather(sent);
+    protocol
+        .flush_idle(sent + Duration::from_millis(1))
+        .unwrap();
+    assert!(protocol.is_gathering(), "the timer sends it");
+    let later = sent + Duration::from_millis(2);
+    protocol.flush_idle(later).unwrap();
+    assert!(!protocol.is_gathering());
+}

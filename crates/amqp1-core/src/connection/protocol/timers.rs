@@ -13,6 +13,10 @@ use crate::wire::frame;
 /// How long an acknowledgement or a queued transfer may wait to be sent together with others.
 const GATHER: Duration = Duration::from_millis(3);
 
+/// For how long deliveries may be on their way after something was sent. A broker nearby answers
+/// within it.
+pub(super) const ON_THE_WAY: Duration = Duration::from_millis(2);
+
 #[derive(Debug)]
 pub(super) struct Timers {
     /// A heartbeat is sent after this long without other output.

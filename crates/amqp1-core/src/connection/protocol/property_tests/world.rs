@@ -338,7 +338,7 @@ impl World {
                 receiving.abandoned += 1;
                 return;
             }
-            _ => session.accept(id, out),
+            _ => session.accept(id, || self.now, out),
         };
         match done {
             Ok(Settled::Gathered) => self.client.gather(self.now),

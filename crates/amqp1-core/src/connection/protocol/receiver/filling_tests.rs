@@ -73,7 +73,7 @@ impl Consumer {
     fn work(&mut self, time: Duration) {
         let id = self.take().unwrap();
         self.now += time;
-        self.receiver.accept(id);
+        self.receiver.accept(id, Instant::now);
     }
 }
 

@@ -109,7 +109,7 @@ fn jobs_that_came_back_without_a_word_are_asked_for_one_at_a_time() {
             None,
             "nothing waits behind it"
         );
-        receiver.accept(id);
+        receiver.accept(id, Instant::now);
     }
 }
 
@@ -128,7 +128,7 @@ fn such_a_job_does_not_wait_behind_another_one() {
     deliver(&mut receiver, 3, fresh());
     assert_eq!(ids(&mut receiver), [1, 3]);
     (0..=3).filter(|id| *id != 2).for_each(|id| {
-        receiver.accept(id);
+        receiver.accept(id, Instant::now);
     });
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(1));
 }
@@ -219,7 +219,7 @@ fn what_waits_for_half_of_the_timeout_goes_back() {
     assert_eq!(receiver.held(), 1);
     // Other consumers may have them. When PHP asks, it gets one.
     assert_eq!(receiver.wanted_credit(Instant::now()), None);
-    receiver.accept(0);
+    receiver.accept(0, Instant::now);
     assert!(receiver.take().is_none());
     assert_eq!(receiver.wanted_credit(Instant::now()), Some(1));
 }
@@ -297,7 +297,7 @@ fn what_was_taken_back_is_answered_in_as_few_words_as_can_be() {
         assert_eq!(receiver.take().unwrap().delivery_id, *id);
     }
     for id in all.iter().step_by(3) {
-        receiver.accept(*id);
+        receiver.accept(*id, Instant::now);
     }
     receiver.flush(&mut Vec::new(), 0);
     receiver.on_released((first, first.wrapping_add(99)));

@@ -52,7 +52,8 @@ impl Session {
     pub fn is_behind(&self, took_one: bool) -> bool {
         let receiver = self.receiver.as_ref();
         receiver.is_some_and(|r| {
-            r.has_dropped() || (!took_one && (r.is_careful() || r.is_low() || r.is_short()))
+            let is_dry = r.is_low() || r.is_short() || r.is_starving();
+            r.has_dropped() || (!took_one && (r.is_careful() || is_dry))
         })
     }
 
@@ -61,17 +62,22 @@ impl Session {
         if let Some(receiver) = &mut self.receiver {
             receiver.settle_dropped(out, self.channel);
         }
-        self.grant_credit(now, out).map_err(internal)
+        self.flush(now, out).map_err(internal)
     }
 
     /// Accepts a delivery.
-    pub fn accept(&mut self, delivery_id: u32, out: &mut Vec<u8>) -> Result<Settled> {
+    pub fn accept(
+        &mut self,
+        delivery_id: u32,
+        now: impl FnOnce() -> Instant,
+        out: &mut Vec<u8>,
+    ) -> Result<Settled> {
         let channel = self.channel;
         let receiver = self.open_receiver()?;
         if receiver.settle_recalled(out, channel, delivery_id) {
             return Ok(Settled::Recalled);
         }
-        Ok(match receiver.accept(delivery_id) {
+        Ok(match receiver.accept(delivery_id, now) {
             true => Settled::AtOnce,
             false => Settled::Gathered,
         })
@@ -249,7 +255,10 @@ mod tests {
         for id in 0..2 {
             deliver(&mut session, id);
             out.clear();
-            assert_eq!(session.accept(id, &mut out).unwrap(), Settled::AtOnce);
+            assert_eq!(
+                session.accept(id, Instant::now, &mut out).unwrap(),
+                Settled::AtOnce
+            );
             session.flush(Instant::now(), &mut out).unwrap();
             assert_eq!(
                 told(&out),
