@@ -302,6 +302,29 @@ final class AmqpQueue implements \Countable
     }
 
     /**
+     * Receives jobs that Task::defer() has set aside (Service Bus). They are locked for this process as any other job. A job
+     * that is dropped unsettled stays deferred; nack() and release() put it back into the queue.
+     *
+     * Queues with sessions are not supported.
+     *
+     * @param int|list<int> $sequenceNumbers From Task::getSequenceNumber(): one number, or several.
+     *
+     * @return list<Task> all of these jobs
+     *
+     * @throws Exception\ConfigException a number is negative, or not a number
+     * @throws Exception\RejectedException one of the jobs is not there, not deferred, or held by another worker; none was
+     *     received
+     * @throws Exception\UnsupportedException the broker is not Service Bus
+     * @throws Exception\ConnectionException
+     * @throws Exception\AuthenticationException
+     * @throws Exception\TimeoutException
+     * @throws Exception\QueueNotFoundException
+     */
+    public function receiveDeferred(array|int $sequenceNumbers): array
+    {
+    }
+
+    /**
      * Returns the failed queue, in which you can count, inspect, consume or purge failed jobs.
      * Task::getFailure() says why a job failed.
      *

@@ -7,9 +7,10 @@ namespace Amqp1;
 /**
  * One job that a worker has taken. Created by a Consumer; it cannot be cloned or serialized.
  *
- * A job is settled once, by ack(), nack(), release() or deadLetter(). Calls after the
- * first do nothing. A job that is never settled is delivered again when its consumer
- * closes.
+ * A job is settled once, by ack(), nack(), release(), deadLetter(), reject(), discard() or defer().
+ * Calls after the first do nothing. A job that is never settled is delivered again when its consumer
+ * closes, or when its lock expires. If a call throws and isCompleted() is false, the job can still be settled in
+ * another way; if it is dropped instead, it goes back to its queue at once.
  *
  * Id, name, pipeline, trace id, header names and header values are UTF-8 in jobs that this
  * extension pushed. In a foreign message they are the bytes that were received, for example the raw
@@ -277,8 +278,7 @@ final class Task
     }
 
     /**
-     * When the broker got the message, in UTC: on Service Bus, and on RabbitMQ 4 with the message interceptor for
-     * timestamps.
+     * When the broker got the message, in UTC: on Service Bus, and on RabbitMQ 4 with its interceptor for timestamps.
      */
     public function getEnqueuedTime(): ?\DateTimeImmutable
     {
@@ -329,7 +329,7 @@ final class Task
     /**
      * How the job was settled; null if it is not settled yet, or if its delivery was lost.
      *
-     * @return 'acked'|'retried'|'released'|'dead_lettered'|null
+     * @return 'acked'|'retried'|'released'|'dead_lettered'|'rejected'|'discarded'|'deferred'|null
      */
     public function getOutcome(): ?string
     {
@@ -394,6 +394,8 @@ final class Task
      * @param int|float $delay The job is not delivered again for this many seconds.
      * @param array<non-empty-string, scalar|\Stringable|non-empty-list<scalar|\Stringable>> $headers
      *     Added to the job's headers. They replace headers of the same name.
+     * @param string|null $reason Why, for getReleaseReason() of the next delivery. RabbitMQ keeps it on quorum queues, and
+     *     in copies.
      *
      * @throws Exception\ConfigException a negative delay, a wrong header
      * @throws Exception\ConnectionException
@@ -401,7 +403,14 @@ final class Task
      * @throws Exception\RejectedException
      * @throws Exception\UnsupportedException the broker cannot delay
      */
-    public function release(int|float $delay = 0, array $headers = []): void
+    public function release(int|float $delay = 0, array $headers = [], ?string $reason = null): void
+    {
+    }
+
+    /**
+     * The reason of the last release() that gave one. Null if there was none, or if the broker does not keep it.
+     */
+    public function getReleaseReason(): ?string
     {
     }
 
@@ -419,6 +428,72 @@ final class Task
      * @throws Exception\UnsupportedException
      */
     public function deadLetter(\Throwable|string $reason, ?string $description = null): void
+    {
+    }
+
+    /**
+     * Rejects the job with AMQP's outcome "rejected", so that the broker dead-letters it: to the queue's dead-letter
+     * exchange (RabbitMQ, embedded), or to the dead-letter queue (Service Bus).
+     *
+     * deadLetter() instead sends a confirmed copy to the failed queue, with the reason, the error and the attempts.
+     *
+     * @param string|null $reason Kept on Service Bus (DeadLetterReason). RabbitMQ records only that the job was rejected.
+     * @param string|null $description Details, for Service Bus (DeadLetterErrorDescription).
+     *
+     * @throws Exception\UnsupportedException the broker would drop the job, because the queue has no dead-letter exchange,
+     *     or may drop it; the job is not settled
+     * @throws Exception\TimeoutException
+     */
+    public function reject(?string $reason = null, ?string $description = null): void
+    {
+    }
+
+    /**
+     * Removes the job without processing it, on purpose. The broker is told the same as by ack(); only getOutcome() differs.
+     *
+     * @throws Exception\TaskLostException as by ack()
+     * @throws Exception\TimeoutException
+     */
+    public function discard(): void
+    {
+    }
+
+    /**
+     * Sets the job aside (Service Bus). It stays in the queue, but is delivered only by AmqpQueue::receiveDeferred(), with
+     * its getSequenceNumber(): store that number first.
+     *
+     * @throws Exception\UnsupportedException the broker is not Service Bus; the job is not settled
+     * @throws Exception\TimeoutException
+     */
+    public function defer(): void
+    {
+    }
+
+    /**
+     * Renews the lock on the job now (Service Bus), for as long as the queue's lock duration says; the background renews it
+     * for another max_lock_renewal seconds. On a broker that lets a consumer hold a job for any time, this does nothing. It
+     * also does nothing on a settled job.
+     *
+     * @throws Exception\TaskLostException the lock or the connection is lost, and the job will be delivered again
+     * @throws Exception\UnsupportedException the broker takes the job back after a time that cannot be moved: RabbitMQ's
+     *     consumer timeout. Set the option consumer_timeout.
+     * @throws Exception\TimeoutException
+     */
+    public function renew(): void
+    {
+    }
+
+    /**
+     * When the lock on the job ends, in UTC (Service Bus). Null without a lock, and after the job is settled.
+     */
+    public function getLockedUntil(): ?\DateTimeImmutable
+    {
+    }
+
+    /**
+     * The broker's number of the message (Service Bus), by which a deferred job is received.
+     */
+    public function getSequenceNumber(): ?int
     {
     }
 }

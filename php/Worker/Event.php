@@ -36,13 +36,13 @@ abstract class Event
     /** Failed, and comes again. */
     public const JOB_RETRY = 'job.retry';
 
-    /** Failed for good: it is in the failed queue. */
+    /** Failed for good: it is in the failed queue, or rejected. */
     public const JOB_DEAD_LETTER = 'job.dead_letter';
 
-    /** Without a handler, and deleted (unknownJob: delete). */
+    /** Without a handler, and deleted (unknownJob: delete); or discarded by its handler. */
     public const JOB_DROPPED = 'job.dropped';
 
-    /** Given back to its queue. */
+    /** Given back to its queue, or deferred. */
     public const JOB_RELEASED = 'job.released';
 
     /** It could not be settled, or is lost while its handler still works: it is delivered again. */

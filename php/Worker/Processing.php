@@ -174,8 +174,9 @@ final class Processing
         $this->report->job(match ($outcome) {
             'acked' => $acked,
             'retried' => Event::JOB_RETRY,
-            'released' => Event::JOB_RELEASED,
-            'dead_lettered' => Event::JOB_DEAD_LETTER,
+            'released', 'deferred' => Event::JOB_RELEASED,
+            'dead_lettered', 'rejected' => Event::JOB_DEAD_LETTER,
+            'discarded' => Event::JOB_DROPPED,
             default => Event::JOB_LOST,
         }, $task, $error, $seconds);
 

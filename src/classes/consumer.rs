@@ -24,8 +24,8 @@ use crate::convert::args::{
 use crate::convert::{self, Bytes, Parameter};
 use crate::engine::garbage::Holder;
 use handed::Handed;
-pub use handed_out::{default_timeout, hand_out_one, next};
-use handed_out::{hand_out, wait_timeout};
+use handed_out::wait_timeout;
+pub use handed_out::{default_timeout, hand_out, hand_out_one, next};
 
 /// Receives jobs from one or more queues.
 #[php_class]

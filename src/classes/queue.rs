@@ -1,4 +1,5 @@
 //! `Amqp1\AmqpQueue`.
+#![allow(non_snake_case, reason = "parameters are PHP's named arguments")]
 
 mod figures;
 mod parameters;
@@ -13,13 +14,14 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 
-use super::consumer::hand_out_one;
 use super::consumer::handed::{clock, Handed};
+use super::consumer::{hand_out, hand_out_one};
 use super::observation::pushes;
 use crate::call::{blocking, construct, ended_by_time_limit, run, FOR_EVER};
 use crate::callbacks::observers::Watcher;
 use crate::convert::args::{
-    Ids, Jobs, Mixed, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value, When,
+    Ids, Jobs, Mixed, Numbers, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value,
+    When,
 };
 use crate::convert::Parameter;
 use crate::engine::garbage::Holder;
@@ -188,6 +190,17 @@ impl AmqpQueue {
             let job = blocking(timeout, |wait| queue.reserve(patience, wait));
             let job = ended_by_time_limit(job, None)?;
             hand_out_one(job, since)
+        })
+    }
+
+    /// Receives jobs that were set aside, by their sequence numbers.
+    pub fn receive_deferred(&self, sequenceNumbers: Numbers<'_>) -> PhpResult<Vec<Handed>> {
+        const METHOD: &str = "AmqpQueue::receiveDeferred()";
+        run(|| {
+            let numbers = parameters::numbers(METHOD, sequenceNumbers)?;
+            let since = clock();
+            let jobs = self.blocking(|queue, wait| queue.receive_deferred(&numbers, wait))?;
+            hand_out(jobs, since)
         })
     }
 

@@ -5,6 +5,7 @@ mod failure;
 mod headers;
 mod payload;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -264,7 +265,7 @@ impl Task {
         self.delivery.is_lost()
     }
 
-    /// Its outcome: `acked`, `retried`, `released` or `dead_lettered`.
+    /// Its outcome, such as `acked` or `retried`.
     pub fn get_outcome(&self) -> Option<String> {
         let outcome = self.delivery.outcome();
         outcome.map(|outcome| outcome.as_str().to_owned())
@@ -308,7 +309,12 @@ impl Task {
 
     /// Returns the job to the queue after `delay` seconds, with headers added or replaced.
     #[php(defaults(delay = Omitted, headers = Omitted))]
-    pub fn release(&self, delay: Delay<'_>, headers: Options<'_>) -> PhpResult<()> {
+    pub fn release(
+        &self,
+        delay: Delay<'_>,
+        headers: Options<'_>,
+        reason: OptionalText<'_>,
+    ) -> PhpResult<()> {
         const METHOD: &str = "Task::release()";
         run(|| {
             let delay = match delay.get() {
@@ -322,7 +328,8 @@ impl Task {
                 }
                 None => Vec::new(),
             };
-            self.settle(|delivery, wait| delivery.release(delay, &headers, wait))
+            let reason = optional_text(METHOD, 3, "reason", reason)?;
+            self.settle(|delivery, wait| delivery.release(delay, &headers, reason.as_deref(), wait))
         })
     }
 
@@ -330,16 +337,69 @@ impl Task {
     pub fn dead_letter(&self, reason: Reason<'_>, description: OptionalText<'_>) -> PhpResult<()> {
         const METHOD: &str = "Task::deadLetter()";
         run(|| {
-            let description = match description.get() {
-                Some(text) => {
-                    Some(Parameter::of(METHOD, 2, "description", "?string").text(Some(text))?)
-                }
-                None => None,
-            };
+            let description = optional_text(METHOD, 2, "description", description)?;
             let (reason, failure) = failure::reason(METHOD, reason)?;
             self.settle(|delivery, wait| {
                 delivery.dead_letter(&reason, failure.as_ref(), description.as_deref(), wait)
             })
         })
     }
+
+    /// Settles the job as done although it was not, on purpose.
+    pub fn discard(&self) -> PhpResult<()> {
+        run(|| self.settle(Delivery::discard))
+    }
+
+    /// Rejects the job, for the broker's dead-letter exchange or queue.
+    pub fn reject(&self, reason: OptionalText<'_>, description: OptionalText<'_>) -> PhpResult<()> {
+        const METHOD: &str = "Task::reject()";
+        run(|| {
+            let reason = optional_text(METHOD, 1, "reason", reason)?;
+            let description = optional_text(METHOD, 2, "description", description)?;
+            self.settle(|delivery, wait| {
+                delivery.reject(reason.as_deref(), description.as_deref(), wait)
+            })
+        })
+    }
+
+    /// Sets the job aside: it is received again only by its sequence number.
+    pub fn defer(&self) -> PhpResult<()> {
+        run(|| self.settle(Delivery::defer))
+    }
+
+    /// Renews the broker's lock on the job now.
+    pub fn renew(&self) -> PhpResult<()> {
+        run(|| {
+            let delivery = Rc::clone(&self.delivery);
+            blocking(delivery.timeout(), |wait| delivery.renew_lock(wait))
+        })
+    }
+
+    /// When the broker's lock ends, as far as known.
+    pub fn get_locked_until(&self) -> PhpResult<Option<Date>> {
+        run(|| carried::date(self.delivery.locked_until()))
+    }
+
+    /// The broker's number of the message.
+    pub fn get_sequence_number(&self) -> Option<i64> {
+        self.delivery.sequence_number()
+    }
+
+    /// Why it was released, if a reason was given then.
+    pub fn get_release_reason(&self) -> Option<Bytes> {
+        self.delivery.release_reason().map(Bytes::from)
+    }
+}
+
+/// Reads a parameter of the type `?string`.
+fn optional_text<'a>(
+    method: &'static str,
+    number: u32,
+    name: &'static str,
+    text: OptionalText<'a>,
+) -> Result<Option<Cow<'a, str>>, Fail> {
+    let parameter = Parameter::of(method, number, name, "?string");
+    text.get()
+        .map(|text| parameter.text(Some(text)))
+        .transpose()
 }

@@ -77,6 +77,8 @@ parameters! {
     Jobs: DataType::Iterable, nullable: false;
     /// `int`.
     Int: DataType::Long, nullable: false;
+    /// `array|int`. `int` is added by `module::signatures`.
+    Numbers: DataType::Array, nullable: false;
     /// `?int`, null by default.
     OptionalInt: DataType::Long, nullable: true;
     /// `?callable`, null by default.

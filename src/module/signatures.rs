@@ -47,6 +47,7 @@ pub fn refine() {
     mark_sensitive(jobs, "__construct", 0);
     add_type(jobs, "__construct", Some(0), IS_ARRAY);
     add_type(consumer, "__construct", Some(0), IS_ARRAY);
+    add_type(queue, "receiveDeferred", Some(0), IS_LONG);
     add_type(queue, "schedule", Some(2), IS_LONG);
     add_type(queue, "schedule", Some(2), IS_DOUBLE);
     add_type(task, "nack", Some(0), IS_STRING);

@@ -180,6 +180,24 @@ impl Queue {
         Ok(job)
     }
 
+    /// Receives jobs that were set aside, by their numbers.
+    ///
+    /// # Errors
+    /// Rejected if one of them is not there; Unsupported except on Service Bus.
+    pub fn receive_deferred(&self, numbers: &[i64], wait: &Wait<'_>) -> Result<Vec<Rc<Delivery>>> {
+        let definition = &self.definition;
+        if !definition.presumed().defers() {
+            return Err(Error::unsupported(format!(
+                "{}: receiveDeferred() is not supported: only Service Bus sets jobs aside",
+                definition.describe()
+            )));
+        }
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        Pull::new(definition).receive_deferred(numbers, wait)
+    }
+
     pub(crate) fn definition(&self) -> &Arc<Definition> {
         &self.definition
     }

@@ -143,7 +143,7 @@ fn what_is_given_back_comes_again_and_is_counted() {
         assert_eq!(delivery.attempts(), 2);
         let headers = [(Cow::Borrowed("try"), HeaderValue::Int(2))];
         delivery
-            .release(Duration::from_millis(700), &headers, &wait())
+            .release(Duration::from_millis(700), &headers, None, &wait())
             .unwrap();
         let released = Instant::now();
         let delivery = next(&consumer);

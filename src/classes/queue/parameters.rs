@@ -9,7 +9,7 @@ use ext_php_rs::types::Zval;
 use crate::callbacks::observers::{self, Watcher};
 use crate::callbacks::token;
 use crate::classes::observation::observer;
-use crate::convert::args::{OptionalText, Options, Text, When, NO_OPTIONS};
+use crate::convert::args::{Numbers, OptionalText, Options, Text, When, NO_OPTIONS};
 use crate::convert::job::{read_options, Body};
 use crate::convert::{self, Parameter};
 use crate::engine::table::entries;
@@ -139,4 +139,23 @@ pub fn ids(method: &'static str, number: u32, ids: &Zval) -> Result<Vec<BString>
         Ok(id.as_ref().into())
     });
     ids.collect()
+}
+
+/// Reads one sequence number, or a list of them.
+///
+/// # Errors
+/// Any other value.
+pub fn numbers(method: &'static str, numbers: Numbers<'_>) -> Result<Vec<i64>, Fail> {
+    let parameter = Parameter::of(method, 1, "sequenceNumbers", "array|int");
+    let Some(table) = numbers.get().and_then(|value| value.array()) else {
+        return Ok(vec![parameter.int(numbers.get(), 0..=i64::MAX)?]);
+    };
+    let numbers = entries(table).enumerate().map(|(at, (_, number))| {
+        convert::int(
+            number,
+            0..=i64::MAX,
+            &format_args!("{method}: sequence number #{at}"),
+        )
+    });
+    numbers.collect()
 }

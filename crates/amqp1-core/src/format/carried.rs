@@ -4,7 +4,7 @@
 use bstr::BString;
 
 use super::body::{self, Plain};
-use super::Decoded;
+use super::{history, Decoded};
 use crate::wire::read::Value;
 
 /// The places of properties in their section (AMQP 1.0 part 3, section 3.2.4).
@@ -37,6 +37,9 @@ const NAMES: [&str; 13] = [
 
 /// When a broker got the message: Service Bus, and RabbitMQ with its interceptor for timestamps.
 const ENQUEUED: [&str; 2] = ["x-opt-enqueued-time", "x-opt-rabbitmq-received-time"];
+
+/// The broker's number of a message.
+const SEQUENCE_NUMBER: &str = "x-opt-sequence-number";
 
 /// The routing key that the message came with: RabbitMQ's annotation, and the `amqp1` format's
 /// application property.
@@ -106,18 +109,32 @@ impl Decoded {
         None
     }
 
-    /// The routing key with which it came to its queue.
-    pub fn routing_key(&self) -> Option<BString> {
-        if let Some(key) = self.annotation(ROUTING_KEY) {
-            return Some(body::text(key));
-        }
+    /// An application property as text; `None` if there is none with this name.
+    fn application_property(&self, name: &str) -> Option<BString> {
         let mut items = self.message.application_properties().ok()??;
         while let Some((key, value)) = items.named().ok()? {
-            if key == Some(ROUTING_KEY.as_bytes()) {
+            if key == Some(name.as_bytes()) {
                 return Some(body::text(value.value()));
             }
         }
         None
+    }
+
+    /// The routing key with which it came to its queue.
+    pub fn routing_key(&self) -> Option<BString> {
+        let annotation = self.annotation(ROUTING_KEY).map(body::text);
+        annotation.or_else(|| self.application_property(ROUTING_KEY))
+    }
+
+    /// Why it was released, if a reason was given then.
+    pub fn release_reason(&self) -> Option<BString> {
+        let annotation = self.annotation(history::RELEASED).map(body::text);
+        annotation.or_else(|| self.application_property(history::RELEASED_PROPERTY))
+    }
+
+    /// The broker's number of the message (Service Bus).
+    pub fn sequence_number(&self) -> Option<i64> {
+        self.annotation(SEQUENCE_NUMBER)?.as_int()
     }
 
     /// When its producer made it, in Unix milliseconds.

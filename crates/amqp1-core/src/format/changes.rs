@@ -43,6 +43,8 @@ pub(crate) struct Changes<'a> {
     pub attempts: u32,
     /// How many of these ended without an outcome.
     pub lost: u32,
+    /// Why it was released, replacing the reason of an earlier time.
+    pub reason: Option<&'a str>,
     /// Added or replaced.
     pub headers: &'a [(Cow<'a, str>, HeaderValue<'a>)],
     pub failure: FailureChange<'a>,
@@ -61,6 +63,7 @@ impl Default for Changes<'_> {
             expires_at: None,
             attempts: 0,
             lost: 0,
+            reason: None,
             headers: &[],
             failure: FailureChange::Keep,
         }

@@ -6,6 +6,7 @@
 //! binaries, which AMQP provides for such bytes, RabbitMQ would move ids into headers. The broker's
 //! own additions are removed. So is a `user-id` that the broker accepts only from that very user.
 
+use bstr::BString;
 use bytes::Bytes;
 
 use super::changes::{Changes, FailureChange, MESSAGE_ID};
@@ -160,6 +161,7 @@ fn application_properties(
             b"rr_attempts" => true,
             _ if name == history::ABANDONED.as_bytes() => true,
             _ if name == history::LOST.as_bytes() => true,
+            _ if name == history::RELEASED_PROPERTY.as_bytes() => true,
             b"x-delay" => delayed,
             b"rr_headers" => rewrites_headers,
             _ if name == MESSAGE_ID.as_bytes() => changes.message_id.is_some(),
@@ -206,6 +208,14 @@ fn application_properties(
     if changes.lost > 0 {
         write::string(&mut kept, history::LOST);
         write::int(&mut kept, attempts(changes.lost));
+        count += 2;
+    }
+    // The annotation stays with its original.
+    let released = || decoded.release_reason();
+    let reason = changes.reason.map(BString::from).or_else(released);
+    if let Some(reason) = reason {
+        write::string(&mut kept, history::RELEASED_PROPERTY);
+        write_text(&mut kept, &reason);
         count += 2;
     }
     if let FailureChange::Set(facts) = changes.failure {

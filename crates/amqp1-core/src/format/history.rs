@@ -22,6 +22,12 @@ pub(crate) const RETURNED: &str = "x-opt-amqp1-returned";
 /// application properties.
 pub(crate) const ABANDONED: &str = "rr_abandoned";
 
+/// Why the job was released last (text): an annotation, if the broker keeps ours.
+pub(crate) const RELEASED: &str = "x-opt-amqp1-released";
+
+/// The same, as an application property of copies and on Service Bus.
+pub(crate) const RELEASED_PROPERTY: &str = "rr_released";
+
 /// In a copy, which has a new count: deliveries of the original that ended without an outcome.
 pub(crate) const LOST: &str = "rr_lost";
 

@@ -37,8 +37,9 @@ pub(super) fn is_ours(name: &[u8]) -> bool {
 /// Whether this is one of the broker's own annotations, or belongs to a delay that has passed. A
 /// copy has neither.
 pub(super) fn is_brokers_annotation(name: &[u8]) -> bool {
-    const NAMES: [&str; 20] = [
+    const NAMES: [&str; 21] = [
         history::FAILED,
+        history::RELEASED,
         history::RETURNED,
         "x-opt-deaths",
         "x-death",

@@ -352,6 +352,24 @@ impl Definition {
         })
     }
 
+    /// Whether a job of this queue that is rejected goes to a dead-letter exchange, rather than
+    /// nowhere.
+    ///
+    /// # Errors
+    /// Those of asking the broker.
+    pub fn keeps_rejected(&self, wait: &Wait<'_>) -> Result<bool> {
+        let told = self.surviving(&[self.management_role()], wait, || {
+            match self.connect(self.management_role(), wait)?.companion {
+                Some(companion) => companion.has_dead_letter_exchange(&self.broker_queue, wait),
+                None => Ok(None),
+            }
+        })?;
+        let configured = self.options.topology.dead_letter_exchange.is_some();
+        // A policy of the broker may name it as well. If the queue is not declared here, the option
+        // describes the queue as it is.
+        Ok(told.unwrap_or(configured) || (configured && !self.options.declare))
+    }
+
     /// Does administrative work on the queue with the companion.
     ///
     /// # Errors

@@ -7,10 +7,11 @@ mod counted;
 mod locked;
 mod lost;
 mod reading;
+mod settling;
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use crate::brokers::seams::companion::holding::{Lock, Settlement};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::changes::{Changes, FailureChange};
 use crate::format::envelope::due;
-use crate::format::history::Ledger;
+use crate::format::history::{Ledger, RELEASED, RELEASED_PROPERTY};
 use crate::format::{self, Decoded};
 use crate::job::failure::{bounded, Failure, FailureFacts};
 use crate::job::HeaderValue;
@@ -49,15 +50,24 @@ pub enum Outcome {
     Released = 3,
     /// Moved to the failed queue.
     DeadLettered = 4,
+    /// Rejected, for the broker's dead-letter exchange or queue.
+    Rejected = 5,
+    /// Done away with on purpose.
+    Discarded = 6,
+    /// Set aside, to be received by its number.
+    Deferred = 7,
 }
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 4] = [
+    pub const ALL: [Outcome; 7] = [
         Outcome::Acked,
         Outcome::Retried,
         Outcome::Released,
         Outcome::DeadLettered,
+        Outcome::Rejected,
+        Outcome::Discarded,
+        Outcome::Deferred,
     ];
 
     /// The outcome's name in PHP.
@@ -68,11 +78,15 @@ impl Outcome {
             Outcome::Retried => "retried",
             Outcome::Released => "released",
             Outcome::DeadLettered => "dead_lettered",
+            Outcome::Rejected => "rejected",
+            Outcome::Discarded => "discarded",
+            Outcome::Deferred => "deferred",
         }
     }
 }
 
-/// A job. If it is dropped unsettled, it is delivered again when its consumer closes.
+/// A job. If it is dropped unsettled, it is delivered again: at once if a call to settle it has
+/// failed, otherwise when its consumer closes or its lock expires.
 #[derive(Debug)]
 pub struct Delivery {
     decoded: Decoded,
@@ -81,10 +95,14 @@ pub struct Delivery {
     delivery_id: u32,
     /// The broker's lock on it.
     lock: Option<Lock>,
+    /// It was set aside and did not come over the link, so `delivery_id` has no meaning.
+    is_deferred: bool,
     /// An [`Outcome`], [`LOST`], or zero.
     settled: AtomicU8,
     /// When PHP got it.
     handed_out: Cell<Option<Instant>>,
+    /// A call to settle it has failed.
+    is_given_up: AtomicBool,
     generation: u64,
 }
 
@@ -103,13 +121,28 @@ impl Delivery {
             link,
             delivery_id,
             lock,
+            is_deferred: false,
             settled: AtomicU8::new(if settled { Outcome::Acked as u8 } else { 0 }),
             handed_out: Cell::new(None),
+            is_given_up: AtomicBool::new(false),
             generation: fork::generation(),
         }
     }
 
-    /// Whether it was settled, in any of the four ways or on receipt.
+    /// A job that was set aside and is now held by this lock.
+    pub(crate) fn deferred(
+        decoded: Decoded,
+        definition: Arc<Definition>,
+        link: Arc<SharedLink>,
+        lock: Lock,
+    ) -> Self {
+        let ids = (0, Some(lock));
+        let mut deferred = Self::new(decoded, definition, link, ids, false);
+        deferred.is_deferred = true;
+        deferred
+    }
+
+    /// Whether it was settled, in any way, or on receipt.
     pub fn is_completed(&self) -> bool {
         self.settled.load(Ordering::Relaxed) != 0
     }
@@ -219,22 +252,23 @@ impl Delivery {
         wait: &Wait<'_>,
     ) -> Result<()> {
         let retry = &self.link.retry;
-        match retry.verdict(self.known_attempts(), requeue) {
+        let done = match retry.verdict(self.known_attempts(), requeue) {
             Verdict::Fail => self.dead_letter(FAILED, failure, None, wait),
-            Verdict::Retry(pause) => match self.again(pause, &[], Outcome::Retried, wait) {
+            Verdict::Retry(pause) => match self.again(pause, (&[], None), Outcome::Retried, wait) {
                 // The broker cannot delay, and these pauses are only the defaults.
                 Err(error)
                     if error.kind() == ErrorKind::Unsupported && retry.is_backoff_usual() =>
                 {
-                    self.again(Duration::ZERO, &[], Outcome::Retried, wait)
+                    self.again(Duration::ZERO, (&[], None), Outcome::Retried, wait)
                 }
                 done => done,
             },
-        }
+        };
+        done.inspect_err(|error| self.note_failed(error))
     }
 
-    /// Returns the job to the queue, after `delay`, with headers added or replaced; counts as an
-    /// attempt. Does nothing if the delivery is lost.
+    /// Returns the job to the queue, after `delay`, with headers added or replaced, and a reason;
+    /// counts as an attempt. Does nothing if the delivery is lost.
     ///
     /// # Errors
     /// The error of the copy, if one is needed (for headers, or a delay that the broker lacks for
@@ -243,9 +277,11 @@ impl Delivery {
         &self,
         delay: Duration,
         headers: &[(Cow<'_, str>, HeaderValue<'_>)],
+        reason: Option<&str>,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        let released = self.again(delay, headers, Outcome::Released, wait);
+        let reason = reason.map(bounded);
+        let released = self.again(delay, (headers, reason), Outcome::Released, wait);
         match released {
             // A full queue accepts no copy. Nothing but the count depends on one here, and a job
             // that cannot be returned would stay with its consumer until that closes.
@@ -259,31 +295,32 @@ impl Delivery {
                 self.return_unseen();
                 Ok(())
             }
-            released => released,
+            released => released.inspect_err(|error| self.note_failed(error)),
         }
     }
 
     fn again(
         &self,
         delay: Duration,
-        headers: &[(Cow<'_, str>, HeaderValue<'_>)],
+        (headers, reason): (&[(Cow<'_, str>, HeaderValue<'_>)], Option<&str>),
         outcome: Outcome,
         wait: &Wait<'_>,
     ) -> Result<()> {
         if self.is_over() {
             return Ok(());
         }
-        let redelivery = match headers.is_empty() {
+        // A deferred job that is given back stays deferred.
+        let redelivery = match headers.is_empty() && !self.is_deferred {
             true => self.link.redelivery(&self.definition, wait)?,
             false => Redelivery::Uncounted,
         };
         match redelivery {
             Redelivery::Counted | Redelivery::Delayed if delay.is_zero() => {
-                self.give_back(&[], outcome, wait)?;
+                self.give_back(&[], reason, outcome, wait)?;
             }
             Redelivery::Delayed => {
                 let at = due(now_millis(), delay);
-                self.give_back(&[("x-opt-delivery-time", at)], outcome, wait)?;
+                self.give_back(&[("x-opt-delivery-time", at)], reason, outcome, wait)?;
             }
             _ if !self.link.dialect.takes_jobs(self.source()) => {
                 if !headers.is_empty() {
@@ -293,13 +330,14 @@ impl Delivery {
                         self.definition.describe()
                     )));
                 }
-                self.give_back(&[], outcome, wait)?;
+                self.give_back(&[], reason, outcome, wait)?;
             }
             Redelivery::Counted | Redelivery::Uncounted => {
                 let queue = Destination::Queue(self.definition.broker_queue.clone());
                 let changes = Changes {
                     delay,
                     headers,
+                    reason,
                     attempts: self.known_attempts(),
                     expires_at: self.decoded.expires_at,
                     ..Changes::default()
@@ -330,10 +368,11 @@ impl Delivery {
             let brokers = self.link.dialect.dead_letter_queue(self.source());
             if brokers.as_deref() == Some(self.source()) {
                 // It is already in that queue.
-                return self.give_back(&[], Outcome::DeadLettered, wait);
+                return self.give_back(&[], None, Outcome::DeadLettered, wait);
             }
             if !matches!(configured, FailedQueue::Named(_)) {
-                return self.dead_letter_there(&locked, reason, failure, description, wait);
+                let why = (reason, failure, description);
+                return self.dead_letter_there(&locked, why, Outcome::DeadLettered, wait);
             }
         }
         let error = description.or(failure.map(|failure| failure.message.as_str()));
@@ -353,7 +392,8 @@ impl Delivery {
         };
         let name = self.definition.failed_queue(configured)?;
         let queue = Destination::Queue(name);
-        self.replace(queue, &changes, Outcome::DeadLettered, wait)
+        let replaced = self.replace(queue, &changes, Outcome::DeadLettered, wait);
+        replaced.inspect_err(|error| self.note_failed(error))
     }
 
     /// Why it is in a failed queue; `None` if it is not in one.
@@ -375,8 +415,9 @@ impl Delivery {
     }
 
     /// Rejects the job for good. Does nothing if the delivery is lost: it will be delivered again.
-    pub(crate) fn reject(&self, condition: &str, description: &str) {
-        if self.complete(Outcome::DeadLettered) {
+    pub(crate) fn reject_as(&self, condition: &str, description: &str) {
+        // The lock of a deferred one expires.
+        if !self.is_deferred && self.complete(Outcome::DeadLettered) {
             self.forget_lock();
             if let Ok(link) = self.own_link() {
                 let _ = link.settle(self.delivery_id, &state::rejected(condition, description));
@@ -406,6 +447,7 @@ impl Delivery {
     fn give_back(
         &self,
         annotations: &[(&str, i64)],
+        reason: Option<&str>,
         outcome: Outcome,
         wait: &Wait<'_>,
     ) -> Result<()> {
@@ -417,8 +459,10 @@ impl Delivery {
             return Ok(());
         };
         if let Some(locked) = self.locked() {
-            let (name, count) = self.decoded.history.abandoned_again();
-            let abandon = Settlement::Abandon(name, count);
+            let abandon = Settlement::Abandon {
+                count: self.decoded.history.abandoned_again(),
+                reason: reason.map(|reason| (RELEASED_PROPERTY, reason)),
+            };
             return self.given_back(self.settle_locked(&locked, &abandon, wait));
         }
         let failed = self.decoded.history.failed_again();
@@ -426,7 +470,9 @@ impl Delivery {
         if matches!(self.link.ledger, Ledger::Failed | Ledger::All) {
             annotations.push(failed);
         }
-        let settled = link.settle(self.delivery_id, &state::modified(true, &annotations));
+        let reason = reason.map(|reason| (RELEASED, reason));
+        let modified = state::modified_with(true, &annotations, reason);
+        let settled = link.settle(self.delivery_id, &modified);
         self.given_back(settled)
     }
 }

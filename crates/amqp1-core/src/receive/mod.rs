@@ -4,6 +4,7 @@
 pub(crate) mod attachment;
 mod claim;
 pub mod consumer;
+mod deferred;
 pub mod delivery;
 pub(crate) mod pace;
 pub(crate) mod pull;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::definition::Definition;
+use crate::receive::attachment::link::SharedLink;
 use crate::receive::attachment::prefetch::Prefetch;
 use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
@@ -75,6 +76,13 @@ impl Pull {
                 return Err(lost.context(self.attachment.definition.describe()));
             }
         }
+    }
+
+    /// The link, attached, and its queue.
+    pub(super) fn attached(&self, wait: &Wait<'_>) -> Result<(Arc<SharedLink>, &Arc<Definition>)> {
+        self.attachment.attach(&self.signal, wait)?;
+        let link = self.attachment.link().ok_or_else(|| self.gone())?;
+        Ok((link, &self.attachment.definition))
     }
 
     fn round(

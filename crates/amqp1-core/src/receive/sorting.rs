@@ -64,7 +64,7 @@ impl Poison {
             Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
             Err(_) => {
                 self.delivery
-                    .reject(Condition::DECODE_ERROR.as_str(), &failure.message);
+                    .reject_as(Condition::DECODE_ERROR.as_str(), &failure.message);
                 Ok(())
             }
             Ok(()) => Ok(()),

@@ -19,6 +19,12 @@ pub fn rejected(condition: &str, description: &str) -> Vec<u8> {
     out
 }
 
+/// `rejected` without an error.
+#[must_use]
+pub fn refused() -> Vec<u8> {
+    vec![0x00, 0x53, 0x25, 0x45]
+}
+
 /// `rejected` with an error without a description; `info` writes the error's map and returns its
 /// count.
 #[must_use]
@@ -50,16 +56,40 @@ pub fn released() -> Vec<u8> {
     vec![0x00, 0x53, 0x26, 0x45]
 }
 
+/// `modified` with undeliverable-here: not for this receiver again. Service Bus then sets the message
+/// aside.
+#[must_use]
+pub fn undeliverable_here() -> Vec<u8> {
+    let mut out = Vec::with_capacity(16);
+    write::descriptor(&mut out, 0x27);
+    write::list(&mut out, |out| {
+        write::bool(out, false);
+        write::bool(out, true);
+        2
+    });
+    out
+}
+
 /// `modified`: returned, and counted as failed if `delivery_failed`. Annotations are symbols
 /// beginning with `x-opt-`, with integer values.
 #[must_use]
 pub fn modified(delivery_failed: bool, annotations: &[(&str, i64)]) -> Vec<u8> {
+    modified_with(delivery_failed, annotations, None)
+}
+
+/// [`modified`], with one more annotation whose value is text.
+#[must_use]
+pub fn modified_with(
+    delivery_failed: bool,
+    annotations: &[(&str, i64)],
+    text: Option<(&str, &str)>,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
     write::descriptor(&mut out, 0x27);
     write::list(&mut out, |out| {
         write::bool(out, delivery_failed);
         write::bool(out, false);
-        if annotations.is_empty() {
+        if annotations.is_empty() && text.is_none() {
             return 2;
         }
         write::map(out, |out| {
@@ -67,7 +97,11 @@ pub fn modified(delivery_failed: bool, annotations: &[(&str, i64)]) -> Vec<u8> {
                 write::symbol(out, key);
                 write::long(out, *value);
             }
-            annotations.len() as u32 * 2
+            if let Some((key, value)) = text {
+                write::symbol(out, key);
+                write::string(out, value);
+            }
+            (annotations.len() + usize::from(text.is_some())) as u32 * 2
         });
         3
     });
@@ -93,6 +127,16 @@ mod tests {
         };
         assert_eq!(modified.delivery_failed, Some(true));
         assert_eq!(modified.message_annotations.unwrap().len(), 1);
+        let bytes = super::modified_with(true, &[("x-opt-n", 7)], Some(("x-opt-why", "so")));
+        let DeliveryState::Modified(modified) = serde_amqp::from_slice(&bytes).unwrap() else {
+            panic!("not modified");
+        };
+        assert_eq!(modified.message_annotations.unwrap().len(), 2);
+        let bytes = super::undeliverable_here();
+        let DeliveryState::Modified(modified) = serde_amqp::from_slice(&bytes).unwrap() else {
+            panic!("not modified");
+        };
+        assert_eq!(modified.undeliverable_here, Some(true));
         let state = serde_amqp::from_slice(&super::released()).unwrap();
         assert!(matches!(state, DeliveryState::Released(_)));
     }

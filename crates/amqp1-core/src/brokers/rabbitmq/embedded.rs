@@ -67,6 +67,10 @@ impl Dialect for Embedded {
         true
     }
 
+    fn dead_letters_rejected(&self) -> bool {
+        true
+    }
+
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::Annotations
     }

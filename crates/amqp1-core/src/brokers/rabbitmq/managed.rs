@@ -20,6 +20,7 @@ use crate::brokers::tools::memo::Memo;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::format::envelope::DelayMark;
+use crate::settings::input::Input;
 use crate::settings::spec::Spec;
 use crate::wire::write;
 
@@ -240,6 +241,20 @@ impl Companion for Managed {
             management.request("GET", &path, write::null, wait)
         })?;
         Ok(answer.text("type").filter(|_| answer.status == 200))
+    }
+
+    fn has_dead_letter_exchange(&self, queue: &str, wait: &Wait<'_>) -> Result<Option<bool>> {
+        let path = queue_path(queue);
+        let answer = self.manage(wait, |management| {
+            management.request("GET", &path, write::null, wait)
+        })?;
+        let is_named = |arguments| match arguments {
+            Input::Map(entries) => entries
+                .iter()
+                .any(|(name, _)| name == "x-dead-letter-exchange"),
+            _ => false,
+        };
+        Ok((answer.status == 200).then(|| answer.value("arguments").is_some_and(is_named)))
     }
 
     fn setup(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {

@@ -68,6 +68,10 @@ impl Dialect for RabbitMq3 {
         true
     }
 
+    fn dead_letters_rejected(&self) -> bool {
+        true
+    }
+
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::Annotations
     }

@@ -60,6 +60,10 @@ impl Dialect for RabbitMq4 {
         true
     }
 
+    fn dead_letters_rejected(&self) -> bool {
+        true
+    }
+
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::Annotations
     }

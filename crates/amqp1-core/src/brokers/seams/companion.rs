@@ -121,6 +121,15 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Whether the queue itself names an exchange for rejected jobs; `None` if the broker does not
+    /// say.
+    ///
+    /// # Errors
+    /// Connection, Timeout.
+    fn has_dead_letter_exchange(&self, _queue: &str, _wait: &Wait<'_>) -> Result<Option<bool>> {
+        Ok(None)
+    }
+
     /// Declares missing entities; a difference is an error.
     ///
     /// # Errors

@@ -176,6 +176,17 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether a job can be set aside and received by its number.
+    fn defers(&self) -> bool {
+        false
+    }
+
+    /// Whether it dead-letters rejected jobs, if the queue is configured so. Otherwise it is unknown
+    /// whether it keeps them.
+    fn dead_letters_rejected(&self) -> bool {
+        false
+    }
+
     /// Whether nothing can be declared over AMQP.
     fn declares_nothing(&self) -> bool {
         false

@@ -111,6 +111,14 @@ impl Dialect for ServiceBus {
         true
     }
 
+    fn defers(&self) -> bool {
+        true
+    }
+
+    fn dead_letters_rejected(&self) -> bool {
+        true
+    }
+
     fn declares_nothing(&self) -> bool {
         true
     }

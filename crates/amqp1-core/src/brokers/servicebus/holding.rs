@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use bytes::Bytes;
 use fe2o3_amqp_types::performatives::Attach;
 use serde_amqp::Value;
 
@@ -14,14 +15,15 @@ use super::locks::LinkLocks;
 use super::request::{Reply, Request};
 use super::session_state;
 use super::settle::PeekLock;
+use super::{deferred, renewal};
 use crate::base::id;
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::holding::{
     HandedOut, Holding, Lock, Locked, NoSession, SessionWish, Settlement,
 };
 use crate::brokers::seams::companion::{Companion, Reach};
-use crate::connection::{ReceiverOptions, Settling};
-use crate::error::{Error, Result};
+use crate::connection::{ReceiverOptions, Settling, Watch};
+use crate::error::{Error, ErrorKind, Result};
 use crate::settings::spec::Spec;
 
 #[derive(Debug)]
@@ -80,10 +82,29 @@ impl ServiceBusHolding {
         wait: &Wait<'_>,
         request: impl FnOnce(&str, &str) -> Request,
     ) -> Result<Reply> {
-        let session = self.session.get().map_or("", |session| session);
-        let request = request(session, self.link.name());
+        let request = self.request(request);
         let tokens = reach.spec().options.token.as_ref();
         self.companion.operate(address, &request, tokens, wait)
+    }
+
+    fn request(&self, request: impl FnOnce(&str, &str) -> Request) -> Request {
+        let session = self.session.get().map_or("", |session| session);
+        request(session, self.link.name())
+    }
+
+    /// Over the current connection, because a lock outlives its own.
+    fn operate_today(
+        &self,
+        address: &str,
+        reach: &dyn Reach,
+        wait: &Wait<'_>,
+        request: impl FnOnce(&str, &str) -> Request,
+    ) -> Result<Reply> {
+        let companion = reach.companion(wait)?;
+        let today = ServiceBusCompanion::of(&*companion).unwrap_or(&self.companion);
+        let request = self.request(request);
+        let tokens = reach.spec().options.token.as_ref();
+        today.operate(address, &request, tokens, wait)
     }
 }
 
@@ -127,6 +148,55 @@ impl Holding for ServiceBusHolding {
             session: self.session.get().map(|session| &**session),
         };
         lock.settle(settlement, wait)
+    }
+
+    fn locked_until(&self, lock: &Lock) -> Option<i64> {
+        match self.session.get() {
+            Some(session) => self.link.session_ends(session),
+            None => self.link.ends(lock),
+        }
+    }
+
+    fn renew(&self, delivery: &Locked<'_>, wait: &Wait<'_>) -> Result<()> {
+        let renew = |session: &str, link: &str| match self.has_session {
+            true => renewal::of_session(session, link, wait.left()),
+            false => renewal::of_message(&delivery.lock, link, wait.left()),
+        };
+        let reply = self.operate_today(delivery.address, delivery.reach, wait, renew);
+        let reply = reply.inspect_err(|error| {
+            if error.kind() == ErrorKind::TaskLost && !self.has_session {
+                self.link.lose(&delivery.lock);
+            }
+        })?;
+        match self.session.get() {
+            Some(session) => self
+                .link
+                .renewed_session(session, renewal::session_end(&reply)),
+            None => self
+                .link
+                .renewed(&delivery.lock, renewal::message_end(&reply)),
+        }
+        Ok(())
+    }
+
+    fn receive_deferred(
+        &self,
+        numbers: &[i64],
+        address: &str,
+        reach: &dyn Reach,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<(Lock, Bytes)>> {
+        let receive = |session: &str, link: &str| deferred::receive(numbers, session, link, wait);
+        let reply = self.operate_today(address, reach, wait, receive);
+        let reply = reply.map_err(|error| deferred::missing(numbers, error))?;
+        let messages = deferred::messages(&reply);
+        for (lock, bytes) in &messages {
+            if !self.has_session {
+                self.link.arrived(lock, bytes);
+            }
+            self.hand_out(lock);
+        }
+        Ok(messages)
     }
 
     fn next_errand(&self) -> Option<Instant> {

@@ -5,6 +5,7 @@ mod administration;
 mod batch_message;
 mod companion;
 mod constants;
+mod deferred;
 mod entity;
 mod facts;
 mod holding;

@@ -93,18 +93,12 @@ async fn renew(companion: &ServiceBusCompanion, due: Due) {
             }
         }
         DueKind::Session(id) => {
-            let request =
-                Request::operation("renew-session-lock", Some(&due.link), PATIENCE, |out| {
-                    write::string(out, "session-id");
-                    write::string(out, id);
-                    2
-                });
+            let request = of_session(id, &due.link, PATIENCE);
             let replies = ask(companion, &due.entity, &[request]).await;
             let reply = replies.into_iter().next().flatten();
-            let until = |reply: &Reply| reply.get("expiration", |value| value.as_int());
             companion
                 .locks
-                .renewed(&due.what, renewal(reply.as_ref(), until));
+                .renewed(&due.what, renewal(reply.as_ref(), session_end));
         }
     }
 }
@@ -117,24 +111,43 @@ async fn renew_messages(companion: &ServiceBusCompanion, due: &Due, tokens: &[Lo
         .filter(|token| companion.locks.holds(token))
         .copied()
         .collect();
-    let request = |token: &LockToken| {
-        Request::operation("renew-lock", Some(&due.link), PATIENCE, |out| {
-            write::string(out, "lock-tokens");
-            write::uuid_array(out, &[to_uuid(token)]);
-            2
-        })
-    };
+    let request = |token: &LockToken| of_message(token, &due.link, PATIENCE);
     let requests: Vec<Request> = held.iter().map(request).collect();
     let mut replies = ask(companion, &due.entity, &requests).await.into_iter();
     for token in held {
-        let until = |reply: &Reply| {
-            let times = reply.items("expirations", |value| value.as_int());
-            times.first().copied()
-        };
-        let renewal = renewal(replies.next().flatten().as_ref(), until);
+        let renewal = renewal(replies.next().flatten().as_ref(), message_end);
         let one = DueKind::Messages(vec![token]);
         companion.locks.renewed(&one, renewal);
     }
+}
+
+/// The request to renew the lock on a message.
+pub(super) fn of_message(token: &LockToken, link: &str, patience: Duration) -> Request {
+    Request::operation("renew-lock", Some(link), patience, |out| {
+        write::string(out, "lock-tokens");
+        write::uuid_array(out, &[to_uuid(token)]);
+        2
+    })
+}
+
+/// Its new end in the answer, in Unix milliseconds.
+pub(super) fn message_end(reply: &Reply) -> Option<i64> {
+    let times = reply.items("expirations", |value| value.as_int());
+    times.first().copied()
+}
+
+/// The request to renew the lock on a session.
+pub(super) fn of_session(id: &str, link: &str, patience: Duration) -> Request {
+    Request::operation("renew-session-lock", Some(link), patience, |out| {
+        write::string(out, "session-id");
+        write::string(out, id);
+        2
+    })
+}
+
+/// Its new end in the answer, in Unix milliseconds.
+pub(super) fn session_end(reply: &Reply) -> Option<i64> {
+    reply.get("expiration", |value| value.as_int())
 }
 
 fn renewal(reply: Option<&Reply>, until: impl FnOnce(&Reply) -> Option<i64>) -> Renewal {

@@ -18,7 +18,8 @@ impl Settlement<'_> {
     fn state(&self) -> Vec<u8> {
         match self {
             Settlement::Complete => state::accepted(),
-            Settlement::Abandon(name, value) => state::modified(true, &[(name, *value)]),
+            Settlement::Abandon { count, reason } => state::modified_with(true, &[*count], *reason),
+            Settlement::Defer => state::undeliverable_here(),
             Settlement::DeadLetter { .. } => {
                 state::rejected_with(DEAD_LETTER, |out| self.facts(out, true))
             }
@@ -80,18 +81,29 @@ impl Settlement<'_> {
                     out,
                     match self {
                         Settlement::Complete => "completed",
-                        Settlement::Abandon(..) => "abandoned",
+                        Settlement::Abandon { .. } => "abandoned",
+                        // As the service spells it.
+                        Settlement::Defer => "defered",
                         Settlement::DeadLetter { .. } => "suspended",
                     },
                 );
                 write::string(out, "lock-tokens");
                 write::uuid_array(out, &[to_uuid(&of.delivery.lock)]);
-                if let Settlement::Abandon(name, value) = self {
+                if let Settlement::Abandon {
+                    count: (name, value),
+                    reason,
+                } = self
+                {
                     write::string(out, "properties-to-modify");
                     write::map(out, |out| {
                         write::string(out, name);
                         write::long(out, *value);
-                        2
+                        let Some((name, value)) = reason else {
+                            return 2;
+                        };
+                        write::string(out, name);
+                        write::string(out, value);
+                        4
                     });
                     return count + 2;
                 }
@@ -136,7 +148,9 @@ impl PeekLock<'_> {
             // If it is refused for a temporary reason, the delivery is nevertheless settled on its
             // link.
             let attempt = match tries {
-                1 => self.try_to(settlement, &mut unanswered, wait),
+                1 if self.delivery.delivery_id.is_some() => {
+                    self.try_to(settlement, &mut unanswered, wait)
+                }
                 _ => self.beside_link(settlement, wait),
             };
             let error = match attempt {
@@ -194,7 +208,10 @@ impl PeekLock<'_> {
         let Locked {
             link, delivery_id, ..
         } = self.delivery;
-        link.settle_second(*delivery_id, &settlement.state(), tracked)?;
+        let Some(delivery_id) = *delivery_id else {
+            return self.beside_link(settlement, wait);
+        };
+        link.settle_second(delivery_id, &settlement.state(), tracked)?;
         let mut outcomes = Vec::new();
         let answered = wait.until(tracker.signal(), || {
             tracker.take(&mut outcomes, 0);

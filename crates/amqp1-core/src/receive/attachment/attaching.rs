@@ -196,6 +196,8 @@ impl Attachment {
             address,
             retry: self.retry.clone(),
             redelivery: OnceLock::new(),
+            keeps_rejected: OnceLock::new(),
+            timeout: options.timeout,
             holding,
         })
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::base::fork;
 use crate::base::wait::Wait;
@@ -33,6 +34,10 @@ pub(crate) struct SharedLink {
     pub retry: RetryOptions,
     /// Determined when the first job is returned.
     pub(super) redelivery: OnceLock<Redelivery>,
+    /// Whether rejected jobs are dead-lettered. Determined when the first one is.
+    pub keeps_rejected: OnceLock<bool>,
+    /// After how long the broker takes a job back, if the options determine it.
+    pub timeout: Option<Duration>,
     /// The broker's locks, if it has any.
     pub holding: Option<Box<dyn Holding>>,
 }

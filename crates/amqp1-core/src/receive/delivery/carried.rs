@@ -75,6 +75,16 @@ impl Delivery {
         self.decoded.routing_key()
     }
 
+    /// Why it was released, if a reason was given then.
+    pub fn release_reason(&self) -> Option<BString> {
+        self.decoded.release_reason()
+    }
+
+    /// The broker's number of the message, by which a deferred job is received (Service Bus).
+    pub fn sequence_number(&self) -> Option<i64> {
+        self.decoded.sequence_number()
+    }
+
     /// When its producer made it, in Unix milliseconds.
     pub fn created_at(&self) -> Option<i64> {
         self.decoded.created_at()

@@ -21,7 +21,7 @@ impl Delivery {
         let operation = match outcome {
             Outcome::Retried => "retry",
             Outcome::DeadLettered => "dead_letter",
-            Outcome::Released | Outcome::Acked => "release",
+            _ => "release",
         };
         self.replace_by(operation, destination, changes, outcome, wait)
     }

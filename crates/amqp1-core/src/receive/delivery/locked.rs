@@ -12,7 +12,7 @@ impl Delivery {
         Some(Locked {
             link: &self.link,
             address: &self.link.address,
-            delivery_id: self.delivery_id,
+            delivery_id: (!self.is_deferred).then_some(self.delivery_id),
             lock: self.lock?,
             reach: &*self.definition,
         })
@@ -41,12 +41,11 @@ impl Delivery {
     pub(super) fn dead_letter_there(
         &self,
         locked: &Locked<'_>,
-        reason: &str,
-        failure: Option<&Failure>,
-        description: Option<&str>,
+        (reason, failure, description): (&str, Option<&Failure>, Option<&str>),
+        outcome: Outcome,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        if !self.complete(Outcome::DeadLettered) {
+        if !self.complete(outcome) {
             return Ok(());
         }
         let settlement = Settlement::DeadLetter {

@@ -11,6 +11,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use fe2o3_amqp_types::performatives::Attach;
 
 use super::Reach;
@@ -27,7 +28,8 @@ pub(crate) struct Locked<'a> {
     pub link: &'a ReceiverLink,
     /// The link's address.
     pub address: &'a str,
-    pub delivery_id: u32,
+    /// `None` if it was not delivered over the link; only its lock settles it.
+    pub delivery_id: Option<u32>,
     pub lock: Lock,
     pub reach: &'a dyn Reach,
 }
@@ -36,8 +38,14 @@ pub(crate) struct Locked<'a> {
 #[derive(Debug)]
 pub(crate) enum Settlement<'a> {
     Complete,
-    /// Return it to the queue and count it, with this property as the record of the count.
-    Abandon(&'a str, i64),
+    /// Return it to the queue and count it, with this property as the record of the count, and
+    /// another one with the reason.
+    Abandon {
+        count: (&'a str, i64),
+        reason: Option<(&'a str, &'a str)>,
+    },
+    /// Set it aside: it can be received only by its sequence number.
+    Defer,
     /// Move it to the broker's own dead-letter queue.
     DeadLetter {
         reason: &'a str,
@@ -97,6 +105,28 @@ pub(crate) trait Holding: Debug + Send + Sync {
         settlement: &Settlement<'_>,
         wait: &Wait<'_>,
     ) -> Result<()>;
+
+    /// When the lock ends, in Unix milliseconds, as far as known.
+    fn locked_until(&self, lock: &Lock) -> Option<i64>;
+
+    /// Renews the lock now.
+    ///
+    /// # Errors
+    /// TaskLost if the lock is lost; Timeout if the broker does not answer.
+    fn renew(&self, delivery: &Locked<'_>, wait: &Wait<'_>) -> Result<()>;
+
+    /// Receives messages that were set aside, by their sequence numbers: the lock and the bytes of
+    /// each.
+    ///
+    /// # Errors
+    /// Rejected if there is no such message.
+    fn receive_deferred(
+        &self,
+        numbers: &[i64],
+        address: &str,
+        reach: &dyn Reach,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<(Lock, Bytes)>>;
 
     /// When the application must be asked for something, as for the connection's companion.
     fn next_errand(&self) -> Option<Instant>;

@@ -1,0 +1,38 @@
+//! Receives jobs that were set aside, by the broker's numbers. The broker hands them out as answers,
+//! not over the link: only their locks settle them.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::base::id;
+use crate::base::wait::Wait;
+use crate::error::Result;
+use crate::format;
+use crate::receive::delivery::Delivery;
+use crate::receive::pull::Pull;
+
+impl Pull {
+    /// The deferred jobs with these numbers. Even one that is not a valid job is handed out, because
+    /// its caller asked for just this one.
+    ///
+    /// # Errors
+    /// Rejected if one of them is not there; Connection, Timeout.
+    pub fn receive_deferred(&self, numbers: &[i64], wait: &Wait<'_>) -> Result<Vec<Rc<Delivery>>> {
+        let (link, definition) = self.attached(wait)?;
+        let Some(holding) = &link.holding else {
+            return Ok(Vec::new());
+        };
+        let received = holding.receive_deferred(numbers, &link.address, &**definition, wait)?;
+        let mapping = link.dialect.property_mapping();
+        let jobs = received.into_iter().map(|(lock, bytes)| {
+            let decoded = format::decode(bytes.clone(), mapping);
+            let mut decoded = decoded.unwrap_or_else(|_| format::undecoded(bytes));
+            if decoded.id().is_empty() {
+                decoded.id = id::job_id()?.into();
+            }
+            let (definition, link) = (Arc::clone(definition), Arc::clone(&link));
+            Ok(Rc::new(Delivery::deferred(decoded, definition, link, lock)))
+        });
+        jobs.collect()
+    }
+}
