@@ -1,7 +1,6 @@
 //! A queue, as users see it.
 
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -235,7 +234,7 @@ impl Queue {
     /// Pauses or resumes the queue. While it is paused, consumers request no jobs, and return those
     /// that no worker has seen, within [`crate::base::wait::SLICE`] of a wait in progress.
     pub fn set_paused(&self, paused: bool) {
-        self.definition.paused.store(paused, Ordering::Relaxed);
+        self.definition.set_paused(paused);
     }
 
     /// The configured deadline of blocking calls.

@@ -9,6 +9,7 @@ pub mod events;
 pub mod fork;
 pub mod id;
 pub(crate) mod lost;
+pub(crate) mod marks;
 pub(crate) mod memory;
 pub(crate) mod pauses;
 pub(crate) mod runtime;

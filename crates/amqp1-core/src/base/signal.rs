@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 use crate::base::fork;
+use crate::base::marks::Marks;
 use crate::base::sync::Mutex;
 
 /// Input that a waiting thread reads itself.
@@ -56,6 +57,8 @@ pub(crate) enum Woken {
 #[derive(Debug, Clone, Default)]
 pub struct Signal {
     inner: Arc<Inner>,
+    /// What this clone marks when it is raised.
+    mark: Option<(Arc<Marks>, usize)>,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +101,15 @@ impl Signal {
         };
         Self {
             inner: Arc::new(inner),
+            mark: None,
+        }
+    }
+
+    /// The same signal; if it is raised by this clone, it marks `place` as well.
+    pub(crate) fn marking(&self, marks: &Arc<Marks>, place: usize) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            mark: Some((Arc::clone(marks), place)),
         }
     }
 
@@ -125,6 +137,10 @@ impl Signal {
 
     /// Wakes all waiters. Makes a system call only if another thread waits.
     pub fn raise(&self) {
+        // First, so that whoever is woken finds the mark.
+        if let Some((marks, place)) = &self.mark {
+            marks.mark(*place);
+        }
         let mut state = self.inner.state.lock();
         state.generation = state.generation.wrapping_add(1);
         for sleeper in &state.sleepers {

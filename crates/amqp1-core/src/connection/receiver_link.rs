@@ -128,10 +128,10 @@ impl ReceiverLink {
     /// Accepts a delivery; reported to the broker together with others, within milliseconds.
     pub fn accept(&self, delivery_id: u32) -> Result<()> {
         let mut protocol = self.connection.lock();
-        let (session, out) = protocol.session(self.key)?;
-        match session.accept(delivery_id, Instant::now, out)? {
+        match protocol.accept(self.key, delivery_id, Instant::now)? {
             Settled::Gathered => self.connection.kick_soon(protocol),
             Settled::AtOnce => {
+                let (session, out) = protocol.session(self.key)?;
                 session.flush(Instant::now(), out).map_err(internal)?;
                 self.connection.kick(protocol);
             }

@@ -2,7 +2,7 @@
 //!
 //! This file contains all of [`Definition`]. [`crate::reach`] describes what its calls may retry.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,12 +24,15 @@ use crate::reach::pool::{self, Role};
 use crate::settings::retry::FailedQueue;
 use crate::settings::spec::Spec;
 
+/// See [`Definition::pauses`].
+static PAUSES: AtomicU64 = AtomicU64::new(0);
+
 /// A queue and its access to the broker; shared by its clones, consumers and tasks.
 #[derive(Debug)]
 pub(crate) struct Definition {
     spec: Spec,
     /// Whether consumers ignore it. Applies to this process; a child has its own flag.
-    pub paused: AtomicBool,
+    paused: AtomicBool,
     last: Mutex<Option<Last>>,
     counters: OnceLock<&'static Counters>,
 }
@@ -65,6 +68,21 @@ impl Definition {
     pub fn counters(&self) -> &'static Counters {
         self.counters
             .get_or_init(|| counters::of(&self.pipeline, self.endpoint.label()))
+    }
+
+    /// Whether consumers ignore it.
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+        PAUSES.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts each [`Definition::set_paused`] of any queue.
+    pub fn pauses() -> u64 {
+        PAUSES.load(Ordering::Relaxed)
     }
 
     /// The dialect to assume before connecting.

@@ -182,7 +182,7 @@ impl Attachment {
 
     /// Whether the consumer or the pipeline is paused.
     pub fn is_paused(&self) -> bool {
-        self.held.load(Ordering::Relaxed) || self.definition.paused.load(Ordering::Relaxed)
+        self.held.load(Ordering::Relaxed) || self.definition.is_paused()
     }
 
     /// Tells the link if that has changed. True if there is no link, and one is wanted.

@@ -1,6 +1,7 @@
 //! Receives jobs from one or more queues.
 
 mod adapting;
+mod looking;
 mod poll;
 mod session;
 
@@ -10,9 +11,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::adapting::Adapting;
+use self::looking::Wakeup;
 use crate::base::fork;
 use crate::base::sync::Mutex;
-use crate::base::wait::{Signal, Wait};
+use crate::base::wait::Wait;
 use crate::connection::PATIENCE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::definition::Definition;
@@ -20,12 +22,9 @@ use crate::reach::pool::RESTING;
 use crate::receive::attachment::prefetch::Prefetch;
 use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
-use crate::receive::sorting::{self, Poison, Taken};
+use crate::receive::sorting::Poison;
 use crate::settings::options::ConsumerOptions;
 use crate::settings::shared_endpoint::SharedEndpoint;
-
-/// The most expired deliveries that one look at the queues may skip.
-const MAX_PASSED_OVER: usize = 1000;
 
 /// Receives jobs from its queues in turn.
 #[derive(Debug)]
@@ -35,13 +34,18 @@ pub struct Consumer {
     /// Whether any queue's prefetch adapts to PHP's speed.
     adapts: bool,
     adapting: Adapting,
-    /// The signal of this process; a child creates its own.
-    signal: Mutex<(u64, Signal)>,
+    /// Of this process; a child creates its own.
+    wakeup: Mutex<Wakeup>,
+    /// The process in which each queue was attached when last looked at, by its generation; zero:
+    /// perhaps not all are.
+    attached_in: AtomicU64,
+    /// The value of [`Definition::pauses`] that the links follow.
+    pauses: AtomicU64,
     stopped: AtomicBool,
     paused: AtomicBool,
     /// Incremented by each close, which a signal handler may call during a wait.
     closes: AtomicU64,
-    /// The queue that the next look checks first.
+    /// The queue that the next look checks first, if it checks all.
     turn: AtomicUsize,
     /// Whether any queue needs action without a delivery: see [`Attachment::next_errand`].
     has_errands: bool,
@@ -117,30 +121,23 @@ impl Consumer {
                 Attachment::new(Arc::clone(definition), &options, prefetch)
             })
             .collect();
+        // Sessions are granted and released by the clock, too.
+        let has_errands = definitions.iter().any(|one| has_sessions(&one));
         Ok(Self {
             adapts: attachments.iter().any(|one| one.prefetch.adapts()),
             adapting,
             has_choice: definitions.iter().any(|one| one.endpoint.has_choice()),
-            has_errands: definitions.iter().any(|one| has_sessions(&one)),
+            has_errands,
+            wakeup: Mutex::new(Wakeup::new(queues, !has_errands)),
+            attached_in: AtomicU64::new(0),
+            pauses: AtomicU64::new(Definition::pauses()),
             attachments,
             options,
-            signal: Mutex::new((fork::generation(), Signal::new())),
             stopped: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             closes: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
         })
-    }
-
-    /// The signal that wakes [`Consumer::next`]. In a child, a thread that no longer exists may
-    /// have locked the parent's for ever.
-    fn signal(&self) -> Signal {
-        let mut signal = self.signal.lock();
-        if signal.0 != fork::generation() {
-            let parents = std::mem::replace(&mut *signal, (fork::generation(), Signal::new()));
-            std::mem::forget(parents);
-        }
-        signal.1.clone()
     }
 
     /// The options that it was created with.
@@ -188,6 +185,7 @@ impl Consumer {
         let mut losses = Losses::default();
         let closes = self.closes.load(Ordering::Relaxed);
         let is_closed = || self.closes.load(Ordering::Relaxed) != closes;
+        let wakeup = self.wakeup();
         loop {
             if self.stopped.load(Ordering::Relaxed) {
                 // They may have been paused while the queues were attached.
@@ -197,7 +195,7 @@ impl Consumer {
                 return Ok(None);
             }
             if is_closed() {
-                self.attachments.iter().for_each(Attachment::close);
+                self.close_all();
                 return Ok(None);
             }
             let mut look_until = wait;
@@ -208,12 +206,12 @@ impl Consumer {
             }
             if !self.paused.load(Ordering::Relaxed) {
                 // Before most jobs, there is nothing to attach.
-                if self.has_errands || !self.attachments.iter().all(Attachment::is_attached) {
+                if self.has_errands || !self.is_attached() {
                     let patience = wait.left();
                     // Only once, and not for pauses: a broker that repeatedly accepts the attach
                     // and then breaks the connection must not make the call endless.
                     let broken = self.attachments.iter().any(Attachment::is_broken);
-                    match self.attach(&wait, is_first) {
+                    match self.attach(&wakeup, &wait, is_first) {
                         Ok(true) if is_first && !broken => wait = wait.restarted(patience),
                         Ok(_) => {}
                         // As for a link that is lost at the end of a call: the next call continues.
@@ -231,10 +229,10 @@ impl Consumer {
                 look_until = look_until.at_most(PATIENCE);
             }
             let found = match polls {
-                true => self.poll(&look_until, is_closed)?,
-                false => look_until.until(&self.signal(), || match is_closed() {
+                true => self.poll(&wakeup, &look_until, is_closed)?,
+                false => look_until.until(&wakeup.signal, || match is_closed() {
                     true => Ok(Some(Found::Stopped)),
-                    false => self.look(),
+                    false => self.look(&wakeup),
                 })?,
             };
             if self.has_choice && found.is_none() {
@@ -296,12 +294,13 @@ impl Consumer {
         if deliveries.is_empty() {
             return Ok(deliveries);
         }
+        let wakeup = self.wakeup();
         if polls {
-            self.poll_more(&mut deliveries, max, wait)?;
+            self.poll_more(&wakeup, &mut deliveries, max, wait)?;
             return Ok(deliveries);
         }
         while deliveries.len() < max {
-            match self.look() {
+            match self.look(&wakeup) {
                 Ok(Some(Found::Delivery(delivery))) => deliveries.push(delivery),
                 Ok(Some(Found::Poison(poison))) => {
                     // If interrupted, the message stays unsettled and is delivered again; the jobs
@@ -321,14 +320,16 @@ impl Consumer {
     ///
     /// A queue that cannot be attached fails one call. The next calls serve the others, and try it
     /// again after a rest.
-    fn attach(&self, wait: &Wait<'_>, is_first: bool) -> Result<bool> {
+    fn attach(&self, wakeup: &Wakeup, wait: &Wait<'_>, is_first: bool) -> Result<bool> {
         let (mut worked, mut failed) = (false, None);
         let mut unreachable: Vec<&SharedEndpoint> = Vec::new();
         let others = self
             .attachments
             .iter()
             .any(|attachment| attachment.is_attached());
-        for attachment in &self.attachments {
+        // What happened to a queue while it was attached is looked at.
+        wakeup.mark_all();
+        for (queue, attachment) in self.attachments.iter().enumerate() {
             let rests = attachment
                 .rests_until()
                 .is_some_and(|at| at > Instant::now());
@@ -344,7 +345,7 @@ impl Consumer {
                 true => wait.for_work(timeout),
                 false => wait.at_most(timeout),
             };
-            if let Err(error) = attachment.attach(&self.signal(), &within) {
+            if let Err(error) = attachment.attach(&wakeup.of_queue(queue), &within) {
                 match error.kind() {
                     ErrorKind::Interrupted => return Err(error),
                     ErrorKind::Connection | ErrorKind::Timeout => unreachable.push(endpoint),
@@ -354,6 +355,24 @@ impl Consumer {
             }
         }
         failed.map_or(Ok(worked), Err)
+    }
+
+    /// Whether each queue is attached. Before most jobs, the queues need not be asked.
+    fn is_attached(&self) -> bool {
+        let generation = fork::generation();
+        if self.attached_in.load(Ordering::Relaxed) == generation {
+            return true;
+        }
+        let is_attached = self.attachments.iter().all(Attachment::is_attached);
+        if is_attached {
+            self.attached_in.store(generation, Ordering::Relaxed);
+        }
+        is_attached
+    }
+
+    fn close_all(&self) {
+        self.attachments.iter().for_each(Attachment::close);
+        self.attached_in.store(0, Ordering::Relaxed);
     }
 
     /// The wait, limited to the time when a resting queue must be tried again.
@@ -371,46 +390,6 @@ impl Consumer {
             Some(at) => wait.at_most(at.saturating_duration_since(Instant::now())),
             None => *wait,
         }
-    }
-
-    fn look(&self) -> Result<Option<Found>> {
-        if self.stopped.load(Ordering::Relaxed) {
-            return Ok(Some(Found::Stopped));
-        }
-        let count = self.attachments.len();
-        let first = self.turn.load(Ordering::Relaxed);
-        let mut passed_over = 0;
-        for offset in 0..count {
-            let index = (first + offset) % count;
-            let attachment = &self.attachments[index];
-            if attachment.follow() {
-                return Ok(Some(Found::Resumed));
-            }
-            loop {
-                // A flood of skipped deliveries must not outlast the deadline.
-                passed_over += 1;
-                if passed_over > MAX_PASSED_OVER {
-                    self.signal().raise();
-                    return Ok(None);
-                }
-                match sorting::take(attachment, self.options.auto_ack) {
-                    Ok(Some(Taken::Nothing)) => {}
-                    Ok(Some(Taken::Job(delivery))) => {
-                        self.turn.store((index + 1) % count, Ordering::Relaxed);
-                        return Ok(Some(Found::Delivery(delivery)));
-                    }
-                    Ok(Some(Taken::Poison(poison))) => {
-                        return Ok(Some(Found::Poison(poison)));
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        let error = error.context(attachment.definition.describe());
-                        return Ok(Some(Found::Lost(error, index)));
-                    }
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Requests no more jobs; buffered ones return to the broker at once.
@@ -434,7 +413,7 @@ impl Consumer {
         self.attachments
             .iter()
             .for_each(|attachment| attachment.set_paused(false));
-        self.signal().raise();
+        self.wakeup().signal.raise();
         Ok(())
     }
 
@@ -450,7 +429,7 @@ impl Consumer {
         self.attachments
             .iter()
             .for_each(|attachment| attachment.set_paused(true));
-        self.signal().raise();
+        self.wakeup().signal.raise();
     }
 
     /// Flushes settlements, returns buffered and unsettled jobs, and detaches. A [`Consumer::next`]
@@ -467,9 +446,9 @@ impl Consumer {
                 .iter()
                 .for_each(|attachment| attachment.quiet(wait));
         }
-        self.attachments.iter().for_each(Attachment::close);
+        self.close_all();
         self.closes.fetch_add(1, Ordering::Relaxed);
-        self.signal().raise();
+        self.wakeup().signal.raise();
         Ok(())
     }
 }

@@ -57,6 +57,7 @@ use self::receiver::Receiver;
 use self::remote::Remote;
 use self::rest::Rest;
 use self::sender::Sender;
+use self::session::receiving::Settled;
 use self::session::Session;
 use self::sessions::{LinkKey, Sessions};
 use self::timers::Timers;
@@ -90,6 +91,8 @@ pub(crate) struct Protocol {
     rest: Option<Rest>,
     sessions: Sessions,
     timers: Timers,
+    /// The sessions that have settlements to flush.
+    gathered: Vec<LinkKey>,
     ends: Ends,
     /// Whether our `close` is sent.
     closing: bool,
@@ -140,6 +143,7 @@ impl Protocol {
             rest: None,
             sessions: Sessions::new(remote.channel_max),
             timers: Timers::new(remote.idle_time_out, heartbeat, now),
+            gathered: Vec::new(),
             ends: Ends::default(),
             closing: false,
             signal: Signal::new(),
@@ -267,6 +271,26 @@ impl Protocol {
         }
     }
 
+    /// Accepts a delivery. If it is to be gathered, [`Protocol::gather`] must follow.
+    ///
+    /// # Errors
+    /// The error that ended the link.
+    pub fn accept(
+        &mut self,
+        key: LinkKey,
+        delivery_id: u32,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Settled> {
+        let Some(session) = self.sessions.get(key) else {
+            return Err(self.ends.of(key));
+        };
+        let settled = session.accept(delivery_id, now, self.output.frames())?;
+        if settled == Settled::Gathered && !std::mem::replace(&mut session.gathers, true) {
+            self.gathered.push(key);
+        }
+        Ok(settled)
+    }
+
     /// Ends a session with its links; its channel is free once the broker has answered.
     pub fn end_session(&mut self, key: LinkKey) {
         if let Ok((session, out)) = self.session(key) {
@@ -322,8 +346,14 @@ impl Protocol {
     /// Sends everything that was gathered.
     pub fn flush_all(&mut self, now: Instant) -> Result<(), DecodeError> {
         self.timers.flush_at = None;
-        for session in self.sessions.speaking() {
-            session.flush(now, self.output.frames())?;
+        for key in self.gathered.drain(..) {
+            let Some(session) = self.sessions.get(key) else {
+                continue;
+            };
+            session.gathers = false;
+            if session.life.may_speak() {
+                session.flush(now, self.output.frames())?;
+            }
         }
         Ok(())
     }

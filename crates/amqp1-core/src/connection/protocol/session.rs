@@ -45,6 +45,8 @@ pub(crate) struct Session {
     pub receiver: Option<Receiver>,
     /// Raised when an attach is answered or the session ends.
     pub signal: Signal,
+    /// Whether it is among those that [`super::Protocol::flush_all`] flushes.
+    pub gathers: bool,
     next_outgoing_id: u32,
     remote_incoming_window: u32,
     next_incoming_id: u32,
@@ -61,6 +63,7 @@ impl Session {
             sender: None,
             receiver: None,
             signal,
+            gathers: false,
             next_outgoing_id: 0,
             remote_incoming_window: 0,
             next_incoming_id: 0,

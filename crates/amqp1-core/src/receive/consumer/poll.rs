@@ -7,6 +7,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::looking::Wakeup;
 use super::{Consumer, Found};
 use crate::base::wait::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,14 +30,15 @@ impl Consumer {
     /// Looks, asks, and looks again until there is a result or all have answered.
     pub(super) fn poll(
         &self,
+        wakeup: &Wakeup,
         wait: &Wait<'_>,
         is_closed: impl Fn() -> bool,
     ) -> Result<Option<Found>> {
-        if let Some(found) = self.look()? {
+        if let Some(found) = self.look(wakeup)? {
             return Ok(Some(found));
         }
         self.attachments.iter().for_each(Attachment::begin_question);
-        wait.until(&self.signal(), || {
+        wait.until(&wakeup.signal, || {
             if is_closed() {
                 return Ok(Some(Found::Stopped));
             }
@@ -47,7 +49,7 @@ impl Consumer {
                 .iter()
                 .filter(|attachment| !attachment.is_answered());
             let answered = silent.count() == 0;
-            Ok(match self.look()? {
+            Ok(match self.look(wakeup)? {
                 None if answered => Some(Found::Nothing),
                 found => found,
             })
@@ -83,13 +85,14 @@ impl Consumer {
     /// Interrupted: the jobs are returned. The next call reports any other error.
     pub(super) fn poll_more(
         &self,
+        wakeup: &Wakeup,
         deliveries: &mut Vec<Rc<Delivery>>,
         max: usize,
         wait: &Wait<'_>,
     ) -> Result<()> {
         let wait = self.poll_wait(wait);
         while deliveries.len() < max {
-            match self.poll(&wait, || false) {
+            match self.poll(wakeup, &wait, || false) {
                 Ok(Some(Found::Delivery(delivery))) => deliveries.push(delivery),
                 Ok(Some(Found::Poison(poison))) => {
                     if poison.bury(&wait).is_err() {

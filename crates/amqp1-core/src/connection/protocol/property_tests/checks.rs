@@ -8,13 +8,16 @@ impl World {
     /// receiver's module.
     pub fn check(&mut self) {
         self.take_outcomes();
+        let is_gathering = self.client.is_gathering();
         for receiving in &mut self.receivers {
             let Ok((session, _)) = self.client.session(receiving.key) else {
                 continue;
             };
+            let gathers = session.gathers && is_gathering;
             let Ok(receiver) = session.receiver() else {
                 continue;
             };
+            assert!(gathers || receiver.gathered() == 0, "(4) never flushed");
             let (held, credit) = (receiver.held(), receiver.credit());
             if receiving.manner.elastic {
                 let limit = receiving.prefetch.max(MOST);

@@ -338,11 +338,14 @@ impl World {
                 receiving.abandoned += 1;
                 return;
             }
-            _ => session.accept(id, || self.now, out),
+            _ => self.client.accept(receiving.key, id, || self.now),
         };
         match done {
             Ok(Settled::Gathered) => self.client.gather(self.now),
-            Ok(Settled::AtOnce) => session.flush(self.now, out).unwrap(),
+            Ok(Settled::AtOnce) => {
+                let (session, out) = self.client.session(receiving.key).unwrap();
+                session.flush(self.now, out).unwrap();
+            }
             Ok(Settled::Recalled) | Err(_) => return,
         }
         receiving.settled.push(id);

@@ -68,6 +68,12 @@ impl Receiver {
         true
     }
 
+    /// The number of accepted deliveries that the broker has not been told of.
+    #[cfg(test)]
+    pub fn gathered(&self) -> u32 {
+        self.accepted_count
+    }
+
     /// Settles one delivery with a state other than accepted, at once.
     pub fn settle(&mut self, out: &mut Vec<u8>, channel: u16, delivery_id: u32, state: &[u8]) {
         self.flush(out, channel);
