@@ -252,25 +252,66 @@ impl ReceiverLink {
     /// Prepares the end of the link: returns the buffer and deliveries in flight, so that the
     /// broker does not count them as lost. Waits briefly for the broker's answer.
     pub fn hush(&self) {
-        let signal = {
-            let mut protocol = self.connection.lock();
-            let Ok((session, out)) = protocol.session(self.key) else {
-                return;
-            };
-            let Ok(true) = session.hush(out) else {
-                return;
-            };
-            let signal = session.receiver().map(|receiver| receiver.signal.clone());
-            self.connection.kick(protocol);
-            signal.unwrap_or_default()
-        };
-        let is_quiet = || self.with(|receiver| Ok(receiver.is_quiet().then_some(())));
-        // If this fails, only the broker's count is wrong, or the link has ended.
-        let _ = Wait::uninterrupted(HUSH).until(&signal, is_quiet);
+        if let Some(signal) = self.begin_hush() {
+            self.send();
+            // If this fails, only the broker's count is wrong, or the link has ended.
+            let _ = Wait::uninterrupted(HUSH).until(&signal, || Ok(self.is_quiet().then_some(())));
+        }
+    }
+
+    /// As [`ReceiverLink::hush`], for several links whose deliveries raise `signal`: the broker
+    /// answers for all of them at the same time.
+    pub fn hush_all<'a>(links: impl Iterator<Item = &'a ReceiverLink>, signal: &Signal) {
+        let links: Vec<_> = links.filter(|link| link.begin_hush().is_some()).collect();
+        links.iter().for_each(|link| link.send());
+        let mut asked = links.iter().peekable();
+        // The time is for each answer, because a broker may need long for hundreds.
+        while asked.peek().is_some() {
+            let answered = Wait::uninterrupted(HUSH).until(signal, || {
+                let mut answered = None;
+                while asked.next_if(|link| link.is_quiet()).is_some() {
+                    answered = Some(());
+                }
+                Ok(answered)
+            });
+            if !matches!(answered, Ok(Some(()))) {
+                break;
+            }
+        }
+    }
+
+    /// The first step of [`ReceiverLink::hush`], without sending. `None` if nothing can be in
+    /// flight; otherwise the signal that the answer raises.
+    fn begin_hush(&self) -> Option<Signal> {
+        let mut protocol = self.connection.lock();
+        let (session, out) = protocol.session(self.key).ok()?;
+        session.hush(out).ok()?.then_some(())?;
+        session
+            .receiver()
+            .ok()
+            .map(|receiver| receiver.signal.clone())
+    }
+
+    /// Whether nothing is in flight.
+    fn is_quiet(&self) -> bool {
+        self.with(|receiver| Ok(receiver.is_quiet()))
+            .unwrap_or(true)
+    }
+
+    /// Sends what was written for the connection's links.
+    pub fn send(&self) {
+        self.connection.kick(self.connection.lock());
     }
 
     /// Returns the buffer, flushes, detaches and ends the session.
     pub fn close(&self) {
         self.connection.end_session(self.key);
+    }
+
+    /// As [`ReceiverLink::close`], but [`ReceiverLink::send`] must follow.
+    pub fn close_unsent(&self) {
+        if self.connection.is_ours() {
+            self.connection.lock().end_session(self.key);
+        }
     }
 }

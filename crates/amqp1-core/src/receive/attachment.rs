@@ -209,25 +209,27 @@ impl Attachment {
         let _ = link.set_prefetch(if paused { 0 } else { self.prefetch.now() });
     }
 
-    /// Returns the buffer and releases the link, which is closed with the last job taken from it.
-    pub fn release(&self) {
+    /// Returns the buffer and gives up the link, which is closed with the last job taken from it.
+    pub fn release(&self) -> Option<Arc<SharedLink>> {
         self.set_paused(true);
-        if let Some(link) = self.link() {
-            link.hush();
-            *self.link.lock() = None;
-        }
+        self.own().take()
     }
 
     /// Returns everything that is not settled, and detaches.
     pub fn close(&self) {
+        if let Some(link) = self.give_up() {
+            link.hush();
+            link.close();
+        }
+    }
+
+    /// Gives up the link, which the caller closes.
+    pub fn give_up(&self) -> Option<Arc<SharedLink>> {
         self.stop_asking();
         // We ended it, so the next link need not wait.
         *self.lives.lock() = None;
-        if let Some(link) = self.link() {
-            link.leave();
-            link.hush();
-            link.close();
-            *self.link.lock() = None;
-        }
+        let link = self.own().take()?;
+        link.leave();
+        Some(link)
     }
 }

@@ -15,10 +15,11 @@ use self::looking::Wakeup;
 use crate::base::fork;
 use crate::base::sync::Mutex;
 use crate::base::wait::Wait;
-use crate::connection::PATIENCE;
+use crate::connection::{ReceiverLink, PATIENCE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::definition::Definition;
 use crate::reach::pool::RESTING;
+use crate::receive::attachment::link::SharedLink;
 use crate::receive::attachment::prefetch::Prefetch;
 use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
@@ -370,9 +371,22 @@ impl Consumer {
         is_attached
     }
 
+    /// Closes all links.
     fn close_all(&self) {
-        self.attachments.iter().for_each(Attachment::close);
+        let links = self.attachments.iter().filter_map(Attachment::give_up);
+        let links: Vec<_> = links.collect();
         self.attached_in.store(0, Ordering::Relaxed);
+        self.hush(&links);
+        // Those of one connection are sent together.
+        links.iter().for_each(|link| link.close_unsent());
+        links.iter().for_each(|link| link.send());
+    }
+
+    fn hush(&self, links: &[Arc<SharedLink>]) {
+        if !links.is_empty() {
+            let links = links.iter().map(|link| &***link);
+            ReceiverLink::hush_all(links, &self.wakeup().signal);
+        }
     }
 
     /// The wait, limited to the time when a resting queue must be tried again.
@@ -456,6 +470,7 @@ impl Consumer {
 impl Drop for Consumer {
     fn drop(&mut self) {
         // Closes the links that this process opened; a child does not tear down its parent's.
-        self.attachments.iter().for_each(Attachment::release);
+        let links = self.attachments.iter().filter_map(Attachment::release);
+        self.hush(&links.collect::<Vec<_>>());
     }
 }

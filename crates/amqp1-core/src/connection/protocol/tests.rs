@@ -298,3 +298,64 @@ fn who_waits_sends_what_is_gathered_unless_more_is_on_its_way() {
     protocol.flush_idle(later).unwrap();
     assert!(!protocol.is_gathering());
 }
+
+/// With hundreds of sessions, most of them have nothing to say.
+#[test]
+fn only_sessions_with_settlements_are_flushed() {
+    let (mut protocol, keys) = protocol(10, 3);
+    let now = Instant::now();
+    for (remote, key) in (5..).zip(&keys) {
+        say(&mut protocol, remote, &begin(key.channel)).unwrap();
+        let mut receiver = Receiver::new("r".to_owned(), 100, Signal::new());
+        receiver.phase = link::Phase::Attached;
+        receiver.remote_handle = Some(3);
+        let session = protocol.session(*key).unwrap().0;
+        session.receiver = Some(receiver);
+        session.grant_credit(now, &mut Vec::new()).unwrap();
+        for id in 0..4 {
+            let mut frame = Vec::new();
+            let first = frame::First {
+                delivery_id: id,
+                settled: false,
+                format: 0,
+            };
+            frame::encode_transfer(&mut frame, remote, 3, Some(first), false, b"job");
+            let mut input = BytesMut::from(&frame[..]);
+            protocol.handle_input(&mut input, now).unwrap();
+        }
+    }
+    let pending = protocol.poll_output().pending();
+    protocol.handle_written(pending, now);
+    for id in 0..3 {
+        assert_eq!(protocol.accept(keys[1], id, || now), Ok(Settled::Gathered));
+    }
+    let gathered = |protocol: &mut Protocol| {
+        keys.iter()
+            .map(|key| {
+                protocol
+                    .session(*key)
+                    .unwrap()
+                    .0
+                    .receiver()
+                    .unwrap()
+                    .gathered()
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(gathered(&mut protocol), [0, 3, 0]);
+    assert_eq!(protocol.gathered, [keys[1]], "listed once");
+    protocol.flush_all(now).unwrap();
+    assert_eq!(gathered(&mut protocol), [0, 0, 0]);
+    assert!(protocol.gathered.is_empty());
+    let (mut disposition, written) = (Vec::new(), protocol.poll_output());
+    let accepted = [0x00, 0x53, 0x24, 0x45];
+    frame::encode_disposition(&mut disposition, keys[1].channel, 0, 2, true, &accepted);
+    assert_eq!(written.beginning(usize::MAX), disposition);
+    // Listed again, and ended before the flush.
+    let pending = written.pending();
+    protocol.handle_written(pending, now);
+    assert_eq!(protocol.accept(keys[1], 3, || now), Ok(Settled::Gathered));
+    protocol.end_session(keys[1]);
+    protocol.flush_all(now).unwrap();
+    assert!(protocol.gathered.is_empty());
+}

@@ -148,3 +148,7 @@ impl Consumer {
         resumed.count() > 0
     }
 }
+
+#[cfg(test)]
+#[path = "looking_tests.rs"]
+mod tests;
