@@ -63,7 +63,7 @@ fuzz: ## Fuzz each parser for FUZZ_SECONDS (600); TARGET=dsn for one of them
 valgrind: build ## Run the core PHP tests under valgrind's memcheck; FILTER=NameOfTest for others
 	@scripts/valgrind $(if $(FILTER),'$(FILTER)')
 
-bench: build ## Benchmark against php-amqp and php-amqplib, 15 minutes; FULL=1 for growth tables and more clients (bench/run --help)
+bench: build ## Benchmark against php-amqp and php-amqplib, 15 minutes; FULL=1 for growth tables and more clients, 90 (bench/run --help)
 	@scripts/deps bench rabbitmq
 	@bench/run $(if $(FULL),--full) $(BENCH)
 

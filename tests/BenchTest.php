@@ -4,17 +4,24 @@ declare(strict_types=1);
 
 namespace Amqp1\Tests;
 
+use Amqp1\Bench\Growth;
+use Amqp1\Bench\GrowthScenarios;
 use Amqp1\Bench\Metric;
+use Amqp1\Bench\Plan;
 use Amqp1\Bench\Printer;
 use Amqp1\Bench\Report;
 use Amqp1\Bench\Results;
 use Amqp1\Bench\Row;
+use Amqp1\Bench\Scenario;
 use Amqp1\Bench\Scenarios;
 use Amqp1\Bench\Statistics;
+use Amqp1\Bench\Step;
 use Amqp1\Bench\Target;
 use Amqp1\Bench\Task;
+use Amqp1\Bench\Workers;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
+use RuntimeException;
 
 require_once __DIR__ . '/../bench/lib/autoload.php';
 
@@ -154,6 +161,100 @@ final class BenchTest extends TestCase
             }
         }
         self::assertSame(['rate' => '≥ 0.9'], $targets['envelope/payload']);
+    }
+
+    /** @return array<string, array{bool, float, float}> with the growth rows, how slow the machine is, the minutes of bench/run */
+    public static function machines(): array
+    {
+        return [
+            'as estimated' => [false, 1, 14],
+            'twice as fast' => [false, 0.5, 14],
+            'twice as slow' => [false, 2, 14],
+            'little time' => [false, 1, 5],
+            'all rows' => [true, 1, 90],
+            'all rows, slow' => [true, 2, 90],
+        ];
+    }
+
+    /** @dataProvider machines */
+    #[DataProvider('machines')]
+    public function testThePlanHasEachRowAndKeepsToItsTime(bool $full, float $pace, float $minutes): void
+    {
+        $scenarios = [...Scenarios::everyday(), ...($full ? GrowthScenarios::all() : [])];
+        $plan = new Plan($scenarios, 5);
+        $taken = 0.0;
+        foreach ($scenarios as $i => $scenario) {
+            $rounds = $plan->rounds($i, 60 * $minutes - $taken)[$i];
+            self::assertGreaterThanOrEqual($pace <= 1 && $minutes > 10 ? min(3, $scenario->rounds ?? 3) : 1, $rounds, $scenario->name());
+            self::assertLessThanOrEqual($scenario->rounds ?? 5, $rounds, $scenario->name());
+            $seconds = $pace * $scenario->seconds($rounds);
+            $taken += $seconds;
+            $plan->took($scenario, $rounds, $seconds);
+        }
+
+        self::assertLessThanOrEqual($minutes, $taken / 60);
+    }
+
+    public function testTimeThatIsLeftGoesToTheLaterRows(): void
+    {
+        $scenarios = array_fill(0, 4, new Scenario('quorum', 1_000, ['amqp1' => []], [new Step('consume', 'a/row')]));
+        $each = $scenarios[0]->seconds(1);
+        $plan = new Plan($scenarios, 3);
+
+        self::assertSame([2, 2, 1, 1], $plan->rounds(0, 6.5 * $each));
+        $plan->took($scenarios[0], 2, 0.1 * $each);
+        self::assertSame([1 => 3, 2 => 3, 3 => 3], $plan->rounds(1, 9 * $each));
+        self::assertSame([3 => 1], $plan->rounds(3, -10), 'one in any case');
+    }
+
+    public function testARowThatFailsIsSaidToHaveFailed(): void
+    {
+        $row = self::row(['rate' => [1]], ['rate' => [2]], new Metric('rate'));
+        $row->failure = 'job 7 came twice';
+        $results = self::results(Row::fromArray($row->toArray()));
+
+        self::assertSame(['test/row' => 'job 7 came twice'], $results->failed());
+        self::assertStringContainsString("\n  FAILED: job 7 came twice\n", (new Printer(false))->text($row));
+        self::assertStringContainsString("\nFAILED: A row: job 7 came twice.\n", Report::markdown($results));
+    }
+
+    public function testAMeasurementThatTakesTooLongIsEnded(): void
+    {
+        $program = tempnam(sys_get_temp_dir(), 'amqp1-bench-');
+        file_put_contents($program, "#!/bin/sh\necho begun\nexec sleep 600\n");
+        chmod($program, 0o700);
+        putenv("AMQP1_BENCH_PHP=$program");
+        try {
+            $begun = microtime(true);
+            (new Workers())->together(array_fill(0, 2, new Task('amqp1', 'push', '', [], 1, 0)), 1);
+            self::fail('it ended by itself');
+        } catch (RuntimeException $e) {
+            self::assertSame('amqp1, push was killed after 1 s: begun; amqp1, push was killed after 1 s: begun', $e->getMessage());
+            self::assertLessThan(60, microtime(true) - $begun);
+        } finally {
+            putenv('AMQP1_BENCH_PHP');
+            unlink($program);
+        }
+    }
+
+    public function testTheGrowthTableHasWhatWasMeasured(): void
+    {
+        $results = self::results();
+        self::assertSame('', Growth::markdown($results));
+        foreach (['consume/4K' => 4, 'consume/256' => 2, 'pushMany/256' => 3, 'pushMany/classic' => 9, 'queues/1' => 5, 'backlog/push-10000' => 6, 'backlog/push-1000000' => 7] as $id => $cpu) {
+            $row = new Row($id, $id, 'amqp1', 'php-amqp', []);
+            $row->add('amqp1', ['rate' => 1000 * $cpu, 'cpu' => $cpu]);
+            $row->add('php-amqp', ['rate' => 2000 * $cpu, 'cpu' => 2 * $cpu]);
+            $results->add($row);
+        }
+
+        self::assertSame([
+            '| Size: 256 octets | 3,000 | 0.50 | 3.0 | 0.50 | 2,000 | 0.50 | 2.0 | 0.50 |',
+            '| Size: 4 KB | - | - | - | - | 4,000 | 0.50 | 4.0 | 0.50 |',
+            '| Backlog: 10,000 | 6,000 | 0.50 | 6.0 | 0.50 | - | - | - | - |',
+            '| Backlog: 1,000,000 | 7,000 | 0.50 | 7.0 | 0.50 | - | - | - | - |',
+        ], array_slice(explode("\n", trim(Growth::markdown($results))), 2));
+        self::assertStringContainsString("\nRatios are to php-amqp.\n", Report::markdown($results));
     }
 
     public function testMixedPayloadsAreTheSameForEveryClientAndKeepTheirBounds(): void

@@ -91,6 +91,9 @@ final class GrowthScenarios
         $metrics = [
             new Metric('rate'),
             new Metric('cpu'),
+            new Metric('tenth'),
+            new Metric('half'),
+            new Metric('last'),
             new Metric('start'),
             new Metric('end'),
             new Metric('growth', Target::atMost(1.05)),

@@ -45,6 +45,11 @@ final class Memory
         $start = Statistics::median(array_slice($sizes, min($quarter, count($sizes) - 1), $quarter));
         $end = Statistics::median(array_slice($sizes, -$quarter));
 
-        return $figures + ['start' => $start, 'end' => $end, 'growth' => $end / $start, 'samples' => $this->samples];
+        $at = static fn (float $part) => $sizes[max(0, (int) round(count($sizes) * $part) - 1)];
+
+        return $figures + [
+            'start' => $start, 'end' => $end, 'growth' => $end / $start,
+            'tenth' => $at(0.1), 'half' => $at(0.5), 'last' => $at(1), 'samples' => $this->samples,
+        ];
     }
 }

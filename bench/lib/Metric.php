@@ -20,6 +20,9 @@ final class Metric
         'memory' => ['peak memory, MB', 1],
         'start' => ['memory in the second quarter, MB', 1],
         'end' => ['memory in the last quarter, MB', 1],
+        'tenth' => ['memory after a tenth of the jobs, MB', 1],
+        'half' => ['memory after half of the jobs, MB', 1],
+        'last' => ['memory after all jobs, MB', 1],
         'growth' => ['memory, last / second quarter', 2],
     ];
 

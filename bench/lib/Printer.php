@@ -31,6 +31,9 @@ final class Printer
         foreach ($row->leftOut as $why) {
             $lines[] = "  left out: $why";
         }
+        if ($row->failure !== null) {
+            $lines[] = $this->color ? "\e[31m  FAILED: $row->failure\e[0m" : "  FAILED: $row->failure";
+        }
 
         return implode("\n", $lines) . "\n";
     }
@@ -52,6 +55,11 @@ final class Printer
                 if ($cells !== null) {
                     $lines[] = '| ' . implode(' | ', [$metric->unit, ...$cells]) . ' |';
                 }
+            }
+        }
+        foreach ($rows as $row) {
+            if ($row->failure !== null) {
+                $lines[] = "\nFAILED: $row->title: $row->failure.";
             }
         }
         foreach (array_unique(array_merge(...array_map(static fn (Row $row) => $row->leftOut, $rows))) as $why) {

@@ -70,6 +70,9 @@ final class RabbitMq
      */
     public function queues(string $type, int $count): array
     {
+        if (!$this->channel->isConnected()) {
+            $this->connect(); // an error has ended the channel
+        }
         $names = [];
         $run = bin2hex(random_bytes(4));
         for ($i = 0; $i < $count; ++$i) {
@@ -111,6 +114,9 @@ final class RabbitMq
     /** @param list<string> $names */
     public function delete(array $names): void
     {
+        if (!$this->channel->isConnected()) {
+            $this->connect();
+        }
         foreach ($names as $name) {
             $queue = new AMQPQueue($this->channel);
             $queue->setName($name);

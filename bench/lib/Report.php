@@ -43,6 +43,10 @@ final class Report
                 $text .= "**The machine was busy with other work, so rates are too low, times too long, and the ratios uncertain.**\n";
             }
         }
+        $growth = Growth::markdown($results);
+        if ($growth !== '') {
+            $text .= "\n### How the cost of a job grows\n\nRatios are to {$results->reference()}.\n\n$growth";
+        }
         $groups = [];
         foreach ($results->rows as $row) {
             $groups[$row->group()][] = $row;

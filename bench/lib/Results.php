@@ -28,6 +28,21 @@ final class Results
         return array_filter(array_map(static fn (Row $row) => $row->missed(), $this->rows));
     }
 
+    /** The client that most rows compare with. */
+    public function reference(): string
+    {
+        $counts = array_count_values(array_map(static fn (Row $row) => $row->reference, $this->rows));
+        arsort($counts);
+
+        return (string) array_key_first($counts);
+    }
+
+    /** @return array<string, string> id => why the row was not measured to its end */
+    public function failed(): array
+    {
+        return array_filter(array_map(static fn (Row $row) => $row->failure, $this->rows), 'is_string');
+    }
+
     public function save(string $file): void
     {
         @mkdir(dirname($file), 0777, true);

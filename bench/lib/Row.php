@@ -13,6 +13,9 @@ final class Row
     /** @var list<float> the machine's load after each round */
     public array $load = [];
 
+    /** Why it was not measured to its end. */
+    public ?string $failure = null;
+
     /** @var list<string> why a client or a figure is missing */
     public array $leftOut = [];
 
@@ -116,6 +119,7 @@ final class Row
     {
         $row = new self($data['id'], $data['title'], $data['ours'], $data['reference'], array_map(Metric::fromArray(...), $data['metrics']), $data['at']);
         [$row->rounds, $row->load, $row->leftOut] = [$data['rounds'], $data['load'], $data['leftOut']];
+        $row->failure = $data['failure'] ?? null;
 
         return $row;
     }

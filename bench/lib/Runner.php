@@ -5,15 +5,24 @@ declare(strict_types=1);
 namespace Amqp1\Bench;
 
 use Closure;
+use Exception;
+use RuntimeException;
 
 /** Runs scenarios: rounds in which the clients take turns, until there are enough of them or the time is up. */
 final class Runner
 {
-    private const LEAST_ROUNDS = 3;
+    /** How many seconds a measurement may take, and how many times its estimate in addition. */
+    private const LIMIT = [60, 5];
+
+    /** How much of the time is kept for what the estimates do not know. */
+    private const RESERVE = 0.05;
+
+    /** When the run must end, in seconds since 1970. */
+    private float $end = INF;
 
     /**
      * @param list<string> $only the rows that are asked for: an id, a group, or a pattern such as prefetch/1*; none for all
-     * @param float|null $seconds how long all may take; null for no limit
+     * @param float $seconds how long all may take
      * @param Closure(Row): void $report gets each row when it is complete
      */
     public function __construct(
@@ -21,7 +30,7 @@ final class Runner
         private readonly Workers $workers,
         private readonly int $rounds,
         private readonly array $only,
-        private readonly ?float $seconds,
+        private readonly float $seconds,
         private readonly Task $task,
         private readonly Closure $report,
     ) {
@@ -42,17 +51,23 @@ final class Runner
     public function run(array $scenarios): void
     {
         $scenarios = array_values(array_filter($scenarios, fn (Scenario $scenario) => array_filter($scenario->rows(), $this->wants(...)) !== []));
-        $end = $this->seconds === null ? INF : microtime(true) + $this->seconds;
+        $this->end = microtime(true) + $this->seconds;
+        $plan = new Plan($scenarios, $this->rounds);
         foreach ($scenarios as $i => $scenario) {
-            // What earlier scenarios leave of their time is for the later ones.
-            $share = ($end - microtime(true)) / (count($scenarios) - $i);
-            $this->scenario($scenario, max(1, $share));
+            $left = ($this->end - microtime(true)) * (1 - self::RESERVE);
+            $rounds = $plan->rounds($i, $left);
+            if ($i === 0) {
+                fprintf(STDERR, "%d scenarios, %d to %d rounds: about %.0f minutes\n", count($rounds), min($rounds), max($rounds), $plan->seconds($rounds) / 60);
+            }
+            $begun = microtime(true);
+            $done = $this->scenario($scenario, $rounds[$i]);
+            $plan->took($scenario, $done, microtime(true) - $begun);
         }
     }
 
-    private function scenario(Scenario $scenario, float $share): void
+    /** @return int how many rounds were measured; a failure ends them */
+    private function scenario(Scenario $scenario, int $rounds): int
     {
-        $begun = microtime(true);
         $rows = [];
         [$ours, $reference] = array_keys($scenario->clients) + [1 => ''];
         foreach ($scenario->steps as $i => $step) {
@@ -70,26 +85,41 @@ final class Runner
                 $row->leaveOut($missing);
             }
         }
-        for ($round = 0; $round < min($this->rounds, $scenario->rounds ?? PHP_INT_MAX); ++$round) {
-            $since = microtime(true);
-            foreach ($round % 2 ? array_reverse($clients) : $clients as $client => $values) {
-                $this->round($scenario, $client, $values, $rows);
+        $round = 0;
+        try {
+            for (; $round < $rounds; ++$round) {
+                foreach ($round % 2 ? array_reverse($clients) : $clients as $client => $values) {
+                    $this->round($scenario, $client, $values, $rows);
+                }
+                foreach ($rows as $row) {
+                    $row->load[] = Machine::load();
+                }
             }
+            foreach ($rows as $i => $row) {
+                if ($scenario->steps[$i]->countsCalls()) {
+                    $this->countCalls($scenario, $scenario->steps[$i], $row);
+                }
+            }
+        } catch (Exception $e) {
+            // The other rows can still be measured.
             foreach ($rows as $row) {
-                $row->load[] = Machine::load();
-            }
-            // Another round would take as long as this one. For the least number of rounds, a scenario may take twice its share.
-            $then = 2 * microtime(true) - $since - $begun;
-            if ($then > ($round + 1 >= self::LEAST_ROUNDS ? $share : 2 * $share)) {
-                break;
+                $row->failure = $e->getMessage();
             }
         }
-        foreach ($rows as $i => $row) {
-            if ($scenario->steps[$i]->countsCalls()) {
-                $this->countCalls($scenario, $scenario->steps[$i], $row);
-            }
-            ($this->report)($row);
+        array_map($this->report, $rows);
+
+        return max(1, $round);
+    }
+
+    /** How long the processes of a measurement may take, which the estimate says takes so many seconds. */
+    private function limit(float $estimate): float
+    {
+        $left = $this->end - microtime(true);
+        if ($left < 1) {
+            throw new RuntimeException('there was no time left');
         }
+
+        return min($left, self::LIMIT[0] + self::LIMIT[1] * $estimate);
     }
 
     /**
@@ -98,7 +128,23 @@ final class Runner
      */
     private function round(Scenario $scenario, string $client, array $values, array $rows): void
     {
+        $estimate = $scenario->seconds(1);
+        $this->limit($estimate);
         $queues = $this->broker->queues($scenario->type, $scenario->queues);
+        try {
+            $this->measureAll($scenario, $client, $values, $rows, $queues, $estimate);
+        } finally {
+            $this->broker->delete($queues);
+        }
+    }
+
+    /**
+     * @param array<string, mixed> $values
+     * @param array<int, Row> $rows by step
+     * @param list<string> $queues
+     */
+    private function measureAll(Scenario $scenario, string $client, array $values, array $rows, array $queues, float $estimate): void
+    {
         // The same for each queue.
         $all = max(2, intdiv((int) ($scenario->jobs * ($values['share'] ?? 1)), $scenario->queues)) * $scenario->queues;
         $warm = max(1, min(200, intdiv($all, 10)));
@@ -110,7 +156,7 @@ final class Runner
             $scenario->steps
         );
         if ($scenario->together) {
-            foreach ($this->workers->together($tasks) as $i => $figures) {
+            foreach ($this->workers->together($tasks, $this->limit($estimate)) as $i => $figures) {
                 $this->note($rows[$i] ?? null, $client, $figures);
             }
             $this->broker->expect($queues, 0, "$client, {$scenario->name()}");
@@ -118,20 +164,19 @@ final class Runner
             foreach ($scenario->steps as $i => $step) {
                 usleep(300_000); // lets the broker finish the work of the previous measurement
                 $before = $this->broker->cpu();
-                $figures = $this->measure($step, $tasks[$i]);
+                $figures = $this->measure($step, $tasks[$i], $this->limit($estimate));
                 $figures['broker'] = $before === null ? null : ($this->broker->cpu() - $before) / $all * 1e6;
                 $this->note($rows[$i] ?? null, $client, $figures);
                 $this->broker->expect($queues, $step->mode === 'consume' ? 0 : $all, "$client, $step->title");
             }
         }
-        $this->broker->delete($queues);
     }
 
     /** @return array<string, mixed> the figures of the process, or of all processes that share the jobs */
-    private function measure(Step $step, Task $task): array
+    private function measure(Step $step, Task $task, float $limit): array
     {
         if ($step->processes === 1) {
-            return $this->workers->run($task);
+            return $this->workers->run($task, $limit);
         }
         $jobs = intdiv($task->jobs, $step->processes);
         $warm = intdiv($task->warm, $step->processes);
@@ -144,7 +189,7 @@ final class Runner
                 startAt: microtime(true) + 1 + 0.2 * $step->processes
             );
         }
-        $all = $this->workers->together($parts);
+        $all = $this->workers->together($parts, $limit);
         $sum = static fn (string $key) => array_sum(array_map(static fn (array $figures, Task $part) => $figures[$key] * $part->jobs, $all, $parts));
 
         return [
@@ -176,8 +221,11 @@ final class Runner
         foreach ([$row->ours, $row->reference] as $client) {
             $queues = $this->broker->queues($scenario->type, 1);
             $task = $this->task->with(client: $client, mode: $step->mode, queues: $queues, jobs: 1, warm: 50);
-            $row->rounds[$client][0]['calls'] = (new SystemCalls($this->workers))->perJob($task);
-            $this->broker->delete($queues);
+            try {
+                $row->rounds[$client][0]['calls'] = (new SystemCalls($this->workers))->perJob($task, $this->limit(10));
+            } finally {
+                $this->broker->delete($queues);
+            }
         }
     }
 }

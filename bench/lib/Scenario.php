@@ -49,6 +49,21 @@ final class Scenario
         return new self(...array_merge(get_object_vars($this), ['clients' => $clients, 'steps' => $steps]));
     }
 
+    /** About how many seconds so many rounds of all clients take on a quiet machine with two cores: see Plan. */
+    public function seconds(int $rounds): float
+    {
+        $seconds = 0;
+        foreach ($this->clients as $values) {
+            $seconds += $this->queues * ($this->type === 'quorum' ? 0.05 : 0.005);
+            foreach ($this->steps as $step) {
+                $seconds += 0.8 + $step->microseconds($this->task) * $this->jobs * ($values['share'] ?? 1) / 1e6;
+            }
+        }
+        $counted = count(array_filter($this->steps, static fn (Step $step) => $step->countsCalls()));
+
+        return $rounds * $seconds + 8 * $counted;
+    }
+
     public function name(): string
     {
         return implode(', ', $this->rows());

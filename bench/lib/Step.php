@@ -26,6 +26,24 @@ final class Step
     ) {
     }
 
+    /**
+     * About how long a job takes: see Scenario::seconds().
+     *
+     * @param array<string, mixed> $task the scenario's values of the Task
+     */
+    public function microseconds(array $task): float
+    {
+        $task = $this->task + $task + ['size' => 256, 'prefetch' => 100];
+        $octets = 0.006 * ($task['size'] ?: 1_000);
+
+        return match ($this->mode) {
+            'push' => 900,
+            'fpm' => 6_000,
+            'consume' => 40 + $octets + 900 / max(1, $task['prefetch'] ?? 3),
+            default => 40 + $octets,
+        };
+    }
+
     public function countsCalls(): bool
     {
         return in_array('calls', array_map(static fn (Metric $metric) => $metric->key, $this->metrics), true);

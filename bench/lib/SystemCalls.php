@@ -24,18 +24,18 @@ final class SystemCalls
     }
 
     /** The system calls of one job: the difference of two runs, so that PHP's start and the connection do not count. */
-    public function perJob(Task $task): float
+    public function perJob(Task $task, float $seconds): float
     {
-        $counts = array_map(fn (int $jobs) => $this->count($task->with(jobs: $jobs)), self::JOBS);
+        $counts = array_map(fn (int $jobs) => $this->count($task->with(jobs: $jobs), (int) ceil($seconds)), self::JOBS);
 
         return ($counts[1] - $counts[0]) / (self::JOBS[1] - self::JOBS[0]);
     }
 
-    private function count(Task $task): int
+    private function count(Task $task, int $seconds): int
     {
         $file = tempnam(sys_get_temp_dir(), 'amqp1-bench-');
         try {
-            $command = ['strace', '-f', '-c', '-o', $file, ...$this->workers->command($task)];
+            $command = ['timeout', '--foreground', '--signal=KILL', (string) $seconds, 'strace', '-f', '-c', '-o', $file, ...$this->workers->command($task)];
             exec(implode(' ', array_map('escapeshellarg', $command)) . ' 2>&1', $output, $code);
             if ($code !== 0 || !preg_match('/^\s*100\.00\s+[\d.]+\s+(?:\d+\s+)?(\d+)\s+(?:\d+\s+)?total$/m', (string) file_get_contents($file), $total)) {
                 throw new RuntimeException("strace of {$task->client} ended with $code: " . implode("\n", $output));

@@ -16,40 +16,50 @@ final class Workers
     {
     }
 
-    /** @return array<string, mixed> its figures */
-    public function run(Task $task): array
+    /**
+     * @param float $seconds how long it may take
+     *
+     * @return array<string, mixed> its figures
+     */
+    public function run(Task $task, float $seconds): array
     {
-        return $this->together([$task])[0];
+        return $this->together([$task], $seconds)[0];
     }
 
     /**
      * Runs them at the same time.
      *
      * @param list<Task> $tasks
+     * @param float $seconds how long they may take; after that, they are killed
      *
      * @return list<array<string, mixed>> the figures of each
      */
-    public function together(array $tasks): array
+    public function together(array $tasks, float $seconds): array
     {
-        $running = array_map(fn (Task $task) => $this->start($task), $tasks);
-        $figures = [];
+        $seconds = max(1, (int) ceil($seconds));
+        $running = array_map(fn (Task $task) => $this->start($task, $seconds), $tasks);
+        $figures = $failures = [];
         foreach ($running as $i => [$process, $pipe]) {
-            $output = stream_get_contents($pipe);
+            $output = (string) stream_get_contents($pipe);
             $code = proc_close($process);
             if ($code !== 0) {
-                throw new RuntimeException("{$tasks[$i]->client}, {$tasks[$i]->mode} ended with $code: $output");
+                // By timeout, or by its own death from the signal.
+                $how = $code === 137 || $code === 9 ? "was killed after $seconds s" : "ended with $code";
+                $failures[] = rtrim("{$tasks[$i]->client}, {$tasks[$i]->mode} $how: " . trim($output), ': ');
+            } else {
+                $figures[] = json_decode($output, true, 8, JSON_THROW_ON_ERROR);
             }
-            $figures[] = json_decode($output, true, 8, JSON_THROW_ON_ERROR);
         }
 
-        return $figures;
+        return $failures === [] ? $figures : throw new RuntimeException(implode('; ', $failures));
     }
 
     /** @return array{resource, resource} */
-    private function start(Task $task): array
+    private function start(Task $task, int $seconds): array
     {
         $environment = $task->client === 'before' ? ['AMQP1_EXTENSION' => $this->before] : [];
-        $process = proc_open($this->command($task), [0 => ['file', '/dev/null', 'r'], 1 => ['pipe', 'w']], $pipes, null, $environment + getenv());
+        $command = ['timeout', '--foreground', '--signal=KILL', (string) $seconds, ...$this->command($task)];
+        $process = proc_open($command, [0 => ['file', '/dev/null', 'r'], 1 => ['pipe', 'w']], $pipes, null, $environment + getenv());
 
         return [$process, $pipes[1]];
     }
