@@ -4,6 +4,7 @@ mod adapting;
 mod looking;
 mod poll;
 mod session;
+mod wakeup;
 
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::adapting::Adapting;
-use self::looking::Wakeup;
+use self::wakeup::Wakeup;
 use crate::base::fork;
 use crate::base::sync::Mutex;
 use crate::base::wait::Wait;

@@ -6,6 +6,7 @@ use fe2o3_amqp_types::performatives::{Begin, Detach, End, Flow};
 
 use super::incoming::MAX_UNREAD;
 use super::receiver::Receiver;
+use super::session::receiving::Settled;
 use super::sessions::UNANSWERED;
 use super::*;
 use crate::error::condition::Condition;

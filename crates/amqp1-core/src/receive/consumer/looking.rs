@@ -6,55 +6,16 @@
 //! line, behind all others that may have one.
 
 use std::sync::atomic::Ordering;
-use std::sync::Arc;
 
+use super::wakeup::Wakeup;
 use super::{Consumer, Found};
 use crate::base::fork;
-use crate::base::marks::Marks;
-use crate::base::wait::Signal;
 use crate::error::Result;
 use crate::reach::definition::Definition;
 use crate::receive::sorting::{self, Taken};
 
 /// The most expired deliveries that one look at the queues may skip.
 const MAX_PASSED_OVER: usize = 1000;
-
-/// What wakes a consumer, in one process.
-#[derive(Debug, Clone)]
-pub(super) struct Wakeup {
-    generation: u64,
-    pub signal: Signal,
-    /// The queues to visit. `None`: all of them.
-    marks: Option<Arc<Marks>>,
-}
-
-impl Wakeup {
-    /// For a consumer of this many queues. `by_marks`: nothing happens to them that raises no
-    /// signal.
-    pub fn new(queues: usize, by_marks: bool) -> Self {
-        let marks = (by_marks && queues > 1).then(|| Arc::new(Marks::new(queues)));
-        Self {
-            generation: fork::generation(),
-            signal: Signal::new(),
-            marks,
-        }
-    }
-
-    /// The signal for the link of one queue.
-    pub fn of_queue(&self, queue: usize) -> Signal {
-        match &self.marks {
-            Some(marks) => self.signal.marking(marks, queue),
-            None => self.signal.clone(),
-        }
-    }
-
-    /// Visits all queues once.
-    pub fn mark_all(&self) {
-        if let Some(marks) = &self.marks {
-            marks.mark_all();
-        }
-    }
-}
 
 impl Consumer {
     /// What wakes [`Consumer::next`]. In a child, a thread that no longer exists may have locked the

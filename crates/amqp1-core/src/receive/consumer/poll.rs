@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::looking::Wakeup;
+use super::wakeup::Wakeup;
 use super::{Consumer, Found};
 use crate::base::wait::Wait;
 use crate::error::{Error, ErrorKind, Result};
