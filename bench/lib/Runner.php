@@ -12,7 +12,7 @@ use RuntimeException;
 final class Runner
 {
     /** How many seconds a measurement may take, and how many times its estimate in addition. */
-    private const LIMIT = [60, 5];
+    private const LIMIT = [60, 10];
 
     /** How much of the time is kept for what the estimates do not know. */
     private const RESERVE = 0.05;
