@@ -453,51 +453,6 @@ pub fn encode_disposition(
     });
 }
 
-/// What a flow frame of a receiver says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Credit {
-    /// `None` until the peer's begin has arrived.
-    pub next_incoming_id: Option<u32>,
-    /// incoming-window
-    pub incoming_window: u32,
-    /// next-outgoing-id
-    pub next_outgoing_id: u32,
-    /// outgoing-window
-    pub outgoing_window: u32,
-    /// Our handle of the link.
-    pub handle: u32,
-    /// `None` until the sender has defined it.
-    pub delivery_count: Option<u32>,
-    /// link-credit
-    pub link_credit: u32,
-    /// Whether the sender must use it up.
-    pub drain: bool,
-}
-
-/// Encodes a flow frame that grants credit. With a prefetch of one there is one for each job, so it
-/// is not left to [`encode_performative`], which takes ten times as long.
-pub fn encode_credit(out: &mut Vec<u8>, channel: u16, credit: &Credit) {
-    let optional = |out: &mut Vec<u8>, value: Option<u32>| match value {
-        Some(value) => write::uint(out, value),
-        None => write::null(out),
-    };
-    encode(out, channel, |out| {
-        write::descriptor(out, 0x13);
-        write::list(out, |out| {
-            optional(out, credit.next_incoming_id);
-            write::uint(out, credit.incoming_window);
-            write::uint(out, credit.next_outgoing_id);
-            write::uint(out, credit.outgoing_window);
-            write::uint(out, credit.handle);
-            optional(out, credit.delivery_count);
-            write::uint(out, credit.link_credit);
-            write::null(out);
-            write::bool(out, credit.drain);
-            9
-        });
-    });
-}
-
 #[cfg(test)]
 #[path = "frame_tests.rs"]
 mod tests;

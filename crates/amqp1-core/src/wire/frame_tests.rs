@@ -53,50 +53,6 @@ fn fe2o3_reads_what_we_write() {
 }
 
 #[test]
-fn fe2o3_reads_the_credit_that_we_grant() {
-    for (begun, counted, drain) in [(None, None, false), (Some(0x1_0000), Some(0), true)] {
-        let credit = Credit {
-            next_incoming_id: begun,
-            incoming_window: 4096,
-            next_outgoing_id: 0,
-            outgoing_window: u32::MAX >> 1,
-            handle: 3,
-            delivery_count: counted,
-            link_credit: 200,
-            drain,
-        };
-        let mut out = Vec::new();
-        encode_credit(&mut out, 7, &credit);
-        let (channel, frame) = decode(&mut BytesMut::from(&out[..]), 1024)
-            .unwrap()
-            .unwrap();
-        let Frame::Other(body) = frame else {
-            panic!("not a flow");
-        };
-        let FrameBody::Flow(flow) = *body else {
-            panic!("not a flow");
-        };
-        assert_eq!(
-            (channel, flow.next_incoming_id, flow.incoming_window),
-            (7, begun, 4096)
-        );
-        assert_eq!(
-            (flow.next_outgoing_id, flow.outgoing_window),
-            (0, u32::MAX >> 1)
-        );
-        assert_eq!(flow.handle.map(|handle| handle.0), Some(3));
-        assert_eq!(
-            (flow.delivery_count, flow.link_credit),
-            (counted, Some(200))
-        );
-        assert_eq!(
-            (flow.available, flow.drain, flow.echo),
-            (None, drain, false)
-        );
-    }
-}
-
-#[test]
 fn a_rejection_keeps_condition_and_description() {
     use fe2o3_amqp_types::definitions::{AmqpError, Error, Role};
     use fe2o3_amqp_types::messaging::{DeliveryState, Rejected};

@@ -11,6 +11,7 @@ use crate::connection::protocol::output::Output;
 use crate::connection::protocol::receiver::waiting::Waited;
 use crate::connection::protocol::receiver::Receiver;
 use crate::connection::protocol::sender::lanes::Lane;
+use crate::wire::credit;
 use crate::wire::frame;
 use crate::wire::DecodeError;
 
@@ -107,7 +108,7 @@ impl Session {
         };
         // Each flow tells the window, so it is renewed as well.
         self.incoming_window = INCOMING_WINDOW;
-        let credit = frame::Credit {
+        let granted = credit::Credit {
             next_incoming_id: self.life.is_begun().then_some(self.next_incoming_id),
             incoming_window: self.incoming_window,
             next_outgoing_id: self.next_outgoing_id,
@@ -117,7 +118,7 @@ impl Session {
             link_credit: credit,
             drain,
         };
-        frame::encode_credit(out, self.channel, &credit);
+        credit::encode(out, self.channel, &granted);
     }
 
     /// Returns deliveries that the receiver has kept waiting for too long.
