@@ -27,7 +27,7 @@ namespace Amqp1;
  * accepted no jobs.
  *
  * The buckets of a histogram are cumulative, as in Prometheus; "+Inf" is count. For their names in
- * Prometheus, see docs/observability.md.
+ * the metrics of a worker, see docs/monitoring.md.
  *
  * @return array{
  *     queues: list<array{

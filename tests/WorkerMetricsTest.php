@@ -74,6 +74,8 @@ final class WorkerMetricsTest extends ContractTestCase
         if ($isManaged) {
             $this->eventually(fn () => self::value($at, 'amqp1_queue_failed_jobs') === 1, 'one has failed');
         }
+        // Figures are written ten times a second at most.
+        usleep(300_000);
         $queue->push('long', 4);
         $worker->waitFor('begin');
         $queue->pushMany(array_fill(0, 5, ['name' => 'quick']));
@@ -84,6 +86,9 @@ final class WorkerMetricsTest extends ContractTestCase
         self::assertSame([4, 1, 0], [$only('amqp1_jobs_total', ['queue' => $name, 'outcome' => 'acked']),
             $only('amqp1_jobs_total', ['outcome' => 'dead_lettered']), $only('amqp1_jobs_total', ['outcome' => 'lost'])]);
         self::assertSame('COUNTER', $families['amqp1_jobs_total']['type']);
+        self::assertSame([4, 0, 1], [$only('amqp1_client_settled_jobs_total', ['queue' => $name, 'outcome' => 'acked']),
+            $only('amqp1_client_redelivered_jobs_total', ['queue' => $name]), $only('amqp1_client_in_hand_jobs', ['queue' => $name])]);
+        self::assertGreaterThanOrEqual(1, $only('amqp1_client_open_connections'));
         self::assertSame(3, $only('amqp1_handler_duration_seconds')['count'], 'a batch is one call');
         self::assertSame([1, 1, 1], [$only('amqp1_worker_jobs_in_hand'), $only('amqp1_worker_alive'), $only('amqp1_worker_ready')]);
         self::assertGreaterThan(1.0, $only('amqp1_worker_handler_running_seconds'));

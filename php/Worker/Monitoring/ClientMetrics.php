@@ -16,7 +16,7 @@ final class ClientMetrics
         'pushed' => ['amqp1_client_pushed_jobs_total', 'Jobs that this process pushed.'],
         'confirmed' => ['amqp1_client_confirmed_jobs_total', 'Pushed jobs that the broker confirmed.'],
         'received' => ['amqp1_client_received_jobs_total', 'Jobs that this process received.'],
-        'redelivered' => ['amqp1_client_redelivered_jobs_total', 'Received jobs that had been delivered before.'],
+        'redelivered' => ['amqp1_client_redelivered_jobs_total', 'Received jobs that may have been tried before.'],
         'lost' => ['amqp1_client_lost_jobs_total', 'Jobs that could not be settled.'],
         'abandoned' => ['amqp1_client_abandoned_jobs_total', 'Jobs that PHP freed without settling them.'],
     ];

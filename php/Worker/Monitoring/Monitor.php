@@ -149,6 +149,8 @@ final class Monitor
     {
         $this->now['since'] = hrtime(true);
         $this->now['in_hand'] = $jobs;
+        // It may be the last chance for long.
+        $this->isDue = true;
         $this->write();
     }
 
