@@ -9,6 +9,7 @@ use Amqp1\Console\Screen\Line;
 use Amqp1\Console\Screen\Painter;
 use Amqp1\Console\Screen\Style;
 use Amqp1\Console\Text;
+use Amqp1\Tests\Support\Child;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
@@ -25,6 +26,15 @@ final class ScreenTest extends TestCase
         self::assertSame(['one two', 'threefo', 'ur', '', 'x', 'a bc', 'def'], Text::wrap("one two threefour\n\nx\na bc def", 7));
         self::assertSame(['漢', '字'], Text::wrap('漢字', 3));
         self::assertSame('Grüße漢字andmore', str_replace(' ', '', implode('', Text::wrap('Grüße 漢字 and more', 5))), 'nothing is lost');
+    }
+
+    public function testWidthsWithoutMbstring(): void
+    {
+        $file = var_export(dirname(__DIR__) . '/php/Console/Text.php', true);
+        // -n: without modules that are not built in, as mbstring often is.
+        $child = Child::command([PHP_BINARY, '-n', '-d', 'disable_functions=mb_strwidth', '-r',
+            "require $file; echo implode(' ', array_map('Amqp1\\Console\\Text::width', ['abc', 'Grü', '漢字', \"e\\u{301}\", '😀']));"]);
+        self::assertSame([0, '3 3 4 1 2'], [$child->wait(20), $child->output()]);
     }
 
     public function testALineFillsItsColumnsAndNothingInItMovesTheCursor(): void

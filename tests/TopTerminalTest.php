@@ -362,6 +362,41 @@ final class TopTerminalTest extends ContractTestCase
         }
     }
 
+    public function testThePipelinesOfAConfigurationAndWithoutOtherProcesses(): void
+    {
+        [$at, $other] = [$this->broker('program'), ProgramBroker::start()];
+        $name = $this->uniqueName($at);
+        (new AmqpQueue($at->dsn, $name))->push('waits');
+        file_put_contents("$this->folder/jobs.yaml", <<<YAML
+            amqp1: {addr: "$at->dsn"}
+            jobs:
+              pipelines:
+                here: {driver: amqp1, config: {queue: "$name"}}
+                there: {driver: amqp1, config: {queue: "$name", addr: "amqp://guest:secret@{$other->address()}"}}
+            YAML);
+        $other->stop();
+        // As PHP without pcntl.
+        foreach ([[], ['-d', 'disable_functions=pcntl_fork']] as $flags) {
+            $command = implode(' ', array_map('escapeshellarg', [PHP_BINARY, ...array_slice(Child::phpCommand(), 1), ...$flags,
+                dirname(__DIR__) . '/bin/amqp1', 'top', '-c', "$this->folder/jobs.yaml", '-i', '0.2', '--json']));
+            $child = Child::command(['sh', '-c', "$command | head -n 1"]);
+            self::assertSame(0, $child->wait(30));
+            $queues = json_decode($child->output(), true, 512, JSON_THROW_ON_ERROR)['queues'];
+            self::assertSame([['here', 1, 'ok'], ['there', null, 'down']], array_map(
+                static fn (array $queue) => [$queue['queue'], $queue['ready'], $queue['state']],
+                $queues
+            ));
+            self::assertStringNotContainsString('secret', $child->output());
+        }
+        $terminal = $this->terminal = new Tmux($this->folder, 100, 20);
+        $terminal->enter(strtr($command, ["'--json'" => '']));
+        $terminal->waitFor('No screen: PHP has no extension pcntl or posix');
+        $terminal->waitForMatch('/^here +1 +/m');
+        $terminal->press('C-c');
+        $terminal->enter('clear');
+        $terminal->waitForMatch('/^\$\s*$/');
+    }
+
     /** Four failed jobs. */
     private function fail4(AmqpQueue $queue): void
     {
