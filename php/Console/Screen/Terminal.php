@@ -14,7 +14,9 @@ namespace Amqp1\Console\Screen;
 final class Terminal
 {
     private const SECOND_SCREEN = "\e[?1049h\e[?25l\e[?7l";
-    private const FIRST_SCREEN = "\e[m\e[?7h\e[?25h\e[?1049l";
+
+    /** Blank first: a terminal without a second screen would keep it, and tmux keeps lines of one that was resized. */
+    private const FIRST_SCREEN = "\e[m\e[H\e[J\e[?7h\e[?25h\e[?1049l";
 
     /** Where PHP would print what goes wrong: in the middle of the screen. */
     private const PRINTS = ['display_errors', 'log_errors'];
