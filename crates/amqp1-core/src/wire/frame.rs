@@ -288,7 +288,7 @@ fn disposition(body: &[u8]) -> Result<Disposition, DecodeError> {
     }
     let first = first.ok_or(DecodeError("a disposition without its first delivery"))?;
     let last = last.unwrap_or(first);
-    if !is_range(first, last) {
+    if !usual::is_range(first, last) {
         return Err(DecodeError(
             "a disposition whose end is before its beginning",
         ));
@@ -300,12 +300,6 @@ fn disposition(body: &[u8]) -> Result<Disposition, DecodeError> {
         settled,
         state,
     })
-}
-
-/// Ids wrap, so the end precedes the beginning if it is more than half the number range away. As a
-/// range, it would settle deliveries that it does not name.
-fn is_range(first: u32, last: u32) -> bool {
-    last.wrapping_sub(first) <= i32::MAX as u32
 }
 
 fn id(item: Value<'_>) -> Option<u32> {

@@ -4,7 +4,7 @@
 use fe2o3_amqp_types::definitions::Handle;
 use fe2o3_amqp_types::performatives::Flow;
 
-use super::{fields, is_range, Disposition, State};
+use super::{fields, Disposition, State};
 use crate::wire::read::Value;
 
 /// A flow without properties. Brokers renew credit with one for every few dozen jobs. `None` for all
@@ -76,4 +76,10 @@ fn leading_uint(bytes: &[u8]) -> Option<(u32, &[u8])> {
         [0x43, rest @ ..] => Some((0, rest)),
         _ => None,
     }
+}
+
+/// Ids wrap, so the end precedes the beginning if it is more than half the number range away. As a
+/// range, it would settle deliveries that it does not name.
+pub(super) fn is_range(first: u32, last: u32) -> bool {
+    last.wrapping_sub(first) <= i32::MAX as u32
 }
