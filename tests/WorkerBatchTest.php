@@ -6,6 +6,7 @@ namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Exception\ConfigException;
+use Amqp1\Exception\UnsupportedException;
 use Amqp1\Task;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
@@ -309,17 +310,18 @@ final class WorkerBatchTest extends ContractTestCase
     private function collected(Child $worker, AmqpQueue $queue, int $jobs): void
     {
         $worker->waitFor('event worker.start');
-        if ($queue->getBroker()['dialect'] === 'servicebus') {
-            // It counts jobs in hand as ready.
-            usleep(2_000_000);
-        } else {
-            $this->eventually(static function () use ($queue, $jobs): bool {
+        $deadline = microtime(true) + 15;
+        do {
+            usleep(100_000);
+            try {
                 $stats = $queue->stats();
-
-                return $stats['ready'] === 0 && ($stats['reserved'] ?? $jobs) === $jobs;
-            }, 'they are collected');
-            usleep(500_000);
-        }
+                $isCollected = $stats['ready'] === 0 && ($stats['reserved'] ?? $jobs) === $jobs;
+            } catch (UnsupportedException) {
+                break;
+            }
+            // Service Bus counts jobs in hand as ready.
+        } while (!$isCollected && $queue->getBroker()['dialect'] !== 'servicebus' && microtime(true) < $deadline);
+        usleep($isCollected ?? false ? 500_000 : 2_000_000);
     }
 
     /**
