@@ -102,6 +102,7 @@ final class AmqpQueue implements \Countable
      * - max_lock_renewal: Service Bus: how long the lock of a job is renewed in the background, from
      *   when the job is handed out; 0 for never. Default: 300.
      * - content_type, content_encoding, reply_to, user_id: message properties of jobs that set none.
+     * - logger: a PSR-3 logger for connections to the endpoint. Default: the process's (setLogger()).
      * - observer: is told what happens to the queue's jobs, after the process's (setObserver()).
      * - tls: cert and key (PEM files, set both), root_ca (PEM file), insecure_skip_verify.
      *
@@ -148,6 +149,7 @@ final class AmqpQueue implements \Countable
      *     reply_to?: non-empty-string|null,
      *     user_id?: non-empty-string|null,
      *     observer?: Observer|null,
+     *     logger?: \Psr\Log\LoggerInterface|object|null,
      *     format?: 'roadrunner'|'amqp1'|'babelqueue'|'raw'|null,
      *     max_attempts?: int<0, 1000000>|null,
      *     backoff?: int|float|list<int|float>|'exponential'|null,

@@ -95,6 +95,24 @@ function setObserver(?Observer $observer = null): ?Observer
 {
 }
 
+/**
+ * Sets the logger of this process, until the end of the request. A queue's option 'logger' takes
+ * precedence for connections to its endpoint.
+ *
+ * Logged are events of connections (see Observation\Connection) and what observers throw, with
+ * these values in the context: event, endpoint, host, role, container_id, queue, attempt, seconds,
+ * count, error, error_kind. What a logger throws is dropped. Without a logger, see amqp1.log.
+ *
+ * @param \Psr\Log\LoggerInterface|object|null $logger an object with the method log($level, $message, $context)
+ *
+ * @return \Psr\Log\LoggerInterface|object|null the one before
+ *
+ * @throws Exception\ConfigException the object has no method log()
+ */
+function setLogger(?object $logger = null): ?object
+{
+}
+
 namespace Amqp1\Observation;
 
 use Amqp1\Task;

@@ -15,7 +15,9 @@
  * php.ini: amqp1.timeout (30; the default of the option "timeout"),
  * amqp1.shutdown_timeout (2; how long the end of the process may wait for the
  * broker; php.ini only), amqp1.config (the path of the default configuration, see Jobs;
- * the environment variable AMQP1_CONFIG takes precedence).
+ * the environment variable AMQP1_CONFIG takes precedence), amqp1.log (empty; where lines of JSON
+ * are logged if there is no logger: "stderr" or a path; php.ini only), amqp1.log_level ("notice": the
+ * lowest level that is logged there; not at run time).
  */
 
 require __DIR__ . '/Exceptions.stub.php';

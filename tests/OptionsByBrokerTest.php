@@ -148,6 +148,11 @@ final class OptionsByBrokerTest extends ContractTestCase
             'requeue_on_fail' => ['requeue_on_fail' => false],
             'tls' => ['tls' => []],
             'dialect' => ['dialect' => $at->isServiceBus() ? 'servicebus' : 'auto'],
+            'logger' => ['logger' => new class {
+                public function log(): void
+                {
+                }
+            }],
             'observer' => ['observer' => new \Amqp1\NullObserver()],
             'token' => ['token' => 'SharedAccessSignature sr=x&sig=x&se=4102444800&skn=x'],
             'headers' => ['headers' => ['a' => 'b']],

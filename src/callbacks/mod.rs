@@ -2,6 +2,8 @@
 //!
 //! They are stored and called only on PHP's thread; the core knows each by a number.
 
+pub mod loggers;
 pub mod lost;
 pub mod observers;
 pub mod token;
+pub mod watchers;

@@ -3,128 +3,25 @@
 //! They are called only on PHP's thread. What they throw is reported as a warning and affects
 //! nothing else; only `exit()` and fatal errors come through.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ext_php_rs::error::php_error;
 use ext_php_rs::flags::ErrorType;
 use ext_php_rs::types::Zval;
 
+use super::loggers;
+use super::watchers::{self, count, running, Kind};
 use crate::convert;
-use crate::engine::{self, guarded, interrupts};
+use crate::engine::{self, guarded};
 use crate::fail::Fail;
 
 /// The option's name.
 pub const OPTION: &str = "observer";
 
-/// How many observers there are, over all threads. Almost always zero: then nothing else is read.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
 thread_local! {
     /// The process's observer. Released when the request ends.
     static OF_ALL: RefCell<Option<ManuallyDrop<Zval>>> = const { RefCell::new(None) };
-    /// The observers of queues by number, and how many of our objects hold a reference to each. The
-    /// table itself holds none.
-    static OF_QUEUES: RefCell<BTreeMap<u64, Entry>> = const { RefCell::new(BTreeMap::new()) };
-    static LAST: Cell<u64> = const { Cell::new(0) };
-    /// Whether an observer is running. What it does itself is not observed.
-    static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
-}
-
-struct Entry {
-    /// Without a reference.
-    observer: ManuallyDrop<Zval>,
-    holders: usize,
-    endpoint: String,
-}
-
-/// A reference to a queue's observer. Each of our PHP objects that needs it holds one, and reports
-/// it to the garbage collector.
-#[derive(Debug)]
-pub struct Watcher {
-    number: u64,
-    observer: Zval,
-}
-
-impl Watcher {
-    /// A watcher of a queue; `observer` must be one.
-    pub fn new(observer: &Zval) -> Self {
-        let number = LAST.get() + 1;
-        LAST.set(number);
-        let observer = observer.shallow_clone();
-        let entry = Entry {
-            observer: engine::borrowed(&observer),
-            holders: 1,
-            endpoint: String::new(),
-        };
-        OF_QUEUES.with_borrow_mut(|all| all.insert(number, entry));
-        count(1, 0);
-        Self { number, observer }
-    }
-
-    /// Another reference to the observer with this number, if there still is one.
-    pub fn of(number: u64) -> Option<Self> {
-        if number == 0 {
-            return None;
-        }
-        OF_QUEUES.with_borrow_mut(|all| {
-            let entry = all.get_mut(&number)?;
-            entry.holders += 1;
-            let observer = entry.observer.shallow_clone();
-            Some(Self { number, observer })
-        })
-    }
-
-    /// Whose connections are observed as well.
-    pub fn watches(&self, endpoint: &str) {
-        OF_QUEUES.with_borrow_mut(|all| {
-            if let Some(entry) = all.get_mut(&self.number) {
-                endpoint.clone_into(&mut entry.endpoint);
-            }
-        });
-    }
-
-    /// The option's value for the core.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The observer, for the garbage collector.
-    pub fn observer(&self) -> &Zval {
-        &self.observer
-    }
-}
-
-impl Clone for Watcher {
-    fn clone(&self) -> Self {
-        OF_QUEUES.with_borrow_mut(|all| {
-            if let Some(entry) = all.get_mut(&self.number) {
-                entry.holders += 1;
-            }
-        });
-        Self {
-            number: self.number,
-            observer: self.observer.shallow_clone(),
-        }
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        // The reference itself is dropped after this, outside the borrow: a destructor may create
-        // another queue.
-        OF_QUEUES.with_borrow_mut(|all| {
-            if let Some(entry) = all.get_mut(&self.number) {
-                entry.holders -= 1;
-                if entry.holders == 0 {
-                    all.remove(&self.number);
-                    count(0, 1);
-                }
-            }
-        });
-    }
 }
 
 /// Sets the process's observer; returns the one before.
@@ -132,47 +29,21 @@ pub fn set(observer: Option<&Zval>) -> Option<Zval> {
     let new = observer.map(|observer| ManuallyDrop::new(observer.shallow_clone()));
     let added = usize::from(new.is_some());
     let old = OF_ALL.replace(new);
-    count(added, usize::from(old.is_some()));
+    count(Kind::Observer, added, usize::from(old.is_some()));
     old.map(ManuallyDrop::into_inner)
-}
-
-/// Counts observers. The first and the last one turn events on and off.
-fn count(added: usize, removed: usize) {
-    let before = COUNT.fetch_add(added, Ordering::Relaxed);
-    let now = before + added - removed;
-    COUNT.fetch_sub(removed, Ordering::Relaxed);
-    if (before == 0) != (now == 0) {
-        amqp1_core::want_events(now > 0);
-    }
-}
-
-/// Whether there is any observer, and none is running.
-#[inline]
-pub fn are_there() -> bool {
-    COUNT.load(Ordering::Relaxed) > 0 && !IS_RUNNING.get()
 }
 
 /// The observers of a queue: the process's, then its own.
 pub fn of_queue(number: u64) -> Vec<Zval> {
     let mut all = of_all();
-    all.extend(OF_QUEUES.with_borrow(|queues| {
-        let entry = queues.get(&number);
-        entry.map(|entry| entry.observer.shallow_clone())
-    }));
+    all.extend(watchers::of_queue(number));
     all
 }
 
 /// The observers of an endpoint's connections: the process's, then those of its queues.
 pub fn of_endpoint(endpoint: &str) -> Vec<Zval> {
     let mut all = of_all();
-    OF_QUEUES.with_borrow(|queues| {
-        for entry in queues.values().filter(|entry| entry.endpoint == endpoint) {
-            let is_it = |known: &Zval| engine::is_same_object(known, &entry.observer);
-            if !all.iter().any(is_it) {
-                all.push(entry.observer.shallow_clone());
-            }
-        }
-    });
+    watchers::add_of_endpoint(Kind::Observer, endpoint, &mut all);
     all
 }
 
@@ -196,16 +67,12 @@ pub fn tell(observers: &[Zval], method: &'static str, about: &Zval) -> Result<()
         before.restore();
         return Ok(());
     }
-    let running = IS_RUNNING.replace(true);
-    let told = observers
-        .iter()
-        .try_for_each(|observer| tell_one(observer, method, about));
-    IS_RUNNING.set(running);
+    let told = running(|| {
+        observers
+            .iter()
+            .try_for_each(|observer| tell_one(observer, method, about))
+    });
     before.restore();
-    if !running && amqp1_core::has_events() {
-        // They waited for it.
-        interrupts::request();
-    }
     told
 }
 
@@ -240,6 +107,7 @@ fn report(observer: &Zval, method: &str, thrown: Option<Zval>) -> Result<(), Fai
         None => String::from("an exception"),
     };
     let message = format!("the observer {class} threw in {method}(): {what}");
+    loggers::on_thrown(&message);
     match guarded(|| php_error(&ErrorType::Warning, &message)) {
         Err(Fail::Pending) => {
             let thrown = engine::stash_exception();

@@ -17,7 +17,7 @@ use ext_php_rs::zend::ce;
 use super::task_iterator::TaskIterator;
 use crate::call::{blocking, construct, ended_by_time_limit, run};
 use crate::callbacks::lost::Listener;
-use crate::callbacks::observers::Watcher;
+use crate::callbacks::watchers::Watcher;
 use crate::convert::args::{
     Int, Omitted, OptionalCallable, OptionalSeconds, OptionalText, Options, Queues, NO_OPTIONS,
 };
@@ -73,8 +73,7 @@ impl Consumer {
             };
             let options = ConsumerOptions::default().apply(METHOD, &input)?;
             let timeout = queues.iter().map(Queue::timeout).max().unwrap_or_default();
-            let observers = queues.iter().map(Queue::observer);
-            let observers = observers.filter_map(Watcher::of).collect();
+            let observers = queues.iter().flat_map(Watcher::all_of).collect();
             let consumer = amqp1_core::Consumer::new(queues, options)
                 .map_err(|error| error.context(METHOD))?;
             let consumer = Rc::new(consumer);

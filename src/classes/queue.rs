@@ -18,7 +18,7 @@ use super::consumer::handed::{clock, Handed};
 use super::consumer::{hand_out, hand_out_one};
 use super::observation::pushes;
 use crate::call::{blocking, construct, ended_by_time_limit, run, FOR_EVER};
-use crate::callbacks::observers::Watcher;
+use crate::callbacks::watchers::Watcher;
 use crate::convert::args::{
     Ids, Jobs, Mixed, Numbers, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value,
     When,
@@ -38,19 +38,20 @@ use parameters::Given;
 #[derive(Debug)]
 pub struct AmqpQueue {
     queue: Queue,
-    observer: Option<Watcher>,
+    /// Its observer and logger.
+    watchers: Vec<Watcher>,
 }
 
 impl From<Queue> for AmqpQueue {
     fn from(queue: Queue) -> Self {
-        let observer = Watcher::of(queue.observer());
-        Self { queue, observer }
+        let watchers = Watcher::all_of(&queue);
+        Self { queue, watchers }
     }
 }
 
 impl Holder for AmqpQueue {
     fn held(&self, report: &mut dyn FnMut(&Zval)) {
-        self.observer
+        self.watchers
             .iter()
             .for_each(|observer| report(observer.observer()));
     }
@@ -89,8 +90,8 @@ impl AmqpQueue {
     ) -> PhpResult<Self> {
         const METHOD: &str = "AmqpQueue::__construct()";
         construct(METHOD, || {
-            let (queue, observer) = parameters::open(METHOD, dsn, queue, options)?;
-            Ok(Self { queue, observer })
+            let (queue, watchers) = parameters::open(METHOD, dsn, queue, options)?;
+            Ok(Self { queue, watchers })
         })
     }
 

@@ -17,7 +17,7 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 
 use super::observation::job;
 use crate::call::{blocking, run};
-use crate::callbacks::observers::Watcher;
+use crate::callbacks::watchers::Watcher;
 use crate::convert::args::{
     Cause, Delay, Omitted, OptionalBool, OptionalText, Options, Reason, Text,
 };

@@ -11,7 +11,7 @@ use ext_php_rs::zend::ce;
 
 use super::consumer::{default_timeout, next};
 use crate::call::run;
-use crate::callbacks::observers::Watcher;
+use crate::callbacks::watchers::Watcher;
 use crate::engine::garbage::Holder;
 use crate::fail::Fail;
 

@@ -11,9 +11,9 @@ mod startup;
 
 use ext_php_rs::prelude::*;
 
-use crate::classes::observation::{functions, metrics};
+use crate::classes::observation::{functions, log, metrics};
 use info::info;
-use startup::{request_shutdown, shutdown, startup};
+use startup::{request_shutdown, request_startup, shutdown, startup};
 
 /// The module that PHP loads. [`startup`] registers its classes, because the exceptions and the
 /// methods' signatures need the engine's C API.
@@ -22,7 +22,9 @@ use startup::{request_shutdown, shutdown, startup};
 pub fn module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
     module
         .function(functions::set_observer_function())
+        .function(log::set_logger_function())
         .function(metrics::metrics_function())
+        .request_startup_function(request_startup)
         .request_shutdown_function(request_shutdown)
         .shutdown_function(shutdown)
         .info_function(info)

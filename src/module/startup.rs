@@ -10,7 +10,7 @@ use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::internal::startup_guard;
 
 use super::signatures;
-use crate::callbacks::{lost, observers};
+use crate::callbacks::{loggers, lost, observers};
 use crate::classes::consumer::Consumer;
 use crate::classes::jobs::Jobs;
 use crate::classes::observation::copies::Copies;
@@ -52,10 +52,19 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
     })
 }
 
-/// RSHUTDOWN: releases the observer, which the next request must not inherit.
+/// RINIT: whether php.ini names a log, which may differ between a php-fpm's pools.
+pub extern "C" fn request_startup(_type: i32, _module_number: i32) -> i32 {
+    // A panic must not cross into C.
+    let _ = catch_unwind(observation::log::begin_request);
+    0
+}
+
+/// RSHUTDOWN: writes the last events to the log, and releases the observer and the logger, which the
+/// next request must not inherit.
 pub extern "C" fn request_shutdown(_type: i32, _module_number: i32) -> i32 {
-    // A panic must not cross into C. If the observer's end is fatal, the request ends anyway.
-    let _ = catch_unwind(|| guarded(|| drop(observers::set(None))));
+    // A panic must not cross into C. If an observer's end is fatal, the request ends anyway.
+    let _ = catch_unwind(observation::events::end_request);
+    let _ = catch_unwind(|| guarded(|| drop((observers::set(None), loggers::set(None)))));
     0
 }
 

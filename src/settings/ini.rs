@@ -1,8 +1,10 @@
-//! The php.ini entries: `amqp1.timeout`, `amqp1.shutdown_timeout`, `amqp1.config`.
+//! The php.ini entries: `amqp1.timeout`, `amqp1.shutdown_timeout`, `amqp1.config`,
+//! `amqp1.log`, `amqp1.log_level`.
 
 use std::ffi::{c_int, c_void, CStr};
 use std::time::Duration;
 
+use amqp1_core::Level;
 use ext_php_rs::error::php_error;
 use ext_php_rs::ffi::zend_ini_entry;
 use ext_php_rs::flags::{ErrorType, IniEntryPermission};
@@ -22,11 +24,18 @@ const TIMEOUT: &CStr = c"amqp1.timeout";
 const SHUTDOWN_TIMEOUT: &CStr = c"amqp1.shutdown_timeout";
 const CONFIG: &CStr = c"amqp1.config";
 
-static ENTRIES: IniEntryDefs<4> = IniEntryDefs::new([
+const LOG: &CStr = c"amqp1.log";
+const LOG_LEVEL: &CStr = c"amqp1.log_level";
+
+static ENTRIES: IniEntryDefs<6> = IniEntryDefs::new([
     seconds(TIMEOUT, c"30", IniEntryPermission::All),
     // Read when the process ends, long after PHP has undone any ini_set().
     seconds(SHUTDOWN_TIMEOUT, c"2", IniEntryPermission::System),
     IniEntryDef::new(CONFIG, c"", IniEntryPermission::All),
+    // Only the administrator may choose which file is written: it is not checked against
+    // open_basedir, which a directory's own .user.ini must not get around.
+    IniEntryDef::new(LOG, c"", IniEntryPermission::System),
+    level_entry(),
     IniEntryDef::end(),
 ]);
 
@@ -37,6 +46,13 @@ const fn seconds(
 ) -> IniEntryDef {
     let mut entry = IniEntryDef::new(name, default, permission);
     entry.on_modify = Some(check_seconds);
+    entry
+}
+
+const fn level_entry() -> IniEntryDef {
+    let permission = IniEntryPermission::System.union(IniEntryPermission::PerDir);
+    let mut entry = IniEntryDef::new(LOG_LEVEL, c"notice", permission);
+    entry.on_modify = Some(check_level);
     entry
 }
 
@@ -67,6 +83,22 @@ pub fn config() -> Option<String> {
     path.filter(|path| !path.is_empty())
 }
 
+/// `amqp1.log`: `stderr` or the path of a log file, unless it is empty.
+pub fn log() -> Option<String> {
+    let target = value(LOG, |value| String::from_utf8_lossy(value).into_owned());
+    target.filter(|target| !target.is_empty())
+}
+
+/// `amqp1.log_level`: the lowest level that is logged there.
+pub fn log_level() -> Level {
+    let level = value(LOG_LEVEL, level_of).flatten();
+    level.unwrap_or(Level::Notice)
+}
+
+fn level_of(value: &[u8]) -> Option<Level> {
+    Level::named(std::str::from_utf8(value).ok()?)
+}
+
 fn read(name: &CStr, default: Duration) -> Duration {
     value(name, parse).flatten().unwrap_or(default)
 }
@@ -84,6 +116,27 @@ fn value<T>(name: &CStr, read: impl FnOnce(&[u8]) -> T) -> Option<T> {
 fn parse(value: &[u8]) -> Option<Duration> {
     let seconds: f64 = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Refuses any value but a level, as [`check_seconds`] does.
+extern "C" fn check_level(
+    _: *mut zend_ini_entry,
+    new_value: *mut ZendStr,
+    _: *mut c_void,
+    _: *mut c_void,
+    _: *mut c_void,
+    _stage: c_int,
+) -> c_int {
+    // SAFETY: the engine passes a value or null.
+    let value = unsafe { new_value.as_ref() }.map_or(&b""[..], ZendStr::as_bytes);
+    if level_of(value).is_some() {
+        return 0;
+    }
+    let levels = Level::ALL.map(Level::as_str).join(", ");
+    let value = String::from_utf8_lossy(value);
+    let message = format!("amqp1.log_level: expected one of {levels}, got '{value}'");
+    php_error(&ErrorType::Warning, &message);
+    -1
 }
 
 /// Refuses any value but a number of seconds. Then php.ini keeps the default, and `ini_set()`

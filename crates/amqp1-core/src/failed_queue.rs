@@ -95,6 +95,7 @@ impl Queue {
             token: usual.token.clone(),
             max_lock_renewal: usual.max_lock_renewal,
             observer: usual.observer,
+            logger: usual.logger,
             ..QueueOptions::default()
         };
         let endpoint = definition.endpoint.clone();

@@ -15,6 +15,7 @@ mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 mod job;
+mod log;
 mod metrics;
 mod publish;
 pub mod queue;
@@ -25,6 +26,7 @@ pub mod wire;
 
 pub use base::{fork, id, wait};
 pub use brokers::rabbitmq::{address, delay};
+pub use log::{Level, LogEntry};
 pub use metrics::{metrics, ConnectionMetrics, Histogram, Metrics, QueueMetrics};
 pub use publish::batch;
 pub use receive::{consumer, delivery};

@@ -231,6 +231,12 @@ impl Queue {
         self.definition.options.observer
     }
 
+    /// The number of the application's logger, zero if it has none.
+    #[must_use]
+    pub fn logger(&self) -> u64 {
+        self.definition.options.logger
+    }
+
     /// Pauses or resumes the queue. While it is paused, consumers request no jobs, and return those
     /// that no worker has seen, within [`crate::base::wait::SLICE`] of a wait in progress.
     pub fn set_paused(&self, paused: bool) {

@@ -24,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["receive"],
     &["queue"],
     &["failed_queue"],
-    &["config", "metrics"],
+    &["config", "log", "metrics"],
     &["lib", "fuzzing"],
 ];
 

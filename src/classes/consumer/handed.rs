@@ -8,7 +8,7 @@ use ext_php_rs::convert::IntoZval;
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::Zval;
 
-use crate::callbacks::observers;
+use crate::callbacks::watchers;
 use crate::classes::observation::job;
 use crate::classes::task::Task;
 use crate::fail::Fail;
@@ -38,7 +38,7 @@ impl IntoZval for Handed {
 
 /// The time before a wait, if it will be needed.
 pub fn clock() -> Option<Instant> {
-    observers::are_there().then(Instant::now)
+    watchers::are_there().then(Instant::now)
 }
 
 /// Makes tasks of jobs, and tells the observers.

@@ -9,7 +9,7 @@ use amqp1_core::{AddedHeaders, CopyFacts, CopyObserver, Error};
 
 use super::push::PushFacts;
 use super::pushes::{shown, Observed};
-use crate::callbacks::{observers, token};
+use crate::callbacks::{token, watchers};
 use crate::fail::Fail;
 
 thread_local! {
@@ -60,7 +60,7 @@ impl CopyObserver for Copies {
     }
 
     fn is_wanted(&self) -> bool {
-        observers::are_there()
+        watchers::are_there()
     }
 }
 

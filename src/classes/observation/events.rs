@@ -1,11 +1,12 @@
 //! Delivers the events of connections to the observers, between two statements or during a wait.
 
-use amqp1_core::Event;
+use amqp1_core::{Event, LogEntry};
 use ext_php_rs::convert::IntoZval;
 
 use super::connection::Connection;
+use super::log;
 use super::observer::CONNECTION;
-use crate::callbacks::{lost, observers};
+use crate::callbacks::{loggers, lost, observers, watchers};
 use crate::engine::{guarded, interrupts};
 use crate::fail::Fail;
 
@@ -13,6 +14,7 @@ use crate::fail::Fail;
 pub fn register() {
     interrupts::on_request(act);
     amqp1_core::on_event(interrupts::request);
+    loggers::log_thrown_with(log::thrown);
 }
 
 /// Runs on PHP's thread after each request.
@@ -26,13 +28,14 @@ fn act() -> Result<(), Fail> {
 /// # Errors
 /// An observer called `exit()`, or ended in a fatal error: the other events are dropped.
 fn deliver() -> Result<(), Fail> {
-    if !observers::are_there() {
+    if watchers::is_running() {
         return Ok(());
     }
     amqp1_core::take_events().into_iter().try_for_each(tell)
 }
 
 fn tell(event: Event) -> Result<(), Fail> {
+    log::log(&event.endpoint, &LogEntry::of(&event))?;
     let all = observers::of_endpoint(&event.endpoint);
     if all.is_empty() {
         return Ok(());
@@ -43,4 +46,11 @@ fn tell(event: Event) -> Result<(), Fail> {
     // They may end here, which may run destructors.
     let _ = guarded(move || drop((all, about)));
     told
+}
+
+/// Writes the events that no one can be told of any more to the log of php.ini.
+pub fn end_request() {
+    for event in amqp1_core::take_events() {
+        log::append(&LogEntry::of(&event));
+    }
 }

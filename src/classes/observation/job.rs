@@ -10,7 +10,7 @@ use ext_php_rs::types::Zval;
 
 use super::observer::{RECEIVED, SETTLED};
 use super::push::Thrown;
-use crate::callbacks::observers;
+use crate::callbacks::{observers, watchers};
 use crate::engine::garbage::Holder;
 use crate::engine::{self, guarded};
 use crate::exceptions;
@@ -117,7 +117,7 @@ pub fn settled(
     delivery: &Rc<Delivery>,
     settle: impl FnOnce() -> Result<(), Fail>,
 ) -> Result<(), Fail> {
-    if !observers::are_there() || delivery.is_completed() {
+    if !watchers::are_there() || delivery.is_completed() {
         return settle();
     }
     let done = settle();

@@ -5,6 +5,7 @@ pub mod copies;
 pub mod events;
 pub mod functions;
 pub mod job;
+pub mod log;
 pub mod many;
 pub mod metrics;
 pub mod observer;

@@ -8,7 +8,7 @@ use ext_php_rs::types::{ZendClassObject, Zval};
 
 use super::observer::{AFTER_PUSH, BEFORE_PUSH};
 use super::push::{Push, PushFacts};
-use crate::callbacks::observers;
+use crate::callbacks::{observers, watchers};
 use crate::fail::Fail;
 
 /// A push that the observers were told of.
@@ -64,7 +64,7 @@ pub fn begin(
     job: &mut Job<'_>,
     index: Option<usize>,
 ) -> Result<Option<Observed>, Fail> {
-    if !observers::are_there() {
+    if !watchers::are_there() {
         return Ok(None);
     }
     let id = match &job.options.id {

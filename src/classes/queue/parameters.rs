@@ -6,8 +6,10 @@ use std::time::Duration;
 use amqp1_core::{BString, JobOptions, Queue};
 use ext_php_rs::types::Zval;
 
-use crate::callbacks::observers::{self, Watcher};
+use crate::callbacks::loggers;
+use crate::callbacks::observers;
 use crate::callbacks::token;
+use crate::callbacks::watchers::{Kind, Watcher};
 use crate::classes::observation::observer;
 use crate::convert::args::{Numbers, OptionalText, Options, Text, When, NO_OPTIONS};
 use crate::convert::job::{read_options, Body};
@@ -25,13 +27,13 @@ pub fn open(
     dsn: Text<'_>,
     queue: OptionalText<'_>,
     options: Options<'_>,
-) -> Result<(Queue, Option<Watcher>), Fail> {
+) -> Result<(Queue, Vec<Watcher>), Fail> {
     let dsn = Parameter::of(method, 1, "dsn", "string").text(dsn.get())?;
     let queue = match queue.get() {
         Some(queue) => Some(Parameter::of(method, 2, "queue", "?string").text(Some(queue))?),
         None => None,
     };
-    let (mut token, mut observer) = (None, None);
+    let (mut token, mut observer, mut logger) = (None, None, None);
     let input = match options.get() {
         Some(options) => {
             let array = Parameter::of(method, 3, "options", "array").array(options)?;
@@ -41,8 +43,12 @@ pub fn open(
             if let Some(given) = array.get(observers::OPTION) {
                 observer = self::observer(given, method)?;
             }
+            if let Some(given) = array.get(loggers::OPTION) {
+                logger = self::logger(given, method)?;
+            }
             let token = token.as_ref().map(|_| token::OPTION);
-            let read = [token, observer.map(|_| observers::OPTION)];
+            let observer = observer.map(|_| observers::OPTION);
+            let read = [token, observer, logger.map(|_| loggers::OPTION)];
             convert::input_without(options, &method, &read)?
         }
         None => NO_OPTIONS,
@@ -52,13 +58,29 @@ pub fn open(
     let mut options = defaults.apply(method, &input)?;
     options.token = token.or(options.token);
     // Its endpoint is known only then.
-    let watcher = observer.map(Watcher::new);
-    options.observer = watcher.as_ref().map_or(0, Watcher::number);
+    let observer = observer.map(|given| Watcher::new(Kind::Observer, given));
+    options.observer = observer.as_ref().map_or(0, Watcher::number);
+    let logger = logger.map(|given| Watcher::new(Kind::Logger, given));
+    options.logger = logger.as_ref().map_or(0, Watcher::number);
     let queue = Queue::new(&dsn, queue.as_deref(), options).map_err(in_call)?;
-    if let Some(watcher) = &watcher {
+    let watchers: Vec<Watcher> = observer.into_iter().chain(logger).collect();
+    for watcher in &watchers {
         watcher.watches(queue.endpoint());
     }
-    Ok((queue, watcher))
+    Ok((queue, watchers))
+}
+
+/// Reads the option `logger`; `None` for null.
+fn logger<'a>(value: &'a Zval, method: &'static str) -> Result<Option<&'a Zval>, Fail> {
+    let value = value.dereference();
+    if value.is_null() {
+        return Ok(None);
+    }
+    if !loggers::is_one(value) {
+        let path = format_args!("{method}: option '{}'", loggers::OPTION).to_string();
+        return Err(convert::mismatch(&path, loggers::EXPECTED, value));
+    }
+    Ok(Some(value))
 }
 
 /// Reads the option `observer`; `None` for null.

@@ -225,6 +225,16 @@ impl Counters {
     }
 }
 
+/// A queue, in events and figures of its links.
+#[derive(Debug)]
+pub(crate) struct CountedQueue {
+    pub counters: &'static Counters,
+    /// The endpoint, without secrets.
+    pub endpoint: String,
+    /// The broker's name of the queue.
+    pub queue: String,
+}
+
 static QUEUES: [Counters; MAX_QUEUES + 1] = [const { Counters::new() }; MAX_QUEUES + 1];
 /// How many places are taken, the last one apart.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);

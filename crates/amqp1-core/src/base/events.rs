@@ -6,8 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::base::clock::since_1970;
 use crate::base::fork;
 use crate::base::sync::Mutex;
 use crate::error::Error;
@@ -81,6 +82,8 @@ pub struct Event {
     pub host: Option<String>,
     /// `push` or `consume`.
     pub role: Option<&'static str>,
+    /// The connection's container-id.
+    pub container: Option<String>,
     /// The broker's name of the queue or node, if it concerns one.
     pub queue: Option<String>,
     /// The number of the attempt since the loss or the first one, from 1.
@@ -103,12 +106,11 @@ impl Event {
         };
         Self {
             kind,
-            at: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default(),
+            at: since_1970(),
             endpoint: endpoint.to_owned(),
             host,
             role: None,
+            container: None,
             queue: None,
             attempt: None,
             seconds: None,

@@ -94,6 +94,15 @@ impl<'a> Wait<'a> {
         }
     }
 
+    /// The same interruptions, with a deadline no later than `timeout` after this wait began.
+    #[must_use]
+    pub(crate) fn early(&self, timeout: Duration) -> Wait<'a> {
+        Wait {
+            deadline: self.deadline.min(self.begun + timeout),
+            ..*self
+        }
+    }
+
     /// For connecting and attaching, which may take `timeout` from now, regardless of the time
     /// left. Pauses before retries still end with the original wait.
     #[must_use]

@@ -52,11 +52,11 @@ pub(crate) async fn dial(
     order: &Order,
     timeout: Duration,
 ) -> Result<Connection> {
-    let (opened, label, host) = dialling::dial(endpoint, role, order, timeout).await?;
+    let (opened, names, host) = dialling::dial(endpoint, role, order, timeout).await?;
     let purpose = (host, role);
     Ok(Connection::start(
         opened,
-        label,
+        names,
         purpose,
         endpoint.heartbeat,
     ))
@@ -66,13 +66,18 @@ impl Connection {
     /// Starts the driver of a connection after the exchange of `open`.
     pub(super) fn start(
         opened: handshake::Opened,
-        label: String,
+        names: dialling::Label,
         (host, role): (Host, &'static str),
         heartbeat: Duration,
     ) -> Self {
         let remote = opened.remote;
+        let dialling::Label {
+            label,
+            container_id,
+        } = names;
         let mut protocol = Protocol::new(&label, &remote, heartbeat, Instant::now());
         protocol.role = role;
+        protocol.container_id = container_id;
         let shared = Shared::new(protocol, Some(opened.socket), opened.input, label);
         let shared = Arc::new(shared);
         tokio::spawn(driver::drive(Arc::clone(&shared)));
@@ -113,6 +118,11 @@ impl Connection {
             None if protocol.is_closing() => Some(Error::connection("the connection is closing")),
             lost => lost.cloned(),
         }
+    }
+
+    /// The container-id that it was opened with.
+    pub fn container_id(&self) -> String {
+        self.lock().container_id.clone()
     }
 
     /// Which of the endpoint's hosts it is connected to.

@@ -84,6 +84,12 @@ impl SenderLink {
         self.with(|sender| Ok(sender.max_message_size)).unwrap_or(0)
     }
 
+    /// Whether messages wait because the broker accepts none.
+    pub fn waits_for_credit(&self) -> bool {
+        self.with(|sender| Ok(sender.waits_for_credit()))
+            .unwrap_or(false)
+    }
+
     /// Whether nothing is in flight over this link.
     pub fn is_idle(&self) -> bool {
         self.with(|sender| Ok(sender.is_idle())).unwrap_or(true)

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::base::counters::{self, Counters};
+use crate::base::events::{self, Event, EventKind};
 use crate::base::fork;
 use crate::base::id;
 use crate::base::pauses::AFTER_LOSS;
@@ -18,6 +19,7 @@ use crate::brokers::{self, Dialect, Recipient};
 use crate::connection::{Connection, SenderLink, SenderOptions};
 use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
+use crate::reach::blockade::Blockade;
 use crate::reach::connected::Connected;
 use crate::reach::destination::Destination;
 use crate::reach::pool::{self, Role};
@@ -35,6 +37,7 @@ pub(crate) struct Definition {
     paused: AtomicBool,
     last: Mutex<Option<Last>>,
     counters: OnceLock<&'static Counters>,
+    pub blockade: Blockade,
 }
 
 /// What the last push used, so that the next one finds it at once.
@@ -60,6 +63,7 @@ impl Definition {
             paused: AtomicBool::new(false),
             last: Mutex::new(None),
             counters: OnceLock::new(),
+            blockade: Blockade::default(),
         }
     }
 
@@ -101,6 +105,12 @@ impl Definition {
             || self.presumed().name(),
             |last| last.connected.dialect.name(),
         )
+    }
+
+    /// Whether the last job's link has jobs that the broker accepts none of.
+    pub fn waits_for_credit(&self) -> bool {
+        let sender = self.last.lock().as_ref().map(|last| last.sender.clone());
+        sender.is_some_and(|sender| sender.waits_for_credit())
     }
 
     /// The broker's name of the failed queue.
@@ -149,6 +159,32 @@ impl Definition {
     pub fn queue_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
         let recipient = self.recipient(destination);
         recipient.exchange.is_none().then_some(recipient.key)
+    }
+
+    /// Tells of a link that the broker refuses, if that is why it failed.
+    pub fn tell_refused(&self, role: Role, error: &Error) {
+        use ErrorKind::{Authentication, QueueNotFound, Rejected, TaskLost};
+        if matches!(
+            error.kind(),
+            Authentication | QueueNotFound | Rejected | TaskLost
+        ) {
+            self.tell(EventKind::LinkRefused, role, |event| {
+                event.error = Some(error.clone());
+            });
+        }
+    }
+
+    /// Tells of an event of this queue.
+    pub fn tell(&self, kind: EventKind, role: Role, complete: impl FnOnce(&mut Event)) {
+        events::emit(|| {
+            let mut event = Event {
+                role: Some(role.as_str()),
+                queue: Some(self.broker_queue.clone()),
+                ..Event::new(kind, self.endpoint.label())
+            };
+            complete(&mut event);
+            event
+        });
     }
 
     /// The queue, for administrative operations.

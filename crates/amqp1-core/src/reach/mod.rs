@@ -21,6 +21,7 @@
 //! final at once. A permanent error (a refusal by condition) is final the second time. Only
 //! `resend` sends a job twice, and only with the same id.
 
+pub(crate) mod blockade;
 pub(crate) mod connected;
 pub(crate) mod definition;
 pub(crate) mod destination;

@@ -15,6 +15,7 @@ use self::link::SharedLink;
 use self::prefetch::Prefetch;
 use self::silence::Silence;
 use crate::base::backoff::Lives;
+use crate::base::events::EventKind;
 use crate::base::sync::Mutex;
 use crate::connection::Incoming;
 use crate::error::{Error, ErrorKind, Result};
@@ -120,6 +121,12 @@ impl Attachment {
             Ok(None) => Ok(None),
             Err(error) => {
                 *self.link.lock() = None;
+                if pool::is_connected(&self.definition.endpoint, Role::Consume) {
+                    self.definition
+                        .tell(EventKind::LinkLost, Role::Consume, |event| {
+                            event.error = Some(error.clone());
+                        });
+                }
                 if link.holding.is_none() {
                     return Err(error);
                 }

@@ -108,6 +108,8 @@ pub struct QueueOptions {
     pub properties: Option<Box<JobProperties<'static>>>,
     /// The number of the application's observer, zero if it has none.
     pub observer: u64,
+    /// The number of its logger, zero if it has none.
+    pub logger: u64,
 }
 
 impl Default for QueueOptions {
@@ -138,6 +140,7 @@ impl Default for QueueOptions {
             max_lock_renewal: Duration::from_secs(300),
             properties: None,
             observer: 0,
+            logger: 0,
         }
     }
 }
@@ -185,6 +188,7 @@ impl QueueOptions {
         "reply_to",
         "user_id",
         "observer",
+        "logger",
     ];
 
     /// Applies the options written at `place` to `self`, which contains the defaults. `null` keeps
@@ -231,11 +235,8 @@ impl QueueOptions {
                 "token" => self.token = Some(token(value, path)?),
                 "max_lock_renewal" => self.max_lock_renewal = value.seconds(path)?,
                 // The caller reads objects.
-                "observer" => {
-                    return Err(Error::config(format!(
-                        "{path}: expected an Amqp1\\Observer"
-                    )))
-                }
+                "observer" => return Err(no_object(path, "an Amqp1\\Observer")),
+                "logger" => return Err(no_object(path, "a PSR-3 logger")),
                 name => {
                     let is_read = self.retry.read(name, value, path)?
                         || self.read_property(name, value, path)?;
@@ -265,6 +266,10 @@ impl QueueOptions {
         let default = self.topology.max_priority.map(|_| 4);
         self.priority.or(default)
     }
+}
+
+fn no_object(path: &str, expected: &str) -> Error {
+    Error::config(format!("{path}: expected {expected}"))
 }
 
 fn host_order(text: &str, path: &str) -> Result<HostOrder> {

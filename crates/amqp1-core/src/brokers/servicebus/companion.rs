@@ -12,6 +12,7 @@ use super::locks::Locks;
 use super::request::{Reply, Request, RequestLink};
 use super::{refusal, sas};
 use crate::base::clock::now_seconds;
+use crate::base::events::{self, Event, EventKind};
 use crate::base::sync::Mutex;
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::Companion;
@@ -141,6 +142,22 @@ impl ServiceBusCompanion {
     }
 
     fn took(&self, audience: &str, token: &Token, reply: &Reply) -> Result<()> {
+        let taken = self.took_token(audience, token, reply);
+        let kind = match &taken {
+            Ok(is_first) if *is_first => return Ok(()),
+            Ok(_) => EventKind::TokenRenewed,
+            Err(_) => EventKind::TokenRefused,
+        };
+        events::emit(|| Event {
+            queue: audience.splitn(4, '/').nth(3).map(str::to_owned),
+            error: taken.as_ref().err().cloned(),
+            ..Event::new(kind, self.endpoint.label())
+        });
+        taken.map(|_| ())
+    }
+
+    /// Records the answer to a token; true if it is the first one for its audience.
+    fn took_token(&self, audience: &str, token: &Token, reply: &Reply) -> Result<bool> {
         if !reply.is_good() {
             let what = format!(
                 "{}: the service refused the token for {audience}",
@@ -162,10 +179,10 @@ impl ServiceBusCompanion {
             expires: now + left,
             renew_at: now + left * (100 - part) / 100,
         };
-        self.granted.lock().insert(audience.to_owned(), granted);
+        let earlier = self.granted.lock().insert(audience.to_owned(), granted);
         // The renewal task has another date to watch.
         self.locks.wake.notify_one();
-        Ok(())
+        Ok(earlier.is_none())
     }
 
     /// Handles the service's report that a token has expired before we noticed. True if another one

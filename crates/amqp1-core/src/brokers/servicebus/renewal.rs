@@ -7,6 +7,7 @@ use super::companion::ServiceBusCompanion;
 use super::constants::MANAGEMENT;
 use super::locks::{to_uuid, Due, DueKind, LockToken, Renewal};
 use super::request::{Reply, Request};
+use crate::base::events::{self, Event, EventKind};
 use crate::base::id;
 use crate::base::runtime;
 use crate::connection::Connection;
@@ -96,9 +97,9 @@ async fn renew(companion: &ServiceBusCompanion, due: Due) {
             let request = of_session(id, &due.link, PATIENCE);
             let replies = ask(companion, &due.entity, &[request]).await;
             let reply = replies.into_iter().next().flatten();
-            companion
-                .locks
-                .renewed(&due.what, renewal(reply.as_ref(), session_end));
+            let renewal = renewal(reply.as_ref(), session_end);
+            companion.locks.renewed(&due.what, renewal);
+            tell(companion, &due.entity, renewal);
         }
     }
 }
@@ -118,6 +119,7 @@ async fn renew_messages(companion: &ServiceBusCompanion, due: &Due, tokens: &[Lo
         let renewal = renewal(replies.next().flatten().as_ref(), message_end);
         let one = DueKind::Messages(vec![token]);
         companion.locks.renewed(&one, renewal);
+        tell(companion, &due.entity, renewal);
     }
 }
 
@@ -148,6 +150,20 @@ pub(super) fn of_session(id: &str, link: &str, patience: Duration) -> Request {
 /// Its new end in the answer, in Unix milliseconds.
 pub(super) fn session_end(reply: &Reply) -> Option<i64> {
     reply.get("expiration", |value| value.as_int())
+}
+
+/// Tells of a lock that was renewed or lost.
+fn tell(companion: &ServiceBusCompanion, entity: &str, renewal: Renewal) {
+    let kind = match renewal {
+        Renewal::Until(_) => EventKind::LockRenewed,
+        Renewal::Lost => EventKind::LockLost,
+        Renewal::Failed => return,
+    };
+    events::emit(|| Event {
+        queue: Some(entity.to_owned()),
+        count: Some(1),
+        ..Event::new(kind, companion.connection.label())
+    });
 }
 
 fn renewal(reply: Option<&Reply>, until: impl FnOnce(&Reply) -> Option<i64>) -> Renewal {

@@ -13,6 +13,14 @@ use crate::base::id;
 use crate::error::Result;
 use crate::settings::endpoint::{Endpoint, Target};
 
+/// The names of an open connection.
+pub(crate) struct Label {
+    /// The endpoint and the host.
+    pub label: String,
+    /// The container-id that it was opened with.
+    pub container_id: String,
+}
+
 /// Tries the endpoint's hosts, in this order, until one opens. Returns the connection, its label,
 /// and the host.
 ///
@@ -23,7 +31,7 @@ pub(crate) async fn dial(
     role: &str,
     order: &Order,
     timeout: Duration,
-) -> Result<(Opened, String, Host)> {
+) -> Result<(Opened, Label, Host)> {
     let prefix = endpoint.container_id.as_deref().unwrap_or("amqp1-php");
     let container_id = format!("{prefix}-{role}-{}-{}", std::process::id(), id::short()?);
     match &endpoint.target {
@@ -32,13 +40,21 @@ pub(crate) async fn dial(
             let (ours, theirs) =
                 UnixStream::pair().map_err(|error| address::unreachable(label, &error))?;
             embedded::serve(name, endpoint.dialect, theirs)?;
-            let opened = address::embedded(ours, endpoint, label, container_id).await?;
-            Ok((opened, label.to_owned(), Host::default()))
+            let opened = address::embedded(ours, endpoint, label, container_id.clone()).await?;
+            let label = Label {
+                label: label.to_owned(),
+                container_id,
+            };
+            Ok((opened, label, Host::default()))
         }
         Target::Network { hosts, .. } => {
             let (opened, host) =
                 race::first(endpoint, hosts, order, &container_id, timeout).await?;
-            Ok((opened, label(endpoint, hosts, host.index), host))
+            let label = Label {
+                label: label(endpoint, hosts, host.index),
+                container_id,
+            };
+            Ok((opened, label, host))
         }
     }
 }

@@ -83,6 +83,8 @@ pub(crate) struct Protocol {
     label: String,
     /// What the connection is for, in events.
     pub role: &'static str,
+    /// The container-id that it was opened with, in events.
+    pub container_id: String,
     max_frame_size: usize,
     output: Output,
     /// Small messages that arrive.
@@ -137,6 +139,7 @@ impl Protocol {
         Self {
             label: label.to_owned(),
             role: "",
+            container_id: String::new(),
             max_frame_size: remote.max_frame_size as usize,
             output: Output::default(),
             block: Block::default(),
@@ -327,6 +330,7 @@ impl Protocol {
             CONNECTIONS.lost.add(1);
             events::emit(|| Event {
                 role: Some(self.role),
+                container: Some(self.container_id.clone()),
                 error: Some(error.clone()),
                 ..Event::new(EventKind::Lost, &self.label)
             });

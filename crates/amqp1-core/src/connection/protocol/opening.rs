@@ -78,7 +78,7 @@ impl Protocol {
             .elastic(options.elastic.clone())
             .releasing_in_hand(options.releases_in_hand)
             .watched(options.watch.clone())
-            .counted(options.counters);
+            .of_queue(options.queue.clone());
         session
             .attach_receiver(receiver, &attach, out)
             .map_err(internal)?;

@@ -9,7 +9,7 @@ use serde_amqp::Value;
 use super::elastic::Elastic;
 use super::terminus::Ask;
 use super::watch::Watch;
-use crate::base::counters::Counters;
+use crate::base::counters::CountedQueue;
 use crate::format::history::Ledger;
 
 /// The options of a sender.
@@ -54,8 +54,8 @@ pub(crate) struct ReceiverOptions {
     pub releases_in_hand: bool,
     /// Observes arriving and leaving deliveries.
     pub watch: Option<Arc<dyn Watch>>,
-    /// The counters of its queue.
-    pub counters: Option<&'static Counters>,
+    /// Its queue, for figures and events.
+    pub queue: Option<Arc<CountedQueue>>,
 }
 
 /// Who settles a receiver's deliveries, and who forgets them first.

@@ -99,6 +99,12 @@ impl Sender {
         }
     }
 
+    /// Whether messages wait that the broker has not asked for.
+    pub fn waits_for_credit(&self) -> bool {
+        let first = self.queue.front();
+        self.phase == Phase::Attached && first.is_some_and(|message| message.offset == 0)
+    }
+
     /// Whether nothing is queued and nothing waits for an outcome.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.unsettled.is_empty()

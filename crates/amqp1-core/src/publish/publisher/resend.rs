@@ -54,6 +54,7 @@ impl Publisher {
                 self.definition.forget_declared();
             }
             if !again {
+                self.definition.tell_refused(Role::Publish, &error);
                 self.fail(index, self.explain(error));
                 continue;
             }

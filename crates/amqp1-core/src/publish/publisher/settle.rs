@@ -4,6 +4,7 @@ use super::Publisher;
 use crate::base::wait::Wait;
 use crate::connection::PATIENCE;
 use crate::error::Result;
+use crate::reach::blockade::PATIENCE as PATIENCE_FOR_CREDIT;
 use crate::reach::pool::{self, Role};
 
 impl Publisher {
@@ -30,9 +31,18 @@ impl Publisher {
                 Ok((left <= pending || !outcomes.is_empty()).then_some(()))
             };
             if !self.definition.endpoint.has_choice() {
-                if wait.until(tracker.signal(), more)?.is_none() {
-                    return Ok(false);
+                let signal = tracker.signal();
+                if wait
+                    .early(PATIENCE_FOR_CREDIT)
+                    .until(signal, &mut more)?
+                    .is_none()
+                {
+                    let _counted = self.definition.blocked();
+                    if wait.until(signal, more)?.is_none() {
+                        return Ok(false);
+                    }
                 }
+                self.definition.not_blocked();
                 continue;
             }
             let before = tracker.pending();

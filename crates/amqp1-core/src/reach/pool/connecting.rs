@@ -107,6 +107,7 @@ fn tell(key: &Key, lost: Option<&Lost>, dialled: &Result<Connection>) {
     };
     events::emit(|| Event {
         role: Some(key.role.as_str()),
+        container: dialled.as_ref().ok().map(Connection::container_id),
         seconds: lost.map(|lost| lost.redial.since.elapsed()),
         error,
         ..Event::new(kind, label)

@@ -9,6 +9,7 @@ use serde_amqp::Value;
 use super::link::SharedLink;
 use super::Attachment;
 use crate::base::backoff::{self, Lives};
+use crate::base::counters::CountedQueue;
 use crate::base::fork;
 use crate::base::pauses::{ATTACH, ATTACH_TRIES, LONGEST_REATTACH, REST};
 use crate::base::wait::{Signal, Wait};
@@ -32,6 +33,9 @@ impl Attachment {
             return Ok(());
         }
         let attached = self.attach_now(signal, wait);
+        if let Err(error) = &attached {
+            self.definition.tell_refused(Role::Consume, error);
+        }
         let mut rest = self.rest.lock();
         *rest = match &attached {
             Ok(()) => None,
@@ -142,7 +146,11 @@ impl Attachment {
             ledger: dialect.ledger(connected.connection.remote()),
             counts_end: dialect.counts_end(),
             timeout: self.known_timeout(connected),
-            counters: Some(self.definition.counters()),
+            queue: Some(Arc::new(CountedQueue {
+                counters: self.definition.counters(),
+                endpoint: self.definition.endpoint.label().to_owned(),
+                queue: self.definition.broker_queue.clone(),
+            })),
             ..ReceiverOptions::default()
         };
         if let Some(priority) = self.priority {

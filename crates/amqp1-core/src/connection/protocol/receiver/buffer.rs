@@ -1,9 +1,10 @@
 //! Deliveries that wait for PHP.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::Incoming;
-use crate::base::counters::Counters;
+use crate::base::counters::CountedQueue;
 
 /// Complete deliveries in their order, and their size.
 #[derive(Debug, Default)]
@@ -12,8 +13,8 @@ pub(super) struct Buffer {
     bytes: usize,
     /// How many of them the broker will not redeliver.
     settled: usize,
-    /// The counters of their queue.
-    pub counters: Option<&'static Counters>,
+    /// Their queue, for figures and events.
+    pub queue: Option<Arc<CountedQueue>>,
 }
 
 impl Buffer {

@@ -37,6 +37,11 @@ impl InHand {
         self.0.iter().any(|(id, _)| has(range, *id))
     }
 
+    /// How many deliveries in the range are among them.
+    pub fn count_of(&self, range: Range) -> usize {
+        self.0.iter().filter(|(id, _)| has(range, *id)).count()
+    }
+
     pub fn ids(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.iter().map(|(id, _)| *id)
     }

@@ -13,6 +13,8 @@
 
 use super::recalled::{has, Range};
 use super::{Receiver, RELEASED};
+use crate::base::counters::CONNECTIONS;
+use crate::base::events::{self, Event, EventKind};
 use crate::base::lost;
 use crate::wire::frame;
 
@@ -39,12 +41,28 @@ impl Receiver {
         });
         if self.held as usize > self.buffer.len() + self.recalled.dropped().len() {
             lost::tell();
+            self.tell_taken_back(range);
         }
         for id in self.recalled.dropped() {
             self.in_hand.remove(*id);
         }
         // A wait in progress must ask again.
         self.signal.raise();
+    }
+
+    fn tell_taken_back(&self, range: Range) {
+        let Some(queue) = &self.buffer.queue else {
+            return;
+        };
+        // Without a record of them, there is at least one.
+        let count = self.in_hand.count_of(range).max(1) as u64;
+        CONNECTIONS.taken_back.add(count);
+        events::emit(|| Event {
+            role: Some("consume"),
+            queue: Some(queue.queue.clone()),
+            count: Some(count),
+            ..Event::new(EventKind::TakenBack, &queue.endpoint)
+        });
     }
 
     /// Whether the broker has taken back a delivery that PHP holds.

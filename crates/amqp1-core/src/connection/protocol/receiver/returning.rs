@@ -10,11 +10,13 @@
 //! a past arrives. Every new link starts careful, because its first job may have just killed the
 //! previous process.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::recalled::Range;
 use super::{Receiver, RELEASED};
-use crate::base::counters::Counters;
+use crate::base::counters::{CountedQueue, Counters};
 use crate::connection::protocol::link::Phase;
 use crate::format::history::{History, Ledger};
 use crate::wire::{frame, state};
@@ -22,14 +24,15 @@ use crate::wire::{frame, state};
 impl Receiver {
     /// For a broker that counts deliveries in this way.
     /// For figures.
-    pub fn counted(mut self, counters: Option<&'static Counters>) -> Self {
-        self.buffer.counters = counters;
+    pub fn of_queue(mut self, queue: Option<Arc<CountedQueue>>) -> Self {
+        self.buffer.queue = queue;
         self
     }
 
     /// The counters of its queue, and the number of deliveries that wait.
     pub fn counted_buffer(&self) -> Option<(&'static Counters, u64)> {
-        Some((self.buffer.counters?, self.buffer.len() as u64))
+        let queue = self.buffer.queue.as_ref()?;
+        Some((queue.counters, self.buffer.len() as u64))
     }
 
     pub fn with_ledger(mut self, ledger: Ledger) -> Self {
