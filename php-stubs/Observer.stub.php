@@ -113,6 +113,15 @@ function setLogger(?object $logger = null): ?object
 {
 }
 
+/**
+ * The logger of this process.
+ *
+ * @return \Psr\Log\LoggerInterface|object|null
+ */
+function getLogger(): ?object
+{
+}
+
 namespace Amqp1\Observation;
 
 use Amqp1\Task;

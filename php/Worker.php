@@ -65,7 +65,7 @@ final class Worker
      * @param array<string, callable|object|string|array> $handlers By job name: see on(). A Worker\Batch in place of a
      *     handler takes many jobs at once: see batch().
      * @param WorkerOptions|array<string, mixed> $options
-     * @param \Psr\Log\LoggerInterface|object|null $logger PSR-3. Without one, warnings and errors go to PHP's error log.
+     * @param \Psr\Log\LoggerInterface|object|null $logger PSR-3. Without one, that of Amqp1\setLogger(); without both, warnings and errors go to PHP's error log.
      * @param \Psr\Container\ContainerInterface|object|callable|null $container Makes the handlers that are named by class: PSR-11, or a callable that
      *     is given the class name. Without one they are made with new, without arguments.
      * @param \Psr\EventDispatcher\EventDispatcherInterface|object|null $dispatcher PSR-14: is given each event, an

@@ -122,6 +122,20 @@ final class LoggerTest extends ContractTestCase
         self::assertSame(2, $queue->count());
     }
 
+    public function testAWorkerWithoutALoggerUsesTheProcesss(): void
+    {
+        $queue = $this->queue('embedded');
+        $queue->push('job');
+        setLogger($logger = self::logger());
+        self::assertSame($logger, \Amqp1\getLogger());
+        $fails = static fn () => throw new \RuntimeException('of the handler');
+        (new \Amqp1\Worker($queue, ['job' => $fails], ['max_jobs' => 1]))->run();
+
+        self::assertStringContainsString('of the handler', json_encode($logger->lines));
+        setLogger(null);
+        self::assertNull(\Amqp1\getLogger());
+    }
+
     public function testWhatIsNoLoggerIsRefused(): void
     {
         self::assertNull(setLogger());

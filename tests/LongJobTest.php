@@ -29,6 +29,8 @@ final class LongJobTest extends ContractTestCase
     #[DataProvider('takingBack')]
     public function testAJobThatWasTakenBackIsLost(string $broker): void
     {
+        \Amqp1\setObserver($observer = new Support\RecordingObserver());
+        $before = \Amqp1\metrics()['connections']['taken_back'];
         $queue = $this->impatient($broker);
         $queue->push('slow');
         $consumer = $this->consumer($queue, ['prefetch' => 1]);
@@ -37,6 +39,11 @@ final class LongJobTest extends ContractTestCase
         $this->takenBack($queue, $task);
 
         self::assertFalse($task->isCompleted());
+        self::assertContains('taken_back', $observer->events());
+        $event = $observer->given[array_search('connection taken_back', $observer->heard, true)];
+        self::assertSame([$queue->getName(), 1], [$event->getDestination(), $event->getCount()]);
+        self::assertSame(1, \Amqp1\metrics()['connections']['taken_back'] - $before);
+        \Amqp1\setObserver(null);
         $thrown = $this->thrown(TaskLostException::class, $task->ack(...));
         self::assertStringContainsString('consumer timeout', $thrown->getMessage());
         self::assertStringContainsString($queue->getName(), $thrown->getMessage());

@@ -27,7 +27,17 @@ final class MemoryAlarmTest extends ContractTestCase
         if (!Ctl::reaches($at)) {
             self::markTestSkipped("rabbitmqctl does not reach the user's own broker");
         }
-        $queue = $this->queue($broker, ['timeout' => 2]);
+        $logger = new class {
+            /** @var list<string> */
+            public array $events = [];
+
+            public function log(string $level, string $message, array $context): void
+            {
+                $this->events[] = "$level {$context['event']}";
+            }
+        };
+        $queue = $this->queue($broker, ['timeout' => 2, 'logger' => $logger]);
+        $blockedBefore = \Amqp1\metrics()['connections']['blocked_seconds'];
         $queue->pushMany(array_fill(0, 20, ['name' => 'before']));
         $attached = $this->consumer($queue, ['prefetch' => 2]);
         $this->next($attached)->ack();
@@ -71,5 +81,8 @@ final class MemoryAlarmTest extends ContractTestCase
 
         $counts = array_count_values($names);
         self::assertSame([9, 1], [$counts['before'], $counts['after']]);
+        $blocked = array_values(preg_grep('/blocked/', $logger->events));
+        self::assertSame(['warning blocked', 'notice unblocked'], $blocked, 'one of each, however many pushes wait');
+        self::assertGreaterThan(0.5, \Amqp1\metrics()['connections']['blocked_seconds'] - $blockedBefore);
     }
 }

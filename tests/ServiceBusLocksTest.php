@@ -12,7 +12,10 @@ use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\Proxy;
+use Amqp1\Tests\Support\RecordingObserver;
 use PHPUnit\Framework\Attributes\DataProvider;
+
+use function Amqp1\metrics;
 
 /** Azure Service Bus' locks: they are renewed while PHP works, and a job whose lock has expired is lost. */
 final class ServiceBusLocksTest extends ContractTestCase
@@ -33,7 +36,8 @@ final class ServiceBusLocksTest extends ContractTestCase
 
     public function testLocksAreRenewedWhilePhpWorks(): void
     {
-        $queue = $this->fresh();
+        $queue = $this->fresh(['observer' => $observer = new RecordingObserver()]);
+        $before = metrics()['connections']['locks_renewed'];
         $queue->push('Slow');
         $queue->push('Waits in the buffer');
         $consumer = $this->consumer($queue, ['prefetch' => 5]);
@@ -44,11 +48,16 @@ final class ServiceBusLocksTest extends ContractTestCase
         self::assertSame(['Waits in the buffer', 1], [$second->getName(), $second->getAttempts()]);
         $second->ack();
         self::assertCount(0, $queue);
+        self::assertContains('lock_renewed', $observer->events());
+        self::assertNotContains('lock_lost', $observer->events());
+        $event = $observer->given[array_search('connection lock_renewed', $observer->heard, true)];
+        self::assertSame([$queue->getName(), 1], [$event->getDestination(), $event->getCount()]);
+        self::assertGreaterThanOrEqual(2, metrics()['connections']['locks_renewed'] - $before);
     }
 
     public function testLocksAreRenewedWhenTheServiceFindsTheTokenOver(): void
     {
-        $queue = $this->fresh();
+        $queue = $this->fresh(['observer' => $observer = new RecordingObserver()]);
         $queue->push('Slow');
         $task = $this->next($this->consumer($queue));
         $this->entity('$faults', ['format' => 'raw'])
@@ -56,6 +65,7 @@ final class ServiceBusLocksTest extends ContractTestCase
         sleep(5); // the lock is for 2 s
         $task->ack();
         self::assertSame('acked', $task->getOutcome());
+        self::assertContains('token_renewed', $observer->events());
     }
 
     public function testASessionIsAskedForAgainWhenTheServiceFindsTheTokenOver(): void

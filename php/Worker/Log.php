@@ -8,7 +8,7 @@ use Amqp1\Exception\ConfigException;
 use Throwable;
 
 /**
- * Where a Worker's messages go: a PSR-3 logger, or without one warnings and errors to PHP's error log.
+ * Where a Worker's messages go: a PSR-3 logger, without one that of Amqp1\setLogger(), or without both warnings and errors to PHP's error log.
  *
  * psr/log need not be there: all that is asked of a logger is log($level, $message, array $context).
  *
@@ -16,11 +16,15 @@ use Throwable;
  */
 final class Log
 {
-    public function __construct(private readonly ?object $logger)
+    private readonly ?object $logger;
+
+    public function __construct(?object $logger)
     {
+        $logger ??= \Amqp1\getLogger();
         if ($logger !== null && !method_exists($logger, 'log')) {
             throw new ConfigException('The logger (' . get_debug_type($logger) . ') must have a method log()');
         }
+        $this->logger = $logger;
     }
 
     /** Whether a message of that level goes anywhere. */

@@ -23,6 +23,7 @@ pub fn module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
     module
         .function(functions::set_observer_function())
         .function(log::set_logger_function())
+        .function(log::get_logger_function())
         .function(metrics::metrics_function())
         .request_startup_function(request_startup)
         .request_shutdown_function(request_shutdown)

@@ -99,6 +99,18 @@ pub fn set_logger_function() -> FunctionBuilder<'static> {
     wrap_function!(set_logger)
 }
 
+/// [`get_logger`] for the module.
+pub fn get_logger_function() -> FunctionBuilder<'static> {
+    wrap_function!(get_logger)
+}
+
+/// The logger of this process.
+#[php_function]
+#[php(name = "Amqp1\\getLogger")]
+pub fn get_logger() -> Earlier {
+    Earlier(loggers::of_all().pop())
+}
+
 /// Sets the logger of this process; returns the one before.
 #[php_function]
 #[php(name = "Amqp1\\setLogger")]

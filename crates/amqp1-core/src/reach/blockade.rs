@@ -4,10 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::base::counters::CONNECTIONS;
-use crate::base::events::EventKind;
 use crate::base::sync::Mutex;
-use crate::reach::definition::Definition;
-use crate::reach::pool::Role;
 
 /// How long a push waits without any outcome before this is asked. Credit that comes a little later
 /// is normal.
@@ -19,36 +16,30 @@ pub(crate) struct Blockade {
     since: Mutex<Option<Instant>>,
 }
 
-impl Definition {
-    /// Called when a push has waited for [`PATIENCE`] without any outcome. If that is because the
-    /// broker accepts nothing, this counts the time until the result is dropped.
-    pub fn blocked(&self) -> Option<Counted> {
-        if !self.waits_for_credit() {
-            return None;
+impl Blockade {
+    /// A push is blocked. True for the first one.
+    pub fn begin(&self, now: Instant) -> bool {
+        let is_first = !self.is_on.swap(true, Ordering::Relaxed);
+        if is_first {
+            *self.since.lock() = Some(now);
         }
-        let now = Instant::now();
-        if !self.blockade.is_on.swap(true, Ordering::Relaxed) {
-            *self.blockade.since.lock() = Some(now);
-            self.tell(EventKind::Blocked, Role::Publish, |_| {});
-        }
-        Some(Counted(now))
+        is_first
     }
 
-    /// Called with each outcome.
     #[inline]
-    pub fn not_blocked(&self) {
-        if self.blockade.is_on.load(Ordering::Relaxed) {
-            self.blockade.is_on.store(false, Ordering::Relaxed);
-            let since = self.blockade.since.lock().take();
-            self.tell(EventKind::Unblocked, Role::Publish, |event| {
-                event.seconds = since.map(|since| since.elapsed());
-            });
-        }
+    pub fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// The broker accepts jobs again. Returns for how long it did not.
+    pub fn end(&self) -> Option<Duration> {
+        self.is_on.store(false, Ordering::Relaxed);
+        self.since.lock().take().map(|since| since.elapsed())
     }
 }
 
 /// Counts the time that a push is blocked.
-pub(crate) struct Counted(Instant);
+pub(crate) struct Counted(pub Instant);
 
 impl Drop for Counted {
     fn drop(&mut self) {

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::base::counters::{self, Counters};
-use crate::base::events::{self, Event, EventKind};
 use crate::base::fork;
 use crate::base::id;
 use crate::base::pauses::AFTER_LOSS;
@@ -159,32 +158,6 @@ impl Definition {
     pub fn queue_of<'a>(&'a self, destination: &'a Destination) -> Option<&'a str> {
         let recipient = self.recipient(destination);
         recipient.exchange.is_none().then_some(recipient.key)
-    }
-
-    /// Tells of a link that the broker refuses, if that is why it failed.
-    pub fn tell_refused(&self, role: Role, error: &Error) {
-        use ErrorKind::{Authentication, QueueNotFound, Rejected, TaskLost};
-        if matches!(
-            error.kind(),
-            Authentication | QueueNotFound | Rejected | TaskLost
-        ) {
-            self.tell(EventKind::LinkRefused, role, |event| {
-                event.error = Some(error.clone());
-            });
-        }
-    }
-
-    /// Tells of an event of this queue.
-    pub fn tell(&self, kind: EventKind, role: Role, complete: impl FnOnce(&mut Event)) {
-        events::emit(|| {
-            let mut event = Event {
-                role: Some(role.as_str()),
-                queue: Some(self.broker_queue.clone()),
-                ..Event::new(kind, self.endpoint.label())
-            };
-            complete(&mut event);
-            event
-        });
     }
 
     /// The queue, for administrative operations.

@@ -26,3 +26,4 @@ pub(crate) mod connected;
 pub(crate) mod definition;
 pub(crate) mod destination;
 pub(crate) mod pool;
+mod told;

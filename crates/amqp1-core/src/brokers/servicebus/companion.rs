@@ -1,7 +1,7 @@
 //! The companion of one connection to Service Bus: tokens, management links, locks.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub(crate) struct ServiceBusCompanion {
     links: Mutex<HashMap<String, Arc<RequestLink>>>,
     /// By audience.
     granted: Mutex<HashMap<String, Granted>>,
+    /// Audiences for which a token was accepted before.
+    accepted: Mutex<HashSet<String>>,
     pub locks: Arc<Locks>,
 }
 
@@ -53,6 +55,7 @@ impl ServiceBusCompanion {
             connection: connection.clone(),
             links: Mutex::default(),
             granted: Mutex::default(),
+            accepted: Mutex::default(),
             locks: Arc::default(),
         }
     }
@@ -179,10 +182,10 @@ impl ServiceBusCompanion {
             expires: now + left,
             renew_at: now + left * (100 - part) / 100,
         };
-        let earlier = self.granted.lock().insert(audience.to_owned(), granted);
+        self.granted.lock().insert(audience.to_owned(), granted);
         // The renewal task has another date to watch.
         self.locks.wake.notify_one();
-        Ok(earlier.is_none())
+        Ok(self.accepted.lock().insert(audience.to_owned()))
     }
 
     /// Handles the service's report that a token has expired before we noticed. True if another one
@@ -271,6 +274,7 @@ impl ServiceBusCompanion {
             connection: in_time.map_err(late)??,
             links: Mutex::default(),
             granted: Mutex::default(),
+            accepted: Mutex::new(self.accepted.lock().clone()),
             locks: Arc::clone(&self.locks),
         })
     }
