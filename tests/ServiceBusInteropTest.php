@@ -102,6 +102,50 @@ final class ServiceBusInteropTest extends ContractTestCase
 
     /** @dataProvider sdks */
     #[DataProvider('sdks')]
+    public function testPropertiesOfAJobAreThoseOfTheMessageInBothDirections(string $sdk): void
+    {
+        $queue = $this->entity();
+        $queue->push('Order', '<order/>', ['content_type' => 'application/xml', 'subject' => 'Ordered', 'to' => 'desk', 'reply_to' => 'answers',
+            'correlation_id' => 'c-1']);
+        $got = $this->peer($sdk)->receiveOne($queue->getName());
+        self::assertSame(['application/xml', 'Ordered', 'desk', 'answers', 'c-1'],
+            [$got['content_type'], $got['subject'], $got['to'], $got['reply_to'], $got['correlation_id']]);
+
+        $this->peer($sdk)->send($queue->getName(), ['body' => self::bytes('x'), 'content_type' => 'application/xml', 'subject' => 'Ordered',
+            'to' => 'desk', 'reply_to' => 'answers', 'correlation_id' => 'c-2']);
+        $consumer = $this->consumer($queue);
+        $task = $this->next($consumer);
+        $carried = static fn ($task) => [$task->getContentType(), $task->getSubject(), $task->getTo(), $task->getReplyTo(), $task->getCorrelationId()];
+        $expected = ['application/xml', 'Ordered', 'desk', 'answers', 'c-2'];
+        self::assertSame($expected, $carried($task));
+        self::assertNotNull($task->getEnqueuedTime());
+        // A copy, which another SDK reads.
+        $task->release(0, ['again' => 'yes']);
+        $task = $this->next($consumer);
+        self::assertSame($expected, $carried($task));
+        $task->reject('unusable', 'no lines');
+        $consumer->close();
+        [$got] = $this->peer($sdk)->receive($queue->getName(), ['dead' => true, 'count' => 1]);
+        self::assertSame(['unusable', 'no lines', 'desk', 'answers'],
+            [$got['dead_letter_reason'], $got['dead_letter_description'], $got['to'], $got['reply_to']]);
+    }
+
+    /** @dataProvider sdks */
+    #[DataProvider('sdks')]
+    public function testWhatAnSdkDefersIsReceivedByItsNumber(string $sdk): void
+    {
+        $queue = $this->entity();
+        $queue->push('Order', 'x', ['reply_to' => 'answers']);
+        [$got] = $this->peer($sdk)->receive($queue->getName(), ['count' => 1, 'settle' => 'defer']);
+        self::assertNull($queue->reserve());
+        [$task] = $queue->receiveDeferred($got['sequence_number']);
+        self::assertSame(['Order', 'x', 'answers'], [$task->getName(), $task->getPayload(), $task->getReplyTo()]);
+        $task->ack();
+        self::assertSame('acked', $task->getOutcome());
+    }
+
+    /** @dataProvider sdks */
+    #[DataProvider('sdks')]
     public function testPayloadsArriveAsTheyWerePushed(string $sdk): void
     {
         $queue = $this->entity();

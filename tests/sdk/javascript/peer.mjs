@@ -41,6 +41,8 @@ function message(of) {
     sessionId: of.session_id,
     contentType: of.content_type,
     partitionKey: of.partition_key,
+    to: of.to,
+    replyTo: of.reply_to,
     timeToLive: of.ttl === undefined ? undefined : of.ttl * 1000,
     scheduledEnqueueTimeUtc: of.scheduled === undefined ? undefined : inSeconds(of.scheduled),
   };
@@ -62,6 +64,8 @@ function described(got) {
     subject: got.subject ?? null,
     session_id: got.sessionId ?? null,
     content_type: got.contentType ?? null,
+    to: got.to ?? null,
+    reply_to: got.replyTo ?? null,
     partition_key: got.partitionKey ?? null,
     ttl: got.timeToLive === undefined ? null : got.timeToLive / 1000,
     scheduled: unix(got.scheduledEnqueueTimeUtc),

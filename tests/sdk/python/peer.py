@@ -7,7 +7,7 @@ has thrown. The tests have the expectations; peer.mjs answers alike.
 
 {"do": "send", "to": QUEUE or "topic/NAME", "as": "single"|"batch"|"scheduled", "in": SECONDS, "messages": [MESSAGE…]}
     MESSAGE: body ([KIND, VALUE]), properties ({NAME: [KIND, VALUE]}), message_id, correlation_id, subject,
-    session_id, content_type, partition_key, ttl (seconds), scheduled (seconds from now)
+    session_id, content_type, partition_key, to, reply_to, ttl (seconds), scheduled (seconds from now)
     Its answer has the sequence numbers of what was scheduled.
 {"do": "receive", "from": QUEUE or "topic/Subscriptions/NAME", "dead": bool, "session": ID or true, "count": N,
  "wait": SECONDS, "settle": "complete"|"abandon"|"dead_letter"|"defer"|"delete", "reason": …, "description": …}
@@ -95,6 +95,8 @@ def message(of):
                 "session_id",
                 "content_type",
                 "partition_key",
+                "to",
+                "reply_to",
             ]
         },
     )
@@ -113,6 +115,8 @@ def described(got):
         "subject": got.subject,
         "session_id": got.session_id,
         "content_type": got.content_type,
+        "to": got.to,
+        "reply_to": got.reply_to,
         "partition_key": got.partition_key,
         "ttl": got.time_to_live and got.time_to_live.total_seconds(),
         "scheduled": unix(got.scheduled_enqueue_time_utc),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bstr::BStr;
 use bytes::Bytes;
 
+use super::carried::{CONTENT_TYPE, USER_ID};
 use super::changes::{Changes, FailureChange};
 use super::copy::copy;
 use super::envelope::{DelayMark, Envelope, ROUTING_KEY_HEADER};
@@ -59,7 +60,30 @@ pub fn message(data: &[u8]) {
         .headers()
         .iter()
         .all(|(_, values)| values.count() > 0));
+    carried(&decoded);
     copies(&decoded, mapping, &mut choices);
+}
+
+/// Whatever the message carries beside the job can be read, and each property in either way.
+fn carried(decoded: &Decoded) {
+    let properties = decoded.properties();
+    let has = |name| properties.iter().any(|(known, _)| *known == name);
+    assert_eq!(
+        has("content_type"),
+        decoded.property(CONTENT_TYPE).is_some()
+    );
+    assert_eq!(has("user_id"), decoded.property(USER_ID).is_some());
+    for (name, _) in decoded.annotations() {
+        // The first one of a name; one whose key is no text is not found by it.
+        let _ = std::str::from_utf8(&name).map(|name| decoded.annotation(name));
+    }
+    let _ = (
+        decoded.expiry(),
+        decoded.enqueued_at(),
+        decoded.created_at(),
+    );
+    let _ = (decoded.routing_key(), decoded.group_sequence());
+    let _ = (decoded.release_reason(), decoded.has_encoded_body());
 }
 
 /// A body that is decoded as JSON, in a message with no other sections.
