@@ -446,6 +446,34 @@ final class AmqpQueue implements \Countable
     }
 
     /**
+     * Makes the consumers of this object ignore the queue, those that run already included. They request no more jobs
+     * of it, and return those that were not handed out: a waitTask() in progress within 50 ms, others with their next call.
+     * Jobs in hand stay and can be settled. A consumer of several queues goes on with the others.
+     *
+     * For this process and this object only: consumers of another AmqpQueue object of the same name continue. A signal
+     * handler or a listener can call it. push(), reserve() and all other methods of the queue work as before.
+     *
+     * If the queue belongs to a Jobs object, this is the same as its pause().
+     */
+    public function pause(): void
+    {
+    }
+
+    /**
+     * Makes consumers serve the queue again. A consumer that is waiting notices within 50 ms.
+     */
+    public function resume(): void
+    {
+    }
+
+    /**
+     * Whether the queue is paused.
+     */
+    public function isPaused(): bool
+    {
+    }
+
+    /**
      * The pipeline's name: the option "name", or the queue's name.
      */
     public function getName(): string

@@ -59,9 +59,26 @@ final class Jobs implements \IteratorAggregate, \Countable
     }
 
     /**
+     * Adds a pipeline and returns its queue, as create() does from then on.
+     *
+     * The pipeline has the address and the options of this configuration's section "amqp1", and the same keys, checks and
+     * warnings as one of the configuration. It belongs to this object: other Jobs objects, and consumers that
+     * exist already, do not know it. If the configuration has "jobs.consume", new Consumer($jobs) serves only
+     * what that names: pass the queue to a consumer.
+     *
+     * @param array{driver?: 'amqp1'|null, config?: array<string, mixed>|null} $pipeline As under jobs.pipelines, for
+     *     example ['config' => ['queue' => 'orders.eu', 'prefetch' => 10]].
+     *
+     * @throws Exception\ConfigException the name is taken, another driver, a wrong or unknown key, with its path; and as create()
+     */
+    public function add(string $name, array $pipeline): AmqpQueue
+    {
+    }
+
+    /**
      * Pauses pipelines for the consumers of this object's queues: they request no more jobs of
      * them, and return those that were not handed out. Other consumers continue, including
-     * those of another Jobs object and of other processes.
+     * those of another Jobs object and of other processes. The same as AmqpQueue::pause() for each.
      *
      * @param string ...$pipelines At least one.
      *
@@ -79,6 +96,15 @@ final class Jobs implements \IteratorAggregate, \Countable
      * @throws Exception\ConfigException as create(); no pipeline is resumed then
      */
     public function resume(string ...$pipelines): void
+    {
+    }
+
+    /**
+     * Whether a pipeline is paused, by pause() or by its queue's pause().
+     *
+     * @throws Exception\ConfigException as create()
+     */
+    public function isPaused(string $pipeline): bool
     {
     }
 

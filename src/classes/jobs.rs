@@ -2,6 +2,7 @@
 
 mod pipelines;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use ext_php_rs::boxed::ZBox;
@@ -12,7 +13,7 @@ use ext_php_rs::zend::ce;
 
 use super::queue::{figures, no_figures, AmqpQueue};
 use crate::call::{blocking, construct, run, FOR_EVER};
-use crate::convert::args::{Configuration, Text};
+use crate::convert::args::{Configuration, Pipeline, Text};
 use crate::convert::Parameter;
 use crate::fail::Fail;
 use crate::settings::configuration;
@@ -26,8 +27,9 @@ use pipelines::Pipelines;
 #[php(implements(ce = ce::countable, stub = "\\Countable"))]
 #[derive(Debug)]
 pub struct Jobs {
-    /// Cloned for each call: a signal handler may call any method while one blocks.
-    jobs: Rc<amqp1_core::Jobs>,
+    /// Cloned for each call: a signal handler may call any method while one blocks. Replaced when a
+    /// pipeline is added.
+    jobs: RefCell<Rc<amqp1_core::Jobs>>,
 }
 
 impl Jobs {
@@ -35,13 +37,17 @@ impl Jobs {
     pub fn of(value: &Zval) -> Option<Rc<amqp1_core::Jobs>> {
         let object = value.dereference().object()?;
         let jobs = ZendClassObject::<Jobs>::from_zend_obj(object)?;
-        Some(Rc::clone(&jobs.jobs))
+        Some(jobs.handle())
+    }
+
+    fn handle(&self) -> Rc<amqp1_core::Jobs> {
+        Rc::clone(&self.jobs.borrow())
     }
 
     fn queue(&self, method: &'static str, pipeline: Text<'_>) -> Result<AmqpQueue, Fail> {
         let parameter = Parameter::of(method, 1, "pipeline", "string");
         let name = parameter.text(pipeline.get())?;
-        let queue = self.jobs.queue(&name);
+        let queue = self.handle().queue(&name);
         Ok(queue.map_err(|error| error.context(method))?.into())
     }
 
@@ -62,7 +68,7 @@ impl Jobs {
             )));
         }
         let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        let done = self.jobs.set_paused(&names, paused);
+        let done = self.handle().set_paused(&names, paused);
         Ok(done.map_err(|error| error.context(method))?)
     }
 }
@@ -75,7 +81,7 @@ impl Jobs {
         construct(METHOD, || {
             let jobs = configuration::load(METHOD, config.get())?;
             Ok(Self {
-                jobs: Rc::new(jobs),
+                jobs: RefCell::new(Rc::new(jobs)),
             })
         })
     }
@@ -90,6 +96,30 @@ impl Jobs {
         run(|| self.queue("Jobs::connect()", pipeline))
     }
 
+    /// Adds a pipeline. Returns its queue.
+    pub fn add(&self, name: Text<'_>, pipeline: Pipeline<'_>) -> PhpResult<AmqpQueue> {
+        const METHOD: &str = "Jobs::add()";
+        run(|| {
+            let name = Parameter::of(METHOD, 1, "name", "string").text(name.get())?;
+            let array = pipeline.get().filter(|value| value.array().is_some());
+            let Some(array) = array else {
+                let parameter = Parameter::of(METHOD, 2, "pipeline", "array");
+                return Err(parameter.wrong_type(pipeline.get()));
+            };
+            // A warning can call PHP code that adds a pipeline, too.
+            let added = loop {
+                let before = self.handle();
+                let added = configuration::with(METHOD, &before, &name, array)?;
+                if Rc::ptr_eq(&before, &self.jobs.borrow()) {
+                    break added;
+                }
+            };
+            let queue = added.queue(&name).map_err(|error| error.context(METHOD))?;
+            self.jobs.replace(Rc::new(added));
+            Ok(queue.into())
+        })
+    }
+
     /// Makes consumers ignore these pipelines.
     pub fn pause(&self, pipelines: &[Text<'_>]) -> PhpResult<()> {
         run(|| self.set_paused("Jobs::pause()", pipelines, true))
@@ -100,10 +130,20 @@ impl Jobs {
         run(|| self.set_paused("Jobs::resume()", pipelines, false))
     }
 
+    /// Whether consumers ignore this pipeline.
+    pub fn is_paused(&self, pipeline: Text<'_>) -> PhpResult<bool> {
+        const METHOD: &str = "Jobs::isPaused()";
+        run(|| {
+            let name = Parameter::of(METHOD, 1, "pipeline", "string").text(pipeline.get())?;
+            let paused = self.handle().is_paused(&name);
+            Ok(paused.map_err(|error| error.context(METHOD))?)
+        })
+    }
+
     /// The figures of each pipeline.
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
         run(|| {
-            let jobs = Rc::clone(&self.jobs);
+            let jobs = self.handle();
             // Each pipeline has its own timeout.
             let all = blocking(FOR_EVER, |wait| jobs.stats(wait))?;
             let mut array = ZendHashTable::new();
@@ -121,22 +161,23 @@ impl Jobs {
     /// Whether all brokers respond.
     pub fn is_available(&self) -> PhpResult<bool> {
         run(|| {
-            let jobs = Rc::clone(&self.jobs);
+            let jobs = self.handle();
             blocking(FOR_EVER, |wait| jobs.is_available(wait))
         })
     }
 
     /// The number of pipelines.
     pub fn count(&self) -> i64 {
-        i64::try_from(self.jobs.names().len()).unwrap_or(i64::MAX)
+        i64::try_from(self.handle().names().len()).unwrap_or(i64::MAX)
     }
 
     /// Iterates over pipeline name => queue.
     pub fn get_iterator(&self) -> PhpResult<Pipelines> {
         run(|| {
             let mut array = ZendHashTable::new();
-            for name in self.jobs.names() {
-                let queue = self.jobs.queue(name);
+            let jobs = self.handle();
+            for name in jobs.names() {
+                let queue = jobs.queue(name);
                 let queue = queue.map_err(|error| error.context("Jobs::getIterator()"))?;
                 array
                     .insert(name, AmqpQueue::from(queue))

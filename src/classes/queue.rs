@@ -262,6 +262,21 @@ impl AmqpQueue {
         run(|| self.blocking(Queue::ping).map(|time| time.as_secs_f64()))
     }
 
+    /// Makes consumers ignore the queue.
+    pub fn pause(&self) {
+        self.queue.set_paused(true);
+    }
+
+    /// Makes consumers serve the queue again.
+    pub fn resume(&self) {
+        self.queue.set_paused(false);
+    }
+
+    /// True between `pause()` and `resume()`.
+    pub fn is_paused(&self) -> bool {
+        self.queue.is_paused()
+    }
+
     /// The pipeline's name.
     pub fn get_name(&self) -> String {
         self.queue.name().to_owned()

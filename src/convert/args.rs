@@ -71,6 +71,8 @@ parameters! {
     Mixed: DataType::Mixed, nullable: true;
     /// `array`, empty by default. Nullable only for ext-php-rs, see `module::signatures`.
     Options: DataType::Array, nullable: true, default: "[]";
+    /// `array`.
+    Pipeline: DataType::Array, nullable: false;
     /// `?array`, null by default.
     Ids: DataType::Array, nullable: true;
     /// `iterable`.

@@ -53,6 +53,11 @@ pub fn configuration(array: &ZendHashTable, own: &[&str]) -> Result<Input, Fail>
     Ok(Input::Map(map))
 }
 
+/// Converts one pipeline of a configuration.
+pub fn pipeline(array: &Zval, path: &dyn Display) -> Result<Input, Fail> {
+    nested(array, path, 0)
+}
+
 fn nested(value: &Zval, path: &dyn Display, depth: usize) -> Result<Input, Fail> {
     let Some(array) = value.array() else {
         return scalar(value, "a scalar or an array", path);

@@ -13,7 +13,7 @@ mod value;
 
 pub use date::Date;
 pub use failure::{failure, is_throwable};
-pub use input::{configuration, input, input_without};
+pub use input::{configuration, input, input_without, pipeline};
 pub use parameter::Parameter;
 pub use returned::{Bytes, Number};
 pub use value::{bool, bytes, delay, int, mismatch, not_empty, seconds, text, type_name};

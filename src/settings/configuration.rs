@@ -57,6 +57,26 @@ pub fn load(method: &'static str, configuration: Option<&Zval>) -> Result<amqp1_
     Ok(jobs)
 }
 
+/// The pipelines of `jobs`, and one more.
+///
+/// # Errors
+/// As [`load`]; a pipeline of that name, or of another driver.
+pub fn with(
+    method: &'static str,
+    jobs: &amqp1_core::Jobs,
+    name: &str,
+    pipeline: &Zval,
+) -> Result<amqp1_core::Jobs, Fail> {
+    let environment = PhpEnvironment::default();
+    let path = format!("{method}: jobs.pipelines.{name}");
+    let pipeline = convert::pipeline(pipeline, &path)?;
+    let added = jobs.with(name, &pipeline, &|name: &str| environment.get(name));
+    environment.outcome()?;
+    let added = added.map_err(|error| error.context(method))?;
+    warn_once(added.warnings())?;
+    Ok(added)
+}
+
 fn path_of(method: &'static str, value: &Zval) -> Result<String, Fail> {
     let parameter = Parameter::of(method, 1, "config", "array|string|null");
     Ok(parameter.text(Some(value))?.into_owned())

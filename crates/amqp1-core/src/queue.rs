@@ -243,6 +243,12 @@ impl Queue {
         self.definition.set_paused(paused);
     }
 
+    /// Whether consumers ignore the queue.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.definition.is_paused()
+    }
+
     /// The configured deadline of blocking calls.
     #[must_use]
     pub fn timeout(&self) -> Duration {

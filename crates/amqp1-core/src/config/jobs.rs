@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::base::wait::Wait;
-use crate::config::section::{self, unknown_pipeline, Sections};
+use crate::config::section::{self, foreign_pipeline, unknown_pipeline, Sections};
 use crate::config::{file, Environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::queue::{Queue, QueueStats};
@@ -48,6 +48,25 @@ impl Jobs {
         Ok(jobs)
     }
 
+    /// These pipelines and one more: `pipeline` is read as one of the configuration is, with its
+    /// address and options. The queues of the others are the same ones. The warnings are those
+    /// about the new pipeline.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the path of the key; if there is such a pipeline, if it belongs to
+    /// another driver, and as [`Jobs::queue`].
+    pub fn with(
+        &self,
+        name: &str,
+        pipeline: &Input,
+        environment: &dyn Environment,
+    ) -> Result<Self> {
+        let sections = self.sections.with(name, pipeline, environment)?;
+        let jobs = Self { sections };
+        jobs.queue(name)?;
+        Ok(jobs)
+    }
+
     /// Warnings about keys that have no effect, each once.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
@@ -71,9 +90,7 @@ impl Jobs {
         }
         let mut others = self.sections.others.iter();
         if let Some((_, driver)) = others.find(|(other, _)| other == name) {
-            return Err(Error::config(format!(
-                "pipeline '{name}' has the driver '{driver}', which RoadRunner serves; this extension serves only 'amqp1'"
-            )));
+            return Err(Error::config(foreign_pipeline(name, driver)));
         }
         let names: Vec<&str> = self.names().collect();
         Err(Error::config(unknown_pipeline(name, &names)))
@@ -128,6 +145,14 @@ impl Jobs {
             queue.set_paused(paused);
         }
         Ok(())
+    }
+
+    /// Whether a pipeline is paused.
+    ///
+    /// # Errors
+    /// As [`Jobs::queue`].
+    pub fn is_paused(&self, name: &str) -> Result<bool> {
+        self.queue(name).map(|queue| queue.is_paused())
     }
 
     /// The figures of each pipeline, or why they are unavailable. An unreachable broker is

@@ -1,5 +1,8 @@
 //! The sections `amqp1` and `jobs`, checked key by key.
 
+use std::fmt;
+use std::rc::Rc;
+
 use crate::brokers;
 use crate::config::address::Address;
 use crate::config::expand::{expand, retype, Environment};
@@ -56,13 +59,39 @@ const AMQP_KEYS: [(&str, Option<bool>); 7] = [
 /// A checked configuration.
 #[derive(Debug, Default)]
 pub(super) struct Sections {
-    pub pipelines: Vec<Pipeline>,
+    pub pipelines: Vec<Rc<Pipeline>>,
     /// Pipelines of other drivers, each with its driver.
     pub others: Vec<(String, String)>,
     /// `None` if the key is missing.
     pub consume: Option<Vec<String>>,
     /// Warnings about keys that have no effect.
     pub warnings: Vec<String>,
+    common: Rc<Common>,
+}
+
+/// What all pipelines start from.
+struct Common {
+    address: Option<Address>,
+    /// The options of the section `amqp1`.
+    globals: Input,
+    defaults: QueueOptions,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            address: None,
+            globals: Input::Map(Vec::new()),
+            defaults: QueueOptions::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Common {
+    // The address may contain a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Common").finish_non_exhaustive()
+    }
 }
 
 struct Reader<'a> {
@@ -91,9 +120,15 @@ pub(super) fn read(
         sections: Sections::default(),
     };
     let (address, globals) = reader.connection(amqp1)?;
+    let common = Common {
+        address,
+        globals,
+        defaults: defaults.clone(),
+    };
     if let Some(jobs) = jobs {
-        reader.jobs(jobs, address.as_ref(), &globals, defaults)?;
+        reader.jobs(jobs, &common)?;
     }
+    reader.sections.common = Rc::new(common);
     Ok(reader.sections)
 }
 
@@ -185,20 +220,14 @@ impl Reader<'_> {
         Address::read(self.expand(value, &path)?, path)
     }
 
-    fn jobs(
-        &mut self,
-        jobs: &Input,
-        address: Option<&Address>,
-        globals: &Input,
-        defaults: &QueueOptions,
-    ) -> Result<()> {
+    fn jobs(&mut self, jobs: &Input, common: &Common) -> Result<()> {
         let mut consume = None;
         for (key, value) in entries(jobs, "jobs")? {
             match key.as_str() {
                 "consume" => consume = self.consume(value)?,
                 "pipelines" => {
                     for (name, value) in entries(value, "jobs.pipelines")? {
-                        self.pipeline(name, value, address, globals, defaults)?;
+                        self.pipeline(name, value, common)?;
                     }
                 }
                 key if JOBS_KEYS.contains(&key) => {}
@@ -233,14 +262,7 @@ impl Reader<'_> {
         }
     }
 
-    fn pipeline(
-        &mut self,
-        name: &str,
-        value: &Input,
-        address: Option<&Address>,
-        globals: &Input,
-        defaults: &QueueOptions,
-    ) -> Result<()> {
+    fn pipeline(&mut self, name: &str, value: &Input, common: &Common) -> Result<()> {
         if name.is_empty() {
             return Err(Error::config(
                 "jobs.pipelines: a pipeline's name must not be empty",
@@ -273,15 +295,8 @@ impl Reader<'_> {
             ));
         }
         let config = get("config").unwrap_or(&Input::Null);
-        let pipeline = self.configured(
-            name,
-            &format!("{path}.config"),
-            config,
-            address,
-            globals,
-            defaults,
-        )?;
-        self.sections.pipelines.push(pipeline);
+        let pipeline = self.configured(name, &format!("{path}.config"), config, common)?;
+        self.sections.pipelines.push(Rc::new(pipeline));
         Ok(())
     }
 
@@ -302,10 +317,10 @@ impl Reader<'_> {
         name: &str,
         path: &str,
         config: &Input,
-        global: Option<&Address>,
-        globals: &Input,
-        defaults: &QueueOptions,
+        common: &Common,
     ) -> Result<Pipeline> {
+        let (global, globals) = (common.address.as_ref(), &common.globals);
+        let defaults = &common.defaults;
         let known = option_names(&["queue", "addr"], &["name"]);
         let (mut queue, mut own, mut options) = (None, None, Vec::new());
         for (key, value) in entries(config, path)? {
@@ -387,6 +402,31 @@ impl Reader<'_> {
 }
 
 impl Sections {
+    /// These sections with one more pipeline, which is read as those of the configuration are.
+    pub fn with(&self, name: &str, value: &Input, environment: &dyn Environment) -> Result<Self> {
+        if self.check(name).is_ok() {
+            return Err(Error::config(format!(
+                "pipeline '{name}' already exists; choose another name"
+            )));
+        }
+        let mut reader = Reader {
+            environment,
+            sections: Self::default(),
+        };
+        reader.pipeline(name, value, &self.common)?;
+        let added = reader.sections;
+        if let Some((name, driver)) = added.others.first() {
+            return Err(Error::config(foreign_pipeline(name, driver)));
+        }
+        Ok(Self {
+            pipelines: [self.pipelines.as_slice(), &added.pipelines].concat(),
+            others: self.others.clone(),
+            consume: self.consume.clone(),
+            warnings: added.warnings,
+            common: Rc::clone(&self.common),
+        })
+    }
+
     /// Checks that there is such a pipeline, of any driver.
     pub fn check(&self, name: &str) -> Result<()> {
         let ours = self.pipelines.iter().map(|pipeline| pipeline.name.as_str());
@@ -398,6 +438,13 @@ impl Sections {
         }
         Err(Error::config(unknown_pipeline(name, &all)))
     }
+}
+
+/// For messages: why a pipeline has no queue.
+pub(super) fn foreign_pipeline(name: &str, driver: &str) -> String {
+    format!(
+        "pipeline '{name}' has the driver '{driver}', which RoadRunner serves; this extension serves only 'amqp1'"
+    )
 }
 
 /// For messages: the nearest pipeline's name, or all names.
