@@ -34,7 +34,7 @@ namespace Amqp1;
  * }
  * @phpstan-type Broker array{dialect: string, product: string, version: string}
  */
-final class AmqpQueue implements \Countable
+final class AmqpQueue implements QueueInterface
 {
     /**
      * Checks everything that can be checked without the network.

@@ -64,7 +64,7 @@ final class TaskIterator implements \Iterator
  *
  * @implements \IteratorAggregate<int, Task>
  */
-final class Consumer implements \IteratorAggregate
+final class Consumer implements ConsumerInterface
 {
     /**
      * Options (null keeps the default):

@@ -16,7 +16,7 @@ namespace Amqp1;
  * extension pushed. In a foreign message they are the bytes that were received, for example the raw
  * UUIDs of AMQP 0-9-1 clients.
  */
-final class Task
+final class Task implements TaskInterface
 {
     private function __construct()
     {

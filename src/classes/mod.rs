@@ -2,6 +2,7 @@
 //! name.
 
 pub mod consumer;
+pub mod interfaces;
 pub mod jobs;
 pub mod observation;
 pub mod queue;

@@ -10,6 +10,7 @@ use ext_php_rs::types::ZendStr;
 use ext_php_rs::zend::ClassEntry;
 
 use crate::classes::consumer::Consumer;
+use crate::classes::interfaces;
 use crate::classes::jobs::Jobs;
 use crate::classes::queue::AmqpQueue;
 use crate::classes::task::Task;
@@ -37,7 +38,6 @@ const PERSISTENT: u32 = 1;
 pub fn refine() {
     let queue = AmqpQueue::get_metadata().ce();
     let consumer = Consumer::get_metadata().ce();
-    let task = Task::get_metadata().ce();
     let jobs = Jobs::get_metadata().ce();
 
     mark_sensitive(queue, "__construct", 0);
@@ -47,19 +47,30 @@ pub fn refine() {
     mark_sensitive(jobs, "__construct", 0);
     add_type(jobs, "__construct", Some(0), IS_ARRAY);
     add_type(consumer, "__construct", Some(0), IS_ARRAY);
+    // See `refine_queue` about null.
+    deny_null(queue, "__construct", 2);
+    deny_null(consumer, "__construct", 1);
+    refine_queue(queue);
+    refine_queue(interfaces::QUEUE.0());
+    refine_task(Task::get_metadata().ce());
+    refine_task(interfaces::TASK.0());
+}
+
+fn refine_queue(queue: &ClassEntry) {
     add_type(queue, "receiveDeferred", Some(0), IS_LONG);
     add_type(queue, "schedule", Some(2), IS_LONG);
     add_type(queue, "schedule", Some(2), IS_DOUBLE);
-    add_type(task, "nack", Some(0), IS_STRING);
-    add_type(task, "deadLetter", Some(0), IS_STRING);
-    add_type(task, "release", Some(0), IS_LONG);
     // ext-php-rs throws its own, vaguer TypeError for null if the default is not null; ours is
     // PHP's. So these parameters are nullable only for ext-php-rs.
-    deny_null(queue, "__construct", 2);
     deny_null(queue, "push", 2);
     deny_null(queue, "schedule", 3);
     deny_null(queue, "pushMany", 1);
-    deny_null(consumer, "__construct", 1);
+}
+
+fn refine_task(task: &ClassEntry) {
+    add_type(task, "nack", Some(0), IS_STRING);
+    add_type(task, "deadLetter", Some(0), IS_STRING);
+    add_type(task, "release", Some(0), IS_LONG);
     deny_null(task, "release", 0);
     deny_null(task, "release", 1);
     // The optimizer relies on return types: this one must list both.

@@ -12,6 +12,7 @@ use ext_php_rs::internal::startup_guard;
 use super::signatures;
 use crate::callbacks::{loggers, lost, observers};
 use crate::classes::consumer::Consumer;
+use crate::classes::interfaces::{self, Interface};
 use crate::classes::jobs::Jobs;
 use crate::classes::observation::copies::Copies;
 use crate::classes::observation::push::Push;
@@ -30,15 +31,16 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
         ini::register(module_number);
         exceptions::register()?;
         // The return types of methods are registered before the classes with these methods.
-        class::<Task>()?;
+        interfaces::register()?;
+        class_like::<Task>(Some(interfaces::TASK))?;
         class::<Push>()?;
         class::<observation::job::Job>()?;
         class::<observation::connection::Connection>()?;
         observer::register()?;
         class::<TaskIterator>()?;
-        class::<AmqpQueue>()?;
+        class_like::<AmqpQueue>(Some(interfaces::QUEUE))?;
         class::<Jobs>()?;
-        class::<Consumer>()?;
+        class_like::<Consumer>(Some(interfaces::CONSUMER))?;
         signatures::refine();
         garbage::register::<AmqpQueue>();
         garbage::register::<Consumer>();
@@ -80,12 +82,21 @@ pub extern "C" fn shutdown(_type: i32, module_number: i32) -> i32 {
 /// Registers one of our classes, like `ModuleBuilder::class`. Done by hand, because
 /// [`signatures::refine`] must follow within MINIT.
 fn class<T: RegisteredClass>() -> ext_php_rs::error::Result<()> {
+    class_like::<T>(None)
+}
+
+/// [`class`], with one of our own interfaces.
+fn class_like<T: RegisteredClass>(own: Option<Interface>) -> ext_php_rs::error::Result<()> {
     let mut builder = ClassBuilder::new(T::CLASS_NAME);
     for (method, flags) in T::method_builders() {
         builder = builder.method(method, flags);
     }
     for interface in T::IMPLEMENTS {
         builder = builder.implements(*interface);
+    }
+    // After those that it extends itself.
+    if let Some((entry, name)) = own {
+        builder = builder.implements((entry, name));
     }
     builder
         .flags(T::FLAGS)
