@@ -11,6 +11,8 @@ namespace Amqp1\Worker\Monitoring;
  */
 final class Metrics
 {
+    private bool $isOver = false;
+
     public function __construct(private readonly StateFile $state, private readonly QueueFigures $queues)
     {
     }
@@ -18,6 +20,13 @@ final class Metrics
     public function queues(): QueueFigures
     {
         return $this->queues;
+    }
+
+    /** The worker has ended, even if its process, which closes its sockets first, is still to be seen for a moment. */
+    public function end(): void
+    {
+        $this->isOver = true;
+        $this->queues->forget();
     }
 
     public function health(): Health
@@ -30,6 +39,9 @@ final class Metrics
     {
         $state = $this->state->state() ?? throw new \RuntimeException('the worker has no state');
         $out = new Exposition($labels);
+        if ($this->isOver) {
+            $state['now']['phase'] = Health::STOPPED;
+        }
         self::worker($out, $state['now'], $state['figures'], Health::judge($state['now']));
         self::jobs($out, $state['figures']);
         self::queuesOf($out, $this->queues->all());

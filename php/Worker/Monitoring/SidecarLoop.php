@@ -101,7 +101,7 @@ final class SidecarLoop
     private function end(): never
     {
         pcntl_alarm(0);
-        $this->metrics->queues()->forget();
+        $this->metrics->end();
         $this->file?->write($this->metrics);
         Sidecar::vanish();
     }
