@@ -201,9 +201,9 @@ final class BenchTest extends TestCase
         $each = $scenarios[0]->seconds(1);
         $plan = new Plan($scenarios, 3);
 
-        self::assertSame([2, 2, 1, 1], $plan->rounds(0, 6.5 * $each));
+        self::assertSame([2, 2, 1, 1], $plan->rounds(0, 7 * $each));
         $plan->took($scenarios[0], 2, 0.1 * $each);
-        self::assertSame([1 => 3, 2 => 3, 3 => 3], $plan->rounds(1, 9 * $each));
+        self::assertSame([1 => 3, 2 => 3, 3 => 3], $plan->rounds(1, 10 * $each));
         self::assertSame([3 => 1], $plan->rounds(3, -10), 'one in any case');
     }
 

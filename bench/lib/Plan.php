@@ -10,6 +10,9 @@ namespace Amqp1\Bench;
  */
 final class Plan
 {
+    /** How much of the time is kept for what the estimates do not know. */
+    private const RESERVE = 0.1;
+
     private float $estimated = 0;
     private float $taken = 0;
 
@@ -41,7 +44,7 @@ final class Plan
     {
         $scenarios = array_slice($this->scenarios, $from, null, true);
         $rounds = array_map(static fn () => 1, $scenarios);
-        $left = $seconds - $this->seconds($rounds);
+        $left = (1 - self::RESERVE) * $seconds - $this->seconds($rounds);
         for ($round = 2; $round <= $this->rounds; ++$round) {
             foreach ($scenarios as $i => $scenario) {
                 $cost = $this->pace() * ($scenario->seconds($round) - $scenario->seconds($round - 1));

@@ -14,9 +14,6 @@ final class Runner
     /** How many seconds a measurement may take, and how many times its estimate in addition. */
     private const LIMIT = [60, 10];
 
-    /** How much of the time is kept for what the estimates do not know. */
-    private const RESERVE = 0.05;
-
     /** When the run must end, in seconds since 1970. */
     private float $end = INF;
 
@@ -54,8 +51,7 @@ final class Runner
         $this->end = microtime(true) + $this->seconds;
         $plan = new Plan($scenarios, $this->rounds);
         foreach ($scenarios as $i => $scenario) {
-            $left = ($this->end - microtime(true)) * (1 - self::RESERVE);
-            $rounds = $plan->rounds($i, $left);
+            $rounds = $plan->rounds($i, $this->end - microtime(true));
             if ($i === 0) {
                 fprintf(STDERR, "%d scenarios, %d to %d rounds: about %.0f minutes\n", count($rounds), min($rounds), max($rounds), $plan->seconds($rounds) / 60);
             }

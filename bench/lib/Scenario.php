@@ -54,7 +54,8 @@ final class Scenario
     {
         $seconds = 0;
         foreach ($this->clients as $values) {
-            $seconds += $this->queues * ($this->type === 'quorum' ? 0.05 : 0.005);
+            // Declared, counted after each step, attached one by one, deleted.
+            $seconds += $this->queues * ($this->type === 'quorum' ? 0.05 : 0.02);
             foreach ($this->steps as $step) {
                 $seconds += 0.8 + $step->microseconds($this->task) * $this->jobs * ($values['share'] ?? 1) / 1e6;
             }
