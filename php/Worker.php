@@ -8,6 +8,7 @@ use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\TimeoutException;
 use Amqp1\Exception\UnsupportedException;
+use Amqp1\Testing\FakeQueue;
 use Amqp1\Worker\Batch;
 use Amqp1\Worker\Batches;
 use Amqp1\Worker\Event;
@@ -30,7 +31,7 @@ use Throwable;
 /**
  * Takes jobs and hands each to the handler of its name, until it is told to end.
  *
- *     $worker = new Worker($queue, ['ProcessOrder' => fn (Task $task) => order($task->getPayload())]);
+ *     $worker = new Worker($queue, ['ProcessOrder' => fn (TaskInterface $task) => order($task->getPayload())]);
  *     exit($worker->run()->exitCode());
  *
  * A handler that returns has done its job (ack); one that throws has failed it (nack, by the retry policy); what a
@@ -39,6 +40,7 @@ use Throwable;
  */
 final class Worker
 {
+    private readonly AmqpQueue|array|Jobs|null $queues;
     private readonly WorkerOptions $options;
     private readonly Handlers $handlers;
     private readonly Middleware $middleware;
@@ -60,8 +62,8 @@ final class Worker
     private bool $hasBatches = false;
 
     /**
-     * @param AmqpQueue|array<AmqpQueue>|Jobs|null $queues As for new Consumer(): null takes what the configuration
-     *     says under "consume".
+     * @param AmqpQueue|Testing\FakeQueue|array<AmqpQueue|Testing\FakeQueue>|Jobs|null $queues As for new Consumer(): null takes
+     *     what the configuration says under "consume".
      * @param array<string, callable|object|string|array> $handlers By job name: see on(). A Worker\Batch in place of a
      *     handler takes many jobs at once: see batch().
      * @param WorkerOptions|array<string, mixed> $options
@@ -74,13 +76,14 @@ final class Worker
      * @throws ConfigException an option or a handler that cannot be used
      */
     public function __construct(
-        private readonly AmqpQueue|array|Jobs|null $queues = null,
+        QueueInterface|array|Jobs|null $queues = null,
         array $handlers = [],
         WorkerOptions|array $options = [],
         ?object $logger = null,
         object|callable|null $container = null,
         ?object $dispatcher = null,
     ) {
+        $this->queues = FakeQueue::real($queues);
         $this->options = WorkerOptions::from($options);
         $resolver = new Resolver($container);
         $this->handlers = new Handlers($resolver);
@@ -143,7 +146,7 @@ final class Worker
      * Runs around each handler; the one added first is outermost. It calls $next($task) to go on. What it throws fails
      * the job, as if the handler had thrown it; if it returns without calling $next, the job is done.
      *
-     * @param callable|object|string|array $middleware callable(Task $task, callable $next). As for on(), it can be a
+     * @param callable|object|string|array $middleware callable(TaskInterface $task, callable $next). As for on(), it can be a
      *     class with __invoke() or handle(). With handlers of batches, it is given their list of Tasks.
      *
      * @throws ConfigException a middleware that cannot be used
@@ -226,6 +229,30 @@ final class Worker
         }
     }
 
+    /**
+     * Does one job as run() does: middleware, handler, settling, events. For tests, with a Testing\FakeTask: no broker
+     * is needed. A handler of batches is given this job alone.
+     *
+     * @return string|null how it was settled, as Task::getOutcome()
+     *
+     * @throws ConfigException a middleware that cannot be used
+     */
+    public function handle(TaskInterface $task): ?string
+    {
+        $batches = $this->handlers->batches();
+        $this->middleware->check($batches, $this->handlers->hasOthers());
+        $key = $this->handlers->keyOf($task->getName());
+        $this->interruption->begin();
+        try {
+            $key !== null && $this->handlers->batchOf($key) !== null
+                ? $this->processing->batch([$task], $key) : $this->processing->one($task, $key);
+        } finally {
+            $this->interruption->end();
+        }
+
+        return $task->getOutcome();
+    }
+
     /** @return Throwable|null why the broker was given up */
     private function loop(Consumer $consumer): ?Throwable
     {
@@ -281,7 +308,7 @@ final class Worker
     }
 
     /** Takes a job that is there already: then the broker has answered. */
-    private function look(Consumer $consumer): ?Task
+    private function look(Consumer $consumer): ?TaskInterface
     {
         try {
             return $consumer->waitTask(0);
@@ -339,7 +366,7 @@ final class Worker
         return $wait === INF ? null : $wait;
     }
 
-    private function work(Task $task): void
+    private function work(TaskInterface $task): void
     {
         $key = $this->handlers->keyOf($task->getName());
         $batch = $this->hasBatches && $key !== null ? $this->handlers->batchOf($key) : null;

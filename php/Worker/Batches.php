@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1\Worker;
 
-use Amqp1\Task;
+use Amqp1\TaskInterface;
 
 /**
  * Jobs that wait until their batch is full, or old enough.
@@ -13,7 +13,7 @@ use Amqp1\Task;
  */
 final class Batches
 {
-    /** @var array<string, non-empty-list<Task>> by the key of their handler */
+    /** @var array<string, non-empty-list<TaskInterface>> by the key of their handler */
     private array $tasks = [];
 
     /** @var array<string, float> when a batch is handed over, full or not */
@@ -21,7 +21,7 @@ final class Batches
 
     private int $count = 0;
 
-    public function add(string $key, Batch $batch, Task $task, float $now): void
+    public function add(string $key, Batch $batch, TaskInterface $task, float $now): void
     {
         $this->tasks[$key][] = $task;
         $this->due[$key] ??= $now + $batch->seconds;
@@ -46,7 +46,7 @@ final class Batches
     /**
      * The batches that are full or old enough: they are the caller's now.
      *
-     * @return array<string, non-empty-list<Task>>
+     * @return array<string, non-empty-list<TaskInterface>>
      */
     public function takeDue(float $now): array
     {

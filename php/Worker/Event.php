@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1\Worker;
 
-use Amqp1\Task;
+use Amqp1\TaskInterface;
 use Throwable;
 
 /**
@@ -56,13 +56,13 @@ abstract class Event
     public readonly string $name;
 
     /**
-     * @param Task|null $task With job events.
+     * @param TaskInterface|null $task With job events.
      * @param Throwable|null $error Why a job failed or was lost, or the broker.
      * @param float|null $seconds How long its handler took; with the events that end a job.
      * @param Summary|null $summary With worker.stop.
      */
     protected function __construct(
-        public readonly ?Task $task = null,
+        public readonly ?TaskInterface $task = null,
         public readonly ?Throwable $error = null,
         public readonly ?float $seconds = null,
         public readonly ?Summary $summary = null,

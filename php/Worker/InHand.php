@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Worker;
 
 use Amqp1\Exception\TaskLostException;
-use Amqp1\Task;
+use Amqp1\TaskInterface;
 
 /**
  * The jobs that a handler works on: when one is lost meanwhile, that is told at once.
@@ -14,10 +14,10 @@ use Amqp1\Task;
  */
 final class InHand
 {
-    /** @var list<Task> */
+    /** @var list<TaskInterface> */
     private array $tasks = [];
 
-    /** @var list<Task> those of them that were told to be lost */
+    /** @var list<TaskInterface> those of them that were told to be lost */
     private array $told = [];
 
     private float $since = 0;
@@ -26,7 +26,7 @@ final class InHand
     {
     }
 
-    /** @param list<Task> $tasks */
+    /** @param list<TaskInterface> $tasks */
     public function begin(array $tasks): void
     {
         $this->tasks = $tasks;
@@ -34,7 +34,7 @@ final class InHand
         $this->since = hrtime(true) / 1e9;
     }
 
-    /** The handler has ended. @return list<Task> the jobs that were told to be lost */
+    /** The handler has ended. @return list<TaskInterface> the jobs that were told to be lost */
     public function end(): array
     {
         $told = $this->told;

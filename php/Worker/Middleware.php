@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Worker;
 
 use Amqp1\Exception\ConfigException;
-use Amqp1\Task;
+use Amqp1\TaskInterface;
 
 /**
  * What runs around each handler, the first one outermost.
@@ -57,8 +57,8 @@ final class Middleware
         }
     }
 
-    /** @param Task|list<Task> $job */
-    public function call(Task|array $job, callable $handler): mixed
+    /** @param TaskInterface|list<TaskInterface> $job */
+    public function call(TaskInterface|array $job, callable $handler): mixed
     {
         if ($this->given === []) {
             return $handler($job);
@@ -66,7 +66,7 @@ final class Middleware
         $this->ready ??= array_map($this->resolver->resolve(...), $this->given);
         $next = $handler;
         foreach (array_reverse($this->ready) as $middleware) {
-            $next = static fn (Task|array $job): mixed => $middleware($job, $next);
+            $next = static fn (TaskInterface|array $job): mixed => $middleware($job, $next);
         }
 
         return $next($job);

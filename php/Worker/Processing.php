@@ -7,7 +7,7 @@ namespace Amqp1\Worker;
 use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\TaskLostException;
-use Amqp1\Task;
+use Amqp1\TaskInterface;
 use Amqp1\Worker\Monitoring\Monitor;
 use Amqp1\WorkerOptions;
 use Closure;
@@ -54,7 +54,7 @@ final class Processing
      *
      * @return bool whether the broker could be told; if not, the worker should slow down
      */
-    public function one(Task $task, ?string $key): bool
+    public function one(TaskInterface $task, ?string $key): bool
     {
         $this->report->job(Event::JOB_START, $task);
 
@@ -62,13 +62,13 @@ final class Processing
     }
 
     /**
-     * @param non-empty-list<Task> $tasks of one handler
+     * @param non-empty-list<TaskInterface> $tasks of one handler
      *
      * @return bool as for one()
      */
     public function batch(array $tasks, string $key): bool
     {
-        $there = array_values(array_filter($tasks, static fn (Task $task) => !$task->isLost()));
+        $there = array_values(array_filter($tasks, static fn (TaskInterface $task) => !$task->isLost()));
         $lost = count($tasks) - count($there);
         if ($lost > 0) {
             $this->report->write('warning', 'jobs of a batch for "{handler}" were lost before it began, and will be delivered again: {lost}',
@@ -82,10 +82,10 @@ final class Processing
     }
 
     /**
-     * @param Task|list<Task> $job What the handler is given.
-     * @param list<Task> $tasks The same, always as a list.
+     * @param TaskInterface|list<TaskInterface> $job What the handler is given.
+     * @param list<TaskInterface> $tasks The same, always as a list.
      */
-    private function handle(Task|array $job, array $tasks, string $key): bool
+    private function handle(TaskInterface|array $job, array $tasks, string $key): bool
     {
         $started = self::now();
         $error = null;
@@ -107,7 +107,7 @@ final class Processing
         return $this->settleAll($tasks, is_array($job), $error, self::now() - $started);
     }
 
-    /** @param list<Task> $tasks */
+    /** @param list<TaskInterface> $tasks */
     private function settleAll(array $tasks, bool $isBatch, ?Throwable $error, float $seconds): bool
     {
         $lost = $this->inHand->end();
@@ -127,7 +127,7 @@ final class Processing
     }
 
     /** A job that nobody has a handler for. */
-    private function unknown(Task $task): bool
+    private function unknown(TaskInterface $task): bool
     {
         $error = new ConfigException("No handler is registered for job \"{$task->getName()}\"");
 
@@ -145,7 +145,7 @@ final class Processing
      * @param bool $isLost It was told to be lost already.
      */
     private function settle(
-        Task $task,
+        TaskInterface $task,
         ?Throwable $error,
         float $seconds,
         callable $how,
@@ -184,7 +184,7 @@ final class Processing
     }
 
     /** The outcome could not be told: the job goes back as it is. */
-    private function giveBack(Task $task, ExceptionInterface $e): void
+    private function giveBack(TaskInterface $task, ExceptionInterface $e): void
     {
         $this->report->about('error', '{job} {id} from {queue} could not be settled: {error}', $task, $e);
         try {

@@ -6,7 +6,7 @@ namespace Amqp1\Worker;
 
 use Amqp1\Console\Suggestion;
 use Amqp1\Exception\ConfigException;
-use Amqp1\Task;
+use Amqp1\TaskInterface;
 use Amqp1\Worker\Monitoring\Figures;
 use Throwable;
 
@@ -89,7 +89,7 @@ final class Report
         return $this->counts[$event];
     }
 
-    public function job(string $event, Task $task, ?Throwable $error = null, ?float $seconds = null): void
+    public function job(string $event, TaskInterface $task, ?Throwable $error = null, ?float $seconds = null): void
     {
         $this->counts[$event]++;
         $this->figures?->job($event, $task);
@@ -122,7 +122,7 @@ final class Report
      *
      * @param array<string, mixed> $more
      */
-    public function about(string $level, string $message, Task $task, ?Throwable $error = null, array $more = []): void
+    public function about(string $level, string $message, TaskInterface $task, ?Throwable $error = null, array $more = []): void
     {
         if (!$this->log->takes($level)) {
             return;

@@ -9,7 +9,7 @@ use Amqp1\Worker\Event;
 /**
  * Something happened to a job.
  *
- * @property-read \Amqp1\Task $task
+ * @property-read \Amqp1\TaskInterface $task
  */
 abstract class JobEvent extends Event
 {

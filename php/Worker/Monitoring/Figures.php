@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Amqp1\Worker\Monitoring;
 
-use Amqp1\Task;
+use Amqp1\TaskInterface;
 use Amqp1\Worker\Event;
 
 /**
@@ -46,7 +46,7 @@ final class Figures
         $this->jobs = array_fill_keys($queues, array_fill_keys(self::OUTCOMES, 0));
     }
 
-    public function job(string $event, Task $task): void
+    public function job(string $event, TaskInterface $task): void
     {
         if ($event === Event::JOB_START) {
             $this->waited($task);
@@ -67,7 +67,7 @@ final class Figures
     }
 
     /** How long a job waited for its first attempt, from when it was due. Clocks of producers may differ from this one. */
-    private function waited(Task $task): void
+    private function waited(TaskInterface $task): void
     {
         $created = $task->getAttempts() === 1 ? $task->getCreationTime() : null;
         if ($created !== null) {
