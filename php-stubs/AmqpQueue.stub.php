@@ -249,9 +249,7 @@ final class AmqpQueue implements QueueInterface
      *
      * @throws Exception\ConfigException $scheduled is not a number
      * @throws Exception\UnsupportedException the broker is not Service Bus
-     * @throws Exception\ConnectionException
-     * @throws Exception\AuthenticationException
-     * @throws Exception\TimeoutException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      */
     public function cancel(string $scheduled): bool
     {
@@ -275,9 +273,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\BatchException some jobs were not confirmed; it has their indexes and reasons, and the ids of
      *     the other jobs
      * @throws Exception\ConfigException a default option is wrong; nothing was sent
-     * @throws Exception\ConnectionException
-     * @throws Exception\AuthenticationException
-     * @throws Exception\TimeoutException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      */
     public function pushMany(iterable $jobs, array $options = []): array
     {
@@ -317,12 +313,32 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\RejectedException one of the jobs is not there, not deferred, or held by another worker; none was
      *     received
      * @throws Exception\UnsupportedException the broker is not Service Bus
-     * @throws Exception\ConnectionException
-     * @throws Exception\AuthenticationException
-     * @throws Exception\TimeoutException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
      */
     public function receiveDeferred(array|int $sequenceNumbers): array
+    {
+    }
+
+    /**
+     * Looks at jobs without taking them (Service Bus and the embedded broker): nothing is locked or counted, and workers get
+     * the jobs as if no one had looked. Jobs that a worker has in hand, scheduled and deferred jobs are shown as well. On
+     * Service Bus, so are expired jobs that the service has not removed yet.
+     *
+     * RabbitMQ and other brokers show a job only by delivering it. There, take jobs with a Consumer, and close it to return
+     * them; `amqp1 failed:list` does that with failed jobs. failed()->peek() looks at failed jobs.
+     *
+     * @param int<1, 10000> $max The most jobs to return. They are in memory together.
+     * @param int<0, max> $from The first number: the last job's getSequenceNumber() plus one returns the next jobs.
+     *
+     * @return list<PeekedTask> in the order of their numbers; empty if there are no more
+     *
+     * @throws Exception\ConfigException a parameter is out of its range
+     * @throws Exception\UnsupportedException the broker shows a job only by delivering it
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
+     * @throws Exception\QueueNotFoundException
+     */
+    public function peek(int $max = 10, int $from = 0): array
     {
     }
 
@@ -365,9 +381,7 @@ final class AmqpQueue implements QueueInterface
      *
      * @throws Exception\ConfigException what exists differs from the configuration, or the broker refuses an option; the
      *     message has the reason
-     * @throws Exception\ConnectionException
-     * @throws Exception\AuthenticationException
-     * @throws Exception\TimeoutException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      * @throws Exception\UnsupportedException the broker cannot declare
      */
     public function setup(): void
@@ -380,9 +394,7 @@ final class AmqpQueue implements QueueInterface
      *
      * @return int<0, max> how many jobs were removed
      *
-     * @throws Exception\ConnectionException
-     * @throws Exception\AuthenticationException
-     * @throws Exception\TimeoutException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
      * @throws Exception\UnsupportedException the broker cannot purge a queue
      */
@@ -398,9 +410,7 @@ final class AmqpQueue implements QueueInterface
      *
      * @return int<0, max>
      *
-     * @throws Exception\ConnectionException
-     * @throws Exception\AuthenticationException
-     * @throws Exception\TimeoutException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
      * @throws Exception\UnsupportedException the broker does not provide it
      */
@@ -422,9 +432,7 @@ final class AmqpQueue implements QueueInterface
      *     but not settled; null if the broker does not provide a figure. RabbitMQ
      *     4.3 does not count jobs of a quorum queue that wait for their next attempt.
      *
-     * @throws Exception\ConnectionException
-     * @throws Exception\AuthenticationException
-     * @throws Exception\TimeoutException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
      * @throws Exception\UnsupportedException the broker does not provide it
      */
@@ -437,9 +445,7 @@ final class AmqpQueue implements QueueInterface
      *
      * @return float the time of the round trip in seconds
      *
-     * @throws Exception\ConnectionException
-     * @throws Exception\AuthenticationException
-     * @throws Exception\TimeoutException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      */
     public function ping(): float
     {
@@ -485,9 +491,7 @@ final class AmqpQueue implements QueueInterface
      *
      * @return Broker for example dialect "rabbitmq4", product "RabbitMQ", version "4.1.2"
      *
-     * @throws Exception\ConnectionException
-     * @throws Exception\AuthenticationException
-     * @throws Exception\TimeoutException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      */
     public function getBroker(): array
     {

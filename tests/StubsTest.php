@@ -35,10 +35,10 @@ final class StubsTest extends TestCase
     public function testTheDesignsClassesAreThere(): void
     {
         $classes = array_keys((new ReflectionExtension('amqp1'))->getClasses());
-        foreach (['AmqpQueue', 'Consumer', 'Jobs', 'Task', 'Exception\\ExceptionInterface'] as $name) {
+        foreach (['AmqpQueue', 'Consumer', 'Jobs', 'Task', 'PeekedTask', 'Exception\\ExceptionInterface'] as $name) {
             self::assertContains("Amqp1\\$name", $classes);
         }
-        foreach (['AmqpQueue', 'Consumer', 'Jobs', 'Task'] as $name) {
+        foreach (['AmqpQueue', 'Consumer', 'Jobs', 'Task', 'PeekedTask'] as $name) {
             self::assertTrue((new \ReflectionClass("Amqp1\\$name"))->isFinal(), "$name is final");
         }
         self::assertTrue(is_subclass_of('Amqp1\\AmqpQueue', \Countable::class));

@@ -151,8 +151,15 @@ final class TopTest extends TestCase
         self::assertInstanceOf(FailedPage::class, $failed);
         self::assertSame(['do' => 'look', 'queue' => 'orders'], $desk->requests[0]);
         $this->fitting($failed, $columns, $rows);
-        $desk->answer([self::job('id-1', "no\e[31m good\nat all"), self::job('id-2', 'schlecht: 漢字')]);
-        $lines = $this->fitting($failed, $columns, $rows);
+        $jobs = [self::job('id-1', "no\e[31m good\nat all"), self::job('id-2', 'schlecht: 漢字')];
+        foreach ([true, false] as $taken) {
+            $failed->key('g');
+            $desk->answer(['jobs' => $jobs, 'taken' => $taken]);
+            $lines = $this->fitting($failed, $columns, $rows);
+            if ($columns >= 80) {
+                self::assertSame($taken, str_contains($lines[1], 'takes them in hand'), $lines[1]);
+            }
+        }
         if ($columns >= 40) {
             self::assertStringContainsString('bad', $lines[3]);
             self::assertStringContainsString('no [31m good', $lines[3]);
@@ -206,7 +213,7 @@ final class TopTest extends TestCase
         $page->key('R');
         $page->key('r');
         self::assertCount(1, $desk->requests, 'nothing is there yet');
-        $desk->answer([self::job('id-1'), self::job('id-2')]);
+        $desk->answer(['jobs' => [self::job('id-1'), self::job('id-2')], 'taken' => true]);
 
         $page->key('down');
         $page->key('r');
@@ -223,7 +230,7 @@ final class TopTest extends TestCase
         self::assertStringContainsString('There are none', $this->text($page));
 
         $page->key('g');
-        $desk->answer([self::job('id-1')]);
+        $desk->answer(['jobs' => [self::job('id-1')], 'taken' => true]);
         $page->key('r');
         $desk->answer(0);
         self::assertStringContainsString('not in the failed queue any more', $desk->said);

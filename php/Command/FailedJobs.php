@@ -9,12 +9,12 @@ use Amqp1\Consumer;
 use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\SerializationException;
 use Amqp1\Exception\UnsupportedException;
+use Amqp1\PeekedTask;
 use Amqp1\Task;
 
 /**
- * Looks at the jobs of a failed queue: takes them in hand, unsettled, and gives them back.
- *
- * For that moment no other consumer can have them.
+ * Looks at the jobs of a failed queue. Where the broker shows jobs only by delivering them (RabbitMQ, ActiveMQ), it takes
+ * them in hand, unsettled, and gives them back; for that moment no other consumer can have them.
  *
  * @internal
  */
@@ -26,8 +26,19 @@ final class FailedJobs
     /** What a consumer may hold. */
     private const MOST = 65535;
 
+    /** How many are shown at a time. */
+    private const PAGE = 100;
+
+    private bool $taken = false;
+
     public function __construct(private readonly AmqpQueue $failed)
     {
+    }
+
+    /** Whether the last look took jobs in hand and gave them back, because their broker shows them in no other way. */
+    public function wereTaken(): bool
+    {
+        return $this->taken;
     }
 
     /** @return int|null null: the broker does not tell */
@@ -46,12 +57,59 @@ final class FailedJobs
      * @template T
      *
      * @param int $max Looks at so many at the most.
-     * @param callable(Task): ?T $take What is wanted of a job; null: it is not one of those.
+     * @param callable(Task|PeekedTask): ?T $take What is wanted of a job; null: it is not one of those.
      * @param int $wanted Ends when it has so many.
      *
      * @return list<T>
      */
     public function look(int $max, callable $take, int $wanted = PHP_INT_MAX): array
+    {
+        $this->taken = false;
+        try {
+            return $this->peek($max, $take, $wanted);
+        } catch (UnsupportedException) {
+            $this->taken = true;
+
+            return $this->takeInHand($max, $take, $wanted);
+        }
+    }
+
+    /**
+     * @template T
+     *
+     * @param callable(PeekedTask): ?T $take
+     *
+     * @return list<T>
+     */
+    private function peek(int $max, callable $take, int $wanted): array
+    {
+        $found = [];
+        $from = 0;
+        try {
+            while ($max > 0 && count($found) < $wanted) {
+                $tasks = $this->failed->peek(min($max, self::PAGE), $from);
+                if ($tasks === []) {
+                    break;
+                }
+                $max -= count($tasks);
+                $from = end($tasks)->getSequenceNumber() + 1;
+                array_push($found, ...array_filter(array_map($take, $tasks), static fn ($value) => $value !== null));
+            }
+        } catch (QueueNotFoundException) {
+            // It is declared when the first job fails.
+        }
+
+        return $found;
+    }
+
+    /**
+     * @template T
+     *
+     * @param callable(Task): ?T $take
+     *
+     * @return list<T>
+     */
+    private function takeInHand(int $max, callable $take, int $wanted): array
     {
         $max = min($max, self::MOST, $this->count() ?? self::MOST);
         if ($max === 0) {
@@ -110,7 +168,7 @@ final class FailedJobs
     }
 
     /** A job's id for people and JSON: one that is not UTF-8, which foreign messages may have, in hexadecimal. */
-    public static function id(Task $task): string
+    public static function id(Task|PeekedTask $task): string
     {
         $id = $task->getId();
 
@@ -132,7 +190,7 @@ final class FailedJobs
      *     attempts: int, failed_at: ?string,
      * }
      */
-    public static function facts(Task $task): array
+    public static function facts(Task|PeekedTask $task): array
     {
         $failure = $task->getFailure();
 
@@ -149,7 +207,7 @@ final class FailedJobs
     }
 
     /** @return array<string, mixed> facts(), headers and payload */
-    public static function all(Task $task): array
+    public static function all(Task|PeekedTask $task): array
     {
         try {
             $payload = ['payload' => $task->getPayload()];

@@ -28,7 +28,8 @@ final class FailedListCommand extends Command
 
     public function help(): string
     {
-        return 'Reads the jobs from the failed queue and releases them; meanwhile no other consumer can receive them.';
+        return 'Service Bus and the embedded broker show failed jobs where they are. Other brokers show a job only by delivering it:'
+            . ' there, the jobs are received and released, and meanwhile no other consumer can receive them.';
     }
 
     public function options(): array

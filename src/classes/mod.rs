@@ -5,6 +5,7 @@ pub mod consumer;
 pub mod interfaces;
 pub mod jobs;
 pub mod observation;
+pub mod peeked_task;
 pub mod queue;
 pub mod task;
 pub mod task_iterator;

@@ -17,11 +17,12 @@ use ext_php_rs::zend::ce;
 use super::consumer::handed::{clock, Handed};
 use super::consumer::{hand_out, hand_out_one};
 use super::observation::pushes;
+use super::peeked_task::PeekedTask;
 use crate::call::{blocking, construct, ended_by_time_limit, run, FOR_EVER};
 use crate::callbacks::watchers::Watcher;
 use crate::convert::args::{
-    Ids, Jobs, Mixed, Numbers, Omitted, OptionalInt, OptionalText, Options, Patience, Text, Value,
-    When,
+    First, Ids, Jobs, Mixed, Most, Numbers, Omitted, OptionalInt, OptionalText, Options, Patience,
+    Text, Value, When,
 };
 use crate::convert::Parameter;
 use crate::engine::garbage::Holder;
@@ -202,6 +203,17 @@ impl AmqpQueue {
             let since = clock();
             let jobs = self.blocking(|queue, wait| queue.receive_deferred(&numbers, wait))?;
             hand_out(jobs, since)
+        })
+    }
+
+    /// Looks at jobs, which stay in the queue as they are.
+    #[php(defaults(max = Omitted, from = Omitted))]
+    pub fn peek(&self, max: Most<'_>, from: First<'_>) -> PhpResult<Vec<PeekedTask>> {
+        const METHOD: &str = "AmqpQueue::peek()";
+        run(|| {
+            let (max, from) = parameters::look(METHOD, max, from)?;
+            let peeked = self.blocking(|queue, wait| queue.peek(from, max, wait))?;
+            Ok(peeked.into_iter().map(PeekedTask::from).collect())
         })
     }
 

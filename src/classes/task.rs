@@ -1,9 +1,9 @@
 //! `Amqp1\Task`.
 
-mod carried;
-mod failure;
-mod headers;
-mod payload;
+pub(super) mod carried;
+pub(super) mod failure;
+pub(super) mod headers;
+pub(super) mod payload;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -92,7 +92,7 @@ impl Task {
 
     /// The producer's payload, decoded if it was sent as JSON.
     pub fn get_payload(&self) -> PhpResult<Zval> {
-        run(|| payload::decoded(&self.delivery))
+        run(|| payload::decoded("Task::getPayload()", self.delivery.contents()))
     }
 
     /// The payload's bytes.

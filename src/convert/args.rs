@@ -83,6 +83,10 @@ parameters! {
     Numbers: DataType::Array, nullable: false;
     /// `?int`, null by default.
     OptionalInt: DataType::Long, nullable: true;
+    /// `int`, 10 by default.
+    Most: DataType::Long, nullable: true, default: "10";
+    /// `int`, 0 by default.
+    First: DataType::Long, nullable: true, default: "0";
     /// `?callable`, null by default.
     OptionalCallable: DataType::Callable, nullable: true;
     /// `?bool`, null by default.

@@ -65,6 +65,8 @@ fn refine_queue(queue: &ClassEntry) {
     deny_null(queue, "push", 2);
     deny_null(queue, "schedule", 3);
     deny_null(queue, "pushMany", 1);
+    deny_null(queue, "peek", 0);
+    deny_null(queue, "peek", 1);
 }
 
 fn refine_task(task: &ClassEntry) {

@@ -17,6 +17,7 @@ use crate::classes::jobs::Jobs;
 use crate::classes::observation::copies::Copies;
 use crate::classes::observation::push::Push;
 use crate::classes::observation::{self, observer};
+use crate::classes::peeked_task::PeekedTask;
 use crate::classes::queue::AmqpQueue;
 use crate::classes::task::Task;
 use crate::classes::task_iterator::TaskIterator;
@@ -33,6 +34,7 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
         // The return types of methods are registered before the classes with these methods.
         interfaces::register()?;
         class_like::<Task>(Some(interfaces::TASK))?;
+        class::<PeekedTask>()?;
         class::<Push>()?;
         class::<observation::job::Job>()?;
         class::<observation::connection::Connection>()?;

@@ -20,6 +20,7 @@ use crate::reach::destination::Destination;
 use crate::reach::pool::Role;
 use crate::receive::consumer::Consumer;
 use crate::receive::delivery::Delivery;
+use crate::receive::peeked::{self, Peeked};
 use crate::receive::pull::Pull;
 use crate::settings::endpoint::{split_query, Endpoint};
 use crate::settings::options::{ConsumerOptions, QueueOptions};
@@ -195,6 +196,14 @@ impl Queue {
             return Ok(Vec::new());
         }
         Pull::new(definition).receive_deferred(numbers, wait)
+    }
+
+    /// Looks at up to `max` jobs from the number `from` on, which stay in the queue as they are.
+    ///
+    /// # Errors
+    /// QueueNotFound; Unsupported if the broker shows no job without handing it out.
+    pub fn peek(&self, from: i64, max: u32, wait: &Wait<'_>) -> Result<Vec<Peeked>> {
+        peeked::peek(&self.definition, from, max, wait)
     }
 
     pub(crate) fn definition(&self) -> &Arc<Definition> {

@@ -10,8 +10,8 @@ use Amqp1\Console\Screen\Style;
 use Amqp1\Console\Text;
 
 /**
- * The failed jobs of one queue. They are taken in hand and given back when the page is opened, and at a key: never just
- * because time passes.
+ * The failed jobs of one queue. They are looked at when the page is opened, and at a key, never just because time passes:
+ * some brokers show them only by delivering them.
  *
  * @internal
  */
@@ -21,6 +21,9 @@ final class FailedPage implements Page
     private ?array $jobs = null;
 
     private ?int $time = null;
+
+    /** Whether the look took them in hand. */
+    private bool $taken = false;
     private readonly Listing $listing;
 
     public function __construct(private readonly WatchedQueue $queue, private readonly Desk $desk)
@@ -31,9 +34,10 @@ final class FailedPage implements Page
 
     private function load(): void
     {
-        $doing = "Looking at the failed jobs of {$this->queue->name}: they are in hand for a moment …";
-        $this->desk->act($this->request('look'), $doing, function (mixed $jobs): void {
-            $this->jobs = array_values((array) $jobs);
+        $doing = "Looking at the failed jobs of {$this->queue->name} …";
+        $this->desk->act($this->request('look'), $doing, function (mixed $look): void {
+            $this->jobs = array_values((array) ($look['jobs'] ?? []));
+            $this->taken = (bool) ($look['taken'] ?? false);
             $this->time = time();
         });
     }
@@ -55,7 +59,7 @@ final class FailedPage implements Page
         $shown = count($this->jobs);
         $lines[0]->add($all !== null && $all > $shown && $shown > 0 ? "  the first $shown of $all" : "  $shown");
         $lines[] = Line::of('As of ' . date('H:i:s', (int) $this->time)
-            . '. A look takes them in hand and gives them back; g looks again.', Style::Dim);
+            . ($this->taken ? '. A look takes them in hand and gives them back; g looks again.' : '. g looks again.'), Style::Dim);
         if ($this->jobs === []) {
             return [...$lines, Line::of(), Line::of('There are none.')];
         }

@@ -45,8 +45,9 @@ final class HelpPage extends TextPage
     ];
 
     private const NOTES = [
-        'Figures are read without taking a job. Failed jobs are read by taking them in hand, and giving them back at once, only'
-            . ' when you open their page or press g; meanwhile no other consumer can have them.',
+        'Figures are read without taking a job. Failed jobs are read only when you open their page or press g. Service Bus and'
+            . ' the embedded broker show them where they are; other brokers show a job only by delivering it, so there the jobs are'
+            . ' taken in hand and given back at once, and meanwhile no other consumer can have them.',
         'A worker that is paused finishes its job, returns what it has buffered to the broker, and takes no more until it is'
             . ' told to go on, or restarted. Others get its jobs. Only workers on this machine that write a state file, and run'
             . ' as your user, can be told.',

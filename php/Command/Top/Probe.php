@@ -7,6 +7,7 @@ namespace Amqp1\Command\Top;
 use Amqp1\AmqpQueue;
 use Amqp1\Command\FailedJobs;
 use Amqp1\Console\ExitCode;
+use Amqp1\PeekedTask;
 use Amqp1\Task;
 use Closure;
 use Throwable;
@@ -19,7 +20,7 @@ use Throwable;
  */
 final class Probe
 {
-    /** Failed jobs that one look takes in hand. */
+    /** Failed jobs that one look shows. */
     public const LOOK = 50;
 
     /** Bytes of a payload that are shown. */
@@ -45,7 +46,7 @@ final class Probe
 
             return ['result' => match ($request['do']) {
                 'figures' => $queue->stats() + ['failed' => self::failed($queue)->count()],
-                'look' => self::failed($queue)->look(self::LOOK, self::job(...)),
+                'look' => self::look(self::failed($queue)),
                 'retry' => $queue->retryFailed(null, [FailedJobs::idOf((string) ($request['id'] ?? ''))]),
                 'retry all' => self::retryAll($queue),
                 'flush' => self::failed($queue)->delete(),
@@ -60,6 +61,14 @@ final class Probe
         return new FailedJobs($queue->failed());
     }
 
+    /** @return array{jobs: list<array<string, mixed>>, taken: bool} */
+    private static function look(FailedJobs $failed): array
+    {
+        $jobs = $failed->look(self::LOOK, self::job(...));
+
+        return ['jobs' => $jobs, 'taken' => $failed->wereTaken()];
+    }
+
     /** Those that are there now: what fails again meanwhile comes back to the end of the queue. */
     private static function retryAll(AmqpQueue $queue): int
     {
@@ -69,7 +78,7 @@ final class Probe
     }
 
     /** @return array<string, mixed> of a payload, only the beginning */
-    private static function job(Task $task): array
+    private static function job(Task|PeekedTask $task): array
     {
         $job = FailedJobs::all($task);
         $payload = is_string($job['payload']) ? $job['payload'] : (string) json_encode(

@@ -11,7 +11,7 @@ use crate::callbacks::observers;
 use crate::callbacks::token;
 use crate::callbacks::watchers::{Kind, Watcher};
 use crate::classes::observation::observer;
-use crate::convert::args::{Numbers, OptionalText, Options, Text, When, NO_OPTIONS};
+use crate::convert::args::{First, Most, Numbers, OptionalText, Options, Text, When, NO_OPTIONS};
 use crate::convert::job::{read_options, Body};
 use crate::convert::{self, Parameter};
 use crate::engine::table::entries;
@@ -180,4 +180,23 @@ pub fn numbers(method: &'static str, numbers: Numbers<'_>) -> Result<Vec<i64>, F
         )
     });
     numbers.collect()
+}
+
+/// The most jobs that one look returns: their messages are in memory together.
+const MOST: i64 = 10_000;
+
+/// Reads how many jobs to look at, and from which number on.
+///
+/// # Errors
+/// A value that is not an int, or not in its range.
+pub fn look(method: &'static str, max: Most<'_>, from: First<'_>) -> Result<(u32, i64), Fail> {
+    let max = match max.get() {
+        Some(max) => Parameter::of(method, 1, "max", "int").int(Some(max), 1..=MOST)?,
+        None => 10,
+    };
+    let from = match from.get() {
+        Some(from) => Parameter::of(method, 2, "from", "int").int(Some(from), 0..=i64::MAX)?,
+        None => 0,
+    };
+    Ok((u32::try_from(max).unwrap_or(u32::MAX), from))
 }

@@ -1,4 +1,4 @@
-//! AMQP properties and annotations of a job in progress.
+//! AMQP properties and annotations of a job.
 
 use amqp1_core::Carried;
 use ext_php_rs::boxed::ZBox;

@@ -1,4 +1,4 @@
-//! The headers of a job in progress.
+//! The headers of a job.
 
 use amqp1_core::HeadersOf;
 use ext_php_rs::boxed::ZBox;

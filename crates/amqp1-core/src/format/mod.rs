@@ -9,6 +9,7 @@ pub(crate) mod babelqueue;
 pub(crate) mod body;
 pub(crate) mod carried;
 pub(crate) mod changes;
+pub(crate) mod contents;
 pub(crate) mod copy;
 mod decimal;
 mod decode;

@@ -7,5 +7,6 @@ pub mod consumer;
 mod deferred;
 pub mod delivery;
 pub(crate) mod pace;
+pub mod peeked;
 pub(crate) mod pull;
 pub(crate) mod sorting;

@@ -3,8 +3,7 @@
 use serde_amqp::{primitives::OrderedMap, Value};
 
 use super::answer::Answer;
-use super::request::{map, Map};
-use crate::rabbitmq::model::address::segment;
+use super::request::{fields, map, needed, Map};
 use crate::rabbitmq::model::exchange::Binding;
 use crate::rabbitmq::model::store::Store;
 
@@ -70,27 +69,4 @@ pub(super) fn delete(store: &mut Store, binding: &str) -> Result<Answer, Answer>
         exchange.bindings.remove(&binding);
     }
     Ok(Answer::no_content())
-}
-
-type Fields = OrderedMap<String, String>;
-
-/// `name=percent-encoded value` pairs, separated by `separator`.
-fn fields(encoded: &str, separator: char) -> Result<Fields, Answer> {
-    encoded
-        .split(separator)
-        .filter(|field| !field.is_empty())
-        .map(|field| {
-            let (name, value) = field
-                .split_once('=')
-                .ok_or_else(|| Answer::error(400, format!("'{field}' is not NAME=VALUE")))?;
-            let value = segment(value).map_err(|e| Answer::error(400, e))?;
-            Ok((name.to_owned(), value))
-        })
-        .collect()
-}
-
-fn needed<'a>(fields: &'a Fields, name: &str) -> Result<&'a String, Answer> {
-    fields
-        .get(name)
-        .ok_or_else(|| Answer::error(400, format!("'{name}' is missing")))
 }

@@ -47,6 +47,9 @@ fn route(
         }
         ("GET", ["queues", queue]) => queues::get(store, &decode(queue)?),
         ("DELETE", ["queues", queue]) => queues::delete(store, connection, &decode(queue)?),
+        ("GET", ["queues", queue, "messages"]) => {
+            queues::peek(store, connection, &decode(queue)?, query)
+        }
         ("DELETE", ["queues", queue, "messages"]) => queues::purge(store, &decode(queue)?),
         ("PUT", ["exchanges", exchange]) => {
             exchanges::put(store, &decode(exchange)?, &Map::new(body)?)

@@ -1,17 +1,22 @@
 //! `/queues/{queue}` and `/queues/{queue}/messages`.
 
 use serde_amqp::Value;
+use serde_bytes::ByteBuf;
 
 use super::answer::Answer;
-use super::request::{arguments, map, Map};
+use super::request::{arguments, fields, map, needed, Map};
 use crate::amqp::ids::ConnectionId;
 use crate::rabbitmq::model::arguments::Declaration;
+use crate::rabbitmq::model::queue::peeking::Shown;
 use crate::rabbitmq::model::queue::Queue;
 use crate::rabbitmq::model::store::Store;
 
 /// The type that GET reports for a queue declared without one: all queues treat acquired and
 /// returned messages like a quorum queue.
 const QUEUE_TYPE: &str = "quorum";
+
+/// An answer has at most this many bytes of messages, unless its first one is larger.
+const MOST_PEEKED: usize = 1024 * 1024;
 
 /// 201 if the queue was created, 200 if it is identical, 409 if it differs, 400 if the declaration
 /// is invalid.
@@ -73,6 +78,40 @@ pub(super) fn purge(store: &mut Store, name: &str) -> Result<Answer, Answer> {
         Some(purged) => Ok(counted(purged)),
         None => Err(Answer::not_found("queue", name)),
     }
+}
+
+/// 200 with messages as they are: up to `count`, from the number `from` on. RabbitMQ has no such
+/// request. 403 if the queue is exclusive to another connection, or 404.
+pub(super) fn peek(
+    store: &Store,
+    connection: ConnectionId,
+    name: &str,
+    query: &str,
+) -> Result<Answer, Answer> {
+    let fields = fields(query, '&')?;
+    let number = |field: &str| {
+        let text = needed(&fields, field)?;
+        let wrong = |_| Answer::error(400, format!("'{field}' is not a number"));
+        text.parse::<u64>().map_err(wrong)
+    };
+    let (from, count) = (number("from")?, number("count")?);
+    allowed(store, connection, name)?;
+    let queue = store.queue(name);
+    let queue = queue.ok_or_else(|| Answer::not_found("queue", name))?;
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let messages = queue.peek(from, count, MOST_PEEKED);
+    let messages = messages.into_iter().map(|(number, state, message)| {
+        let state = match state {
+            Shown::Active => "active",
+            Shown::Scheduled => "scheduled",
+        };
+        map([
+            ("number", Value::Ulong(number)),
+            ("state", Value::from(state)),
+            ("message", Value::Binary(ByteBuf::from(message))),
+        ])
+    });
+    Ok(Answer::new(200, Value::List(messages.collect())))
 }
 
 fn counted(messages: u64) -> Answer {

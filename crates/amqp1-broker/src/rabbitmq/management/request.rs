@@ -1,8 +1,9 @@
-//! The body of a request: a map with text keys.
+//! What a request says: its body, a map with text keys, and its query.
 
-use serde_amqp::Value;
+use serde_amqp::{primitives::OrderedMap, Value};
 
 use super::answer::Answer;
+use crate::rabbitmq::model::address::segment;
 use crate::rabbitmq::model::arguments::{text, Arguments};
 
 #[derive(Debug)]
@@ -76,4 +77,29 @@ pub(super) fn arguments(arguments: &Arguments) -> Value {
             .map(|(key, value)| (Value::String(key.clone()), value.clone()))
             .collect(),
     )
+}
+
+/// The fields of a query.
+pub(super) type Fields = OrderedMap<String, String>;
+
+/// `name=percent-encoded value` pairs, separated by `separator`.
+pub(super) fn fields(encoded: &str, separator: char) -> Result<Fields, Answer> {
+    encoded
+        .split(separator)
+        .filter(|field| !field.is_empty())
+        .map(|field| {
+            let (name, value) = field
+                .split_once('=')
+                .ok_or_else(|| Answer::error(400, format!("'{field}' is not NAME=VALUE")))?;
+            let value = segment(value).map_err(|e| Answer::error(400, e))?;
+            Ok((name.to_owned(), value))
+        })
+        .collect()
+}
+
+/// Status 400 if it is missing.
+pub(super) fn needed<'a>(fields: &'a Fields, name: &str) -> Result<&'a String, Answer> {
+    fields
+        .get(name)
+        .ok_or_else(|| Answer::error(400, format!("'{name}' is missing")))
 }

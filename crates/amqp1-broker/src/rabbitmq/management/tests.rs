@@ -115,7 +115,7 @@ fn unknown_resources_and_verbs_are_said_to_be() {
     }
     assert_eq!(status(&mut store, "PATCH", "/queues/q", Value::Null), 405);
     assert_eq!(
-        status(&mut store, "GET", "/queues/q/messages", Value::Null),
+        status(&mut store, "PUT", "/queues/q/messages", Value::Null),
         405
     );
 }
@@ -231,4 +231,22 @@ fn an_exclusive_queue_is_forbidden_to_others() {
             403
         );
     }
+}
+
+#[test]
+fn messages_are_shown_and_stay() {
+    let mut store = store();
+    let path = "/queues/q/messages";
+    let ask =
+        |store: &mut Store, query: &str| ask(store, "GET", &format!("{path}?{query}"), Value::Null);
+    assert_eq!(ask(&mut store, "from=0&count=1").status, 404);
+    assert_eq!(
+        status(&mut store, "PUT", "/queues/q", queue_body(Value::Null)),
+        201
+    );
+    for wrong in ["", "from=0", "from=x&count=1", "from=-1&count=1"] {
+        assert_eq!(ask(&mut store, wrong).status, 400, "{wrong}");
+    }
+    let empty = ask(&mut store, "from=0&count=1");
+    assert_eq!((empty.status, empty.body), (200, Value::List(Vec::new())));
 }

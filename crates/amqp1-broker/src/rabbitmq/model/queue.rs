@@ -1,6 +1,7 @@
 //! A queue: messages that are ready, delayed, or acquired by a consumer.
 
 mod consumer_timeout;
+pub(crate) mod peeking;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

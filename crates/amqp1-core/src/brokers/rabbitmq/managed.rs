@@ -7,12 +7,14 @@ use super::address;
 use super::delay;
 use super::delay_queues;
 use super::management::{Management, Response};
+use super::peek;
 use super::topology::{self, queue_path, Strictness, Topology, DELAYED_EXCHANGE};
 use crate::base::clock::now_millis;
 use crate::base::sync::Mutex;
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::detour::Detour;
+use crate::brokers::seams::peek::{cannot_peek, in_rounds, PeekedMessage};
 use crate::brokers::seams::recipient::Recipient;
 use crate::brokers::seams::subject::{Figures, Subject};
 use crate::brokers::tools::again::again;
@@ -274,6 +276,33 @@ impl Companion for Managed {
             400 | 404 => Err(not_found(queue)),
             status => Err(refused(queue, "purge", status, &answer)),
         }
+    }
+
+    fn peek(
+        &self,
+        queue: &Subject<'_>,
+        from: i64,
+        max: u32,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<PeekedMessage>> {
+        if self.delays != Delays::Itself {
+            // RabbitMQ itself.
+            return Err(cannot_peek());
+        }
+        if queue.spec.options.declare {
+            self.declare(queue, wait)?;
+        }
+        in_rounds(from, max, |from, count| {
+            let path = peek::path(queue.queue(), from, count);
+            let answer = self.manage(wait, |management| {
+                management.request("GET", &path, write::null, wait)
+            })?;
+            match answer.status {
+                200 => Ok(peek::messages(&answer)),
+                404 => Err(not_found(queue)),
+                status => Err(refused(queue, "show", status, &answer)),
+            }
+        })
     }
 
     fn count(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<u64> {

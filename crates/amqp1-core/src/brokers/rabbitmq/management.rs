@@ -101,6 +101,17 @@ impl Response {
         }
     }
 
+    /// The items of the body's list, read one by one.
+    pub fn items<T>(&self, read: impl FnMut(Value<'_>) -> Option<T>) -> Vec<T> {
+        match Reader::new(&self.body).value() {
+            Ok(Value::List(items)) => {
+                let items = items.filter_map(std::result::Result::ok);
+                items.filter_map(read).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The broker's explanation of an error: the body's text.
     pub fn reason(&self) -> String {
         match Reader::new(&self.body).value() {

@@ -10,6 +10,7 @@ mod difference;
 mod embedded;
 mod managed;
 mod management;
+mod peek;
 mod topology;
 mod v3;
 mod v4;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use self::holding::{Holding, SessionWish};
 use super::detour::Detour;
+use super::peek::{cannot_peek, PeekedMessage};
 use super::recipient::Recipient;
 use super::subject::{Figures, Subject};
 use crate::base::wait::Wait;
@@ -158,6 +159,21 @@ pub(crate) trait Companion: Any + Debug + Send + Sync {
     /// QueueNotFound; Unsupported if the broker does not report figures.
     fn figures(&self, _queue: &Subject<'_>, _wait: &Wait<'_>) -> Result<Figures> {
         Err(has_no_way_to("counting"))
+    }
+
+    /// Up to `max` messages from the number `from` on, in any state, in the order of their numbers.
+    /// They stay as they are.
+    ///
+    /// # Errors
+    /// QueueNotFound; Unsupported if the broker cannot do it.
+    fn peek(
+        &self,
+        _queue: &Subject<'_>,
+        _from: i64,
+        _max: u32,
+        _wait: &Wait<'_>,
+    ) -> Result<Vec<PeekedMessage>> {
+        Err(cannot_peek())
     }
 
     /// Pushes a job with this id that can be cancelled until `delay` has passed; returns its

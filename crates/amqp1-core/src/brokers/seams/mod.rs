@@ -5,5 +5,6 @@ pub(crate) mod companion;
 pub(crate) mod detour;
 pub(crate) mod dialect;
 pub(crate) mod packing;
+pub(crate) mod peek;
 pub(crate) mod recipient;
 pub(crate) mod subject;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::companion::ServiceBusCompanion;
-use super::constants::{MAX_COUNT, MESSAGE_STATE, PEEK, SEQUENCE_NUMBER};
+use super::constants::MAX_COUNT;
 use super::holding::ServiceBusHolding;
-use super::request::{find, Reply, Request};
+use super::peek;
+use super::request::{Reply, Request};
 use crate::base::wait::{Signal, Wait};
 use crate::brokers::seams::companion::holding::{Holding, SessionWish};
 use crate::brokers::seams::companion::Companion;
+use crate::brokers::seams::peek::{in_rounds, PeekedMessage, PeekedState, PEEK_ROUND};
 use crate::brokers::seams::subject::{Figures, Subject};
 use crate::connection::{ReceiverLink, ReceiverOptions, Settling};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,8 +21,6 @@ use crate::format::PropertyMapping;
 use crate::job::properties::JobProperties;
 use crate::job::Job;
 use crate::settings::spec::Spec;
-use crate::wire::message::Message;
-use crate::wire::read::Value;
 use crate::wire::write;
 
 /// The number of messages that a purge requests at a time.
@@ -69,7 +69,7 @@ impl Companion for ServiceBusCompanion {
 
     /// Only checks that the entity exists, because it cannot be declared over AMQP.
     fn setup(&self, queue: &Subject<'_>, wait: &Wait<'_>) -> Result<()> {
-        self.manage(queue.spec, "setup()", &peek(0, 1, wait), wait)
+        self.manage(queue.spec, "setup()", &peek::request(0, 1, wait), wait)
             .map(|_| ())
     }
 
@@ -100,24 +100,17 @@ impl Companion for ServiceBusCompanion {
         let (mut active, mut scheduled) = (0, 0);
         let (mut from, mut looked_at) = (0_i64, 0_u64);
         while looked_at < MAX_COUNT {
-            let request = peek(from, PEEK, wait);
-            let reply = self.manage(queue.spec, "counting", &request, wait)?;
-            let found = reply.items("messages", |message| match message {
-                Value::Map(mut map) => match find(&mut map, "message")? {
-                    Value::Binary(bytes) => Some(state_and_number(bytes)),
-                    _ => None,
-                },
-                _ => None,
-            });
-            let Some(last) = found.iter().filter_map(|(_, number)| *number).max() else {
+            let request = peek::request(from, PEEK_ROUND, wait);
+            let found = peek::messages(&self.manage(queue.spec, "counting", &request, wait)?);
+            let Some(last) = found.iter().map(|message| message.number).max() else {
                 break;
             };
             looked_at += found.len() as u64;
-            for (state, _) in found {
-                match state {
-                    0 => active += 1,
-                    2 => scheduled += 1,
-                    _ => {}
+            for message in found {
+                match message.state {
+                    PeekedState::Active => active += 1,
+                    PeekedState::Scheduled => scheduled += 1,
+                    PeekedState::Deferred => {}
                 }
             }
             from = last.saturating_add(1);
@@ -127,6 +120,20 @@ impl Companion for ServiceBusCompanion {
             delayed: Some(scheduled),
             reserved: None,
             consumers: None,
+        })
+    }
+
+    fn peek(
+        &self,
+        queue: &Subject<'_>,
+        from: i64,
+        max: u32,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<PeekedMessage>> {
+        in_rounds(from, max, |from, count| {
+            let request = peek::request(from, count, wait);
+            let reply = self.manage(queue.spec, "peek()", &request, wait)?;
+            Ok(peek::messages(&reply))
         })
     }
 
@@ -206,34 +213,6 @@ impl Companion for ServiceBusCompanion {
             Err(error) => Err(error),
         }
     }
-}
-
-fn peek(from: i64, count: i32, wait: &Wait<'_>) -> Request {
-    Request::operation("peek-message", None, wait.left(), |out| {
-        write::string(out, "from-sequence-number");
-        write::long(out, from);
-        write::string(out, "message-count");
-        write::int(out, count);
-        4
-    })
-}
-
-/// The annotations with a message's state and its number.
-fn state_and_number(message: &[u8]) -> (i64, Option<i64>) {
-    let (mut state, mut number) = (0, None);
-    let bytes = bytes::Bytes::copy_from_slice(message);
-    if let Ok(message) = Message::parse(bytes) {
-        if let Ok(Some(mut items)) = message.annotations() {
-            while let Ok(Some((key, value))) = items.entry() {
-                match key.as_text() {
-                    Some(MESSAGE_STATE) => state = value.as_int().unwrap_or(0),
-                    Some(SEQUENCE_NUMBER) => number = value.as_int(),
-                    _ => {}
-                }
-            }
-        }
-    }
-    (state, number)
 }
 
 /// Removes messages; returns how many, and whether those were all.

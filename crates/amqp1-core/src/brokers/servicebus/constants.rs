@@ -117,9 +117,6 @@ pub(crate) const MAX_BATCH: usize = 1024 * 1024;
 /// The most messages in one batch.
 pub(crate) const MAX_BATCH_MESSAGES: usize = 1000;
 
-/// The number of messages in one peek.
-pub(crate) const PEEK: i32 = 250;
-
 /// The most messages that a count peeks at.
 pub(crate) const MAX_COUNT: u64 = 10_000;
 

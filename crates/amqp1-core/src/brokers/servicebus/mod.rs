@@ -10,6 +10,7 @@ mod entity;
 mod facts;
 mod holding;
 mod locks;
+mod peek;
 mod refusal;
 mod renewal;
 mod request;

@@ -29,12 +29,6 @@ impl Delivery {
         self.decoded.property_text(CONTENT_ENCODING)
     }
 
-    /// Whether its body is compressed, for example, so that it may not be what its content-type
-    /// says.
-    pub fn has_encoded_body(&self) -> bool {
-        self.decoded.has_encoded_body()
-    }
-
     /// reply-to
     pub fn reply_to(&self) -> Option<BString> {
         self.decoded.property_text(REPLY_TO)

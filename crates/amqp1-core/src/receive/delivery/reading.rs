@@ -5,7 +5,7 @@
 use bstr::BStr;
 
 use super::Delivery;
-use crate::format::body::{self, Plain};
+use crate::format::contents::Contents;
 use crate::format::{Format, HeadersOf};
 
 impl Delivery {
@@ -24,15 +24,9 @@ impl Delivery {
         self.decoded.body()
     }
 
-    /// Whether the body is JSON, because the payload was not a string.
-    pub fn is_json(&self) -> bool {
-        self.decoded.json
-    }
-
-    /// The value from which the JSON body was made, if the message contains an AMQP value or
-    /// sequence.
-    pub fn value(&self) -> Option<Plain> {
-        body::plain(&self.decoded.message).ok().flatten()
+    /// The body, and how to read it.
+    pub fn contents(&self) -> Contents<'_> {
+        Contents::of(&self.decoded)
     }
 
     /// The format of its message.
