@@ -29,6 +29,9 @@ interface QueueInterface extends \Countable
     /** @see AmqpQueue::receiveDeferred() */
     public function receiveDeferred(array|int $sequenceNumbers): array;
 
+    /** @see AmqpQueue::peek() */
+    public function peek(int $max = 10, int $from = 0): array;
+
     /** @see AmqpQueue::failed() */
     public function failed(): QueueInterface;
 

@@ -158,6 +158,11 @@ final class FakeQueue implements QueueInterface
         return $this->queue->receiveDeferred($sequenceNumbers);
     }
 
+    public function peek(int $max = 10, int $from = 0): array
+    {
+        return $this->queue->peek($max, $from);
+    }
+
     public function failed(): AmqpQueue
     {
         return $this->queue->failed();
