@@ -29,3 +29,4 @@ require __DIR__ . '/AmqpQueue.stub.php';
 require __DIR__ . '/Jobs.stub.php';
 require __DIR__ . '/Observer.stub.php';
 require __DIR__ . '/metrics.stub.php';
+require __DIR__ . '/testing.stub.php';

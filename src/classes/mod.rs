@@ -9,3 +9,4 @@ pub mod peeked_task;
 pub mod queue;
 pub mod task;
 pub mod task_iterator;
+pub mod testing;

@@ -93,6 +93,8 @@ parameters! {
     OptionalBool: DataType::Bool, nullable: true;
     /// `?float`, null by default: seconds.
     OptionalSeconds: DataType::Double, nullable: true;
+    /// `float`: seconds.
+    Seconds: DataType::Double, nullable: false;
     /// `?float`, 0.0 by default: seconds.
     Patience: DataType::Double, nullable: true, default: "0.0";
     /// `int|float`, 0 by default: seconds. `int` is added by `module::signatures`.

@@ -12,6 +12,7 @@ mod startup;
 use ext_php_rs::prelude::*;
 
 use crate::classes::observation::{functions, log, metrics};
+use crate::classes::testing;
 use info::info;
 use startup::{request_shutdown, request_startup, shutdown, startup};
 
@@ -25,6 +26,7 @@ pub fn module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
         .function(log::set_logger_function())
         .function(log::get_logger_function())
         .function(metrics::metrics_function())
+        .function(testing::advance_clock_function())
         .request_startup_function(request_startup)
         .request_shutdown_function(request_shutdown)
         .shutdown_function(shutdown)

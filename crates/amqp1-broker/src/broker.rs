@@ -123,6 +123,11 @@ impl Broker {
         self.end.send_replace(true);
     }
 
+    /// Makes all connections look at the clock, after [`advance_clock`](crate::advance_clock).
+    pub fn wake(&self) {
+        self.served.wake();
+    }
+
     /// Counts of a queue's messages and consumers; `None` if there is no such queue. In the Service
     /// Bus dialect, the path may also name a subscription or a sub-queue.
     pub fn queue_counts(&self, queue: &str) -> Option<QueueCounts> {

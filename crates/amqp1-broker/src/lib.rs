@@ -54,6 +54,7 @@ mod wire;
 
 pub use amqp::parts::QueueCounts;
 pub use broker::Broker;
+pub use clock::advance_clock;
 pub use error::Error;
 pub use options::Options;
 pub use tls::Tls;

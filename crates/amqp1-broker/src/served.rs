@@ -16,6 +16,8 @@ pub(crate) trait Served: fmt::Debug + Send + Sync {
     fn timeouts(&self) -> Timeouts;
     /// Closes all connections, and any later one.
     fn shut_down(&self);
+    /// Makes all connections take a turn.
+    fn wake(&self);
     fn queue_counts(&self, queue: &str) -> Option<QueueCounts>;
     fn queue_names(&self) -> Vec<String>;
     fn connection_count(&self) -> usize;
@@ -35,6 +37,10 @@ impl<D: Dialect> Served for Shared<D> {
 
     fn shut_down(&self) {
         Shared::shut_down(self);
+    }
+
+    fn wake(&self) {
+        Shared::wake(self);
     }
 
     fn queue_counts(&self, queue: &str) -> Option<QueueCounts> {

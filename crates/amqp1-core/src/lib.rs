@@ -22,6 +22,7 @@ pub mod queue;
 mod reach;
 mod receive;
 mod settings;
+mod testing;
 pub mod wire;
 
 pub use base::{fork, id, wait};
@@ -31,6 +32,7 @@ pub use metrics::{metrics, ConnectionMetrics, Histogram, Metrics, QueueMetrics};
 pub use publish::batch;
 pub use receive::{consumer, delivery};
 pub use settings::{endpoint, input, options, place, retry, suggest};
+pub use testing::advance_clock;
 
 /// Service Bus: how the client authenticates.
 pub mod servicebus {

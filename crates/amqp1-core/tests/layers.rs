@@ -24,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["receive"],
     &["queue"],
     &["failed_queue"],
-    &["config", "log", "metrics"],
+    &["config", "log", "metrics", "testing"],
     &["lib", "fuzzing"],
 ];
 

@@ -72,6 +72,11 @@ impl<P: Parts> Shared<P> {
     /// Closes all connections, and any later one.
     pub(crate) fn shut_down(&self) {
         self.is_shut_down.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Makes all connections take a turn.
+    pub(crate) fn wake(&self) {
         self.lock().wakers.wake_all();
     }
 }

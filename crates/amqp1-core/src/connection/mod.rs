@@ -25,6 +25,7 @@ mod sender_link;
 
 pub(crate) use existence::{Existence, Question};
 pub(crate) use handle::{dial, Connection};
+pub(crate) use io::embedded::advance_clock as advance_embedded_clock;
 pub(crate) use io::order::{Host, Order, Rank};
 pub(crate) use io::tls;
 pub(crate) use patience::PATIENCE;

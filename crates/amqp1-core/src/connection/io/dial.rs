@@ -9,8 +9,8 @@ use super::address::{self, label};
 use super::handshake::Opened;
 use super::order::{Host, Order};
 use super::{embedded, race};
-use crate::base::id;
-use crate::error::Result;
+use crate::base::{clock, id};
+use crate::error::{Error, Result};
 use crate::settings::endpoint::{Endpoint, Target};
 
 /// The names of an open connection.
@@ -47,6 +47,10 @@ pub(crate) async fn dial(
             };
             Ok((opened, label, Host::default()))
         }
+        Target::Network { .. } if clock::is_moved() => Err(Error::unsupported(format!(
+            "{}: the clock of this process was moved for tests, which only embedded:// allows; use other brokers in another process",
+            endpoint.label()
+        ))),
         Target::Network { hosts, .. } => {
             let (opened, host) =
                 race::first(endpoint, hosts, order, &container_id, timeout).await?;

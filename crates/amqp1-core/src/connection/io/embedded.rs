@@ -1,11 +1,13 @@
 //! The brokers inside this process, by name.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use amqp1_broker::Broker;
 use once_cell::sync::Lazy;
 use tokio::net::UnixStream;
 
+use crate::base::clock;
 use crate::base::fork;
 use crate::base::sync::Mutex;
 use crate::error::Result;
@@ -20,6 +22,16 @@ struct Brokers {
     generation: u64,
     /// By name and dialect: brokers of two dialects share nothing.
     by_name: HashMap<(String, DialectOption), Broker>,
+}
+
+/// Moves the clock of this process's brokers, and of their messages, forward.
+pub(crate) fn advance_clock(by: Duration) {
+    clock::advance(by);
+    amqp1_broker::advance_clock(by);
+    let brokers = BROKERS.lock();
+    if brokers.generation == fork::generation() {
+        brokers.by_name.values().for_each(Broker::wake);
+    }
 }
 
 /// Serves one connection of the broker `name` in this dialect, which is created on first use.

@@ -3,7 +3,7 @@
 mod address;
 pub(super) mod dial;
 pub(super) mod driver;
-mod embedded;
+pub(super) mod embedded;
 pub(super) mod handshake;
 mod mechanism;
 pub(super) mod order;
