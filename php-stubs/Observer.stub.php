@@ -205,6 +205,20 @@ final class Push
     }
 
     /**
+     * Whether it is the last job of its pushMany(). False in beforePush(), and for all others.
+     */
+    public function isLast(): bool
+    {
+    }
+
+    /**
+     * The correlation id (trace_id) that push() or pushMany() was given; null if none, and for copies.
+     */
+    public function getCorrelationId(): ?string
+    {
+    }
+
+    /**
      * The size of the payload in bytes.
      */
     public function getSize(): int
@@ -302,6 +316,13 @@ final class Job
      * Seconds since the worker received it; null in received().
      */
     public function getHeld(): ?float
+    {
+    }
+
+    /**
+     * Seconds that settling it took, copies included; null in received().
+     */
+    public function getSeconds(): ?float
     {
     }
 

@@ -39,7 +39,7 @@ final class ObserverTest extends ContractTestCase
     {
         $observer = new RecordingObserver(['traceparent' => '00-aa-bb-01']);
         $queue = $this->queue($broker, ['observer' => $observer]);
-        $id = $queue->push('one', 'payload', ['headers' => ['tenant' => 7]]);
+        $id = $queue->push('one', 'payload', ['headers' => ['tenant' => 7], 'correlation_id' => 'conversation']);
         $task = $this->take($queue);
 
         self::assertSame(['7'], $task->getHeader('tenant'));
@@ -68,6 +68,10 @@ final class ObserverTest extends ContractTestCase
         self::assertSame($task, $settled->getTask());
         self::assertGreaterThan(0, $received->getWaited());
         self::assertGreaterThanOrEqual(0, $settled->getHeld());
+        self::assertGreaterThan(0, $settled->getSeconds());
+        self::assertLessThanOrEqual($settled->getHeld(), $settled->getSeconds());
+        self::assertNull($received->getSeconds());
+        self::assertSame([false, 'conversation'], [$after->isLast(), $after->getCorrelationId()]);
         self::assertSame([null, null, null], [$received->getHeld(), $received->getOutcome(), $settled->getWaited()]);
         self::assertSame($after->getEndpoint(), $settled->getEndpoint());
         self::assertSame([$after->getBroker(), $queue->getName()], [$settled->getBroker(), $settled->getDestination()]);
@@ -95,11 +99,36 @@ final class ObserverTest extends ContractTestCase
         self::assertSame(['a' => ['added'], 'b' => ['mine']], $headers);
         $pushes = array_values(array_filter($observer->given, static fn (object $given) => $given instanceof Push));
         self::assertSame([0, 1, 0, 1], array_map(static fn (Push $push) => $push->getIndex(), $pushes));
+        self::assertSame([false, true], [$pushes[2]->isLast(), $pushes[3]->isLast()]);
         self::assertSame($ids, [$pushes[2]->getId(), $pushes[3]->getId()]);
         self::assertSame(
             ['beforePush push_many a', 'beforePush push_many b', 'afterPush push_many a confirmed', 'afterPush push_many b confirmed'],
             array_slice($observer->jobs(), 0, 4)
         );
+    }
+
+    public function testTheLastJobOfABatchIsMarkedWhateverEndsIt(): void
+    {
+        $last = [];
+        $observer = new RecordingObserver([], ['afterPush' => static function (Push $push) use (&$last): void {
+            $last[] = [$push->getIndex(), $push->isLast()];
+        }]);
+        $queue = $this->queue('embedded', ['observer' => $observer]);
+        // The generator waits until all that was sent is confirmed, and then yields no more, or no job, or throws.
+        foreach ([static fn () => null, static fn () => throw new \DomainException(), null] as $end) {
+            $jobs = (static function () use ($end): iterable {
+                yield ['name' => 'a'];
+                yield ['name' => 'b'];
+                usleep(50000);
+                $end === null ? yield ['name' => ''] : $end();
+            })();
+            try {
+                $queue->pushMany($jobs);
+            } catch (\DomainException | BatchException) {
+            }
+        }
+
+        self::assertSame([[0, false], [1, true], [0, false], [1, true], [0, false], [1, true]], $last);
     }
 
     public function testOutcomesOfALongBatchComeWhileItIsSent(): void

@@ -35,6 +35,8 @@ impl CopyObserver for Copies {
             id: copy.id.to_owned(),
             name: copy.name.to_owned(),
             index: None,
+            is_last: false,
+            correlation_id: None,
             size: copy.size,
             headers: headers(copy),
             added: Vec::new(),

@@ -1,6 +1,7 @@
 //! `Amqp1\Observation\Job`.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use amqp1_core::{Delivery, Error};
 use ext_php_rs::convert::IntoZval;
@@ -26,6 +27,7 @@ pub struct Job {
     delivery: Rc<Delivery>,
     waited: Option<f64>,
     held: Option<f64>,
+    seconds: Option<f64>,
     outcome: Option<&'static str>,
     error: Option<Error>,
 }
@@ -74,6 +76,11 @@ impl Job {
         self.held
     }
 
+    /// How long settling it took; null when it is received.
+    pub fn get_seconds(&self) -> Option<f64> {
+        self.seconds
+    }
+
     /// Its outcome, or `lost`; null when it is received.
     pub fn get_outcome(&self) -> Option<String> {
         self.outcome.map(str::to_owned)
@@ -120,7 +127,9 @@ pub fn settled(
     if !watchers::are_there() || delivery.is_completed() {
         return settle();
     }
+    let started = Instant::now();
     let done = settle();
+    let seconds = started.elapsed().as_secs_f64();
     if matches!(done, Err(Fail::Bailout)) || !delivery.is_completed() {
         return done;
     }
@@ -128,6 +137,7 @@ pub fn settled(
         tell(delivery, &task, SETTLED, |about| {
             let outcome = delivery.outcome();
             about.outcome = Some(outcome.map_or("lost", |outcome| outcome.as_str()));
+            about.seconds = Some(seconds);
             about.held = Some(delivery.held().as_secs_f64());
             if let Err(Fail::Core(error)) = &done {
                 about.error = Some(error.clone());
@@ -152,6 +162,7 @@ fn tell(
         delivery: Rc::clone(delivery),
         waited: None,
         held: None,
+        seconds: None,
         outcome: None,
         error: None,
     };

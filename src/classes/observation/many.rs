@@ -31,7 +31,8 @@ impl PushedMany {
         Ok(())
     }
 
-    /// Tells the observers of the outcomes that are known by now.
+    /// Tells the observers of the outcomes that are known by now. The newest job waits, because it
+    /// may be the last one.
     ///
     /// # Errors
     /// As [`Observed::end`].
@@ -45,18 +46,26 @@ impl PushedMany {
         }
         self.seen = failures.len();
         let is_known = |one: &(usize, PushTarget, Observed)| (one.0 as u64) < known;
-        while self.open.front().is_some_and(is_known) {
-            self.end_next(queue, None)?;
+        while self.open.len() > 1 && self.open.front().is_some_and(is_known) {
+            self.end_next(queue, None, false)?;
         }
         Ok(())
     }
 
     /// Tells the observers of the outcome of the first job that they wait for.
-    fn end_next(&mut self, queue: &Queue, interrupted: Option<&Error>) -> Result<(), Fail> {
+    fn end_next(
+        &mut self,
+        queue: &Queue,
+        interrupted: Option<&Error>,
+        is_last: bool,
+    ) -> Result<(), Fail> {
         let Some((index, mut target, observed)) = self.open.pop_front() else {
             return Ok(());
         };
         target.broker = queue.dialect();
+        if let Some(push) = observed.push().filter(|_| is_last) {
+            push.is_its_last();
+        }
         let failed = self.failed.remove(&(index as u64));
         observed.end(failed.as_ref().or(interrupted), Some(target))
     }
@@ -84,7 +93,8 @@ impl PushedMany {
             Err(_) => Some(pushes::interrupted()),
         };
         while !self.open.is_empty() {
-            self.end_next(queue, interrupted.as_ref())?;
+            let is_last = self.open.len() == 1;
+            self.end_next(queue, interrupted.as_ref(), is_last)?;
         }
         report
     }

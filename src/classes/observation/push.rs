@@ -34,6 +34,10 @@ pub struct PushFacts {
     pub name: BString,
     /// Its place in `pushMany()`.
     pub index: Option<usize>,
+    /// Whether it is the last of its `pushMany()`, which is known only at the end.
+    pub is_last: bool,
+    /// What the caller has set.
+    pub correlation_id: Option<BString>,
     pub size: usize,
     /// Each with its values, as text.
     pub headers: Vec<(BString, Vec<BString>)>,
@@ -59,6 +63,11 @@ impl Push {
     /// Headers may be added only before it is sent.
     pub fn take_added(&self) -> AddedHeaders {
         std::mem::take(&mut self.facts.borrow_mut().added)
+    }
+
+    /// No job of its `pushMany()` comes after it.
+    pub fn is_its_last(&self) {
+        self.facts.borrow_mut().is_last = true;
     }
 
     /// Records how it ended.
@@ -140,6 +149,16 @@ impl Push {
     pub fn get_index(&self) -> Option<i64> {
         let index = self.facts.borrow().index;
         index.and_then(|index| i64::try_from(index).ok())
+    }
+
+    /// Whether its `pushMany()` ends with it.
+    pub fn is_last(&self) -> bool {
+        self.facts.borrow().is_last
+    }
+
+    /// The correlation id that the caller has set.
+    pub fn get_correlation_id(&self) -> Option<Bytes> {
+        self.facts.borrow().correlation_id.as_ref().map(Bytes::from)
     }
 
     /// The payload's size in bytes.

@@ -77,6 +77,8 @@ pub fn begin(
         id: id.as_str().into(),
         name: job.name.as_ref().into(),
         index,
+        is_last: false,
+        correlation_id: job.options.trace_id.as_deref().map(BString::from),
         size: job.payload.bytes.len(),
         headers: shown(&job.options.headers),
         added: Vec::new(),
