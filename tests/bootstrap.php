@@ -14,6 +14,7 @@ spl_autoload_register(static function (string $class): void {
 });
 
 require __DIR__ . '/../php/autoload.php';
+require __DIR__ . '/../integrations/opentelemetry/autoload.php';
 
 if (!extension_loaded('amqp1')) {
     fwrite(STDERR, "The extension amqp1 is not loaded in " . PHP_BINARY . ".\n"
