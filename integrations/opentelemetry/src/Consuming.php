@@ -21,7 +21,8 @@ use WeakMap;
 final class Consuming
 {
     /** Task::getOutcome() => the operation's name. */
-    private const NAMES = ['acked' => 'ack', 'retried' => 'nack', 'released' => 'release', 'dead_lettered' => 'dead_letter', 'lost' => 'settle'];
+    private const NAMES = ['acked' => 'ack', 'retried' => 'nack', 'released' => 'release', 'dead_lettered' => 'dead_letter',
+        'rejected' => 'reject', 'discarded' => 'discard', 'deferred' => 'defer'];
 
     /** @var WeakMap<Task, Known> */
     private WeakMap $known;
