@@ -87,7 +87,8 @@ final class DocsTest extends TestCase
             $code = str_replace('/etc/amqp/', "$this->folder/", $code);
         }
         $names = str_contains($code, 'use Amqp1\\') ? '' : 'use Amqp1\{AmqpQueue, Consumer, Jobs, Task, Worker};';
-        $worker = 'require ' . var_export(dirname(__DIR__) . '/php/autoload.php', true) . ';';
+        $worker = 'require ' . var_export(dirname(__DIR__) . '/php/autoload.php', true) . ';'
+            . 'require ' . var_export(dirname(__DIR__) . '/integrations/opentelemetry/autoload.php', true) . ';';
         file_put_contents("$this->folder/block.php", "<?php\n$names\n$worker\n" . self::BEFORE . "\n" . $code);
         $child = Child::command(
             [...Child::phpCommand(), '-d', 'display_errors=1', '-d', 'error_reporting=-1', "$this->folder/block.php"],

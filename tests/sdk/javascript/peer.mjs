@@ -9,8 +9,23 @@ import { createInterface } from "node:readline";
 import { resolve } from "node:path";
 
 const [folder, connectionString] = process.argv.slice(2);
-const { ServiceBusClient } = createRequire(resolve(folder, "package.json"))("@azure/service-bus");
+const require = createRequire(resolve(folder, "package.json"));
+const { ServiceBusClient } = require("@azure/service-bus");
 const client = new ServiceBusClient(connectionString, { retryOptions: { maxRetries: 1 } });
+
+// What the SDK links its spans to. It looks for that only if it is traced.
+let linked = [];
+const context = { getValue: () => "Microsoft.ServiceBus", setValue: () => context, deleteValue: () => context };
+require("@azure/core-tracing").useInstrumenter({
+  startSpan(name, { spanLinks = [] }) {
+    linked.push(...spanLinks.map((link) => link.tracingContext));
+    const span = { setStatus() {}, setAttribute() {}, recordException() {}, addEvent() {}, end() {}, isRecording: () => false };
+    return { span, tracingContext: context };
+  },
+  withContext: (_, callback, ...callbackArgs) => callback(...callbackArgs),
+  parseTraceparentHeader: (header) => header,
+  createRequestHeaders: () => ({}),
+});
 
 const inSeconds = (seconds) => new Date(Date.now() + seconds * 1000);
 
@@ -105,7 +120,7 @@ async function send(request) {
 }
 
 async function cancel(request) {
-  const { default: Long } = await import(createRequire(resolve(folder, "package.json")).resolve("long"));
+  const { default: Long } = await import(require.resolve("long"));
   const sender = client.createSender(request.to);
   try {
     await sender.cancelScheduledMessages(request.numbers.map((number) => Long.fromNumber(number)));
@@ -151,10 +166,12 @@ async function receive(request) {
   try {
     while (messages.length < wanted) {
       const wait = { maxWaitTimeInMs: (request.wait ?? 10) * 1000 };
+      linked = [];
       const got = await from.receiveMessages(wanted - messages.length, wait);
+      const links = linked;
       if (got.length === 0) break;
       for (const one of got) {
-        messages.push(described(one));
+        messages.push({ ...described(one), trace: links.shift() ?? null });
         await settle(from, one, request);
       }
     }

@@ -29,6 +29,7 @@ from azure.servicebus import (
     ServiceBusReceiveMode,
     ServiceBusSubQueue,
 )
+from azure.servicebus._common.tracing import get_span_link_from_message
 from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 FROM_JSON = {
@@ -110,6 +111,8 @@ def described(got):
             (name.decode() if isinstance(name, bytes) else name): to_json(value)
             for name, value in (got.application_properties or {}).items()
         },
+        # The SDK's own look for the span that it links to.
+        "trace": get_span_link_from_message(got).headers.get("traceparent"),
         "message_id": str(got.message_id),
         "correlation_id": got.correlation_id,
         "subject": got.subject,
