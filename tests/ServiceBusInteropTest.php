@@ -5,10 +5,8 @@ declare(strict_types=1);
 namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
-use Amqp1\OpenTelemetry\Tracing;
 use Amqp1\Task;
 use Amqp1\Tests\Support\ContractTestCase;
-use Amqp1\Tests\Support\OpenTelemetry\Recorder;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\SdkPeer;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -465,41 +463,6 @@ final class ServiceBusInteropTest extends ContractTestCase
         $back = $this->peer($sdk)->receiveOne($queue->getName());
         self::assertSame(['x', 'Failed', 'c', ['string', 'a'], null], [self::body($back), $back['subject'], $back['correlation_id'],
             $back['properties']['tenant'], $back['dead_letter_reason']]);
-    }
-
-    /** @dataProvider sdks */
-    #[DataProvider('sdks')]
-    public function testATraceGoesOnInTheSdkAndComesBack(string $sdk): void
-    {
-        $recorder = new Recorder();
-        $tracing = new Tracing([], $recorder->tracers, $recorder->meters, $recorder->propagator);
-        $queue = $this->entity(['observer' => $tracing, 'max_attempts' => 2, 'backoff' => [0.1]]);
-        $queue->push('Order', ['n' => 1]);
-        $consumer = $this->consumer($queue, ['prefetch' => 1]);
-        foreach ([1, 2] as $_) {
-            $task = $this->next($consumer);
-            $tracing->process($task, static fn (Task $task) => $task->nack('no'));
-        }
-        $consumer->close();
-        self::assertSame(1, $queue->retryFailed());
-        $got = $this->peer($sdk)->receiveOne($queue->getName());
-        $send = $recorder->spans()[0];
-        self::assertSame("send {$queue->getName()}", $send->name);
-        $expected = "00-$send->trace-$send->id-01";
-        self::assertSame([$expected, ['string', $expected], ['string', $expected]],
-            [$got['trace'], $got['properties']['traceparent'], $got['properties']['Diagnostic-Id']]);
-        foreach ($recorder->spans() as $span) {
-            self::assertContains($send->id, [$span->id, $span->parent, ...$span->links, ...($span->trace === $send->trace ? [$send->id] : [])]);
-        }
-
-        // The SDKs send Diagnostic-Id, and the one for Python sends traceparent, too; both as a binary.
-        $theirs = '00-' . str_repeat('a', 32) . '-' . str_repeat('b', 16) . '-01';
-        $value = $sdk === SdkPeer::PYTHON ? self::bytes($theirs) : ['string', $theirs];
-        $this->peer($sdk)->send($queue->getName(), ['body' => self::bytes('x'), 'properties' => ['Diagnostic-Id' => $value]]);
-        $consumer = $this->consumer($queue);
-        $tracing->process($this->next($consumer), static fn (Task $task) => $task->ack());
-        $processed = array_values(array_filter($recorder->spans(), static fn ($span) => str_starts_with($span->name, 'process ')));
-        self::assertSame([str_repeat('a', 32), str_repeat('b', 16)], [end($processed)->trace, end($processed)->parent]);
     }
 
     /** @dataProvider sdks */

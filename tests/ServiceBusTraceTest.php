@@ -1,0 +1,66 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\Tests;
+
+use Amqp1\AmqpQueue;
+use Amqp1\OpenTelemetry\Tracing;
+use Amqp1\Task;
+use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\OpenTelemetry\Recorder;
+use Amqp1\Tests\Support\ProgramBroker;
+use Amqp1\Tests\Support\SdkPeer;
+use PHPUnit\Framework\Attributes\DataProvider;
+
+/** Microsoft's SDKs for Service Bus link their spans to the push of a job, and the extension's spans follow theirs. */
+final class ServiceBusTraceTest extends ContractTestCase
+{
+    protected function setUp(): void
+    {
+        SdkPeer::orSkip();
+    }
+
+    /** @return array<string, array{string}> */
+    public static function sdks(): array
+    {
+        return ['Python' => [SdkPeer::PYTHON], 'JavaScript' => [SdkPeer::JAVASCRIPT]];
+    }
+
+    /** @dataProvider sdks */
+    #[DataProvider('sdks')]
+    public function testATraceGoesOnInTheSdkAndComesBack(string $sdk): void
+    {
+        $broker = ProgramBroker::serviceBus([]);
+        $peer = new SdkPeer($sdk, $broker->connectionString());
+        $recorder = new Recorder();
+        $tracing = new Tracing([], $recorder->tracers, $recorder->meters, $recorder->propagator);
+        $queue = new AmqpQueue($broker->connectionString(), 'q', ['observer' => $tracing, 'max_attempts' => 2, 'backoff' => [0.1], 'timeout' => 20]);
+        $queue->push('Order', ['n' => 1]);
+        $consumer = $this->consumer($queue, ['prefetch' => 1]);
+        foreach ([1, 2] as $_) {
+            $task = $this->next($consumer);
+            $tracing->process($task, static fn (Task $task) => $task->nack('no'));
+        }
+        $consumer->close();
+        self::assertSame(1, $queue->retryFailed());
+        $got = $peer->receiveOne($queue->getName());
+        $send = $recorder->spans()[0];
+        self::assertSame("send {$queue->getName()}", $send->name);
+        $expected = "00-$send->trace-$send->id-01";
+        self::assertSame([$expected, ['string', $expected], ['string', $expected]],
+            [$got['trace'], $got['properties']['traceparent'], $got['properties']['Diagnostic-Id']]);
+        foreach ($recorder->spans() as $span) {
+            self::assertTrue($span->trace === $send->trace || in_array($send->id, $span->links, true), $recorder->tree());
+        }
+
+        // The SDKs send Diagnostic-Id, and the one for Python sends traceparent, too; both as a binary.
+        $theirs = '00-' . str_repeat('a', 32) . '-' . str_repeat('b', 16) . '-01';
+        $value = $sdk === SdkPeer::PYTHON ? ['bytes', base64_encode($theirs)] : ['string', $theirs];
+        $peer->send($queue->getName(), ['body' => ['bytes', base64_encode('x')], 'properties' => ['Diagnostic-Id' => $value]]);
+        $consumer = $this->consumer($queue);
+        $tracing->process($this->next($consumer), static fn (Task $task) => $task->ack());
+        $processed = array_values(array_filter($recorder->spans(), static fn ($span) => str_starts_with($span->name, 'process ')));
+        self::assertSame([str_repeat('a', 32), str_repeat('b', 16)], [end($processed)->trace, end($processed)->parent]);
+    }
+}
