@@ -63,6 +63,7 @@ final class WorkerMetricsTest extends ContractTestCase
     #[DataProvider('networked')]
     public function testMetricsAndProbesWhileAHandlerRuns(string $broker): void
     {
+        $began = microtime(true);
         $queue = $this->declared($this->queue($broker));
         $name = $queue->getName();
         foreach (['quick', 'bad', 'row', 'row', 'row'] as $job) {
@@ -76,7 +77,7 @@ final class WorkerMetricsTest extends ContractTestCase
         }
         // Figures are written ten times a second at most.
         usleep(300_000);
-        $queue->push('long', 4);
+        $queue->push('long', 6);
         $worker->waitFor('begin');
         $queue->pushMany(array_fill(0, 5, ['name' => 'quick']));
         usleep(1_500_000);
@@ -92,11 +93,13 @@ final class WorkerMetricsTest extends ContractTestCase
         self::assertSame(3, $only('amqp1_handler_duration_seconds')['count'], 'a batch is one call');
         self::assertSame([1, 1, 1], [$only('amqp1_worker_jobs_in_hand'), $only('amqp1_worker_alive'), $only('amqp1_worker_ready')]);
         self::assertGreaterThan(1.0, $only('amqp1_worker_handler_running_seconds'));
-        self::assertEqualsWithDelta(microtime(true), $only('amqp1_last_job_timestamp_seconds'), 10);
+        $isOfThisTest = self::logicalAnd(self::greaterThan($began - 1), self::lessThan(microtime(true) + 1));
+        self::assertThat($only('amqp1_last_job_timestamp_seconds'), $isOfThisTest);
         self::assertGreaterThan(1 << 20, $only('amqp1_worker_resident_memory_bytes'));
         if ($isManaged) {
             self::assertSame(1, $only('amqp1_queue_up', ['queue' => $name]));
-            self::assertEqualsWithDelta(microtime(true), $only('amqp1_queue_polled_timestamp_seconds'), 4);
+            // A broker that takes long to count is asked less often.
+            self::assertThat($only('amqp1_queue_polled_timestamp_seconds'), $isOfThisTest);
             self::assertGreaterThanOrEqual(1, $only('amqp1_queue_ready_jobs'), 'more than it buffers');
         } else {
             self::assertArrayNotHasKey('amqp1_queue_up', $families);
