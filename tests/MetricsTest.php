@@ -30,29 +30,30 @@ final class MetricsTest extends ContractTestCase
         $queue->push('first');
         $queue->pushMany([['name' => 'second'], ['name' => 'third']]);
         $consumer = $this->consumer($queue, ['prefetch' => 1]);
-        $settle = [
-            'first' => static fn ($task) => $task->ack(),
-            'second' => static fn ($task) => $task->release(),
-            'third' => static fn ($task) => $task->nack('no', false),
-        ];
-        for ($i = 0; $i < 3; ++$i) {
+        $seen = [];
+        // A broker gives back what was released before or behind what else is there.
+        for ($ends = 0; $ends < 3;) {
             $task = $this->next($consumer);
             self::assertSame(1, self::of($queue)['in_hand']);
-            $settle[$task->getName()]($task);
-            unset($settle[$task->getName()]);
-            if ($task->getName() === 'second') {
-                $again = $this->next($consumer);
-                $again->getName() === 'second' ? $again->ack() : $again->release();
-            }
+            $name = $task->getName();
+            $seen[$name] = ($seen[$name] ?? 0) + 1;
+            $isReleased = $name === 'second' && $seen[$name] === 1;
+            match (true) {
+                $isReleased => $task->release(),
+                $name === 'third' => $task->nack('no', false),
+                default => $task->ack(),
+            };
+            $ends += $isReleased ? 0 : 1;
         }
-        unset($task, $again);
+        self::assertSame(['first' => 1, 'second' => 2, 'third' => 1], array_merge(['first' => 0, 'second' => 0, 'third' => 0], $seen));
+        unset($task);
         $counted = self::of($queue);
         $settled = array_filter($counted['settled']);
 
         self::assertSame([3, 3, 0], [$counted['pushed'], $counted['confirmed'], array_sum($counted['failed'])]);
         self::assertSame($counted['received'], array_sum($settled));
         self::assertSame(1, $settled['dead_lettered']);
-        self::assertGreaterThanOrEqual(1, $settled['released']);
+        self::assertSame(1, $settled['released']);
         self::assertSame([0, 0, 0], [$counted['in_hand'], $counted['lost'], $counted['abandoned']]);
         self::assertSame(2, $counted['push_seconds']['count'], 'one for each call');
         self::assertGreaterThan(0, $counted['push_seconds']['sum']);

@@ -116,7 +116,7 @@ final class OpenTelemetryTest extends ContractTestCase
         foreach ($copies as $span) {
             self::assertSame([SpanKind::KIND_CLIENT, $send->trace, [$send->id]], [$span->kind, $span->trace, $span->links], $tree);
         }
-        $system = $this->broker($broker)->isServiceBus() ? 'servicebus' : 'rabbitmq';
+        $system = ['servicebus' => 'servicebus', 'artemis' => 'activemq', 'activemq' => 'activemq', 'qpid' => 'amqp'][$broker] ?? 'rabbitmq';
         self::assertSame([$system], array_values(array_unique(array_map(static fn (RecordedSpan $span) => $span->attributes['messaging.system'], $this->spans()))));
         if (parse_url($this->broker($broker)->dsn, PHP_URL_SCHEME) !== 'embedded') {
             self::assertIsString($send->attributes['server.address']);

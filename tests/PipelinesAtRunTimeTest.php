@@ -12,6 +12,8 @@ use Amqp1\Observation\Job;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 
+use function Amqp1\metrics;
+
 /** Pipelines that are added while a program runs; queues that are paused with and without a configuration. */
 final class PipelinesAtRunTimeTest extends ContractTestCase
 {
@@ -118,6 +120,7 @@ final class PipelinesAtRunTimeTest extends ContractTestCase
         $one->push('in hand');
         $one->push('buffered');
         $task = $this->next($consumer);
+        $this->eventually(static fn () => array_sum(array_column(metrics()['queues'], 'buffered')) === 1, 'one waits in the buffer');
         self::assertFalse($one->isPaused());
         $one->pause();
         self::assertTrue($one->isPaused());

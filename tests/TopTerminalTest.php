@@ -52,7 +52,8 @@ final class TopTerminalTest extends ContractTestCase
 
         $terminal->press('Enter');
         $list = $terminal->waitFor('id-4');
-        self::assertSame($this->broker($broker)->isRabbitMq(), str_contains($list, 'takes them in hand and gives them back'));
+        $canPeek = in_array($broker, ['program', 'servicebus'], true);
+        self::assertSame(!$canPeek, str_contains($list, 'takes them in hand and gives them back'));
         self::assertMatchesRegularExpression('/^bad +1 +\d\d-\d\d \d\d:\d\d:\d\d +no good: \[31m1 /m', $list);
         $terminal->press('Down', 'Enter');
         $shown = $terminal->waitFor('DomainException');
