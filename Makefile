@@ -3,7 +3,7 @@
 # rustup's folder is in the PATH of new login shells only.
 CARGO ?= $(or $(shell command -v cargo 2>/dev/null),$(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/bin/cargo),cargo)
 .DEFAULT_GOAL := help
-.PHONY: help deps build install uninstall demo test fresh test-rust test-php test-sdks test-brokers live lint fmt fuzz valgrind bench soak \
+.PHONY: help deps build install uninstall demo test fresh test-rust test-php test-frameworks test-sdks test-brokers live lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 
 help: ## List the targets
@@ -33,6 +33,9 @@ test-rust: ## Run only the Rust tests; FILTER=name for some of them
 
 test-php: ## Run only the PHP tests; FILTER=NameOfTest for some of them (AMQP1_TEST_LANES=1 runs them one at a time)
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') php
+
+test-frameworks: ## Run only the tests of the packages in integrations/ with Symfony, Laravel and the others; FILTER=NameOfTest for some
+	@scripts/test $(if $(FILTER),--filter '$(FILTER)') frameworks
 
 test-sdks: ## Run only Microsoft's Service Bus SDKs against amqp1-broker; FILTER=case for some of their cases
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') sdks

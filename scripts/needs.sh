@@ -38,6 +38,21 @@ php_fpm|php-fpm|serves requests in the tests of connections that outlive request
 openssl|openssl|makes the certificates of the TLS tests, and is their peer
 tmux|tmux|is the terminal in which the tests run amqp1 top
 NEEDS
+    frameworks) cat <<'NEEDS' ;;
+phpunit|phpunit|runs the tests of the packages in integrations/
+php_mbstring|php-mbstring|PHPUnit needs it
+php_xml|php-xml|PHPUnit needs it
+php_process|php-cli|pcntl and posix: the tests start workers and send them signals
+php_symfony_messenger|php-symfony-messenger|Symfony Messenger, which integrations/symfony-messenger is for
+php_symfony_console|php-symfony-console|its commands, such as messenger:consume
+php_symfony_serializer|php-symfony-serializer|messages of Symfony as JSON
+php_symfony_property_access|php-symfony-property-access|Symfony's serializer of objects needs it
+php_laravel_queue|php-illuminate-queue|Laravel's queues, which integrations/laravel-queue is for
+php_laravel_cache|php-illuminate-cache|Laravel's unique jobs and rate limits
+php_laravel_encryption|php-illuminate-encryption|Laravel's encrypted jobs
+php_sqlite|php-sqlite3|keeps Laravel's failed jobs and batches in the tests
+composer|composer|installs the packages as their users do
+NEEDS
     sdks) cat <<'NEEDS' ;;
 openssl|openssl|makes the certificates for TLS
 python_venv|python3-venv|holds the Service Bus SDK for Python
@@ -48,6 +63,7 @@ NEEDS
     test)
         needs_of lint
         needs_of php
+        needs_of frameworks
         needs_of sdks
         ;;
     rabbitmq) cat <<'NEEDS' ;;
@@ -82,7 +98,7 @@ phpunit|phpunit|runs the PHP tests
 php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
 NEEDS
-    *) die "unknown group '$1'; expected one of: build, lint, rust, php, sdks, test, rabbitmq, cluster, java, bench, fuzz, valgrind" ;;
+    *) die "unknown group '$1'; expected one of: build, lint, rust, php, frameworks, sdks, test, rabbitmq, cluster, java, bench, fuzz, valgrind" ;;
     esac
 }
 
@@ -122,10 +138,21 @@ has_php_mbstring() { php_has mbstring; }
 has_php_xml() { php_has dom && php_has xml && php_has xmlwriter; }
 has_php_process() { php_has pcntl && php_has posix; }
 has_php_sockets() { php_has sockets; }
-has_php_amqplib() {
+has_php_sqlite() { php_has pdo_sqlite; }
+has_composer() { have composer; }
+# Is there such a file in PHP's include_path, where Debian's packages put their libraries?
+php_finds() {
     # shellcheck disable=SC2016  # PHP's variables
-    has_php && "$php" -r 'exit(stream_resolve_include_path("PhpAmqpLib/autoload.php") !== false ? 0 : 1);' >/dev/null 2>&1
+    has_php && "$php" -r 'exit(stream_resolve_include_path($argv[1]) !== false ? 0 : 1);' "$1" >/dev/null 2>&1
 }
+has_php_amqplib() { php_finds PhpAmqpLib/autoload.php; }
+has_php_symfony_messenger() { php_finds Symfony/Component/Messenger/autoload.php; }
+has_php_symfony_console() { php_finds Symfony/Component/Console/autoload.php; }
+has_php_symfony_serializer() { php_finds Symfony/Component/Serializer/autoload.php; }
+has_php_symfony_property_access() { php_finds Symfony/Component/PropertyAccess/autoload.php; }
+has_php_laravel_queue() { php_finds Illuminate/Queue/autoload.php; }
+has_php_laravel_cache() { php_finds Illuminate/Cache/autoload.php; }
+has_php_laravel_encryption() { php_finds Illuminate/Encryption/autoload.php; }
 has_php_fpm() { php_fpm >/dev/null; }
 has_shellcheck() { have shellcheck; }
 has_valgrind() { have valgrind; }

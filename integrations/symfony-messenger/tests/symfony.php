@@ -1,0 +1,9 @@
+<?php
+
+/** Symfony's components in PHP's include_path, where Debian's packages put them. */
+
+declare(strict_types=1);
+
+foreach (['Messenger', 'Console', 'EventDispatcher', 'Serializer', 'PropertyAccess'] as $component) {
+    require_once "Symfony/Component/$component/autoload.php";
+}
