@@ -12,6 +12,7 @@ final class Metric
         'rate' => ['jobs/s', 0],
         'requests' => ['requests/s', 0],
         'cpu' => ['µs CPU a job', 1],
+        'system' => ['of these in the kernel', 1],
         'broker' => ["µs of the broker's CPU", 1],
         'p50' => ['p50 µs', 0],
         'p99' => ['p99 µs', 0],

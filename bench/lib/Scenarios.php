@@ -47,6 +47,7 @@ final class Scenarios
             new Step('push', "push/$type", "one push() at a time, $type queue", [
                 new Metric('rate', Target::ratioAtLeast(1)),
                 new Metric('cpu', Target::ratioAtMost(1)),
+                new Metric('system'),
                 new Metric('p50', Target::ratioAtMost(0.95)),
                 new Metric('p99'),
                 new Metric('switches', Target::atMost(1.3)),
@@ -62,6 +63,7 @@ final class Scenarios
         return [
             new Metric('rate', Target::ratioAtLeast(1)),
             new Metric('cpu', Target::ratioAtMost(1)),
+            ...($memory ? [new Metric('system')] : []),
             ...($memory ? [new Metric('memory', Target::ratioAtMost(1.2))] : []),
             new Metric('broker'),
         ];

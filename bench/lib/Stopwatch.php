@@ -9,14 +9,16 @@ final class Stopwatch
 {
     private float $seconds = 0;
     private float $cpu = 0;
+    private float $system = 0;
     private int $switches = 0;
     private float $from = 0;
     private float $to = 0;
 
     public function start(): void
     {
-        [$cpu, $switches] = self::usage();
+        [$cpu, $system, $switches] = self::usage();
         $this->cpu = -$cpu;
+        $this->system = -$system;
         $this->switches = -$switches;
         $this->from = microtime(true);
         $this->seconds = -hrtime(true) / 1e9;
@@ -26,28 +28,32 @@ final class Stopwatch
     {
         $this->seconds += hrtime(true) / 1e9;
         $this->to = microtime(true);
-        [$cpu, $switches] = self::usage();
+        [$cpu, $system, $switches] = self::usage();
         $this->cpu += $cpu;
+        $this->system += $system;
         $this->switches += $switches;
     }
 
-    /** @return array{float, int} seconds of user and system time, context switches */
-    public static function usage(): array
+    /** @return array{float, float, int} seconds of user and system time, those of system time, context switches */
+    private static function usage(): array
     {
         $usage = getrusage();
+        $system = $usage['ru_stime.tv_sec'] + $usage['ru_stime.tv_usec'] / 1e6;
 
         return [
-            $usage['ru_utime.tv_sec'] + $usage['ru_stime.tv_sec'] + ($usage['ru_utime.tv_usec'] + $usage['ru_stime.tv_usec']) / 1e6,
+            $usage['ru_utime.tv_sec'] + $usage['ru_utime.tv_usec'] / 1e6 + $system,
+            $system,
             $usage['ru_nvcsw'] + $usage['ru_nivcsw'],
         ];
     }
 
-    /** @return array<string, float> jobs in a second, µs and switches a job, when it was in seconds since 1970 */
+    /** @return array<string, float> jobs in a second, µs (all, and in the kernel) and switches a job, when it was in seconds since 1970 */
     public function figures(int $jobs): array
     {
         return [
             'rate' => $jobs / $this->seconds,
             'cpu' => $this->cpu / $jobs * 1e6,
+            'system' => $this->system / $jobs * 1e6,
             'switches' => $this->switches / $jobs,
             'from' => $this->from,
             'to' => $this->to,

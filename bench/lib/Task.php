@@ -10,8 +10,8 @@ final class Task
     /** The smallest and the largest payload of mixed sizes, in octets. */
     private const MIXED = [64, 4 << 20];
 
-    /** @var array<int, string> size => payload */
-    private array $payloads = [];
+    /** What all payloads have in common. */
+    private ?string $rest = null;
 
     /**
      * @param string $client amqp1, php-amqp, php-amqplib, …
@@ -55,13 +55,13 @@ final class Task
 
     public function toJson(): string
     {
-        return json_encode(array_diff_key(get_object_vars($this), ['payloads' => 0]), JSON_THROW_ON_ERROR);
+        return json_encode(array_diff_key(get_object_vars($this), ['rest' => 0]), JSON_THROW_ON_ERROR);
     }
 
     /** The same task with some other values. */
     public function with(mixed ...$values): self
     {
-        return new self(...array_merge(array_diff_key(get_object_vars($this), ['payloads' => 0]), $values));
+        return new self(...array_merge(array_diff_key(get_object_vars($this), ['rest' => 0]), $values));
     }
 
     public function queue(int $n): int
@@ -80,19 +80,19 @@ final class Task
         return (int) min(self::MIXED[1], self::MIXED[0] / $part);
     }
 
-    /** The payload. One of a fixed size is made only once, so that a client's work is measured and not this. */
+    /**
+     * The payload, which begins with the job's number. Each job has a string of its own, as an application's jobs have: with a
+     * single string, a client that keeps strings until they are confirmed would need no memory for it.
+     */
     public function payload(int $n): string
     {
         $size = $this->size($n);
-        if (!$this->headers) {
-            return sprintf('%08d', $n) . ($this->payloads[$size] ??= str_repeat('x', $size - 8));
-        }
         if ($this->size !== 0) {
-            return $this->payloads[$size] ??= str_repeat('x', $size);
+            return sprintf('%08d', $n) . ($this->rest ??= str_repeat('x', $size - 8));
         }
-        $this->payloads[0] ??= str_repeat('x', self::MIXED[1]);
+        $this->rest ??= str_repeat('x', self::MIXED[1]);
 
-        return substr($this->payloads[0], 0, $size);
+        return sprintf('%08d', $n) . substr($this->rest, 0, $size - 8);
     }
 
     /**
