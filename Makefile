@@ -5,6 +5,7 @@ CARGO ?= $(or $(shell command -v cargo 2>/dev/null),$(wildcard $(or $(CARGO_HOME
 .DEFAULT_GOAL := help
 .PHONY: help deps build install uninstall demo test fresh test-rust test-php test-frameworks test-sdks test-brokers live lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
+.PHONY: split
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +47,7 @@ test-brokers: ## Run the PHP tests on Artemis, ActiveMQ Classic and Qpid Broker-
 live: ## Compare amqp1-broker's dialect with a real Service Bus namespace; needs AMQP1_LIVE_SERVICEBUS (scripts/live)
 	@scripts/live
 
-lint: ## Check formatting, clippy, shellcheck and the oldest supported Rust
+lint: ## Check formatting, clippy, shellcheck, the oldest supported Rust and the Composer packages
 	@scripts/test lint
 
 fresh: ## Run the README's commands on a bare Debian 12 and 13; SUITE=trixie for one of them (needs root, mmdebstrap)
@@ -79,6 +80,10 @@ brokers-down: ## Stop the test brokers and delete their queues
 
 brokers-status: ## Show which test brokers run, and where
 	@scripts/brokers status
+
+split: ## Make a tree for each Composer package (build/split): worker, stubs, integrations; and install each into an empty project
+	@scripts/deps lint
+	@scripts/split --check $(if $(REPOSITORY),--repository '$(REPOSITORY)')
 
 clean: ## Delete build outputs; keep the unpacked RabbitMQ
 	rm -rf "$(or $(CARGO_TARGET_DIR),target)"

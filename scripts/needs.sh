@@ -20,6 +20,7 @@ libclang|libclang-dev|reads PHP's headers for the Rust bindings
 NEEDS
     lint) cat <<'NEEDS' ;;
 shellcheck|shellcheck|checks these scripts
+composer|composer|checks the Composer packages
 NEEDS
     rust) cat <<'NEEDS' ;;
 cc|gcc|C compiler and linker: Rust links with it, and the TLS library has C parts
@@ -155,6 +156,7 @@ has_php_laravel_cache() { php_finds Illuminate/Cache/autoload.php; }
 has_php_laravel_encryption() { php_finds Illuminate/Encryption/autoload.php; }
 has_php_fpm() { php_fpm >/dev/null; }
 has_shellcheck() { have shellcheck; }
+has_composer() { have composer; }
 has_valgrind() { have valgrind; }
 has_strace() { have strace; }
 has_gnuplot() { have gnuplot; }

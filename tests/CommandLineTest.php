@@ -188,7 +188,7 @@ final class CommandLineTest extends TestCase
             self::assertTrue(is_executable(dirname(__DIR__) . "/php/$program"));
         }
         foreach (new \RecursiveIteratorIterator(new \RecursiveDirectoryIterator(dirname(__DIR__) . '/php', \FilesystemIterator::SKIP_DOTS)) as $file) {
-            if (ctype_upper($file->getBasename()[0])) {
+            if ($file->getExtension() === 'php' && ctype_upper($file->getBasename()[0])) {
                 $class = 'Amqp1\\' . strtr(substr($file->getPathname(), strlen(dirname(__DIR__) . '/php/'), -4), '/', '\\');
                 self::assertTrue(class_exists($class) || enum_exists($class) || interface_exists($class), "$class is in {$file->getPathname()}");
             }
