@@ -477,6 +477,7 @@ impl Receiver {
         self.buffer.clear();
         self.partial = None;
         self.accepted.clear();
+        self.accepted_count = 0;
         self.signal.raise();
     }
 }

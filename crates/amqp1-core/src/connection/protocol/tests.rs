@@ -360,3 +360,37 @@ fn only_sessions_with_settlements_are_flushed() {
     protocol.flush_all(now).unwrap();
     assert!(protocol.gathered.is_empty());
 }
+
+#[test]
+fn what_was_gathered_ends_with_its_link() {
+    let (mut protocol, keys) = protocol(10, 1);
+    let now = Instant::now();
+    say(&mut protocol, 5, &begin(keys[0].channel)).unwrap();
+    let mut receiver = Receiver::new("r".to_owned(), 100, Signal::new());
+    receiver.phase = link::Phase::Attached;
+    receiver.remote_handle = Some(3);
+    let session = protocol.session(keys[0]).unwrap().0;
+    session.receiver = Some(receiver);
+    session.grant_credit(now, &mut Vec::new()).unwrap();
+    let (mut frame, first) = (
+        Vec::new(),
+        frame::First {
+            delivery_id: 0,
+            settled: false,
+            format: 0,
+        },
+    );
+    frame::encode_transfer(&mut frame, 5, 3, Some(first), false, b"job");
+    let mut input = BytesMut::from(&frame[..]);
+    protocol.handle_input(&mut input, now).unwrap();
+    assert_eq!(protocol.accept(keys[0], 0, || now), Ok(Settled::Gathered));
+    let detach = Detach {
+        handle: Handle(3),
+        closed: true,
+        error: None,
+    };
+    say(&mut protocol, 5, &detach).unwrap();
+    protocol.flush_all(now).unwrap();
+    let receiver = protocol.session(keys[0]).unwrap().0.receiver().unwrap();
+    assert_eq!(receiver.gathered(), 0);
+}

@@ -108,7 +108,9 @@ impl Broker {
             "the channel of a lost begin was used again"
         );
         assert_eq!(begin.remote_channel, None);
-        if std::mem::take(&mut self.lose_begin) {
+        // One channel works in the end: those of lost begins are not used again.
+        let may_lose = self.lost.len() < usize::from(CHANNEL_MAX);
+        if std::mem::take(&mut self.lose_begin) && may_lose {
             self.lost.push(channel);
             return;
         }

@@ -2,6 +2,7 @@
 
 use super::broker::Broker;
 use super::message::Fate;
+use super::ops::Manner;
 use super::world::{World, ACCEPTED};
 use crate::connection::protocol::link::Phase;
 use crate::connection::protocol::tracker::Confirmation;
@@ -179,4 +180,45 @@ fn close(world: &mut World) {
     world.client.close().unwrap();
     world.exchange();
     assert!(world.client.lost().is_some() && world.broker.is_closed);
+}
+
+/// Helpers for the end of a run.
+impl World {
+    /// Replaces receivers and senders that have ended, and receivers that abandoned jobs.
+    pub fn renew_links(&mut self) {
+        for receiving in std::mem::take(&mut self.receivers) {
+            self.client.end_session(receiving.key);
+        }
+        self.wait_out();
+        let plain = Manner {
+            elastic: true,
+            ..Manner::default()
+        };
+        self.open_receiver(4, plain);
+        // Senders and lost begins may have taken all channels.
+        while self.receivers.is_empty() && !self.client.is_closing() {
+            let Some(sender) = self.senders.pop() else {
+                return;
+            };
+            self.client.end_session(sender);
+            self.wait_out();
+            self.open_receiver(4, plain);
+        }
+    }
+
+    /// Makes the receiver request jobs, if it may.
+    pub fn want(&mut self, at: usize) {
+        self.with_receiver(at, |session, now, out, receiving| {
+            if receiving.manner.on_demand {
+                if session.receiver().is_ok_and(|r| r.credit() == 0)
+                    && session.demand(1, false, out).is_ok()
+                {
+                    receiving.prefetch += 1;
+                }
+            } else {
+                let prefetch = receiving.prefetch.max(1);
+                let _ = session.set_prefetch(prefetch, now, out);
+            }
+        });
+    }
 }

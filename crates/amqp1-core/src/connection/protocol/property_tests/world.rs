@@ -351,7 +351,7 @@ impl World {
         receiving.settled.push(id);
     }
 
-    fn with_receiver(
+    pub fn with_receiver(
         &mut self,
         at: usize,
         work: impl FnOnce(&mut Session, Instant, &mut Vec<u8>, &mut Receiving),
@@ -464,37 +464,5 @@ impl World {
     /// The elapsed time, for failure reports.
     pub fn elapsed(&self) -> Duration {
         self.now - self.start
-    }
-}
-
-/// Helpers for the end of a run.
-impl World {
-    /// Replaces receivers and senders that have ended, and receivers that abandoned jobs.
-    pub fn renew_links(&mut self) {
-        for receiving in std::mem::take(&mut self.receivers) {
-            self.client.end_session(receiving.key);
-        }
-        self.wait_out();
-        let plain = Manner {
-            elastic: true,
-            ..Manner::default()
-        };
-        self.open_receiver(4, plain);
-    }
-
-    /// Makes the receiver request jobs, if it may.
-    pub fn want(&mut self, at: usize) {
-        self.with_receiver(at, |session, now, out, receiving| {
-            if receiving.manner.on_demand {
-                if session.receiver().is_ok_and(|r| r.credit() == 0)
-                    && session.demand(1, false, out).is_ok()
-                {
-                    receiving.prefetch += 1;
-                }
-            } else {
-                let prefetch = receiving.prefetch.max(1);
-                let _ = session.set_prefetch(prefetch, now, out);
-            }
-        });
     }
 }
