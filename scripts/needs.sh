@@ -45,6 +45,8 @@ php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
 php_process|php-cli|pcntl and posix: the tests start workers and send them signals
 php_symfony_messenger|php-symfony-messenger|Symfony Messenger, which integrations/symfony-messenger is for
+php_symfony_framework|php-symfony-framework-bundle|an application of Symfony with its container
+php_symfony_yaml|php-symfony-yaml|its configuration
 php_symfony_console|php-symfony-console|its commands, such as messenger:consume
 php_symfony_serializer|php-symfony-serializer|messages of Symfony as JSON
 php_symfony_property_access|php-symfony-property-access|Symfony's serializer of objects needs it
@@ -148,6 +150,8 @@ php_finds() {
 }
 has_php_amqplib() { php_finds PhpAmqpLib/autoload.php; }
 has_php_symfony_messenger() { php_finds Symfony/Component/Messenger/autoload.php; }
+has_php_symfony_framework() { php_finds Symfony/Bundle/FrameworkBundle/autoload.php; }
+has_php_symfony_yaml() { php_finds Symfony/Component/Yaml/autoload.php; }
 has_php_symfony_console() { php_finds Symfony/Component/Console/autoload.php; }
 has_php_symfony_serializer() { php_finds Symfony/Component/Serializer/autoload.php; }
 has_php_symfony_property_access() { php_finds Symfony/Component/PropertyAccess/autoload.php; }

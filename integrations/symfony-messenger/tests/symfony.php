@@ -4,6 +4,7 @@
 
 declare(strict_types=1);
 
-foreach (['Messenger', 'Console', 'EventDispatcher', 'Serializer', 'PropertyAccess'] as $component) {
+foreach (['Messenger', 'Console', 'EventDispatcher', 'Serializer', 'PropertyAccess', 'Yaml'] as $component) {
     require_once "Symfony/Component/$component/autoload.php";
 }
+require_once 'Symfony/Bundle/FrameworkBundle/autoload.php';
