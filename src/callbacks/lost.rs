@@ -3,20 +3,20 @@
 //! The client's thread cannot call PHP. It requests an interruption of the engine, as a signal
 //! does, and PHP's own thread then calls the listeners between two statements.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ext_php_rs::types::{ZendCallable, Zval};
 
+use super::next_number;
 use crate::engine::{self, guarded, interrupts, Stash};
 use crate::fail::Fail;
 
 thread_local! {
     /// Not dropped with the thread, because PHP's memory is already freed then.
     static LISTENERS: RefCell<BTreeMap<u64, ManuallyDrop<Zval>>> = const { RefCell::new(BTreeMap::new()) };
-    static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Keeps a callable registered as a listener until it is dropped.
@@ -26,8 +26,7 @@ pub struct Listener(u64);
 impl Listener {
     /// `callable` must be callable; the caller has checked it.
     pub fn new(callable: &Zval) -> Self {
-        let number = LAST.get() + 1;
-        LAST.set(number);
+        let number = next_number();
         let held = ManuallyDrop::new(callable.shallow_clone());
         LISTENERS.with_borrow_mut(|all| all.insert(number, held));
         Self(number)

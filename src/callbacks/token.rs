@@ -1,7 +1,8 @@
 //! The option `token` of Service Bus: a token, or a callable that returns one.
 //!
-//! The callable is called only on PHP's thread, during a call that may block. It stays in a table
-//! of that thread; the core knows its number.
+//! The callable is called only on the PHP thread that passed it, during a call that may block. It
+//! stays in a table of that thread; the core knows its number. Connections are shared by number, and
+//! they are authenticated: numbers must differ wherever the tokens may.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -13,14 +14,14 @@ use amqp1_core::servicebus::token::{Token, TokenOption, TokenSource};
 use amqp1_core::{Error, Result};
 use ext_php_rs::types::{ZendCallable, Zval};
 
+use super::next_number;
 use crate::convert;
-use crate::engine::guarded;
+use crate::engine::{callables, guarded};
 use crate::fail::Fail;
 
 thread_local! {
     /// Not dropped with the thread, because PHP's memory is already freed then.
     static CALLABLES: RefCell<HashMap<u64, ManuallyDrop<Zval>>> = RefCell::default();
-    static LAST: Cell<u64> = const { Cell::new(0) };
     static BAILED_OUT: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -30,7 +31,8 @@ pub const OPTION: &str = "token";
 /// A callable that returns tokens.
 #[derive(Debug)]
 enum Source {
-    /// A function or static method. It is the same in the next request, and so are its connections.
+    /// A function or static method. It is the same in the next request, and so are its connections;
+    /// but not if another file defines it, as in another application in the same process.
     Named(u64, String),
     /// A closure or an object, stored in the table under its number.
     Held(u64),
@@ -53,12 +55,12 @@ pub fn read(value: &Zval, method: &str) -> std::result::Result<Option<TokenOptio
         Some(name) => {
             let mut hasher = DefaultHasher::new();
             name.hash(&mut hasher);
+            callables::defined_in(value).hash(&mut hasher);
             // The highest bit distinguishes hashes from counted numbers.
             Source::Named(hasher.finish() | 1 << 63, name.to_owned())
         }
         None => {
-            let number = LAST.get() + 1;
-            LAST.set(number);
+            let number = next_number();
             let held = ManuallyDrop::new(value.shallow_clone());
             CALLABLES.with_borrow_mut(|all| all.insert(number, held));
             Source::Held(number)

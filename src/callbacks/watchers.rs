@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ext_php_rs::types::Zval;
 
+use super::next_number;
 use crate::engine::{self, interrupts};
 
 /// How many observers there are, over all threads. Almost always zero: then nothing else is read.
@@ -18,7 +19,6 @@ static TAKERS: AtomicUsize = AtomicUsize::new(0);
 thread_local! {
     /// By number, and how many of our objects hold a reference to each. The table itself holds none.
     static OF_QUEUES: RefCell<BTreeMap<u64, Entry>> = const { RefCell::new(BTreeMap::new()) };
-    static LAST: Cell<u64> = const { Cell::new(0) };
     /// Whether an observer or a logger is running. What it does itself is not observed.
     static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
 }
@@ -51,8 +51,7 @@ pub struct Watcher {
 impl Watcher {
     /// A watcher of a queue; `observer` must be one, or a logger.
     pub fn new(kind: Kind, observer: &Zval) -> Self {
-        let number = LAST.get() + 1;
-        LAST.set(number);
+        let number = next_number();
         let observer = observer.shallow_clone();
         let entry = Entry {
             kind,

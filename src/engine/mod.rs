@@ -2,6 +2,7 @@
 //!
 //! This file has guarded calls and their results.
 
+pub mod callables;
 pub mod class_entry;
 pub mod environment;
 pub mod garbage;

@@ -143,10 +143,15 @@ impl Connection {
     /// Whether there is room for another link, beside the sessions that the connection itself
     /// needs.
     pub fn has_room(&self) -> bool {
-        let sessions = self.remote().sessions();
         let protocol = self.lock();
         let is_open = protocol.lost().is_none() && !protocol.is_closing();
-        is_open && protocol.session_count() + RESERVED.min(sessions / 4) < sessions
+        is_open && self.has_room_in(&protocol)
+    }
+
+    /// [`Connection::has_room`] of an open connection, for who has locked it.
+    pub(super) fn has_room_in(&self, protocol: &Protocol) -> bool {
+        let sessions = self.remote().sessions();
+        protocol.session_count() + RESERVED.min(sessions / 4) < sessions
     }
 
     /// Closes it once it has had no session for this long.

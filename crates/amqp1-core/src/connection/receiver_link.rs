@@ -7,6 +7,7 @@ use fe2o3_amqp_types::performatives::Attach;
 
 use super::handle::Connection;
 use super::ping::ping;
+use super::protocol::condition::all_in_use;
 use super::protocol::internal;
 use super::protocol::link::Phase;
 use super::protocol::options::ReceiverOptions;
@@ -15,6 +16,7 @@ use super::protocol::remote::Remote;
 use super::protocol::session::receiving::Settled;
 use super::protocol::sessions::LinkKey;
 use super::protocol::tracker::Tracked;
+use super::protocol::Protocol;
 use crate::base::id;
 use crate::base::wait::{Signal, Wait};
 use crate::error::{Error, Result};
@@ -39,12 +41,41 @@ impl ReceiverLink {
         options: &ReceiverOptions,
         signal: Signal,
     ) -> Result<Self> {
+        Self::open_if(|_| true, connection, address, options, signal)
+    }
+
+    /// [`ReceiverLink::open`], beside the sessions that the connection itself needs.
+    ///
+    /// # Errors
+    /// The same if no other session is free: then [`Connection::has_room`] was true for several
+    /// threads at once.
+    pub fn open_in_room(
+        connection: &Connection,
+        address: &str,
+        options: &ReceiverOptions,
+        signal: Signal,
+    ) -> Result<Self> {
+        let has_room = |protocol: &Protocol| connection.has_room_in(protocol);
+        Self::open_if(has_room, connection, address, options, signal)
+    }
+
+    fn open_if(
+        has_room: impl FnOnce(&Protocol) -> bool,
+        connection: &Connection,
+        address: &str,
+        options: &ReceiverOptions,
+        signal: Signal,
+    ) -> Result<Self> {
         let name = match &options.name {
             Some(name) => name.clone(),
             None => format!("amqp1-consume-{}", id::short()?),
         };
         connection.raises(&signal);
         let mut protocol = connection.lock();
+        // A lost one says why itself.
+        if protocol.lost().is_none() && !has_room(&protocol) {
+            return Err(all_in_use(connection.label()));
+        }
         let key = protocol.open_receiver(name, address, options, signal, Instant::now())?;
         connection.kick(protocol);
         Ok(Self {

@@ -97,6 +97,7 @@ mod tests {
     use super::*;
     use crate::base::wait::Signal;
     use crate::connection::{ReceiverLink, ReceiverOptions, SenderLink, SenderOptions};
+    use crate::error::condition::Condition;
     use crate::reach::pool::{connection, sender, was_lost};
     use crate::settings::endpoint::Endpoint;
 
@@ -136,6 +137,10 @@ mod tests {
         let mut links: Vec<_> = (0..2 * sessions).map(|_| link()).collect();
         assert_eq!(numbers(&endpoint, Role::Consume), 3);
         assert!(!usual.has_room() && usual.session_count() < sessions);
+        // What remains is not for a thread that saw room a moment ago.
+        let options = ReceiverOptions::default();
+        let late = ReceiverLink::open_in_room(&usual, "/queues/q", &options, Signal::new());
+        assert!(late.unwrap_err().is(Condition::ALL_IN_USE));
 
         // The third has a few links: room on the usual one is used first.
         for (connection, link) in links.drain(..).filter(|(one, _)| one.is(&usual)).take(9) {
@@ -145,6 +150,36 @@ mod tests {
         let freed = wait.until(&Signal::new(), || Ok(usual.has_room().then_some(())));
         assert_eq!(freed, Ok(Some(())));
         assert!(link().0.is(&usual));
+    }
+
+    #[test]
+    fn threads_that_look_for_room_at_the_same_time_all_find_it() {
+        let wait = Wait::uninterrupted(60 * SECOND);
+        let (endpoint, usual) = usual("embedded://crowd", Role::Consume, &wait);
+        let options = ReceiverOptions::default();
+        let sessions = usual.remote().sessions();
+        let crowd = 2 * sessions;
+        let start = std::sync::Barrier::new(crowd);
+        let attach = || {
+            let wait = Wait::uninterrupted(60 * SECOND);
+            start.wait();
+            loop {
+                let connection = with_room(&endpoint, Role::Consume, &usual, SECOND, &wait)?;
+                let signal = Signal::new();
+                match ReceiverLink::open_in_room(&connection, "/queues/q", &options, signal) {
+                    Err(error) if error.is(Condition::ALL_IN_USE) => {}
+                    done => return done,
+                }
+            }
+        };
+        let links: Vec<ReceiverLink> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..crowd).map(|_| scope.spawn(attach)).collect();
+            let links = threads.into_iter().map(|thread| thread.join().unwrap());
+            links.collect::<Result<_>>().unwrap()
+        });
+        assert_eq!(links.len(), crowd);
+        assert_eq!(numbers(&endpoint, Role::Consume), 3);
+        assert!(usual.session_count() < sessions, "room for questions");
     }
 
     #[test]

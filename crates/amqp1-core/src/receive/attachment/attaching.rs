@@ -117,8 +117,7 @@ impl Attachment {
             connected = definition.declared(Role::Consume, wait)?;
         }
         let options = self.options(&connected, wait)?;
-        let connected = definition.with_room(connected, Role::Consume, wait)?;
-        let link = self.open(&connected, options, signal, wait)?;
+        let (connected, link) = self.open_in_room(&connected, &options, signal, wait)?;
         if let Some(claim) = &self.claim {
             claim.ask(Arc::new(link));
             return Ok(());
@@ -171,6 +170,30 @@ impl Attachment {
         Ok(options)
     }
 
+    /// Requests the link over a connection that has room for it.
+    fn open_in_room(
+        &self,
+        usual: &Connected,
+        options: &ReceiverOptions,
+        signal: &Signal,
+        wait: &Wait<'_>,
+    ) -> Result<(Connected, SharedLink)> {
+        loop {
+            let connected = self
+                .definition
+                .with_room(usual.clone(), Role::Consume, wait)?;
+            match self.open(&connected, options.clone(), signal, wait) {
+                Ok(link) => return Ok((connected, link)),
+                Err(error) if error.is(Condition::ALL_IN_USE) => {}
+                Err(error) => return Err(error),
+            }
+            if self.definition.options.exclusive || wait.left().is_zero() {
+                return Err(self.definition.full(&connected));
+            }
+            // Other threads have taken the last sessions: another connection has room.
+        }
+    }
+
     /// Requests the link, with its holding. The broker's answer comes later.
     fn open(
         &self,
@@ -189,11 +212,12 @@ impl Attachment {
         if !is_careful {
             options.ledger = Ledger::None;
         }
-        let link = ReceiverLink::open(&connected.connection, &address, &options, signal.clone());
-        let link = link.map_err(|error| match error.is(Condition::ALL_IN_USE) {
-            true => definition.full(connected),
-            false => error,
-        })?;
+        let open = match definition.options.exclusive {
+            // Tied to its connection, even if no session is left for others.
+            true => ReceiverLink::open,
+            false => ReceiverLink::open_in_room,
+        };
+        let link = open(&connected.connection, &address, &options, signal.clone())?;
         Ok(SharedLink {
             link,
             generation: fork::generation(),
