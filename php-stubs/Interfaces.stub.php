@@ -134,6 +134,9 @@ interface TaskInterface
     /** @see Task::getBody() */
     public function getBody(): string;
 
+    /** @see Task::getRawBody() */
+    public function getRawBody(): string;
+
     /** @see Task::getHeaders() */
     public function getHeaders(): array;
 

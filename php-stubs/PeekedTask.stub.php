@@ -47,6 +47,14 @@ final class PeekedTask
     }
 
     /**
+     * The message's body as it was received, with the wrapper or envelope of its format. The same as getBody() in the
+     * formats "roadrunner" and "raw".
+     */
+    public function getRawBody(): string
+    {
+    }
+
+    /**
      * All headers.
      *
      * @return array<string, non-empty-list<string>>

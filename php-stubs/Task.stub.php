@@ -60,6 +60,14 @@ final class Task implements TaskInterface
     }
 
     /**
+     * The message's body as it was received, with the wrapper or envelope of its format. The same as getBody() in the
+     * formats "roadrunner" and "raw".
+     */
+    public function getRawBody(): string
+    {
+    }
+
+    /**
      * All headers: name => values.
      *
      * @return array<string, non-empty-list<string>>

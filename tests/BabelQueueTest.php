@@ -357,6 +357,75 @@ final class BabelQueueTest extends ContractTestCase
         self::assertSame([0.5, 'babelqueue', null], [$task->getDelay(), $task->getFormat(), $task->getFailure()]);
     }
 
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testAnEnvelopeThatIsTheJobsOwnIsPassedOnAsItIs(string $broker): void
+    {
+        $queue = $this->babelQueue($broker);
+        $consumer = $this->consumer($queue, ['max_attempts' => 0]);
+        $own = ['id' => self::ID, 'trace_id' => 'their-trace'];
+        // Another language's, with attempts, a key of its own, and an id that is no UUID.
+        $envelope = self::envelope(['trace_id' => 'their-trace', 'attempts' => 7, 'theirs' => ['kept' => 1.5]]);
+        self::assertSame(self::ID, $queue->push(self::URN, $envelope, $own));
+        $task = $this->next($consumer);
+        self::assertSame($envelope, $task->getRawBody());
+        self::assertSame('{"order_id": 1042,"title":"Café ☕"}', $task->getBody());
+        self::assertSame([self::URN, self::ID, 'their-trace', 8], [$task->getName(), $task->getId(), $task->getTraceId(), $task->getAttempts()]);
+        $task->ack();
+        // One of another job, or one that is not valid, is data.
+        foreach ([[self::URN, ['id' => self::ID]], ['urn:another', $own], [self::URN, ['trace_id' => self::TRACE]]] as [$urn, $options]) {
+            $given = array_filter($options, static fn ($of) => $of !== 'their-trace');
+            $queue->push($urn, $envelope, $given);
+            $task = $this->next($consumer);
+            self::assertSame([$envelope, 1], [$task->getBody(), $task->getAttempts()]);
+            $task->ack();
+        }
+        $queue->push(self::URN, '{"job":"' . self::URN . '","trace_id":"' . self::TRACE . '","data":[1]}', ['trace_id' => self::TRACE]);
+        $task = $this->next($consumer);
+        self::assertSame([1], $task->getPayload()['data']);
+        $task->ack();
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testThePropertiesOfAnEnvelopeThatIsPassedOn(string $broker): void
+    {
+        $queue = $this->babelQueue($broker);
+        $queue->push(self::URN, self::envelope(['attempts' => 2]), ['id' => self::ID, 'trace_id' => self::TRACE]);
+        $peer = new AmqpLib($this->broker($broker));
+        $message = $peer->get($queue->getName());
+        $peer->close();
+
+        self::assertSame(self::envelope(['attempts' => 2]), $message->body);
+        self::assertEquals(['x-schema-version' => 1, 'x-source-lang' => 'python', 'x-attempts' => 2],
+            array_intersect_key(AmqpLib::headers($message), ['x-schema-version' => 0, 'x-source-lang' => 0, 'x-attempts' => 0]));
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testTheEmptyArrayOfPhpsSdkIsData(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        $this->queue($broker, ['format' => 'raw'], $queue->getName())->push('x', self::envelope(['data' => []]));
+        $task = $this->take($queue);
+
+        self::assertSame(['babelqueue', [], '[]'], [$task->getFormat(), $task->getPayload(), $task->getBody()]);
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testTheRawBodyHasTheWrapper(string $broker): void
+    {
+        foreach (['roadrunner', 'raw'] as $format) {
+            $queue = $this->queue($broker, ['format' => $format]);
+            $queue->push('job', "\x00\xff");
+            self::assertSame("\x00\xff", $this->take($queue)->getRawBody());
+        }
+        $queue = $this->queue($broker, ['format' => 'amqp1']);
+        $queue->push('job', 'payload');
+        self::assertSame('payload', json_decode($this->take($queue)->getRawBody(), true)['body']);
+    }
+
     /** @return array<string, array{string, string}> name → check, envelope; in the order of the checks. */
     private static function poison(): array
     {

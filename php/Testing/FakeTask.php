@@ -288,6 +288,11 @@ final class FakeTask implements TaskInterface
         return $this->task->getBody();
     }
 
+    public function getRawBody(): string
+    {
+        return $this->task->getRawBody();
+    }
+
     public function getHeaders(): array
     {
         return $this->task->getHeaders();

@@ -65,6 +65,11 @@ impl PeekedTask {
         self.peeked.contents().body().into()
     }
 
+    /// The message's body, with its format's wrapper or envelope.
+    pub fn get_raw_body(&self) -> Bytes {
+        (&self.peeked.contents().raw_body()[..]).into()
+    }
+
     /// All headers, each with its values.
     pub fn get_headers(&self) -> PhpResult<ZBox<ZendHashTable>> {
         run(|| headers::array(self.peeked.headers()))

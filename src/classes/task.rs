@@ -100,6 +100,11 @@ impl Task {
         self.delivery.body().into()
     }
 
+    /// The message's body, with its format's wrapper or envelope.
+    pub fn get_raw_body(&self) -> Bytes {
+        (&self.delivery.contents().raw_body()[..]).into()
+    }
+
     /// All headers, each with its values.
     pub fn get_headers(&self) -> PhpResult<ZBox<ZendHashTable>> {
         run(|| headers::array(self.delivery.headers()))

@@ -47,6 +47,9 @@ pub(super) fn check_job(job: &Job<'_>, id: &str) -> Result<()> {
             "the job's name is blank, but 'job' of the babelqueue format must be a URN such as urn:babel:orders:created",
         ));
     }
+    if Given::of(job, id).is_some() {
+        return Ok(());
+    }
     data(job)?;
     check_uuid("id", id, job)?;
     match job.options.trace_id.as_deref() {
@@ -65,16 +68,21 @@ pub(crate) fn encode(
     mapping: PropertyMapping,
 ) -> Result<Vec<u8>> {
     let options = &job.options;
-    let data = data(job)?;
     let trace_id = match options.trace_id.as_deref() {
         Some(trace_id) => Cow::Borrowed(trace_id),
         None => Cow::Owned(id::job_id()?),
     };
     let now = now_millis();
-    let body = body(job, envelope, data, &trace_id, now);
+    let (body, says) = match Given::of(job, envelope.id) {
+        Some(given) => (Cow::Borrowed(given.json), given.says),
+        None => (
+            Cow::Owned(body(job, envelope, data(job)?, &trace_id, now)),
+            Says::new(now),
+        ),
+    };
     let mut out = Vec::with_capacity(body.len() + 384 + options.headers.len() * 64);
     header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
-    annotations(&mut out, job, envelope, mapping, now);
+    annotations(&mut out, job, envelope, mapping, now, &says);
     let app_id = (mapping == PropertyMapping::Annotations).then_some(APP_ID);
     let of = Properties {
         subject: &job.name,
@@ -84,10 +92,58 @@ pub(crate) fn encode(
         group: options.group.as_deref().or(app_id),
     };
     properties(&mut out, envelope, &of, now);
-    application_properties(&mut out, job, envelope, mapping, now);
+    application_properties(&mut out, job, envelope, mapping, &says);
     write::descriptor(&mut out, section::DATA);
     write::binary(&mut out, body.as_bytes());
     Ok(out)
+}
+
+/// What the message's properties repeat of its envelope.
+struct Says<'a> {
+    lang: Cow<'a, str>,
+    attempts: i32,
+    /// Unix milliseconds.
+    created_at: i64,
+}
+
+impl Says<'_> {
+    /// Of a new envelope.
+    fn new(created_at: i64) -> Self {
+        Self {
+            lang: Cow::Borrowed(LANG),
+            attempts: 0,
+            created_at,
+        }
+    }
+}
+
+/// A payload that is this job's envelope already: it has the job's name, id and trace id. It is sent
+/// as it is, with its attempts, its time and the keys that only its writer knows, so that an
+/// adapter to an SDK can pass envelopes on.
+struct Given<'a> {
+    json: &'a str,
+    says: Says<'static>,
+}
+
+impl<'a> Given<'a> {
+    fn of(job: &'a Job<'_>, id: &str) -> Option<Self> {
+        let Payload { bytes, json: false } = &job.payload else {
+            return None;
+        };
+        let trace_id = job.options.trace_id.as_deref()?;
+        let json = std::str::from_utf8(bytes).ok()?;
+        let envelope = Object::parse(bytes).filter(|it| check(Some(it), None).is_none())?;
+        let meta = envelope.object("meta")?;
+        let is_this = urn(&envelope)? == job.name
+            && envelope.text("trace_id")? == trace_id
+            && meta.text("id")? == id;
+        let says = Says {
+            lang: Cow::Owned(meta.text("lang").unwrap_or_default().into_owned()),
+            attempts: i32::try_from(envelope.integer("attempts")?).unwrap_or(i32::MAX),
+            created_at: meta.integer("created_at").unwrap_or_else(now_millis),
+        };
+        is_this.then_some(Self { json, says })
+    }
 }
 
 fn body(
@@ -143,6 +199,7 @@ fn annotations(
     envelope: &Envelope<'_>,
     mapping: PropertyMapping,
     now: i64,
+    says: &Says<'_>,
 ) {
     let (mut entries, mut count) = (Vec::with_capacity(128), 0);
     match mapping {
@@ -152,9 +209,9 @@ fn annotations(
             write::symbol(&mut entries, SCHEMA_VERSION);
             write::int(&mut entries, 1);
             write::symbol(&mut entries, SOURCE_LANG);
-            write::string(&mut entries, LANG);
+            write::string(&mut entries, &says.lang);
             write::symbol(&mut entries, ATTEMPTS);
-            write::int(&mut entries, 0);
+            write::int(&mut entries, says.attempts);
             count += 8;
         }
         PropertyMapping::Jms => {
@@ -181,7 +238,7 @@ fn application_properties(
     job: &Job<'_>,
     envelope: &Envelope<'_>,
     mapping: PropertyMapping,
-    created_at: i64,
+    says: &Says<'_>,
 ) {
     write::descriptor(out, section::APPLICATION_PROPERTIES);
     write::map(out, |out| {
@@ -191,16 +248,17 @@ fn application_properties(
                 write::string(out, "bq-schema-version");
                 write::int(out, 1);
                 write::string(out, "bq-source-lang");
-                write::string(out, LANG);
+                write::string(out, &says.lang);
                 write::string(out, "bq-created-at");
-                write::long(out, created_at);
+                write::long(out, says.created_at);
                 6
             }
             PropertyMapping::Jms => {
+                let attempts = says.attempts.to_string();
                 for (name, value) in [
                     ("bq_schema_version", "1"),
-                    ("bq_source_lang", LANG),
-                    (ATTEMPTS_TEXT, "0"),
+                    ("bq_source_lang", says.lang.as_ref()),
+                    (ATTEMPTS_TEXT, attempts.as_str()),
                     ("bq_app_id", APP_ID),
                 ] {
                     write::string(out, name);
@@ -264,10 +322,7 @@ fn check(envelope: Option<&Object<'_>>, version_property: Option<&BStr>) -> Opti
     if meta.get("schema_version") != Some("1") || says_otherwise {
         return Some("unsupported_schema_version");
     }
-    if !envelope
-        .get("data")
-        .is_some_and(|data| data.starts_with('{'))
-    {
+    if !envelope.get("data").is_some_and(is_data) {
         return Some("invalid_data");
     }
     if envelope.text("trace_id").is_none_or(|id| id.is_empty()) {
@@ -277,6 +332,12 @@ fn check(envelope: Option<&Object<'_>>, version_property: Option<&BStr>) -> Opti
         return Some("invalid_attempts");
     }
     None
+}
+
+/// Whether it is an object, or PHP's empty array, which its SDK writes for an object without keys.
+fn is_data(json: &str) -> bool {
+    let list = json.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    json.starts_with('{') || list.is_some_and(|items| items.trim_ascii().is_empty())
 }
 
 /// Whether this is a complete envelope, so that its `attempts` count.

@@ -1,9 +1,10 @@
 //! The body of a job, and how to read it.
 
 use bstr::BStr;
+use bytes::Bytes;
 
 use super::body::{self, Plain};
-use super::Decoded;
+use super::{Decoded, Format};
 
 /// The body of a job, with what its reader must know.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,16 @@ impl<'a> Contents<'a> {
     #[must_use]
     pub fn body(&self) -> &'a [u8] {
         self.0.body()
+    }
+
+    /// The message's body, with the wrapper or envelope of its format.
+    #[must_use]
+    pub fn raw_body(&self) -> Bytes {
+        match self.0.format {
+            Format::Amqp1 | Format::Babelqueue => body::bytes(&self.0.message).ok(),
+            Format::Roadrunner | Format::Raw => None,
+        }
+        .unwrap_or_else(|| self.0.body_bytes())
     }
 
     /// Whether the body is JSON, because the payload was not a string.
