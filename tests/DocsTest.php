@@ -30,6 +30,9 @@ final class DocsTest extends TestCase
         };
         PHP;
 
+    /** What the blocks of a page about a package need besides. */
+    private const LOADERS = ['docs/roadrunner.md' => 'integrations/roadrunner-jobs/tests/load.php'];
+
     private string $folder;
 
     protected function setUp(): void
@@ -89,6 +92,9 @@ final class DocsTest extends TestCase
         $names = str_contains($code, 'use Amqp1\\') ? '' : 'use Amqp1\{AmqpQueue, Consumer, Jobs, Task, Worker};';
         $worker = 'require ' . var_export(dirname(__DIR__) . '/php/autoload.php', true) . ';'
             . 'require ' . var_export(dirname(__DIR__) . '/integrations/opentelemetry/autoload.php', true) . ';';
+        if (isset(self::LOADERS[$page])) {
+            $worker .= 'require ' . var_export(dirname(__DIR__) . '/' . self::LOADERS[$page], true) . ';';
+        }
         file_put_contents("$this->folder/block.php", "<?php\n$names\n$worker\n" . self::BEFORE . "\n" . $code);
         $child = Child::command(
             [...Child::phpCommand(), '-d', 'display_errors=1', '-d', 'error_reporting=-1', "$this->folder/block.php"],
