@@ -22,16 +22,12 @@ final class Task implements TaskInterface
     {
     }
 
-    /**
-     * The job's id.
-     */
+    /** The job's id. */
     public function getId(): string
     {
     }
 
-    /**
-     * The job's name.
-     */
+    /** The job's name. */
     public function getName(): string
     {
     }
@@ -59,10 +55,7 @@ final class Task implements TaskInterface
     {
     }
 
-    /**
-     * The message's body as it was received, with the wrapper or envelope of its format. The same as getBody() in the
-     * formats "roadrunner" and "raw".
-     */
+    /** The message's body as it was received, with its format's wrapper or envelope. */
     public function getRawBody(): string
     {
     }
@@ -114,16 +107,12 @@ final class Task implements TaskInterface
     {
     }
 
-    /**
-     * The name of the pipeline that the producer pushed the job to.
-     */
+    /** The name of the pipeline that the producer pushed the job to. */
     public function getPipeline(): string
     {
     }
 
-    /**
-     * The address at the broker that the job was taken from.
-     */
+    /** The address at the broker that the job was taken from. */
     public function getSource(): string
     {
     }
