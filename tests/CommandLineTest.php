@@ -83,7 +83,7 @@ final class CommandLineTest extends TestCase
         self::assertSame(0, $code);
         self::assertSame($help, $this->amqp1('help')[1]);
         self::assertSame($help, $this->amqp1()[1]);
-        foreach (['work', 'stats', 'top', 'failed:list', 'failed:show', 'failed:retry', 'failed:flush', 'push', 'setup', 'ping', 'health'] as $name) {
+        foreach (['work', 'stats', 'top', 'failed:list', 'failed:show', 'failed:retry', 'failed:flush', 'push', 'setup', 'ping', 'health', 'doctor'] as $name) {
             self::assertStringContainsString("  $name ", $help);
             [$code, $usage] = $this->amqp1($name, '--help');
             self::assertSame([0, $usage, ''], $this->amqp1('help', $name));

@@ -30,7 +30,7 @@ final class Application
         $commands = [
             new WorkCommand(), new PushCommand(), new StatsCommand(), new TopCommand(), new FailedListCommand(),
             new FailedShowCommand(), new FailedRetryCommand(), new FailedFlushCommand(), new SetupCommand(),
-            new PingCommand(), new HealthCommand(),
+            new PingCommand(), new HealthCommand(), new DoctorCommand(),
         ];
         $this->commands = array_combine(array_map(static fn (Command $command) => $command->name(), $commands), $commands);
     }

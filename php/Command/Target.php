@@ -135,6 +135,12 @@ final class Target
             ? ['' => new AmqpQueue($this->dsns[0], null, $this->options)] : $this->queues();
     }
 
+    /** @return list<string> without a configuration */
+    public function dsns(): array
+    {
+        return $this->dsns;
+    }
+
     /** What a worker serves: without --queue, what the configuration says under "consume". */
     public function consumed(): array|Jobs
     {
