@@ -45,6 +45,8 @@ php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
 php_process|php-cli|pcntl and posix: the tests start workers and send them signals
 php_symfony_messenger|php-symfony-messenger|Symfony Messenger, which integrations/symfony-messenger is for
+php_symfony_amqp|php-symfony-amqp-messenger|Symfony's transport on AMQP 0-9-1, which shares queues with ours in the tests
+php_amqp|php-amqp|the extension under it
 php_symfony_framework|php-symfony-framework-bundle|an application of Symfony with its container
 php_symfony_yaml|php-symfony-yaml|its configuration
 php_symfony_console|php-symfony-console|its commands, such as messenger:consume
@@ -150,6 +152,7 @@ php_finds() {
 }
 has_php_amqplib() { php_finds PhpAmqpLib/autoload.php; }
 has_php_symfony_messenger() { php_finds Symfony/Component/Messenger/autoload.php; }
+has_php_symfony_amqp() { php_finds Symfony/Component/Messenger/Bridge/Amqp/autoload.php; }
 has_php_symfony_framework() { php_finds Symfony/Bundle/FrameworkBundle/autoload.php; }
 has_php_symfony_yaml() { php_finds Symfony/Component/Yaml/autoload.php; }
 has_php_symfony_console() { php_finds Symfony/Component/Console/autoload.php; }

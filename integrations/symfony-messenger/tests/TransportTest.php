@@ -132,7 +132,7 @@ final class TransportTest extends TestCase
         }
         self::assertSame([1, 2, 3], $numbers);
         $transport->close();
-        self::assertSame(4, self::next($transport)->getMessage()->number, 'it can be used after close()');
+        self::assertContains(self::next($transport)->getMessage()->number, [4, 5], 'it can be used after close()');
         $transport->close();
     }
 
