@@ -52,9 +52,7 @@ php_symfony_yaml|php-symfony-yaml|its configuration
 php_symfony_console|php-symfony-console|its commands, such as messenger:consume
 php_symfony_serializer|php-symfony-serializer|messages of Symfony as JSON
 php_symfony_property_access|php-symfony-property-access|Symfony's serializer of objects needs it
-php_laravel_queue|php-illuminate-queue|Laravel's queues, which integrations/laravel-queue is for
-php_laravel_cache|php-illuminate-cache|Laravel's unique jobs and rate limits
-php_laravel_encryption|php-illuminate-encryption|Laravel's encrypted jobs
+php_laravel|php-laravel-framework|Laravel, which integrations/laravel-queue is for
 php_sqlite|php-sqlite3|keeps Laravel's failed jobs and batches in the tests
 composer|composer|installs the packages as their users do
 NEEDS
@@ -158,9 +156,7 @@ has_php_symfony_yaml() { php_finds Symfony/Component/Yaml/autoload.php; }
 has_php_symfony_console() { php_finds Symfony/Component/Console/autoload.php; }
 has_php_symfony_serializer() { php_finds Symfony/Component/Serializer/autoload.php; }
 has_php_symfony_property_access() { php_finds Symfony/Component/PropertyAccess/autoload.php; }
-has_php_laravel_queue() { php_finds Illuminate/Queue/autoload.php; }
-has_php_laravel_cache() { php_finds Illuminate/Cache/autoload.php; }
-has_php_laravel_encryption() { php_finds Illuminate/Encryption/autoload.php; }
+has_php_laravel() { php_finds Illuminate/autoload.php; }
 has_php_fpm() { php_fpm >/dev/null; }
 has_shellcheck() { have shellcheck; }
 has_composer() { have composer; }
