@@ -159,7 +159,6 @@ has_php_symfony_property_access() { php_finds Symfony/Component/PropertyAccess/a
 has_php_laravel() { php_finds Illuminate/autoload.php; }
 has_php_fpm() { php_fpm >/dev/null; }
 has_shellcheck() { have shellcheck; }
-has_composer() { have composer; }
 has_valgrind() { have valgrind; }
 has_strace() { have strace; }
 has_gnuplot() { have gnuplot; }
