@@ -31,7 +31,11 @@ final class DocsTest extends TestCase
         PHP;
 
     /** What the blocks of a page about a package need besides. */
-    private const LOADERS = ['docs/roadrunner.md' => 'integrations/roadrunner-jobs/tests/load.php'];
+    private const LOADERS = [
+        'docs/babelqueue.md' => 'integrations/babelqueue/tests/load.php',
+        'docs/queue-interop.md' => 'integrations/queue-interop/tests/load.php',
+        'docs/roadrunner.md' => 'integrations/roadrunner-jobs/tests/load.php',
+    ];
 
     private string $folder;
 

@@ -10,7 +10,7 @@ use Amqp1\RoadRunner\Consumer;
 use Amqp1\RoadRunner\Jobs;
 use Amqp1\RoadRunner\Queue;
 use Amqp1\RoadRunner\ReceivedTask;
-use Amqp1\Tests\Support\AdapterTestCase;
+use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
 use Amqp1\Tests\Support\Proxy;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -22,7 +22,7 @@ use Spiral\RoadRunner\Jobs\Queue\Driver;
 use Spiral\RoadRunner\Jobs\Task\ReceivedTaskInterface;
 
 /** An application that is written for RoadRunner's SDK runs on the extension; only what it constructs differs. */
-final class RoadRunnerTest extends AdapterTestCase
+final class RoadRunnerTest extends ContractTestCase
 {
     /** @var list<Consumer> */
     private array $consumers = [];
@@ -58,34 +58,6 @@ final class RoadRunnerTest extends AdapterTestCase
         self::assertInstanceOf(ReceivedTask::class, $task);
 
         return $task;
-    }
-
-    protected function pushAll(string $dsn, string $queue, iterable $jobs): void
-    {
-        $orders = self::jobsOf($dsn, $queue)->connect('orders');
-        foreach (array_chunk($jobs, 1000) as $some) {
-            $orders->dispatchMany(...array_map(static fn (string $job) => $orders->create('job', $job), $some));
-        }
-    }
-
-    protected function worker(): string
-    {
-        return 'require ' . var_export(__DIR__ . '/load.php', true) . ';' . <<<'PHP'
-            $config = ['amqp1' => ['addr' => $argv[1]], 'jobs' => ['pipelines' => ['orders' => ['config' => ['queue' => $argv[2]]]]]];
-            $consumer = (new Amqp1\RoadRunner\Jobs($config))->consume(['timeout' => 2]);
-            while ($task = $consumer->waitTask()) {
-                echo "took {$task->getPayload()}\n";
-                work((float) $argv[3]);
-                try {
-                    $task->ack();
-                    echo "done {$task->getPayload()}\n";
-                } catch (Throwable $e) {
-                    $task->nack($e);
-                    echo "lost {$task->getPayload()}\n";
-                }
-            }
-            echo "end\n";
-            PHP;
     }
 
     /** @dataProvider brokers */

@@ -5,3 +5,4 @@ declare(strict_types=1);
 
 require __DIR__ . '/../../../tests/bootstrap.php';
 require __DIR__ . '/load.php';
+require __DIR__ . '/Application.php';

@@ -1,0 +1,14 @@
+<?php
+
+/** Loads this package's classes when they are used: one `require` for those who do without Composer. */
+
+declare(strict_types=1);
+
+spl_autoload_register(static function (string $class): void {
+    if (str_starts_with($class, 'Amqp1\\BabelQueue\\')) {
+        $file = __DIR__ . '/src/' . strtr(substr($class, 17), '\\', '/') . '.php';
+        if (is_file($file)) {
+            require $file;
+        }
+    }
+});

@@ -1,0 +1,19 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Amqp1\BabelQueue\Tests;
+
+use Amqp1\Tests\Support\AdapterBrokerTestCase;
+use PHPUnit\Framework\Attributes\Group;
+
+/**
+ * RabbitMQ is killed while a worker works.
+ *
+ * @group alone
+ */
+#[Group('alone')]
+final class BrokerKilledTest extends AdapterBrokerTestCase
+{
+    use Application;
+}
