@@ -110,7 +110,7 @@ final class AmqpTransport implements Transport, ConsumerTransport
             'priority' => max(0, min(255, $task->getPriority())),
             'group' => $task->getGroup(),
         ]);
-       
+        $task->ack();
     }
 
     private function consumer(string $queue): Consumer
