@@ -23,7 +23,7 @@ install: ## Install the extension into PHP and enable it (run make build first; 
 uninstall: ## Remove the extension from PHP
 	@scripts/install --uninstall
 
-demo: ## Build, then let two PHP processes work through ten jobs; FRAMEWORK=symfony, BROKER=rabbitmq, BROKER=servicebus, AMQP1_DSN=amqp://…
+demo: ## Build, then let two PHP processes work through ten jobs; FRAMEWORK=symfony (or another), BROKER=rabbitmq, BROKER=servicebus, AMQP1_DSN=amqp://…
 	@scripts/demo
 
 test: ## Run all checks: build, lint, Rust tests, PHP tests on RabbitMQ 3.10, 4.0 and 4.3, Artemis and amqp1-broker
