@@ -118,7 +118,9 @@ final class TransportTest extends TestCase
     public function testGetDoesNotBlockAndTakesOneAfterTheOther(string $broker): void
     {
         $transport = $this->transport($broker);
-        $transport->setup();
+        if ($this->broker->supports('management')) {
+            $transport->setup();
+        }
         $since = microtime(true);
         self::assertSame([], [...$transport->get()]);
         self::assertLessThan(3, microtime(true) - $since);
@@ -158,7 +160,15 @@ final class TransportTest extends TestCase
         $transport->ack($transport->find($ids[3]));
         $transport->reject($listed[4]);
         self::assertNull($transport->find($ids[3]));
-        $this->assertSameIn([$ids[1], $ids[2], $ids[4]], static fn () => array_map(self::id(...), [...$transport->all()]));
+        // RabbitMQ 4.0 turns the order round when messages are given back.
+        $left = [$ids[1], $ids[2], $ids[4]];
+        sort($left);
+        $this->assertSameIn($left, static function () use ($transport): array {
+            $found = array_map(self::id(...), [...$transport->all()]);
+            sort($found);
+
+            return $found;
+        });
         $this->expectException(LogicException::class);
         $transport->ack($listed[4]);
     }
