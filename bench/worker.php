@@ -25,6 +25,7 @@ $client = match (explode(' ', $task->client)[0]) {
     'amqp1', 'before' => new Clients\Amqp1($task),
     'php-amqp' => new Clients\PhpAmqp($task),
     'php-amqplib' => new Clients\PhpAmqplib($task),
+    'floor' => $task->client === 'floor 1.0' ? new Clients\Floor10($task) : new Clients\Floor091($task),
 };
 $watch = new Stopwatch();
 $memory = new Memory($task->jobs, $task->samples);

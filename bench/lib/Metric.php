@@ -14,6 +14,7 @@ final class Metric
         'cpu' => ['µs CPU a job', 1],
         'system' => ['of these in the kernel', 1],
         'broker' => ["µs of the broker's CPU", 1],
+        'first' => ['ms until the first job', 0],
         'p50' => ['p50 µs', 0],
         'p99' => ['p99 µs', 0],
         'switches' => ['context switches a job', 2],

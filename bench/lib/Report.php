@@ -10,6 +10,7 @@ final class Report
     private const TITLES = [
         'push' => 'One `push()` at a time',
         'prefetch' => 'Consume by prefetch',
+        'floor' => 'What the broker allows at prefetch 1',
         'pushMany' => 'Publish many, by size',
         'consume' => 'Consume by size',
         'envelope' => 'The envelope',

@@ -57,7 +57,7 @@ final class Scenario
             // Declared, counted after each step, attached one by one, deleted.
             $seconds += $this->queues * ($this->type === 'quorum' ? 0.05 : 0.02);
             foreach ($this->steps as $step) {
-                $seconds += 0.8 + $step->microseconds($this->task) * $this->jobs * ($values['share'] ?? 1) / 1e6;
+                $seconds += 0.8 + $step->microseconds($this->task, $this->queues) * $this->jobs * ($values['share'] ?? 1) / 1e6;
             }
         }
         $counted = count(array_filter($this->steps, static fn (Step $step) => $step->countsCalls()));

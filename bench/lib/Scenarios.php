@@ -33,11 +33,12 @@ final class Scenarios
             self::push('quorum', $jobs(3_000)),
             self::push('classic', $jobs(3_000)),
             ...self::prefetches($jobs),
+            self::floor($jobs(1_500)),
             ...self::ofSizes(self::SIZES, $jobs, $prefetch),
             self::classic($jobs(30_000)),
             ...self::envelopes($jobs(30_000)),
             self::fpm($jobs(600)),
-            ...array_map(static fn (int $queues) => self::queues($queues, $jobs(20_000)), [1, 10, 100, 500]),
+            ...array_map(static fn (int $queues) => self::queues($queues, $jobs(max(20_000, 100 * $queues))), [1, 10, 100, 500]),
         ];
     }
 
@@ -86,6 +87,15 @@ final class Scenarios
         ]);
 
         return $scenarios;
+    }
+
+    /** Without targets: it shows what the broker makes of the two protocols if the clients do as good as nothing. */
+    private static function floor(int $jobs): Scenario
+    {
+        return new Scenario('quorum', $jobs, ['floor 1.0' => [], 'floor 0-9-1' => []], [
+            new Step('pushMany'),
+            new Step('consume', 'floor/1', 'the least octets and calls, consume and ack, prefetch 1', [new Metric('rate'), new Metric('cpu'), new Metric('switches'), new Metric('broker')], ['prefetch' => 1]),
+        ]);
     }
 
     /**
@@ -147,7 +157,11 @@ final class Scenarios
         ]);
     }
 
-    /** Classic queues: hundreds of quorum queues take RabbitMQ longer to declare than to serve. */
+    /**
+     * Classic queues: hundreds of quorum queues take RabbitMQ longer to declare than to serve. A queue has ten times as many jobs
+     * as a client takes in advance: otherwise, all of them have arrived before the clock starts, and the more so the longer
+     * a client needs to attach to its queues.
+     */
     private static function queues(int $queues, int $jobs): Scenario
     {
         return new Scenario('classic', $jobs, self::CLIENTS, [
@@ -155,9 +169,9 @@ final class Scenarios
             new Step(
                 'consume',
                 "queues/$queues",
-                $queues === 1 ? 'one consumer of 1 classic queue, prefetch 100' : "one consumer of $queues classic queues, prefetch 100 each",
-                self::throughput(),
-                ['prefetch' => 100],
+                $queues === 1 ? 'one consumer of 1 classic queue, prefetch 10' : "one consumer of $queues classic queues, prefetch 10 each",
+                [...self::throughput(), new Metric('first', Target::ratioAtMost(1))],
+                ['prefetch' => 10],
                 at: $queues
             ),
         ], queues: $queues);

@@ -30,8 +30,9 @@ final class Step
      * About how long a job takes: see Scenario::seconds().
      *
      * @param array<string, mixed> $task the scenario's values of the Task
+     * @param int $queues each of which has its own prefetch
      */
-    public function microseconds(array $task): float
+    public function microseconds(array $task, int $queues = 1): float
     {
         $task = $this->task + $task + ['size' => 256, 'prefetch' => 100];
         $octets = 0.006 * ($task['size'] ?: 1_000);
@@ -39,7 +40,7 @@ final class Step
         return match ($this->mode) {
             'push' => 900,
             'fpm' => 6_000,
-            'consume' => 40 + $octets + 900 / max(1, $task['prefetch'] ?? 3),
+            'consume' => 40 + $octets + 900 / max(1, $queues * ($task['prefetch'] ?? 3)),
             default => 40 + $octets,
         };
     }

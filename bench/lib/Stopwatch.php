@@ -13,6 +13,7 @@ final class Stopwatch
     private int $switches = 0;
     private float $from = 0;
     private float $to = 0;
+    private ?float $first = null;
 
     public function start(): void
     {
@@ -34,6 +35,12 @@ final class Stopwatch
         $this->switches += $switches;
     }
 
+    /** The first job came so many milliseconds after the consumer was asked for it. */
+    public function came(float $milliseconds): void
+    {
+        $this->first = $milliseconds;
+    }
+
     /** @return array{float, float, int} seconds of user and system time, those of system time, context switches */
     private static function usage(): array
     {
@@ -47,7 +54,10 @@ final class Stopwatch
         ];
     }
 
-    /** @return array<string, float> jobs in a second, µs (all, and in the kernel) and switches a job, when it was in seconds since 1970 */
+    /**
+     * @return array<string, float|null> jobs in a second, µs (all, and in the kernel) and switches a job, ms until the first one, when
+     *     it was in seconds since 1970
+     */
     public function figures(int $jobs): array
     {
         return [
@@ -55,6 +65,7 @@ final class Stopwatch
             'cpu' => $this->cpu / $jobs * 1e6,
             'system' => $this->system / $jobs * 1e6,
             'switches' => $this->switches / $jobs,
+            'first' => $this->first,
             'from' => $this->from,
             'to' => $this->to,
         ];

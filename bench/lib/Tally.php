@@ -15,10 +15,12 @@ final class Tally
     private string $seen;
     private int $done = 0;
     private readonly int $all;
+    private readonly int $begun;
 
     public function __construct(private readonly Task $task, private readonly Stopwatch $watch, private readonly Memory $memory)
     {
         $this->all = $task->warm + $task->jobs;
+        $this->begun = hrtime(true);
         $this->seen = str_repeat("\0", intdiv($this->all, 8) + 1);
     }
 
@@ -36,7 +38,9 @@ final class Tally
             }
             $this->seen[$number >> 3] = chr($octet | (1 << ($number & 7)));
         }
-        ++$this->done;
+        if ($this->done++ === 0) {
+            $this->watch->came((hrtime(true) - $this->begun) / 1e6);
+        }
         if ($this->done === $this->task->warm) {
             $this->watch->start();
         } elseif ($this->done > $this->task->warm) {
