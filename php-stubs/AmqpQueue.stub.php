@@ -162,9 +162,7 @@ final class AmqpQueue implements QueueInterface
      *     option, the nearest known one is suggested
      * @throws \Error if called again on a constructed object
      */
-    public function __construct(#[\SensitiveParameter] string $dsn, ?string $queue = null, #[\SensitiveParameter] array $options = [])
-    {
-    }
+    public function __construct(#[\SensitiveParameter] string $dsn, ?string $queue = null, #[\SensitiveParameter] array $options = []) {}
 
     /**
      * Pushes one job and returns once the broker has confirmed it.
@@ -218,9 +216,44 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\QueueNotFoundException the queue or exchange does not exist
      * @throws Exception\UnsupportedException the broker does not support an option
      */
-    public function push(string $name, mixed $payload = null, array $options = []): string
-    {
-    }
+    public function push(string $name, mixed $payload = null, array $options = []): string {}
+
+    /**
+     * Pushes a job and waits for the reply of its worker (Task::reply()): requestAsync() and its get() in one.
+     *
+     * @param non-empty-string $name As for push().
+     * @param mixed $payload As for push().
+     * @param JobOptions $options As for requestAsync().
+     *
+     * @throws Exception\TimeoutException no reply in time; a reply that comes later is dropped
+     * @throws Exception\ConnectionException also if the connection for replies is lost: the request may have been handled
+     * @throws Exception\ExceptionInterface as requestAsync()
+     */
+    public function request(string $name, mixed $payload = null, array $options = []): Reply {}
+
+    /**
+     * Pushes a job whose worker replies, and returns once the broker has confirmed it. The reply is waited for later, by
+     * PendingReply::get(): so many requests wait at once, up to 500 in a process.
+     *
+     * Replies arrive at an address of this process, which the broker removes with the connection: direct reply-to of
+     * RabbitMQ 4.2, a temporary queue elsewhere. On Service Bus, name a queue with sessions in the option reply_to; each
+     * process has a session of its own there.
+     *
+     * Options are those of push(), but
+     * - timeout is for the push and the reply together,
+     * - ttl is by default the timeout: a request that nobody would get the reply of is not handled,
+     * - reply_to is only for Service Bus,
+     * - correlation_id and trace_id are refused: the correlation id is the request's id.
+     *
+     * @param non-empty-string $name As for push().
+     * @param mixed $payload As for push().
+     * @param JobOptions $options
+     *
+     * @throws Exception\ConfigException also if 500 requests wait, or one with this id
+     * @throws Exception\UnsupportedException the broker has no address for replies (RabbitMQ 3), or needs reply_to
+     * @throws Exception\ExceptionInterface as push()
+     */
+    public function requestAsync(string $name, mixed $payload = null, array $options = []): PendingReply {}
 
     /**
      * Pushes a job to be delivered later, which cancel() can cancel until then. If you do not need
@@ -236,9 +269,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\UnsupportedException the broker is not Service Bus
      * @throws Exception\ExceptionInterface as push()
      */
-    public function schedule(string $name, mixed $payload, \DateTimeInterface|int|float $delay, array $options = []): string
-    {
-    }
+    public function schedule(string $name, mixed $payload, \DateTimeInterface|int|float $delay, array $options = []): string {}
 
     /**
      * Cancels a job that schedule() has pushed.
@@ -251,9 +282,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\UnsupportedException the broker is not Service Bus
      * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      */
-    public function cancel(string $scheduled): bool
-    {
-    }
+    public function cancel(string $scheduled): bool {}
 
     /**
      * Pushes many jobs, pipelined, and returns once every outcome is known.
@@ -275,9 +304,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\ConfigException a default option is wrong; nothing was sent
      * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      */
-    public function pushMany(iterable $jobs, array $options = []): array
-    {
-    }
+    public function pushMany(iterable $jobs, array $options = []): array {}
 
     /**
      * Takes the next job without a standing consumer. It locks no other job, and detaches when
@@ -295,9 +322,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\TimeoutException the broker did not answer
      * @throws Exception\QueueNotFoundException
      */
-    public function reserve(?float $timeout = 0.0): ?Task
-    {
-    }
+    public function reserve(?float $timeout = 0.0): ?Task {}
 
     /**
      * Receives jobs that Task::defer() has set aside (Service Bus). They are locked for this process as any other job. A job
@@ -316,9 +341,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
      */
-    public function receiveDeferred(array|int $sequenceNumbers): array
-    {
-    }
+    public function receiveDeferred(array|int $sequenceNumbers): array {}
 
     /**
      * Looks at jobs without taking them (Service Bus and the embedded broker): nothing is locked or counted, and workers get
@@ -338,9 +361,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
      */
-    public function peek(int $max = 10, int $from = 0): array
-    {
-    }
+    public function peek(int $max = 10, int $from = 0): array {}
 
     /**
      * Returns the failed queue, in which you can count, inspect, consume or purge failed jobs.
@@ -348,9 +369,7 @@ final class AmqpQueue implements QueueInterface
      *
      * @throws Exception\UnsupportedException the broker has no dead-letter queue of its own
      */
-    public function failed(): AmqpQueue
-    {
-    }
+    public function failed(): AmqpQueue {}
 
     /**
      * Moves jobs from the failed queue back to the queues they came from, as if they had never
@@ -370,9 +389,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\RejectedException
      * @throws Exception\UnsupportedException
      */
-    public function retryFailed(?int $max = null, ?array $ids = null): int
-    {
-    }
+    public function retryFailed(?int $max = null, ?array $ids = null): int {}
 
     /**
      * Declares what the configuration names and is missing, and reports differences to what exists, if the broker
@@ -384,9 +401,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      * @throws Exception\UnsupportedException the broker cannot declare
      */
-    public function setup(): void
-    {
-    }
+    public function setup(): void {}
 
     /**
      * Removes the jobs that are ready. On Service Bus, they are received and deleted; jobs that other
@@ -398,9 +413,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\QueueNotFoundException
      * @throws Exception\UnsupportedException the broker cannot purge a queue
      */
-    public function purge(): int
-    {
-    }
+    public function purge(): int {}
 
     /**
      * Returns how many jobs are ready to be delivered.
@@ -414,9 +427,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\QueueNotFoundException
      * @throws Exception\UnsupportedException the broker does not provide it
      */
-    public function count(): int
-    {
-    }
+    public function count(): int {}
 
     /**
      * Returns figures of the queue, as far as the broker provides them.
@@ -436,9 +447,7 @@ final class AmqpQueue implements QueueInterface
      * @throws Exception\QueueNotFoundException
      * @throws Exception\UnsupportedException the broker does not provide it
      */
-    public function stats(): array
-    {
-    }
+    public function stats(): array {}
 
     /**
      * Makes a round trip to the broker. It connects first if necessary.
@@ -447,9 +456,7 @@ final class AmqpQueue implements QueueInterface
      *
      * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      */
-    public function ping(): float
-    {
-    }
+    public function ping(): float {}
 
     /**
      * Makes the consumers of this object ignore the queue, those that run already included. They request no more jobs
@@ -461,30 +468,22 @@ final class AmqpQueue implements QueueInterface
      *
      * If the queue belongs to a Jobs object, this is the same as its pause().
      */
-    public function pause(): void
-    {
-    }
+    public function pause(): void {}
 
     /**
      * Makes consumers serve the queue again. A consumer that is waiting notices within 50 ms.
      */
-    public function resume(): void
-    {
-    }
+    public function resume(): void {}
 
     /**
      * Whether the queue is paused.
      */
-    public function isPaused(): bool
-    {
-    }
+    public function isPaused(): bool {}
 
     /**
      * The pipeline's name: the option "name", or the queue's name.
      */
-    public function getName(): string
-    {
-    }
+    public function getName(): string {}
 
     /**
      * Identifies the broker. It connects first if necessary.
@@ -493,7 +492,5 @@ final class AmqpQueue implements QueueInterface
      *
      * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      */
-    public function getBroker(): array
-    {
-    }
+    public function getBroker(): array {}
 }

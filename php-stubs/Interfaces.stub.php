@@ -14,6 +14,12 @@ interface QueueInterface extends \Countable
     /** @see AmqpQueue::push() */
     public function push(string $name, mixed $payload = null, array $options = []): string;
 
+    /** @see AmqpQueue::request() */
+    public function request(string $name, mixed $payload = null, array $options = []): Reply;
+
+    /** @see AmqpQueue::requestAsync() */
+    public function requestAsync(string $name, mixed $payload = null, array $options = []): PendingReply;
+
     /** @see AmqpQueue::schedule() */
     public function schedule(string $name, mixed $payload, \DateTimeInterface|int|float $delay, array $options = []): string;
 
@@ -235,6 +241,9 @@ interface TaskInterface
 
     /** @see Task::getFailure() */
     public function getFailure(): ?array;
+
+    /** @see Task::reply() */
+    public function reply(mixed $payload = null, array $options = []): bool;
 
     /** @see Task::ack() */
     public function ack(): void;

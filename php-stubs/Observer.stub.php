@@ -138,8 +138,9 @@ final class Push
     /**
      * Why the job is sent.
      *
-     * @return 'push'|'push_many'|'schedule'|'retry'|'release'|'dead_letter'|'replay'|'renew' the
-     *     method that the application called: push(), pushMany(), schedule(); or why the extension
+     * @return 'push'|'push_many'|'schedule'|'request'|'reply'|'retry'|'release'|'dead_letter'|'replay'|'renew' the
+     *     method that the application called: push(), pushMany(), schedule(), request() or
+     *     requestAsync(), Task::reply(); or why the extension
      *     sends a copy: a failed job is tried again, release(), to the failed queue,
      *     retryFailed(), and (RabbitMQ) before the broker's delivery limit is reached
      */

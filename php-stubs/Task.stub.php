@@ -18,19 +18,13 @@ namespace Amqp1;
  */
 final class Task implements TaskInterface
 {
-    private function __construct()
-    {
-    }
+    private function __construct() {}
 
     /** The job's id. */
-    public function getId(): string
-    {
-    }
+    public function getId(): string {}
 
     /** The job's name. */
-    public function getName(): string
-    {
-    }
+    public function getName(): string {}
 
     /**
      * The payload that the producer passed.
@@ -41,9 +35,7 @@ final class Task implements TaskInterface
      *
      * @throws Exception\SerializationException the body is marked as JSON but is not JSON
      */
-    public function getPayload(): mixed
-    {
-    }
+    public function getPayload(): mixed {}
 
     /**
      * The payload as it was sent, any bytes, without the wrapper or envelope of its format.
@@ -51,32 +43,24 @@ final class Task implements TaskInterface
      * A foreign message's AMQP value or sequence is returned as JSON. Its strings contain binary
      * values unchanged, so if they are not UTF-8, only lenient parsers can read the JSON.
      */
-    public function getBody(): string
-    {
-    }
+    public function getBody(): string {}
 
     /** The message's body as it was received, with its format's wrapper or envelope. */
-    public function getRawBody(): string
-    {
-    }
+    public function getRawBody(): string {}
 
     /**
      * All headers: name => values.
      *
      * @return array<string, non-empty-list<string>>
      */
-    public function getHeaders(): array
-    {
-    }
+    public function getHeaders(): array {}
 
     /**
      * Whether the job has a header of this name.
      *
      * @param string $name Case-insensitive.
      */
-    public function hasHeader(string $name): bool
-    {
-    }
+    public function hasHeader(string $name): bool {}
 
     /**
      * The values of a header.
@@ -85,9 +69,7 @@ final class Task implements TaskInterface
      *
      * @return list<string> empty if there is no header of that name
      */
-    public function getHeader(string $name): array
-    {
-    }
+    public function getHeader(string $name): array {}
 
     /**
      * The values of a header, in one string.
@@ -96,26 +78,18 @@ final class Task implements TaskInterface
      *
      * @return string the values joined by ", "; empty if there is no header of that name
      */
-    public function getHeaderLine(string $name): string
-    {
-    }
+    public function getHeaderLine(string $name): string {}
 
     /**
      * The name of the AmqpQueue (the pipeline) that the job was taken from.
      */
-    public function getQueue(): string
-    {
-    }
+    public function getQueue(): string {}
 
     /** The name of the pipeline that the producer pushed the job to. */
-    public function getPipeline(): string
-    {
-    }
+    public function getPipeline(): string {}
 
     /** The address at the broker that the job was taken from. */
-    public function getSource(): string
-    {
-    }
+    public function getSource(): string {}
 
     /**
      * Which attempt this is: 1, plus one for each earlier delivery that may have run. Deliveries that were returned
@@ -126,41 +100,31 @@ final class Task implements TaskInterface
      *
      * @return int<1, max> 1 for the first attempt
      */
-    public function getAttempts(): int
-    {
-    }
+    public function getAttempts(): int {}
 
     /**
      * The priority that the producer requested.
      */
-    public function getPriority(): int
-    {
-    }
+    public function getPriority(): int {}
 
     /**
      * The delay that the producer requested, in seconds.
      *
      * @return int|float an int if it is a whole number
      */
-    public function getDelay(): int|float
-    {
-    }
+    public function getDelay(): int|float {}
 
     /**
      * The format of the message, whatever format the queue writes.
      *
      * @return 'roadrunner'|'amqp1'|'babelqueue'|'raw'
      */
-    public function getFormat(): string
-    {
-    }
+    public function getFormat(): string {}
 
     /**
      * The trace id; null if the producer set none.
      */
-    public function getTraceId(): ?string
-    {
-    }
+    public function getTraceId(): ?string {}
 
     /**
      * The AMQP properties that the message has, by their AMQP names with underscores. Missing ones are left out.
@@ -181,120 +145,88 @@ final class Task implements TaskInterface
      *     reply_to_group_id?: string,
      * } an id that is a UUID is a string
      */
-    public function getProperties(): array
-    {
-    }
+    public function getProperties(): array {}
 
     /**
      * The message annotations: those of the producer, and those that the broker added.
      *
      * @return array<string, mixed> timestamps are DateTimeImmutable, binary is a string, lists and maps are arrays
      */
-    public function getAnnotations(): array
-    {
-    }
+    public function getAnnotations(): array {}
 
     /**
      * The message's content-type, such as "application/json".
      */
-    public function getContentType(): ?string
-    {
-    }
+    public function getContentType(): ?string {}
 
     /**
      * The message's content-encoding. The payload is neither compressed nor decompressed by this extension.
      */
-    public function getContentEncoding(): ?string
-    {
-    }
+    public function getContentEncoding(): ?string {}
 
     /**
-     * The address for answers. RabbitMQ 4.3 makes an address of the queue name that a 0-9-1 client sets: "/queues/name".
+     * The address for answers, to which reply() sends. RabbitMQ 4.3 makes an address of the queue name that a 0-9-1 client sets: "/queues/name".
      */
-    public function getReplyTo(): ?string
-    {
-    }
+    public function getReplyTo(): ?string {}
 
     /**
      * The message's correlation-id, which is also the trace id of a job that this extension pushed.
      */
-    public function getCorrelationId(): ?string
-    {
-    }
+    public function getCorrelationId(): ?string {}
 
     /**
      * The message's subject: the job's name, unless its producer set another one.
      */
-    public function getSubject(): ?string
-    {
-    }
+    public function getSubject(): ?string {}
 
     /**
      * The message's "to". It does not affect the route. RabbitMQ 4: if its producer set none, it may be the address by
      * which the message was routed.
      */
-    public function getTo(): ?string
-    {
-    }
+    public function getTo(): ?string {}
 
     /**
      * The user who sent the message. RabbitMQ has checked it, other brokers may not.
      */
-    public function getUserId(): ?string
-    {
-    }
+    public function getUserId(): ?string {}
 
     /**
      * The message's group-id; on Service Bus the session.
      */
-    public function getGroup(): ?string
-    {
-    }
+    public function getGroup(): ?string {}
 
     /**
      * The message's place in its group.
      *
      * @return int<0, max>|null
      */
-    public function getGroupSequence(): ?int
-    {
-    }
+    public function getGroupSequence(): ?int {}
 
     /**
      * The routing key with which the message came to its queue (RabbitMQ 4), or that its format carries ("amqp1").
      */
-    public function getRoutingKey(): ?string
-    {
-    }
+    public function getRoutingKey(): ?string {}
 
     /**
      * When the producer made the message, in UTC. Retries and replays keep it.
      */
-    public function getCreationTime(): ?\DateTimeImmutable
-    {
-    }
+    public function getCreationTime(): ?\DateTimeImmutable {}
 
     /**
      * When the broker got the message, in UTC: on Service Bus, and on RabbitMQ 4 with its interceptor for timestamps.
      */
-    public function getEnqueuedTime(): ?\DateTimeImmutable
-    {
-    }
+    public function getEnqueuedTime(): ?\DateTimeImmutable {}
 
     /**
      * When the message expires, in UTC: its absolute-expiry-time, or else its creation time plus delay and TTL.
      */
-    public function getExpiry(): ?\DateTimeImmutable
-    {
-    }
+    public function getExpiry(): ?\DateTimeImmutable {}
 
     /**
      * Whether the broker says that it delivered this message before, to whomever: by its delivery-count or, on RabbitMQ 4
      * and embedded, by first-acquirer. A copy (see nack()) is a new message. To count attempts, use getAttempts().
      */
-    public function isRedelivered(): bool
-    {
-    }
+    public function isRedelivered(): bool {}
 
     /**
      * AMQP's delivery-count: how many earlier deliveries of this message failed, as the broker counts them. To count
@@ -302,16 +234,12 @@ final class Task implements TaskInterface
      *
      * @return int<0, max>
      */
-    public function getDeliveryCount(): int
-    {
-    }
+    public function getDeliveryCount(): int {}
 
     /**
      * Whether the job has been settled, in any way.
      */
-    public function isCompleted(): bool
-    {
-    }
+    public function isCompleted(): bool {}
 
     /**
      * Whether the delivery is lost: its connection or its Service Bus lock is gone, or RabbitMQ 4.3 has taken the job
@@ -319,18 +247,14 @@ final class Task implements TaskInterface
      * stop working on it if you can: ack() throws a TaskLostException, nack() and release() do nothing. This is known
      * locally and costs no round trip. False for a job that was settled in time.
      */
-    public function isLost(): bool
-    {
-    }
+    public function isLost(): bool {}
 
     /**
      * How the job was settled; null if it is not settled yet, or if its delivery was lost.
      *
      * @return 'acked'|'retried'|'released'|'dead_lettered'|'rejected'|'discarded'|'deferred'|null
      */
-    public function getOutcome(): ?string
-    {
-    }
+    public function getOutcome(): ?string {}
 
     /**
      * Why the job is in a failed queue; null if it is not in one.
@@ -348,9 +272,29 @@ final class Task implements TaskInterface
      *     class of the last error; queue: the broker's name of the queue it came from; failed_at:
      *     Unix time in seconds
      */
-    public function getFailure(): ?array
-    {
-    }
+    public function getFailure(): ?array {}
+
+    /**
+     * Sends a reply to the producer of the job, if it waits for one (getReplyTo()), and returns once the broker has
+     * confirmed it. The job stays unsettled: call ack() afterwards, or return from the worker's handler. If the worker ends
+     * in between, the job is handled again and its second reply is dropped.
+     *
+     * The reply has the format of the request and its correlation id (its message id, if it has none). It expires after as
+     * many seconds as the request.
+     *
+     * @param mixed $payload As for AmqpQueue::push().
+     * @param array<string, mixed> $options Those of AmqpQueue::push(), without delay, routing_key, partition_key,
+     *     correlation_id and trace_id.
+     *
+     * @return bool false if the requester is gone, so that no one gets the reply: there is nothing to try again. True if the
+     *     broker has the reply. RabbitMQ's direct reply-to, RabbitMQ 3 and Artemis say so even if the requester is gone.
+     *
+     * @throws Exception\UnsupportedException the job has no reply-to
+     * @throws Exception\ConfigException|Exception\SerializationException
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
+     * @throws Exception\RejectedException
+     */
+    public function reply(mixed $payload = null, array $options = []): bool {}
 
     /**
      * Acknowledges the job: it is done.
@@ -359,9 +303,7 @@ final class Task implements TaskInterface
      *     the job will be delivered again
      * @throws Exception\TimeoutException
      */
-    public function ack(): void
-    {
-    }
+    public function ack(): void {}
 
     /**
      * Marks the job as failed. It is attempted again after a pause, or goes to the failed queue if
@@ -380,9 +322,7 @@ final class Task implements TaskInterface
      * @throws Exception\TimeoutException
      * @throws Exception\RejectedException
      */
-    public function nack(\Stringable|\Throwable|string|null $error = null, ?bool $requeue = null): void
-    {
-    }
+    public function nack(\Stringable|\Throwable|string|null $error = null, ?bool $requeue = null): void {}
 
     /**
      * Returns the job to its queue. This counts as an attempt, except if the attempt needs a copy (see nack()) that the
@@ -400,16 +340,12 @@ final class Task implements TaskInterface
      * @throws Exception\RejectedException
      * @throws Exception\UnsupportedException the broker cannot delay
      */
-    public function release(int|float $delay = 0, array $headers = [], ?string $reason = null): void
-    {
-    }
+    public function release(int|float $delay = 0, array $headers = [], ?string $reason = null): void {}
 
     /**
      * The reason of the last release() that gave one. Null if there was none, or if the broker does not keep it.
      */
-    public function getReleaseReason(): ?string
-    {
-    }
+    public function getReleaseReason(): ?string {}
 
     /**
      * Moves the job to the failed queue (or the broker's own dead-letter queue), whatever the
@@ -424,9 +360,7 @@ final class Task implements TaskInterface
      * @throws Exception\RejectedException
      * @throws Exception\UnsupportedException
      */
-    public function deadLetter(\Throwable|string $reason, ?string $description = null): void
-    {
-    }
+    public function deadLetter(\Throwable|string $reason, ?string $description = null): void {}
 
     /**
      * Rejects the job with AMQP's outcome "rejected", so that the broker dead-letters it: to the queue's dead-letter
@@ -441,9 +375,7 @@ final class Task implements TaskInterface
      *     or may drop it; the job is not settled
      * @throws Exception\TimeoutException
      */
-    public function reject(?string $reason = null, ?string $description = null): void
-    {
-    }
+    public function reject(?string $reason = null, ?string $description = null): void {}
 
     /**
      * Removes the job without processing it, on purpose. The broker is told the same as by ack(); only getOutcome() differs.
@@ -451,9 +383,7 @@ final class Task implements TaskInterface
      * @throws Exception\TaskLostException as by ack()
      * @throws Exception\TimeoutException
      */
-    public function discard(): void
-    {
-    }
+    public function discard(): void {}
 
     /**
      * Sets the job aside (Service Bus). It stays in the queue, but is delivered only by AmqpQueue::receiveDeferred(), with
@@ -462,9 +392,7 @@ final class Task implements TaskInterface
      * @throws Exception\UnsupportedException the broker is not Service Bus; the job is not settled
      * @throws Exception\TimeoutException
      */
-    public function defer(): void
-    {
-    }
+    public function defer(): void {}
 
     /**
      * Renews the lock on the job now (Service Bus), for as long as the queue's lock duration says; the background renews it
@@ -476,21 +404,15 @@ final class Task implements TaskInterface
      *     consumer timeout. Set the option consumer_timeout.
      * @throws Exception\TimeoutException
      */
-    public function renew(): void
-    {
-    }
+    public function renew(): void {}
 
     /**
      * When the lock on the job ends, in UTC (Service Bus). Null without a lock, and after the job is settled.
      */
-    public function getLockedUntil(): ?\DateTimeImmutable
-    {
-    }
+    public function getLockedUntil(): ?\DateTimeImmutable {}
 
     /**
      * The broker's number of the message (Service Bus), by which a deferred job is received.
      */
-    public function getSequenceNumber(): ?int
-    {
-    }
+    public function getSequenceNumber(): ?int {}
 }

@@ -24,6 +24,7 @@ require __DIR__ . '/Exceptions.stub.php';
 require __DIR__ . '/Interfaces.stub.php';
 require __DIR__ . '/Task.stub.php';
 require __DIR__ . '/PeekedTask.stub.php';
+require __DIR__ . '/Reply.stub.php';
 require __DIR__ . '/Consumer.stub.php';
 require __DIR__ . '/AmqpQueue.stub.php';
 require __DIR__ . '/Jobs.stub.php';

@@ -11,7 +11,7 @@ namespace Amqp1;
  * endpoint; all others together, under "*". A queue appears with its first use.
  *
  * Of a queue:
- * - pushed: jobs of push(), pushMany() and schedule(); jobs of pushMany() once it ends.
+ * - pushed: jobs of push(), pushMany(), schedule() and requests, and replies to its jobs; jobs of pushMany() once it ends.
  *   confirmed, and failed by kind of error: what came of them.
  * - received: jobs that workers received. redelivered: of these, with getAttempts() above 1.
  * - settled: jobs by outcome, as in Task::getOutcome(). Includes jobs that the extension itself moved to
@@ -25,6 +25,9 @@ namespace Amqp1;
  * connect that were given up; locks_renewed and locks_lost (Service Bus); taken_back: jobs that
  * the broker took back from a worker; blocked_seconds: how long pushes waited because the broker
  * accepted no jobs.
+ *
+ * Of all requests: sent; of these, answered and timed_out; late: replies that arrived and that no request
+ * waited for (any more). Replies are received as the queue "(replies)".
  *
  * The buckets of a histogram are cumulative, as in Prometheus; "+Inf" is count. For their names in
  * the metrics of a worker, see docs/monitoring.md.
@@ -57,6 +60,7 @@ namespace Amqp1;
  *         taken_back: int,
  *         blocked_seconds: float,
  *     },
+ *     requests: array{sent: int, answered: int, timed_out: int, late: int},
  * }
  */
 function metrics(): array

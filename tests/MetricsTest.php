@@ -185,6 +185,7 @@ final class MetricsTest extends ContractTestCase
 
         self::assertSame(array_keys($shape), array_keys($metrics));
         self::assertSame(array_keys(ArrayShape::of($shape['connections'])), array_keys($metrics['connections']));
+        self::assertSame(array_keys(ArrayShape::of($shape['requests'])), array_keys($metrics['requests']));
         $queue = ArrayShape::of($shape['queues']);
         self::assertSame(array_keys($queue), array_keys($metrics['queues'][0]));
         self::assertSame(array_keys(ArrayShape::of($queue['push_seconds'])), array_keys($metrics['queues'][0]['push_seconds']));

@@ -56,6 +56,31 @@ final class TestingTest extends TestCase
         self::assertNull($queue->reserve());
     }
 
+    public function testRequestsAreAnsweredAndRepliesRecorded(): void
+    {
+        $queue = new FakeQueue('prices');
+        $queue->replyWith('Sum', static fn (Pushed $request) => array_sum($request->payload));
+        $queue->replyWith('Ping', 'pong');
+        $pending = $queue->requestAsync('Sum', [1, 2]);
+        self::assertSame('pong', $queue->request('Ping')->getPayload());
+        self::assertSame(3, $pending->get()->getPayload());
+        $queue->assertPushed('Sum', static fn (Pushed $job) => $job->id === $pending->getId());
+
+        $waits = $queue->requestAsync('Other');
+        $task = $queue->reserve(5);
+        self::assertTrue($task?->reply('yes'));
+        self::assertSame('yes', $waits->get()->getPayload());
+
+        $task = new FakeTask('Sum', [1], ['reply_to' => 'answers']);
+        self::assertSame([], $task->replies());
+        $task->reply(['sum' => 1]);
+        self::assertSame([['sum' => 1]], $task->replies());
+        $task->assertReplied();
+        $task->assertReplied(static fn (array $reply) => $reply['sum'] === 1);
+        $this->expectException(\Amqp1\Exception\UnsupportedException::class);
+        (new FakeTask('Sum'))->reply(1);
+    }
+
     public function testWhatIsNotAsExpectedFailsTheTest(): void
     {
         $queue = new FakeQueue('orders');

@@ -5,7 +5,9 @@ declare(strict_types=1);
 namespace Amqp1\Testing;
 
 use Amqp1\AmqpQueue;
+use Amqp1\PendingReply;
 use Amqp1\QueueInterface;
+use Amqp1\Reply;
 use Amqp1\TaskInterface;
 use Throwable;
 
@@ -32,6 +34,12 @@ final class FakeQueue implements QueueInterface
 
     private ?Throwable $failure = null;
 
+    /** @var array<string, mixed> */
+    private array $replies = [];
+
+    /** Where requests with such a reply go, so that workers do not take them. */
+    private readonly AmqpQueue $requests;
+
     /**
      * @param array<string, mixed> $options As for new AmqpQueue().
      *
@@ -39,7 +47,9 @@ final class FakeQueue implements QueueInterface
      */
     public function __construct(string $name = 'default', array $options = [])
     {
-        $this->queue = new AmqpQueue(self::DSN, $name . '-' . bin2hex(random_bytes(6)), $options + ['name' => $name]);
+        $unique = $name . '-' . bin2hex(random_bytes(6));
+        $this->queue = new AmqpQueue(self::DSN, $unique, $options + ['name' => $name]);
+        $this->requests = new AmqpQueue(self::DSN, "$unique-requests", $options + ['name' => $name]);
     }
 
     /** The queue below: for a Consumer. A Worker takes the FakeQueue itself, too. */
@@ -110,6 +120,38 @@ final class FakeQueue implements QueueInterface
     public function failWith(?Throwable $failure): void
     {
         $this->failure = $failure;
+    }
+
+    /**
+     * Answers each request of this name from now on.
+     *
+     * @param mixed $reply The reply's payload, or a closure that gets the request (Pushed) and returns it.
+     */
+    public function replyWith(string $name, mixed $reply): void
+    {
+        $this->replies[$name] = $reply;
+    }
+
+    public function request(string $name, mixed $payload = null, array $options = []): Reply
+    {
+        return $this->requestAsync($name, $payload, $options)->get();
+    }
+
+    public function requestAsync(string $name, mixed $payload = null, array $options = []): PendingReply
+    {
+        $this->mayFail();
+        $isAnswered = array_key_exists($name, $this->replies);
+        $queue = $isAnswered ? $this->requests : $this->queue;
+        $pending = $queue->requestAsync($name, $payload, $options);
+        $this->pushed[] = $job = new Pushed($pending->getId(), $name, $payload, $options);
+        if ($isAnswered) {
+            $reply = $this->replies[$name];
+            $task = $queue->reserve(5);
+            $task?->reply($reply instanceof \Closure ? $reply($job) : $reply);
+            $task?->ack();
+        }
+
+        return $pending;
     }
 
     public function push(string $name, mixed $payload = null, array $options = []): string

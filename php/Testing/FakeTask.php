@@ -49,6 +49,9 @@ final class FakeTask implements TaskInterface
     private bool $isLost = false;
     private int $renewed = 0;
 
+    /** @var list<mixed> */
+    private array $replies = [];
+
     /**
      * @param array<string, mixed> $options Those of AmqpQueue::push() (headers, id, priority, …), and what a broker says about
      *     a job: attempts, max_attempts (3; for nack()), queue ("default"), pipeline, source, delivery_count, redelivered,
@@ -94,6 +97,19 @@ final class FakeTask implements TaskInterface
         return $this->renewed;
     }
 
+    /** @return list<mixed> The payloads that reply() was given. */
+    public function replies(): array
+    {
+        return $this->replies;
+    }
+
+    /** @param (callable(mixed): bool)|null $expected At least one reply for whose payload it returns true; null: any. */
+    public function assertReplied(?callable $expected = null): void
+    {
+        $found = $expected === null ? $this->replies : array_filter($this->replies, $expected);
+        Expectation::that($found !== [], "{$this->named()} has no such reply: " . Expectation::shown($this->replies));
+    }
+
     public function assertAcked(): void
     {
         $this->assertOutcome('acked');
@@ -133,6 +149,15 @@ final class FakeTask implements TaskInterface
     public function assertNotSettled(): void
     {
         $this->assertOutcome(null);
+    }
+
+    public function reply(mixed $payload = null, array $options = []): bool
+    {
+        // Checked by the real task; no one reads it there.
+        $replied = $this->task->reply($payload, ['ttl' => 0.001] + $options);
+        $this->replies[] = $payload;
+
+        return $replied;
     }
 
     public function ack(): void

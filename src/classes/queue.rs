@@ -4,6 +4,7 @@
 mod figures;
 mod parameters;
 mod push_many;
+mod requests;
 
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use super::consumer::handed::{clock, Handed};
 use super::consumer::{hand_out, hand_out_one};
 use super::observation::pushes;
 use super::peeked_task::PeekedTask;
+use super::pending_reply::PendingReply;
+use super::reply::Reply;
 use crate::call::{blocking, construct, ended_by_time_limit, run, FOR_EVER};
 use crate::callbacks::watchers::Watcher;
 use crate::convert::args::{
@@ -128,6 +131,35 @@ impl AmqpQueue {
     #[php(defaults(options = Omitted))]
     pub fn push_many(&self, jobs: Jobs<'_>, options: Options<'_>) -> PhpResult<Vec<String>> {
         run(|| push_many::push_many(&self.handle(), jobs.get(), options.get()))
+    }
+
+    /// Pushes a job and waits for the reply of its worker.
+    #[php(defaults(options = Omitted))]
+    pub fn request(
+        &self,
+        name: Text<'_>,
+        payload: Mixed<'_>,
+        options: Options<'_>,
+    ) -> PhpResult<Reply> {
+        run(|| {
+            let given = Given::read("AmqpQueue::request()", name, payload.get(), 3, options)?;
+            requests::send(&self.handle(), given)?.wait()
+        })
+    }
+
+    /// Pushes a job whose worker replies, and returns at once.
+    #[php(defaults(options = Omitted))]
+    pub fn request_async(
+        &self,
+        name: Text<'_>,
+        payload: Mixed<'_>,
+        options: Options<'_>,
+    ) -> PhpResult<PendingReply> {
+        run(|| {
+            let method = "AmqpQueue::requestAsync()";
+            let given = Given::read(method, name, payload.get(), 3, options)?;
+            requests::send(&self.handle(), given)
+        })
     }
 
     /// Schedules a job for later. Returns the number with which it can be cancelled.

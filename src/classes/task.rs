@@ -4,6 +4,7 @@ pub(super) mod carried;
 pub(super) mod failure;
 pub(super) mod headers;
 pub(super) mod payload;
+mod reply;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -19,7 +20,7 @@ use super::observation::job;
 use crate::call::{blocking, run};
 use crate::callbacks::watchers::Watcher;
 use crate::convert::args::{
-    Cause, Delay, Omitted, OptionalBool, OptionalText, Options, Reason, Text,
+    Cause, Delay, Mixed, Omitted, OptionalBool, OptionalText, Options, Reason, Text,
 };
 use crate::convert::job::read_headers;
 use crate::convert::{Bytes, Date, Number, Parameter};
@@ -282,6 +283,12 @@ impl Task {
             let failure = self.delivery.failure();
             failure.map(failure::array).transpose()
         })
+    }
+
+    /// Sends a reply to the producer; false if it is gone.
+    #[php(defaults(options = Omitted))]
+    pub fn reply(&self, payload: Mixed<'_>, options: Options<'_>) -> PhpResult<bool> {
+        run(|| reply::send(&Rc::clone(&self.delivery), payload, options))
     }
 
     /// Acknowledges the job as done.

@@ -63,6 +63,8 @@ fn refine_queue(queue: &ClassEntry) {
     // ext-php-rs throws its own, vaguer TypeError for null if the default is not null; ours is
     // PHP's. So these parameters are nullable only for ext-php-rs.
     deny_null(queue, "push", 2);
+    deny_null(queue, "request", 2);
+    deny_null(queue, "requestAsync", 2);
     deny_null(queue, "schedule", 3);
     deny_null(queue, "pushMany", 1);
     deny_null(queue, "peek", 0);
@@ -73,6 +75,7 @@ fn refine_task(task: &ClassEntry) {
     add_type(task, "nack", Some(0), IS_STRING);
     add_type(task, "deadLetter", Some(0), IS_STRING);
     add_type(task, "release", Some(0), IS_LONG);
+    deny_null(task, "reply", 1);
     deny_null(task, "release", 0);
     deny_null(task, "release", 1);
     // The optimizer relies on return types: this one must list both.

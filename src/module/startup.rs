@@ -18,7 +18,9 @@ use crate::classes::observation::copies::Copies;
 use crate::classes::observation::push::Push;
 use crate::classes::observation::{self, observer};
 use crate::classes::peeked_task::PeekedTask;
+use crate::classes::pending_reply::PendingReply;
 use crate::classes::queue::AmqpQueue;
+use crate::classes::reply::Reply;
 use crate::classes::task::Task;
 use crate::classes::task_iterator::TaskIterator;
 use crate::engine::{garbage, guarded, interrupts};
@@ -32,6 +34,8 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
         ini::register(module_number);
         exceptions::register()?;
         // The return types of methods are registered before the classes with these methods.
+        class::<Reply>()?;
+        class::<PendingReply>()?;
         interfaces::register()?;
         class_like::<Task>(Some(interfaces::TASK))?;
         class::<PeekedTask>()?;

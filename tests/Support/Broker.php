@@ -28,6 +28,7 @@ final class Broker
     private const LACKS = [
         'rabbitmq-3.10' => [
             'delay', 'management', 'exchange-declaration', 'queue-options', 'unroutable', 'consumer-priority', 'delivery-count',
+            'requests',
         ],
         'servicebus' => [
             'exchange-declaration', 'exchanges', 'queue-options', 'unroutable', 'consumer-priority', 'priority', 'large-messages',
@@ -52,7 +53,7 @@ final class Broker
      * than 256 KB), and `locks-of-a-connection` (what a connection had in hand comes back with its end; on Service
      * Bus when the lock is over, and it can be settled until then).
      *
-     * @param 'delay'|'management'|'exchange-declaration'|'exchanges'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count'|'priority'|'priority-above-9'|'large-messages'|'locks-of-a-connection' $feature
+     * @param 'delay'|'management'|'exchange-declaration'|'exchanges'|'queue-options'|'unroutable'|'consumer-priority'|'delivery-count'|'priority'|'priority-above-9'|'large-messages'|'locks-of-a-connection'|'requests' $feature
      */
     public function supports(string $feature): bool
     {

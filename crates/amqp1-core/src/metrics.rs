@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 pub use crate::base::counters::Histogram;
-use crate::base::counters::{self, Counters, CONNECTIONS};
+use crate::base::counters::{self, Counters, CONNECTIONS, REQUESTS};
 use crate::reach::pool;
 use crate::receive::delivery::Outcome;
 
@@ -63,6 +63,19 @@ pub struct ConnectionMetrics {
     pub blocked_seconds: f64,
 }
 
+/// The figures of requests, since this process began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestMetrics {
+    /// Requests that the broker confirmed.
+    pub sent: u64,
+    /// Of these, answered in time.
+    pub answered: u64,
+    /// Of these, not answered in time.
+    pub timed_out: u64,
+    /// Replies that no one waited for (any more).
+    pub late: u64,
+}
+
 /// The figures of this process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metrics {
@@ -70,6 +83,8 @@ pub struct Metrics {
     pub queues: Vec<QueueMetrics>,
     /// Of all connections.
     pub connections: ConnectionMetrics,
+    /// Of all requests.
+    pub requests: RequestMetrics,
 }
 
 /// The figures of this process. Starts nothing.
@@ -119,6 +134,12 @@ pub fn metrics() -> Metrics {
             locks_lost: all.locks_lost.get(),
             taken_back: all.taken_back.get(),
             blocked_seconds: all.blocked_nanos.get() as f64 / 1e9,
+        },
+        requests: RequestMetrics {
+            sent: REQUESTS.sent.get(),
+            answered: REQUESTS.answered.get(),
+            timed_out: REQUESTS.timed_out.get(),
+            late: REQUESTS.late.get(),
         },
     }
 }

@@ -23,7 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["publish"],
     &["receive"],
     &["queue"],
-    &["failed_queue"],
+    &["failed_queue", "request"],
     &["config", "log", "metrics", "testing"],
     &["lib", "fuzzing"],
 ];
@@ -48,6 +48,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("receive", BROKERS),
     ("queue", BROKERS),
     ("failed_queue", BROKERS),
+    ("request", BROKERS),
     (
         "connection/protocol",
         &["tokio::net", "std::net", "Instant::now", "SystemTime::now"],

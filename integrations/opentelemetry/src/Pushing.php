@@ -23,7 +23,7 @@ final class Pushing
     private const CREATE = 'create';
 
     /** The application's own. All others are copies. */
-    private const NAMES = ['push' => self::SEND, 'push_many' => self::SEND, 'schedule' => 'schedule'];
+    private const NAMES = ['push' => self::SEND, 'push_many' => self::SEND, 'schedule' => 'schedule', 'request' => self::SEND, 'reply' => self::SEND];
 
     /** @var WeakMap<Push, Sent> */
     private WeakMap $open;

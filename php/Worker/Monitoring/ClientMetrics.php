@@ -48,7 +48,14 @@ final class ClientMetrics
         'blocked_seconds' => ['amqp1_client_blocked_seconds_total', 'counter', 'How long pushes waited for a broker that accepted no jobs.'],
     ];
 
-    /** @param array{queues: list<array<string, mixed>>, connections: array<string, int|float>} $client */
+    private const REQUESTS = [
+        'sent' => ['amqp1_client_sent_requests_total', 'Requests that the broker confirmed.'],
+        'answered' => ['amqp1_client_answered_requests_total', 'Of these, answered in time.'],
+        'timed_out' => ['amqp1_client_timed_out_requests_total', 'Of these, not answered in time.'],
+        'late' => ['amqp1_client_late_replies_total', 'Replies that no request waited for (any more).'],
+    ];
+
+    /** @param array{queues: list<array<string, mixed>>, connections: array<string, int|float>, requests?: array<string, int>} $client */
     public static function write(Exposition $out, array $client): void
     {
         foreach ([[self::COUNTERS, 'counter'], [self::GAUGES, 'gauge']] as [$metrics, $type]) {
@@ -77,6 +84,9 @@ final class ClientMetrics
         }
         foreach (self::CONNECTIONS as $figure => [$name, $type, $help]) {
             $out->metric($name, $type, $help)->sample($client['connections'][$figure] ?? null);
+        }
+        foreach (self::REQUESTS as $figure => [$name, $help]) {
+            $out->metric($name, 'counter', $help)->sample($client['requests'][$figure] ?? null);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `Amqp1\metrics()`.
 
-use amqp1_core::{ConnectionMetrics, Histogram, QueueMetrics};
+use amqp1_core::{ConnectionMetrics, Histogram, QueueMetrics, RequestMetrics};
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::convert::IntoZval;
@@ -34,8 +34,23 @@ pub fn metrics() -> PhpResult<Array> {
             "connections",
             of_connections(&metrics.connections)?,
         )?;
+        insert(&mut array, "requests", of_requests(&metrics.requests)?)?;
         Ok(array)
     })
+}
+
+fn of_requests(all: &RequestMetrics) -> Result<Array, Fail> {
+    let mut array = ZendHashTable::new();
+    let counts = [
+        ("sent", all.sent),
+        ("answered", all.answered),
+        ("timed_out", all.timed_out),
+        ("late", all.late),
+    ];
+    for (name, count) in counts {
+        insert(&mut array, name, int(count))?;
+    }
+    Ok(array)
 }
 
 fn of_queue(queue: &QueueMetrics) -> Result<Array, Fail> {

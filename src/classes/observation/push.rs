@@ -105,7 +105,7 @@ impl Push {
         Err("Amqp1\\Observation\\Push cannot be created with new: observers are given one".into())
     }
 
-    /// `push`, `push_many`, `schedule`, or why a job is sent again.
+    /// `push`, `push_many`, `schedule`, `request`, `reply`, or why a job is sent again.
     pub fn get_operation(&self) -> String {
         self.facts.borrow().operation.to_owned()
     }

@@ -64,6 +64,20 @@ pub fn begin(
     job: &mut Job<'_>,
     index: Option<usize>,
 ) -> Result<Option<Observed>, Fail> {
+    let target = |job: &Job<'_>| Ok(queue.target_of(job));
+    begin_to(operation, (queue.observer(), target), job, index)
+}
+
+/// [`begin`] of a job to any destination, with the number of its observer.
+///
+/// # Errors
+/// As [`begin`]; those of finding the destination.
+pub fn begin_to(
+    operation: &'static str,
+    (observer, target): (u64, impl FnOnce(&Job<'_>) -> Result<PushTarget, Error>),
+    job: &mut Job<'_>,
+    index: Option<usize>,
+) -> Result<Option<Observed>, Fail> {
     if !watchers::are_there() {
         return Ok(None);
     }
@@ -71,9 +85,10 @@ pub fn begin(
         Some(id) => id.to_string(),
         None => id::job_id()?,
     };
+    let target = target(job)?;
     let facts = || PushFacts {
         operation,
-        target: queue.target_of(job),
+        target,
         id: id.as_str().into(),
         name: job.name.as_ref().into(),
         index,
@@ -85,7 +100,7 @@ pub fn begin(
         started: Instant::now(),
         outcome: None,
     };
-    let observed = Observed::begin(queue.observer(), facts)?;
+    let observed = Observed::begin(observer, facts)?;
     if let Some(push) = observed.as_ref().and_then(Observed::push) {
         job.options.headers.extend(push.take_added());
         job.options.id = Some(id.into());
@@ -103,8 +118,20 @@ pub fn end<T>(
     job: &Job<'_>,
     done: Result<T, Fail>,
 ) -> Result<T, Fail> {
+    end_to(observed, || Some(queue.target_of(job)), done)
+}
+
+/// [`end`] of a job to any destination.
+///
+/// # Errors
+/// As [`end`].
+pub fn end_to<T>(
+    observed: Option<Observed>,
+    target: impl FnOnce() -> Option<PushTarget>,
+    done: Result<T, Fail>,
+) -> Result<T, Fail> {
     if let Some(observed) = observed {
-        let target = Some(queue.target_of(job));
+        let target = target();
         match &done {
             Ok(_) => observed.end(None, target)?,
             Err(Fail::Core(error)) => observed.end(Some(error), target)?,

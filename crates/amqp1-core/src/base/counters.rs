@@ -292,6 +292,22 @@ pub(crate) static CONNECTIONS: ConnectionCounters = ConnectionCounters {
     blocked_nanos: Count::zero(),
 };
 
+/// The counters of requests.
+#[derive(Debug)]
+pub(crate) struct RequestCounters {
+    pub sent: Count,
+    pub answered: Count,
+    pub timed_out: Count,
+    pub late: Count,
+}
+
+pub(crate) static REQUESTS: RequestCounters = RequestCounters {
+    sent: Count::zero(),
+    answered: Count::zero(),
+    timed_out: Count::zero(),
+    late: Count::zero(),
+};
+
 /// Starts from zero, in a child. Between fork and exec, so it only writes to memory.
 pub(super) fn reset() {
     for counters in QUEUES.iter().take(TAKEN.load(Ordering::Relaxed)) {
@@ -309,6 +325,9 @@ pub(super) fn reset() {
         &all.taken_back,
         &all.blocked_nanos,
     ];
+    counts.into_iter().for_each(Count::reset);
+    let all = &REQUESTS;
+    let counts = [&all.sent, &all.answered, &all.timed_out, &all.late];
     counts.into_iter().for_each(Count::reset);
 }
 

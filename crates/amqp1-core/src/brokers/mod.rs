@@ -12,6 +12,7 @@ pub(crate) mod servicebus;
 pub(crate) use self::seams::dialect::Dialect;
 pub(crate) use self::seams::packing::Packing;
 pub(crate) use self::seams::recipient::Recipient;
+pub(crate) use self::seams::replies::Replies;
 use crate::connection::Remote;
 use crate::settings::endpoint::Endpoint;
 use crate::settings::options::DialectOption;

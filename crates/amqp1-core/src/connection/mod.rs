@@ -32,7 +32,7 @@ pub(crate) use patience::PATIENCE;
 pub(crate) use ping::ping;
 pub(crate) use protocol::condition::all_in_use;
 pub(crate) use protocol::elastic::{Elastic, LastTaken};
-pub(crate) use protocol::options::{ReceiverOptions, SenderOptions, Settling};
+pub(crate) use protocol::options::{Dynamic, ReceiverOptions, SenderOptions, Settling};
 pub(crate) use protocol::receiver::Incoming;
 pub(crate) use protocol::remote::Remote;
 pub(crate) use protocol::terminus::Ask;

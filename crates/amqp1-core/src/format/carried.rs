@@ -5,9 +5,11 @@ use bstr::BString;
 
 use super::body::{self, Plain};
 use super::{history, Decoded};
+use crate::job::properties::MessageId;
 use crate::wire::read::Value;
 
 /// The places of properties in their section (AMQP 1.0 part 3, section 3.2.4).
+pub(crate) const MESSAGE_ID: usize = 0;
 pub(crate) const USER_ID: usize = 1;
 pub(crate) const TO: usize = 2;
 pub(crate) const SUBJECT: usize = 3;
@@ -17,6 +19,7 @@ pub(crate) const CONTENT_TYPE: usize = 6;
 pub(crate) const CONTENT_ENCODING: usize = 7;
 pub(crate) const CREATION_TIME: usize = 9;
 pub(crate) const GROUP_SEQUENCE: usize = 11;
+pub(crate) const REPLY_TO_GROUP: usize = 12;
 
 /// The properties' names in PHP, in the order of their section.
 const NAMES: [&str; 13] = [
@@ -70,6 +73,16 @@ impl Decoded {
         let mut items = self.message.property_items().ok()??;
         let value = items.nth(place)?.ok()?;
         (value != Value::Null).then_some(value)
+    }
+
+    /// A message-id or correlation-id with its type.
+    pub fn message_id(&self, place: usize) -> Option<MessageId> {
+        Some(match self.property(place)? {
+            Value::Binary(id) => MessageId::Binary(id.to_vec()),
+            Value::Uuid(id) => MessageId::Uuid(id),
+            Value::Unsigned(id) => MessageId::Number(id),
+            value => MessageId::Text(body::text(value).to_string()),
+        })
     }
 
     /// A property as text, or as the bytes of a binary.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::annotations::own_annotations;
 use crate::base::clock::now_millis;
 use crate::base::memory;
-use crate::job::properties::JobProperties;
+use crate::job::properties::{JobProperties, MessageId};
 use crate::job::Job;
 use crate::wire::message::section;
 use crate::wire::write;
@@ -181,7 +181,13 @@ pub(super) fn properties(
         optional(out, envelope.to.or(own.to.as_deref()));
         write::string(out, of.subject);
         optional(out, own.reply_to.as_deref());
-        optional(out, of.correlation_id);
+        match &own.correlation {
+            None => optional(out, of.correlation_id),
+            Some(MessageId::Text(id)) => write::string(out, id),
+            Some(MessageId::Binary(id)) => write::binary(out, id),
+            Some(MessageId::Uuid(id)) => write::uuid(out, id),
+            Some(MessageId::Number(id)) => write::ulong(out, *id),
+        }
         write::symbol(out, of.content_type);
         match of.content_encoding {
             Some(encoding) => write::symbol(out, encoding),
@@ -192,12 +198,18 @@ pub(super) fn properties(
             None => write::null(out),
         }
         write::timestamp(out, now);
-        match of.group {
-            Some(group) => {
+        match (of.group, &own.reply_to_group) {
+            (None, None) => 10,
+            (Some(group), None) => {
                 write::string(out, group);
                 11
             }
-            None => 10,
+            (group, Some(reply_to_group)) => {
+                optional(out, group);
+                write::null(out);
+                write::string(out, reply_to_group);
+                13
+            }
         }
     });
 }

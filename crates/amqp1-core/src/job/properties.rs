@@ -25,6 +25,19 @@ pub struct JobProperties<'a> {
     pub user_id: Option<Cow<'a, str>>,
     /// Message annotations in the caller's order.
     pub annotations: Vec<(Cow<'a, str>, HeaderValue<'a>)>,
+    /// correlation-id instead of the job's, set by requests and replies.
+    pub(crate) correlation: Option<MessageId>,
+    /// reply-to-group-id, set by requests.
+    pub(crate) reply_to_group: Option<Cow<'a, str>>,
+}
+
+/// A message-id of one of AMQP's four types (3.2.11 to 3.2.14).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MessageId {
+    Text(String),
+    Binary(Vec<u8>),
+    Uuid([u8; 16]),
+    Number(u64),
 }
 
 static NONE: JobProperties<'static> = JobProperties {
@@ -35,6 +48,8 @@ static NONE: JobProperties<'static> = JobProperties {
     subject: None,
     user_id: None,
     annotations: Vec::new(),
+    correlation: None,
+    reply_to_group: None,
 };
 
 impl<'a> JobProperties<'a> {
@@ -68,6 +83,8 @@ impl<'a> JobProperties<'a> {
             subject: either(own.subject.as_ref(), defaults.subject.as_ref()),
             user_id: either(own.user_id.as_ref(), defaults.user_id.as_ref()),
             annotations: own.annotations.clone(),
+            correlation: own.correlation.clone(),
+            reply_to_group: own.reply_to_group.clone(),
         })
     }
 

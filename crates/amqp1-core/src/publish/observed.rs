@@ -12,6 +12,9 @@ use crate::job::HeaderValue;
 use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
 
+/// The destination of all replies.
+const REPLIES: &str = "(replies)";
+
 /// Where a job is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushTarget {
@@ -29,6 +32,16 @@ pub struct PushTarget {
 
 impl PushTarget {
     pub(crate) fn of(definition: &Definition, destination: &Destination) -> Self {
+        if let Destination::ReplyTo(_) = destination {
+            // Each requester has an address of its own, which is no name for figures.
+            return Self {
+                queue: definition.pipeline.clone(),
+                endpoint: definition.endpoint.label().to_owned(),
+                destination: REPLIES.to_owned(),
+                routing_key: None,
+                broker: definition.dialect_name(),
+            };
+        }
         let recipient = definition.recipient(destination);
         Self {
             queue: definition.pipeline.clone(),

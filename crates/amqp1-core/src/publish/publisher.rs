@@ -23,8 +23,8 @@ use crate::base::wait::Wait;
 use crate::brokers::Packing;
 use crate::connection::{Confirmation, Tracked, Tracker};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format;
 use crate::format::envelope::Envelope;
+use crate::format::{self, Format};
 use crate::job::properties::JobProperties;
 use crate::job::{Job, JobOptions};
 use crate::publish::route::{Route, Taker};
@@ -58,6 +58,8 @@ struct Sent {
 #[derive(Debug)]
 pub(crate) struct Publisher {
     definition: Arc<Definition>,
+    /// The format of its messages: the queue's, unless they are replies.
+    format: Format,
     tracker: Tracker,
     /// By index from `base`; `None` once the outcome is known.
     window: VecDeque<Option<Sent>>,
@@ -82,6 +84,7 @@ impl Publisher {
     pub fn new(definition: Arc<Definition>) -> Self {
         let kept = Self::kept();
         Self {
+            format: definition.options.format,
             definition,
             tracker: kept.tracker,
             window: kept.window,
@@ -96,6 +99,13 @@ impl Publisher {
             packing: None,
             generation: fork::generation(),
         }
+    }
+
+    /// For replies, in the format of their requests.
+    pub fn for_replies(definition: Arc<Definition>, format: Format) -> Self {
+        let mut publisher = Self::new(definition);
+        publisher.format = format;
+        publisher
     }
 
     /// For many jobs, which are packed together if the broker supports it.
@@ -157,8 +167,11 @@ impl Publisher {
         let definition = Arc::clone(&self.definition);
         let options = &definition.options;
         let own = job.options.properties.as_deref();
-        let properties = JobProperties::with_defaults(own, options.properties.as_deref());
-        format::check(options.format, job, &properties, id)
+        // The defaults are for the queue's jobs.
+        let usual = options.properties.as_deref();
+        let usual = usual.filter(|_| !matches!(destination, Destination::ReplyTo(_)));
+        let properties = JobProperties::with_defaults(own, usual);
+        format::check(self.format, job, &properties, id)
             .map_err(|error| error.context(definition.describe()))?;
         if job.options.partition_key.is_some() && !definition.presumed().has_partitions() {
             return Err(Error::unsupported(format!(
@@ -192,7 +205,7 @@ impl Publisher {
             let connected = definition.connect(Role::Publish, wait)?;
             Ok(connected.dialect.property_mapping())
         };
-        let payload = format::encode(options.format, job, &envelope, mapping)?;
+        let payload = format::encode(self.format, job, &envelope, mapping)?;
         let payload = match &mut self.block {
             Some(block) => block.keep(payload),
             None => memory::share(payload),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::wait::Wait;
 use crate::brokers::seams::detour::Detour;
 use crate::brokers::Recipient;
-use crate::connection::SenderLink;
+use crate::connection::{Ask, SenderLink};
 use crate::error::{Error, Result};
 use crate::format::envelope::DelayMark;
 use crate::reach::connected::Connected;
@@ -35,6 +35,8 @@ pub(crate) enum Taker {
     UnsureQueue,
     /// An exchange: `released` means that no queue is bound.
     Exchange,
+    /// The address of a requester, which may be gone.
+    Requester,
     /// An exchange that delays jobs, and answers `released` to accepted ones.
     DelayingExchange,
 }
@@ -77,6 +79,9 @@ fn try_find(
     delay: Duration,
     wait: &Wait<'_>,
 ) -> Result<Route> {
+    if let Destination::ReplyTo(reply_to) = destination {
+        return reply(definition, reply_to, has_own_to, wait);
+    }
     let (connected, usual) = definition.usual(wait)?;
     let recipient = definition.recipient(destination);
     let way = Way {
@@ -93,6 +98,38 @@ fn try_find(
         definition.declare_beside(queue, wait)?;
     }
     way.direct(DelayMark::None, wait)
+}
+
+/// The route of a reply. It needs no link to the queue of its request, and nothing is declared.
+fn reply(
+    definition: &Definition,
+    reply_to: &str,
+    has_own_to: bool,
+    wait: &Wait<'_>,
+) -> Result<Route> {
+    let connected = definition.connect(Role::Publish, wait)?;
+    let address = connected.dialect.reply_address(reply_to);
+    connected.authorize(definition, &address, wait)?;
+    let way = Way {
+        definition,
+        connected: &connected,
+        recipient: Recipient::queue(reply_to),
+        has_own_to,
+        usual: None,
+    };
+    // A temporary queue need not say that it is a queue.
+    let ask = match connected.dialect.asks() {
+        Ask::Nothing => Ask::Nothing,
+        Ask::Queue | Ask::ConfirmedQueue => Ask::Queue,
+    };
+    let (sender, to) = way.linked(address, ask, wait)?;
+    Ok(Route {
+        sender,
+        to,
+        delay_mark: DelayMark::None,
+        ttl_is_lost: false,
+        taker: Taker::Requester,
+    })
 }
 
 /// The ingredients of a route.
@@ -131,11 +168,21 @@ impl Way<'_> {
     fn addressed(&self, address: String, wait: &Wait<'_>) -> Result<(SenderLink, Option<String>)> {
         let connected = self.connected;
         connected.confirm(self.definition, &address, wait)?;
+        self.linked(address, connected.dialect.asks(), wait)
+    }
+
+    fn linked(
+        &self,
+        address: String,
+        ask: Ask,
+        wait: &Wait<'_>,
+    ) -> Result<(SenderLink, Option<String>)> {
+        let connected = self.connected;
         let relay = !self.has_own_to
             && connected.dialect.relays()
             && connected.connection.remote().offers("ANONYMOUS-RELAY");
         let target = (!relay).then_some(address.as_str());
-        let sender = self.definition.sender(connected, target, wait)?;
+        let sender = self.definition.sender(connected, (target, ask), wait)?;
         Ok((sender, relay.then_some(address)))
     }
 

@@ -15,7 +15,7 @@ use crate::base::wait::Wait;
 use crate::brokers::seams::companion::{has_no_way_to, Companion, Reach};
 use crate::brokers::seams::subject::Subject;
 use crate::brokers::{self, Dialect, Recipient};
-use crate::connection::{Connection, SenderLink, SenderOptions};
+use crate::connection::{Ask, Connection, SenderLink, SenderOptions};
 use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::blockade::Blockade;
@@ -130,7 +130,7 @@ impl Definition {
     /// The recipient of a job for `destination`.
     pub fn recipient<'a>(&'a self, destination: &'a Destination) -> Recipient<'a> {
         match destination {
-            Destination::Queue(queue) => Recipient::queue(queue),
+            Destination::Queue(queue) | Destination::ReplyTo(queue) => Recipient::queue(queue),
             Destination::Key(key) => Recipient {
                 exchange: self.options.exchange.as_deref(),
                 key,
@@ -279,12 +279,12 @@ impl Definition {
     pub fn sender(
         &self,
         connected: &Connected,
-        address: Option<&str>,
+        (address, ask): (Option<&str>, Ask),
         wait: &Wait<'_>,
     ) -> Result<SenderLink> {
         let redial = self.options.redial_timeout;
         let options = SenderOptions {
-            ask: connected.dialect.asks(),
+            ask,
             further_lanes: connected.dialect.further_lanes(),
         };
         let to = (address, options);
@@ -309,7 +309,8 @@ impl Definition {
         let address = connected.dialect.address(&Recipient::usual(self))?;
         connected.authorize(self, &address, wait)?;
         connected.confirm(self, &address, wait)?;
-        let sender = self.sender(&connected, Some(&address), wait)?;
+        let to = (Some(address.as_str()), connected.dialect.asks());
+        let sender = self.sender(&connected, to, wait)?;
         let last = Last {
             generation: fork::generation(),
             connected: Arc::clone(&connected),

@@ -11,6 +11,8 @@ pub(crate) enum Destination {
     Key(String),
     /// Directly to a queue by its name.
     Queue(String),
+    /// To an address that another client gave: a message's reply-to.
+    ReplyTo(String),
 }
 
 impl Destination {

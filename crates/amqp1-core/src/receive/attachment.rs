@@ -17,6 +17,7 @@ use self::silence::Silence;
 use crate::base::backoff::Lives;
 use crate::base::events::EventKind;
 use crate::base::sync::Mutex;
+use crate::brokers::Replies;
 use crate::connection::Incoming;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reach::definition::Definition;
@@ -36,6 +37,8 @@ pub(crate) struct Attachment {
     retry: RetryOptions,
     /// The sessions that it receives from.
     claim: Option<Claim>,
+    /// It receives replies, and its source does not exist before its link.
+    replies: Option<Replies>,
     /// The link, possibly of a parent process.
     link: Mutex<Option<Arc<SharedLink>>>,
     /// Whether the consumer is paused.
@@ -59,6 +62,7 @@ impl Attachment {
             timeout: options.consumer_timeout,
             retry: options.retry.over(&definition.options.retry),
             claim: options.session.clone().map(Claim::new),
+            replies: None,
             link: Mutex::new(None),
             held: AtomicBool::new(false),
             told: AtomicBool::new(false),
@@ -67,6 +71,14 @@ impl Attachment {
             rest: Mutex::new(None),
             silence: Silence::default(),
             definition,
+        }
+    }
+
+    /// Receives replies, over a source that comes and goes with the link.
+    pub fn for_replies(definition: Arc<Definition>, prefetch: Prefetch, replies: Replies) -> Self {
+        Self {
+            replies: Some(replies),
+            ..Self::new(definition, &ConsumerOptions::default(), prefetch)
         }
     }
 

@@ -7,6 +7,7 @@ mod counted;
 mod locked;
 mod lost;
 mod reading;
+mod replying;
 mod settling;
 
 use std::borrow::Cow;

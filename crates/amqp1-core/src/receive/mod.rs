@@ -9,4 +9,5 @@ pub mod delivery;
 pub(crate) mod pace;
 pub mod peeked;
 pub(crate) mod pull;
+pub mod replies;
 pub(crate) mod sorting;

@@ -29,7 +29,7 @@ impl Session {
     /// Attaches a link. `refused` says why the frame itself rules it out, if it does.
     pub(super) fn on_attach(
         &mut self,
-        attach: Attach,
+        mut attach: Attach,
         refused: Option<Error>,
         context: &mut Context<'_>,
     ) -> Result<(), Fault> {
@@ -47,7 +47,7 @@ impl Session {
         let made = match (refused, &attach.role) {
             (Some(error), _) => Err(error),
             (None, Role::Sender) => publisher(&attach, context),
-            (None, Role::Receiver) => consumer(&attach, context),
+            (None, Role::Receiver) => consumer(&mut attach, context),
         };
         match made {
             Ok((id, kind)) => self.accept(attach, id, kind, context),
@@ -130,17 +130,16 @@ fn publisher(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind
 }
 
 /// Attaches a link whose peer receives.
-fn consumer(attach: &Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind), Error> {
-    let Some(source) = attach.source.as_deref() else {
+fn consumer(attach: &mut Attach, context: &mut Context<'_>) -> Result<(LinkId, Kind), Error> {
+    let Some(source) = attach.source.as_deref_mut() else {
         return Err(errors::invalid_field(
             "an attaching receiver needs a source",
         ));
     };
     if source.dynamic {
-        return Err(errors::error(
-            AmqpError::NotImplemented,
-            "dynamic sources are not supported",
-        ));
+        // The answer tells the address (3.5.3).
+        let name = context.model.create_dynamic(context.connection);
+        source.address = Some(Address::of_queue(&name));
     }
     let address = source.address.as_deref().unwrap_or_default();
     let (id, from) = match Address::parse(address).map_err(errors::invalid_field)? {

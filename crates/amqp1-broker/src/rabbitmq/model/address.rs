@@ -1,7 +1,7 @@
 //! Addresses: those of RabbitMQ 4 (<https://www.rabbitmq.com/docs/amqp#addresses>), and plain queue
 //! names.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode_str, utf8_percent_encode, NON_ALPHANUMERIC};
 
 /// Name of the management node.
 pub(crate) const MANAGEMENT: &str = "/management";
@@ -43,6 +43,11 @@ impl Address {
                  /exchanges/EXCHANGE/KEY or a plain queue name"
             )),
         }
+    }
+
+    /// The address of a queue.
+    pub(crate) fn of_queue(name: &str) -> String {
+        format!("/queues/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
     }
 
     fn queue(address: &str, name: String) -> Result<Self, String> {

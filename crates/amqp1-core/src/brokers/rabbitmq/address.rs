@@ -31,6 +31,14 @@ pub fn exchange(name: &str, routing_key: &str) -> String {
     }
 }
 
+/// The address of a reply-to, in which AMQP 0-9-1 clients write a queue's name.
+pub(super) fn of_reply(reply_to: &str) -> String {
+    match is_one(reply_to.as_bytes()) {
+        true => reply_to.to_owned(),
+        false => queue(reply_to),
+    }
+}
+
 /// Whether a text is an address.
 pub(super) fn is_one(text: &[u8]) -> bool {
     text.starts_with(b"/queues/") || text.starts_with(b"/exchanges/")
@@ -45,5 +53,7 @@ mod tests {
         assert_eq!(queue("a b/ü%"), "/queues/a%20b%2F%C3%BC%25");
         assert_eq!(exchange("x", "a.#"), "/exchanges/x/a.%23");
         assert_eq!(exchange("x", ""), "/exchanges/x");
+        assert_eq!(of_reply("/queues/a"), "/queues/a");
+        assert_eq!(of_reply("amq.gen/1"), "/queues/amq.gen%2F1");
     }
 }

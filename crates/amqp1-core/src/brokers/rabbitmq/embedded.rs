@@ -79,6 +79,10 @@ impl Dialect for Embedded {
         Some("rabbitmq:consumer-timeout")
     }
 
+    fn reply_address(&self, reply_to: &str) -> String {
+        address::of_reply(reply_to)
+    }
+
     fn priority_property(&self) -> Option<&'static str> {
         Some("rabbitmq:priority")
     }

@@ -10,6 +10,7 @@ use super::address_v1;
 use super::declare_by_attaching::DeclareByAttaching;
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::dialect::Dialect;
+use crate::brokers::seams::replies::Replies;
 use crate::connection::{Connection, Remote};
 use crate::error::{Error, Result};
 use crate::format::PropertyMapping;
@@ -74,6 +75,18 @@ impl Dialect for RabbitMq3 {
 
     fn property_mapping(&self) -> PropertyMapping {
         PropertyMapping::Annotations
+    }
+
+    /// The plugin refuses dynamic nodes, and no queue that it declares goes away with its consumer.
+    fn replies(&self, _: &Remote) -> Replies {
+        Replies::None("RabbitMQ 3 makes no temporary queues over AMQP 1.0; use RabbitMQ 4")
+    }
+
+    fn reply_address(&self, reply_to: &str) -> String {
+        match reply_to.starts_with('/') {
+            true => reply_to.to_owned(),
+            false => address_v1::queue(reply_to),
+        }
     }
 
     fn redelivery(&self, _remote: &Remote, _queue_type: Option<&str>) -> Option<Redelivery> {

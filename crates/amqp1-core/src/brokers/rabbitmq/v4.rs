@@ -7,7 +7,8 @@ use super::address;
 use super::managed::{Delays, Managed};
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::dialect::Dialect;
-use crate::connection::{Connection, Remote};
+use crate::brokers::seams::replies::Replies;
+use crate::connection::{Connection, Dynamic, Remote};
 use crate::error::Result;
 use crate::format::history::Ledger;
 use crate::format::PropertyMapping;
@@ -103,6 +104,21 @@ impl Dialect for RabbitMq4 {
 
     fn usual_consumer_timeout(&self, remote: &Remote) -> Option<Duration> {
         at_least(&remote.version, (4, 3)).then_some(CONSUMER_TIMEOUT)
+    }
+
+    /// Direct reply-to, which came with 4.2. It keeps no replies, and has no queue to delete.
+    fn replies(&self, remote: &Remote) -> Replies {
+        match at_least(&remote.version, (4, 2)) {
+            true => Replies::Dynamic(Dynamic {
+                capability: Some("rabbitmq:volatile-queue"),
+                settled: true,
+            }),
+            false => Replies::Exclusive,
+        }
+    }
+
+    fn reply_address(&self, reply_to: &str) -> String {
+        address::of_reply(reply_to)
     }
 
     fn priority_property(&self) -> Option<&'static str> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::companion::Companion;
 use super::packing::Packing;
 use super::recipient::Recipient;
+use super::replies::Replies;
 use crate::connection::{Ask, Connection, Remote};
 use crate::error::{Error, Result};
 use crate::format::envelope::DelayMark;
@@ -273,6 +274,16 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// How long a consumer may hold a job of a quorum queue by default.
     fn usual_consumer_timeout(&self, _remote: &Remote) -> Option<Duration> {
         None
+    }
+
+    /// How a client gets an address for replies.
+    fn replies(&self, _remote: &Remote) -> Replies {
+        Replies::STANDARD
+    }
+
+    /// The address of a message's reply-to, which other clients may write as a queue's name.
+    fn reply_address(&self, reply_to: &str) -> String {
+        reply_to.to_owned()
     }
 
     /// The link property of consumer priority.

@@ -7,4 +7,5 @@ pub(crate) mod dialect;
 pub(crate) mod packing;
 pub(crate) mod peek;
 pub(crate) mod recipient;
+pub(crate) mod replies;
 pub(crate) mod subject;

@@ -9,6 +9,7 @@ use super::{entity, refusal, renewal};
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::dialect::Dialect;
 use crate::brokers::seams::packing::Packing;
+use crate::brokers::seams::replies::Replies;
 use crate::connection::{Connection, Remote};
 use crate::error::{Error, Result};
 use crate::format::envelope::DelayMark;
@@ -167,6 +168,10 @@ impl Dialect for ServiceBus {
 
     fn ledger(&self, _: &Remote) -> Ledger {
         Ledger::Lost
+    }
+
+    fn replies(&self, _: &Remote) -> Replies {
+        Replies::Session
     }
 
     /// The queue's default maximum delivery count.

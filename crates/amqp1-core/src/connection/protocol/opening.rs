@@ -55,7 +55,10 @@ impl Protocol {
         now: Instant,
     ) -> Result<LinkKey> {
         let key = self.open_session(signal.clone(), now)?;
-        let source = options.ask.of_source(source(address));
+        let source = match options.dynamic {
+            Some(dynamic) => dynamic.source(),
+            None => options.ask.of_source(source(address)),
+        };
         let mut attach = attach(&name, Role::Receiver, source, target(Some("amqp1")));
         if !options.properties.is_empty() {
             let properties = options.properties.iter().cloned();

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fe2o3_amqp_types::definitions::{ReceiverSettleMode, SenderSettleMode};
+use fe2o3_amqp_types::messaging::{Source, TerminusExpiryPolicy};
+use serde_amqp::primitives::{Array, Symbol};
 use serde_amqp::Value;
 
 use super::elastic::Elastic;
@@ -45,6 +47,8 @@ pub(crate) struct ReceiverOptions {
     pub timeout: Option<Duration>,
     /// Link properties, as symbol and value.
     pub properties: Vec<(String, Value)>,
+    /// The broker makes the node; the address that was given is not used.
+    pub dynamic: Option<Dynamic>,
     /// A filter of the source: its name and value.
     pub filter: Option<(&'static str, Value)>,
     /// Who settles deliveries, and who forgets them first.
@@ -56,6 +60,28 @@ pub(crate) struct ReceiverOptions {
     pub watch: Option<Arc<dyn Watch>>,
     /// Its queue, for figures and events.
     pub queue: Option<Arc<CountedQueue>>,
+}
+
+/// A node that the broker makes for a link, and removes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dynamic {
+    /// The capability that names the kind of node.
+    pub capability: Option<&'static str>,
+    /// The broker sends all messages settled.
+    pub settled: bool,
+}
+
+impl Dynamic {
+    /// A source without an address.
+    pub(super) fn source(self) -> Source {
+        let capability = self.capability.map(Symbol::from);
+        Source {
+            dynamic: true,
+            expiry_policy: TerminusExpiryPolicy::LinkDetach,
+            capabilities: capability.map(|capability| Array(vec![capability])),
+            ..Source::default()
+        }
+    }
 }
 
 /// Who settles a receiver's deliveries, and who forgets them first.

@@ -8,7 +8,7 @@ use crate::base::wait::Wait;
 use crate::connection::{Confirmation, Tracked};
 use crate::error::condition;
 use crate::error::{Error, ErrorKind, Result};
-use crate::publish::route::{self, Route};
+use crate::publish::route::{self, Route, Taker};
 use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
 use crate::reach::pool::Role;
@@ -39,7 +39,11 @@ impl Publisher {
                 // because that may have been another job.
                 ErrorKind::Connection if error.lasts() => sent.resent == 1,
                 ErrorKind::Connection => !wait.left().is_zero() && pause.is_some(),
-                ErrorKind::QueueNotFound => sent.resent == 1 && self.definition.options.declare,
+                ErrorKind::QueueNotFound => {
+                    sent.resent == 1
+                        && self.definition.options.declare
+                        && sent.taker != Taker::Requester
+                }
                 ErrorKind::Rejected => {
                     let passes = |condition| dialect.passes(condition);
                     error.condition().is_some_and(passes) && pause.is_some()
@@ -50,7 +54,8 @@ impl Publisher {
                 }
                 _ => false,
             };
-            if error.kind() == ErrorKind::QueueNotFound {
+            let taker = sent.taker;
+            if error.kind() == ErrorKind::QueueNotFound && taker != Taker::Requester {
                 self.definition.forget_declared();
             }
             if !again {

@@ -14,7 +14,8 @@ use crate::base::fork;
 use crate::base::pauses::{ATTACH, ATTACH_TRIES, LONGEST_REATTACH, REST};
 use crate::base::wait::{Signal, Wait};
 use crate::brokers::seams::companion::holding::Holding;
-use crate::connection::{ReceiverLink, ReceiverOptions};
+use crate::brokers::Replies;
+use crate::connection::{Ask, ReceiverLink, ReceiverOptions, Settling};
 use crate::error::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::history::Ledger;
@@ -117,12 +118,16 @@ impl Attachment {
             connected = definition.declared(Role::Consume, wait)?;
         }
         let options = self.options(&connected, wait)?;
-        let (connected, link) = self.open_in_room(&connected, &options, signal, wait)?;
+        let (connected, mut link) = self.open_in_room(&connected, &options, signal, wait)?;
         if let Some(claim) = &self.claim {
             claim.ask(Arc::new(link));
             return Ok(());
         }
         self.await_answer(&connected, &link, signal, wait)?;
+        if let Some(Replies::Dynamic(_)) = self.replies {
+            let address = link.link.address()?.filter(|address| !address.is_empty());
+            link.address = address.ok_or_else(|| self.has_no_address())?;
+        }
         self.told.store(false, Ordering::Relaxed);
         let mut lives = self.lives.lock();
         *lives = Some(Lives::begin(*lives));
@@ -205,10 +210,19 @@ impl Attachment {
         let definition = &self.definition;
         connected.dialect.check_name(&definition.broker_queue)?;
         let address = connected.dialect.queue_address(&definition.broker_queue);
+        if let Some(Replies::Dynamic(dynamic)) = self.replies {
+            options.dynamic = Some(dynamic);
+            options.ask = Ask::Nothing;
+            if dynamic.settled {
+                options.settling = Settling::Sent;
+            }
+        }
         let holding = self.holding(connected, &address, &mut options, wait)?;
         let ledger = options.ledger;
-        // Returned jobs would come after those behind them, but a session has an order.
-        let is_careful = ledger != Ledger::None && self.claim.is_none();
+        // Returned jobs would come after those behind them, but a session has an order. Replies are
+        // no jobs.
+        let is_shared = self.claim.is_none() && self.replies.is_none();
+        let is_careful = ledger != Ledger::None && is_shared;
         if !is_careful {
             options.ledger = Ledger::None;
         }
@@ -232,6 +246,13 @@ impl Attachment {
             timeout: options.timeout,
             holding,
         })
+    }
+
+    fn has_no_address(&self) -> Error {
+        Error::unsupported(format!(
+            "{}: the broker gives no address for replies: it ignored the request for a dynamic node",
+            self.definition.describe()
+        ))
     }
 
     fn holding(

@@ -1,5 +1,6 @@
 //! Incoming messages, and messages that move from one queue to another.
 
+use super::queues::DYNAMIC;
 use super::{Published, QueueId, Route, Store};
 use crate::rabbitmq::model::address::Address;
 use crate::rabbitmq::model::arguments::Declaration;
@@ -26,7 +27,8 @@ impl Store {
                 match Address::parse(to) {
                     Err(e) => Published::Rejected(errors::precondition_failed(e)),
                     Ok(Address::Queue(name))
-                        if !self.policy.create_on_use && !self.names.contains_key(&*name) =>
+                        if !self.names.contains_key(&*name)
+                            && (!self.policy.create_on_use || name.starts_with(DYNAMIC)) =>
                     {
                         Published::Released
                     }

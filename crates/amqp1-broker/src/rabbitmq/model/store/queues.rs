@@ -1,6 +1,8 @@
 //! The store's queues: created, found, deleted.
 
+use std::collections::hash_map::RandomState;
 use std::collections::HashSet;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use fe2o3_amqp_types::definitions::{AmqpError, Error};
@@ -9,6 +11,9 @@ use super::{ConnectionId, Event, QueueId, Slot, Store};
 use crate::rabbitmq::model::arguments::Declaration;
 use crate::rabbitmq::model::errors;
 use crate::rabbitmq::model::queue::Queue;
+
+/// How the names of dynamic queues begin.
+pub(super) const DYNAMIC: &str = "amq.dynamic-";
 
 impl Store {
     pub(crate) fn queue(&self, name: &str) -> Option<&Queue> {
@@ -39,6 +44,21 @@ impl Store {
         self.queues.insert(id, slot);
         self.names.insert(name, id);
         id
+    }
+
+    /// Creates a queue for one link of this connection, which is deleted with the link. Returns its
+    /// name.
+    pub(crate) fn create_dynamic(&mut self, owner: ConnectionId) -> String {
+        // Seeded at random, so that an address from before a restart leads nowhere.
+        let random = RandomState::new().build_hasher().finish();
+        let name = format!("{DYNAMIC}{}-{random:016x}", self.next_id());
+        let declaration = Declaration {
+            exclusive: true,
+            auto_delete: true,
+            ..Declaration::default()
+        };
+        self.create_queue(&name, declaration, Some(owner));
+        name
     }
 
     /// Whether the queue is exclusive to another connection.
@@ -94,7 +114,8 @@ impl Store {
         if let Some(id) = self.names.get(name) {
             return Ok(*id);
         }
-        if self.policy.create_on_use {
+        // The link of a dynamic queue is gone.
+        if self.policy.create_on_use && !name.starts_with(DYNAMIC) {
             Ok(self.create_queue(name, Declaration::on_first_use(), None))
         } else {
             Err(errors::not_found("queue", name))
