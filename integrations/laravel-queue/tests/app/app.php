@@ -25,6 +25,9 @@ foreach (['PACKAGES', 'SERVICES', 'CONFIG', 'ROUTES', 'EVENTS'] as $cache) {
 
 $app = new Application(__DIR__);
 $app->useStoragePath($storage);
+if (method_exists($app, 'dontMergeFrameworkConfiguration')) {
+    $app->dontMergeFrameworkConfiguration(); // Laravel 11 and later; Debian's package is without those files
+}
 $app->singleton(Kernel::class, Illuminate\Foundation\Console\Kernel::class);
 $app->singleton(ExceptionHandler::class, Illuminate\Foundation\Exceptions\Handler::class);
 
