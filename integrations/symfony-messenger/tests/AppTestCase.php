@@ -84,7 +84,7 @@ abstract class AppTestCase extends TestCase
     protected function console(string ...$arguments): string
     {
         $child = $this->start(...$arguments);
-        $code = $child->wait(90);
+        $code = $child->wait(240);
         self::assertSame(0, $code, implode(' ', $arguments) . ":\n" . $child->output());
 
         return $child->output();

@@ -17,7 +17,7 @@ final class ManyMessagesTest extends AppTestCase
         $count = str_starts_with($broker, 'rabbitmq') ? 10_000 : 2_000;
         $workers = array_map(fn () => $this->start('messenger:consume', 'async', '--sleep=0.1'), [1, 2]);
         $this->console('app:dispatch', (string) $count);
-        $deadline = microtime(true) + 240;
+        $deadline = microtime(true) + 120;
         while (count($this->log()) < 2 * $count && microtime(true) < $deadline) {
             usleep(300_000);
         }
