@@ -17,6 +17,7 @@ use Interop\Queue\Exception as InteropException;
 use Interop\Queue\Exception\DeliveryDelayNotSupportedException;
 use Interop\Queue\Exception\InvalidDestinationException;
 use Interop\Queue\Exception\InvalidMessageException;
+use Interop\Queue\Exception\PurgeQueueNotSupportedException;
 use Interop\Queue\Exception\TemporaryQueueNotSupportedException;
 use Interop\Queue\Queue;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -100,11 +101,12 @@ final class QueueInteropTest extends ContractTestCase
         $consumer->reject(self::received($consumer));
         self::assertNull($consumer->receive(300));
         $jobs = $context->queue($queue);
-        $failed = $this->next($this->consumer($jobs->failed()));
+        $inspector = $this->consumer($jobs->failed());
+        $failed = $this->next($inspector);
         self::assertSame(['two', 'rejected'], [$failed->getBody(), $failed->getFailure()['error']]);
         $failed->release();
-        $this->consumer($jobs->failed())->close();
-        $this->eventually(static fn () => $jobs->retryFailed() === 1, 'the message is back');
+        $inspector->close();
+        self::assertSame(1, $jobs->retryFailed());
         $consumer->acknowledge(self::received($consumer));
     }
 
@@ -225,6 +227,9 @@ final class QueueInteropTest extends ContractTestCase
         $consumer->acknowledge($message);
         $context->close();
         $context->createProducer()->send($queue, $context->createMessage('x'));
+        if ($this->lacks($broker, 'management', static fn () => $context->purgeQueue($queue), PurgeQueueNotSupportedException::class)) {
+            return;
+        }
         $context->purgeQueue($queue);
         self::assertNull($context->createConsumer($queue)->receive(300));
     }

@@ -86,9 +86,13 @@ final class ReceivedTask extends QueuedTask implements ReceivedTaskInterface
     public function getQueue(): string
     {
         $source = $this->task->getSource();
-        $prefix = '/queues/'; // RabbitMQ's addresses
+        foreach (['/queues/', '/amq/queue/'] as $prefix) { // RabbitMQ 4 and 3
+            if (str_starts_with($source, $prefix)) {
+                return rawurldecode(substr($source, strlen($prefix)));
+            }
+        }
 
-        return str_starts_with($source, $prefix) ? rawurldecode(substr($source, strlen($prefix))) : $source;
+        return $source;
     }
 
     public function getDriver(): Driver
