@@ -32,13 +32,13 @@ final class Configuration
      * @param class-string<Amqp1Job> $job
      */
     private function __construct(
-        public readonly string $dsn,
+        #[\SensitiveParameter] public readonly string $dsn,
         public readonly string $queue,
         public readonly bool $afterCommit,
         public readonly float $blockFor,
         public readonly int $prefetch,
-        public readonly array $options,
-        public readonly array $queues,
+        #[\SensitiveParameter] public readonly array $options,
+        #[\SensitiveParameter] public readonly array $queues,
         public readonly array $consumer,
         public readonly string $job,
     ) {
@@ -90,6 +90,12 @@ final class Configuration
         return ['max_attempts' => 0] + ($this->queues[$queue] ?? []) + $this->options;
     }
 
+    /** @return array<string, mixed> without the DSN, which may have a password */
+    public function __debugInfo(): array
+    {
+        return ['queue' => $this->queue, 'prefetch' => $this->prefetch, 'blockFor' => $this->blockFor];
+    }
+
     private static function dsn(#[\SensitiveParameter] array $config): string
     {
         $dsn = self::text($config, 'dsn');
@@ -125,7 +131,7 @@ final class Configuration
      *
      * @return array<string, mixed>
      */
-    private static function withoutLaravels(array $options): array
+    private static function withoutLaravels(#[\SensitiveParameter] array $options): array
     {
         foreach (self::LARAVELS as $name => $instead) {
             if (isset($options[$name])) {
@@ -144,7 +150,7 @@ final class Configuration
         return is_string($value) ? ($value === '' ? null : $value) : throw self::wrong($name, 'a string', null);
     }
 
-    private static function number(array $config, string $name, int $least, string $expected): int|float
+    private static function number(#[\SensitiveParameter] array $config, string $name, int $least, string $expected): int|float
     {
         $value = $config[$name] ?? $least;
 

@@ -61,7 +61,9 @@ final class WorkerTest extends LaravelTestCase
         $third = $laravel->worker(...$options);
         $notes = $laravel->waitForNotes(4);
         sort($notes);
-        self::assertSame(['neighbour 1', 'slow 1', 'slow 2', 'slow failed: App\Jobs\Note has been attempted too many times or run too long. The job may have previously timed out.'], $notes);
+        self::assertSame(['neighbour 1', 'slow 1', 'slow 2'], array_slice($notes, 0, 3));
+        // Laravel 8 says the one, later versions the other.
+        self::assertMatchesRegularExpression('/^slow failed: .* has (been attempted too many times|timed out)/', $notes[3]);
         self::assertCount(1, $laravel->failedJobs());
         // Longer than a lock on Service Bus.
         sleep($this->broker($broker)->isServiceBus() ? 6 : 1);
