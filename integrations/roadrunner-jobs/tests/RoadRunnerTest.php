@@ -10,6 +10,7 @@ use Amqp1\RoadRunner\Consumer;
 use Amqp1\RoadRunner\Jobs;
 use Amqp1\RoadRunner\Queue;
 use Amqp1\RoadRunner\ReceivedTask;
+use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Peer;
 use Amqp1\Tests\Support\Proxy;
@@ -337,5 +338,21 @@ final class RoadRunnerTest extends ContractTestCase
         $lost = $this->thrown(JobsException::class, static fn () => $task->ack());
         self::assertInstanceOf(TaskLostException::class, $lost->getPrevious());
         self::taken($consumer)->ack();
+    }
+
+    public function testAnApplicationsOwnSignalHandlersStay(): void
+    {
+        $printed = Child::run('require ' . var_export(__DIR__ . '/load.php', true) . ';' . <<<'PHP'
+            pcntl_async_signals(true);
+            pcntl_signal(SIGINT, static fn () => print "mine\n");
+            $config = ['amqp1' => ['addr' => 'embedded://signals'], 'jobs' => ['pipelines' => ['orders' => []]]];
+            $consumer = (new Amqp1\RoadRunner\Jobs($config))->consume(['timeout' => 0.2]);
+            posix_kill(getmypid(), SIGINT);
+            var_dump($consumer->waitTask());
+            posix_kill(getmypid(), SIGTERM);
+            var_dump($consumer->waitTask());
+            PHP);
+
+        self::assertSame("mine\nNULL\nNULL\n", $printed);
     }
 }
