@@ -8,6 +8,7 @@ use Amqp1\SymfonyMessenger\Stamp\Amqp1ReceivedStamp;
 use Amqp1\SymfonyMessenger\TransportFactory;
 use Amqp1\Tests\Support\Broker;
 use Amqp1\Tests\Support\Brokers;
+use Amqp1\Tests\Support\Child;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use Symfony\Component\Messenger\Bridge\Amqp\Transport\AmqpReceivedStamp;
@@ -57,6 +58,22 @@ final class Amqp091Test extends TestCase
             self::assertSame([], [...$new->get()]);
             $new->close();
         }
+    }
+
+    /** @dataProvider rabbitMq */
+    #[DataProvider('rabbitMq')]
+    public function testTheBenchmarkRuns(string $broker): void
+    {
+        if ($broker === '') {
+            self::markTestSkipped('no RabbitMQ 4');
+        }
+        $child = Child::command(
+            [dirname(__DIR__, 3) . '/bench/messenger', '--messages=20', '--rounds=1'],
+            ['AMQP1_BENCH_RABBITMQ' => Brokers::get($broker)->dsn]
+        );
+        self::assertSame(0, $child->wait(120), $child->output());
+
+        self::assertSame(5, preg_match_all('/^\| (send|consume), (amqp1|php-amqp|php-amqp unconfirmed) \|( [\d,.]+ \|){4}$/m', $child->output()), $child->output());
     }
 
     private function old(Broker $broker, string $queue, object $serializer): TransportInterface
