@@ -58,7 +58,9 @@ final class ReceivedTask extends QueuedTask implements ReceivedTaskInterface
     /** The task is delivered again, after withDelay() and with the headers of withHeader(). */
     public function requeue(string|\Stringable|\Throwable $message): void
     {
-        $this->release($message, array_filter($this->headers));
+        $own = $this->task->getHeaders();
+        $changed = static fn (array $values, string $name) => $values !== [] && $values !== ($own[$name] ?? []);
+        $this->release($message, array_filter($this->headers, $changed, ARRAY_FILTER_USE_BOTH));
     }
 
     /** @deprecated by the SDK: use nack() or requeue() */
