@@ -6,9 +6,9 @@ namespace Amqp1\BabelQueue\Tests;
 
 use Amqp1\BabelQueue\AmqpTransport;
 use Amqp1\BabelQueue\Publisher;
+use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\AmqpLib;
-use Amqp1\Tests\Support\Proxy;
 use BabelQueue\Codec\EnvelopeCodec;
 use BabelQueue\Contracts\InboundMessage;
 use BabelQueue\Contracts\Transport;
@@ -293,5 +293,29 @@ final class AmqpTransportTest extends ContractTestCase
             self::assertNotNull($message);
             $transport->ack($message);
         }
+    }
+
+    /** @dataProvider newestRabbitMq */
+    #[DataProvider('newestRabbitMq')]
+    public function testAMessageWhoseWorkerDiesEachTimeEnds(string $broker): void
+    {
+        [$transport, $name] = $this->transport($broker);
+        $dsn = $this->broker($broker)->dsn;
+        $transport->publish(self::envelope($name));
+        $code = 'require ' . var_export(__DIR__ . '/load.php', true) . ';' . <<<'PHP'
+            $transport = new Amqp1\BabelQueue\AmqpTransport($argv[1], $argv[2], '.failed', ['max_attempts' => 2]);
+            $message = $transport->reserve($argv[2], (float) $argv[3]);
+            if ($message !== null) {
+                echo $message->attempts();
+                posix_kill(getmypid(), SIGKILL);
+            }
+            PHP;
+        foreach (['0', '1', ''] as $attempts) {
+            $worker = Child::php($code, [$dsn, $name, $attempts === '' ? '1' : '10']);
+            self::assertSame([$attempts === '' ? 0 : 128 + SIGKILL, $attempts], [$worker->wait(30), $worker->output()]);
+        }
+        $message = $transport->reserve("$name.failed", 10);
+        self::assertSame([2, 'lost'], [$message?->attempts(), $message?->receipt()->getFailure()['reason']]);
+        $transport->ack($message);
     }
 }

@@ -1,6 +1,6 @@
 <?php
 // Loads the signatures of queue-interop in interop.php. With AMQP1_QUEUE_INTEROP, queue-interop itself: the path of a file that
-// loads it, such as vendor/autoload.php. If that loads Enqueue too, its consumer is tested as well.
+// loads it, such as vendor/autoload.php.
 
 declare(strict_types=1);
 

@@ -11,7 +11,7 @@ use Spiral\RoadRunner\Jobs\Queue\Driver;
 /** A CreateInfo as the configuration of a pipeline. @internal */
 final class Declaration
 {
-    /** RoadRunner's keys that a broker of ours has no use for, with the values that ask for nothing. */
+    /** RoadRunner's keys that need nothing here. Exchanges are always durable: CreateInfo's default, false, would be a warning. */
     private const IDLE = ['multiple_ack' => null, 'consume_all' => null, 'consumer_id' => null, 'exchange_durable' => null];
 
     /**
