@@ -3,7 +3,7 @@
 # rustup's folder is in the PATH of new login shells only.
 CARGO ?= $(or $(shell command -v cargo 2>/dev/null),$(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/bin/cargo),cargo)
 .DEFAULT_GOAL := help
-.PHONY: help deps build install uninstall demo test fresh test-rust test-php test-frameworks test-sdks test-brokers live lint fmt fuzz valgrind bench soak \
+.PHONY: help deps build install uninstall demo test fresh test-rust test-php test-zts matrix test-frameworks test-sdks test-brokers live lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
 .PHONY: split
 
@@ -37,6 +37,12 @@ test-php: ## Run only the PHP tests; FILTER=NameOfTest for some of them (AMQP1_T
 
 test-frameworks: ## Run only the tests of the packages in integrations/ with Symfony, Laravel and the others; FILTER=NameOfTest for some
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') frameworks
+
+test-zts: ## Run the PHP tests on a thread-safe PHP (ZTS), built from Debian's sources; FILTER=ThreadsTest for some of them
+	@FILTER='$(FILTER)' scripts/matrix 8.2-zts
+
+matrix: ## Run the PHP tests on PHPs built from Debian's sources; PHP=8.2-zts for one of them (scripts/matrix)
+	@FILTER='$(FILTER)' scripts/matrix $(PHP)
 
 test-sdks: ## Run only Microsoft's Service Bus SDKs against amqp1-broker; FILTER=case for some of their cases
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') sdks

@@ -11,10 +11,6 @@ if test "$PHP_AMQP1" != "no"; then
   if test "$CARGO" = "no"; then
     AC_MSG_ERROR([cargo is missing. Install Rust 1.88 or newer, from https://rustup.rs or with Debian's package cargo-web])
   fi
-  dnl phpize's variable.
-  if test "$PHP_THREAD_SAFETY" = "yes"; then
-    AC_MSG_ERROR([thread-safe PHP (ZTS) is not supported; use a non-thread-safe PHP (NTS)])
-  fi
 
   dnl Rust's build needs a path, not a name to look up.
   AC_PATH_PROG([AMQP1_PHP_CONFIG], [$PHP_CONFIG], [$PHP_CONFIG])

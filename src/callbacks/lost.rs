@@ -1,17 +1,17 @@
 //! Listeners for lost jobs, called while PHP works on something else.
 //!
-//! The client's thread cannot call PHP. It requests an interruption of the engine, as a signal
-//! does, and PHP's own thread then calls the listeners between two statements.
+//! The client's thread cannot call PHP. It interrupts the engine, as a signal does, and PHP's own
+//! threads then call their listeners between two statements.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use amqp1_core::threads;
 use ext_php_rs::types::{ZendCallable, Zval};
 
 use super::next_number;
-use crate::engine::{self, guarded, interrupts, Stash};
+use crate::engine::{self, guarded, Stash};
 use crate::fail::Fail;
 
 thread_local! {
@@ -50,23 +50,12 @@ impl Drop for Listener {
     }
 }
 
-/// Whether the listeners are to be called.
-static ASKED: AtomicBool = AtomicBool::new(false);
-
-/// Call it at MINIT.
-pub fn register() {
-    amqp1_core::on_lost(|| {
-        ASKED.store(true, Ordering::Release);
-        interrupts::request();
-    });
-}
-
-/// Calls all listeners, if jobs may have been lost since the last call.
+/// Calls all listeners of this thread, if jobs may have been lost since the last call.
 ///
 /// # Errors
 /// The listeners' exceptions.
 pub fn tell_if_asked() -> Result<(), Fail> {
-    match ASKED.swap(false, Ordering::AcqRel) {
+    match threads::take_lost() {
         true => tell(),
         false => Ok(()),
     }

@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use amqp1_core::threads;
 use ext_php_rs::types::Zval;
 
 use super::next_number;
-use crate::engine::{self, interrupts};
+use crate::engine;
 
 /// How many observers there are, over all threads. Almost always zero: then nothing else is read.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// How many observers, loggers and log files take events.
-static TAKERS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
+    /// How many observers, loggers and log files of this thread take events.
+    static TAKERS: Cell<usize> = const { Cell::new(0) };
     /// By number, and how many of our objects hold a reference to each. The table itself holds none.
     static OF_QUEUES: RefCell<BTreeMap<u64, Entry>> = const { RefCell::new(BTreeMap::new()) };
     /// Whether an observer or a logger is running. What it does itself is not observed.
@@ -143,13 +144,14 @@ pub(super) fn count(kind: Kind, added: usize, removed: usize) {
     want_events(added, removed);
 }
 
-/// Changes the number of those who take events. The first and the last one turn them on and off.
+/// Changes the number of those who take events on this thread. The first and the last one turn them
+/// on and off.
 pub fn want_events(added: usize, removed: usize) {
-    let before = TAKERS.fetch_add(added, Ordering::Relaxed);
-    TAKERS.fetch_sub(removed, Ordering::Relaxed);
+    let before = TAKERS.get();
     let now = before + added - removed;
+    TAKERS.set(now);
     if (before == 0) != (now == 0) {
-        amqp1_core::want_events(now > 0);
+        threads::want_events(now > 0);
     }
 }
 
@@ -185,9 +187,9 @@ pub(super) fn running<T>(run: impl FnOnce() -> T) -> T {
     let before = IS_RUNNING.replace(true);
     let done = run();
     IS_RUNNING.set(before);
-    if !before && amqp1_core::has_events() {
+    if !before && threads::has_events() {
         // They waited for it.
-        interrupts::request();
+        threads::interrupt();
     }
     done
 }

@@ -1,8 +1,11 @@
 //! Interruptions of the VM: by signals, by the time limit, and our own.
+//!
+//! In thread-safe PHP, each thread has its own flags, and its own interruptions.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
+use amqp1_core::threads;
 use ext_php_rs::ffi::{zend_execute_data, zend_interrupt_function};
 
 use super::{call_internal, globals, guarded, has_exception, resume_bailout};
@@ -22,29 +25,28 @@ pub fn timed_out() -> bool {
 }
 
 /// # Safety
-/// `field` must point to one of the executor's interrupt flags.
+/// `field` must point to one of the executor's interrupt flags, and the reference must not outlive
+/// its thread.
 unsafe fn flag<'a, T>(field: *mut T) -> &'a AtomicBool {
     const { assert!(size_of::<T>() == 1) };
-    // SAFETY: one byte, only ever 0 or 1, valid for the life of the process.
+    // SAFETY: one byte, only ever 0 or 1, valid for the life of the thread.
     unsafe { AtomicBool::from_ptr(field.cast()) }
 }
 
 /// Called when an interruption was requested.
 static ON_REQUEST: OnceLock<fn() -> Result<(), Fail>> = OnceLock::new();
-/// `EG(vm_interrupt)`. One per process, because only PHP without threads (not ZTS) is supported.
-static INTERRUPT: OnceLock<&'static AtomicBool> = OnceLock::new();
-static REQUESTED: AtomicBool = AtomicBool::new(false);
-/// The handler that was installed before ours.
-static BEFORE: Mutex<Option<Handler>> = Mutex::new(None);
+/// The handler that was installed before ours. It is written only while there is one thread, so a
+/// fork never finds it locked for writing.
+static BEFORE: RwLock<Option<Handler>> = RwLock::new(None);
 
 type Handler = unsafe extern "C" fn(*mut zend_execute_data);
 
-/// Makes PHP's thread call `act` between two statements after each [`request`]. Call it at MINIT.
+/// Makes a thread call `act` between two statements after each interruption by the core. Call it at
+/// MINIT.
 pub fn on_request(act: fn() -> Result<(), Fail>) {
     let _ = ON_REQUEST.set(act);
-    // SAFETY: MINIT is single-threaded; the flag is valid for the life of the process.
+    // SAFETY: MINIT is single-threaded.
     unsafe {
-        let _ = INTERRUPT.set(flag(&raw mut (*globals()).vm_interrupt));
         if !is_ours(zend_interrupt_function) {
             set_before(zend_interrupt_function);
             zend_interrupt_function = Some(interrupted);
@@ -62,31 +64,34 @@ pub fn leave() {
     }
 }
 
+/// From now on, the core interrupts this thread. Call it at RINIT.
+pub fn begin_request() {
+    // SAFETY: `end_request` takes the reference back before the thread can end.
+    threads::enter(unsafe { flag(&raw mut (*globals()).vm_interrupt) });
+}
+
+/// The thread may end after this. Call it at RSHUTDOWN.
+pub fn end_request() {
+    threads::leave();
+}
+
 fn is_ours(handler: Option<Handler>) -> bool {
     handler.is_some_and(|handler| handler as *const () == interrupted as *const ())
 }
 
 fn before() -> Option<Handler> {
-    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
+    *BEFORE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn set_before(handler: Option<Handler>) {
-    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = handler;
-}
-
-/// Asks PHP's thread to call the registered function. May be called on any thread.
-pub fn request() {
-    if let Some(interrupt) = INTERRUPT.get() {
-        REQUESTED.store(true, Ordering::Release);
-        interrupt.store(true, Ordering::Release);
-    }
+    *BEFORE.write().unwrap_or_else(PoisonError::into_inner) = handler;
 }
 
 /// Repeats a request that came while an exception was pending, when the VM cleared its flag.
 #[inline]
 pub fn repeat() {
-    if REQUESTED.load(Ordering::Relaxed) && !has_exception() {
-        request();
+    if threads::is_interrupted() && !has_exception() {
+        threads::interrupt();
     }
 }
 
@@ -96,16 +101,15 @@ pub fn repeat() {
 /// Only the engine may call it, with its own frame.
 unsafe extern "C" fn interrupted(frame: *mut zend_execute_data) {
     // Not before it is caught, see `repeat`: the VM would check again and again.
-    if !has_exception() && REQUESTED.swap(false, Ordering::AcqRel) {
+    if !has_exception() && threads::take_interruption() {
         match ON_REQUEST.get().map_or(Ok(()), |act| act()) {
             Ok(()) => {}
             // No frame of ours is left on the stack.
             Err(Fail::Bailout) => resume_bailout(),
             Err(_) => {
                 // Signals that arrived at the same moment wait for the next check.
-                if let Some(interrupt) = INTERRUPT.get() {
-                    interrupt.store(true, Ordering::Release);
-                }
+                // SAFETY: this thread's own flag.
+                unsafe { flag(&raw mut (*globals()).vm_interrupt).store(true, Ordering::Release) };
                 return;
             }
         }

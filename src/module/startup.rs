@@ -10,7 +10,7 @@ use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::internal::startup_guard;
 
 use super::signatures;
-use crate::callbacks::{loggers, lost, observers};
+use crate::callbacks::{loggers, observers};
 use crate::classes::consumer::Consumer;
 use crate::classes::interfaces::{self, Interface};
 use crate::classes::jobs::Jobs;
@@ -53,16 +53,17 @@ pub extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
         garbage::register::<Task>();
         garbage::register::<TaskIterator>();
         garbage::register::<observation::job::Job>();
-        lost::register();
         observation::events::register();
         amqp1_core::observe_copies(&Copies);
         Ok(())
     })
 }
 
-/// RINIT: whether php.ini names a log, which may differ between a php-fpm's pools.
+/// RINIT: on a PHP thread that may be new. Whether php.ini names a log may differ between a
+/// php-fpm's pools.
 pub extern "C" fn request_startup(_type: i32, _module_number: i32) -> i32 {
     // A panic must not cross into C.
+    let _ = catch_unwind(interrupts::begin_request);
     let _ = catch_unwind(observation::log::begin_request);
     0
 }
@@ -73,6 +74,7 @@ pub extern "C" fn request_shutdown(_type: i32, _module_number: i32) -> i32 {
     // A panic must not cross into C. If an observer's end is fatal, the request ends anyway.
     let _ = catch_unwind(observation::events::end_request);
     let _ = catch_unwind(|| guarded(|| drop((observers::set(None), loggers::set(None)))));
+    let _ = catch_unwind(interrupts::end_request);
     0
 }
 

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStringExt;
-use std::sync::{Mutex, PoisonError};
 
+use amqp1_core::PerProcess;
 use ext_php_rs::error::php_error;
 use ext_php_rs::flags::ErrorType;
 use ext_php_rs::types::Zval;
@@ -18,7 +18,7 @@ use crate::fail::Fail;
 const VARIABLE: &str = "AMQP1_CONFIG";
 
 /// Warnings that this process has already emitted.
-static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+static SAID: PerProcess<HashSet<String>> = PerProcess::new();
 
 /// More warnings come not from a configuration, but from a program that keeps making new ones.
 const MAX_SAID: usize = 1000;
@@ -110,9 +110,9 @@ pub fn default_path() -> Result<Option<String>, Fail> {
 fn warn_once(warnings: &[String]) -> Result<(), Fail> {
     for warning in warnings {
         let is_new = {
-            let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-            let said = said.get_or_insert_with(HashSet::new);
-            said.len() < MAX_SAID && said.insert(warning.clone())
+            let is_new =
+                |said: &mut HashSet<String>| said.len() < MAX_SAID && said.insert(warning.clone());
+            SAID.with(|parents| parents.cloned().unwrap_or_default(), is_new)
         };
         // The lock is released by now: an error handler may load a configuration itself.
         if is_new {

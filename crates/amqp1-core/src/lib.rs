@@ -26,7 +26,7 @@ mod settings;
 mod testing;
 pub mod wire;
 
-pub use base::{fork, id, wait};
+pub use base::{fork, id, threads, wait};
 pub use brokers::rabbitmq::{address, delay};
 pub use log::{Level, LogEntry};
 pub use metrics::{metrics, ConnectionMetrics, Histogram, Metrics, QueueMetrics, RequestMetrics};
@@ -48,8 +48,8 @@ pub mod topology {
 
 pub use bstr::{BStr, BString};
 
-pub use base::events::{has_events, on_event, take_events, want_events, Event, EventKind};
-pub use base::lost::on_lost;
+pub use base::events::{Event, EventKind};
+pub use base::per_process::PerProcess;
 pub use base::wait::{Interrupt, Wait};
 pub use brokers::seams::peek::PeekedState;
 pub use config::Jobs;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::counted;
 pub use crate::base::counters::Histogram;
-use crate::base::counters::{self, Counters, CONNECTIONS, REQUESTS};
+use crate::base::counters::{Counters, CONNECTIONS, REQUESTS};
 use crate::reach::pool;
 use crate::receive::delivery::Outcome;
 
@@ -95,7 +96,7 @@ pub fn metrics() -> Metrics {
     for (counters, count) in buffered {
         *waiting.entry(std::ptr::from_ref(counters)).or_default() += count;
     }
-    let queues = counters::all().into_iter();
+    let queues = counted::all().into_iter();
     let queues = queues.map(|(queue, endpoint, counters)| QueueMetrics {
         queue,
         endpoint,

@@ -1,6 +1,6 @@
 //! Delivers the events of connections to the observers, between two statements or during a wait.
 
-use amqp1_core::{Event, LogEntry};
+use amqp1_core::{threads, Event};
 use ext_php_rs::convert::IntoZval;
 
 use super::connection::Connection;
@@ -13,11 +13,10 @@ use crate::fail::Fail;
 /// Call it at MINIT.
 pub fn register() {
     interrupts::on_request(act);
-    amqp1_core::on_event(interrupts::request);
     loggers::log_thrown_with(log::thrown);
 }
 
-/// Runs on PHP's thread after each request.
+/// Runs on each interrupted thread.
 fn act() -> Result<(), Fail> {
     deliver()?;
     lost::tell_if_asked()
@@ -31,11 +30,11 @@ fn deliver() -> Result<(), Fail> {
     if watchers::is_running() {
         return Ok(());
     }
-    amqp1_core::take_events().into_iter().try_for_each(tell)
+    threads::take_events().into_iter().try_for_each(tell)
 }
 
 fn tell(event: Event) -> Result<(), Fail> {
-    log::log(&event.endpoint, &LogEntry::of(&event))?;
+    log::log(&event)?;
     let all = observers::of_endpoint(&event.endpoint);
     if all.is_empty() {
         return Ok(());
@@ -50,7 +49,7 @@ fn tell(event: Event) -> Result<(), Fail> {
 
 /// Writes the events that no one can be told of any more to the log of php.ini.
 pub fn end_request() {
-    for event in amqp1_core::take_events() {
-        log::append(&LogEntry::of(&event));
+    for event in threads::take_events() {
+        log::append_event(&event);
     }
 }

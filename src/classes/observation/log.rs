@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use amqp1_core::LogEntry;
+use amqp1_core::{Event, LogEntry};
 use ext_php_rs::builders::FunctionBuilder;
 use ext_php_rs::convert::{FromZval, IntoZval};
 use ext_php_rs::flags::DataType;
@@ -28,21 +28,29 @@ pub fn begin_request() {
     watchers::want_events(usize::from(has_log), usize::from(had_log));
 }
 
-/// Logs a message about an endpoint.
+/// Logs an event.
 ///
 /// # Errors
 /// A logger called `exit()`, or ended in a fatal error.
-pub fn log(endpoint: &str, entry: &LogEntry) -> Result<(), Fail> {
-    let all = loggers::of_endpoint(endpoint);
+pub fn log(event: &Event) -> Result<(), Fail> {
+    let all = loggers::of_endpoint(&event.endpoint);
     if all.is_empty() {
-        append(entry);
+        append_event(event);
         return Ok(());
     }
-    loggers::log(&all, entry)
+    loggers::log(&all, &LogEntry::of(event))
+}
+
+/// Writes an event to the log of php.ini, if there is one: once, even if several threads are told
+/// of it.
+pub fn append_event(event: &Event) {
+    if HAS_LOG.get() && event.claim() {
+        append(&LogEntry::of(event));
+    }
 }
 
 /// Writes a message to the log of php.ini, if there is one.
-pub fn append(entry: &LogEntry) {
+fn append(entry: &LogEntry) {
     if !HAS_LOG.get() || entry.level < ini::log_level() {
         return;
     }

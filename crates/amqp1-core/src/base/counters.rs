@@ -6,14 +6,10 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::base::sync::Mutex;
 use crate::error::{Error, ErrorKind};
 
 /// The most queues that are counted separately. The last place is for all others together.
-const MAX_QUEUES: usize = 64;
-
-/// The name of all others.
-const OTHERS: &str = "*";
+pub(super) const MAX_QUEUES: usize = 64;
 
 /// The upper bounds of the histogram of pushes, in nanoseconds.
 const PUSH_BOUNDS: [u64; BOUNDS] = [
@@ -235,39 +231,9 @@ pub(crate) struct CountedQueue {
     pub queue: String,
 }
 
-static QUEUES: [Counters; MAX_QUEUES + 1] = [const { Counters::new() }; MAX_QUEUES + 1];
+pub(super) static QUEUES: [Counters; MAX_QUEUES + 1] = [const { Counters::new() }; MAX_QUEUES + 1];
 /// How many places are taken, the last one apart.
-static TAKEN: AtomicUsize = AtomicUsize::new(0);
-/// Pipeline and endpoint of each place. Only the application's threads lock it.
-static NAMES: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
-
-/// The counters of a queue.
-pub(crate) fn of(pipeline: &str, endpoint: &str) -> &'static Counters {
-    let mut names = NAMES.lock();
-    let known = names
-        .iter()
-        .position(|(name, at)| name == pipeline && at == endpoint);
-    match known {
-        Some(place) => &QUEUES[place],
-        None if names.len() < MAX_QUEUES => {
-            names.push((pipeline.to_owned(), endpoint.to_owned()));
-            TAKEN.store(names.len(), Ordering::Relaxed);
-            &QUEUES[names.len() - 1]
-        }
-        None => &QUEUES[MAX_QUEUES],
-    }
-}
-
-/// All queues' counters, with pipeline and endpoint.
-pub(crate) fn all() -> Vec<(String, String, &'static Counters)> {
-    let names = NAMES.lock().clone();
-    let is_full = names.len() == MAX_QUEUES;
-    let others = is_full.then(|| (OTHERS.to_owned(), OTHERS.to_owned(), &QUEUES[MAX_QUEUES]));
-    let places = names.into_iter().zip(&QUEUES);
-    let places = places.map(|((name, endpoint), counters)| (name, endpoint, counters));
-    places.chain(others).collect()
-}
-
+pub(super) static TAKEN: AtomicUsize = AtomicUsize::new(0);
 /// The counters of connections.
 #[derive(Debug)]
 pub(crate) struct ConnectionCounters {
@@ -348,26 +314,5 @@ mod tests {
         assert!((histogram.sum - 40.002_002).abs() < 1e-9);
         times.reset();
         assert_eq!(times.histogram().count, 0);
-    }
-
-    #[test]
-    fn a_queue_keeps_its_place_and_the_rest_share_one() {
-        let first = of("first", "amqp://a");
-        assert!(std::ptr::eq(first, of("first", "amqp://a")));
-        assert!(!std::ptr::eq(first, of("first", "amqp://b")));
-        let many: Vec<_> = (0..2 * MAX_QUEUES)
-            .map(|number| of(&format!("many{number}"), "amqp://a"))
-            .collect();
-        assert!(many
-            .iter()
-            .rev()
-            .take(MAX_QUEUES)
-            .all(|one| std::ptr::eq(*one, many[many.len() - 1])));
-        assert!(std::ptr::eq(first, of("first", "amqp://a")));
-        assert_eq!(all().len(), MAX_QUEUES + 1);
-        assert_eq!(
-            all().last().map(|one| one.0.clone()).as_deref(),
-            Some(OTHERS)
-        );
     }
 }

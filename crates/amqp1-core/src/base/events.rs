@@ -1,20 +1,15 @@
 //! Events of connections, for the application's observers and logs.
 //!
 //! Most happen on the client's own thread or in the middle of a wait, where no code of the
-//! application can run. Therefore they are queued, and the application's thread takes them.
+//! application can run. Therefore they are queued, and the application's threads take them (see
+//! [`crate::base::threads`]).
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::since_1970;
-use crate::base::fork;
-use crate::base::sync::Mutex;
 use crate::error::Error;
-
-/// The most events that wait. The oldest are dropped first.
-const MAX: usize = 1000;
 
 /// What has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +89,8 @@ pub struct Event {
     pub count: Option<u64>,
     /// Why.
     pub error: Option<Error>,
+    /// Whether one of the threads that were told of it has claimed it for the process's log.
+    pub(crate) is_claimed: Arc<AtomicBool>,
 }
 
 impl Event {
@@ -116,62 +113,14 @@ impl Event {
             seconds: None,
             count: None,
             error: None,
+            is_claimed: Arc::default(),
         }
     }
-}
 
-/// Whether anyone takes events.
-static WANTED: AtomicBool = AtomicBool::new(false);
-static LISTENER: OnceLock<fn()> = OnceLock::new();
-
-/// The events of this process, by its [`fork::generation`]: a thread that does not exist in a child
-/// may have locked its parent's. Nobody forks as deep as there are queues.
-static QUEUES: [Mutex<VecDeque<Event>>; 64] = [const { Mutex::new(VecDeque::new()) }; 64];
-
-fn queue() -> &'static Mutex<VecDeque<Event>> {
-    &QUEUES[fork::generation() as usize % QUEUES.len()]
-}
-
-/// Sets the listener for new events. It is called on any thread and under the client's locks, so it
-/// may do no more than set a flag. Later calls are ignored.
-pub fn on_event(listener: fn()) {
-    let _ = LISTENER.set(listener);
-}
-
-/// Says whether anyone takes events. If not, none are kept.
-pub fn want_events(wanted: bool) {
-    WANTED.store(wanted, Ordering::Relaxed);
-    if !wanted {
-        queue().lock().clear();
-    }
-}
-
-/// The events since the last call.
-#[must_use]
-pub fn take_events() -> VecDeque<Event> {
-    std::mem::take(&mut *queue().lock())
-}
-
-/// Whether there are events to take.
-#[must_use]
-pub fn has_events() -> bool {
-    !queue().lock().is_empty()
-}
-
-/// Queues an event, if anyone takes it.
-pub(crate) fn emit(event: impl FnOnce() -> Event) {
-    if !WANTED.load(Ordering::Relaxed) {
-        return;
-    }
-    let event = event();
-    {
-        let mut events = queue().lock();
-        if events.len() >= MAX {
-            events.pop_front();
-        }
-        events.push_back(event);
-    }
-    if let Some(listener) = LISTENER.get() {
-        listener();
+    /// True for the first of the threads that were told of it: this one writes it to a log of the
+    /// whole process.
+    #[must_use]
+    pub fn claim(&self) -> bool {
+        !self.is_claimed.swap(true, Ordering::Relaxed)
     }
 }

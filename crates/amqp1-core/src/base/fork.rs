@@ -11,7 +11,7 @@ static GENERATION: AtomicU64 = AtomicU64::new(1);
 static REGISTER: Once = Once::new();
 
 /// Sockets that a child must close; an empty slot contains [`NONE`].
-static SOCKETS: [AtomicI32; 128] = [const { AtomicI32::new(NONE) }; 128];
+static SOCKETS: [AtomicI32; 512] = [const { AtomicI32::new(NONE) }; 512];
 const NONE: i32 = -1;
 
 /// Runs in the child before `fork` returns.

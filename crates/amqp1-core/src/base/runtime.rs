@@ -10,14 +10,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::base::fork;
-use crate::base::sync::Mutex;
+use crate::base::per_process::PerProcess;
+use crate::base::threads;
 use crate::error::{Error, Result};
 
 /// Created by the first call that needs it, never before php-fpm's master process forks.
-static RUNTIME: Mutex<Option<Held>> = Mutex::new(None);
+static RUNTIME: PerProcess<Held> = PerProcess::new();
 
 struct Held {
-    generation: u64,
     handle: Handle,
     /// Ends the thread when it is dropped or told how long it may take.
     stop: oneshot::Sender<Duration>,
@@ -34,18 +34,17 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let mut held = RUNTIME.lock();
-    if let Some(held) = held.as_ref() {
-        if held.generation == fork::generation() {
+    // A runtime from before a fork has no threads here: using or dropping it hangs.
+    RUNTIME.look(|held| {
+        if let Some((_, held)) = held {
             return Ok(held.handle.spawn(task));
         }
-    }
-    // A runtime from before a fork has no threads here: using or dropping it hangs.
-    std::mem::forget(held.take());
-    let made = make()?;
-    let join = made.handle.spawn(task);
-    *held = Some(made);
-    Ok(join)
+        threads::come_along();
+        let made = make()?;
+        let join = made.handle.spawn(task);
+        *held = Some((fork::generation(), made));
+        Ok(join)
+    })
 }
 
 /// Starts the I/O thread. It runs a runtime of its own: with a single thread, tokio's scheduler for
@@ -81,7 +80,6 @@ fn make() -> Result<Held> {
     restored.map_err(|error| failed(error.into()))?;
     started.map_err(failed)?;
     Ok(Held {
-        generation: fork::generation(),
         handle,
         stop,
         ended,
@@ -90,20 +88,14 @@ fn make() -> Result<Held> {
 
 /// Whether this process has started a runtime.
 pub(crate) fn is_started() -> bool {
-    let held = RUNTIME.lock();
-    held.as_ref()
-        .is_some_and(|held| held.generation == fork::generation())
+    RUNTIME.look(|held| held.is_some())
 }
 
 /// Stops the runtime. A new one is created when needed.
 pub(crate) fn shutdown(timeout: Duration) {
-    let held = RUNTIME.lock().take();
-    match held {
-        Some(held) if held.generation == fork::generation() => {
-            // It fails only if the thread has ended.
-            let _ = held.stop.send(timeout);
-            let _ = held.ended.recv_timeout(timeout);
-        }
-        other => std::mem::forget(other),
+    if let Some(held) = RUNTIME.take() {
+        // It fails only if the thread has ended.
+        let _ = held.stop.send(timeout);
+        let _ = held.ended.recv_timeout(timeout);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::base::sync::Mutex;
+use crate::base::per_process::PerProcess;
 use crate::config::{json, yaml};
 use crate::error::{Error, Result};
 use crate::settings::input::Input;
@@ -21,7 +21,7 @@ const KEPT: usize = 16;
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// php-fpm loads the same file in every request.
-static PARSED: Mutex<Vec<(Identity, Arc<Input>)>> = Mutex::new(Vec::new());
+static PARSED: PerProcess<Vec<(Identity, Arc<Input>)>> = PerProcess::new();
 
 /// Properties that change when a file does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +61,12 @@ pub(super) fn read(path: &str) -> Result<Arc<Input>> {
         &fs::metadata(path).map_err(|error| failed(&error))?,
     )
     .ok_or_else(|| wrong("is not a file"))?;
-    if let Some((_, input)) = PARSED.lock().iter().find(|(known, _)| *known == found) {
-        return Ok(Arc::clone(input));
+    let known = with_parsed(|parsed| {
+        let known = parsed.iter().find(|(known, _)| *known == found);
+        known.map(|(_, input)| Arc::clone(input))
+    });
+    if let Some(input) = known {
+        return Ok(input);
     }
     if found.size > MAX_SIZE {
         return Err(wrong("is larger than 1 MiB"));
@@ -83,6 +87,10 @@ pub(super) fn read(path: &str) -> Result<Arc<Input>> {
     Ok(input)
 }
 
+fn with_parsed<T>(work: impl FnOnce(&mut Vec<(Identity, Arc<Input>)>) -> T) -> T {
+    PARSED.with(|parents| parents.cloned().unwrap_or_default(), work)
+}
+
 fn identity(path: PathBuf, metadata: &fs::Metadata) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     metadata.is_file().then(|| Identity {
@@ -99,14 +107,15 @@ fn keep(found: Identity, input: &Arc<Input>) {
         .modified
         .elapsed()
         .is_ok_and(|elapsed| elapsed > SETTLED);
-    let mut parsed = PARSED.lock();
-    parsed.retain(|(known, _)| known.path != found.path);
-    if settled {
-        if parsed.len() == KEPT {
-            parsed.remove(0);
+    with_parsed(|parsed| {
+        parsed.retain(|(known, _)| known.path != found.path);
+        if settled {
+            if parsed.len() == KEPT {
+                parsed.remove(0);
+            }
+            parsed.push((found, Arc::clone(input)));
         }
-        parsed.push((found, Arc::clone(input)));
-    }
+    });
 }
 
 /// Shortened, because the value may not be a path at all.

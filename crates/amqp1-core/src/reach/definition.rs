@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::base::counters::{self, Counters};
+use crate::base::counted;
+use crate::base::counters::Counters;
 use crate::base::fork;
 use crate::base::id;
 use crate::base::pauses::AFTER_LOSS;
@@ -70,7 +71,7 @@ impl Definition {
     #[inline]
     pub fn counters(&self) -> &'static Counters {
         self.counters
-            .get_or_init(|| counters::of(&self.pipeline, self.endpoint.label()))
+            .get_or_init(|| counted::of(&self.pipeline, self.endpoint.label()))
     }
 
     /// Whether consumers ignore it.

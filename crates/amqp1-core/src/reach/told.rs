@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::base::events::{self, Event, EventKind};
+use crate::base::events::{Event, EventKind};
+use crate::base::threads;
 use crate::error::{Error, ErrorKind};
 use crate::reach::blockade::Counted;
 use crate::reach::definition::Definition;
@@ -24,7 +25,7 @@ impl Definition {
 
     /// Tells of an event of this queue.
     pub fn tell(&self, kind: EventKind, role: Role, complete: impl FnOnce(&mut Event)) {
-        events::emit(|| {
+        threads::emit(|| {
             let mut event = Event {
                 role: Some(role.as_str()),
                 queue: Some(self.broker_queue.clone()),

@@ -12,8 +12,9 @@ use super::locks::Locks;
 use super::request::{Reply, Request, RequestLink};
 use super::{refusal, sas};
 use crate::base::clock::now_seconds;
-use crate::base::events::{self, Event, EventKind};
+use crate::base::events::{Event, EventKind};
 use crate::base::sync::Mutex;
+use crate::base::threads;
 use crate::base::wait::Wait;
 use crate::brokers::seams::companion::Companion;
 use crate::connection::{dial, Connection, Order};
@@ -151,7 +152,7 @@ impl ServiceBusCompanion {
             Ok(_) => EventKind::TokenRenewed,
             Err(_) => EventKind::TokenRefused,
         };
-        events::emit(|| Event {
+        threads::emit(|| Event {
             queue: audience.splitn(4, '/').nth(3).map(str::to_owned),
             error: taken.as_ref().err().cloned(),
             ..Event::new(kind, self.endpoint.label())

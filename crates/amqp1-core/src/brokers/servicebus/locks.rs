@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use super::constants::{LOCKED_UNTIL, LONGEST_LOCK};
 use crate::base::clock::now_millis;
 use crate::base::counters::CONNECTIONS;
-use crate::base::lost;
 use crate::base::sync::Mutex;
+use crate::base::threads;
 use crate::connection::Watch;
 use crate::wire::message::Message;
 use crate::wire::read::Value;
@@ -341,7 +341,7 @@ impl Locks {
             Renewal::Lost => {
                 CONNECTIONS.locks_lost.add(1);
                 lock.lost = true;
-                lost::tell();
+                threads::tell_lost();
             }
             // Retried as long as there is time.
             Renewal::Failed => lock.renew_at = now + LEAST,

@@ -7,9 +7,10 @@ use super::companion::ServiceBusCompanion;
 use super::constants::MANAGEMENT;
 use super::locks::{to_uuid, Due, DueKind, LockToken, Renewal};
 use super::request::{Reply, Request};
-use crate::base::events::{self, Event, EventKind};
+use crate::base::events::{Event, EventKind};
 use crate::base::id;
 use crate::base::runtime;
+use crate::base::threads;
 use crate::connection::Connection;
 use crate::error::{ErrorKind, Result};
 use crate::settings::endpoint::Endpoint;
@@ -159,7 +160,7 @@ fn tell(companion: &ServiceBusCompanion, entity: &str, renewal: Renewal) {
         Renewal::Lost => EventKind::LockLost,
         Renewal::Failed => return,
     };
-    events::emit(|| Event {
+    threads::emit(|| Event {
         queue: Some(entity.to_owned()),
         count: Some(1),
         ..Event::new(kind, companion.connection.label())

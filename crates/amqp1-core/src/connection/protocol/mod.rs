@@ -63,8 +63,9 @@ use self::sessions::{LinkKey, Sessions};
 use self::timers::Timers;
 use self::tracker::Tracked;
 use crate::base::counters::{Counters, CONNECTIONS};
-use crate::base::events::{self, Event, EventKind};
+use crate::base::events::{Event, EventKind};
 use crate::base::memory::Block;
+use crate::base::threads;
 use crate::base::wait::Signal;
 use crate::error::{Error, Result};
 use crate::wire::frame;
@@ -328,7 +329,7 @@ impl Protocol {
         }
         if !self.closing {
             CONNECTIONS.lost.add(1);
-            events::emit(|| Event {
+            threads::emit(|| Event {
                 role: Some(self.role),
                 container: Some(self.container_id.clone()),
                 error: Some(error.clone()),

@@ -58,8 +58,8 @@ use super::link::Phase;
 use super::terminus::Ask;
 use super::tracker::{Confirmation, Tracked};
 use super::watch::Watch;
-use crate::base::lost;
 use crate::base::memory::{self, Block};
+use crate::base::threads;
 use crate::base::wait::Signal;
 use crate::error::Error;
 use crate::wire::frame::Transfer;
@@ -465,7 +465,7 @@ impl Receiver {
         }
         self.phase = Phase::Detached(error.clone());
         if self.held as usize > self.buffer.len() {
-            lost::tell();
+            threads::tell_lost();
         }
         if let Some(watch) = &self.watch {
             let unsettled = self.buffer.iter().filter(|incoming| !incoming.settled);

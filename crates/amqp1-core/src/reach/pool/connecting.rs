@@ -8,7 +8,8 @@ use super::entries::{with_pool, Entry, Key, Lost, Redial, Role};
 use super::hosts;
 use crate::base::backoff::{self, Lives};
 use crate::base::counters::CONNECTIONS;
-use crate::base::events::{self, Event, EventKind};
+use crate::base::events::{Event, EventKind};
+use crate::base::threads;
 use crate::base::wait::Wait;
 use crate::connection::Connection;
 use crate::error::{ErrorKind, Result};
@@ -105,7 +106,7 @@ fn tell(key: &Key, lost: Option<&Lost>, dialled: &Result<Connection>) {
             Some(error.clone()),
         ),
     };
-    events::emit(|| Event {
+    threads::emit(|| Event {
         role: Some(key.role.as_str()),
         container: dialled.as_ref().ok().map(Connection::container_id),
         seconds: lost.map(|lost| lost.redial.since.elapsed()),

@@ -6,11 +6,12 @@ use std::time::Instant;
 use super::entries::{Lost, Role, RESTING};
 use super::hosts;
 use crate::base::backoff;
-use crate::base::events::{self, Event, EventKind};
+use crate::base::events::{Event, EventKind};
 use crate::base::fork;
 use crate::base::pauses::DIAL_ATTEMPT;
 use crate::base::runtime;
 use crate::base::sync::Mutex;
+use crate::base::threads;
 use crate::base::wait::{Signal, Wait};
 use crate::connection::{dial, Connection};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,7 +28,7 @@ pub(super) fn dial_until(
     wait: &Wait<'_>,
 ) -> Result<Connection> {
     let tell = |attempt, error: Option<&Error>| {
-        events::emit(|| Event {
+        threads::emit(|| Event {
             role: Some(role.as_str()),
             attempt: Some(attempt),
             error: error.cloned(),

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::base::backoff::Lives;
-use crate::base::fork;
-use crate::base::sync::Mutex;
+use crate::base::per_process::PerProcess;
 use crate::brokers::seams::companion::Companion;
 use crate::connection::{Connection, SenderLink};
 use crate::error::Error;
@@ -31,10 +30,11 @@ impl Role {
 /// The condition of a connection that broke soon after it opened, and is not retried yet.
 pub(crate) const RESTING: &str = "amqp1:resting";
 
-static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+/// In a child, the parent's connections are neither written to nor shut down.
+static POOL: PerProcess<Pool> = PerProcess::new();
 
+#[derive(Default)]
 pub(super) struct Pool {
-    generation: u64,
     pub entries: HashMap<Key, Entry>,
 }
 
@@ -93,19 +93,7 @@ pub(super) struct Lost {
 }
 
 pub(super) fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
-    let mut pool = POOL.lock();
-    if pool
-        .as_ref()
-        .is_some_and(|pool| pool.generation != fork::generation())
-    {
-        // The parent's connections: this process must neither write to them nor shut them down.
-        std::mem::forget(pool.take());
-    }
-    let pool = pool.get_or_insert_with(|| Pool {
-        generation: fork::generation(),
-        entries: HashMap::new(),
-    });
-    work(pool)
+    POOL.with(|_| Pool::default(), work)
 }
 
 pub(super) fn with_entry<T>(

@@ -4,14 +4,11 @@
 //! own order. It applies to all endpoints and both roles: one process uses one node, and finds
 //! there what it has just declared. A forked child has another order. Hosts that failed recently
 //! come last, the most recent failure at the end.
-//!
-//! Only PHP's thread locks this, so that no fork can happen while it is locked.
 
 use std::time::{Duration, Instant};
 
-use crate::base::fork;
 use crate::base::id;
-use crate::base::sync::Mutex;
+use crate::base::per_process::PerProcess;
 use crate::connection::{Host, Order, Rank};
 use crate::settings::endpoint::{join, Endpoint, Target};
 use crate::settings::options::HostOrder;
@@ -23,28 +20,15 @@ const FAILED_FOR: Duration = Duration::from_secs(15);
 /// The most failures that are kept; clusters have few.
 const MAX_FAILED: usize = 64;
 
-static OWN: Mutex<Option<Own>> = Mutex::new(None);
-
-struct Own {
-    generation: u64,
-    rank: Rank,
-}
+static OWN: PerProcess<Rank> = PerProcess::new();
 
 fn with_rank<T>(work: impl FnOnce(&mut Rank) -> T) -> T {
-    let mut own = OWN.lock();
-    let generation = fork::generation();
-    match &mut *own {
-        Some(own) if own.generation == generation => work(&mut own.rank),
-        other => {
-            // A host that failed for the parent will probably fail for the child.
-            let failed = other.take().map(|own| own.rank.failed).unwrap_or_default();
-            let rank = Rank {
-                seed: id::number(),
-                failed,
-            };
-            work(&mut other.insert(Own { generation, rank }).rank)
-        }
-    }
+    // A host that failed for the parent will probably fail for the child.
+    let rank = |parents: Option<&Rank>| Rank {
+        seed: id::number(),
+        failed: parents.map_or_else(Vec::new, |rank| rank.failed.clone()),
+    };
+    OWN.with(rank, work)
 }
 
 fn hosts(endpoint: &Endpoint) -> &[(String, u16)] {

@@ -2,8 +2,7 @@
 //!
 //! They are keyed by endpoint and role. Publishing and consuming do not share a connection, because
 //! a broker that blocks publishers stops reading from it. If a role needs more links than one
-//! connection allows, there are [`further`] ones. Only PHP's thread locks the pool, so that no fork
-//! can happen while it is locked.
+//! connection allows, there are [`further`] ones. All threads of a process share them.
 
 mod companions;
 mod connecting;

@@ -14,8 +14,8 @@
 use super::recalled::{has, Range};
 use super::{Receiver, RELEASED};
 use crate::base::counters::CONNECTIONS;
-use crate::base::events::{self, Event, EventKind};
-use crate::base::lost;
+use crate::base::events::{Event, EventKind};
+use crate::base::threads;
 use crate::wire::frame;
 
 impl Receiver {
@@ -40,7 +40,7 @@ impl Receiver {
             kept
         });
         if self.held as usize > self.buffer.len() + self.recalled.dropped().len() {
-            lost::tell();
+            threads::tell_lost();
             self.tell_taken_back(range);
         }
         for id in self.recalled.dropped() {
@@ -57,7 +57,7 @@ impl Receiver {
         // Without a record of them, there is at least one.
         let count = self.in_hand.count_of(range).max(1) as u64;
         CONNECTIONS.taken_back.add(count);
-        events::emit(|| Event {
+        threads::emit(|| Event {
             role: Some("consume"),
             queue: Some(queue.queue.clone()),
             count: Some(count),
