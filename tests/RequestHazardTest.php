@@ -7,6 +7,7 @@ namespace Amqp1\Tests;
 use Amqp1\AmqpQueue;
 use Amqp1\Exception\ConnectionException;
 use Amqp1\Tests\Support\Broker;
+use Amqp1\Tests\Support\Brokers;
 use Amqp1\Tests\Support\Child;
 use Amqp1\Tests\Support\ContractTestCase;
 use Amqp1\Tests\Support\Ctl;
@@ -56,6 +57,32 @@ final class RequestHazardTest extends ContractTestCase
             $task->ack();
         }
         self::assertSame([], $this->replyQueues($at));
+    }
+
+    /** @return array<string, array{string}> */
+    public static function others(): array
+    {
+        return Brokers::others();
+    }
+
+    /** @dataProvider others */
+    #[DataProvider('others')]
+    public function testOtherBrokersMakeTemporaryQueues(string $broker): void
+    {
+        $at = $this->broker($broker);
+        [$queue, $left] = [$this->queue($broker), $this->queue($broker)];
+        $child = Child::php(self::REQUESTER, [$at->dsn, $queue->getName(), 'kill', $left->getName()]);
+        $child->wait(30);
+        self::assertSame('one', $child->output());
+        $task = $this->next($this->consumer($left));
+        $start = microtime(true);
+        self::assertSame($broker !== 'activemq', $task->reply('two'), 'Artemis and Qpid take it');
+        self::assertLessThan(10, microtime(true) - $start);
+        $task->ack();
+        $pending = $queue->requestAsync('n', 3);
+        $task = $this->take($queue);
+        self::assertTrue($task->reply('three'));
+        self::assertSame('three', $pending->get()->getPayload());
     }
 
     /** @dataProvider rabbitMq */

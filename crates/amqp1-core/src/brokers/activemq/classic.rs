@@ -9,6 +9,7 @@ use crate::brokers::generic::{self, no_exchanges};
 use crate::brokers::seams::companion::Companion;
 use crate::brokers::seams::dialect::Dialect;
 use crate::connection::{Ask, Connection, Remote};
+use crate::error::condition::Condition;
 use crate::error::{Error, Result};
 use crate::format::envelope::DelayMark;
 use crate::settings::endpoint::Endpoint;
@@ -72,6 +73,11 @@ impl Dialect for Classic {
 
     fn delay_mark(&self) -> Option<DelayMark> {
         Some(DelayMark::DeliveryDelay)
+    }
+
+    /// Its answer to a temporary queue that is no more.
+    fn is_gone(&self, error: &Error) -> bool {
+        error.is(Condition::INTERNAL_ERROR)
     }
 
     fn redelivery(&self, _: &Remote, _: Option<&str>) -> Option<Redelivery> {

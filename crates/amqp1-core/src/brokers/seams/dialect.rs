@@ -286,6 +286,12 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
         reply_to.to_owned()
     }
 
+    /// Whether a link to an address for replies ended with this error because the address is gone,
+    /// although the error itself says something else.
+    fn is_gone(&self, _error: &Error) -> bool {
+        false
+    }
+
     /// The link property of consumer priority.
     fn priority_property(&self) -> Option<&'static str> {
         None

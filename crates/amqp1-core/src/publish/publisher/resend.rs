@@ -19,6 +19,7 @@ impl Publisher {
         let lost = std::mem::take(&mut self.lost);
         let mut paused = false;
         for (index, error) in lost {
+            let error = self.of_requester(index, error, wait);
             let position = index.wrapping_sub(self.base) as usize;
             let Some(Some(sent)) = self.window.get_mut(position) else {
                 continue;
@@ -77,6 +78,21 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+
+    /// The error of a reply whose requester is gone, if that is what the error means.
+    fn of_requester(&self, index: u64, error: Error, wait: &Wait<'_>) -> Error {
+        let position = index.wrapping_sub(self.base) as usize;
+        let sent = self.window.get(position).and_then(Option::as_ref);
+        if error.condition().is_none() || sent.is_none_or(|sent| sent.taker != Taker::Requester) {
+            return error;
+        }
+        match self.definition.connect(Role::Publish, wait) {
+            Ok(connected) if connected.dialect.is_gone(&error) => {
+                Error::queue_not_found(error.message())
+            }
+            _ => error,
+        }
     }
 
     fn resend_one(&mut self, index: u64, wait: &Wait<'_>) -> Result<()> {
