@@ -76,7 +76,7 @@ valgrind: build ## Run the core PHP tests under valgrind's memcheck; FILTER=Name
 bench: build ## Benchmark against php-amqp and php-amqplib, 15 minutes; FULL=1 for growth tables and more clients, 90 (bench/run --help)
 	@scripts/deps bench rabbitmq
 	@bench/run $(if $(FULL),--full) $(BENCH)
-	@$(if $(FULL),scripts/deps frameworks && bench/messenger,:)
+	@$(if $(FULL),bench/frameworks,:)
 
 brokers-up: ## Start RabbitMQ 3.10, 4.0 and 4.3 for tests (scripts/brokers help lists more commands)
 	@scripts/deps rabbitmq

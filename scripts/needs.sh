@@ -89,6 +89,8 @@ php_fpm|php-fpm|serves the requests that push jobs
 php_process|php-cli|posix: it ends php-fpm
 strace|strace|counts the system calls of a push
 gnuplot|gnuplot-nox|draws the pictures
+redis_server|redis-server|the queue that Laravel's jobs on amqp1 are compared with
+php_redis|php-redis|Laravel's client of it
 NEEDS
     fuzz) cat <<'NEEDS' ;;
 cc|gcc|C compiler and linker
@@ -141,6 +143,8 @@ has_php_mbstring() { php_has mbstring; }
 has_php_xml() { php_has dom && php_has xml && php_has xmlwriter; }
 has_php_process() { php_has pcntl && php_has posix; }
 has_php_sockets() { php_has sockets; }
+has_php_redis() { php_has redis; }
+has_redis_server() { have redis-server; }
 has_php_sqlite() { php_has pdo_sqlite; }
 has_composer() { have composer; }
 # Is there such a file in PHP's include_path, where Debian's packages put their libraries?

@@ -208,9 +208,10 @@ final class WorkerTest extends LaravelTestCase
         Flow::batch();
         Flow::chain();
         error_reporting($level);
-        $laravel->ran('queue:work', '--stop-when-empty', '--tries=1');
-
-        $notes = $laravel->notes();
+        $worker = $laravel->worker('--sleep=0.1', '--tries=1');
+        $notes = $laravel->waitForNotes(9);
+        $worker->signal(SIGTERM);
+        self::assertSame(0, $worker->wait());
         self::assertSame(
             ['first 1', 'second 1', 'closure'],
             array_values(array_intersect($notes, ['first 1', 'second 1', 'closure']))
