@@ -58,6 +58,7 @@ pub use format::body::Plain;
 pub use format::contents::Contents;
 pub use format::{Carried, Format, HeadersOf, ValuesOf};
 pub use job::failure::{Failure, FailureFacts};
+pub use job::keep::{Keep, Kept};
 pub use job::properties::JobProperties;
 pub use job::{HeaderValue, Job, JobOptions, Payload};
 pub use publish::batch::{Batch, BatchReport};

@@ -53,6 +53,7 @@ fn job(name: &str, payload: &[u8]) -> Job<'static> {
         payload: Payload {
             bytes: Cow::Owned(payload.to_vec()),
             json: false,
+            keep: None,
         },
         options: JobOptions::default(),
     }

@@ -37,6 +37,7 @@ fn job(delay: Duration) -> Job<'static> {
         payload: Payload {
             bytes: Cow::Borrowed(b"x"),
             json: false,
+            keep: None,
         },
         options: JobOptions {
             delay: Some(delay),

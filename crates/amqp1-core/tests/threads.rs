@@ -24,6 +24,7 @@ fn push(queue: &Queue, payload: String) {
         payload: Payload {
             bytes: Cow::Owned(payload.into_bytes()),
             json: false,
+            keep: None,
         },
         options: JobOptions::default(),
     };

@@ -3,17 +3,41 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use amqp1_core::Payload;
+use amqp1_core::{Keep, Kept, Payload};
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::types::{ZendStr, Zval};
 
 use crate::engine::json;
 use crate::fail::Fail;
 
+/// A PHP string.
+#[derive(Debug)]
+pub struct Text<'a> {
+    string: &'a ZendStr,
+    value: &'a Zval,
+}
+
+impl Keep for Text<'_> {
+    fn keep(&self) -> Kept {
+        Kept::new(Share(self.value.shallow_clone()))
+    }
+}
+
+/// A share of a PHP string, which PHP does not change as long as anyone else has one.
+struct Share(Zval);
+
+impl AsRef<[u8]> for Share {
+    fn as_ref(&self) -> &[u8] {
+        self.0.zend_str().map_or(&[], ZendStr::as_bytes)
+    }
+}
+
 /// A payload's bytes, together with their owner.
 pub enum Body<'a> {
     /// A PHP string, unchanged.
-    Text(Cow<'a, [u8]>),
+    Text(Text<'a>),
+    /// A copy of a PHP string.
+    Copy(Vec<u8>),
     /// The JSON of any other value.
     Json(Option<ZBox<ZendStr>>),
 }
@@ -28,10 +52,11 @@ impl<'a> Body<'a> {
         const NULL: &Zval = &Zval::new();
         let payload = payload.unwrap_or(NULL);
         match payload.zend_str() {
-            Some(string) if payload.is_reference() => {
-                Ok(Self::Text(Cow::Owned(string.as_bytes().to_vec())))
-            }
-            Some(string) => Ok(Self::Text(Cow::Borrowed(string.as_bytes()))),
+            Some(string) if payload.is_reference() => Ok(Self::Copy(string.as_bytes().to_vec())),
+            Some(string) => Ok(Self::Text(Text {
+                string,
+                value: payload,
+            })),
             None => Ok(Self::Json(json::encode(payload.dereference(), method)?)),
         }
     }
@@ -39,13 +64,20 @@ impl<'a> Body<'a> {
     /// The payload, borrowed.
     pub fn payload(&self) -> Payload<'_> {
         match self {
-            Self::Text(bytes) => Payload {
+            Self::Text(text) => Payload {
+                bytes: Cow::Borrowed(text.string.as_bytes()),
+                json: false,
+                keep: Some(text),
+            },
+            Self::Copy(bytes) => Payload {
                 bytes: Cow::Borrowed(bytes),
                 json: false,
+                keep: None,
             },
             Self::Json(json) => Payload {
                 bytes: Cow::Borrowed(json.as_ref().map_or(&[], |json| json.as_bytes())),
                 json: true,
+                keep: None,
             },
         }
     }

@@ -110,6 +110,7 @@ pub(crate) mod tests {
             payload: Payload {
                 bytes: (&b""[..]).into(),
                 json: false,
+                keep: None,
             },
             options: JobOptions::default(),
         };

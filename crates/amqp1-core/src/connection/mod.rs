@@ -16,6 +16,7 @@ mod existence;
 pub(crate) mod fuzzing;
 mod handle;
 mod io;
+mod lending;
 mod patience;
 mod ping;
 mod protocol;

@@ -165,7 +165,7 @@ fn body(
 /// The payload as the object that `data` must be. PHP's empty array counts as one, and so does a
 /// missing payload.
 fn data<'a>(job: &'a Job<'_>) -> Result<&'a str> {
-    let Payload { bytes, json } = &job.payload;
+    let Payload { bytes, json, .. } = &job.payload;
     let text = std::str::from_utf8(bytes).unwrap_or_default().trim_ascii();
     // PHP has just encoded it, so the first character is enough.
     let got = match text.as_bytes().first() {

@@ -32,6 +32,7 @@ pub(in crate::format) fn envelope() -> Envelope<'static> {
         routing_key: None,
         partition_key: None,
         properties: JobProperties::NONE,
+        without_body: false,
     }
 }
 
@@ -42,6 +43,7 @@ pub(in crate::format) fn job(payload: &[u8], json: bool) -> Job<'_> {
         payload: Payload {
             bytes: Cow::Borrowed(payload),
             json,
+            keep: None,
         },
         options: JobOptions {
             headers: vec![

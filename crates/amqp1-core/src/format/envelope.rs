@@ -67,6 +67,8 @@ pub(crate) struct Envelope<'a> {
     pub partition_key: Option<&'a str>,
     /// Properties and annotations that the job sets itself.
     pub properties: &'a JobProperties<'a>,
+    /// The message ends where the body's bytes begin.
+    pub without_body: bool,
 }
 
 /// A duration in milliseconds, rounded up, so that a delay is never too short.
@@ -233,7 +235,11 @@ pub(super) fn with_plain_body(
     let options = &job.options;
     let own = envelope.properties;
     let body = &job.payload.bytes;
-    let mut out = memory::buffer(body.len() + room + options.headers.len() * 64);
+    let room = room + options.headers.len() * 64;
+    let mut out = match envelope.without_body {
+        true => Vec::with_capacity(room),
+        false => memory::buffer(body.len() + room),
+    };
     let now = now_millis();
     header(&mut out, envelope.durable, envelope.priority, envelope.ttl);
     annotations(&mut out, envelope, now);
@@ -252,7 +258,10 @@ pub(super) fn with_plain_body(
     write::descriptor(&mut out, section::APPLICATION_PROPERTIES);
     write::map(&mut out, application_properties);
     write::descriptor(&mut out, section::DATA);
-    write::binary(&mut out, body);
+    match envelope.without_body {
+        true => write::binary_head(&mut out, body.len()),
+        false => write::binary(&mut out, body),
+    }
     out
 }
 

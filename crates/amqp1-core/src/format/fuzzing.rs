@@ -230,12 +230,14 @@ pub fn round_trip(data: &[u8]) {
         routing_key: None,
         partition_key: None,
         properties: JobProperties::NONE,
+        without_body: false,
     };
     let job = Job {
         name: Cow::Borrowed(&name),
         payload: Payload {
             bytes: Cow::Borrowed(&payload),
             json: flags & 16 != 0,
+            keep: None,
         },
         options: JobOptions {
             headers,

@@ -86,6 +86,11 @@ pub(crate) fn check(
     }
 }
 
+/// Whether messages of this format end with the payload as it is.
+pub(crate) fn ends_with_payload(format: Format) -> bool {
+    matches!(format, Format::Roadrunner | Format::Raw)
+}
+
 /// Encodes the whole message of a new job. Calls `mapping` only if the format needs it.
 ///
 /// # Errors

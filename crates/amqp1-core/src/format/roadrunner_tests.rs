@@ -35,6 +35,7 @@ fn envelope() -> Envelope<'static> {
         routing_key: None,
         partition_key: None,
         properties: JobProperties::NONE,
+        without_body: false,
     }
 }
 
@@ -44,6 +45,7 @@ fn job(bytes: &[u8], headers: Vec<(&'static str, HeaderValue<'static>)>) -> Job<
         payload: Payload {
             bytes: Cow::Owned(bytes.to_vec()),
             json: false,
+            keep: None,
         },
         options: JobOptions {
             headers: headers

@@ -1,11 +1,13 @@
 //! A job as its producer defines it, and why it failed. Names no broker.
 
 pub mod failure;
+pub mod keep;
 pub mod properties;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use self::keep::Keep;
 use self::properties::JobProperties;
 use crate::error::{Error, Result};
 
@@ -38,6 +40,8 @@ pub struct Payload<'a> {
     pub bytes: Cow<'a, [u8]>,
     /// True if the caller's payload was not a string and `bytes` is its JSON.
     pub json: bool,
+    /// If the bytes can stay in the caller's memory: a large payload is then not copied.
+    pub keep: Option<&'a dyn Keep>,
 }
 
 /// A job to push. Borrows from the caller where possible.

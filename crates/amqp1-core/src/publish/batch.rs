@@ -14,6 +14,8 @@ use crate::reach::destination::Destination;
 /// How many jobs pass between two reads of the clock.
 const CHECK_EVERY: usize = 64;
 
+const NOT_IN_TIME: &str = "this job was not sent: the broker confirmed nothing in time";
+
 /// A batch in progress, created by [`crate::Queue::batch`].
 #[derive(Debug)]
 pub struct Batch {
@@ -63,9 +65,7 @@ impl Batch {
         }
         if self.over.is_none() && !self.publisher.make_room(wait)? {
             // One timeout is enough; the following jobs must not wait for another one each.
-            self.over = Some(Error::timeout(
-                "this job was not sent: the broker confirmed nothing in time",
-            ));
+            self.over = Some(Error::timeout(NOT_IN_TIME));
         }
         let id = match &job.options.id {
             Some(id) => id.to_string(),
@@ -82,9 +82,16 @@ impl Batch {
             .and_then(|()| self.publisher.send(job, &id, destination, wait));
         self.ids.push(id);
         let Err(error) = sent else {
+            // Large jobs wait here, and not before the next one: its payload would be there already.
+            if self.publisher.is_full() && !self.publisher.make_room(wait)? {
+                self.over = Some(Error::timeout(NOT_IN_TIME));
+            }
             return Ok(());
         };
-        self.publisher.skip(error.clone());
+        // It was sent if the call was interrupted while it was sent.
+        if self.publisher.next_index() < self.ids.len() as u64 {
+            self.publisher.skip(error.clone());
+        }
         match error.kind() {
             ErrorKind::Interrupted => return Err(error),
             ErrorKind::Connection | ErrorKind::Authentication | ErrorKind::Timeout => {

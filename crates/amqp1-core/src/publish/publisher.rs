@@ -5,6 +5,7 @@
 
 mod copies;
 mod kept;
+mod message;
 mod resend;
 mod settle;
 mod verify;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::message::Message;
 use crate::base::clock::now_millis;
 use crate::base::fork;
 use crate::base::memory::{self, Block};
@@ -34,18 +36,21 @@ use crate::reach::pool::{self, Role};
 
 /// The most unconfirmed jobs.
 const WINDOW: usize = 2048;
-/// The bytes of unconfirmed jobs from which the next one waits. They are kept to be sent again.
+/// The bytes of unconfirmed jobs ([`Message::weight`]) from which the next one waits. They are kept
+/// to be sent again.
 const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 /// The number of jobs written together, and their bytes.
 const GATHER: u64 = 32;
 const GATHER_BYTES: usize = 64 * 1024;
 /// Larger messages wait for the answer to the attach, because it contains the broker's limit.
 const LARGE: usize = 64 * 1024;
+/// Payloads from this size on stay in the caller's memory if they can.
+const KEPT: usize = 64 * 1024;
 
 /// A message that waits for its outcome.
 #[derive(Debug)]
 struct Sent {
-    payload: Bytes,
+    message: Message,
     destination: Destination,
     delay: Duration,
     /// The message has a `to` that is not the route's.
@@ -64,10 +69,12 @@ pub(crate) struct Publisher {
     /// By index from `base`; `None` once the outcome is known.
     window: VecDeque<Option<Sent>>,
     base: u64,
-    /// Of unconfirmed jobs.
+    /// The weight of unconfirmed jobs.
     bytes: usize,
     /// The bytes of jobs that were not sent at once, since the last one that was.
     gathered: usize,
+    /// The socket has not accepted a large job in time.
+    is_stuck: bool,
     outcomes: Vec<(u64, Confirmation)>,
     lost: Vec<(u64, Error)>,
     /// Accepted jobs whose queue may not exist.
@@ -91,6 +98,7 @@ impl Publisher {
             base: 0,
             bytes: 0,
             gathered: 0,
+            is_stuck: false,
             outcomes: kept.outcomes,
             lost: Vec::new(),
             unsure: Vec::new(),
@@ -155,7 +163,8 @@ impl Publisher {
         self.trim();
     }
 
-    /// Sends one job. If it fails, nothing was sent.
+    /// Sends one job. If it fails, nothing was sent; [`Publisher::next_index`] tells whether an
+    /// interrupted job was.
     pub fn send(
         &mut self,
         job: &Job<'_>,
@@ -185,6 +194,13 @@ impl Publisher {
         if properties.to.is_some() || properties.user_id.is_some() {
             self.check_properties(&properties, wait)?;
         }
+        let is_usual = destination == Destination::Usual;
+        let is_packed = self.packing.is_some() && is_usual;
+        let keep = job.payload.keep.filter(|_| {
+            job.payload.bytes.len() >= KEPT
+                && !is_packed
+                && format::ends_with_payload(options.format)
+        });
         let ttl = job.options.ttl.or(options.ttl);
         let expires_in = ttl.filter(|_| route.ttl_is_lost).map(|ttl| ttl + delay);
         let envelope = Envelope {
@@ -200,6 +216,7 @@ impl Publisher {
             routing_key: definition.routing_key_of(&destination),
             partition_key: job.options.partition_key.as_deref(),
             properties: &properties,
+            without_body: keep.is_some(),
         };
         let mapping = || {
             let connected = definition.connect(Role::Publish, wait)?;
@@ -210,24 +227,32 @@ impl Publisher {
             Some(block) => block.keep(payload),
             None => memory::share(payload),
         };
-        if self.packing.is_some() && destination == Destination::Usual {
+        if is_packed {
             return self.gather(payload, &job.options, &route, delay, wait);
         }
-        self.dispatch(payload, route, (destination, has_own_to), delay, wait)
+        let message = match keep {
+            Some(keep) => Message::Apart {
+                head: payload,
+                body: keep.keep(),
+            },
+            None => Message::Whole(payload),
+        };
+        self.dispatch(message, route, (destination, has_own_to), delay, wait)
     }
 
     /// Sends a whole message.
     fn dispatch(
         &mut self,
-        payload: Bytes,
+        message: Message,
         route: Route,
         (destination, has_own_to): (Destination, bool),
         delay: Duration,
         wait: &Wait<'_>,
     ) -> Result<()> {
-        if payload.len() > LARGE {
+        let size = message.len();
+        if size > LARGE {
             match route.sender.ready(wait) {
-                Ok(limit) => self.check_size(&limit, payload.len())?,
+                Ok(limit) => self.check_size(&limit, size)?,
                 // The link has ended: the job is sent again, as if lost on its way.
                 Err(error) if error.kind() == ErrorKind::Connection => {}
                 Err(error) => return Err(error),
@@ -235,7 +260,7 @@ impl Publisher {
         }
         let index = self.next_index();
         // A single job is sent at once; several are sent together, within milliseconds.
-        self.gathered += payload.len();
+        self.gathered += size;
         let at_once = self.tracker.pending() == 0
             || index % GATHER == GATHER - 1
             || self.gathered >= GATHER_BYTES;
@@ -246,19 +271,30 @@ impl Publisher {
             tracker: self.tracker.clone(),
             index,
         };
-        self.bytes += payload.len();
-        let sent = route.sender.send(payload.clone(), tracked, at_once);
+        self.bytes += message.weight();
+        let sent = match &message {
+            Message::Whole(bytes) => {
+                let sent = route.sender.send(bytes.clone(), tracked, at_once);
+                sent.map(|()| true)
+            }
+            Message::Apart { head, body } => {
+                let sender = &route.sender;
+                sender.lend(head.clone(), body.bytes(), tracked, wait)
+            }
+        };
         self.window.push_back(Some(Sent {
-            payload,
+            message,
             destination,
             delay,
             has_own_to,
             taker: route.taker,
             resent: 0,
         }));
-        if let Err(error) = sent {
+        match sent {
+            Ok(in_time) => self.is_stuck |= !in_time,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
             // The link had already ended: the job is sent again, as if lost on its way.
-            self.lost.push((index, error));
+            Err(error) => self.lost.push((index, error)),
         }
         Ok(())
     }
@@ -291,7 +327,7 @@ impl Publisher {
         }
         self.bytes += payload.len();
         self.window.push_back(Some(Sent {
-            payload: payload.clone(),
+            message: Message::Whole(payload.clone()),
             destination: Destination::Usual,
             delay,
             has_own_to: false,
@@ -326,19 +362,14 @@ impl Publisher {
         }
     }
 
-    fn check_size(&self, limit: &u64, size: usize) -> Result<()> {
-        if *limit == 0 || size as u64 <= *limit {
-            return Ok(());
-        }
-        Err(Error::rejected(format!(
-            "{}: the message has {size} bytes, but the broker accepts at most {limit}; store large payloads elsewhere and push a reference",
-            self.definition.describe()
-        )))
+    /// Whether so much is unconfirmed that the next job waits.
+    pub fn is_full(&self) -> bool {
+        self.bytes >= WINDOW_BYTES
     }
 
     /// Blocks while too much is unconfirmed. False if no outcome arrived in time.
     pub fn make_room(&mut self, wait: &Wait<'_>) -> Result<bool> {
-        let is_large = self.bytes >= WINDOW_BYTES;
+        let is_large = self.is_full() || std::mem::take(&mut self.is_stuck);
         if self.window.len() < WINDOW && !is_large && self.lost.is_empty() {
             return Ok(true);
         }
@@ -360,7 +391,7 @@ impl Publisher {
         let mut sum = 0;
         let newest = self.window.iter().rev().flatten();
         let within = newest.take_while(|sent| {
-            sum += sent.payload.len();
+            sum += sent.message.weight();
             sum <= bytes
         });
         within.count().max(1)
@@ -427,7 +458,7 @@ impl Publisher {
             }
         }
         if let Some(sent) = slot.take() {
-            self.bytes -= sent.payload.len();
+            self.bytes -= sent.message.weight();
         }
     }
 

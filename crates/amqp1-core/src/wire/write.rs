@@ -116,6 +116,12 @@ pub fn binary(out: &mut Vec<u8>, value: &[u8]) {
     variable(out, 0xa0, 0xb0, value);
 }
 
+/// The beginning of a `binary` of `length` bytes, which the caller writes.
+pub fn binary_head(out: &mut Vec<u8>, length: usize) {
+    out.push(0xb0);
+    out.extend_from_slice(&(length as u32).to_be_bytes());
+}
+
 /// `binary` with the bytes that `content` writes.
 pub fn binary_of(out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
     out.push(0xb0);

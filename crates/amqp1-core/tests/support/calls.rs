@@ -47,6 +47,7 @@ pub fn job() -> Job<'static> {
         payload: Payload {
             bytes: Cow::Borrowed(b"payload"),
             json: false,
+            keep: None,
         },
         options: JobOptions::default(),
     }

@@ -162,6 +162,7 @@ impl Companion for ServiceBusCompanion {
             routing_key: None,
             partition_key: job.options.partition_key.as_deref(),
             properties: &properties,
+            without_body: false,
         };
         let mapping = || Ok(PropertyMapping::Typed);
         let message = format::encode(options.format, job, &envelope, mapping)?;

@@ -282,6 +282,12 @@ impl Wired {
         kept || !self.protocol.poll_output().is_empty()
     }
 
+    /// Writes as much as the socket accepts. True if it will accept more later.
+    pub fn write_waits(&mut self) -> bool {
+        self.write_now();
+        self.end.is_none() && self.lost().is_none() && self.wants_room()
+    }
+
     fn broke(&mut self, error: &io::Error) {
         let label = &self.label;
         self.end_with(Error::connection(format!(

@@ -35,6 +35,7 @@ pub(crate) mod link;
 mod opening;
 pub(crate) mod options;
 pub(crate) mod output;
+pub(crate) mod parts;
 pub(crate) mod receiver;
 pub(crate) mod remote;
 mod rest;
@@ -47,13 +48,14 @@ pub(crate) mod tracker;
 pub(crate) mod watch;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use fe2o3_amqp_types::performatives::Close;
 
 use self::condition::all_in_use;
 use self::output::Output;
+use self::parts::Parts;
 use self::receiver::Receiver;
 use self::remote::Remote;
 use self::rest::Rest;
@@ -265,13 +267,29 @@ impl Protocol {
     pub fn send(
         &mut self,
         key: LinkKey,
-        payload: Bytes,
+        message: impl Into<Parts>,
         format: u32,
         tracked: Option<Tracked>,
     ) -> Result<()> {
         match self.sessions.get(key) {
-            Some(session) => session.send(payload, format, tracked, &mut self.output),
+            Some(session) => session.send(message.into(), format, tracked, &mut self.output),
             None => Err(self.ends.of(key)),
+        }
+    }
+
+    /// Whether what waits to be sent is in this part of the memory.
+    pub fn uses(&mut self, key: LinkKey, place: &Range<usize>) -> bool {
+        let session = self.sessions.get(key);
+        let sender = session.and_then(|session| session.sender.as_ref());
+        self.output.uses(place) || sender.is_some_and(|sender| sender.uses(place))
+    }
+
+    /// Copies what waits to be sent and is in this part of the memory.
+    pub fn leave(&mut self, key: LinkKey, place: &Range<usize>) {
+        self.output.leave(place);
+        let session = self.sessions.get(key);
+        if let Some(sender) = session.and_then(|session| session.sender.as_mut()) {
+            sender.leave(place);
         }
     }
 

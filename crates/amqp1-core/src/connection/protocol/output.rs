@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Range;
 
 use bytes::Bytes;
+
+use super::parts::{is_in, leave};
 
 /// The most written bytes that are kept before the remaining ones move to the front.
 pub(super) const COMPACT: usize = 64 * 1024;
@@ -48,6 +51,17 @@ impl Output {
             at: self.bytes.len(),
             part,
         });
+    }
+
+    /// Whether a part of a message is in this part of the memory.
+    pub fn uses(&self, place: &Range<usize>) -> bool {
+        self.large.iter().any(|large| is_in(&large.part, place))
+    }
+
+    /// Copies the parts of messages that are in this part of the memory.
+    pub fn leave(&mut self, place: &Range<usize>) {
+        let parts = self.large.iter_mut();
+        parts.for_each(|large| leave(&mut large.part, place));
     }
 
     /// The number of bytes to write.

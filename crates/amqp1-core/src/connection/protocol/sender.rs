@@ -3,13 +3,14 @@
 pub(crate) mod lanes;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-use bytes::Bytes;
 use fe2o3_amqp_types::performatives::Attach;
 
 use self::lanes::Lanes;
 use super::link::{Phase, SENDER, UNKNOWN_LINK};
 use super::output::{Output, LARGE};
+use super::parts::Parts;
 use super::terminus::Ask;
 use super::tracker::{Confirmation, Tracked};
 use crate::error::Error;
@@ -21,7 +22,7 @@ const OUT_HIGH: usize = 256 * 1024;
 
 #[derive(Debug)]
 struct Outgoing {
-    payload: Bytes,
+    message: Parts,
     offset: usize,
     /// message-format
     format: u32,
@@ -74,14 +75,14 @@ impl Sender {
     }
 
     /// Queues a message; [`Sender::pump`] sends it when the broker allows it.
-    pub fn push(&mut self, payload: Bytes, format: u32, tracked: Option<Tracked>) {
+    pub fn push(&mut self, message: Parts, format: u32, tracked: Option<Tracked>) {
         if let Some(tracked) = &tracked {
             tracked.tracker.expect();
         }
         // Without credit, calls that time out must not accumulate messages here.
         self.drop_abandoned();
         self.queue.push_back(Outgoing {
-            payload,
+            message,
             offset: 0,
             format,
             tracked,
@@ -97,6 +98,19 @@ impl Sender {
         while self.queue.front().is_some_and(abandoned) {
             self.queue.pop_front();
         }
+    }
+
+    /// Whether a message's body waits in this part of the memory.
+    pub fn uses(&self, place: &Range<usize>) -> bool {
+        self.queue
+            .iter()
+            .any(|message| message.message.is_in(place))
+    }
+
+    /// Copies the bodies that wait in this part of the memory.
+    pub fn leave(&mut self, place: &Range<usize>) {
+        let queue = self.queue.iter_mut();
+        queue.for_each(|message| message.message.leave(place));
     }
 
     /// Whether messages wait that the broker has not asked for.
@@ -180,7 +194,7 @@ impl Sender {
                 break;
             }
             let lane = self.lanes.current();
-            let left = head.payload.len() - head.offset;
+            let left = head.message.len() - head.offset;
             let more = left > room;
             let part = head.offset..head.offset + left.min(room);
             let delivery = first.then_some(First {
@@ -188,14 +202,20 @@ impl Sender {
                 settled: head.tracked.is_none(),
                 format: head.format,
             });
-            let frame = out.frames();
-            if part.len() < LARGE {
-                let part = &head.payload[part.clone()];
-                frame::encode_transfer(frame, channel, lane.handle, delivery, more, part);
+            let (frame, length) = (out.frames(), part.len());
+            frame::encode_transfer_head(frame, channel, lane.handle, delivery, more, length);
+            if length < LARGE {
+                let pieces = head.message.pieces(&part);
+                pieces
+                    .iter()
+                    .for_each(|piece| frame.extend_from_slice(piece));
             } else {
-                let length = part.len();
-                frame::encode_transfer_head(frame, channel, lane.handle, delivery, more, length);
-                out.push(head.payload.slice(part.clone()));
+                for piece in head.message.shared(&part) {
+                    match piece.len() < LARGE {
+                        true => out.frames().extend_from_slice(&piece),
+                        false => out.push(piece),
+                    }
+                }
             }
             frames += 1;
             *window -= 1;
@@ -254,6 +274,8 @@ impl Sender {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::super::tracker::Tracker;
     use super::*;
 
@@ -272,7 +294,7 @@ mod tests {
                 tracker: tracker.clone(),
                 index,
             };
-            sender.push(Bytes::from_static(b"m"), 0, Some(tracked));
+            sender.push(Bytes::from_static(b"m").into(), 0, Some(tracked));
         }
     }
 
@@ -347,7 +369,7 @@ mod tests {
             tracker: tracker.clone(),
             index: 0,
         };
-        sender.push(Bytes::from(vec![7; 1000]), 0, Some(tracked));
+        sender.push(Bytes::from(vec![7; 1000]).into(), 0, Some(tracked));
         sender.lanes.current().on_flow(Some(0), 1);
         assert_eq!(sender.pump(&mut out, 0, &mut 2, 512), 2);
         assert_eq!(sender.pump(&mut out, 0, &mut 2, 512), 1);

@@ -10,13 +10,13 @@ pub(crate) mod receiving;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Handle, Role};
 use fe2o3_amqp_types::performatives::{Attach, Begin, Detach, Disposition, End};
 
 use super::life::Life;
 use super::link::{Phase, RECEIVER, UNKNOWN_LINK};
 use super::output::Output;
+use super::parts::Parts;
 use super::receiver::Receiver;
 use super::sender::{Ended, Sender};
 use super::tracker::Tracked;
@@ -116,7 +116,7 @@ impl Session {
     /// The error that ended the link.
     pub fn send(
         &mut self,
-        payload: Bytes,
+        message: Parts,
         format: u32,
         tracked: Option<Tracked>,
         out: &mut Output,
@@ -127,7 +127,7 @@ impl Session {
         if let Phase::Detached(error) = &sender.phase {
             return Err(error.clone());
         }
-        sender.push(payload, format, tracked);
+        sender.push(message, format, tracked);
         self.pump(out);
         Ok(())
     }
@@ -417,7 +417,7 @@ mod tests {
         let mut session = Session::new(0, 0, 4096, Signal::new());
         session.sender = Some(Sender::new("s".to_owned()).asking(Ask::ConfirmedQueue));
         let sender = session.sender.as_mut().unwrap();
-        sender.push(Bytes::from_static(b"job"), 0, None);
+        sender.push(bytes::Bytes::from_static(b"job").into(), 0, None);
         let mut answer = attach("s", Role::Receiver, source("amqp1"), target(Some("q")));
         answer.initial_delivery_count = None;
         session

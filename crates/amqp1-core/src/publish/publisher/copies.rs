@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::message::Message;
 use super::Publisher;
 use crate::base::clock::now_millis;
 use crate::base::id;
@@ -58,7 +59,24 @@ impl Publisher {
             ..changes.clone()
         };
         let payload = copy(decoded, &changes);
-        self.dispatch(payload, route, (destination, has_own_to), delay, wait)
+        self.dispatch(
+            Message::Whole(payload),
+            route,
+            (destination, has_own_to),
+            delay,
+            wait,
+        )
+    }
+
+    /// Refuses a message that is larger than the broker's limit; zero is none.
+    pub(super) fn check_size(&self, limit: &u64, size: usize) -> Result<()> {
+        if *limit == 0 || size as u64 <= *limit {
+            return Ok(());
+        }
+        Err(Error::rejected(format!(
+            "{}: the message has {size} bytes, but the broker accepts at most {limit}; store large payloads elsewhere and push a reference",
+            self.definition.describe()
+        )))
     }
 
     /// Refuses properties that the broker would refuse, or use otherwise.

@@ -108,7 +108,7 @@ impl Publisher {
             tracker: self.tracker.clone(),
             index,
         };
-        let resent = route.sender.send(sent.payload.clone(), tracked, true);
+        let resent = route.sender.send(sent.message.whole(), tracked, true);
         if let Err(error) = resent {
             self.lost.push((index, error));
         }
@@ -120,7 +120,7 @@ impl Publisher {
         let position = index.wrapping_sub(self.base) as usize;
         if let Some(slot) = self.window.get_mut(position) {
             if let Some(sent) = slot.take() {
-                self.bytes -= sent.payload.len();
+                self.bytes -= sent.message.weight();
             }
         }
     }

@@ -39,7 +39,7 @@ impl Publisher {
             match found {
                 Ok(()) => {
                     if let Some(sent) = self.window.get_mut(position).and_then(Option::take) {
-                        self.bytes -= sent.payload.len();
+                        self.bytes -= sent.message.weight();
                     }
                 }
                 Err(error) => match error.kind() {

@@ -39,6 +39,7 @@ fn push(queue: &Queue, name: &str) {
         payload: Payload {
             bytes: (&b""[..]).into(),
             json: false,
+            keep: None,
         },
         options: JobOptions::default(),
     };
