@@ -127,7 +127,10 @@ struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn of(job: &'a Job<'_>, id: &str) -> Option<Self> {
-        let Payload { bytes, json: false } = &job.payload else {
+        let Payload {
+            bytes, json: false, ..
+        } = &job.payload
+        else {
             return None;
         };
         let trace_id = job.options.trace_id.as_deref()?;
