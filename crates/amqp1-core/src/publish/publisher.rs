@@ -362,45 +362,6 @@ impl Publisher {
         }
     }
 
-    /// Whether so much is unconfirmed that the next job waits.
-    pub fn is_full(&self) -> bool {
-        self.bytes >= WINDOW_BYTES
-    }
-
-    /// Blocks while too much is unconfirmed. False if no outcome arrived in time.
-    pub fn make_room(&mut self, wait: &Wait<'_>) -> Result<bool> {
-        let is_large = self.is_full() || std::mem::take(&mut self.is_stuck);
-        if self.window.len() < WINDOW && !is_large && self.lost.is_empty() {
-            return Ok(true);
-        }
-        let before = self.unsettled();
-        let until = match is_large {
-            true => self.newest_within(WINDOW_BYTES / 2),
-            false => WINDOW / 2,
-        };
-        Ok(self.settle(until, wait)? || self.unsettled() < before)
-    }
-
-    /// How many of the newest unconfirmed jobs have at most so many bytes together. At least one:
-    /// the broker should always have something to do.
-    fn newest_within(&self, bytes: usize) -> usize {
-        if self.packing.is_some() {
-            // Outcomes are those of whole packs.
-            return 0;
-        }
-        let mut sum = 0;
-        let newest = self.window.iter().rev().flatten();
-        let within = newest.take_while(|sent| {
-            sum += sent.message.weight();
-            sum <= bytes
-        });
-        within.count().max(1)
-    }
-
-    fn unsettled(&self) -> usize {
-        self.window.iter().flatten().count()
-    }
-
     /// A message with many jobs is accepted or refused as a whole. If it is refused, each of its
     /// jobs is sent separately, so that none fails because of another.
     fn note_packed(&mut self, first: u64, count: u64, outcome: &Confirmation) {
