@@ -5,7 +5,7 @@ CARGO ?= $(or $(shell command -v cargo 2>/dev/null),$(wildcard $(or $(CARGO_HOME
 .DEFAULT_GOAL := help
 .PHONY: help deps build install uninstall demo test fresh test-rust test-php test-zts matrix test-frameworks test-sdks test-brokers live lint fmt fuzz valgrind bench soak \
 	brokers-up brokers-down brokers-status clean distclean
-.PHONY: split
+.PHONY: split package test-package reproduce release
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,20 @@ brokers-down: ## Stop the test brokers and delete their queues
 
 brokers-status: ## Show which test brokers run, and where
 	@scripts/brokers status
+
+package: ## Build the archives and Debian packages of a release for the PHP at hand, or PHP=… PHP_CONFIG=… (build/dist)
+	@scripts/deps build package
+	@scripts/package
+
+test-package: ## Install the Debian packages of build/dist on a bare Debian, run the README's start there, remove them
+	@scripts/deps package
+	@scripts/test-package
+
+release: ## Check that all files agree on VERSION=…, build and try the packages, write the release notes; publishes nothing
+	@scripts/release $(or $(VERSION),$(error say which: make release VERSION=0.1.0))
+
+reproduce: ## Build the packages again in another folder, and compare them with build/dist
+	@scripts/reproduce
 
 split: ## Make a tree for each Composer package (build/split): worker, stubs, integrations; and install each into an empty project
 	@scripts/deps lint

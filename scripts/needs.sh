@@ -92,6 +92,14 @@ gnuplot|gnuplot-nox|draws the pictures
 redis_server|redis-server|the queue that Laravel's jobs on amqp1 are compared with
 php_redis|php-redis|Laravel's client of it
 NEEDS
+    package) cat <<'NEEDS' ;;
+binutils|binutils|separates the debug information
+mmdebstrap|mmdebstrap|unpacks the C library to link with, and the roots in which packages are tried
+keyring|debian-archive-keyring|checks the packages' signatures
+debhelper|debhelper|makes the Debian packages
+dh_php|dh-php|makes them modules of Debian's PHP
+lintian|lintian|checks the Debian packages
+NEEDS
     fuzz) cat <<'NEEDS' ;;
 cc|gcc|C compiler and linker
 libc|libc6-dev|the C library's headers
@@ -103,7 +111,7 @@ phpunit|phpunit|runs the PHP tests
 php_mbstring|php-mbstring|PHPUnit needs it
 php_xml|php-xml|PHPUnit needs it
 NEEDS
-    *) die "unknown group '$1'; expected one of: build, lint, rust, php, frameworks, sdks, test, rabbitmq, cluster, java, bench, fuzz, valgrind" ;;
+    *) die "unknown group '$1'; expected one of: build, lint, rust, php, frameworks, sdks, test, rabbitmq, cluster, java, bench, fuzz, package, valgrind" ;;
     esac
 }
 
@@ -147,6 +155,10 @@ has_php_redis() { php_has redis; }
 has_redis_server() { have redis-server; }
 has_php_sqlite() { php_has pdo_sqlite; }
 has_composer() { have composer; }
+has_binutils() { have objcopy && have objdump && have strip; }
+has_debhelper() { have dh && have dpkg-gencontrol; }
+has_dh_php() { have dh_php; }
+has_lintian() { have lintian; }
 # Is there such a file in PHP's include_path, where Debian's packages put their libraries?
 php_finds() {
     # shellcheck disable=SC2016  # PHP's variables

@@ -54,7 +54,7 @@ final class DocsTest extends TestCase
     /** @return array<string, array{string}> */
     public static function pages(): array
     {
-        $pages = ['README.md', 'CONTRIBUTING.md'];
+        $pages = ['README.md', 'CONTRIBUTING.md', 'UPGRADING.md', 'SECURITY.md'];
         foreach (glob(self::TOP . '/docs/*.md') ?: [] as $page) {
             $pages[] = 'docs/' . basename($page);
         }
