@@ -42,6 +42,24 @@ final class AdaptivePrefetchTest extends ContractTestCase
         self::assertCount(0, $queue);
     }
 
+    /** @dataProvider fullyFeatured */
+    #[DataProvider('fullyFeatured')]
+    public function testWhoHoldsManyAndGetsSlowStillGetsAnother(string $broker): void
+    {
+        $queue = $this->declared($this->queue($broker));
+        $queue->pushMany(array_map(static fn (int $n) => ['name' => "job $n"], range(1, 25)));
+        $consumer = $this->consumer($queue);
+        // The prefetch rises with quick jobs, and falls below what is held with slow ones.
+        for ($held = []; count($held) < 25;) {
+            usleep(count($held) % 12 > 9 ? 120_000 : 0);
+            self::assertNotNull($held[] = $consumer->waitTask(0), 'after ' . count($held));
+        }
+        foreach ($held as $task) {
+            $task->ack();
+        }
+        $this->assertNoTask($consumer);
+    }
+
     /** @dataProvider returning */
     #[DataProvider('returning')]
     public function testWhatWaitsBehindALongJobIsForOthersAndKeepsItsPlaceAndItsAttempts(string $broker): void

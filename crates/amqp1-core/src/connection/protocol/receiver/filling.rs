@@ -21,12 +21,14 @@ impl Receiver {
         self.elastic.is_some() && self.buffer.is_empty() && self.credit.granted() == 0
     }
 
-    /// Raises the prefetch by one if PHP holds as many deliveries and waits for another.
+    /// Raises the prefetch to one more than PHP holds if it holds as many deliveries, and waits for
+    /// another. It may hold far more, if the prefetch was lowered meanwhile.
     pub(super) fn stretch(&mut self) {
         let most = self.elastic.as_ref().map_or(0, |elastic| elastic.most);
         let prefetch = self.credit.prefetch();
-        if self.is_short() && (1..most).contains(&prefetch) && self.held >= prefetch {
-            self.credit.set_prefetch(prefetch + 1);
+        if self.is_short() && (1..most).contains(&prefetch) && (prefetch..most).contains(&self.held)
+        {
+            self.credit.set_prefetch(self.held + 1);
         }
     }
 

@@ -217,6 +217,19 @@ fn who_holds_several_and_asks_gets_one_more_up_to_a_limit() {
     assert_eq!(consumer.receiver.held(), 6);
 }
 
+/// It took several quickly, then one took long.
+#[test]
+fn who_holds_more_than_a_lowered_prefetch_gets_one_more() {
+    let mut consumer = Consumer::new(4, Some(PATIENCE));
+    consumer.fill(1);
+    (0..4).for_each(|held| assert_eq!(consumer.take(), Some(held)));
+    consumer.receiver.set_prefetch(1);
+    assert_eq!(consumer.take(), None);
+    assert_eq!(consumer.receiver.wanted_credit(consumer.now), Some(1));
+    consumer.deliver(1);
+    assert_eq!(consumer.take(), Some(4));
+}
+
 #[test]
 fn a_prefetch_that_was_set_is_not_exceeded() {
     let mut receiver = Receiver::new("r".to_owned(), 1, Signal::new());
