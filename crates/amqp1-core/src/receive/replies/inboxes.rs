@@ -2,12 +2,11 @@
 //! each broker.
 
 use std::cell::RefCell;
-use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::inbox::Inbox;
-use crate::base::fork;
 use crate::base::wait::Wait;
+use crate::base::{fork, runtime};
 use crate::error::Result;
 use crate::reach::definition::Definition;
 use crate::settings::shared_endpoint::SharedEndpoint;
@@ -24,10 +23,20 @@ struct Inboxes {
     known: Vec<Known>,
 }
 
+/// The end of the thread: in thread-safe PHP, the connections live on without it.
+impl Drop for Inboxes {
+    fn drop(&mut self) {
+        let is_ours = self.generation == fork::generation();
+        // At the process's end, the client is shut down already.
+        if !is_ours || !runtime::is_started() {
+            std::mem::forget(std::mem::take(&mut self.known));
+        }
+    }
+}
+
 thread_local! {
-    /// Never dropped: at the thread's end, the client may be shut down already.
-    static INBOXES: RefCell<ManuallyDrop<Inboxes>> = const {
-        RefCell::new(ManuallyDrop::new(Inboxes { generation: 0, known: Vec::new() }))
+    static INBOXES: RefCell<Inboxes> = const {
+        RefCell::new(Inboxes { generation: 0, known: Vec::new() })
     };
 }
 
