@@ -266,4 +266,34 @@ final class ThreadsTest extends TestCase
         self::assertSame(['limit', 'limit', 'limit', 'none', 'none', 'none'],
             self::lines(implode("\n", array_filter(explode("\n", $output), static fn ($line) => in_array($line, ['limit', 'none'], true)))));
     }
+
+    /** What a thread has opened for replies to its requests ends with it. */
+    public function testTheAddressForRepliesEndsWithItsThread(): void
+    {
+        $output = Threads::run('
+            $sessions = static function (): int {
+                ob_start();
+                phpinfo(INFO_MODULES);
+                preg_match_all("/, (\d+) sessions/", ob_get_clean(), $found);
+
+                return array_sum($found[1]);
+            };
+            $queue = ' . self::queue('program', '"requests"') . ';
+            try {
+                $queue->request("Ask", "$thread", ["timeout" => 0.2]);
+                check(false, "nobody replies");
+            } catch (Amqp1\Exception\TimeoutException) {
+            }
+            unset($queue);
+            meet("asked", 8);
+            if ($thread === 0) {
+                check($sessions() >= 8, $sessions() . " sessions");
+            }
+            meet("counted", 8);
+            for ($deadline = microtime(true) + 20; $thread === 0 && $sessions() >= 8; usleep(10_000)) {
+                check(microtime(true) < $deadline, $sessions() . " sessions");
+            }
+            echo "asked\n";', 8);
+        self::assertCount(8, self::lines($output));
+    }
 }
