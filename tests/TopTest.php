@@ -121,6 +121,21 @@ final class TopTest extends TestCase
         self::assertSame("queue 'a' at amqp://h does not exist", Words::error("queue 'a' at amqp://h does not exist"));
     }
 
+    public function testTheOldestJobHasAColumnOnceABrokerTellsIt(): void
+    {
+        $board = new Board(['orders', 'mails']);
+        $told = ['ready' => 1, 'delayed' => 0, 'reserved' => 0, 'consumers' => 0, 'failed' => 0, 'broker' => ['product' => 'p', 'version' => '1']];
+        $board->answer('orders', Reading::of($told + ['oldest_age' => null, 'oldest_failed_age' => null], 1), 0);
+        $page = new QueuesPage($board, new Workers([]), new FakeDesk(), 2.0);
+        self::assertStringNotContainsString('OLDEST', $this->fitting($page, 120, 20)[1]);
+        $board->answer('mails', Reading::of($told + ['oldest_age' => 130.0, 'oldest_failed_age' => 7.0], 1), 0);
+        $lines = $this->fitting($page, 120, 20);
+        self::assertSame([1, 1, 1], [preg_match('/ FAILED +OLDEST +CONSUMERS /', $lines[1]), preg_match('/^orders .* 0 +- +0 /', $lines[2]),
+            preg_match('/^mails .* 0 +2 min +0 /', $lines[3])], implode("\n", $lines));
+        for ($board->sortByNext(); $board->order() !== 'oldest'; $board->sortByNext());
+        self::assertSame('mails', $board->sorted()[0]->name);
+    }
+
     /** @return array<string, array{int, int}> */
     public static function sizes(): array
     {
@@ -275,7 +290,7 @@ final class TopTest extends TestCase
             }
         };
         $watch = new Watch($board, $names, $probes, new Workers([]), 0.0);
-        $figures = ['result' => ['ready' => 1, 'delayed' => 0, 'reserved' => 0, 'consumers' => 0, 'failed' => 0, 'broker' => ['product' => 'p', 'version' => '1']]];
+        $figures = ['result' => ['ready' => 1, 'delayed' => 0, 'reserved' => 0, 'consumers' => 0, 'failed' => 0, 'oldest_age' => null, 'oldest_failed_age' => null, 'broker' => ['product' => 'p', 'version' => '1']]];
         $watch->ask();
         self::assertSame(['a', 'b'], array_keys($probes->asked));
         foreach (['a', 'b'] as $name) {

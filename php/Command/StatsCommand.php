@@ -5,11 +5,13 @@ declare(strict_types=1);
 namespace Amqp1\Command;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Command\Top\Words;
 use Amqp1\Console\Input;
 use Amqp1\Console\Output;
 use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\UnsupportedException;
+use Amqp1\Worker\Monitoring\OldestJob;
 
 /**
  * `amqp1 stats`: how many jobs there are.
@@ -32,7 +34,9 @@ final class StatsCommand extends Command
 
     public function help(): string
     {
-        return '"-" (null with --json) means that the broker does not report this figure.';
+        return "OLDEST is how long ago the oldest job that waits became due. With --json, it is oldest_age in seconds, and\n"
+            . "oldest_failed_age is how long ago the oldest failed job failed.\n\n"
+            . '"-" (null with --json) means that the broker does not report this figure.';
     }
 
     public function run(Input $input, Output $output): int
@@ -41,7 +45,9 @@ final class StatsCommand extends Command
         $all = $problems = [];
         foreach (Target::of($input, false)->queues() as $name => $queue) {
             try {
-                $all[] = ['queue' => (string) $name] + $queue->stats() + ['failed' => self::failed($queue)];
+                $stats = $queue->stats();
+                $failed = self::failed($queue);
+                $all[] = ['queue' => (string) $name] + $stats + ['failed' => $failed] + OldestJob::ages($queue, $stats['ready'], $failed);
             } catch (ExceptionInterface $e) {
                 $all[] = ['queue' => (string) $name, 'error' => $e->getMessage()];
                 $problems[] = $e;
@@ -51,11 +57,12 @@ final class StatsCommand extends Command
             $output->json($all);
         } else {
             $output->table(
-                ['QUEUE', ...array_map('strtoupper', self::FIGURES), 'FAILED', 'BROKER'],
+                ['QUEUE', ...array_map('strtoupper', self::FIGURES), 'FAILED', 'OLDEST', 'BROKER'],
                 array_map(static fn (array $stats) => [
                     $stats['queue'],
                     ...array_map(static fn (string $figure) => $stats[$figure], self::FIGURES),
                     $stats['failed'],
+                    Words::seconds($stats['oldest_age']),
                     $stats['broker']['product'] . ' ' . $stats['broker']['version'],
                 ], array_values(array_filter($all, static fn (array $stats) => !isset($stats['error']))))
             );

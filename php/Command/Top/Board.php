@@ -12,7 +12,7 @@ namespace Amqp1\Command\Top;
 final class Board
 {
     /** What they can be sorted by; numbers with the greatest first. */
-    public const ORDERS = ['given', 'name', 'ready', 'change', 'failed', 'delayed', 'reserved'];
+    public const ORDERS = ['given', 'name', 'ready', 'change', 'failed', 'delayed', 'reserved', 'oldest'];
 
     private const PROBLEMS = 100;
 

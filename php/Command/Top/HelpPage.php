@@ -39,6 +39,8 @@ final class HelpPage extends TextPage
         ['DELAYED', 'jobs that wait for their time'],
         ['RESERVED', 'jobs that workers have in hand'],
         ['FAILED', 'jobs in the failed queue'],
+        ['OLDEST', 'how long ago the oldest job that waits became due, if a broker shows jobs without handing them out (Service'
+            . ' Bus, amqp1-broker)'],
         ['CONSUMERS', 'how many consumers the broker counts'],
         ['EMPTY IN', 'when no job is left, if it goes on like this'],
         ['-', 'the broker does not tell'],

@@ -74,7 +74,7 @@ final class Plain
         $now = Watch::now();
         $queues = array_map($this->board->queue(...), $this->names);
         $this->output->table(
-            ['QUEUE', 'READY', 'CHANGE/S', 'DELAYED', 'RESERVED', 'FAILED', 'CONSUMERS', 'EMPTY IN', 'BROKER'],
+            ['QUEUE', 'READY', 'CHANGE/S', 'DELAYED', 'RESERVED', 'FAILED', 'OLDEST', 'CONSUMERS', 'EMPTY IN', 'BROKER'],
             array_map(static fn (WatchedQueue $queue) => [
                 $queue->name,
                 $queue->reading()?->ready,
@@ -82,6 +82,7 @@ final class Plain
                 $queue->reading()?->delayed,
                 $queue->reading()?->reserved,
                 $queue->reading()?->failed,
+                Words::seconds($queue->reading()?->oldest),
                 $queue->reading()?->consumers,
                 Words::seconds($queue->emptyIn()),
                 $queue->error() === null ? $queue->reading()?->broker : QueueTable::problem($queue, $now),
@@ -121,6 +122,8 @@ final class Plain
                 'reserved' => $reading?->reserved,
                 'failed' => $reading?->failed,
                 'failed_per_second' => self::rounded($queue->failedChange()),
+                'oldest_age' => self::rounded($reading?->oldest),
+                'oldest_failed_age' => self::rounded($reading?->oldestFailed),
                 'consumers' => $reading?->consumers,
                 'empty_in' => self::rounded($queue->emptyIn()),
                 'broker' => $reading?->broker,

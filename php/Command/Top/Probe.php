@@ -9,6 +9,7 @@ use Amqp1\Command\FailedJobs;
 use Amqp1\Console\ExitCode;
 use Amqp1\PeekedTask;
 use Amqp1\Task;
+use Amqp1\Worker\Monitoring\OldestJob;
 use Closure;
 use Throwable;
 
@@ -45,7 +46,7 @@ final class Probe
             $queue = ($this->queues ??= ($this->open)())[$request['queue']];
 
             return ['result' => match ($request['do']) {
-                'figures' => $queue->stats() + ['failed' => self::failed($queue)->count()],
+                'figures' => self::figures($queue),
                 'look' => self::look(self::failed($queue)),
                 'retry' => $queue->retryFailed(null, [FailedJobs::idOf((string) ($request['id'] ?? ''))]),
                 'retry all' => self::retryAll($queue),
@@ -54,6 +55,15 @@ final class Probe
         } catch (Throwable $e) {
             return ['error' => $e->getMessage() ?: $e::class, 'code' => ExitCode::of($e)];
         }
+    }
+
+    /** @return array<string, mixed> */
+    private static function figures(AmqpQueue $queue): array
+    {
+        $stats = $queue->stats();
+        $failed = self::failed($queue)->count();
+
+        return $stats + ['failed' => $failed] + OldestJob::ages($queue, $stats['ready'], $failed);
     }
 
     private static function failed(AmqpQueue $queue): FailedJobs

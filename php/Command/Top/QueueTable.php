@@ -24,8 +24,9 @@ final class QueueTable
         'delayed' => ['DELAYED', 7, 5],
         'reserved' => ['RESERVED', 8, 6],
         'failed' => ['FAILED', 6, 2],
-        'consumers' => ['CONSUMERS', 9, 7],
-        'empty' => ['EMPTY IN', 8, 8],
+        'oldest' => ['OLDEST', 6, 7],
+        'consumers' => ['CONSUMERS', 9, 8],
+        'empty' => ['EMPTY IN', 8, 9],
     ];
 
     private const GAP = 2;
@@ -47,6 +48,9 @@ final class QueueTable
         $places = self::FIGURES;
         if (!$workers->areWatched()) {
             unset($places['done']);
+        }
+        if (array_filter($queues, static fn (WatchedQueue $queue) => $queue->reading()?->oldest !== null) === []) {
+            unset($places['oldest']);
         }
         uasort($places, static fn (array $a, array $b) => $a[2] <=> $b[2]);
         foreach ($places as $figure => [, $width]) {
@@ -105,6 +109,7 @@ final class QueueTable
             'change' => Words::rate($queue->change()),
             'done' => Words::perSecond($this->workers->doneRate($queue->name)),
             'empty' => Words::seconds($queue->emptyIn()),
+            'oldest' => Words::seconds($queue->reading()?->oldest),
             default => Words::number($queue->reading()?->$figure),
         };
     }

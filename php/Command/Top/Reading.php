@@ -20,6 +20,9 @@ final class Reading
         public readonly ?int $consumers = null,
         public readonly ?int $failed = null,
         public readonly string $broker = '',
+        /** Seconds. */
+        public readonly ?float $oldest = null,
+        public readonly ?float $oldestFailed = null,
     ) {
     }
 
@@ -34,6 +37,8 @@ final class Reading
             $figures['consumers'],
             $figures['failed'],
             trim("{$figures['broker']['product']} {$figures['broker']['version']}"),
+            $figures['oldest_age'],
+            $figures['oldest_failed_age'],
         );
     }
 

@@ -113,6 +113,8 @@ final class Metrics
             'delayed' => ['amqp1_queue_delayed_jobs', 'Jobs that wait for their time.'],
             'reserved' => ['amqp1_queue_reserved_jobs', 'Jobs that are delivered and not settled.'],
             'failed' => ['amqp1_queue_failed_jobs', 'Jobs in the failed queue.'],
+            'oldest_age' => ['amqp1_queue_oldest_job_age_seconds', 'How long ago the oldest job that waits became due; 0 without one.'],
+            'oldest_failed_age' => ['amqp1_queue_oldest_failed_job_age_seconds', 'How long ago the oldest job in the failed queue failed; 0 without one.'],
             'consumers' => ['amqp1_queue_consumers', 'Consumers of the queue.'],
             'polled' => ['amqp1_queue_polled_timestamp_seconds', 'When the broker told these figures, as Unix time.'],
         ] as $figure => [$name, $help]) {

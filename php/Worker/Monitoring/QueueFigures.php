@@ -30,10 +30,11 @@ final class QueueFigures
             $name = $queue->getName();
             try {
                 $stats = $queue->stats();
+                $failed = self::failed($queue);
                 $this->figures[$name] = [
                     'ready' => $stats['ready'], 'delayed' => $stats['delayed'], 'reserved' => $stats['reserved'],
-                    'consumers' => $stats['consumers'], 'failed' => self::failed($queue), 'polled' => microtime(true),
-                ];
+                    'consumers' => $stats['consumers'], 'failed' => $failed, 'polled' => microtime(true),
+                ] + self::ages($queue, $stats['ready'], $failed);
             } catch (UnsupportedException) {
                 // This broker will never tell.
                 unset($this->queues[$index], $this->figures[$name]);
@@ -64,6 +65,16 @@ final class QueueFigures
             return 0;
         } catch (Throwable) {
             return null;
+        }
+    }
+
+    /** @return array<string, float|null> */
+    private static function ages(AmqpQueue $queue, ?int $ready, ?int $failed): array
+    {
+        try {
+            return OldestJob::ages($queue, $ready, $failed);
+        } catch (Throwable) {
+            return [];
         }
     }
 }
