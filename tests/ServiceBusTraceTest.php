@@ -8,6 +8,7 @@ use Amqp1\AmqpQueue;
 use Amqp1\OpenTelemetry\Tracing;
 use Amqp1\Task;
 use Amqp1\Tests\Support\ContractTestCase;
+use Amqp1\Tests\Support\OpenTelemetry\Receiver;
 use Amqp1\Tests\Support\OpenTelemetry\Recorder;
 use Amqp1\Tests\Support\ProgramBroker;
 use Amqp1\Tests\Support\SdkPeer;
@@ -62,5 +63,46 @@ final class ServiceBusTraceTest extends ContractTestCase
         $tracing->process($this->next($consumer), static fn (Task $task) => $task->ack());
         $processed = array_values(array_filter($recorder->spans(), static fn ($span) => str_starts_with($span->name, 'process ')));
         self::assertSame([str_repeat('a', 32), str_repeat('b', 16)], [end($processed)->trace, end($processed)->parent]);
+    }
+
+    /** What a collector gets of a consumer in JavaScript, and of the jobs that this one pushes in turn. */
+    public function testTheSpansThatTheSdkExportsBelongToThePushAndAreTheParentsOfWhatFollows(): void
+    {
+        $broker = ProgramBroker::serviceBus([]);
+        $receiver = new Receiver();
+        $peer = new SdkPeer(SdkPeer::JAVASCRIPT, $broker->connectionString(), ['OTEL_EXPORTER_OTLP_ENDPOINT' => $receiver->endpoint]);
+        $recorder = new Recorder();
+        $tracing = new Tracing([], $recorder->tracers, $recorder->meters, $recorder->propagator);
+        $queue = new AmqpQueue($broker->connectionString(), 'q', ['observer' => $tracing, 'timeout' => 20]);
+        $queue->push('Order', ['n' => 1]);
+        [$send] = $recorder->spans();
+        $peer->receiveOne('q');
+
+        $exported = array_column($receiver->spans(), null, 'scope');
+        self::assertSame(['@azure/service-bus', 'peer'], array_intersect(['@azure/service-bus', 'peer'], array_keys($exported)), implode("\n", $receiver->lines()));
+        // The SDK links, and an application can go on below the push.
+        $linked = [];
+        foreach ($receiver->spans() as ['span' => $span]) {
+            foreach ($span['links'] as $link) {
+                $linked[$span['name']][] = [$link['traceId'], $link['spanId']];
+            }
+        }
+        ksort($linked); // they are exported side by side
+        $toThePush = [[$send->trace, $send->id]];
+        self::assertSame(['BatchingReceiverLite.process' => $toThePush, 'ServicebusReceiver.complete' => $toThePush], $linked);
+        $handled = $exported['peer']['span'];
+        self::assertSame(['handle Order', $send->trace, $send->id, 5], [$handled['name'], $handled['traceId'], $handled['parentSpanId'], $handled['kind']]);
+
+        $before = count($receiver->spans());
+        $peer->send('q', ['body' => ['bytes', base64_encode('x')]]);
+        $consumer = $this->consumer($queue);
+        $tracing->process($this->next($consumer), static fn (Task $task) => $task->ack());
+        $processed = array_values(array_filter($recorder->spans(), static fn ($span) => str_starts_with($span->name, 'process ')));
+        $sent = array_column(array_column(array_slice($receiver->spans(), $before), 'span'), null, 'spanId');
+        self::assertArrayHasKey((string) $processed[0]->parent, $sent, implode("\n", $receiver->lines()));
+        self::assertSame($sent[$processed[0]->parent]['traceId'], $processed[0]->trace);
+        if (getenv('AMQP1_REPORT')) {
+            fwrite(STDERR, "\n" . implode("\n", $receiver->lines()) . "\n" . $recorder->tree());
+        }
     }
 }

@@ -22,13 +22,16 @@ final class SdkPeer
     private string $read = '';
     private int $owner;
 
-    public function __construct(public readonly string $name, string $connectionString)
+    /** @param array<string, string> $environment besides this process's own */
+    public function __construct(public readonly string $name, string $connectionString, array $environment = [])
     {
         $this->owner = getmypid();
         $this->process = proc_open(
             [...self::command($name), $connectionString],
             [0 => ['pipe', 'r'], 1 => ['pipe', 'w'], 2 => ['file', $this->log(), 'w']],
             $this->pipes,
+            null,
+            $environment + getenv(),
         );
         stream_set_blocking($this->pipes[1], false);
         $this->answer(60);

@@ -10,22 +10,48 @@ import { resolve } from "node:path";
 
 const [folder, connectionString] = process.argv.slice(2);
 const require = createRequire(resolve(folder, "package.json"));
-const { ServiceBusClient } = require("@azure/service-bus");
-const client = new ServiceBusClient(connectionString, { retryOptions: { maxRetries: 1 } });
+const exportsSpans = process.env.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined;
 
 // What the SDK links its spans to. It looks for that only if it is traced.
 let linked = [];
-const context = { getValue: () => "Microsoft.ServiceBus", setValue: () => context, deleteValue: () => context };
-require("@azure/core-tracing").useInstrumenter({
-  startSpan(name, { spanLinks = [] }) {
-    linked.push(...spanLinks.map((link) => link.tracingContext));
-    const span = { setStatus() {}, setAttribute() {}, recordException() {}, addEvent() {}, end() {}, isRecording: () => false };
-    return { span, tracingContext: context };
-  },
-  withContext: (_, callback, ...callbackArgs) => callback(...callbackArgs),
-  parseTraceparentHeader: (header) => header,
-  createRequestHeaders: () => ({}),
-});
+function noteLinks() {
+  const context = { getValue: () => "Microsoft.ServiceBus", setValue: () => context, deleteValue: () => context };
+  require("@azure/core-tracing").useInstrumenter({
+    startSpan(name, { spanLinks = [] }) {
+      linked.push(...spanLinks.map((link) => link.tracingContext));
+      const span = { setStatus() {}, setAttribute() {}, recordException() {}, addEvent() {}, end() {}, isRecording: () => false };
+      return { span, tracingContext: context };
+    },
+    withContext: (_, callback, ...callbackArgs) => callback(...callbackArgs),
+    parseTraceparentHeader: (header) => header,
+    createRequestHeaders: () => ({}),
+  });
+  return { flush: async () => {}, handled: () => {} };
+}
+
+// OpenTelemetry's own SDK, and Microsoft's instrumentation of theirs, which must come before theirs is loaded.
+function exportSpans() {
+  const { ROOT_CONTEXT, SpanKind, propagation, trace } = require("@opentelemetry/api");
+  const { NodeTracerProvider, SimpleSpanProcessor } = require("@opentelemetry/sdk-trace-node");
+  const { OTLPTraceExporter } = require("@opentelemetry/exporter-trace-otlp-http");
+  const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(new OTLPTraceExporter())] });
+  provider.register();
+  require("@opentelemetry/instrumentation").registerInstrumentations({
+    instrumentations: [require("@azure/opentelemetry-instrumentation-azure-sdk").createAzureSdkInstrumentation()],
+  });
+  return {
+    flush: () => provider.forceFlush(),
+    // As an application does that goes on with the trace of what it has received.
+    handled(got) {
+      const parent = propagation.extract(ROOT_CONTEXT, got.applicationProperties);
+      trace.getTracer("peer").startSpan(`handle ${got.subject}`, { kind: SpanKind.CONSUMER }, parent).end();
+    },
+  };
+}
+
+const tracing = exportsSpans ? exportSpans() : noteLinks();
+const { ServiceBusClient } = require("@azure/service-bus");
+const client = new ServiceBusClient(connectionString, { retryOptions: { maxRetries: 1 } });
 
 const inSeconds = (seconds) => new Date(Date.now() + seconds * 1000);
 
@@ -172,6 +198,7 @@ async function receive(request) {
       if (got.length === 0) break;
       for (const one of got) {
         messages.push({ ...described(one), trace: links.shift() ?? null });
+        tracing.handled(one);
         await settle(from, one, request);
       }
     }
@@ -188,7 +215,9 @@ answer({ ready: "@azure/service-bus" });
 for await (const line of createInterface({ input: process.stdin })) {
   try {
     const request = JSON.parse(line);
-    answer(await operations[request.do](request));
+    const done = await operations[request.do](request);
+    await tracing.flush();
+    answer(done);
   } catch (error) {
     answer({ error: `${error.name} ${error.code ?? ""}: ${error.message}` });
   }
