@@ -85,6 +85,24 @@ final class MonitoringDocTest extends TestCase
         self::assertGreaterThan(8, substr_count((string) file_get_contents(self::DOCS . '/monitoring/alerts.yml'), '- alert: '));
     }
 
+    public function testTheAlertsFireWhenTheyShould(): void
+    {
+        self::assertSame(0, Prometheus::tool('check', 'rules', self::DOCS . '/monitoring/alerts.yml')[0]);
+        // As they are; with a rule that does not fire any more; with one that fires too early.
+        foreach (['' => '', 'failed_jobs) > 0' => 'failed_jobs) > 5', 'age_seconds) > 900' => 'age_seconds) > 700'] as $rule => $wrong) {
+            $rules = (string) file_get_contents(self::DOCS . '/monitoring/alerts.yml');
+            self::assertStringContainsString($rule, $rules);
+            file_put_contents(self::$folder . '/alerts.yml', str_replace($rule, $wrong, $rules));
+            copy(self::DOCS . '/monitoring/alerts_test.yml', self::$folder . '/alerts_test.yml');
+            [$code, $said] = Prometheus::tool('test', 'rules', self::$folder . '/alerts_test.yml');
+            self::assertSame($rule === '' ? 0 : 1, $code, "$rule\n$said");
+        }
+        preg_match_all('/- alert: (\w+)/', $rules, $alerts);
+        foreach ($alerts[1] as $alert) {
+            self::assertStringContainsString("alertname=\"$alert\"", (string) file_get_contents(self::DOCS . '/monitoring/alerts_test.yml'));
+        }
+    }
+
     public function testTheDashboardAsksForTheseMetrics(): void
     {
         $dashboard = json_decode((string) file_get_contents(self::DOCS . '/monitoring/dashboard.json'), true, 512, JSON_THROW_ON_ERROR);

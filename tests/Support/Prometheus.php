@@ -6,7 +6,7 @@ namespace Amqp1\Tests\Support;
 
 use PHPUnit\Framework\Assert;
 
-/** Prometheus' own parsers and linter: tests/prometheus. */
+/** Prometheus' own parsers and linter (tests/prometheus), and its tool. */
 final class Prometheus
 {
     /**
@@ -42,11 +42,19 @@ final class Prometheus
         return [$code, (string) stream_get_contents($out), (string) stream_get_contents($err)];
     }
 
-    private static function program(): string
+    /** @return array{int, string} exit code, output of promtool */
+    public static function tool(string ...$arguments): array
     {
-        static $program = null;
-        if ($program !== null) {
-            return $program;
+        exec(implode(' ', array_map('escapeshellarg', [self::program('promtool'), ...$arguments])) . ' 2>&1', $output, $code);
+
+        return [$code, implode("\n", $output)];
+    }
+
+    private static function program(string $name = 'prometheus'): string
+    {
+        static $programs = [];
+        if (isset($programs[$name])) {
+            return $programs[$name];
         }
         if (getenv('AMQP1_TEST_WITHOUT_SDKS')) {
             getenv('CI')
@@ -54,12 +62,12 @@ final class Prometheus
                 : Assert::markTestSkipped("Prometheus' parsers could not be installed");
         }
         $top = dirname(__DIR__, 2);
-        exec(escapeshellarg("$top/scripts/sdks") . ' install prometheus 2>&1', $output, $status);
+        exec(escapeshellarg("$top/scripts/sdks") . ' install ' . $name . ' 2>&1', $output, $status);
         Assert::assertSame(0, $status, "Prometheus' parsers could not be installed:\n" . implode("\n", $output));
-        if (!is_file("$top/build/sdks/prometheus.stamp")) {
+        if (!is_file("$top/build/sdks/" . ($name === 'prometheus' ? 'prometheus.stamp' : $name))) {
             Assert::markTestSkipped("Prometheus' parsers could not be installed, and AMQP1_SDKS_OPTIONAL is set");
         }
 
-        return $program = "$top/build/sdks/prometheus";
+        return $programs[$name] = "$top/build/sdks/$name";
     }
 }
