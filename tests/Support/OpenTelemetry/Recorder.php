@@ -8,6 +8,8 @@ use OpenTelemetry\API\Metrics\MeterProviderInterface;
 use OpenTelemetry\API\Trace\Propagation\TraceContextPropagator;
 use OpenTelemetry\API\Trace\TracerProviderInterface;
 use OpenTelemetry\Context\Propagation\TextMapPropagatorInterface;
+use OpenTelemetry\Contrib\Otlp\OtlpHttpTransportFactory;
+use OpenTelemetry\Contrib\Otlp\SpanExporter as OtlpExporter;
 use OpenTelemetry\SDK\Metrics\Data\Sum;
 use OpenTelemetry\SDK\Metrics\MeterProvider;
 use OpenTelemetry\SDK\Metrics\MetricExporter\InMemoryExporter as MetricExporter;
@@ -18,7 +20,7 @@ use OpenTelemetry\SDK\Trace\TracerProvider;
 
 /**
  * What a tracer and a meter were given. With AMQP1_TEST_OPENTELEMETRY=/path/vendor/autoload.php, they are those of
- * OpenTelemetry's SDK, which is there; otherwise our own.
+ * OpenTelemetry's SDK, which is there, with its exporter for OTLP; otherwise our own.
  */
 final class Recorder
 {
@@ -30,7 +32,8 @@ final class Recorder
     private ?MetricExporter $metrics = null;
     private ?ExportingReader $reader = null;
 
-    public function __construct()
+    /** @param string|null $collector The SDK exports there as well, over OTLP/HTTP in JSON. */
+    public function __construct(?string $collector = null)
     {
         self::load();
         $this->propagator = TraceContextPropagator::getInstance();
@@ -41,7 +44,12 @@ final class Recorder
             return;
         }
         $this->spans = new SpanExporter();
-        $this->tracers = new TracerProvider(new SimpleSpanProcessor($this->spans));
+        $processors = [new SimpleSpanProcessor($this->spans)];
+        if ($collector !== null) {
+            $transport = (new OtlpHttpTransportFactory())->create("$collector/v1/traces", 'application/json');
+            $processors[] = new SimpleSpanProcessor(new OtlpExporter($transport));
+        }
+        $this->tracers = new TracerProvider($processors);
         $this->metrics = new MetricExporter();
         $this->reader = new ExportingReader($this->metrics);
         $this->meters = MeterProvider::builder()->addReader($this->reader)->build();
