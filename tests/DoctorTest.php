@@ -93,7 +93,29 @@ final class DoctorTest extends TestCase
         self::assertStringContainsString('problem  configuration: ', Cli::run(['doctor', '--dsn', 'http://host'])->out);
         self::assertStringContainsString('problem  broker: The configuration file /nowhere.yaml does not exist', Cli::run(['doctor', '--config', '/nowhere.yaml'])->out);
         self::assertStringContainsString('problem  state file: ', Cli::run(['doctor', '--state-file', '/nowhere/state'])->out);
+        self::assertStringContainsString('problem  state file: ' . sys_get_temp_dir() . ' is a folder', Cli::run(['doctor', '--state-file', sys_get_temp_dir()])->out);
+        self::assertStringContainsString('problem  state file: --state-file is empty', Cli::run(['doctor', '--state-file='])->out);
         self::assertStringContainsString('ok       state file: ', Cli::run(['doctor', '--state-file', sys_get_temp_dir() . '/amqp1-doctor-state'])->out);
+    }
+
+    public function testNoPartOfAPasswordIsTakenForAHost(): void
+    {
+        foreach (['amqp://user:a@geheim@127.0.0.1:1', 'amqp://user:a#geheim@127.0.0.1:1', 'amqp://user:a/geheim@127.0.0.1:1', 'amqp://user:1/2?geheim@127.0.0.1:1'] as $dsn) {
+            $run = Cli::run(['doctor', '-Q', 'q', '--dsn', $dsn]);
+            self::assertSame(1, $run->code, $run->out);
+            self::assertStringNotContainsString('geheim', $run->out . $run->err);
+            self::assertMatchesRegularExpression('/problem  (network: 127\.0\.0\.1:1 cannot|configuration: .* percent-encode)/', $run->out);
+            self::assertStringEndsWith("\n1 problem.\n", $run->out);
+        }
+    }
+
+    public function testTwoBrokersOfACommandAreNamedWithoutTheirPasswords(): void
+    {
+        $names = (new \ReflectionMethod(\Amqp1\Command\Target::class, 'host'));
+        $target = (new \ReflectionClass(\Amqp1\Command\Target::class))->newInstanceWithoutConstructor();
+        (new \ReflectionProperty($target, 'dsns'))->setValue($target, $dsns = ['amqp://user:ge#heim@one', 'amqp://user:ge@heim@two:5673/v']);
+
+        self::assertSame(['one', 'two:5673'], array_map(static fn (string $dsn) => $names->invoke($target, $dsn), $dsns));
     }
 
     /** @return array<string, array{array{dialect: string, product: string, version: string}, float|null, list<string>, string}> */
@@ -139,6 +161,7 @@ final class DoctorTest extends TestCase
         self::assertSame(['amqp ::1 5672'], $where('amqp://[::1]'));
         self::assertSame(['amqps ns.servicebus.windows.net 5671'], $where('Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=a;SharedAccessKey=b'));
         self::assertSame(['amqp localhost 5672'], $where('Endpoint=sb://localhost;SharedAccessKeyName=a;SharedAccessKey=b;UseDevelopmentEmulator=true'));
+        self::assertSame(['amqp host 5672'], $where('amqp://user:ge@h#e,im@host/vhost'), 'as AmqpQueue reads it');
         self::assertSame([], $where('embedded://'));
         self::assertSame([], $where('http://host'));
     }

@@ -97,6 +97,9 @@ final class DoctorCommand extends Command
 
     private static function stateFile(string $file): Finding
     {
+        if ($file === '' || is_dir($file)) {
+            return Finding::problem('state file', $file === '' ? '--state-file is empty' : "$file is a folder", 'Name the file that the worker is to write');
+        }
         $place = file_exists($file) ? $file : dirname($file);
 
         return is_writable($place) && is_writable(dirname($file)) ? Finding::ok('state file', "$file can be written")
@@ -115,16 +118,17 @@ final class DoctorCommand extends Command
             return [$isMissing ? Finding::note('broker', 'none was given, so none was checked', 'Set AMQP1_DSN or AMQP1_CONFIG, or give --dsn or --config')
                 : Finding::problem('broker', $e->getMessage(), 'See: amqp1 doctor --help')];
         }
+        try {
+            // Before the network: the hosts of a wrong DSN may be a part of its password.
+            $queues = $target->any();
+        } catch (UsageError|ExceptionInterface $e) {
+            return [Finding::problem('configuration', $e->getMessage(), 'docs/options.md and docs/configuration.md list what can be written')];
+        }
         $findings = [];
         foreach ($target->dsns() as $dsn) {
             foreach (Address::of($dsn) as $address) {
                 $findings[] = Address::finding($address, self::CONNECT_TIMEOUT);
             }
-        }
-        try {
-            $queues = $target->any();
-        } catch (UsageError|ExceptionInterface $e) {
-            return [...$findings, Finding::problem('configuration', $e->getMessage(), 'docs/options.md and docs/configuration.md list what can be written')];
         }
         $unreached = array_filter($findings, static fn (Finding $finding) => $finding->state === Finding::PROBLEM);
         if ($findings !== [] && count($unreached) === count($findings)) {

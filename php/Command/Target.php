@@ -111,7 +111,7 @@ final class Target
     private function host(string $dsn): ?string
     {
         $hosts = static fn (string $dsn): ?string
-            => preg_match('#^Endpoint=sb://([\w.:-]+)|^[a-z0-9]+://(?:[^/?\#]*@)?([\w.:,\[\]-]+)(?:[/?\#]|$)#i', $dsn, $found) === 1
+            => preg_match('#^Endpoint=sb://([\w.:-]+)|^[a-z0-9]+://(?:[^/?]*@)?([\w.:,\[\]-]+)(?:[/?]|$)#i', $dsn, $found) === 1
                 ? ($found[2] ?? $found[1]) : null;
         $same = array_filter($this->dsns, static fn (string $other) => $hosts($other) === $hosts($dsn));
 

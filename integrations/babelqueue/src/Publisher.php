@@ -26,6 +26,12 @@ final class Publisher implements Transport
     ) {
     }
 
+    /** @return array<string, mixed> without the connection's password */
+    public function __debugInfo(): array
+    {
+        return ['defaultQueue' => $this->defaultQueue, 'queues' => array_keys($this->queues)];
+    }
+
     /**
      * @return string the envelope's meta.id
      *

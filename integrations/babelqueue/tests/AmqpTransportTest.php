@@ -186,6 +186,15 @@ final class AmqpTransportTest extends ContractTestCase
         return json_encode($sorted, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION);
     }
 
+    public function testADumpHasNoSecret(): void
+    {
+        ob_start();
+        var_dump(new AmqpTransport('amqp://user:geheim@localhost', 'orders'));
+        $dump = (string) ob_get_clean();
+        self::assertStringContainsString('orders', $dump);
+        self::assertStringNotContainsString('geheim', $dump);
+    }
+
     public function testWhatConsumersWouldNotAcceptIsRefused(): void
     {
         $publisher = new Publisher('embedded://phpunit', 'refused');

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Amqp1\Laravel;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Consumer;
 use Amqp1\Exception\BatchException;
 use Amqp1\Exception\UnsupportedException;
 use Amqp1\PeekedTask;
@@ -29,7 +30,10 @@ class Amqp1Queue extends Queue implements QueueContract, ClearableQueue
     public function __construct(private Configuration $settings)
     {
         $this->dispatchAfterCommit = $settings->afterCommit;
-        $this->amqpQueue($settings->queue);
+        // Checks all options. Nothing is dialled.
+        foreach ($this->configuredQueues() as $name) {
+            new Consumer($this->amqpQueue($name), ['max_attempts' => 0] + $settings->consumer);
+        }
     }
 
     /**

@@ -72,7 +72,7 @@ final class Configuration
             self::text($config, 'queue') ?? 'default',
             (bool) ($config['after_commit'] ?? false),
             (float) self::number($config, 'block_for', 0, 'seconds, 0 or more'),
-            (int) self::number($config, 'prefetch', 1, 'a number from 1 on'),
+            self::prefetch($config),
             $options,
             $queues,
             $consumer,
@@ -113,11 +113,18 @@ final class Configuration
             throw new InvalidArgumentException("queue connection of driver 'amqp1': no broker is named. Set AMQP1_DSN in .env"
                 . " (amqp://user:password@host:5672, or a connection string of Service Bus), or 'dsn' or 'hosts' in config/queue.php");
         }
+        foreach (['scheme', 'port', 'user', 'password', 'vhost'] as $name) {
+            if (!is_scalar($parts[$name] ?? '')) {
+                throw self::wrong($name, $name === 'port' ? 'a number' : 'a string', null);
+            }
+        }
         $port = isset($parts['port']) ? ":$parts[port]" : '';
-        $hosts = array_map(
-            static fn (string $host) => trim($host) . (preg_match('/:\d+$/D', $host) === 1 ? '' : $port),
-            $hosts
-        );
+        $hosts = array_map(static function (string $host) use ($port): string {
+            $host = trim($host);
+            $host = filter_var($host, FILTER_VALIDATE_IP, FILTER_FLAG_IPV6) === false ? $host : "[$host]";
+
+            return $host . (preg_match('/:\d+$/D', $host) === 1 ? '' : $port);
+        }, $hosts);
         $user = isset($parts['user']) ? rawurlencode((string) $parts['user']) : '';
         $user .= isset($parts['password']) ? ':' . rawurlencode((string) $parts['password']) : '';
         $vhost = isset($parts['vhost']) && $parts['vhost'] !== '/' ? '/' . rawurlencode((string) $parts['vhost']) : '';
@@ -148,6 +155,14 @@ final class Configuration
         $value = $config[$name] ?? '';
 
         return is_string($value) ? ($value === '' ? null : $value) : throw self::wrong($name, 'a string', null);
+    }
+
+    private static function prefetch(#[\SensitiveParameter] array $config): int
+    {
+        $value = self::number($config, 'prefetch', 1, 'a whole number from 1 to 65535');
+
+        return $value <= 65535 && $value == (int) $value ? (int) $value
+            : throw self::wrong('prefetch', 'a whole number from 1 to 65535', $value);
     }
 
     private static function number(#[\SensitiveParameter] array $config, string $name, int $least, string $expected): int|float

@@ -27,6 +27,7 @@ final class ConfigurationTest extends LaravelTestCase
             'hosts in one string' => [['hosts' => 'one, two', 'vhost' => 'a b'], 'amqp://one,two/a%20b'],
             'the default vhost' => [['host' => 'one', 'vhost' => '/'], 'amqp://one'],
             'TLS' => [['host' => 'one', 'tls' => ['root_ca' => '/ca.pem']], 'amqps://one'],
+            'IPv6' => [['host' => '::1', 'port' => 5673, 'dsn' => null], 'amqp://[::1]:5673'],
             'scheme' => [['host' => 'one', 'scheme' => 'amqps', 'dsn' => null], 'amqps://one'],
         ];
     }
@@ -60,7 +61,13 @@ final class ConfigurationTest extends LaravelTestCase
             'retry_after' => [['retry_after' => 90], "option 'retry_after' is not for Laravel: a job is delivered again when its worker"],
             'max_attempts' => [['max_attempts' => 5], "use queue:work's --tries or a job's \$tries"],
             'backoff of one queue' => [['queues' => ['mails' => ['backoff' => 5]]], "use queue:work's --backoff"],
-            'prefetch' => [['prefetch' => 0], 'prefetch must be a number from 1 on, found 0'],
+            'prefetch' => [['prefetch' => 0], 'prefetch must be a whole number from 1 to 65535, found 0'],
+            'a fraction' => [['prefetch' => 1.5], 'prefetch must be a whole number from 1 to 65535, found 1.5'],
+            'a prefetch of too many' => [['prefetch' => 1e9], 'prefetch must be a whole number from 1 to 65535, found '],
+            'a part of the address' => [['dsn' => null, 'host' => 'one', 'port' => [1]], 'port must be a number'],
+            'the user' => [['dsn' => null, 'host' => 'one', 'user' => ['a']], 'user must be a string'],
+            'an option of one queue' => [['queues' => ['mails' => ['prefetsh' => 5]]], "did you mean 'prefetch'"],
+            'a value of the consumer' => [['consumer' => ['priority' => 'high']], "'priority'"],
             'block_for' => [['block_for' => 'long'], "block_for must be seconds, 0 or more, found 'long'"],
             'queues' => [['queues' => ['mails']], 'queues must be an array: queue name => options'],
             'consumer' => [['consumer' => ['auto_ack' => true]], 'consumer must be an array with priority, session, consumer_timeout, found an array with auto_ack'],

@@ -25,6 +25,12 @@ final class ConnectionFactory implements ConnectionFactoryInterface
         $this->options = array_diff_key($config, ['dsn' => null]);
     }
 
+    /** @return array<string, mixed> without the DSN, which may have a password */
+    public function __debugInfo(): array
+    {
+        return ['options' => array_keys($this->options)];
+    }
+
     public function createContext(): Context
     {
         return new Context($this->dsn, $this->options);

@@ -24,10 +24,10 @@ final class Consumer implements ConsumerInterface
         return $this->queue;
     }
 
-    /** @param int $timeout Milliseconds; 0 waits without a limit. */
+    /** @param int $timeout Milliseconds; 0 waits without a limit. Below 0, the time is up: it does not wait. */
     public function receive(int $timeout = 0): ?MessageInterface
     {
-        return $this->next($timeout > 0 ? $timeout / 1000 : null);
+        return $this->next($timeout === 0 ? null : max(0, $timeout / 1000));
     }
 
     public function receiveNoWait(): ?MessageInterface

@@ -37,6 +37,12 @@ final class Context implements ContextInterface
     ) {
     }
 
+    /** @return array<string, mixed> without the DSN, which may have a password */
+    public function __debugInfo(): array
+    {
+        return ['queues' => array_keys($this->queues), 'topics' => array_keys($this->topics)];
+    }
+
     public function createMessage(string $body = '', array $properties = [], array $headers = []): MessageInterface
     {
         return new Message($body, $properties, $headers);
@@ -116,7 +122,7 @@ final class Context implements ContextInterface
     {
         // What is no job of this extension is written and read as plain messages.
         return $this->queues[$queue->getQueueName()]
-            ??= Failure::rethrown(fn () => new AmqpQueue($this->dsn, $queue->getQueueName(), ['format' => 'raw'] + $this->options));
+            ??= Failure::rethrown(fn () => new AmqpQueue($this->dsn, $queue->getQueueName(), $this->options + ['format' => 'raw']));
     }
 
     /** @internal What sends to the topic: an exchange, or on Service Bus the topic. */
@@ -125,11 +131,12 @@ final class Context implements ContextInterface
         $name = $topic->getTopicName();
 
         return $this->topics[$name] ??= Failure::rethrown(function () use ($name): AmqpQueue {
-            $queue = new AmqpQueue($this->dsn, $name, ['format' => 'raw', 'declare' => false] + $this->options);
+            $options = ['declare' => false] + $this->options + ['format' => 'raw'];
+            $queue = new AmqpQueue($this->dsn, $name, $options);
 
             return $queue->getBroker()['dialect'] === 'servicebus'
                 ? $queue
-                : new AmqpQueue($this->dsn, $name, ['format' => 'raw', 'declare' => false, 'exchange' => $name] + $this->options);
+                : new AmqpQueue($this->dsn, $name, ['exchange' => $name] + $options);
         });
     }
 }

@@ -15,15 +15,24 @@ final class SubscriptionConsumer implements SubscriptionConsumerInterface
 
     private ?\Amqp1\Consumer $consumer = null;
 
+    /** Whether a callback has a message, which would be lost with the consumer. */
+    private bool $isCalling = false;
+
+    /** Whether the consumer is to be made anew after the callback. */
+    private bool $isChanged = false;
+
     public function __construct(private readonly Context $context)
     {
     }
 
-    /** @param int $timeout Milliseconds; 0 consumes until a callback returns false. */
+    /** @param int $timeout Milliseconds; 0 consumes until a callback returns false. Below 0, the time is up: it returns at once. */
     public function consume(int $timeout = 0): void
     {
         if ($this->subscribed === []) {
             throw new \LogicException('No consumer is subscribed');
+        }
+        if ($timeout < 0) {
+            return;
         }
         $until = microtime(true) + $timeout / 1000;
         do {
@@ -37,7 +46,7 @@ final class SubscriptionConsumer implements SubscriptionConsumerInterface
                 return;
             }
             [$consumer, $callback] = $this->subscribed[$task->getQueue()];
-        } while ($callback(Wire::message($task), $consumer) !== false && $this->subscribed !== [] && ($timeout === 0 || microtime(true) < $until));
+        } while ($this->call($callback, Wire::message($task), $consumer) && $this->subscribed !== [] && ($timeout === 0 || microtime(true) < $until));
     }
 
     public function subscribe(ConsumerInterface $consumer, callable $callback): void
@@ -49,7 +58,7 @@ final class SubscriptionConsumer implements SubscriptionConsumerInterface
         }
         if ($known === null) {
             $this->subscribed[$name] = [$consumer, $callback];
-            $this->close();
+            $this->changed();
         }
     }
 
@@ -58,14 +67,14 @@ final class SubscriptionConsumer implements SubscriptionConsumerInterface
         $name = $consumer->getQueue()->getQueueName();
         if (($this->subscribed[$name][0] ?? null) === $consumer) {
             unset($this->subscribed[$name]);
-            $this->close();
+            $this->changed();
         }
     }
 
     public function unsubscribeAll(): void
     {
         $this->subscribed = [];
-        $this->close();
+        $this->changed();
     }
 
     /** Returns messages that are not acknowledged to the broker. */
@@ -73,5 +82,29 @@ final class SubscriptionConsumer implements SubscriptionConsumerInterface
     {
         Failure::rethrown(fn () => $this->consumer?->close());
         $this->consumer = null;
+    }
+
+    /** @return bool Whether to go on. */
+    private function call(callable $callback, Message $message, ConsumerInterface $consumer): bool
+    {
+        $wasCalling = $this->isCalling;
+        $this->isCalling = true;
+        try {
+            return $callback($message, $consumer) !== false;
+        } finally {
+            $this->isCalling = $wasCalling;
+            if ($this->isChanged) {
+                $this->changed();
+            }
+        }
+    }
+
+    /** The next message is received from the queues that are subscribed now. */
+    private function changed(): void
+    {
+        $this->isChanged = $this->isCalling;
+        if (!$this->isCalling) {
+            $this->close();
+        }
     }
 }

@@ -47,7 +47,8 @@ final class Wire
             match (true) {
                 isset(self::OPTIONS[$name]) => $options[self::OPTIONS[$name]] = $value,
                 $name === 'delivery_mode' => $options['durable'] = (int) $value === 2,
-                $name === 'expiration' => $options['ttl'] = $value / 1000,
+                $name === 'expiration' => $options['ttl'] = is_numeric($value) ? $value / 1000
+                    : throw new InvalidMessageException("Header 'expiration' must be a number of milliseconds, not " . get_debug_type($value)),
                 in_array($name, ['subject', 'timestamp'], true) => null, // the job's name; the extension's own
                 default => throw new InvalidMessageException("Header '$name' is none that AMQP has: send it as a property"),
             };
@@ -59,7 +60,7 @@ final class Wire
             if (!in_array($type, ['string', 'int', 'float', 'bool', 'array'], true)) {
                 throw new InvalidMessageException("Property '$name': a $type cannot be sent");
             }
-            $properties[$name] = $type === 'array' ? json_encode($value, JSON_THROW_ON_ERROR) : $value;
+            $properties[$name] = $type === 'array' ? self::json((string) $name, $value) : $value;
             if ($type !== 'string') {
                 $types[$name] = $type;
             }
@@ -69,6 +70,16 @@ final class Wire
         }
 
         return [(string) ($headers['subject'] ?? self::NAME), ['headers' => $properties] + $options];
+    }
+
+    /** @param array<mixed> $value */
+    private static function json(string $name, array $value): string
+    {
+        try {
+            return json_encode($value, JSON_THROW_ON_ERROR);
+        } catch (\JsonException $e) {
+            throw new InvalidMessageException("Property '$name': the array cannot be encoded as JSON: {$e->getMessage()}", 0, $e);
+        }
     }
 
     public static function message(Task $task): Message

@@ -182,6 +182,69 @@ final class QueueInteropTest extends ContractTestCase
         $consumers[0]->acknowledge(self::received($consumers[0]));
     }
 
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testACallbackMaySubscribeAndUnsubscribeAndThenAcknowledge(string $broker): void
+    {
+        [$context, $first] = $this->context($broker);
+        $second = $context->createQueue($this->uniqueName($this->broker($broker)));
+        [$one, $two] = [$context->createConsumer($first), $context->createConsumer($second)];
+        foreach ([$first, $second] as $queue) {
+            $context->createProducer()->send($queue, $context->createMessage($queue->getQueueName()));
+        }
+        $subscriptions = $context->createSubscriptionConsumer();
+        $seen = [];
+        $subscriptions->subscribe($one, static function (Message $message, Consumer $consumer) use (&$seen, $subscriptions, $two): bool {
+            $seen[] = $message->getBody();
+            $subscriptions->subscribe($two, static function (Message $message, Consumer $consumer) use (&$seen): bool {
+                $seen[] = $message->getBody();
+                $consumer->acknowledge($message);
+
+                return false;
+            });
+            $subscriptions->unsubscribe($consumer);
+            $consumer->acknowledge($message); // it is still in hand
+
+            return true;
+        });
+        $subscriptions->consume(10_000);
+
+        self::assertSame([$first->getQueueName(), $second->getQueueName()], $seen);
+        self::assertNull($one->receive(200), 'acknowledged');
+    }
+
+    public function testATimeThatIsUpWaitsForNothing(): void
+    {
+        [$context, $queue] = $this->context('embedded');
+        $since = microtime(true);
+        $consumer = $context->createConsumer($queue);
+        self::assertNull($consumer->receive(-1));
+        $subscriptions = $context->createSubscriptionConsumer();
+        $subscriptions->subscribe($consumer, static fn () => true);
+        $subscriptions->consume(-1);
+        self::assertLessThan(5, microtime(true) - $since);
+    }
+
+    public function testTheFormatCanBeChosen(): void
+    {
+        [$context, $queue] = $this->context('embedded', ['format' => 'amqp1']);
+        $context->createProducer()->send($queue, $context->createMessage('x'));
+        $task = self::received($context->createConsumer($queue))->getTask();
+        self::assertSame('amqp1', $task->getFormat());
+        $task->ack();
+
+        $wrong = $this->thrown(Failure::class, fn () => $this->context('embedded', ['format' => 'xml'])[0]->queue($queue));
+        self::assertStringContainsString("'format'", $wrong->getMessage());
+    }
+
+    public function testADumpHasNoSecret(): void
+    {
+        $factory = new ConnectionFactory('amqp1://user:geheim@localhost');
+        ob_start();
+        var_dump($factory, $factory->createContext(), $factory->createContext()->createProducer());
+        self::assertStringNotContainsString('geheim', (string) ob_get_clean());
+    }
+
     /** @dataProvider rabbitMq */
     #[DataProvider('rabbitMq')]
     public function testATopicReachesEveryQueueThatIsBound(string $broker): void
@@ -241,6 +304,10 @@ final class QueueInteropTest extends ContractTestCase
         $this->thrown(InvalidMessageException::class, static fn () => $send(new Message('', ['o' => new \stdClass()])));
         $refused = $this->thrown(InvalidMessageException::class, static fn () => $send(new Message('', [], ['x-mine' => 1])));
         self::assertStringContainsString("'x-mine'", $refused->getMessage());
+        $refused = $this->thrown(InvalidMessageException::class, static fn () => $send(new Message('', [], ['expiration' => 'soon'])));
+        self::assertStringContainsString("'expiration' must be a number of milliseconds", $refused->getMessage());
+        $refused = $this->thrown(InvalidMessageException::class, static fn () => $send(new Message('', ['list' => [NAN]])));
+        self::assertStringContainsString("Property 'list'", $refused->getMessage());
         $this->thrown(TemporaryQueueNotSupportedException::class, static fn () => $context->createTemporaryQueue());
         $consumer = $context->createConsumer($queue);
         $this->thrown(InvalidMessageException::class, static fn () => $consumer->acknowledge(new Message('not received')));

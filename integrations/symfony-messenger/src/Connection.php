@@ -30,7 +30,7 @@ final class Connection
     private array $consumers = [];
 
     /** @throws InvalidArgumentException a wrong DSN or option */
-    public function __construct(public readonly Options $options)
+    public function __construct(#[\SensitiveParameter] public readonly Options $options)
     {
         try {
             foreach ($options->queues as $name => $queue) {

@@ -61,6 +61,12 @@ final class Options
     ) {
     }
 
+    /** @return array<string, mixed> without the DSN and the options, which may have passwords */
+    public function __debugInfo(): array
+    {
+        return ['queues' => array_keys($this->queues), 'retry' => $this->retry, 'reject' => $this->reject, 'wait' => $this->wait];
+    }
+
     /**
      * @param array<string, mixed> $options
      *
@@ -113,6 +119,10 @@ final class Options
         if ($at === false) {
             return [$dsn, []];
         }
+        if (str_contains(substr($dsn, $at), '@')) {
+            // It may be the rest of a password with a raw "?", so the message repeats nothing of it.
+            throw new InvalidArgumentException('DSN: unexpected "@" after "?"; percent-encode user, password, vhost and values (rawurlencode).');
+        }
         $own = $rest = [];
         foreach (explode('&', substr($dsn, $at + 1)) as $pair) {
             if ($pair === '') {
@@ -122,8 +132,10 @@ final class Options
             $group = strtok($name, '.[');
             if ($name === 'queues') {
                 $own['queues'] = explode(',', $value);
+            } elseif (preg_match('/^consumer(?:\.([^.\[\]]+)|\[([^.\[\]]+)\])$/D', $name, $found) === 1) {
+                $own['consumer'][end($found)] = $value;
             } elseif ($group === 'consumer') {
-                $own['consumer'][substr($name, 9)] = $value;
+                throw new InvalidArgumentException('Option "consumer" in the DSN: expected consumer.NAME=VALUE, for example consumer.priority=5.');
             } elseif (in_array($name, self::TRANSPORT, true) && $name !== 'transport_name') {
                 $own[$name] = $name === 'auto_setup' ? self::flag($name, $value) : $value;
             } else {
@@ -152,6 +164,9 @@ final class Options
             throw new InvalidArgumentException('Set one of the options "queue" and "queues".');
         }
         $entity = self::isConnectionString($dsn) && preg_match('/;\s*EntityPath=([^;]+)/i', $dsn, $match) === 1 ? trim($match[1]) : null;
+        if (isset($own['queue']) && (!is_string($own['queue']) || $own['queue'] === '')) {
+            throw new InvalidArgumentException(sprintf('Option "queue" must be the name of a queue, got %s.', $own['queue'] === '' ? 'an empty string' : get_debug_type($own['queue'])));
+        }
         $queues = $own['queues'] ?? [$own['queue'] ?? $entity ?? 'messages'];
         if (!is_array($queues) || $queues === []) {
             throw new InvalidArgumentException('Option "queues" must be a list of names, or an array of names and their options.');
@@ -205,7 +220,7 @@ final class Options
 
     private static function seconds(string $option, mixed $value): float
     {
-        if (!is_numeric($value) || $value < 0) {
+        if (!is_numeric($value) || $value < 0 || !is_finite((float) $value)) {
             throw new InvalidArgumentException(sprintf('Option "%s" must be a number of seconds, 0 or more.', $option));
         }
 

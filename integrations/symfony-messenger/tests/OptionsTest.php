@@ -41,6 +41,11 @@ final class OptionsTest extends TestCase
         self::assertSame([2.0, 'broker', 'failed', ['priority' => '3']], [$options->wait, $options->retry, $options->reject, $options->consumer]);
     }
 
+    public function testOptionsOfTheConsumerInADsn(): void
+    {
+        self::assertSame(['priority' => '5', 'prefetch' => '9'], Options::from('embedded://?consumer.priority=5&consumer[prefetch]=9', [])->consumer);
+    }
+
     public function testQueues(): void
     {
         $names = static fn (string $dsn, array $options = []) => (new Connection(Options::from($dsn, $options)))->names();
@@ -71,6 +76,11 @@ final class OptionsTest extends TestCase
             'retry' => ['embedded://', ['retry' => 'never'], 'Option "retry" must be one of "messenger", "broker", got "never".'],
             'reject' => ['embedded://', ['reject' => true], 'Option "reject" must be one of "discard", "failed", "dead-letter", got bool.'],
             'wait' => ['embedded://?wait=-1', [], 'Option "wait" must be a number of seconds, 0 or more.'],
+            'a wait without end' => ['embedded://', ['wait' => INF], 'Option "wait" must be a number of seconds, 0 or more.'],
+            'a wait that is no number' => ['embedded://', ['wait' => NAN], 'Option "wait" must be a number of seconds, 0 or more.'],
+            'queue' => ['embedded://', ['queue' => ['a']], 'Option "queue" must be the name of a queue, got array.'],
+            'an empty queue' => ['embedded://?queue=', [], 'Option "queue" must be the name of a queue, got an empty string.'],
+            'a consumer that is no array' => ['embedded://?consumer=5', [], 'expected consumer.NAME=VALUE'],
             'auto_setup' => ['embedded://?auto_setup=perhaps', [], 'Option "auto_setup" must be true or false, got "perhaps".'],
             'two queues' => ['embedded://', ['queue' => 'a', 'queues' => ['b']], 'Set one of the options "queue" and "queues".'],
             'no queues' => ['embedded://', ['queues' => []], 'Option "queues" must be a list of names'],
@@ -99,6 +109,41 @@ final class OptionsTest extends TestCase
         } catch (InvalidArgumentException $e) {
             self::assertStringNotContainsString('geheim', (string) $e);
         }
+    }
+
+    /** @return array<string, array{string}> DSNs whose password, which ends in "geheim", is not encoded */
+    public static function rawPasswords(): array
+    {
+        return [
+            'as a name' => ['amqp1://user:a?geheim@host'],
+            'in a pair' => ['amqp1://user:a?b=c&geheim&d@host'],
+            'as an option' => ['amqp1://user:a?geheim=b@host/'],
+        ];
+    }
+
+    /** @dataProvider rawPasswords */
+    #[DataProvider('rawPasswords')]
+    public function testARawQuestionMarkInAPasswordDoesNotShowTheRest(string $dsn): void
+    {
+        try {
+            (new TransportFactory())->createTransport($dsn, [], new PhpSerializer());
+            self::fail('no exception');
+        } catch (InvalidArgumentException $e) {
+            self::assertStringContainsString('percent-encode', $e->getMessage());
+            self::assertStringNotContainsString('geheim', (string) $e);
+        }
+    }
+
+    public function testADumpOfATransportHasNoSecret(): void
+    {
+        $transport = (new TransportFactory())->createTransport('amqp1://user:geheim@host', ['queue' => 'orders'], new PhpSerializer());
+        ob_start();
+        var_dump($transport);
+        print_r($transport);
+        $dump = (string) ob_get_clean();
+
+        self::assertStringContainsString('orders', $dump);
+        self::assertStringNotContainsString('geheim', $dump);
     }
 
     public function testAnUnknownPropertyIsRefused(): void

@@ -22,7 +22,8 @@ final class Address
 
             return [['scheme' => $plain ? 'amqp' : 'amqps', 'host' => $found[1], 'port' => (int) ($found[2] ?? 0) ?: ($plain ? 5672 : 5671), 'login' => true]];
         }
-        if (preg_match('#^(amqps?)1?(s?)://(?:([^@/?\#]*)@)?([^/?\#]+)#i', $dsn, $found) !== 1) {
+        // The last @ ends the password, which may contain others.
+        if (preg_match('#^(amqps?)1?(s?)://(?:([^/?]*)@)?([^@/?]+)#i', $dsn, $found) !== 1) {
             return [];
         }
         $scheme = strtolower($found[1]) === 'amqps' || $found[2] !== '' ? 'amqps' : 'amqp';
