@@ -32,7 +32,7 @@ namespace Amqp1;
  *     user_id?: non-empty-string|null,
  *     annotations?: array<non-empty-string, scalar|\Stringable|non-empty-list<scalar|\Stringable>>|null,
  * }
- * @phpstan-type Broker array{dialect: string, product: string, version: string}
+ * @phpstan-type Broker array{dialect: string, product: string, version: string, longest_job: float|null}
  */
 final class AmqpQueue implements QueueInterface
 {
@@ -488,7 +488,9 @@ final class AmqpQueue implements QueueInterface
     /**
      * Identifies the broker. It connects first if necessary.
      *
-     * @return Broker for example dialect "rabbitmq4", product "RabbitMQ", version "4.1.2"
+     * @return Broker for example dialect "rabbitmq4", product "RabbitMQ", version "4.1.2". "longest_job": after how
+     *     many seconds a job is taken from a consumer that still holds it (options consumer_timeout and
+     *     max_lock_renewal, or what this broker does without them); null: never, or it is not known
      *
      * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      */

@@ -23,7 +23,12 @@ final class TopologyTest extends ContractTestCase
     {
         $info = $this->queue($broker)->getBroker();
 
-        self::assertSame(['dialect', 'product', 'version'], array_keys($info));
+        self::assertSame(['dialect', 'product', 'version', 'longest_job'], array_keys($info));
+        self::assertSame(match (true) {
+            $this->broker($broker)->isRabbitMq() && version_compare($info['version'], '4.3', '>=') => 1800.0,
+            $info['dialect'] === 'servicebus' => 300.0,
+            default => null,
+        }, $info['longest_job']);
         if ($this->broker($broker)->isRabbitMq()) {
             self::assertSame('RabbitMQ', $info['product']);
             self::assertMatchesRegularExpression('/^[34]\.\d+\.\d+/', $info['version']);

@@ -6,6 +6,7 @@ namespace Amqp1\Command;
 
 use Amqp1\AmqpQueue;
 use Amqp1\Command\Doctor\Address;
+use Amqp1\Command\Doctor\Advice;
 use Amqp1\Command\Doctor\Finding;
 use Amqp1\Command\Doctor\Limits;
 use Amqp1\Command\Doctor\Machine;
@@ -14,7 +15,6 @@ use Amqp1\Console\Input;
 use Amqp1\Console\Option;
 use Amqp1\Console\Output;
 use Amqp1\Console\UsageError;
-use Amqp1\Exception\AuthenticationException;
 use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\QueueNotFoundException;
 use Amqp1\Exception\UnsupportedException;
@@ -43,7 +43,8 @@ final class DoctorCommand extends Command
     {
         return "Run it first if something does not work. It looks at PHP and the extension, at php.ini, and with a broker\n"
             . "(--dsn, --config, AMQP1_DSN, AMQP1_CONFIG) at the network, the login, the broker's version, the queues, and how\n"
-            . "long the broker lets a job run. It changes nothing, and declares nothing.\n\n"
+            . "long the broker lets a job run. It changes nothing. With --setup, it also declares the queues as a push would, and so\n"
+            . "shows whether the user may.\n\n"
             . 'It ends with 0 if there is no problem; notes are none. It also runs in a PHP that does not load the extension.';
     }
 
@@ -51,6 +52,7 @@ final class DoctorCommand extends Command
     {
         return [
             new Option('longest-job', 'SECONDS', 'how long the longest job runs, to compare with the broker\'s limit'),
+            new Option('setup', null, 'declare the queues as amqp1 setup does: may this user, and are they as configured?'),
             new Option('state-file', 'FILE', 'a state file that the worker is to write: can it?', 's'),
         ];
     }
@@ -111,7 +113,7 @@ final class DoctorCommand extends Command
     private function broker(Input $input, ?float $longest): array
     {
         try {
-            $target = Target::of($input, false);
+            $target = Target::of($input, $input->has('setup'));
         } catch (UsageError $e) {
             $isMissing = str_starts_with($e->getMessage(), 'No broker given');
 
@@ -136,7 +138,7 @@ final class DoctorCommand extends Command
         }
         $seen = [];
         foreach ($queues as $name => $queue) {
-            array_push($findings, ...$this->queue((string) $name, $queue, $longest, $seen));
+            array_push($findings, ...$this->queue((string) $name, $queue, $longest, $input->has('setup'), $seen));
         }
 
         return $findings;
@@ -147,7 +149,7 @@ final class DoctorCommand extends Command
      *
      * @return list<Finding>
      */
-    private function queue(string $name, AmqpQueue $queue, ?float $longest, array &$seen): array
+    private function queue(string $name, AmqpQueue $queue, ?float $longest, bool $setup, array &$seen): array
     {
         $findings = [];
         try {
@@ -157,35 +159,54 @@ final class DoctorCommand extends Command
             $told = "$broker[product] $broker[version] $broker[dialect]";
             if (!isset($seen[$told])) {
                 $findings[] = Finding::ok('broker', sprintf('%s answers in %.1f ms (dialect %s)', trim("$broker[product] $broker[version]"), $seconds * 1000, $broker['dialect']));
-                array_push($findings, ...Limits::findings($broker, $longest));
+                $findings[] = Limits::ofVersion($broker);
                 $seen[$told] = true;
             }
         } catch (ExceptionInterface $e) {
-            $finding = Finding::problem($e instanceof AuthenticationException ? 'login' : 'broker', $e->getMessage(), $e instanceof AuthenticationException
-                ? 'Check user, password and virtual host in the DSN (percent-encoded), and the permissions of the user'
-                : 'If the message names certificates, see TLS in docs/options.md; otherwise look into the broker\'s log');
+            $finding = Advice::about($e);
             $isNew = !isset($seen[$finding->text]);
             $seen[$finding->text] = true;
 
             return $isNew ? [$finding] : [];
         }
         if ($name !== '') {
-            $findings[] = self::stats($name, $queue);
+            $findings[] = ($setup ? self::declared($queue) : null) ?? self::stats($name, $queue, $broker);
+        }
+        $limit = Limits::ofJobs($broker, $name, $longest);
+        if ($limit !== null && !isset($seen[$limit->text])) {
+            $findings[] = $limit;
+            $seen[$limit->text] = true;
         }
 
-        return $findings;
+        return array_values(array_filter($findings));
     }
 
-    private static function stats(string $name, AmqpQueue $queue): Finding
+    /** Null: it is there now, or the broker declares queues in its own way. */
+    private static function declared(AmqpQueue $queue): ?Finding
+    {
+        try {
+            $queue->setup();
+        } catch (UnsupportedException) {
+            return null;
+        } catch (ExceptionInterface $e) {
+            return Advice::about($e);
+        }
+
+        return null;
+    }
+
+    /** @param array{dialect: string} $broker */
+    private static function stats(string $name, AmqpQueue $queue, array $broker): Finding
     {
         try {
             $stats = $queue->stats();
         } catch (QueueNotFoundException) {
-            return Finding::note('queue', "$name does not exist yet", 'The first push or worker declares it if the broker can; amqp1 setup does it now');
+            return Finding::note('queue', "$name does not exist yet", 'The first push or worker declares it, if this user may: amqp1 doctor --setup tries');
         } catch (UnsupportedException) {
-            return Finding::ok('queue', "$name: this broker tells no counts");
+            return $broker['dialect'] !== 'rabbitmq3' ? Finding::ok('queue', "$name: this broker tells no counts")
+                : Finding::note('queue', "$name: RabbitMQ 3 tells neither counts nor what this user may do", 'rabbitmqctl list_permissions and list_queues tell it');
         } catch (ExceptionInterface $e) {
-            return Finding::problem('queue', $e->getMessage(), 'Check the permissions of the user for this queue');
+            return Advice::about($e);
         }
         if ($stats['consumers'] === 0 && $stats['ready'] > 0) {
             return Finding::note('queue', "$name: $stats[ready] jobs wait, and nobody consumes", 'Is a worker running for this queue and virtual host? amqp1 work starts one');

@@ -69,10 +69,13 @@ pub struct BrokerInfo {
     pub product: String,
     /// Its version.
     pub version: String,
+    /// How long a consumer of this queue may hold a job, by options and by what this kind of
+    /// broker does without; `None` if nothing limits it, or nothing is known.
+    pub longest_job: Option<Duration>,
 }
 
 impl BrokerInfo {
-    fn of(connected: &Connected) -> Self {
+    fn of(connected: &Connected, options: &QueueOptions) -> Self {
         let remote = connected.connection.remote();
         Self {
             dialect: connected.dialect.name().to_owned(),
@@ -82,6 +85,7 @@ impl BrokerInfo {
                 remote.product.clone()
             },
             version: remote.version.clone(),
+            longest_job: connected.dialect.longest_job(options, remote),
         }
     }
 }
@@ -353,7 +357,10 @@ impl Queue {
             companion.figures(queue, wait)
         })?;
         let connected = definition.connect(definition.management_role(), wait)?;
-        Ok(QueueStats::of(&found, BrokerInfo::of(&connected)))
+        Ok(QueueStats::of(
+            &found,
+            BrokerInfo::of(&connected, &definition.options),
+        ))
     }
 
     /// Pushes a job that must be delivered after `delay`; returns the number with which
@@ -420,9 +427,8 @@ impl Queue {
     /// # Errors
     /// Connection, Authentication, Timeout.
     pub fn broker(&self, wait: &Wait<'_>) -> Result<BrokerInfo> {
-        Ok(BrokerInfo::of(
-            &self.definition.connect(Role::Publish, wait)?,
-        ))
+        let connected = self.definition.connect(Role::Publish, wait)?;
+        Ok(BrokerInfo::of(&connected, &self.definition.options))
     }
 }
 

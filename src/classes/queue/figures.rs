@@ -49,6 +49,10 @@ pub fn broker(info: &BrokerInfo) -> Result<ZBox<ZendHashTable>, Fail> {
     for (name, value) in fields {
         array.insert(name, value.as_str()).map_err(Fail::internal)?;
     }
+    let longest = info.longest_job.map(|limit| limit.as_secs_f64());
+    array
+        .insert("longest_job", longest)
+        .map_err(Fail::internal)?;
     Ok(array)
 }
 

@@ -15,6 +15,7 @@ use crate::format::PropertyMapping;
 use crate::settings::endpoint::Endpoint;
 use crate::settings::options::QueueOptions;
 use crate::settings::retry::Redelivery;
+use crate::settings::topology_options::QueueType;
 
 /// The differences between brokers.
 pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
@@ -274,6 +275,17 @@ pub(crate) trait Dialect: std::fmt::Debug + Send + Sync {
     /// How long a consumer may hold a job of a quorum queue by default.
     fn usual_consumer_timeout(&self, _remote: &Remote) -> Option<Duration> {
         None
+    }
+
+    /// After how long a job of a queue with these options is taken from its consumer.
+    fn longest_job(&self, options: &QueueOptions, remote: &Remote) -> Option<Duration> {
+        match options.queue_type() {
+            QueueType::Quorum => options
+                .topology
+                .timeout()
+                .or_else(|| self.usual_consumer_timeout(remote)),
+            QueueType::Classic => None,
+        }
     }
 
     /// How a client gets an address for replies.

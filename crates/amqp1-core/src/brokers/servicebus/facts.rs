@@ -170,6 +170,11 @@ impl Dialect for ServiceBus {
         Ledger::Lost
     }
 
+    /// Without renewal, it is the entity's lock duration, which is not known here.
+    fn longest_job(&self, options: &QueueOptions, _: &Remote) -> Option<Duration> {
+        Some(options.max_lock_renewal).filter(|limit| !limit.is_zero())
+    }
+
     fn replies(&self, _: &Remote) -> Replies {
         Replies::Session
     }
