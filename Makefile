@@ -38,11 +38,11 @@ test-php: ## Run only the PHP tests; FILTER=NameOfTest for some of them (AMQP1_T
 test-frameworks: ## Run only the tests of the packages in integrations/ with Symfony, Laravel and the others; FILTER=NameOfTest for some
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') frameworks
 
-test-zts: ## Run the PHP tests on a thread-safe PHP (ZTS), built from Debian's sources; FILTER=ThreadsTest for some of them
-	@FILTER='$(FILTER)' scripts/matrix 8.2-zts
+test-zts: ## Run the PHP tests on a thread-safe PHP (ZTS), built from Debian's sources; FILTER=ThreadsTest or CORE=1 for some of them
+	@FILTER='$(FILTER)' CORE='$(CORE)' scripts/matrix 8.2-zts
 
 matrix: ## Run the PHP tests on PHPs built from Debian's sources; PHP=8.2-zts for one of them (scripts/matrix)
-	@FILTER='$(FILTER)' scripts/matrix $(PHP)
+	@FILTER='$(FILTER)' CORE='$(CORE)' scripts/matrix $(PHP)
 
 test-sdks: ## Run only Microsoft's Service Bus SDKs against amqp1-broker; FILTER=case for some of their cases
 	@scripts/test $(if $(FILTER),--filter '$(FILTER)') sdks

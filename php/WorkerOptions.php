@@ -156,7 +156,8 @@ final class WorkerOptions
         }
         $typed = match (true) {
             $type === 'times' => is_bool($value) || is_object($value) ? null : $value,
-            !is_scalar($value) => null,
+            // PHP 8.5 warns of a string that is made of NAN.
+            !is_scalar($value), is_float($value) && is_nan($value) => null,
             $type === 'int' => filter_var($value, FILTER_VALIDATE_INT, FILTER_NULL_ON_FAILURE),
             $type === 'float' => filter_var($value, FILTER_VALIDATE_FLOAT, FILTER_NULL_ON_FAILURE),
             $type === 'bool' => filter_var($value, FILTER_VALIDATE_BOOL, FILTER_NULL_ON_FAILURE),

@@ -112,7 +112,7 @@ final class SettleTest extends ContractTestCase
         $sets = [];
         foreach (array_column(self::rabbitMq(), 0) as $broker) {
             foreach ($broker === '' ? [''] : ['classic', 'quorum'] as $type) {
-                $sets[trim("$broker $type")] = [$broker, $type];
+                $sets[trim("$broker $type") ?: 'none'] = [$broker, $type];
             }
         }
 
