@@ -1,6 +1,7 @@
 //! The program `amqp1-broker`: the broker on a TCP port.
 
 mod args;
+mod signals;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -8,8 +9,8 @@ use std::time::Duration;
 
 use amqp1_broker::Broker;
 use args::{Command, Faults, Listen};
+use signals::{Asked, Signals};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{signal, SignalKind};
 
 /// How long connections may take to close after the broker is told to stop.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -42,12 +43,7 @@ fn main() -> ExitCode {
 
 async fn run(listen: Listen) -> Result<(), String> {
     // Before the ready line: whoever reads that line may send a signal at once.
-    let signals = signal(SignalKind::terminate()).and_then(|term| {
-        let int = signal(SignalKind::interrupt())?;
-        Ok((term, int))
-    });
-    let mut hup = signal(SignalKind::hangup()).map_err(|e| format!("no signal handler: {e}"))?;
-    let (mut term, mut int) = signals.map_err(|e| format!("no signal handler: {e}"))?;
+    let mut signals = Signals::new().map_err(|e| format!("no signal handler: {e}"))?;
     let listener = TcpListener::bind(listen.address)
         .await
         .map_err(|e| format!("cannot listen on {}: {e}", listen.address))?;
@@ -80,13 +76,14 @@ async fn run(listen: Listen) -> Result<(), String> {
     loop {
         tokio::select! {
             ended = &mut serving => return ended.map_err(|e| e.to_string()),
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => {
-                if let Err(e) = read_faults(&broker, &listen.faults) {
-                    eprintln!("amqp1-broker: {e}");
+            asked = signals.next() => match asked {
+                Asked::Stop => break,
+                Asked::ReadFaults => {
+                    if let Err(e) = read_faults(&broker, &listen.faults) {
+                        eprintln!("amqp1-broker: {e}");
+                    }
                 }
-            }
+            },
         }
     }
     broker.shutdown();

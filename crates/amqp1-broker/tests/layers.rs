@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["options"],
     &["broker"],
     &["lib"],
-    &["main", "args"],
+    &["main", "args", "signals"],
 ];
 
 const DIALECTS: &[&str] = &["rabbitmq", "service_bus", "servicebus"];
