@@ -251,6 +251,9 @@ final class Consumer implements ConsumerInterface
      * signal handler calls it during waitTask(), that waitTask() returns null. A later waitTask() attaches again, unless
      * stop() was called.
      *
+     * Jobs that were handed out and not settled return without counting the attempt: Task::getAttempts() is the same at
+     * their next delivery, and settling them now throws a TaskLostException. To count the attempt, call Task::nack() first.
+     *
      * @throws Exception\ConnectionException
      * @throws Exception\TimeoutException
      */

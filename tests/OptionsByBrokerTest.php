@@ -9,6 +9,7 @@ use Amqp1\Consumer;
 use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ExceptionInterface;
 use Amqp1\Exception\UnsupportedException;
+use Amqp1\Task;
 use Amqp1\Tests\Support\Broker;
 use Amqp1\Tests\Support\Brokers;
 use Amqp1\Tests\Support\ContractTestCase;
@@ -25,7 +26,7 @@ final class OptionsByBrokerTest extends ContractTestCase
     ];
 
     /** The places that accept options. */
-    private const PLACES = ['AmqpQueue', 'push()', 'Consumer'];
+    private const PLACES = ['AmqpQueue', 'push()', 'request()', 'reply()', 'Consumer'];
 
     public static function everyBroker(): array
     {
@@ -43,9 +44,11 @@ final class OptionsByBrokerTest extends ContractTestCase
     public function testEveryOptionIsInTheTable(string $place): void
     {
         $queue = static fn (array $options) => new AmqpQueue('embedded://names', 'names', $options);
-        $message = $this->thrown(ConfigException::class, static fn () => match ($place) {
+        $message = $this->thrown(ConfigException::class, fn () => match ($place) {
             'AmqpQueue' => $queue(['????????????????' => 1]),
             'push()' => $queue([])->push('job', '', ['????????????????' => 1]),
+            'request()' => $queue([])->requestAsync('job', '', ['????????????????' => 1]),
+            'reply()' => $this->asked($queue([]))->reply('', ['????????????????' => 1]),
             'Consumer' => new Consumer($queue([]), ['????????????????' => 1]),
         })->getMessage();
         self::assertSame(1, preg_match('/known options: (.*)$/', $message, $match), $message);
@@ -66,7 +69,10 @@ final class OptionsByBrokerTest extends ContractTestCase
                 $cell = $cells[$column];
                 $refusal = $this->refusal($at, $place, $option, $cell);
                 $what = "$place, $option on $broker: the table says '$cell'" . ($refusal === null ? '' : ', and it says: ' . $refusal->getMessage());
-                if (str_starts_with($cell, 'refused')) {
+                if ($cell === 'no requests') {
+                    // With any option, so the message is about the broker.
+                    self::assertInstanceOf(UnsupportedException::class, $refusal, $what);
+                } elseif (str_starts_with($cell, 'refused')) {
                     self::assertTrue($refusal instanceof UnsupportedException || $refusal instanceof ConfigException, $what);
                     // The message must name the option, so that it can be left out.
                     self::assertMatchesRegularExpression("/$option|" . self::named($option) . '/', $refusal->getMessage(), $what);
@@ -90,7 +96,24 @@ final class OptionsByBrokerTest extends ContractTestCase
             if ($option === 'declare' || $option === 'exclusive') {
                 $this->declaredFor($at, $queue, $option);
             }
-            $queue->push('job', 'x', $place === 'push()' ? $values : []);
+            if ($place === 'reply()') {
+                $answers = $this->queue($at->name, [], $this->uniqueName($at, 'answers'));
+                $this->declared($answers);
+                $task = $this->asked($queue, $answers->getName());
+                self::assertTrue($task->reply('x', $values), "reply(), $option on {$at->name}");
+                $task->ack();
+                $answer = $answers->reserve(10);
+                self::assertNotNull($answer, "reply(), $option on {$at->name}");
+                $answer->ack();
+
+                return null;
+            }
+            if ($place === 'request()') {
+                // On Service Bus, replies need a queue with sessions.
+                $pending = $queue->requestAsync('job', 'x', $values + ($at->isServiceBus() ? ['reply_to' => 'replies-' . bin2hex(random_bytes(4))] : []));
+            } else {
+                $queue->push('job', 'x', $place === 'push()' ? $values : []);
+            }
             // Jobs that go elsewhere, come later or disappear are not waited for.
             $stays = !in_array($option, ['routing_key', 'delay', 'ttl', 'exchange', 'exchange_type', 'bindings', 'exclusive'], true);
             $consumer = $this->consumer($queue, ($place === 'Consumer' ? $values : []));
@@ -105,6 +128,16 @@ final class OptionsByBrokerTest extends ContractTestCase
         } catch (ExceptionInterface $e) {
             return $e;
         }
+    }
+
+    /** A job whose producer asks for a reply. */
+    private function asked(AmqpQueue $queue, string $replyTo = 'answers'): Task
+    {
+        $queue->push('job', 'x', ['reply_to' => $replyTo]);
+        $task = $queue->reserve(10);
+        self::assertNotNull($task);
+
+        return $task;
     }
 
     /** @return array<string, mixed>|null the options to use; null if that is not enough and another test covers it */
@@ -124,7 +157,7 @@ final class OptionsByBrokerTest extends ContractTestCase
             'exchange' => ['exchange' => $exchange()],
             'exchange_type' => ['exchange' => $exchange(), 'exchange_type' => 'fanout'],
             'bindings' => ['exchange' => $exchange(), 'bindings' => ['key'], 'routing_key' => 'key'],
-            'routing_key' => $place === 'push()' ? ['routing_key' => $name] : ['exchange' => $exchange(), 'routing_key' => 'key'],
+            'routing_key' => in_array($place, ['push()', 'request()', 'reply()'], true) ? ['routing_key' => $name] : ['exchange' => $exchange(), 'routing_key' => 'key'],
             'declare' => ['declare' => false],
             'queue_type' => ['queue_type' => 'classic'],
             'arguments' => ['arguments' => ['x-max-length' => 100]],
@@ -157,7 +190,8 @@ final class OptionsByBrokerTest extends ContractTestCase
             'token' => ['token' => 'SharedAccessSignature sr=x&sig=x&se=4102444800&skn=x'],
             'headers' => ['headers' => ['a' => 'b']],
             'id', 'trace_id', 'correlation_id', 'group', 'partition_key' => [$option => 'one'],
-            'content_type', 'content_encoding', 'reply_to', 'to', 'subject' => [$option => 'one'],
+            'reply_to' => ['reply_to' => $place === 'request()' && $at->isServiceBus() ? 'replies-' . bin2hex(random_bytes(4)) : 'one'],
+            'content_type', 'content_encoding', 'to', 'subject' => [$option => 'one'],
             'user_id' => ['user_id' => $at->isRabbitMq() ? 'guest' : 'one'],
             'annotations' => ['annotations' => ['x-opt-a' => 'b']],
             'session' => ['session' => 'one'],

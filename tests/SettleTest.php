@@ -5,7 +5,9 @@ declare(strict_types=1);
 namespace Amqp1\Tests;
 
 use Amqp1\AmqpQueue;
+use Amqp1\Consumer;
 use Amqp1\Exception\RejectedException;
+use Amqp1\Exception\TaskLostException;
 use Amqp1\Tests\Support\ContractTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
 use RuntimeException;
@@ -27,6 +29,28 @@ final class SettleTest extends ContractTestCase
         $consumer->close();
 
         $this->assertNoTask($this->consumer($queue));
+        $this->assertJobs(0, $queue);
+    }
+
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testClosingReturnsAJobInHandWithoutCountingTheAttempt(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        $queue->push('job');
+        for ($i = 0; $i < 3; ++$i) {
+            $consumer = $this->consumer($queue);
+            $task = $this->next($consumer);
+            self::assertSame(1, $task->getAttempts(), "after $i returns");
+            $consumer->close();
+            $this->thrown(TaskLostException::class, static fn () => $task->ack());
+        }
+        // Without close(), the job stays with its task.
+        $consumer = new Consumer($queue);
+        $task = $this->next($consumer);
+        unset($consumer);
+        $task->ack();
+        self::assertSame('acked', $task->getOutcome());
         $this->assertJobs(0, $queue);
     }
 
