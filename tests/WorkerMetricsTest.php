@@ -369,9 +369,10 @@ final class WorkerMetricsTest extends ContractTestCase
     /** @return array{string, string}|null status line and body; null: nobody is there */
     private static function get(string $url): ?array
     {
-        $body = @file_get_contents($url, false, stream_context_create(['http' => ['ignore_errors' => true, 'timeout' => 10]]));
+        $stream = @fopen($url, 'r', false, stream_context_create(['http' => ['ignore_errors' => true, 'timeout' => 10]]));
+        $body = $stream === false ? false : stream_get_contents($stream);
 
-        return $body === false ? null : [$http_response_header[0], (string) preg_replace('/[\d.]+ s$/m', 'N s', $body)];
+        return $body === false ? null : [stream_get_meta_data($stream)['wrapper_data'][0], (string) preg_replace('/[\d.]+ s$/m', 'N s', $body)];
     }
 
     /** Of the only sample with these labels; null: there is none. */
