@@ -328,20 +328,20 @@ final class AmqpQueue implements QueueInterface
      * Receives jobs that Task::defer() has set aside (Service Bus). They are locked for this process as any other job. A job
      * that is dropped unsettled stays deferred; nack() and release() put it back into the queue.
      *
-     * Queues with sessions are not supported.
-     *
      * @param int|list<int> $sequenceNumbers From Task::getSequenceNumber(): one number, or several.
+     * @param non-empty-string|null $session On a queue with sessions: the jobs' session, from Task::getGroup(). This call
+     *     locks the session until the last of these tasks is gone.
      *
      * @return list<Task> all of these jobs
      *
      * @throws Exception\ConfigException a number is negative, or not a number
-     * @throws Exception\RejectedException one of the jobs is not there, not deferred, or held by another worker; none was
-     *     received
+     * @throws Exception\RejectedException one of the jobs is not there, not deferred, or held by another worker, or
+     *     another consumer holds the session; none was received
      * @throws Exception\UnsupportedException the broker is not Service Bus
      * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\TimeoutException
      * @throws Exception\QueueNotFoundException
      */
-    public function receiveDeferred(array|int $sequenceNumbers): array {}
+    public function receiveDeferred(array|int $sequenceNumbers, ?string $session = null): array {}
 
     /**
      * Looks at jobs without taking them (Service Bus and the embedded broker): nothing is locked or counted, and workers get

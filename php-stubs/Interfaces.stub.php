@@ -33,7 +33,7 @@ interface QueueInterface extends \Countable
     public function reserve(?float $timeout = 0.0): ?TaskInterface;
 
     /** @see AmqpQueue::receiveDeferred() */
-    public function receiveDeferred(array|int $sequenceNumbers): array;
+    public function receiveDeferred(array|int $sequenceNumbers, ?string $session = null): array;
 
     /** @see AmqpQueue::peek() */
     public function peek(int $max = 10, int $from = 0): array;

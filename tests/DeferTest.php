@@ -118,6 +118,59 @@ final class DeferTest extends ContractTestCase
 
     /** @dataProvider serviceBus */
     #[DataProvider('serviceBus')]
+    public function testADeferredJobOfASessionIsReceivedWithItsSession(string $broker): void
+    {
+        // The first consumer with a session makes it a queue with sessions.
+        $queue = $this->queue($broker);
+        foreach (['a', 'b'] as $session) {
+            $queue->push('job', $session, ['group' => $session]);
+        }
+        $consumer = $this->consumer($queue, ['session' => 'a']);
+        $task = $this->next($consumer);
+        $number = $task->getSequenceNumber();
+        $task->defer();
+        $error = $this->thrown(RejectedException::class, static fn () => $queue->receiveDeferred($number, 'a'));
+        self::assertStringContainsString('if another consumer holds it', $error->getMessage());
+        $consumer->close();
+
+        $error = $this->thrown(UnsupportedException::class, static fn () => $queue->receiveDeferred($number));
+        self::assertStringContainsString("pass the session's id", $error->getMessage());
+        $this->thrown(RejectedException::class, static fn () => $queue->receiveDeferred($number, 'b'));
+        $this->thrown(RejectedException::class, static fn () => $queue->receiveDeferred($number + 1000, 'a'));
+
+        [$task] = $queue->receiveDeferred($number, 'a');
+        self::assertSame(['a', 'a', $number, false], [$task->getPayload(), $task->getGroup(), $task->getSequenceNumber(), $task->isLost()]);
+        // The session is this task's, past its lock of 5 seconds, although the first task's link is gone.
+        sleep(7);
+        $this->thrown(RejectedException::class, static fn () => $queue->receiveDeferred($number, 'a'));
+        self::assertFalse($task->isLost());
+        // Dropped unsettled, it stays deferred, and its session is free.
+        unset($task);
+        [$task] = $queue->receiveDeferred([$number], 'a');
+        $task->ack();
+        self::assertSame('acked', $task->getOutcome());
+        unset($task);
+        $this->thrown(RejectedException::class, static fn () => $queue->receiveDeferred($number, 'a'));
+
+        // The other session was not touched.
+        $task = $this->next($this->consumer($queue, ['session' => 'b']));
+        self::assertSame(['b', 1], [$task->getPayload(), $task->getAttempts()]);
+        $task->ack();
+    }
+
+    /** @dataProvider serviceBus */
+    #[DataProvider('serviceBus')]
+    public function testASessionThatFitsNoQueueIsRefused(string $broker): void
+    {
+        $queue = $this->queue($broker);
+        foreach (['', str_repeat('s', 129)] as $wrong) {
+            $error = $this->thrown(ConfigException::class, static fn () => $queue->receiveDeferred(1, $wrong));
+            self::assertStringContainsString('$session', $error->getMessage());
+        }
+    }
+
+    /** @dataProvider serviceBus */
+    #[DataProvider('serviceBus')]
     public function testALockOfADeferredJobIsRenewedAndAnUnsettledOneStaysDeferred(string $broker): void
     {
         // The broker's lock lasts for 5 seconds.

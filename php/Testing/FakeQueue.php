@@ -195,9 +195,9 @@ final class FakeQueue implements QueueInterface
         return $this->queue->reserve($timeout);
     }
 
-    public function receiveDeferred(array|int $sequenceNumbers): array
+    public function receiveDeferred(array|int $sequenceNumbers, ?string $session = null): array
     {
-        return $this->queue->receiveDeferred($sequenceNumbers);
+        return $this->queue->receiveDeferred($sequenceNumbers, $session);
     }
 
     public function peek(int $max = 10, int $from = 0): array

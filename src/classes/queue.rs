@@ -228,12 +228,19 @@ impl AmqpQueue {
     }
 
     /// Receives jobs that were set aside, by their sequence numbers.
-    pub fn receive_deferred(&self, sequenceNumbers: Numbers<'_>) -> PhpResult<Vec<Handed>> {
+    pub fn receive_deferred(
+        &self,
+        sequenceNumbers: Numbers<'_>,
+        session: OptionalText<'_>,
+    ) -> PhpResult<Vec<Handed>> {
         const METHOD: &str = "AmqpQueue::receiveDeferred()";
         run(|| {
             let numbers = parameters::numbers(METHOD, sequenceNumbers)?;
+            let session = parameters::session(METHOD, session)?;
+            let session = session.as_deref();
             let since = clock();
-            let jobs = self.blocking(|queue, wait| queue.receive_deferred(&numbers, wait))?;
+            let jobs = self.blocking(|queue, wait| queue.receive_deferred(&numbers, session, wait));
+            let jobs = jobs?;
             hand_out(jobs, since)
         })
     }

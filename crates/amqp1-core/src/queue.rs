@@ -184,11 +184,17 @@ impl Queue {
         Ok(job)
     }
 
-    /// Receives jobs that were set aside, by their numbers.
+    /// Receives jobs that were set aside, by their numbers; those of a queue with sessions, with
+    /// their session.
     ///
     /// # Errors
     /// Rejected if one of them is not there; Unsupported except on Service Bus.
-    pub fn receive_deferred(&self, numbers: &[i64], wait: &Wait<'_>) -> Result<Vec<Rc<Delivery>>> {
+    pub fn receive_deferred(
+        &self,
+        numbers: &[i64],
+        session: Option<&str>,
+        wait: &Wait<'_>,
+    ) -> Result<Vec<Rc<Delivery>>> {
         let definition = &self.definition;
         if !definition.presumed().defers() {
             return Err(Error::unsupported(format!(
@@ -199,7 +205,11 @@ impl Queue {
         if numbers.is_empty() {
             return Ok(Vec::new());
         }
-        Pull::new(definition).receive_deferred(numbers, wait)
+        let pull = match session {
+            Some(session) => Pull::of_session(definition, session),
+            None => Pull::new(definition),
+        };
+        pull.receive_deferred(numbers, wait)
     }
 
     /// Looks at up to `max` jobs from the number `from` on, which stay in the queue as they are.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use amqp1_core::{BString, JobOptions, Queue};
+use amqp1_core::{BString, Error, JobOptions, Queue};
 use ext_php_rs::types::Zval;
 
 use crate::callbacks::loggers;
@@ -180,6 +180,23 @@ pub fn numbers(method: &'static str, numbers: Numbers<'_>) -> Result<Vec<i64>, F
         )
     });
     numbers.collect()
+}
+
+/// Reads the id of a session.
+///
+/// # Errors
+/// A value that is not a session's id.
+pub fn session(method: &'static str, session: OptionalText<'_>) -> Result<Option<String>, Fail> {
+    let Some(session) = session.get().filter(|session| !session.is_null()) else {
+        return Ok(None);
+    };
+    let session = Parameter::of(method, 2, "session", "?string").text(Some(session))?;
+    match session.len() {
+        1..=128 => Ok(Some(session.into_owned())),
+        _ => Err(Fail::Core(Error::config(format!(
+            "{method}: parameter $session must be 1 to 128 bytes long"
+        )))),
+    }
 }
 
 /// The most jobs that one look returns: their messages are in memory together.

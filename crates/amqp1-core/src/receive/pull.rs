@@ -16,7 +16,7 @@ use crate::receive::attachment::prefetch::Prefetch;
 use crate::receive::attachment::Attachment;
 use crate::receive::delivery::Delivery;
 use crate::receive::sorting::{self, Poison, Taken};
-use crate::settings::options::ConsumerOptions;
+use crate::settings::options::{ConsumerOptions, SessionOption};
 
 /// How long a broker that does not drain may take to deliver.
 const GRACE: Duration = Duration::from_millis(500);
@@ -45,9 +45,22 @@ pub(crate) struct Pull {
 impl Pull {
     /// Attaches on first use; closed with the last job taken from it.
     pub fn new(definition: &Arc<Definition>) -> Self {
-        let (definition, options) = (Arc::clone(definition), ConsumerOptions::default());
+        Self::of(definition, &ConsumerOptions::default())
+    }
+
+    /// Receives from this session.
+    pub fn of_session(definition: &Arc<Definition>, session: &str) -> Self {
+        let options = ConsumerOptions {
+            session: Some(SessionOption::Id(session.to_owned())),
+            ..ConsumerOptions::default()
+        };
+        Self::of(definition, &options)
+    }
+
+    fn of(definition: &Arc<Definition>, options: &ConsumerOptions) -> Self {
+        let definition = Arc::clone(definition);
         Self {
-            attachment: Attachment::new(definition, &options, Prefetch::Set(0)),
+            attachment: Attachment::new(definition, options, Prefetch::Set(0)),
             signal: Signal::new(),
         }
     }
@@ -81,8 +94,33 @@ impl Pull {
     /// The link, attached, and its queue.
     pub(super) fn attached(&self, wait: &Wait<'_>) -> Result<(Arc<SharedLink>, &Arc<Definition>)> {
         self.attachment.attach(&self.signal, wait)?;
-        let link = self.attachment.link().ok_or_else(|| self.gone())?;
+        let granted = || {
+            // Takes over a session that was granted; nothing is delivered without credit.
+            if self.attachment.link().is_none() {
+                self.attachment.take()?;
+            }
+            let link = self.attachment.link();
+            match link.is_some() || self.attachment.is_attached() {
+                true => Ok(link),
+                false => Err(self.gone()),
+            }
+        };
+        let link = wait.until(&self.signal, granted);
+        let link = link.map_err(|error| self.not_granted(error))?;
+        let link = link.ok_or_else(|| self.silent())?;
         Ok((link, &self.attachment.definition))
+    }
+
+    /// Another consumer may hold the session for any time, so it is not waited for.
+    fn not_granted(&self, error: Error) -> Error {
+        match self.attachment.session_rests_until() {
+            Some(_) => Error::rejected(format!(
+                "{}: the session was not granted; if another consumer holds it, close that one first: {}",
+                self.attachment.definition.describe(),
+                error.message()
+            )),
+            None => error,
+        }
     }
 
     fn round(

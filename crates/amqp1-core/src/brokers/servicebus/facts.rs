@@ -104,7 +104,7 @@ impl Dialect for ServiceBus {
     fn advise(&self, error: &Error, has_session: bool) -> Option<&'static str> {
         (error.condition() == Some(NOT_ALLOWED)).then_some(match has_session {
             true => "if it has no sessions, remove the option 'session'",
-            false => "if it has sessions, set the consumer's option 'session'; to consume from a topic, use 'topic/Subscriptions/name'",
+            false => "if it has sessions, set the consumer's option 'session' (with receiveDeferred(), pass the session's id); to consume from a topic, use 'topic/Subscriptions/name'",
         })
     }
 

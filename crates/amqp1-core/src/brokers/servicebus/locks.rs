@@ -222,9 +222,14 @@ impl LinkLocks {
         }
     }
 
-    /// Forgets a session that is released.
+    /// Forgets a session that is released, unless another link has taken it since: a job keeps its
+    /// link until it is dropped.
     pub fn forget_session(&self, id: &str) {
-        self.locks.held.lock().sessions.remove(id);
+        let mut held = self.locks.held.lock();
+        let is_ours = |lock: &Lock| Arc::ptr_eq(&lock.link, &self.link);
+        if held.sessions.get(id).is_some_and(is_ours) {
+            held.sessions.remove(id);
+        }
     }
 }
 
