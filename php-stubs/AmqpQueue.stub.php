@@ -330,7 +330,7 @@ final class AmqpQueue implements QueueInterface
      *
      * @param int|list<int> $sequenceNumbers From Task::getSequenceNumber(): one number, or several.
      * @param non-empty-string|null $session On a queue with sessions: the jobs' session, from Task::getGroup(). This call
-     *     locks the session until the last of these tasks is gone.
+     *     locks the session until the last of these tasks is gone. A consumer that holds it uses Consumer::receiveDeferred().
      *
      * @return list<Task> all of these jobs
      *

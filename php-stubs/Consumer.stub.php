@@ -210,6 +210,30 @@ final class Consumer implements ConsumerInterface
     }
 
     /**
+     * Receives jobs that Task::defer() has set aside (Service Bus), as AmqpQueue::receiveDeferred() does. The deferred jobs of a
+     * session can be received only here: by the consumer that holds the session. If the option 'session' names one, the
+     * consumer takes it for this call unless it already has it.
+     *
+     * @param int|list<int> $sequenceNumbers From Task::getSequenceNumber(): one number, or several, of the consumer's session.
+     *
+     * @return list<Task> all of these jobs. Without sessions they have locks of their own; otherwise the session's lock holds
+     *     them, and the consumer keeps the session until they are settled or dropped. What is dropped unsettled stays deferred, for
+     *     the session's next consumer.
+     *
+     * @throws Exception\ConfigException a number is negative, or not a number; or the consumer has several queues
+     * @throws Exception\RejectedException one of the jobs is not there, not deferred, of another session, or held by another
+     *     worker; none was received
+     * @throws Exception\TaskLostException the option 'session' is true, and the consumer has no session, or has lost it
+     * @throws Exception\TimeoutException another consumer holds the session, or the broker did not answer within the queue's
+     *     'timeout'
+     * @throws Exception\UnsupportedException the broker is not Service Bus
+     * @throws Exception\ConnectionException|Exception\AuthenticationException|Exception\QueueNotFoundException
+     */
+    public function receiveDeferred(array|int $sequenceNumbers): array
+    {
+    }
+
+    /**
      * The id of the session that the consumer currently holds (Service Bus).
      *
      * @return string|null null before the first job, and between two sessions

@@ -108,6 +108,9 @@ interface ConsumerInterface extends \IteratorAggregate
     /** @see Consumer::stop() */
     public function stop(): void;
 
+    /** @see Consumer::receiveDeferred() */
+    public function receiveDeferred(array|int $sequenceNumbers): array;
+
     /** @see Consumer::getSession() */
     public function getSession(): ?string;
 

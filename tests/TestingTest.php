@@ -10,6 +10,7 @@ use Amqp1\ConsumerInterface;
 use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ConnectionException;
 use Amqp1\Exception\ExceptionInterface;
+use Amqp1\Exception\RejectedException;
 use Amqp1\Exception\TaskLostException;
 use Amqp1\QueueInterface;
 use Amqp1\TaskInterface;
@@ -275,6 +276,13 @@ final class TestingTest extends TestCase
         });
         $consumer->lose($one);
         self::assertSame([1, true], [$lost, $one->isLost()]);
+        $consumer->setAside($four = new FakeTask('four', null, ['sequence_number' => 4]));
+        self::assertSame([$four], $consumer->receiveDeferred([4]));
+        try {
+            $consumer->receiveDeferred(4);
+            self::fail('it was received already');
+        } catch (RejectedException) {
+        }
         $consumer->add($two);
         $consumer->stop();
         self::assertSame([], $consumer->waitTasks(5));

@@ -5,6 +5,8 @@ declare(strict_types=1);
 namespace Amqp1\Testing;
 
 use Amqp1\ConsumerInterface;
+use Amqp1\Exception\ConfigException;
+use Amqp1\Exception\RejectedException;
 use Amqp1\TaskInterface;
 
 /** A consumer for tests: hands out the tasks that it was given, and never waits. */
@@ -15,6 +17,9 @@ final class FakeConsumer implements ConsumerInterface
 
     /** @var (callable(): void)|null */
     private $listener = null;
+
+    /** @var array<int, TaskInterface> */
+    private array $aside = [];
 
     private bool $isPaused = false;
     private bool $isStopped = false;
@@ -82,6 +87,32 @@ final class FakeConsumer implements ConsumerInterface
     public function stop(): void
     {
         $this->isStopped = true;
+    }
+
+    /** Gives it tasks that were deferred, which only receiveDeferred() returns, by their 'sequence_number'. */
+    public function setAside(TaskInterface ...$tasks): void
+    {
+        foreach ($tasks as $task) {
+            $number = $task->getSequenceNumber() ?? throw new ConfigException(
+                'FakeConsumer::setAside(): the task has no sequence number; give it one with the option sequence_number',
+            );
+            $this->aside[$number] = $task;
+        }
+    }
+
+    /** @return list<TaskInterface> */
+    public function receiveDeferred(array|int $sequenceNumbers): array
+    {
+        $numbers = (array) $sequenceNumbers;
+        foreach ($numbers as $number) {
+            if (!isset($this->aside[$number])) {
+                throw new RejectedException("FakeConsumer::receiveDeferred(): no task was set aside with the sequence number {$number}");
+            }
+        }
+        $tasks = array_map(fn (int $number) => $this->aside[$number], array_values($numbers));
+        $this->aside = array_diff_key($this->aside, array_flip($numbers));
+
+        return $tasks;
     }
 
     public function getSession(): ?string

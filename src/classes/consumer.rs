@@ -1,4 +1,5 @@
 //! `Amqp1\Consumer`.
+#![allow(non_snake_case, reason = "parameters are PHP's named arguments")]
 
 pub mod handed;
 mod handed_out;
@@ -14,12 +15,14 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 
+use super::queue::parameters;
 use super::task_iterator::TaskIterator;
 use crate::call::{blocking, construct, ended_by_time_limit, run};
 use crate::callbacks::lost::Listener;
 use crate::callbacks::watchers::Watcher;
 use crate::convert::args::{
-    Int, Omitted, OptionalCallable, OptionalSeconds, OptionalText, Options, Queues, NO_OPTIONS,
+    Int, Numbers, Omitted, OptionalCallable, OptionalSeconds, OptionalText, Options, Queues,
+    NO_OPTIONS,
 };
 use crate::convert::{self, Bytes, Parameter};
 use crate::engine::garbage::Holder;
@@ -154,6 +157,20 @@ impl Consumer {
     /// Ends all current and future waits. For signal handlers.
     pub fn stop(&self) {
         self.consumer.stop();
+    }
+
+    /// Receives jobs that were set aside, by their sequence numbers.
+    pub fn receive_deferred(&self, sequenceNumbers: Numbers<'_>) -> PhpResult<Vec<Handed>> {
+        const METHOD: &str = "Consumer::receiveDeferred()";
+        run(|| {
+            let consumer = Rc::clone(&self.consumer);
+            let numbers = parameters::numbers(METHOD, sequenceNumbers)?;
+            let since = handed::clock();
+            let jobs = blocking(self.timeout, |wait| {
+                consumer.receive_deferred(&numbers, wait)
+            })?;
+            hand_out(jobs, since)
+        })
     }
 
     /// The session that the consumer holds; null if there is none.

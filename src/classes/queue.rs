@@ -2,7 +2,7 @@
 #![allow(non_snake_case, reason = "parameters are PHP's named arguments")]
 
 mod figures;
-mod parameters;
+pub(super) mod parameters;
 mod push_many;
 mod requests;
 

@@ -52,6 +52,13 @@ pub fn refine() {
     deny_null(consumer, "__construct", 1);
     refine_queue(queue);
     refine_queue(interfaces::QUEUE.0());
+    add_type(consumer, "receiveDeferred", Some(0), IS_LONG);
+    add_type(
+        interfaces::CONSUMER.0(),
+        "receiveDeferred",
+        Some(0),
+        IS_LONG,
+    );
     refine_task(Task::get_metadata().ce());
     refine_task(interfaces::TASK.0());
 }

@@ -19,6 +19,7 @@ use crate::reach::definition::Definition;
 use crate::reach::destination::Destination;
 use crate::reach::pool::Role;
 use crate::receive::consumer::Consumer;
+use crate::receive::deferred;
 use crate::receive::delivery::Delivery;
 use crate::receive::peeked::{self, Peeked};
 use crate::receive::pull::Pull;
@@ -195,21 +196,16 @@ impl Queue {
         session: Option<&str>,
         wait: &Wait<'_>,
     ) -> Result<Vec<Rc<Delivery>>> {
-        let definition = &self.definition;
-        if !definition.presumed().defers() {
-            return Err(Error::unsupported(format!(
-                "{}: receiveDeferred() is not supported: only Service Bus sets jobs aside",
-                definition.describe()
-            )));
-        }
+        deferred::check(&self.definition)?;
         if numbers.is_empty() {
             return Ok(Vec::new());
         }
         let pull = match session {
-            Some(session) => Pull::of_session(definition, session),
-            None => Pull::new(definition),
+            Some(session) => Pull::of_session(&self.definition, session),
+            None => Pull::new(&self.definition),
         };
-        pull.receive_deferred(numbers, wait)
+        let (link, definition) = pull.attached(wait)?;
+        deferred::receive(numbers, &link, definition, wait)
     }
 
     /// Looks at up to `max` jobs from the number `from` on, which stay in the queue as they are.

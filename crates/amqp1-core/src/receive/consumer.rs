@@ -1,6 +1,7 @@
 //! Receives jobs from one or more queues.
 
 mod adapting;
+mod deferred;
 mod looking;
 mod poll;
 mod session;

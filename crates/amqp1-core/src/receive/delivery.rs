@@ -140,6 +140,7 @@ impl Delivery {
         let ids = (0, Some(lock));
         let mut deferred = Self::new(decoded, definition, link, ids, false);
         deferred.is_deferred = true;
+        deferred.link.deferred.fetch_add(1, Ordering::Relaxed);
         deferred
     }
 
@@ -178,6 +179,7 @@ impl Delivery {
             self.settled
                 .compare_exchange(0, outcome as u8, Ordering::Relaxed, Ordering::Relaxed);
         if first.is_ok() {
+            self.is_out_of_hand();
             self.count_settled(outcome);
         }
         first.is_ok()

@@ -4,7 +4,7 @@
 pub(crate) mod attachment;
 mod claim;
 pub mod consumer;
-mod deferred;
+pub(crate) mod deferred;
 pub mod delivery;
 pub(crate) mod pace;
 pub mod peeked;

@@ -92,7 +92,7 @@ impl Pull {
     }
 
     /// The link, attached, and its queue.
-    pub(super) fn attached(&self, wait: &Wait<'_>) -> Result<(Arc<SharedLink>, &Arc<Definition>)> {
+    pub(crate) fn attached(&self, wait: &Wait<'_>) -> Result<(Arc<SharedLink>, &Arc<Definition>)> {
         self.attachment.attach(&self.signal, wait)?;
         let granted = || {
             // Takes over a session that was granted; nothing is delivered without credit.

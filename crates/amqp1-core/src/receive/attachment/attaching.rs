@@ -1,6 +1,6 @@
 //! Attaches the link of a consumer's queue.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -245,6 +245,7 @@ impl Attachment {
             keeps_rejected: OnceLock::new(),
             timeout: options.timeout,
             holding,
+            deferred: AtomicU32::new(0),
         })
     }
 

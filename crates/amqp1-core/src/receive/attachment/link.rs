@@ -1,6 +1,6 @@
 //! A receiver link that a consumer shares with the jobs taken from it.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -40,12 +40,19 @@ pub(crate) struct SharedLink {
     pub timeout: Option<Duration>,
     /// The broker's locks, if it has any.
     pub holding: Option<Box<dyn Holding>>,
+    /// Unsettled deferred jobs: they did not come over the link, but end with its session.
+    pub deferred: AtomicU32,
 }
 
 impl SharedLink {
     /// Whether this process opened it.
     pub fn is_ours(&self) -> bool {
         self.generation == fork::generation()
+    }
+
+    /// The unsettled jobs that PHP holds.
+    pub fn in_hand(&self) -> u32 {
+        self.held() + self.deferred.load(Ordering::Relaxed)
     }
 
     /// How the broker handles returned jobs of this queue.

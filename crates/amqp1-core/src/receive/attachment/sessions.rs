@@ -38,7 +38,7 @@ impl Attachment {
         let (Some(claim), Some(link)) = (&self.claim, self.link()) else {
             return false;
         };
-        let changes = claim.may_change(link.held()) && !self.is_paused();
+        let changes = claim.may_change(link.in_hand()) && !self.is_paused();
         if changes {
             self.close();
         }
@@ -55,7 +55,7 @@ impl Attachment {
     }
 
     fn idle_at(&self, link: &SharedLink) -> Option<Instant> {
-        self.claim.as_ref()?.idle_at(link.held())
+        self.claim.as_ref()?.idle_at(link.in_hand())
     }
 
     /// Does the work for [`Attachment::next_errand`].
@@ -117,6 +117,24 @@ impl Attachment {
         if let Some(claim) = &self.claim {
             claim.give_up();
         }
+    }
+
+    /// Whether one certain session is requested, not just any that has jobs.
+    pub fn names_session(&self) -> bool {
+        self.claim
+            .as_ref()
+            .is_some_and(|claim| claim.id().is_some())
+    }
+
+    /// The link with its session, if it needs one: requested here, taken once it is granted.
+    ///
+    /// # Errors
+    /// The error of the attach.
+    pub fn granted(&self) -> Result<Option<Arc<SharedLink>>> {
+        if self.link().is_none() {
+            self.take_session()?;
+        }
+        Ok(self.link())
     }
 
     /// The session that it holds, and its link.

@@ -33,9 +33,20 @@ impl Delivery {
         }
     }
 
+    /// It was settled, lost or dropped. Other jobs are counted by their link.
+    #[inline]
+    pub(super) fn is_out_of_hand(&self) {
+        if self.is_deferred {
+            self.link.deferred.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// It could not be settled, or is known to be lost.
     pub(super) fn mark_lost(&self) {
         let before = self.settled.swap(LOST, Ordering::Relaxed);
+        if before == 0 {
+            self.is_out_of_hand();
+        }
         if before == LOST || self.generation != fork::generation() {
             return;
         }

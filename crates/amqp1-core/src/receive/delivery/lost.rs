@@ -103,6 +103,7 @@ impl Drop for Delivery {
             self.forget_lock();
         }
         if is_unsettled {
+            self.is_out_of_hand();
             self.let_go(is_lost);
         }
     }
