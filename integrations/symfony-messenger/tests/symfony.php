@@ -8,3 +8,7 @@ foreach (['Messenger', 'Console', 'EventDispatcher', 'Serializer', 'PropertyAcce
     require_once "Symfony/Component/$component/autoload.php";
 }
 require_once 'Symfony/Bundle/FrameworkBundle/autoload.php';
+// Symfony 6 asks Composer which packages are installed. Debian has that class in its package of Composer, where no autoloader looks.
+if (!class_exists(Composer\InstalledVersions::class) && stream_resolve_include_path('Composer/InstalledVersions.php') !== false) {
+    require_once 'Composer/InstalledVersions.php';
+}
