@@ -9,6 +9,7 @@ use Amqp1\Exception\BatchException;
 use Amqp1\Exception\ConfigException;
 use Amqp1\Exception\ConnectionException;
 use Amqp1\Exception\TaskLostException;
+use Amqp1\Jobs;
 use Amqp1\NullObserver;
 use Amqp1\Observation\Connection;
 use Amqp1\Observation\Job;
@@ -382,6 +383,15 @@ final class ObserverTest extends ContractTestCase
         $message = $this->thrown(ConfigException::class, static fn () => new AmqpQueue('embedded://?observer=x', 'q'))->getMessage();
         self::assertStringContainsString('observer', $message);
         self::assertInstanceOf(AmqpQueue::class, new AmqpQueue('embedded://', 'q', ['observer' => null]));
+        foreach (['observer' => 'setObserver()', 'logger' => 'setLogger()'] as $option => $function) {
+            foreach ([new NullObserver(), 'a text'] as $value) {
+                $config = ['amqp1' => ['addr' => 'embedded://tests'],
+                    'jobs' => ['pipelines' => ['p' => ['driver' => 'amqp1', 'config' => ['queue' => 'q', $option => $value]]]]];
+                $message = $this->thrown(ConfigException::class, static fn () => (new Jobs($config))->create('p'))->getMessage();
+                self::assertStringContainsString($function, $message);
+                self::assertStringContainsString('new AmqpQueue()', $message);
+            }
+        }
         self::assertTrue(is_subclass_of(NullObserver::class, Observer::class));
     }
 }

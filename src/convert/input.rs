@@ -74,10 +74,27 @@ fn nested(value: &Zval, path: &dyn Display, depth: usize) -> Result<Input, Fail>
     let mut map = Vec::with_capacity(array.len());
     for (key, item) in entries(array) {
         let key = text_key(key, path)?;
+        no_object(&key, item, path)?;
         let value = nested(item, &format_args!("{path}.{key}"), depth + 1)?;
         map.push((key, value));
     }
     Ok(Input::Map(map))
+}
+
+/// Says where the objects belong that a configuration cannot carry: it may be kept in a file, and
+/// its queues are made anew for each call.
+fn no_object(key: &str, value: &Zval, path: &dyn Display) -> Result<(), Fail> {
+    let all = match key {
+        "observer" => "Amqp1\\setObserver()",
+        "logger" => "Amqp1\\setLogger()",
+        _ => return Ok(()),
+    };
+    match value.dereference().is_object() {
+        true => Err(Fail::config(format!(
+            "{path}.{key}: a configuration cannot carry an object; call {all}, which is for all pipelines, or pass it to new AmqpQueue()"
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn text_key(key: Key<'_>, path: &dyn Display) -> Result<String, Fail> {

@@ -235,8 +235,8 @@ impl QueueOptions {
                 "token" => self.token = Some(token(value, path)?),
                 "max_lock_renewal" => self.max_lock_renewal = value.seconds(path)?,
                 // The caller reads objects.
-                "observer" => return Err(no_object(path, "an Amqp1\\Observer")),
-                "logger" => return Err(no_object(path, "a PSR-3 logger")),
+                "observer" => return Err(no_object(path, "an Amqp1\\Observer", "setObserver")),
+                "logger" => return Err(no_object(path, "a PSR-3 logger", "setLogger")),
                 name => {
                     let is_read = self.retry.read(name, value, path)?
                         || self.read_property(name, value, path)?;
@@ -268,8 +268,10 @@ impl QueueOptions {
     }
 }
 
-fn no_object(path: &str, expected: &str) -> Error {
-    Error::config(format!("{path}: expected {expected}"))
+fn no_object(path: &str, expected: &str, function: &str) -> Error {
+    Error::config(format!(
+        "{path}: expected {expected}, an object; call Amqp1\\{function}(), or pass it to new AmqpQueue()"
+    ))
 }
 
 fn host_order(text: &str, path: &str) -> Result<HostOrder> {
