@@ -55,7 +55,11 @@ final class Receiver
 
     public function ack(Envelope $envelope): void
     {
-        $this->settle($envelope, static fn (Task $task) => $task->ack());
+        // Newer versions of Messenger acknowledge a message that is to be retried, instead of rejecting it. If the broker retries,
+        // there is no copy of it yet.
+        $retries = self::stamp($envelope)->isCopied() && $this->connection->options->retry === Options::RETRY_BROKER;
+        $error = $retries ? self::error($envelope) : null;
+        $this->settle($envelope, static fn (Task $task) => $retries ? $task->nack($error) : $task->ack());
     }
 
     public function reject(Envelope $envelope): void

@@ -242,6 +242,24 @@ final class TransportTest extends TestCase
         self::assertSame([], [...$transport->getFromQueues(["$name-b"])], 'nothing came to the other queue');
     }
 
+    /** Messenger rejects a message that is retried, and newer versions acknowledge it; neither may lose it. */
+    public function testTheBrokerRetriesWhateverMessengerCalls(): void
+    {
+        $transport = $this->transport('embedded', ['retry' => 'broker', 'max_attempts' => 3, 'backoff' => 0]);
+        $transport->send(new Envelope(new App\Work(1)));
+        foreach (['reject', 'ack'] as $attempt => $method) {
+            [$envelope] = [...$transport->get()];
+            self::assertSame($attempt + 1, $envelope->last(Amqp1ReceivedStamp::class)->getAttempts());
+            $transport->send($envelope->with(new RedeliveryStamp($attempt + 1)));
+            $transport->$method($envelope);
+        }
+        [$last] = [...$transport->get()];
+        self::assertSame(3, $last->last(Amqp1ReceivedStamp::class)->getAttempts());
+        $transport->ack($last);
+        self::assertSame([], [...$transport->get()]);
+        self::assertSame(0, $transport->getMessageCount());
+    }
+
     public function testARoutingKeyLeadsToItsQueue(): void
     {
         $transport = $this->transport('embedded', [
