@@ -275,6 +275,33 @@ final class RequestTest extends ContractTestCase
         $this->thrown(TimeoutException::class, static fn () => $queue->request('n', 1, ['id' => 'one', 'timeout' => 0.1]));
     }
 
+    /** @dataProvider brokers */
+    #[DataProvider('brokers')]
+    public function testARequestThatTimedOutGetsNoReplyToALaterOneWithItsId(string $broker): void
+    {
+        $queue = $this->requests($broker);
+        if ($this->lacks($broker, 'requests', fn () => $queue->request('n'))) {
+            return;
+        }
+        $first = $queue->requestAsync('n', 1, ['id' => 'same', 'timeout' => 0.3]);
+        usleep(300_000);
+        $this->thrown(TimeoutException::class, static fn () => $first->get());
+        $second = $queue->requestAsync('n', 2, ['id' => 'same', 'timeout' => 10]);
+        $consumer = $this->consumer($queue);
+        do {
+            // The first request may come as well, where it has not expired yet.
+            $task = $this->next($consumer);
+            $isSecond = $task->getPayload() === 2;
+            !$isSecond || $task->reply('second');
+            $task->ack();
+        } while (!$isSecond);
+        $this->thrown(TimeoutException::class, static fn () => $first->get());
+        self::assertTrue($first->isReady(), 'it waits no longer');
+        self::assertSame('second', $second->get()->getPayload());
+        $this->thrown(TimeoutException::class, static fn () => $first->get());
+        self::assertSame('second', $second->get()->getPayload());
+    }
+
     public function testTooManyRequestsAreRefused(): void
     {
         $queue = $this->queue('embedded');

@@ -105,6 +105,7 @@ impl PendingReply {
     /// # Errors
     /// Connection if it can arrive no more; Timeout once its time is up.
     pub fn look(&self) -> Result<Option<Rc<Reply>>> {
+        self.check_waits()?;
         let found = self.inbox.look(&self.id);
         match found.map_err(|error| self.failed(error))? {
             None if Instant::now() >= self.deadline => Err(self.timed_out()),
@@ -117,10 +118,19 @@ impl PendingReply {
     /// # Errors
     /// As [`PendingReply::look`]; Interrupted, after which it can be waited for again.
     pub fn wait(&self, wait: &Wait<'_>) -> Result<Rc<Reply>> {
+        self.check_waits()?;
         let left = self.deadline.saturating_duration_since(Instant::now());
         let found = self.inbox.wait_for(&self.id, &wait.at_most(left));
         let found = found.map_err(|error| self.failed(error))?;
         found.ok_or_else(|| self.timed_out())
+    }
+
+    /// A reply that arrives for its id from now on is another request's.
+    fn check_waits(&self) -> Result<()> {
+        match self.is_over.get() {
+            true => Err(self.timed_out()),
+            false => Ok(()),
+        }
     }
 
     fn failed(&self, error: Error) -> Error {
