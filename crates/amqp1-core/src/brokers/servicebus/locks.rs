@@ -39,9 +39,16 @@ pub(crate) struct Locks {
 #[derive(Debug, Default)]
 struct Held {
     messages: HashMap<LockToken, Lock>,
-    sessions: HashMap<Arc<str>, Lock>,
+    /// By entity, then by id: sessions of two queues may have the same id.
+    sessions: HashMap<Arc<str>, HashMap<Arc<str>, Lock>>,
     /// When the renewal task will wake.
     planned: Option<Instant>,
+}
+
+impl Held {
+    fn session(&mut self, entity: &str, id: &str) -> Option<&mut Lock> {
+        self.sessions.get_mut(entity)?.get_mut(id)
+    }
 }
 
 #[derive(Debug)]
@@ -179,7 +186,9 @@ impl LinkLocks {
         let left = ends.map(|ticks| left_until((ticks - EPOCH) / 10_000));
         let lock = self.lock(left);
         self.locks.plan(lock.renew_at, |held| {
-            held.sessions.insert(Arc::clone(id), lock);
+            let entity = Arc::clone(&self.link.entity);
+            let sessions = held.sessions.entry(entity).or_default();
+            sessions.insert(Arc::clone(id), lock);
         });
     }
 
@@ -197,7 +206,8 @@ impl LinkLocks {
 
     /// The same of a session.
     pub fn session_ends(&self, id: &str) -> Option<i64> {
-        self.locks.held.lock().sessions.get(id)?.ends_at()
+        let mut held = self.locks.held.lock();
+        held.session(&self.link.entity, id)?.ends_at()
     }
 
     /// Records that PHP has renewed the lock on a message, and lets the background renew it as long
@@ -210,14 +220,14 @@ impl LinkLocks {
 
     /// The same of a session.
     pub fn renewed_session(&self, id: &str, until: Option<i64>) {
-        if let Some(lock) = self.locks.held.lock().sessions.get_mut(id) {
+        if let Some(lock) = self.locks.held.lock().session(&self.link.entity, id) {
             lock.prolong(until, self.link.longest);
         }
     }
 
     /// Resumes renewing the session's lock, because it is in use.
     pub fn touch_session(&self, id: &str) {
-        if let Some(lock) = self.locks.held.lock().sessions.get_mut(id) {
+        if let Some(lock) = self.locks.held.lock().session(&self.link.entity, id) {
             lock.renew_until = Instant::now() + self.link.longest;
         }
     }
@@ -227,8 +237,14 @@ impl LinkLocks {
     pub fn forget_session(&self, id: &str) {
         let mut held = self.locks.held.lock();
         let is_ours = |lock: &Lock| Arc::ptr_eq(&lock.link, &self.link);
-        if held.sessions.get(id).is_some_and(is_ours) {
-            held.sessions.remove(id);
+        let Some(sessions) = held.sessions.get_mut(&self.link.entity) else {
+            return;
+        };
+        if sessions.get(id).is_some_and(is_ours) {
+            sessions.remove(id);
+        }
+        if sessions.is_empty() {
+            held.sessions.remove(&self.link.entity);
         }
     }
 }
@@ -291,7 +307,8 @@ impl Locks {
         };
         // Only beside one that is due: a renewal that fails at once would be due again at once, and
         // keep the I/O thread from everything else.
-        let mut locks = held.messages.values().chain(held.sessions.values());
+        let sessions = held.sessions.values().flat_map(HashMap::values);
+        let mut locks = held.messages.values().chain(sessions);
         let by = match locks.any(|lock| is_due_by(lock, now)) {
             true => now + TOGETHER,
             false => now,
@@ -318,7 +335,7 @@ impl Locks {
                 }),
             }
         }
-        for (id, lock) in &held.sessions {
+        for (id, lock) in held.sessions.values().flatten() {
             if !is_due(lock) {
                 note(lock, &mut next);
                 continue;
@@ -333,9 +350,9 @@ impl Locks {
         (due, next)
     }
 
-    /// Records the result of a renewal: renewed until a time (Unix milliseconds, if the service
+    /// Records the result of a renewal of locks of `entity`: renewed until a time (Unix milliseconds, if the service
     /// reported it), lost, or failed this time.
-    pub fn renewed(&self, what: &DueKind, result: Renewal) {
+    pub fn renewed(&self, entity: &str, what: &DueKind, result: Renewal) {
         let mut held = self.held.lock();
         let now = Instant::now();
         let update = |lock: &mut Lock| match result {
@@ -358,7 +375,7 @@ impl Locks {
                 }
             }
             DueKind::Session(id) => {
-                held.sessions.get_mut(id).map(update);
+                held.session(entity, id).map(update);
             }
         }
     }

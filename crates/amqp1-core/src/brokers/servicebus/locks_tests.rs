@@ -58,7 +58,7 @@ fn a_failed_renewal_pauses_before_the_next() {
     let (due, _) = link.locks.due(now);
     assert_eq!(due.len(), 1);
     let failed_at = Instant::now();
-    link.locks.renewed(&due[0].what, Renewal::Failed);
+    link.locks.renewed("orders", &due[0].what, Renewal::Failed);
     let (due, next) = link.locks.due(failed_at);
     assert_eq!(
         due,
@@ -78,7 +78,7 @@ fn what_is_lost_is_not_handed_out() {
     link.arrived(&[1; 16], &locked(60_000));
     link.arrived(&[2; 16], &locked(60_000));
     let lost = DueKind::Messages(vec![[1; 16]]);
-    link.locks.renewed(&lost, Renewal::Lost);
+    link.locks.renewed("orders", &lost, Renewal::Lost);
     assert!(!link.take(&[1; 16]));
     assert!(link.take(&[2; 16]));
 }
@@ -102,4 +102,31 @@ fn a_session_is_due_as_a_message_is() {
     assert_eq!(due[0].what, DueKind::Session(Arc::clone(&id)));
     link.forget_session("s1");
     assert_eq!(link.locks.due(Instant::now()), (vec![], None));
+}
+
+/// Sessions of two queues may have the same id: customers, orders.
+#[test]
+fn sessions_of_two_queues_with_the_same_id_are_apart() {
+    let locks = Arc::new(Locks::default());
+    let longest = Duration::from_secs(300);
+    let orders = LinkLocks::new(&locks, "orders", "link-1", longest);
+    let mails = LinkLocks::new(&locks, "mails", "link-2", longest);
+    let id: Arc<str> = Arc::from("a");
+    orders.session(&id, None);
+    mails.session(&id, None);
+    let now = Instant::now() + Duration::from_secs(1);
+    let (due, _) = locks.due(now);
+    let mut entities: Vec<&str> = due.iter().map(|one| &*one.entity).collect();
+    entities.sort_unstable();
+    assert_eq!(entities, ["mails", "orders"], "both are renewed");
+    let until = Some(now_millis() + 60_000);
+    for one in due.iter().filter(|one| &*one.entity == "mails") {
+        locks.renewed(&one.entity, &one.what, Renewal::Until(until));
+    }
+    assert!(mails.session_ends("a").is_some());
+    assert_eq!(orders.session_ends("a"), None, "the other's is not renewed");
+    mails.forget_session("a");
+    let (due, _) = locks.due(now);
+    assert_eq!(due.len(), 1);
+    assert_eq!(&*due[0].entity, "orders", "still renewed");
 }

@@ -99,7 +99,7 @@ async fn renew(companion: &ServiceBusCompanion, due: Due) {
             let replies = ask(companion, &due.entity, &[request]).await;
             let reply = replies.into_iter().next().flatten();
             let renewal = renewal(reply.as_ref(), session_end);
-            companion.locks.renewed(&due.what, renewal);
+            companion.locks.renewed(&due.entity, &due.what, renewal);
             tell(companion, &due.entity, renewal);
         }
     }
@@ -119,7 +119,7 @@ async fn renew_messages(companion: &ServiceBusCompanion, due: &Due, tokens: &[Lo
     for token in held {
         let renewal = renewal(replies.next().flatten().as_ref(), message_end);
         let one = DueKind::Messages(vec![token]);
-        companion.locks.renewed(&one, renewal);
+        companion.locks.renewed(&due.entity, &one, renewal);
         tell(companion, &due.entity, renewal);
     }
 }
